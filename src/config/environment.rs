@@ -1,0 +1,47 @@
+//! What the program was started with, read once by the roof: the library never looks at the process's environment itself.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Looks an environment variable up; one that is empty or no UTF-8 counts as unset.
+pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Folders and environment variables.
+#[derive(Clone)]
+pub struct Environment {
+    /// The user's home folder.
+    pub home: PathBuf,
+    /// `$XDG_RUNTIME_DIR`, where the socket and the call-state file live; `None` outside of a login session.
+    pub runtime_dir: Option<PathBuf>,
+    /// The folder of `config.toml`: `$XDG_CONFIG_HOME/presenced`.
+    pub config_dir: PathBuf,
+    /// Where tokens and logs are kept: `$XDG_STATE_HOME/presenced`.
+    pub state_dir: PathBuf,
+    /// The environment variables.
+    pub lookup: Lookup,
+}
+
+impl Environment {
+    /// The value of the environment variable `name`.
+    pub fn var(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+    }
+
+    /// The status socket: `$XDG_RUNTIME_DIR/presenced/presenced.sock`.
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.runtime_dir.as_ref().map(|dir| dir.join("presenced/presenced.sock"))
+    }
+}
+
+impl fmt::Debug for Environment {
+    /// Leaves the variables out: some hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("home", &self.home)
+            .field("runtime_dir", &self.runtime_dir)
+            .field("config_dir", &self.config_dir)
+            .field("state_dir", &self.state_dir)
+            .finish_non_exhaustive()
+    }
+}

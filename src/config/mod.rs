@@ -1,0 +1,159 @@
+//! Configuration: the schema (plain values, part of the core) and how TOML becomes them.
+//!
+//! A [`Config`] that exists is right: every path is expanded, every duration in range, every endpoint allowed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::policy::Rule;
+use crate::presence::Expiration;
+
+mod environment;
+
+pub use environment::{Environment, Lookup};
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The accounts by name; at least one.
+    pub accounts: BTreeMap<String, Account>,
+    /// What holds for every session.
+    pub session: Session,
+    /// The signals.
+    pub signals: Signals,
+    /// The rules, in their order; the default ones when the file has none.
+    pub rules: Vec<Rule>,
+    /// Where logs go.
+    pub log: Log,
+}
+
+/// One account: who signs in, where, and whose presence is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The tenant: a domain name or a directory id.
+    pub tenant: String,
+    /// The application (client) id; also Graph's `sessionId`.
+    pub client_id: String,
+    /// The object id of the user whose presence is held; `None`: whoever signed in.
+    pub user: Option<String>,
+    /// The national cloud.
+    pub cloud: Cloud,
+    /// How to get tokens.
+    pub auth: Auth,
+    /// The cloud's addresses, or the configured ones.
+    pub endpoints: Endpoints,
+}
+
+/// A national cloud.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cloud {
+    /// Worldwide, also GCC.
+    #[default]
+    Global,
+    /// US Government L4.
+    UsGov,
+    /// US Government L5 (`DoD`).
+    UsGovDod,
+    /// China, operated by 21Vianet.
+    China,
+}
+
+/// The addresses of a cloud's services, without a trailing slash in the path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Microsoft Graph with its version: `https://graph.microsoft.com/v1.0`.
+    pub graph: Url,
+    /// The sign-in service: `https://login.microsoftonline.com`.
+    pub login: Url,
+}
+
+/// How an account gets its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Delegated, by a code typed on any device (`presenced login`).
+    DeviceCode,
+    /// Application permission, by a client secret.
+    ClientSecret {
+        /// Where the secret is.
+        secret: SecretSource,
+    },
+    /// A command prints the token.
+    TokenCommand {
+        /// The program and its arguments; run without a shell.
+        command: Vec<String>,
+    },
+}
+
+/// Where a secret is found; never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file that only its owner can read.
+    File(PathBuf),
+    /// A systemd credential, in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// An environment variable.
+    Env(String),
+    /// A command that prints it; run without a shell.
+    Command(Vec<String>),
+}
+
+/// What holds for every session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// How long Graph keeps the session without a keepalive.
+    pub expiration: Expiration,
+    /// What becomes of it when presenced stops.
+    pub on_exit: OnExit,
+}
+
+/// What becomes of the session in Graph when presenced stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnExit {
+    /// It is cleared.
+    #[default]
+    Clear,
+    /// It stays until it expires.
+    Keep,
+}
+
+/// The signals; one that is `None` is off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Calendar files.
+    pub calendar: Option<Calendar>,
+    /// The screen lock.
+    pub lock: Option<Lock>,
+    /// Call-state files.
+    pub call: Option<Call>,
+}
+
+/// The calendar signal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calendar {
+    /// Files, or folders searched for `*.ics`.
+    pub sources: Vec<PathBuf>,
+    /// The e-mail addresses that are the user among an event's attendees; compared ignoring ASCII case.
+    pub identity: Vec<String>,
+}
+
+/// The lock signal (and sleep, which comes from the same service).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lock {}
+
+/// The call signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The call-state file, or a folder of them.
+    pub path: PathBuf,
+}
+
+/// Where logs go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// What is logged, in `tracing`'s filter syntax (`info`, `presenced=debug`); `None`: `info`.
+    pub level: Option<String>,
+    /// The folder of the rolling log files; `None`: the journal or standard error.
+    pub dir: Option<PathBuf>,
+}

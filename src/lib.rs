@@ -1,0 +1,29 @@
+//! presenced keeps a Microsoft Teams presence true: it watches local signals, decides what they mean, and holds its own
+//! presence session in Microsoft Graph.
+//!
+//! The modules stand on four floors, and a module uses only the floors below its own (`ARCHITECTURE.md` has the picture):
+//!
+//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`calendar`] and the schema in [`config`]:
+//!   no clock, no I/O, no runtime; time comes in as an argument.
+//! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`emulator`]: one kind of outside world each, and no edge
+//!   knows another.
+//! * **the join** — [`daemon`]: owns the clock and the one event loop.
+//! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
+
+pub mod calendar;
+pub mod config;
+pub mod policy;
+pub mod presence;
+pub mod session;
+pub mod time;
+pub mod warning;
+
+pub mod auth;
+pub mod emulator;
+pub mod graph;
+pub mod signals;
+pub mod status;
+
+pub mod daemon;
+
+pub mod cli;

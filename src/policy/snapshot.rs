@@ -1,0 +1,161 @@
+//! What is known of each signal at one moment: every reading is a value, unknown, or off.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::Claim;
+use crate::calendar::BusyState;
+
+/// A signal's reading.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reading<T> {
+    /// Not configured.
+    #[default]
+    Off,
+    /// Configured, but not known right now: nothing may be claimed from it.
+    Unknown,
+    /// Known.
+    Known(T),
+}
+
+impl<T> Reading<T> {
+    /// The value, when there is one.
+    pub const fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Off | Self::Unknown => None,
+        }
+    }
+
+    /// The same reading of something else.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Reading<U> {
+        match self {
+            Self::Off => Reading::Off,
+            Self::Unknown => Reading::Unknown,
+            Self::Known(value) => Reading::Known(change(value)),
+        }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Reading<T> {
+    /// The value as configuration files write it, `unknown`, or `off`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Unknown => f.write_str("unknown"),
+            Self::Known(value) => value.fmt(f),
+        }
+    }
+}
+
+/// Gives an enum of plain words its list, its text and its parser, so that the three cannot disagree.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// All values, in the order in which they are declared.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word for it in configuration, on the socket and in files.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = ();
+
+            /// Reads exactly the word; the caller knows better how to say what was wrong.
+            fn from_str(word: &str) -> Result<Self, ()> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word).ok_or(())
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// The screen lock.
+    Lock {
+        /// The user's session is locked, or not the active one.
+        Locked = "locked",
+        /// The user is at an unlocked session.
+        Unlocked = "unlocked",
+    }
+}
+
+words! {
+    /// Whether the machine is about to sleep.
+    Sleep {
+        /// Running.
+        Awake = "awake",
+        /// Between the announcement of sleep and the resume.
+        Suspending = "suspending",
+    }
+}
+
+words! {
+    /// What a program says of a call, weakest first: of several programs the strongest state counts.
+    CallState {
+        /// No call.
+        Idle = "idle",
+        /// A call of two.
+        InCall = "in-call",
+        /// A call of more than two, or a scheduled meeting.
+        Conference = "conference",
+        /// Sharing a screen or giving a talk.
+        Presenting = "presenting",
+    }
+}
+
+/// The strongest call state, and which program says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The state.
+    pub state: CallState,
+    /// The program's name, if it gave one.
+    pub app: Option<String>,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state.fmt(f)
+    }
+}
+
+/// A presence chosen by hand with `presenced set`; beats every rule while it lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// What to claim.
+    pub claim: Claim,
+    /// When it ends by itself; `None`: when it is unset.
+    pub until: Option<Timestamp>,
+}
+
+/// All readings at one moment: the whole input of a decision besides the rules and the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The screen lock.
+    pub lock: Reading<Lock>,
+    /// Sleep.
+    pub sleep: Reading<Sleep>,
+    /// Calls.
+    pub call: Reading<Call>,
+    /// The calendar's busy state now.
+    pub calendar: Reading<BusyState>,
+    /// Signals by name, set through the socket. A name never set is absent, one whose time to live ran out is unknown.
+    pub signals: BTreeMap<String, Reading<String>>,
+    /// A manual override in force.
+    pub manual: Option<Override>,
+}

@@ -1,0 +1,58 @@
+//! Signals: what this machine knows of the user. Each signal is a task that publishes its whole present state as an
+//! [`Observation`] whenever that changes: one value, unknown, or off, and what is wrong with it.
+//!
+//! A source that fails publishes unknown with a warning and heals by itself; a task never ends before it is dropped.
+//! Leaves to others: what the readings mean (`policy/`), since when they hold (`daemon/`).
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::calendar::Schedule;
+use crate::policy::{Call, Lock, Reading, Sleep};
+use crate::time::Clock;
+use crate::warning::Warning;
+
+/// What a signal says now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation<T> {
+    /// The reading.
+    pub reading: Reading<T>,
+    /// Where it comes from, for people: `logind`, a path, `2 sources, 1204 events`.
+    pub source: String,
+    /// All that is wrong with the signal now; empty when it is well.
+    pub warnings: Vec<Warning>,
+}
+
+/// A change of one signal.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// The screen lock.
+    Lock(Observation<Lock>),
+    /// Sleep.
+    Sleep(Observation<Sleep>),
+    /// Calls.
+    Call(Observation<Call>),
+    /// The calendar: a schedule that answers for any moment of its window.
+    Calendar(Observation<Arc<Schedule>>),
+}
+
+/// What every signal task is given.
+#[derive(Clone)]
+pub struct Context {
+    /// The daemon's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where updates go.
+    pub updates: mpsc::Sender<Update>,
+    /// The D-Bus addresses.
+    pub buses: Buses,
+}
+
+/// D-Bus addresses; `None`: the machine's own.
+#[derive(Clone, Debug, Default)]
+pub struct Buses {
+    /// The system bus, for logind.
+    pub system: Option<String>,
+    /// The session bus, for screen savers.
+    pub session: Option<String>,
+}

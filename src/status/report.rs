@@ -1,0 +1,189 @@
+//! The report: the whole state as `GET /v1/status` shows it. The shape is a contract (version 1): fields are added, never
+//! changed. Times are RFC 3339.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::warning::{Code, Severity};
+
+/// The whole state of the daemon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// presenced's version.
+    pub version: String,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// When the daemon started.
+    pub started_at: Timestamp,
+    /// The worst of all that follows.
+    pub health: Health,
+    /// The accounts by name.
+    pub accounts: BTreeMap<String, Account>,
+    /// The signals by name; `signal.NAME` for those set through the socket.
+    pub signals: BTreeMap<String, Signal>,
+    /// The manual override in force.
+    #[serde(rename = "override")]
+    pub manual: Option<Override>,
+    /// All that is wrong now.
+    pub warnings: Vec<Warning>,
+}
+
+/// How well something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// All is well.
+    Ok,
+    /// Works, with less than it was told to use.
+    Degraded,
+    /// The presence is not being kept.
+    Failing,
+}
+
+/// One account's session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// What the session is doing.
+    pub state: State,
+    /// What the decision asks for; `None`: nothing.
+    pub desired: Option<Pair>,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// Why, in one clause.
+    pub because: String,
+    /// When the decision changes by itself.
+    pub until: Option<Timestamp>,
+    /// What Graph last confirmed; `None`: nothing.
+    pub asserted: Option<Asserted>,
+    /// The session's next wake-up.
+    pub next: Option<Next>,
+    /// Requests since the start.
+    pub requests: Requests,
+    /// The last failure, until a request succeeds.
+    pub last_error: Option<LastError>,
+}
+
+/// What a session is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Nothing was confirmed yet.
+    Starting,
+    /// The desired presence is held.
+    Holding,
+    /// Nothing is claimed, as desired.
+    Released,
+    /// The last request failed for a passing reason.
+    Retrying,
+    /// The service asked to wait.
+    Throttled,
+    /// Somebody must sign in.
+    SignInNeeded,
+    /// Graph refuses; something must be changed.
+    Refused,
+    /// The daemon is leaving.
+    Stopping,
+}
+
+/// A pair as Graph writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// Availability.
+    pub availability: String,
+    /// Activity.
+    pub activity: String,
+}
+
+impl From<crate::presence::Presence> for Pair {
+    fn from(presence: crate::presence::Presence) -> Self {
+        Self { availability: presence.availability().to_owned(), activity: presence.activity().to_owned() }
+    }
+}
+
+/// What Graph holds for this session, as far as confirmed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asserted {
+    /// Availability.
+    pub availability: String,
+    /// Activity.
+    pub activity: String,
+    /// When the confirmed request was sent.
+    pub sent_at: Timestamp,
+    /// When Graph fades it; `None`: it does not fade.
+    pub fades_at: Option<Timestamp>,
+    /// When Graph drops it.
+    pub expires_at: Timestamp,
+}
+
+/// A wake-up to come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Next {
+    /// When.
+    pub at: Timestamp,
+    /// What for: `keepalive`, `retry`, `retry-after`, `coalesce`, `look-again`.
+    pub why: String,
+}
+
+/// Counts of requests to Graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// All that were sent.
+    pub sent: u64,
+    /// Those that failed, throttled ones included.
+    pub failed: u64,
+    /// Those answered with 429.
+    pub throttled: u64,
+}
+
+/// The last failure of an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastError {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What went wrong.
+    pub text: String,
+    /// What mends it.
+    pub hint: Option<String>,
+}
+
+/// A signal's present state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// The value, `unknown` or `off`.
+    pub value: String,
+    /// Since when it has that value.
+    pub since: Timestamp,
+    /// Where it comes from.
+    pub source: String,
+    /// How well the source is.
+    pub health: Health,
+    /// When the value changes by itself; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// A manual override.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Override {
+    /// The pair as `Availability/Activity`, or `nothing`.
+    pub presence: String,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+}
+
+/// A warning in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Warning {
+    /// What it is about.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong and where.
+    pub text: String,
+    /// What mends it.
+    pub hint: String,
+    /// Since when.
+    pub since: Timestamp,
+}

@@ -1,0 +1,86 @@
+//! What presenced warns about: a closed set of codes, so that a status reader can rely on them, each with a text for
+//! people and a hint that mends it.
+//!
+//! A warning is a fact about now, not an event: whoever raises it owns it, and it is gone when the cause is.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a warning is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// A calendar source is missing or cannot be read.
+    CalendarUnreadable,
+    /// Parts of a calendar file were skipped; the rest counts.
+    CalendarSkipped,
+    /// A time zone name of a calendar is not known; the system's zone stands in.
+    CalendarZoneUnknown,
+    /// A call-state file could not be understood.
+    CallStateInvalid,
+    /// A call-state file exists and cannot be read.
+    CallStateUnreadable,
+    /// The screen lock cannot be seen.
+    LockUnavailable,
+    /// Going to sleep cannot be seen, or not be held up for the last write.
+    SleepUnavailable,
+    /// A folder cannot be watched for changes.
+    WatchFailed,
+    /// The configuration on disk is wrong; the last good one is in force.
+    ConfigurationInvalid,
+    /// Graph or the sign-in service cannot be reached or fails.
+    ServiceUnavailable,
+    /// The service asked for fewer requests.
+    Throttled,
+    /// An account must sign in.
+    SignInNeeded,
+    /// Graph refuses this account's requests until something is changed.
+    Refused,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The presence may be less exact than it could be.
+    Warning,
+    /// The presence is not being kept.
+    Error,
+}
+
+impl Code {
+    /// How bad a warning of this code is.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::CalendarUnreadable
+            | Self::CalendarSkipped
+            | Self::CalendarZoneUnknown
+            | Self::CallStateInvalid
+            | Self::CallStateUnreadable
+            | Self::LockUnavailable
+            | Self::SleepUnavailable
+            | Self::WatchFailed
+            | Self::ConfigurationInvalid
+            | Self::Throttled => Severity::Warning,
+            Self::ServiceUnavailable | Self::SignInNeeded | Self::Refused => Severity::Error,
+        }
+    }
+}
+
+/// One thing that is wrong now. `text` never holds a secret, an e-mail address or a meeting's title.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Warning {
+    /// What it is about.
+    pub code: Code,
+    /// One sentence: what is wrong and where.
+    pub text: String,
+    /// The command or change that mends it.
+    pub hint: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

@@ -1,0 +1,14 @@
+//! Integration tests: the edges against something real, and the binary as a person drives it.
+
+mod auth;
+mod calendar;
+mod calendar_signal;
+mod call;
+mod cli;
+mod config;
+mod daemon;
+mod demo;
+mod emulator;
+mod graph;
+mod lock;
+mod status;
