@@ -1,8 +1,11 @@
-//! The decision itself.
+//! The decision: which rule holds now, why, and when that changes by itself.
+
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::{Rule, Snapshot};
+use super::rule::Is;
+use super::{Reading, Rule, Snapshot, When};
 use crate::presence::{Expiration, Presence};
 use crate::time::Now;
 
@@ -17,11 +20,184 @@ pub struct Decision {
     pub rule: Option<String>,
     /// One clause for people: `call is in-call (baresip)`. Holds no meeting titles.
     pub because: String,
-    /// When the decision would change by itself (a meeting ends, an hour strikes); `None`: not before a signal changes.
+    /// When the decision would change by itself (a meeting ends, an hour strikes); `None`: not before a signal changes, as
+    /// far as the calendar's window reaches.
     pub until: Option<Timestamp>,
 }
 
-/// Decides by the first rule whose conditions all hold. A condition on an unknown reading never holds.
-pub fn decide(_rules: &[Rule], _snapshot: &Snapshot, _now: &Now) -> Decision {
-    Decision { presence: None, expiration: None, rule: None, because: String::new(), until: None }
+/// Decides by the first rule whose conditions all hold. A condition on an unknown reading never holds, so that nothing is
+/// claimed that is not known.
+pub fn decide(rules: &[Rule], snapshot: &Snapshot, now: &Now) -> Decision {
+    let (mut decision, mut next) = decide_at(rules, snapshot, now, now.wall);
+    // What a rule looks at may change without changing the outcome (free to tentative, say): look ahead to a change that
+    // does. Each step goes forward to a moment at which something really changes, and there are only so many of those.
+    for _ in 0..LOOK_AHEAD {
+        let Some(at) = next else { break };
+        let (then, after) = decide_at(rules, snapshot, now, at);
+        if (then.presence, &then.rule, then.expiration) != (decision.presence, &decision.rule, decision.expiration) {
+            decision.until = Some(at);
+            break;
+        }
+        next = after;
+    }
+    decision
 }
+
+/// How many changes of readings are looked through for one of the decision. A calendar of a day has tens.
+const LOOK_AHEAD: usize = 4096;
+
+/// The decision at `at`, without its `until`, and the first moment after `at` at which one of the readings it depends on
+/// changes by itself.
+fn decide_at(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> (Decision, Option<Timestamp>) {
+    if let Some(manual) = snapshot.manual.as_ref().filter(|manual| manual.until.is_none_or(|until| at < until)) {
+        let decision = Decision {
+            presence: manual.claim.presence(),
+            expiration: None,
+            rule: None,
+            because: "set by hand".to_owned(),
+            until: None,
+        };
+        return (decision, manual.until);
+    }
+    let mut moment = Moment { snapshot, now, at, next: None };
+    let Some(rule) = rules.iter().find(|rule| moment.holds(&rule.when)) else {
+        let decision = Decision {
+            presence: None,
+            expiration: None,
+            rule: None,
+            because: nothing_because(snapshot, at),
+            until: None,
+        };
+        return (decision, moment.next);
+    };
+    let decision = Decision {
+        presence: rule.set.presence(),
+        expiration: rule.expiration,
+        rule: Some(rule.name.clone()),
+        because: because(&rule.when, snapshot, at),
+        until: None,
+    };
+    (decision, moment.next)
+}
+
+/// The readings at one moment, and when the first one that was looked at changes by itself.
+struct Moment<'a> {
+    snapshot: &'a Snapshot,
+    now: &'a Now,
+    at: Timestamp,
+    next: Option<Timestamp>,
+}
+
+impl Moment<'_> {
+    fn holds(&mut self, when: &When) -> bool {
+        // What only a signal can change comes first: where that fails, the passing of time does not matter.
+        let signals = is_any(&when.lock, &self.snapshot.lock)
+            && is_any(&when.sleep, &self.snapshot.sleep)
+            && is_any(&when.call, &self.snapshot.call.clone().map(|call| call.state));
+        signals && self.calendar_holds(when) && self.named_hold(when) && self.hours_hold(when)
+    }
+
+    fn calendar_holds(&mut self, when: &When) -> bool {
+        if when.calendar.is_empty() && when.online.is_none() {
+            return true;
+        }
+        let busy = self.snapshot.calendar_at(self.at);
+        if let Reading::Known(state) = busy {
+            self.changes_at(state.until);
+        }
+        let online = when.online.is_none_or(|online| busy.known().is_some_and(|state| state.online == online));
+        is_any(&when.calendar, &busy.map(|state| state.class)) && online
+    }
+
+    fn named_hold(&mut self, when: &When) -> bool {
+        when.signal.iter().all(|(name, accepted)| {
+            let Some(named) = self.snapshot.signals.get(name) else { return false };
+            let lives = named.until.is_none_or(|until| self.at < until);
+            if lives {
+                self.changes_at(named.until);
+            }
+            lives && accepted.contains(&named.value)
+        })
+    }
+
+    fn hours_hold(&mut self, when: &When) -> bool {
+        let mut inside_any = |hours: &[super::Hours]| {
+            hours.iter().fold(false, |any, hours| {
+                let (inside, change) = hours.at(self.at, &self.now.zone);
+                self.changes_at(change);
+                any || inside
+            })
+        };
+        let (within, outside) = (inside_any(&when.within), inside_any(&when.outside));
+        (when.within.is_empty() || within) && !outside
+    }
+
+    fn changes_at(&mut self, change: Option<Timestamp>) {
+        if let Some(change) = change.filter(|change| *change > self.at) {
+            self.next = Some(self.next.map_or(change, |next| next.min(change)));
+        }
+    }
+}
+
+/// Whether the reading is one of the accepted values; without any, it may be anything.
+fn is_any<T: PartialEq>(accepted: &[Is<T>], reading: &Reading<T>) -> bool {
+    accepted.is_empty()
+        || accepted.iter().any(|is| match (is, reading) {
+            (Is::Off, Reading::Off) => true,
+            (Is::Value(value), Reading::Known(known)) => value == known,
+            (Is::Off | Is::Value(_), _) => false,
+        })
+}
+
+/// The conditions of a rule that holds, as one clause.
+fn because(when: &When, snapshot: &Snapshot, at: Timestamp) -> String {
+    let mut clauses = Vec::new();
+    if !when.call.is_empty() {
+        let mut clause = format!("call is {}", snapshot.call);
+        if let Some(app) = snapshot.call.known().and_then(|call| call.app.as_deref()) {
+            let _ = write!(clause, " ({app})");
+        }
+        clauses.push(clause);
+    }
+    if !when.sleep.is_empty() {
+        clauses.push(format!("sleep is {}", snapshot.sleep));
+    }
+    if !when.lock.is_empty() {
+        clauses.push(format!("lock is {}", snapshot.lock));
+    }
+    if !when.calendar.is_empty() || when.online.is_some() {
+        let online = if when.online == Some(true) { " (online)" } else { "" };
+        clauses.push(format!("calendar is {}{online}", snapshot.calendar_at(at)));
+    }
+    for name in when.signal.keys() {
+        if let Some(named) = snapshot.signals.get(name) {
+            clauses.push(format!("{name} is {}", named.value));
+        }
+    }
+    for (word, hours) in [("within", &when.within), ("outside", &when.outside)] {
+        if !hours.is_empty() {
+            let hours: Vec<_> = hours.iter().map(ToString::to_string).collect();
+            clauses.push(format!("{word} {}", hours.join(", ")));
+        }
+    }
+    if clauses.is_empty() { "it has no conditions".to_owned() } else { clauses.join(" and ") }
+}
+
+/// Why nothing is claimed when no rule holds: names what is not known, since that is mostly why.
+fn nothing_because(snapshot: &Snapshot, at: Timestamp) -> String {
+    let readings = [
+        ("call", matches!(snapshot.call, Reading::Unknown)),
+        ("sleep", matches!(snapshot.sleep, Reading::Unknown)),
+        ("lock", matches!(snapshot.lock, Reading::Unknown)),
+        ("calendar", matches!(snapshot.calendar_at(at), Reading::Unknown)),
+    ];
+    let unknown: Vec<_> = readings.into_iter().filter_map(|(name, unknown)| unknown.then_some(name)).collect();
+    match unknown.as_slice() {
+        [] => "no rule matches".to_owned(),
+        [one] => format!("no rule matches while {one} is unknown"),
+        several => format!("no rule matches while {} are unknown", several.join(" and ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

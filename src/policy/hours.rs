@@ -26,3 +26,9 @@ impl Hours {
         (false, None)
     }
 }
+
+impl std::fmt::Display for Hours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("")
+    }
+}

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::Claim;
-use crate::calendar::BusyState;
+use crate::calendar::{BusyState, Schedule};
 
 /// A signal's reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,7 +144,16 @@ pub struct Override {
     pub until: Option<Timestamp>,
 }
 
-/// All readings at one moment: the whole input of a decision besides the rules and the time.
+/// A signal set through the socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its value.
+    pub value: String,
+    /// From when on it is unknown; `None`: never.
+    pub until: Option<Timestamp>,
+}
+
+/// All readings: the whole input of a decision besides the rules and the time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The screen lock.
@@ -152,10 +162,21 @@ pub struct Snapshot {
     pub sleep: Reading<Sleep>,
     /// Calls.
     pub call: Reading<Call>,
-    /// The calendar's busy state now.
-    pub calendar: Reading<BusyState>,
-    /// Signals by name, set through the socket. A name never set is absent, one whose time to live ran out is unknown.
-    pub signals: BTreeMap<String, Reading<String>>,
-    /// A manual override in force.
+    /// The calendar, as a schedule that answers for any moment of its window.
+    pub calendar: Reading<Arc<Schedule>>,
+    /// Signals by name, set through the socket.
+    pub signals: BTreeMap<String, Named>,
+    /// A manual override.
     pub manual: Option<Override>,
+}
+
+impl Snapshot {
+    /// The calendar's busy state at `at`; unknown outside of the schedule's window.
+    pub fn calendar_at(&self, at: Timestamp) -> Reading<BusyState> {
+        match &self.calendar {
+            Reading::Off => Reading::Off,
+            Reading::Unknown => Reading::Unknown,
+            Reading::Known(schedule) => schedule.at(at).map_or(Reading::Unknown, Reading::Known),
+        }
+    }
 }

@@ -1,0 +1,227 @@
+//! A table of readings and what they mean, and properties that hold for all of them.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use super::*;
+use crate::calendar::{BusyClass, Schedule};
+use crate::policy::{Call, CallState, Claim, Lock, Named, Override, Sleep, default_rules};
+use crate::time::Instant;
+
+fn at(time: &str) -> Timestamp {
+    format!("2026-11-24T{time}Z").parse().expect("a time")
+}
+
+fn now(time: &str) -> Now {
+    Now { instant: Instant::default(), wall: at(time), zone: TimeZone::UTC }
+}
+
+fn call(state: CallState) -> Reading<Call> {
+    Reading::Known(Call { state, app: None })
+}
+
+/// A day's calendar with these changes of class.
+fn calendar(changes: &[(&str, BusyClass)]) -> Reading<Arc<Schedule>> {
+    let changes = changes.iter().map(|(time, class)| (at(time), *class, false)).collect();
+    Reading::Known(Arc::new(Schedule::new(at("00:00:00"), at("23:59:59"), changes)))
+}
+
+fn desk() -> Snapshot {
+    Snapshot {
+        lock: Reading::Known(Lock::Unlocked),
+        sleep: Reading::Known(Sleep::Awake),
+        call: call(CallState::Idle),
+        calendar: calendar(&[("10:00:00", BusyClass::Busy), ("10:30:00", BusyClass::Free)]),
+        ..Snapshot::default()
+    }
+}
+
+#[test]
+fn the_default_rules_decide_as_the_readme_says() {
+    let busy = || calendar(&[("00:00:00", BusyClass::Busy)]);
+    let class = |class| calendar(&[("00:00:00", class)]);
+    let cases = [
+        (desk(), "at the desk", Some(Presence::Available)),
+        (Snapshot { call: call(CallState::InCall), ..desk() }, "call", Some(Presence::InACall)),
+        (Snapshot { call: call(CallState::Conference), ..desk() }, "conference", Some(Presence::InAConferenceCall)),
+        (Snapshot { call: call(CallState::Presenting), ..desk() }, "presenting", Some(Presence::Presenting)),
+        (Snapshot { lock: Reading::Known(Lock::Locked), ..desk() }, "locked", Some(Presence::Away)),
+        (Snapshot { sleep: Reading::Known(Sleep::Suspending), ..desk() }, "asleep", Some(Presence::Away)),
+        (Snapshot { calendar: busy(), ..desk() }, "meeting", Some(Presence::InAConferenceCall)),
+        (Snapshot { calendar: class(BusyClass::OutOfOffice), ..desk() }, "out of office", Some(Presence::Away)),
+        (Snapshot { calendar: class(BusyClass::Tentative), ..desk() }, "at the desk", Some(Presence::Available)),
+        (Snapshot { calendar: class(BusyClass::WorkingElsewhere), ..desk() }, "at the desk", Some(Presence::Available)),
+        // A call beats the lock, and the lock beats a meeting.
+        (
+            Snapshot { call: call(CallState::InCall), lock: Reading::Known(Lock::Locked), calendar: busy(), ..desk() },
+            "call",
+            Some(Presence::InACall),
+        ),
+        (Snapshot { lock: Reading::Known(Lock::Locked), calendar: busy(), ..desk() }, "locked", Some(Presence::Away)),
+        // What is off is no obstacle, what is unknown is.
+        (Snapshot::default(), "at the desk", Some(Presence::Available)),
+        (
+            Snapshot { call: Reading::Unknown, calendar: Reading::Unknown, ..desk() },
+            "at the desk",
+            Some(Presence::Available),
+        ),
+    ];
+    for (snapshot, rule, presence) in cases {
+        let decision = decide(&default_rules(), &snapshot, &now("09:00:00"));
+        assert_eq!((decision.rule.as_deref(), decision.presence), (Some(rule), presence), "{snapshot:?}");
+    }
+}
+
+#[test]
+fn nothing_is_claimed_while_the_lock_is_unknown() {
+    let snapshot = Snapshot { lock: Reading::Unknown, ..desk() };
+    let decision = decide(&default_rules(), &snapshot, &now("09:00:00"));
+    assert_eq!((decision.presence, decision.rule), (None, None));
+    assert_eq!(decision.because, "no rule matches while lock is unknown");
+    assert_eq!(decision.until, Some(at("10:00:00")), "the meeting is known");
+}
+
+#[test]
+fn a_meeting_lasts_exactly_its_time() {
+    let decided = |time| {
+        let decision = decide(&default_rules(), &desk(), &now(time));
+        (decision.presence, decision.until)
+    };
+    assert_eq!(decided("09:59:59.999999999"), (Some(Presence::Available), Some(at("10:00:00"))));
+    assert_eq!(decided("10:00:00"), (Some(Presence::InAConferenceCall), Some(at("10:30:00"))));
+    assert_eq!(decided("10:29:59.999999999"), (Some(Presence::InAConferenceCall), Some(at("10:30:00"))));
+    assert_eq!(decided("10:30:00"), (Some(Presence::Available), None));
+}
+
+#[test]
+fn until_looks_through_changes_that_change_nothing() {
+    let snapshot = Snapshot {
+        calendar: calendar(&[
+            ("09:30:00", BusyClass::Tentative),
+            ("10:00:00", BusyClass::Free),
+            ("11:00:00", BusyClass::Busy),
+        ]),
+        ..desk()
+    };
+    assert_eq!(decide(&default_rules(), &snapshot, &now("09:00:00")).until, Some(at("11:00:00")));
+    let locked = Snapshot { lock: Reading::Known(Lock::Locked), ..snapshot };
+    assert_eq!(decide(&default_rules(), &locked, &now("09:00:00")).until, None, "no meeting ends being away");
+}
+
+#[test]
+fn an_override_beats_every_rule_and_ends_by_itself() {
+    let manual = Some(Override { claim: Claim::Hold(Presence::Presenting), until: Some(at("10:10:00")) });
+    let snapshot = Snapshot { manual, call: call(CallState::InCall), ..desk() };
+    let decision = decide(&default_rules(), &snapshot, &now("10:00:00"));
+    assert_eq!(
+        (decision.presence, decision.rule, decision.until),
+        (Some(Presence::Presenting), None, Some(at("10:10:00")))
+    );
+    assert_eq!(decide(&default_rules(), &snapshot, &now("10:10:00")).presence, Some(Presence::InACall));
+
+    let nothing = Snapshot { manual: Some(Override { claim: Claim::Nothing, until: None }), ..desk() };
+    let decision = decide(&default_rules(), &nothing, &now("09:00:00"));
+    assert_eq!((decision.presence, decision.because.as_str()), (None, "set by hand"));
+}
+
+#[test]
+fn the_reason_names_what_decided() {
+    let phone = Reading::Known(Call { state: CallState::InCall, app: Some("baresip".to_owned()) });
+    let snapshot = Snapshot { call: phone, ..desk() };
+    assert_eq!(decide(&default_rules(), &snapshot, &now("09:00:00")).because, "call is in-call (baresip)");
+    assert_eq!(decide(&default_rules(), &desk(), &now("10:00:00")).because, "calendar is busy");
+    assert_eq!(decide(&default_rules(), &Snapshot::default(), &now("10:00:00")).because, "lock is off");
+}
+
+#[test]
+fn named_signals_hold_until_their_time_is_up() {
+    let rule = Rule {
+        name: "focus".to_owned(),
+        when: When { signal: [("focus".to_owned(), vec!["on".to_owned()])].into(), ..When::default() },
+        set: Claim::Hold(Presence::Presenting),
+        expiration: None,
+    };
+    let signals = [("focus".to_owned(), Named { value: "on".to_owned(), until: Some(at("09:25:00")) })];
+    let snapshot = Snapshot { signals: signals.into(), ..desk() };
+    let decided = |time| {
+        let decision = decide(std::slice::from_ref(&rule), &snapshot, &now(time));
+        (decision.presence, decision.until)
+    };
+    assert_eq!(decided("09:00:00"), (Some(Presence::Presenting), Some(at("09:25:00"))));
+    assert_eq!(decided("09:25:00"), (None, None));
+    let off = Snapshot::default();
+    assert_eq!(decide(std::slice::from_ref(&rule), &off, &now("09:00:00")).presence, None);
+}
+
+#[test]
+fn a_rule_without_conditions_always_holds() {
+    let rule = Rule { name: "rest".to_owned(), when: When::default(), set: Claim::Nothing, expiration: None };
+    let decision = decide(&[rule], &Snapshot::default(), &now("09:00:00"));
+    assert_eq!((decision.rule.as_deref(), decision.presence), (Some("rest"), None));
+}
+
+fn readings() -> impl Strategy<Value = Snapshot> {
+    fn reading<T: Copy + std::fmt::Debug>(values: &'static [T]) -> impl Strategy<Value = Reading<T>> {
+        prop_oneof![
+            Just(Reading::Off),
+            Just(Reading::Unknown),
+            proptest::sample::select(values).prop_map(Reading::Known)
+        ]
+    }
+    let changes = proptest::collection::btree_map(0..86_399_i64, proptest::sample::select(BusyClass::ALL), 0..12);
+    let schedule = changes.prop_map(|changes| {
+        let second = |second| at("00:00:00") + jiff::SignedDuration::from_secs(second);
+        let changes = changes.into_iter().map(|(time, class)| (second(time), class, false)).collect();
+        Reading::Known(Arc::new(Schedule::new(at("00:00:00"), at("23:59:59"), changes)))
+    });
+    let calendar = prop_oneof![Just(Reading::Off), Just(Reading::Unknown), schedule];
+    (reading(Lock::ALL), reading(Sleep::ALL), reading(CallState::ALL), calendar).prop_map(
+        |(lock, sleep, state, calendar)| Snapshot {
+            lock,
+            sleep,
+            call: state.map(|state| Call { state, app: None }),
+            calendar,
+            ..Snapshot::default()
+        },
+    )
+}
+
+proptest! {
+    /// `until` is the first moment at which the decision differs: just before it, and at every moment until then, the
+    /// decision is the same; at it, another.
+    #[test]
+    fn until_is_when_the_decision_changes(snapshot in readings(), second in 0..86_000_u32, probe in 0.0..1.0_f64) {
+        let wall = at("00:00:00") + jiff::SignedDuration::from_secs(second.into());
+        let decided = |wall| {
+            let decision = decide(&default_rules(), &snapshot, &Now { wall, ..now("00:00:00") });
+            (decision.presence, decision.rule)
+        };
+        let until = decide(&default_rules(), &snapshot, &Now { wall, ..now("00:00:00") }).until;
+        let end = until.unwrap_or(at("23:59:58"));
+        let between = wall + jiff::SignedDuration::from_secs_f64(probe * end.duration_since(wall).as_secs_f64());
+        if between < end {
+            prop_assert_eq!(decided(between), decided(wall));
+        }
+        if let Some(until) = until {
+            prop_assert!(until > wall);
+            prop_assert_ne!(decided(until), decided(wall));
+        }
+    }
+
+    /// A reading that is unknown never makes a claim that it would not make were it off or absent.
+    #[test]
+    fn what_is_unknown_supports_no_claim(snapshot in readings()) {
+        let rules = default_rules();
+        let decision = decide(&rules, &snapshot, &now("12:00:00"));
+        let deciding = rules.iter().find(|rule| Some(&rule.name) == decision.rule.as_ref());
+        if let Some(rule) = deciding {
+            prop_assert!(rule.when.lock.is_empty() || snapshot.lock != Reading::Unknown);
+            prop_assert!(rule.when.call.is_empty() || snapshot.call != Reading::Unknown);
+            prop_assert!(rule.when.calendar.is_empty() || snapshot.calendar_at(at("12:00:00")) != Reading::Unknown);
+        } else {
+            prop_assert_eq!(decision.presence, None);
+        }
+    }
+}

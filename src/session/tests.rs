@@ -1,0 +1,275 @@
+//! The session against a script, in virtual time.
+
+use std::time::Duration;
+
+use super::*;
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_origin(Duration::from_secs(seconds))
+}
+
+fn hold(presence: Presence) -> Option<Target> {
+    Some(Target { presence, expiration: Expiration::default() })
+}
+
+fn set(presence: Presence) -> Action {
+    Action::Set(Target { presence, expiration: Expiration::default() })
+}
+
+fn failure(kind: FailureKind) -> Failure {
+    Failure::new(kind, "it failed")
+}
+
+fn unanswered() -> Failure {
+    Failure { applied: Applied::Perhaps, ..failure(FailureKind::Passing) }
+}
+
+/// Sends what the session wants at `now`, expecting that it wants something, and answers it.
+fn answer(session: &mut Session, now: Instant, outcome: Result<(), &Failure>) -> Request {
+    let request = session.poll_request(now).expect("a request is due");
+    session.handle_outcome(request.id, outcome, now);
+    request
+}
+
+fn holding(presence: Presence, since: Instant) -> Session {
+    let mut session = Session::new(7);
+    session.handle_wish(hold(presence), since);
+    answer(&mut session, since, Ok(()));
+    session
+}
+
+#[test]
+fn nothing_is_sent_before_anything_is_decided() {
+    let mut session = Session::new(1);
+    assert_eq!(session.poll_request(at(0)), None);
+    assert_eq!(session.poll_wakeup(at(0)), None);
+    assert_eq!(session.state(at(0)), State::Starting);
+}
+
+#[test]
+fn available_is_set_again_every_four_minutes() {
+    let mut session = holding(Presence::Available, at(0));
+    for keepalive in 1..=100 {
+        let due = at(keepalive * 240);
+        assert_eq!(session.poll_request(due - Duration::from_secs(1)), None);
+        assert_eq!(session.poll_wakeup(due - Duration::from_secs(1)), Some((due, Why::Keepalive)));
+        assert_eq!(answer(&mut session, due, Ok(())).action, set(Presence::Available));
+        assert_eq!(session.state(due), State::Holding);
+    }
+}
+
+#[test]
+fn a_call_of_fifteen_minutes_is_set_again_every_twelve() {
+    let session = holding(Presence::InACall, at(0));
+    assert_eq!(session.poll_wakeup(at(0)), Some((at(720), Why::Keepalive)));
+}
+
+#[test]
+fn a_deadline_is_reckoned_from_the_sending() {
+    let mut session = Session::new(1);
+    session.handle_wish(hold(Presence::Available), at(0));
+    let request = session.poll_request(at(0)).expect("due");
+    session.handle_outcome(request.id, Ok(()), at(9));
+    assert_eq!(session.asserted(at(9)), Some((hold(Presence::Available).expect("held"), at(0))));
+    assert_eq!(session.poll_wakeup(at(9)), Some((at(240), Why::Keepalive)));
+}
+
+#[test]
+fn a_change_goes_at_once_and_only_the_newest_wish_after_the_one_in_flight() {
+    let mut session = holding(Presence::Available, at(0));
+    session.handle_wish(hold(Presence::InACall), at(10));
+    let request = session.poll_request(at(10)).expect("at once");
+    session.handle_wish(hold(Presence::Presenting), at(11));
+    session.handle_wish(hold(Presence::Away), at(12));
+    assert_eq!(session.poll_request(at(12)), None, "one in flight");
+    session.handle_outcome(request.id, Ok(()), at(13));
+    assert_eq!(answer(&mut session, at(13), Ok(())).action, set(Presence::Away));
+}
+
+#[test]
+fn a_wish_that_went_back_before_it_was_sent_sends_nothing() {
+    let mut session = holding(Presence::Available, at(0));
+    session.handle_wish(hold(Presence::InACall), at(10));
+    session.handle_wish(hold(Presence::Available), at(10));
+    assert_eq!(session.poll_request(at(10)), None);
+}
+
+#[test]
+fn a_flapping_signal_is_gathered_into_windows() {
+    let mut session = holding(Presence::Available, at(0));
+    let mut sent = 0;
+    for second in 1..=60 {
+        let wish = if second % 2 == 1 { Presence::Away } else { Presence::Available };
+        session.handle_wish(hold(wish), at(second));
+        if let Some(request) = session.poll_request(at(second)) {
+            session.handle_outcome(request.id, Ok(()), at(second));
+            sent += 1;
+        }
+    }
+    assert!(sent < 20, "{sent} requests for 60 changes");
+    let (wakeup, _) = session.poll_wakeup(at(60)).expect("the last wish is pending or held");
+    assert!(wakeup <= at(65) || session.asserted(at(60)).map(|held| held.0) == hold(Presence::Available));
+}
+
+#[test]
+fn deciding_nothing_clears_once() {
+    let mut session = holding(Presence::Available, at(0));
+    session.handle_wish(None, at(10));
+    assert_eq!(answer(&mut session, at(10), Ok(())).action, Action::Clear);
+    assert_eq!(session.state(at(10)), State::Released);
+    assert_eq!(session.poll_request(at(100_000)), None);
+    assert_eq!(session.poll_wakeup(at(10)), None);
+}
+
+#[test]
+fn what_an_earlier_process_left_is_cleared_when_nothing_is_decided() {
+    let mut session = Session::new(1);
+    session.handle_wish(None, at(0));
+    assert_eq!(answer(&mut session, at(0), Ok(())).action, Action::Clear);
+}
+
+#[test]
+fn an_unanswered_request_leaves_the_session_uncertain() {
+    let mut session = holding(Presence::Available, at(0));
+    session.handle_wish(hold(Presence::Away), at(10));
+    answer(&mut session, at(10), Err(&unanswered()));
+    session.handle_wish(hold(Presence::Available), at(11));
+    assert_eq!(
+        answer(&mut session, at(11), Ok(())).action,
+        set(Presence::Available),
+        "sent although it was the last confirmed one"
+    );
+}
+
+#[test]
+fn a_refusal_leaves_no_doubt() {
+    let mut session = holding(Presence::Available, at(0));
+    session.handle_wish(hold(Presence::Away), at(10));
+    answer(&mut session, at(10), Err(&failure(FailureKind::Passing)));
+    session.handle_wish(hold(Presence::Available), at(11));
+    assert_eq!(session.poll_request(at(11)), None);
+}
+
+#[test]
+fn leaving_clears_what_is_held_or_perhaps_held() {
+    let mut held = holding(Presence::Available, at(0));
+    held.handle_leave(true);
+    assert!(!held.has_left());
+    assert_eq!(answer(&mut held, at(1), Ok(())).action, Action::Clear);
+    assert!(held.has_left());
+
+    let mut released = Session::new(1);
+    released.handle_wish(None, at(0));
+    answer(&mut released, at(0), Ok(()));
+    released.handle_leave(true);
+    assert!(released.has_left(), "nothing to clear");
+
+    let mut keep = holding(Presence::Available, at(0));
+    keep.handle_leave(false);
+    assert!(keep.has_left());
+    assert_eq!(keep.poll_request(at(1)), None);
+}
+
+#[test]
+fn leaving_waits_for_the_request_in_flight_and_beats_backoff() {
+    let mut session = holding(Presence::Available, at(0));
+    session.handle_wish(hold(Presence::Away), at(10));
+    let request = session.poll_request(at(10)).expect("due");
+    session.handle_leave(true);
+    assert_eq!(session.poll_request(at(10)), None);
+    session.handle_outcome(request.id, Err(&unanswered()), at(11));
+    let (retry, _) = session.poll_wakeup(at(11)).expect("the clear is due");
+    assert!(retry <= at(12), "the first backoff is at most a second");
+    assert_eq!(answer(&mut session, retry, Ok(())).action, Action::Clear);
+    assert!(session.has_left());
+}
+
+#[test]
+fn a_changed_wish_and_a_nudge_cut_a_backoff_short_but_never_a_retry_after() {
+    let mut session = holding(Presence::Available, at(0));
+    let throttled = Failure { retry_after: Some(Duration::from_secs(100)), ..failure(FailureKind::Throttled) };
+    session.handle_wish(hold(Presence::Away), at(10));
+    answer(&mut session, at(10), Err(&throttled));
+    session.handle_wish(hold(Presence::InACall), at(20));
+    session.handle_nudge();
+    assert_eq!(session.state(at(20)), State::Throttled);
+    assert_eq!(session.poll_request(at(109)), None);
+    assert_eq!(session.poll_wakeup(at(20)), Some((at(110), Why::RetryAfter)));
+    assert_eq!(answer(&mut session, at(110), Ok(())).action, set(Presence::InACall));
+
+    let mut now = at(200);
+    session.handle_wish(hold(Presence::Away), now);
+    for _ in 0..12 {
+        answer(&mut session, now, Err(&failure(FailureKind::Passing)));
+        now = session.poll_wakeup(now).expect("a retry").0;
+    }
+    answer(&mut session, now, Err(&failure(FailureKind::Passing)));
+    assert_eq!(session.poll_request(now), None, "backing off");
+    session.handle_nudge();
+    assert_eq!(answer(&mut session, now, Ok(())).action, set(Presence::Away));
+}
+
+#[test]
+fn a_refused_token_is_renewed_once_and_then_backed_off() {
+    let mut session = Session::new(3);
+    session.handle_wish(hold(Presence::Available), at(0));
+    assert!(!answer(&mut session, at(0), Err(&failure(FailureKind::TokenRefused))).fresh_token);
+    assert!(
+        answer(&mut session, at(0), Err(&failure(FailureKind::TokenRefused))).fresh_token,
+        "at once, with a new token"
+    );
+    let (_, why) = session.poll_wakeup(at(0)).expect("it goes on trying");
+    assert_eq!(why, Why::Retry);
+    assert_eq!(session.state(at(0)), State::Retrying);
+}
+
+#[test]
+fn a_needed_sign_in_stops_the_asking_until_somebody_signed_in() {
+    let mut session = holding(Presence::Available, at(0));
+    answer(&mut session, at(240), Err(&failure(FailureKind::SignInNeeded)));
+    assert_eq!(session.state(at(240)), State::SignInNeeded);
+    session.handle_wish(hold(Presence::Away), at(250));
+    session.handle_nudge();
+    assert_eq!(session.poll_request(at(1_000_000)), None);
+    assert_eq!(session.poll_wakeup(at(250)), None);
+    session.handle_mended();
+    let request = answer(&mut session, at(300), Ok(()));
+    assert!(request.fresh_token);
+    assert_eq!(request.action, set(Presence::Away));
+    assert_eq!(session.state(at(300)), State::Holding);
+}
+
+#[test]
+fn a_refused_session_looks_again_every_quarter_of_an_hour() {
+    let mut session = Session::new(1);
+    session.handle_wish(hold(Presence::Available), at(0));
+    for look in 0..5 {
+        let request = answer(&mut session, at(look * 900), Err(&failure(FailureKind::Refused)));
+        assert_eq!(request.fresh_token, look > 0, "a permission granted since is in a new token only");
+        session.handle_nudge();
+        assert_eq!(session.poll_request(at(look * 900 + 899)), None);
+        assert_eq!(session.poll_wakeup(at(look * 900)), Some((at(look * 900 + 900), Why::LookAgain)));
+    }
+    answer(&mut session, at(5 * 900), Ok(()));
+    assert_eq!(session.state(at(5 * 900)), State::Holding);
+}
+
+#[test]
+fn an_outcome_of_no_request_in_flight_changes_nothing() {
+    let mut session = holding(Presence::Available, at(0));
+    session.handle_wish(hold(Presence::Away), at(10));
+    let request = session.poll_request(at(10)).expect("due");
+    session.handle_outcome(request.id, Ok(()), at(10));
+    session.handle_outcome(request.id, Err(&failure(FailureKind::Refused)), at(10));
+    assert_eq!(session.state(at(10)), State::Holding);
+}
+
+#[test]
+fn what_expired_is_no_longer_asserted() {
+    let mut session = holding(Presence::InACall, at(0));
+    let request = session.poll_request(at(720)).expect("the keepalive");
+    session.handle_outcome(request.id, Err(&unanswered()), at(730));
+    assert!(session.asserted(at(899)).is_some());
+    assert_eq!(session.asserted(at(900)), None);
+    assert_eq!(session.state(at(900)), State::Retrying);
+}

@@ -1,0 +1,99 @@
+//! The session's arithmetic: deadlines, how far ahead of them to refresh, and how long to wait after a failure.
+
+use std::time::Duration;
+
+use super::Target;
+use crate::time::Instant;
+
+/// How long after it was set Graph fades an Available session, whatever its expiration.
+///
+/// Source: Graph API reference, `presence: setPresence`, "Timeout, expiration, and keep alive".
+pub const FADE: Duration = Duration::from_mins(5);
+
+/// How often a refused session looks whether it still is.
+pub const LOOK_AGAIN: Duration = Duration::from_mins(15);
+
+const LEAD_MIN: Duration = Duration::from_mins(1);
+const LEAD_MAX: Duration = Duration::from_mins(5);
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_mins(5);
+/// The closest that attempts come to each other when a deadline presses.
+const ATTEMPT_GAP: Duration = Duration::from_secs(1);
+
+/// How long a session set to `target` lasts without being set again: to its fade, or to its expiration.
+pub fn interval(target: Target) -> Duration {
+    let expiration = target.expiration.as_duration();
+    if target.presence.fades() { expiration.min(FADE) } else { expiration }
+}
+
+/// When a session set to `target` by a request sent at `sent_at` fades or expires. Reckoned from the sending, since nobody
+/// knows when in between sending and answer the service began to count.
+pub fn deadline(target: Target, sent_at: Instant) -> Instant {
+    sent_at + interval(target)
+}
+
+/// When to set it again: a fifth of the interval ahead of the deadline, at least 1 and at most 5 minutes.
+pub fn refresh_at(target: Target, sent_at: Instant) -> Instant {
+    let interval = interval(target);
+    let lead = (interval / 5).clamp(LEAD_MIN, LEAD_MAX);
+    sent_at + interval.saturating_sub(lead)
+}
+
+/// How long to wait after the `failures`-th failure in a row (1 for the first): exponential from 1 s to 5 min with full
+/// jitter. Where a deadline lies ahead the wait is at most half of the time that is left, so that several attempts fit.
+pub fn backoff(failures: u32, now: Instant, deadline: Option<Instant>, random: &mut fastrand::Rng) -> Duration {
+    let ceiling = BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_MAX);
+    let jittered = ceiling.mul_f64(random.f64());
+    match deadline.map(|deadline| deadline.saturating_since(now)) {
+        Some(left) if !left.is_zero() => jittered.min((left / 2).max(ATTEMPT_GAP)),
+        Some(_) | None => jittered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::{Expiration, Presence};
+
+    fn target(presence: Presence, minutes: u64) -> Target {
+        let expiration = Expiration::try_from(Duration::from_mins(minutes)).expect("in range");
+        Target { presence, expiration }
+    }
+
+    #[test]
+    fn refreshes_come_a_fifth_ahead_but_one_to_five_minutes() {
+        let after = |presence, minutes| refresh_at(target(presence, minutes), Instant::default()).since_origin();
+        assert_eq!(after(Presence::Available, 5), Duration::from_mins(4));
+        assert_eq!(after(Presence::Available, 240), Duration::from_mins(4), "Available fades whatever it expires");
+        assert_eq!(after(Presence::InACall, 5), Duration::from_mins(4));
+        assert_eq!(after(Presence::InACall, 15), Duration::from_mins(12));
+        assert_eq!(after(Presence::Away, 240), Duration::from_mins(235));
+    }
+
+    #[test]
+    fn backoff_doubles_to_five_minutes_with_full_jitter() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for (failures, ceiling) in [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (400, 300)] {
+            let waits: Vec<_> =
+                (0..2000).map(|_| backoff(failures, Instant::default(), None, &mut random).as_secs_f64()).collect();
+            let ceiling = f64::from(ceiling);
+            assert!(waits.iter().all(|wait| (0.0..=ceiling).contains(wait)));
+            assert!(waits.iter().any(|wait| *wait < ceiling * 0.1) && waits.iter().any(|wait| *wait > ceiling * 0.9));
+        }
+    }
+
+    #[test]
+    fn several_attempts_fit_before_a_deadline() {
+        let mut random = fastrand::Rng::with_seed(2);
+        let deadline = Instant::default() + Duration::from_mins(1);
+        let (mut now, mut attempts) = (Instant::default(), 0);
+        for failures in 20.. {
+            now = now + backoff(failures, now, Some(deadline), &mut random);
+            if now >= deadline {
+                break;
+            }
+            attempts += 1;
+        }
+        assert!(attempts >= 5, "{attempts} attempts in the last minute");
+    }
+}
