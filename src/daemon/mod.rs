@@ -1,1 +1,460 @@
-//! (to come)
+//! The join: one event loop that owns the clock and brings signals, policy, session and Graph together.
+//!
+//! A turn of the loop: something happens; one `now` is taken; what happened is told to the board or to an account; then
+//! everything is decided again from facts, each session is drained, and the report is published. What follows from the
+//! passing of time alone is in the wakeups, so that nothing polls.
+
+mod account;
+mod board;
+pub mod clock;
+mod report;
+mod service;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::config::{self, Config, Environment, OnExit};
+use crate::policy::{Lock, Reading, decide};
+use crate::session::Failure;
+use crate::signals::{Buses, Update};
+use crate::status::report::Report;
+use crate::status::server::{BindError, Server};
+use crate::status::Command;
+use crate::time::{Clock, Instant, Now};
+use crate::warning::{Code, Warning};
+
+use account::{Account, AccountId, Done};
+use board::Board;
+use clock::SystemClock;
+use report::Chronicle;
+use service::Service;
+use sources::Sources;
+
+/// How long the first decision waits for signals that have not been heard yet.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long leaving may take, and how long of it a request in flight gets to be answered. Real time: a service manager
+/// counts in it too.
+const LEAVE_WITHIN: Duration = Duration::from_millis(2800);
+const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a daemon is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// The configuration in force at first.
+    pub config: Config,
+    /// The file it is read from again on reload; `None`: it cannot be reloaded.
+    pub config_file: Option<PathBuf>,
+    /// The folders and variables it was started with.
+    pub environment: Environment,
+    /// The clock.
+    pub clock: SystemClock,
+    /// The status socket.
+    pub socket: PathBuf,
+    /// The D-Bus addresses.
+    pub buses: Buses,
+}
+
+/// Why a daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The status socket is not to be had.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// An account cannot be set up.
+    #[error("account `{account}`: {failure}")]
+    Account {
+        /// Its name.
+        account: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// The operating system refuses something.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was to be done.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// A daemon that is set up and not yet running.
+pub struct Daemon {
+    config: Config,
+    config_file: Option<PathBuf>,
+    environment: Environment,
+    clock: SystemClock,
+    board: Board,
+    accounts: Vec<Account>,
+    /// Accounts of an earlier configuration that are still clearing their sessions.
+    leavers: Vec<Account>,
+    last_id: AccountId,
+    sources: Sources,
+    updates: mpsc::Receiver<Update>,
+    requests: JoinSet<Done>,
+    server: Option<Server>,
+    chronicle: Chronicle,
+    reports: watch::Sender<Arc<Report>>,
+    service: Service,
+    /// Why the configuration on disk is not the one in force.
+    config_warning: Option<Warning>,
+    /// Until when the first decision waits for signals.
+    patience_ends: Instant,
+    ready: bool,
+}
+
+/// What woke the loop.
+enum Event {
+    Update(Update),
+    Command(Command),
+    Done(Done),
+    Reload,
+    Stop,
+    Time,
+}
+
+impl Daemon {
+    /// Binds the socket, sets up the accounts and starts the signals. Needs a running tokio runtime.
+    pub fn new(options: Options) -> Result<Self, StartError> {
+        let Options { config, config_file, environment, clock, socket, buses } = options;
+        let server = Server::bind(&socket)?;
+        let now = clock.now();
+        let mut board = Board::default();
+        board.configure(&config.signals);
+        let (sender, updates) = mpsc::channel(64);
+        let sources = Sources::start(&config.signals, Arc::new(clock.clone()), sender, buses);
+        let chronicle = Chronicle::new(rounded(now.wall));
+        let (reports, _) = watch::channel(Arc::new(chronicle.first()));
+        let mut daemon = Self {
+            config_file,
+            environment,
+            board,
+            accounts: Vec::new(),
+            leavers: Vec::new(),
+            last_id: AccountId(0),
+            sources,
+            updates,
+            requests: JoinSet::new(),
+            server: Some(server),
+            chronicle,
+            reports,
+            service: Service::new(now.instant),
+            config_warning: None,
+            patience_ends: now.instant + PATIENCE,
+            ready: false,
+            clock,
+            config,
+        };
+        let accounts = daemon.config.accounts.clone();
+        daemon.accounts = daemon.new_accounts(&accounts)?;
+        Ok(daemon)
+    }
+
+    /// The state of the daemon, as its socket shows it, at each change.
+    pub fn reports(&self) -> watch::Receiver<Arc<Report>> {
+        self.reports.subscribe()
+    }
+
+    /// Keeps the presence until `stop` ends or the process is told to stop (SIGTERM, SIGINT), then leaves.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+        let handle = |kind, what| signal(kind).map_err(|source| StartError::System { what, source });
+        let mut hangup = handle(SignalKind::hangup(), "listen for SIGHUP")?;
+        let mut terminate = handle(SignalKind::terminate(), "listen for SIGTERM")?;
+        let mut interrupt = handle(SignalKind::interrupt(), "listen for SIGINT")?;
+        let (sender, mut commands) = mpsc::channel(16);
+        let server = self.server.take().map(|server| tokio::spawn(server.serve(self.reports.subscribe(), sender)));
+        let mut stop = std::pin::pin!(async {
+            tokio::select! {
+                () = stop => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        loop {
+            let now = self.clock.now();
+            self.turn(&now);
+            match self.next_event(&now, &mut commands, &mut hangup, stop.as_mut()).await {
+                Event::Stop => break,
+                event => self.handle(event),
+            }
+        }
+        self.leave(&mut commands).await;
+        if let Some(server) = server {
+            // Dropping the server removes its socket.
+            server.abort();
+            let _ = server.await;
+        }
+        Ok(())
+    }
+
+    async fn next_event(
+        &mut self,
+        now: &Now,
+        commands: &mut mpsc::Receiver<Command>,
+        hangup: &mut Signal,
+        stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> Event {
+        let (instant, wall) = self.wakeups(now);
+        let until_instant = sleep_or_never(instant.map(|instant| self.clock.sleep_until(instant)));
+        let until_wall = sleep_or_never(wall.map(|wall| self.clock.sleep_until_wall(wall)));
+        tokio::select! {
+            () = stop => Event::Stop,
+            Some(update) = self.updates.recv() => Event::Update(update),
+            Some(command) = commands.recv() => Event::Command(command),
+            Some(done) = self.requests.join_next(), if !self.requests.is_empty() => match done {
+                Ok(done) => Event::Done(done),
+                // Only what was abandoned is cancelled, and that is accounted for already.
+                Err(_) => Event::Time,
+            },
+            _ = hangup.recv() => Event::Reload,
+            () = until_instant => Event::Time,
+            () = until_wall => Event::Time,
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.clock.now();
+        match event {
+            Event::Update(update) => {
+                self.hear(update);
+                // A burst of updates is one turn.
+                while let Ok(update) = self.updates.try_recv() {
+                    self.hear(update);
+                }
+            }
+            Event::Command(command) => self.obey(command, &now),
+            Event::Done(done) => self.finish(&done, &now),
+            Event::Reload => {
+                let _ = self.reload();
+            }
+            Event::Stop | Event::Time => {}
+        }
+    }
+
+    fn hear(&mut self, update: Update) {
+        let was_locked = *self.board.lock() == Reading::Known(Lock::Locked);
+        self.board.hear(update);
+        if was_locked && *self.board.lock() == Reading::Known(Lock::Unlocked) {
+            // The user is back: a backoff must not keep them away.
+            self.accounts.iter_mut().for_each(Account::nudge);
+        }
+    }
+
+    fn obey(&mut self, command: Command, now: &Now) {
+        // A client that went away does not need its answer.
+        match command {
+            Command::SetOverride { claim, ttl, reply } => {
+                self.board.set_override(claim, ttl, now);
+                let _ = reply.send(Ok(()));
+            }
+            Command::ClearOverride { reply } => {
+                self.board.clear_override();
+                let _ = reply.send(Ok(()));
+            }
+            Command::SetSignal { name, value, ttl, reply } => {
+                let _ = reply.send(self.board.set_signal(name, value, ttl, now));
+            }
+            Command::ClearSignal { name, reply } => {
+                let _ = reply.send(self.board.clear_signal(&name));
+            }
+            Command::Reload { reply } => {
+                let _ = reply.send(self.reload());
+            }
+        }
+    }
+
+    fn finish(&mut self, done: &Done, now: &Now) {
+        let account = self.accounts.iter_mut().chain(&mut self.leavers).find(|account| account.id == done.account);
+        if let Some(account) = account {
+            account.finish(done, now);
+        }
+    }
+
+    /// Everything that follows from what is known now: decisions, requests, the report.
+    fn turn(&mut self, now: &Now) {
+        let snapshot = self.board.snapshot(now);
+        if self.ready || self.board.is_complete() || now.instant >= self.patience_ends {
+            for account in &mut self.accounts {
+                account.decide(decide(&self.config.rules, &snapshot, now), &self.config.session, now);
+            }
+            if !std::mem::replace(&mut self.ready, true) {
+                self.service.ready();
+            }
+        }
+        self.drain(now);
+        self.leavers.retain(|account| !account.has_left());
+        let signals = self.board.report(&snapshot, now);
+        let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
+        let warnings = self.accounts.iter().filter_map(|account| account.warning(now));
+        let warnings = warnings.chain(self.board.warnings().cloned()).chain(self.config_warning.clone());
+        let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
+        self.service.show(&report, now.instant);
+        self.reports.send_if_modified(|current| {
+            let changed = **current != report;
+            if changed {
+                *current = Arc::new(report);
+            }
+            changed
+        });
+    }
+
+    fn drain(&mut self, now: &Now) {
+        for account in self.accounts.iter_mut().chain(&mut self.leavers) {
+            account.drain(&mut self.requests, now);
+        }
+    }
+
+    /// When to look again if nothing happens before: on the clock that counts suspend, and on wall time.
+    fn wakeups(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
+        let accounts = self.accounts.iter().chain(&self.leavers);
+        let instant = accounts
+            .clone()
+            .filter_map(|account| account.next_wakeup(now))
+            .chain(self.board.next_end(now))
+            .chain((!self.ready).then_some(self.patience_ends))
+            .chain(self.service.next_watchdog())
+            .min();
+        let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);
+        (instant, accounts.filter_map(Account::decision_until).chain(calendar).min())
+    }
+
+    /// Reads the configuration again and takes it over if it is right. The error is the whole report for whoever asked.
+    fn reload(&mut self) -> Result<(), String> {
+        let Some(file) = &self.config_file else {
+            return Err("this daemon has no configuration file to read again".to_owned());
+        };
+        self.service.reloading();
+        let outcome = match config::load(file, &self.environment) {
+            Ok(config) => self.take_over(config),
+            Err(problems) => Err((problems.to_string(), problems.render(100, false))),
+        };
+        self.service.ready();
+        match outcome {
+            Ok(()) => {
+                tracing::info!("configuration read again");
+                self.config_warning = None;
+                Ok(())
+            }
+            Err((text, whole)) => {
+                tracing::warn!("the new configuration is not taken over: {text}");
+                self.config_warning = Some(Warning {
+                    code: Code::ConfigurationInvalid,
+                    text: format!("the configuration on disk is wrong, the last good one is in force: {text}"),
+                    hint: "run `presenced check`, mend what it shows, then `presenced reload`".to_owned(),
+                });
+                Err(whole)
+            }
+        }
+    }
+
+    fn take_over(&mut self, config: Config) -> Result<(), (String, String)> {
+        let changed: BTreeMap<_, _> = config
+            .accounts
+            .iter()
+            .filter(|(name, new)| self.config.accounts.get(*name) != Some(*new))
+            .map(|(name, new)| (name.clone(), new.clone()))
+            .collect();
+        let added = self.new_accounts(&changed).map_err(|error| (error.to_string(), error.to_string()))?;
+        let clear = self.config.session.on_exit == OnExit::Clear;
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.accounts)
+            .into_iter()
+            .partition(|account| config.accounts.get(&account.name) == Some(&account.config));
+        self.accounts = kept;
+        self.accounts.iter_mut().for_each(Account::mended);
+        for mut account in gone {
+            // A successor that holds the very same session sets it anew by itself.
+            account.leave(clear && !added.iter().any(|new| new.holds_same_session(&account)));
+            self.leavers.push(account);
+        }
+        self.accounts.extend(added);
+        self.accounts.sort_by(|a, b| a.name.cmp(&b.name));
+        if config.signals != self.config.signals {
+            self.board.configure(&config.signals);
+            self.sources.restart(&config.signals);
+        }
+        self.config = config;
+        Ok(())
+    }
+
+    fn new_accounts(&mut self, configs: &BTreeMap<String, config::Account>) -> Result<Vec<Account>, StartError> {
+        let mut accounts = Vec::with_capacity(configs.len());
+        for (name, config) in configs {
+            self.last_id = AccountId(self.last_id.0 + 1);
+            let account = Account::new(self.last_id, name, config.clone(), &self.environment)
+                .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
+            accounts.push(account);
+        }
+        Ok(accounts)
+    }
+
+    /// Clears the sessions, or lets them stay, within [`LEAVE_WITHIN`].
+    async fn leave(&mut self, commands: &mut mpsc::Receiver<Command>) {
+        self.service.stopping();
+        let clear = self.config.session.on_exit == OnExit::Clear;
+        self.accounts.iter_mut().for_each(|account| account.leave(clear));
+        #[expect(clippy::disallowed_methods, reason = "bounded by what a service manager waits, suspend or not")]
+        let (mut last_answer, mut end) = (
+            std::pin::pin!(tokio::time::sleep(LAST_ANSWER_WITHIN)),
+            std::pin::pin!(tokio::time::sleep(LEAVE_WITHIN)),
+        );
+        let mut patient = true;
+        loop {
+            let now = self.clock.now();
+            self.drain(&now);
+            if self.accounts.iter().chain(&self.leavers).all(Account::has_left) {
+                tracing::info!("left");
+                return;
+            }
+            let accounts = self.accounts.iter().chain(&self.leavers);
+            let next = accounts.filter_map(|account| account.next_wakeup(&now)).min();
+            let next = sleep_or_never(next.map(|next| self.clock.sleep_until(next)));
+            tokio::select! {
+                Some(Ok(done)) = self.requests.join_next() => {
+                    let now = self.clock.now();
+                    self.finish(&done, &now);
+                }
+                Some(command) = commands.recv() => refuse(command),
+                () = next => {}
+                () = &mut last_answer, if patient => {
+                    patient = false;
+                    let now = self.clock.now();
+                    self.accounts.iter_mut().chain(&mut self.leavers).for_each(|account| account.abandon_request(&now));
+                }
+                () = &mut end => {
+                    tracing::warn!("a session could not be cleared in time; Graph drops it when it expires");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A time for people, without the jitter that comes from reading two clocks.
+fn rounded(time: Timestamp) -> Timestamp {
+    time.round(jiff::Unit::Second).unwrap_or(time)
+}
+
+async fn sleep_or_never(sleep: Option<impl Future<Output = ()>>) {
+    match sleep {
+        Some(sleep) => sleep.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Answers what comes in while leaving.
+fn refuse(command: Command) {
+    let (Command::SetOverride { reply, .. }
+    | Command::ClearOverride { reply }
+    | Command::SetSignal { reply, .. }
+    | Command::ClearSignal { reply, .. }
+    | Command::Reload { reply }) = command;
+    let _ = reply.send(Err("presenced is stopping".to_owned()));
+}

@@ -1,0 +1,288 @@
+//! One account at work: its session, the request in flight, and what `status` shows of it. Its failures are its own: no
+//! account waits for another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::auth::Authenticator;
+use crate::config;
+use crate::graph::Client;
+use crate::policy::Decision;
+use crate::session::{Action, Applied, Failure, FailureKind, Request, RequestId, Session, State, Target, Why, timing};
+use crate::status::report;
+use crate::time::{Instant, Now};
+use crate::warning::{Code, Warning};
+
+use super::rounded;
+
+/// How long a passing trouble lasts before it is worth a warning: one retried 503 is none.
+const TROUBLE: Duration = Duration::from_secs(30);
+
+/// Names one account of one configuration, so that an outcome never reaches a namesake of a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct AccountId(pub(super) u64);
+
+/// How a request of an account ended.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) account: AccountId,
+    request: RequestId,
+    outcome: Result<(), Failure>,
+}
+
+/// One account.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) id: AccountId,
+    pub(super) name: String,
+    pub(super) config: config::Account,
+    session: Session,
+    authenticator: Arc<Authenticator>,
+    client: Arc<Client>,
+    in_flight: Option<InFlight>,
+    decision: Option<Decision>,
+    /// Wall time at which the last confirmed request was sent, as it was then.
+    asserted_at: Option<Timestamp>,
+    requests: report::Requests,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    request: RequestId,
+    task: AbortHandle,
+    sent_at: Timestamp,
+}
+
+/// The failures since the last success.
+#[derive(Debug)]
+struct Trouble {
+    since: Instant,
+    at: Timestamp,
+    last: Failure,
+}
+
+impl Account {
+    /// An account of which nothing is held yet.
+    pub(super) fn new(
+        id: AccountId,
+        name: &str,
+        config: config::Account,
+        environment: &config::Environment,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            id,
+            name: name.to_owned(),
+            session: Session::new(fastrand::u64(..)),
+            authenticator: Arc::new(Authenticator::new(name, &config, environment)),
+            client: Arc::new(Client::new(&config.endpoints.graph)?),
+            config,
+            in_flight: None,
+            decision: None,
+            asserted_at: None,
+            requests: report::Requests::default(),
+            trouble: None,
+        })
+    }
+
+    /// Takes over what was decided.
+    pub(super) fn decide(&mut self, decision: Decision, session: &config::Session, now: &Now) {
+        let changed = self.decision.as_ref().is_none_or(|before| {
+            (before.presence, &before.rule, &before.because) != (decision.presence, &decision.rule, &decision.because)
+        });
+        if changed {
+            tracing::info!(
+                account = self.name,
+                presence = decision.presence.map_or_else(|| "nothing".to_owned(), |presence| presence.to_string()),
+                rule = decision.rule.as_deref(),
+                because = decision.because,
+                "decided"
+            );
+        }
+        let expiration = decision.expiration.unwrap_or(session.expiration);
+        self.session.handle_wish(decision.presence.map(|presence| Target { presence, expiration }), now.instant);
+        self.decision = Some(decision);
+    }
+
+    /// Whether it and `other` hold one and the same session in Graph.
+    pub(super) fn holds_same_session(&self, other: &Self) -> bool {
+        let session = |account: &Self| {
+            let config = &account.config;
+            (config.endpoints.graph.clone(), config.client_id.clone(), config.user.clone())
+        };
+        session(self) == session(other)
+    }
+
+    /// When the decision changes by itself.
+    pub(super) fn decision_until(&self) -> Option<Timestamp> {
+        self.decision.as_ref().and_then(|decision| decision.until)
+    }
+
+    /// Trying again is worth it now.
+    pub(super) fn nudge(&mut self) {
+        self.session.handle_nudge();
+    }
+
+    /// Somebody signed in or changed the configuration.
+    pub(super) fn mended(&mut self) {
+        self.session.handle_mended();
+    }
+
+    /// The daemon, or this account, goes.
+    pub(super) fn leave(&mut self, clear: bool) {
+        self.session.handle_leave(clear);
+    }
+
+    /// Whether it has left.
+    pub(super) fn has_left(&self) -> bool {
+        self.session.has_left()
+    }
+
+    /// Sends what is due.
+    pub(super) fn drain(&mut self, tasks: &mut JoinSet<Done>, now: &Now) {
+        let Some(request) = self.session.poll_request(now.instant) else { return };
+        self.requests.sent += 1;
+        let (account, id) = (self.id, request.id);
+        let send = send(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), request, now.clone());
+        let task = tasks.spawn(async move { Done { account, request: id, outcome: send.await } });
+        self.in_flight = Some(InFlight { request: id, task, sent_at: rounded(now.wall) });
+    }
+
+    /// Takes in how a request ended.
+    pub(super) fn finish(&mut self, done: &Done, now: &Now) {
+        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request == done.request) else { return };
+        self.session.handle_outcome(done.request, done.outcome.as_ref().map(|()| ()), now.instant);
+        match &done.outcome {
+            Ok(()) => {
+                if self.trouble.take().is_some() {
+                    tracing::info!(account = self.name, "well again");
+                }
+                self.asserted_at = Some(in_flight.sent_at);
+            }
+            Err(failure) => self.note_failure(failure, now),
+        }
+    }
+
+    /// Stops waiting for the answer of the request in flight; it may have been applied.
+    pub(super) fn abandon_request(&mut self, now: &Now) {
+        if let Some(in_flight) = &self.in_flight {
+            in_flight.task.abort();
+            let failure = Failure {
+                applied: Applied::Perhaps,
+                ..Failure::new(FailureKind::Passing, "no answer in time, and presenced is leaving")
+            };
+            let done = Done { account: self.id, request: in_flight.request, outcome: Err(failure) };
+            self.finish(&done, now);
+        }
+    }
+
+    fn note_failure(&mut self, failure: &Failure, now: &Now) {
+        self.requests.failed += 1;
+        if failure.kind == FailureKind::Throttled {
+            self.requests.throttled += 1;
+        }
+        let next = self.session.poll_wakeup(now.instant).map(|(at, _)| at.saturating_since(now.instant));
+        tracing::warn!(account = self.name, kind = ?failure.kind, ?next, hint = failure.hint, "{failure}");
+        let since = self.trouble.as_ref().map_or(now.instant, |trouble| trouble.since);
+        self.trouble = Some(Trouble { since, at: rounded(now.wall), last: failure.clone() });
+    }
+
+    /// When it must be looked at again if nothing happens before.
+    pub(super) fn next_wakeup(&self, now: &Now) -> Option<Instant> {
+        let session = self.session.poll_wakeup(now.instant).map(|(at, _)| at);
+        let warning = self.trouble.as_ref().map(|trouble| trouble.since + TROUBLE).filter(|at| *at > now.instant);
+        session.into_iter().chain(warning).min()
+    }
+
+    /// What is wrong with it, once it matters.
+    pub(super) fn warning(&self, now: &Now) -> Option<Warning> {
+        let trouble = self.trouble.as_ref()?;
+        let code = match trouble.last.kind {
+            FailureKind::SignInNeeded => Code::SignInNeeded,
+            FailureKind::Refused => Code::Refused,
+            FailureKind::Throttled => Code::Throttled,
+            FailureKind::Passing | FailureKind::TokenRefused => Code::ServiceUnavailable,
+        };
+        let at_once = matches!(code, Code::SignInNeeded | Code::Refused);
+        if !at_once && now.instant < trouble.since + TROUBLE {
+            return None;
+        }
+        let hint = trouble.last.hint.clone();
+        Some(Warning {
+            code,
+            text: format!("account `{}`: {}", self.name, trouble.last),
+            hint: hint.unwrap_or_else(|| "presenced goes on trying; see its log for each attempt".to_owned()),
+        })
+    }
+
+    /// Its part of the report.
+    pub(super) fn report(&self, now: &Now) -> report::Account {
+        let decision = self.decision.as_ref();
+        let asserted = self.session.asserted(now.instant).zip(self.asserted_at).map(|((target, _), sent_at)| {
+            let at = |after: Duration| sent_at.checked_add(after).unwrap_or(Timestamp::MAX);
+            report::Asserted {
+                availability: target.presence.availability().to_owned(),
+                activity: target.presence.activity().to_owned(),
+                sent_at,
+                fades_at: target.presence.fades().then(|| at(timing::interval(target))),
+                expires_at: at(target.expiration.as_duration()),
+            }
+        });
+        let next = self.session.poll_wakeup(now.instant).map(|(at, why): (Instant, Why)| report::Next {
+            at: rounded(now.wall_at(at)),
+            why: why.as_str().to_owned(),
+        });
+        report::Account {
+            state: state(self.session.state(now.instant)),
+            desired: decision.and_then(|decision| decision.presence).map(Into::into),
+            rule: decision.and_then(|decision| decision.rule.clone()),
+            because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
+            until: decision.and_then(|decision| decision.until),
+            asserted,
+            next,
+            requests: self.requests,
+            last_error: self.trouble.as_ref().map(|trouble| report::LastError {
+                at: trouble.at,
+                text: trouble.last.text.clone(),
+                hint: trouble.last.hint.clone(),
+            }),
+        }
+    }
+}
+
+/// Gets a token and sends one request.
+async fn send(
+    authenticator: Arc<Authenticator>,
+    client: Arc<Client>,
+    account: config::Account,
+    request: Request,
+    now: Now,
+) -> Result<(), Failure> {
+    let token = authenticator.token(&now, request.fresh_token).await?;
+    let user = account.user.or(token.user).ok_or_else(|| {
+        Failure::new(FailureKind::Refused, "nobody knows whose presence this is: the sign-in named no user")
+            .with_hint("set `user` of the account to the object id")
+    })?;
+    match request.action {
+        Action::Set(Target { presence, expiration }) => {
+            client.set_presence(&token.bearer, &user, &account.client_id, presence, expiration).await
+        }
+        Action::Clear => client.clear_presence(&token.bearer, &user, &account.client_id).await,
+    }
+}
+
+const fn state(state: State) -> report::State {
+    match state {
+        State::Starting => report::State::Starting,
+        State::Holding => report::State::Holding,
+        State::Released => report::State::Released,
+        State::Retrying => report::State::Retrying,
+        State::Throttled => report::State::Throttled,
+        State::SignInNeeded => report::State::SignInNeeded,
+        State::Refused => report::State::Refused,
+        State::Stopping => report::State::Stopping,
+    }
+}

@@ -1,0 +1,219 @@
+//! The board: the present state of every signal, as last heard, and what was set through the socket. From it come the
+//! snapshot that is decided on and the signals' part of the report.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::calendar::Schedule;
+use crate::config;
+use crate::policy::{Call, Claim, Lock, Named, Override, Reading, Sleep, Snapshot};
+use crate::signals::{Observation, Update};
+use crate::status::report::{self, Health};
+use crate::time::{Instant, Now};
+use crate::warning::Warning;
+
+use super::rounded;
+
+/// How many signals may be set through the socket, so that a runaway script fills no memory.
+const NAMED_MAX: usize = 256;
+
+/// The present state of every signal.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    lock: Slot<Lock>,
+    sleep: Slot<Sleep>,
+    call: Slot<Call>,
+    calendar: Slot<Arc<Schedule>>,
+    named: BTreeMap<String, Entry<String>>,
+    manual: Option<Entry<Claim>>,
+    shown: BTreeMap<String, Shown>,
+}
+
+/// What one signal last said.
+#[derive(Debug)]
+struct Slot<T> {
+    observation: Observation<T>,
+    /// Whether it said anything since it was configured.
+    heard: bool,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        let observation =
+            Observation { reading: Reading::Off, source: "not configured".to_owned(), warnings: Vec::new() };
+        Self { observation, heard: true }
+    }
+}
+
+impl<T> Slot<T> {
+    /// Turns the signal on or off. One that stays on keeps its reading until it is heard again.
+    fn configure(&mut self, on: bool) {
+        if !on {
+            *self = Self::default();
+        } else if matches!(self.observation.reading, Reading::Off) {
+            self.observation.reading = Reading::Unknown;
+            "starting".clone_into(&mut self.observation.source);
+            self.heard = false;
+        }
+    }
+
+    fn hear(&mut self, observation: Observation<T>) {
+        // A task of an old configuration may still be heard of after its signal was turned off.
+        if !matches!(self.observation.reading, Reading::Off) {
+            self.observation = observation;
+            self.heard = true;
+        }
+    }
+
+    /// How well it is, given what its reading comes to now.
+    fn health<U>(&self, reading: &Reading<U>) -> Health {
+        let well = self.observation.warnings.is_empty() && !matches!(reading, Reading::Unknown);
+        if well || !self.heard { Health::Ok } else { Health::Degraded }
+    }
+}
+
+/// What was set through the socket.
+#[derive(Debug)]
+struct Entry<T> {
+    value: T,
+    until: Option<Instant>,
+}
+
+/// The value the report last showed, and since when.
+#[derive(Debug)]
+struct Shown {
+    value: String,
+    since: Timestamp,
+}
+
+impl Board {
+    /// Takes over which signals are on.
+    pub(super) fn configure(&mut self, signals: &config::Signals) {
+        self.lock.configure(signals.lock.is_some());
+        self.sleep.configure(signals.lock.is_some());
+        self.call.configure(signals.call.is_some());
+        self.calendar.configure(signals.calendar.is_some());
+    }
+
+    /// Takes in what a signal says.
+    pub(super) fn hear(&mut self, update: Update) {
+        match update {
+            Update::Lock(observation) => self.lock.hear(observation),
+            Update::Sleep(observation) => self.sleep.hear(observation),
+            Update::Call(observation) => self.call.hear(observation),
+            Update::Calendar(observation) => self.calendar.hear(observation),
+        }
+    }
+
+    /// Whether every configured signal was heard at least once.
+    pub(super) fn is_complete(&self) -> bool {
+        self.lock.heard && self.sleep.heard && self.call.heard && self.calendar.heard
+    }
+
+    /// The lock's reading.
+    pub(super) fn lock(&self) -> &Reading<Lock> {
+        &self.lock.observation.reading
+    }
+
+    /// Overrides the rules, for `ttl` or until cleared.
+    pub(super) fn set_override(&mut self, claim: Claim, ttl: Option<Duration>, now: &Now) {
+        self.manual = Some(Entry { value: claim, until: ttl.map(|ttl| now.instant + ttl) });
+    }
+
+    /// Ends an override.
+    pub(super) fn clear_override(&mut self) {
+        self.manual = None;
+    }
+
+    /// Sets the signal `name`. The error is a sentence for whoever asked.
+    pub(super) fn set_signal(
+        &mut self,
+        name: String,
+        value: String,
+        ttl: Option<Duration>,
+        now: &Now,
+    ) -> Result<(), String> {
+        if self.named.len() >= NAMED_MAX && !self.named.contains_key(&name) {
+            return Err(format!("{NAMED_MAX} signals are set already; unset one first"));
+        }
+        self.named.insert(name, Entry { value, until: ttl.map(|ttl| now.instant + ttl) });
+        Ok(())
+    }
+
+    /// Forgets the signal `name`. The error is a sentence for whoever asked.
+    pub(super) fn clear_signal(&mut self, name: &str) -> Result<(), String> {
+        self.shown.remove(&format!("signal.{name}"));
+        self.named.remove(name).map(|_| ()).ok_or_else(|| format!("no signal `{name}` is set"))
+    }
+
+    /// All readings, for a decision.
+    pub(super) fn snapshot(&self, now: &Now) -> Snapshot {
+        let until = |until: Option<Instant>| until.map(|until| rounded(now.wall_at(until)));
+        let named = |(name, entry): (&String, &Entry<String>)| {
+            (name.clone(), Named { value: entry.value.clone(), until: until(entry.until) })
+        };
+        Snapshot {
+            lock: self.lock.observation.reading.clone(),
+            sleep: self.sleep.observation.reading.clone(),
+            call: self.call.observation.reading.clone(),
+            calendar: self.calendar.observation.reading.clone(),
+            signals: self.named.iter().filter(|(_, entry)| entry.lives(now)).map(named).collect(),
+            manual: self
+                .manual
+                .as_ref()
+                .filter(|manual| manual.lives(now))
+                .map(|manual| Override { claim: manual.value, until: until(manual.until) }),
+        }
+    }
+
+    /// The first time to live that ends after `now`.
+    pub(super) fn next_end(&self, now: &Now) -> Option<Instant> {
+        let ends = self.named.values().map(|entry| entry.until).chain(self.manual.iter().map(|manual| manual.until));
+        ends.flatten().filter(|end| *end > now.instant).min()
+    }
+
+    /// All warnings of all signals.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = &Warning> {
+        let (lock, sleep) = (&self.lock.observation.warnings, &self.sleep.observation.warnings);
+        let (call, calendar) = (&self.call.observation.warnings, &self.calendar.observation.warnings);
+        lock.iter().chain(sleep).chain(call).chain(calendar)
+    }
+
+    /// The signals' part of the report.
+    pub(super) fn report(&mut self, snapshot: &Snapshot, now: &Now) -> BTreeMap<String, report::Signal> {
+        let busy = snapshot.calendar_at(now.wall);
+        let calendar_until = busy.known().and_then(|state| state.until);
+        let mut signals = BTreeMap::new();
+        let shown = &mut self.shown;
+        let mut add = |name: &str, value: &dyn fmt::Display, source: &str, health, until| {
+            let value = value.to_string();
+            let before = shown.get(name).filter(|shown| shown.value == value).map(|shown| shown.since);
+            let since = before.unwrap_or_else(|| rounded(now.wall));
+            shown.insert(name.to_owned(), Shown { value: value.clone(), since });
+            let signal = report::Signal { value, since, source: source.to_owned(), health, until };
+            signals.insert(name.to_owned(), signal);
+        };
+        let Self { lock, sleep, call, calendar, .. } = self;
+        add("lock", &snapshot.lock, &lock.observation.source, lock.health(&snapshot.lock), None);
+        add("sleep", &snapshot.sleep, &sleep.observation.source, sleep.health(&snapshot.sleep), None);
+        add("call", &snapshot.call, &call.observation.source, call.health(&snapshot.call), None);
+        add("calendar", &busy, &calendar.observation.source, calendar.health(&busy), calendar_until);
+        for (name, entry) in &self.named {
+            let lives = snapshot.signals.get(name);
+            let value = if lives.is_some() { entry.value.as_str() } else { "unknown" };
+            let health = if lives.is_some() { Health::Ok } else { Health::Degraded };
+            add(&format!("signal.{name}"), &value, "socket", health, lives.and_then(|named| named.until));
+        }
+        signals
+    }
+}
+
+impl<T> Entry<T> {
+    fn lives(&self, now: &Now) -> bool {
+        self.until.is_none_or(|until| now.instant < until)
+    }
+}

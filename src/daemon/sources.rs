@@ -1,0 +1,46 @@
+//! The signal tasks of the configuration in force.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::config;
+use crate::signals::{self, Buses, Context, Update};
+use crate::time::Clock;
+
+/// The running signal tasks. Dropping it stops them.
+#[derive(Debug)]
+pub(super) struct Sources {
+    context: Context,
+    tasks: JoinSet<()>,
+}
+
+impl Sources {
+    /// Starts the signals that are on.
+    pub(super) fn start(
+        signals: &config::Signals,
+        clock: Arc<dyn Clock>,
+        updates: mpsc::Sender<Update>,
+        buses: Buses,
+    ) -> Self {
+        let mut sources = Self { context: Context { clock, updates, buses }, tasks: JoinSet::new() };
+        sources.restart(signals);
+        sources
+    }
+
+    /// Stops all signals and starts those that are on.
+    pub(super) fn restart(&mut self, signals: &config::Signals) {
+        self.tasks.abort_all();
+        if let Some(calendar) = &signals.calendar {
+            self.tasks.spawn(signals::calendar::run(calendar.clone(), self.context.clone()));
+        }
+        if let Some(call) = &signals.call {
+            self.tasks.spawn(signals::call::run(call.clone(), self.context.clone()));
+        }
+        if signals.lock.is_some() {
+            self.tasks.spawn(signals::lock::run(self.context.clone()));
+            self.tasks.spawn(signals::sleep::run(self.context.clone()));
+        }
+    }
+}

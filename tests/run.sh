@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Installs what the tests need and is missing, where it may, then runs every test.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name.
+need=()
+command -v dbus-daemon >/dev/null || need+=(dbus)
+[ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
+if [ "${#need[@]}" -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
+    else
+        echo "error: the tests need the packages: ${need[*]}" >&2
+        echo "hint: sudo apt-get install ${need[*]}" >&2
+        exit 1
+    fi
+fi
+
+cargo test --locked "$@"
