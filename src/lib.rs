@@ -15,6 +15,7 @@ pub mod config;
 pub mod policy;
 pub mod presence;
 pub mod session;
+mod suggest;
 pub mod time;
 pub mod warning;
 

@@ -1,6 +1,7 @@
 //! Configuration: the schema (plain values, part of the core) and how TOML becomes them.
 //!
-//! A [`Config`] that exists is right: every path is expanded, every duration in range, every endpoint allowed.
+//! A [`Config`] that exists is right: every path is expanded, every duration in range, every endpoint allowed. What is not
+//! becomes [`Problems`], all at once. [`Config::parse`] is pure; only [`load`] touches the disk.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,8 +12,15 @@ use crate::policy::Rule;
 use crate::presence::Expiration;
 
 mod environment;
+mod load;
+mod mask;
+mod problems;
+mod read;
 
 pub use environment::{Environment, Lookup};
+pub use load::load;
+pub use problems::{Position, Problem, Problems};
+pub use read::Loaded;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +75,21 @@ pub struct Endpoints {
     pub graph: Url,
     /// The sign-in service: `https://login.microsoftonline.com`.
     pub login: Url,
+}
+
+impl Endpoints {
+    /// The addresses of `cloud`. Source: Graph's page on national cloud deployments.
+    #[expect(clippy::missing_panics_doc, reason = "the addresses are constants, and a test parses each")]
+    pub fn of(cloud: Cloud) -> Self {
+        let (graph, login) = match cloud {
+            Cloud::Global => ("https://graph.microsoft.com/v1.0", "https://login.microsoftonline.com"),
+            Cloud::UsGov => ("https://graph.microsoft.us/v1.0", "https://login.microsoftonline.us"),
+            Cloud::UsGovDod => ("https://dod-graph.microsoft.us/v1.0", "https://login.microsoftonline.us"),
+            Cloud::China => ("https://microsoftgraph.chinacloudapi.cn/v1.0", "https://login.chinacloudapi.cn"),
+        };
+        let url = |address: &str| Url::parse(address).expect("the addresses above are valid");
+        Self { graph: url(graph), login: url(login) }
+    }
 }
 
 /// How an account gets its tokens.

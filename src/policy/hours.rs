@@ -1,29 +1,238 @@
 //! Recurring hours of the week, as `within` and `outside` write them: `Mon..Fri 08:30-18:00`.
+//!
+//! Hours are what the clock on the wall shows: an hour that a change to winter time repeats counts both times, one that a
+//! change to summer time skips never comes. Leaves to others: how hours are written (`parse`).
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use std::fmt;
+use std::ops::Range;
 
-/// One span of hours on some days of the week.
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
+
+mod parse;
+
+pub use parse::HoursError;
+
+const DAY: u16 = 24 * 60;
+const WEEK: u16 = 7 * DAY;
+
+/// Spans of time that recur every week.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hours;
+pub struct Hours {
+    /// As it was written.
+    text: String,
+    /// Minutes of the week, Monday 00:00 being zero: in order, not touching, never empty.
+    spans: Vec<Range<u16>>,
+}
 
-/// Why a text is no hours.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct HoursError(pub String);
-
-impl std::str::FromStr for Hours {
-    type Err = HoursError;
-
-    fn from_str(text: &str) -> Result<Self, HoursError> {
-        Err(HoursError(text.to_owned()))
+impl fmt::Display for Hours {
+    /// As it was written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
     }
 }
 
 impl Hours {
-    /// Whether `now` lies in the hours, and when that next changes.
-    pub fn at(&self, _now: Timestamp, _zone: &TimeZone) -> (bool, Option<Timestamp>) {
-        (false, None)
+    /// Whether `now` lies in the hours, and when that next changes: the first moment after `now` at which it is otherwise.
+    /// `None` when it never changes, as in the whole week.
+    pub fn at(&self, now: Timestamp, zone: &TimeZone) -> (bool, Option<Timestamp>) {
+        let inside = self.contains(minute_of_week(zone.to_datetime(now)));
+        (inside, self.next_change(inside, now, zone))
+    }
+
+    /// Walks from one change of the zone's offset to the next; in between, local time runs as evenly as the week does.
+    fn next_change(&self, inside: bool, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let mut from = now;
+        loop {
+            let by_week = self.next_boundary(from, zone.to_offset(from))?;
+            match zone.following(from).next() {
+                Some(transition) if transition.timestamp() <= by_week => {
+                    from = transition.timestamp();
+                    if self.contains(minute_of_week(zone.to_datetime(from))) != inside {
+                        return Some(from);
+                    }
+                }
+                Some(_) | None => return Some(by_week),
+            }
+        }
+    }
+
+    fn contains(&self, minute: u16) -> bool {
+        self.spans.iter().any(|span| span.contains(&minute))
+    }
+
+    /// When the hours next begin or end after `from`, were the offset to stay as it is.
+    fn next_boundary(&self, from: Timestamp, offset: Offset) -> Option<Timestamp> {
+        if matches!(self.spans.as_slice(), [Range { start: 0, end: WEEK }]) {
+            return None;
+        }
+        let local = offset.to_datetime(from);
+        let minute = minute_of_week(local);
+        // Sunday's midnight divides a span that runs through it, and is no boundary then.
+        let runs_through_sunday = self.contains(0) && self.contains(WEEK - 1);
+        let boundaries = || self.spans.iter().flat_map(|span| [span.start, span.end]);
+        let next = boundaries()
+            .chain(boundaries().map(|boundary| boundary + WEEK))
+            .filter(|boundary| !(runs_through_sunday && boundary % WEEK == 0))
+            .find(|boundary| *boundary > minute)?;
+        let into_minute = SignedDuration::new(i64::from(local.second()), local.subsec_nanosecond());
+        from.checked_add(SignedDuration::from_mins(i64::from(next - minute)) - into_minute).ok()
+    }
+}
+
+fn minute_of_week(local: DateTime) -> u16 {
+    let days = u16::from(local.weekday().to_monday_zero_offset().unsigned_abs());
+    let minute_of_day = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
+    days * DAY + minute_of_day
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hours(text: &str) -> Hours {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).unwrap()
+    }
+
+    fn at(text: &str, when: &str) -> (bool, Option<String>) {
+        let when: jiff::ZonedDateTime = when.parse().unwrap();
+        let (inside, until) = hours(text).at(when.timestamp(), when.time_zone());
+        (inside, until.map(|until| until.to_zoned_datetime(when.time_zone().clone()).to_string()))
+    }
+
+    #[test]
+    fn working_hours_change_at_their_ends_and_over_the_weekend() {
+        let text = "Mon..Fri 08:30-18:00";
+        let berlin = |time: &str| format!("{time}+01:00[Europe/Berlin]");
+        for (now, inside, until) in [
+            ("2026-11-23T08:29:59.5", false, "2026-11-23T08:30:00"),
+            ("2026-11-23T08:30:00", true, "2026-11-23T18:00:00"),
+            ("2026-11-23T17:59:59", true, "2026-11-23T18:00:00"),
+            ("2026-11-23T18:00:00", false, "2026-11-24T08:30:00"),
+            ("2026-11-27T18:00:00", false, "2026-11-30T08:30:00"),
+        ] {
+            assert_eq!(at(text, &berlin(now)), (inside, Some(berlin(until))), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_span_over_midnight_belongs_to_the_day_it_starts_on() {
+        let night = "Fri 22:00-06:00";
+        assert_eq!(at(night, "2026-11-28T05:59:00Z[UTC]"), (true, Some("2026-11-28T06:00:00+00:00[UTC]".to_owned())));
+        assert!(!at(night, "2026-11-27T05:59:00Z[UTC]").0, "Friday morning belongs to Thursday");
+        let over_sunday = at("Sun 22:00-06:00", "2026-11-29T23:00:00Z[UTC]");
+        assert_eq!(over_sunday, (true, Some("2026-11-30T06:00:00+00:00[UTC]".to_owned())));
+    }
+
+    #[test]
+    fn the_whole_week_never_changes() {
+        for text in ["00:00-24:00", "Mon..Sun", "Mon..Sat 00:00-24:00, Sun 00:00-12:00, Sun 12:00-00:00"] {
+            assert_eq!(at(text, "2026-11-28T05:59:00Z[UTC]"), (true, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn hours_are_what_the_clock_on_the_wall_shows() {
+        // 02:00 to 03:00 does not exist on 28 March 2027 in Berlin, and comes twice on 31 October.
+        let skipped = at("02:15-02:45", "2027-03-28T01:00:00+01:00[Europe/Berlin]");
+        assert_eq!(skipped, (false, Some("2027-03-29T02:15:00+02:00[Europe/Berlin]".to_owned())));
+        let cut_short = at("01:00-02:30", "2027-03-28T01:30:00+01:00[Europe/Berlin]");
+        assert_eq!(cut_short, (true, Some("2027-03-28T03:00:00+02:00[Europe/Berlin]".to_owned())));
+        let again = at("02:15-02:45", "2027-10-31T02:50:00+02:00[Europe/Berlin]");
+        assert_eq!(again, (false, Some("2027-10-31T02:15:00+01:00[Europe/Berlin]".to_owned())));
+        // 30 December 2011 does not exist in Samoa.
+        let friday = at("Fri", "2011-12-29T23:00:00-10:00[Pacific/Apia]");
+        assert_eq!(friday, (false, Some("2012-01-06T00:00:00+14:00[Pacific/Apia]".to_owned())));
+    }
+
+    const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+    /// Days (Monday first), and minutes of the day that may end on the next one.
+    type Written = Vec<([bool; 7], u16, u16)>;
+
+    fn write(spans: &Written) -> String {
+        let write_one = |(days, start, end): &([bool; 7], u16, u16)| {
+            let names: Vec<&str> = NAMES.iter().zip(days).filter(|(_, on)| **on).map(|(name, _)| *name).collect();
+            let end = if *end > DAY { end - DAY } else { *end };
+            format!("{} {:02}:{:02}-{:02}:{:02}", names.join(","), start / 60, start % 60, end / 60, end % 60)
+        };
+        spans.iter().map(write_one).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether a time on the wall lies in the spans, told without weeks: from its day and the day before.
+    fn shows(spans: &Written, local: DateTime) -> bool {
+        let day = usize::try_from(local.weekday().to_monday_zero_offset()).unwrap();
+        let minute = u16::try_from(i16::from(local.hour()) * 60 + i16::from(local.minute())).unwrap();
+        spans.iter().any(|(days, start, end)| {
+            (days[day] && (*start..*end).contains(&minute))
+                || (days[(day + 6) % 7] && (*start..*end).contains(&(minute + DAY)))
+        })
+    }
+
+    fn written() -> impl Strategy<Value = Written> {
+        let days = any::<[bool; 7]>().prop_filter("no day", |days| days.contains(&true));
+        let span = (days, 0..DAY, 1..=DAY).prop_map(|(days, start, length)| {
+            // Exactly a day long from noon to noon cannot be written.
+            let length = if length == DAY && start != 0 { DAY - 1 } else { length };
+            (days, start, start + length)
+        });
+        prop::collection::vec(span, 1..4)
+    }
+
+    /// Moments of 2010 to 2027, most within three days of a change of the zone's offset.
+    fn moment() -> impl Strategy<Value = (TimeZone, Timestamp)> {
+        let zones = prop::sample::select(vec![
+            "Europe/Berlin",
+            "America/New_York",
+            "Pacific/Apia",
+            "Africa/Casablanca",
+            "Australia/Lord_Howe",
+            "UTC",
+        ]);
+        let seconds = 1_262_304_000_i64..1_798_761_600;
+        (zones, seconds, -259_200_i64..3600, 0..1_000_000_000_i32).prop_map(|(name, second, before, nanosecond)| {
+            let zone = zone(name);
+            let anywhere = Timestamp::from_second(second).unwrap();
+            let change = zone.following(anywhere).next().map_or(anywhere, |change| change.timestamp());
+            let moment = change + SignedDuration::new(before, nanosecond);
+            (zone, moment)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_next_change_is_the_one_that_a_walk_by_minutes_finds(spans in written(), (zone, now) in moment()) {
+            let (inside, until) = hours(&write(&spans)).at(now, &zone);
+            prop_assert_eq!(inside, shows(&spans, zone.to_datetime(now)));
+            let this_minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap();
+            let by_walk = (1..9 * i64::from(DAY))
+                .map(|minutes| this_minute + SignedDuration::from_mins(minutes))
+                .find(|time| shows(&spans, zone.to_datetime(*time)) != inside);
+            prop_assert_eq!(until, by_walk);
+        }
+
+        #[test]
+        fn any_text_is_hours_or_an_error(text in "([MonTueWdhFriSat.,:0-9 –-]|\\PC){0,40}", moment in moment()) {
+            if let Ok(hours) = text.parse::<Hours>() {
+                hours.at(moment.1, &moment.0);
+            }
+        }
+
+        #[test]
+        fn the_ends_of_time_are_no_trouble(spans in written(), (zone, _) in moment()) {
+            for now in [Timestamp::MIN, Timestamp::MAX] {
+                hours(&write(&spans)).at(now, &zone);
+            }
+        }
     }
 }
 

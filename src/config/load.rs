@@ -1,0 +1,94 @@
+//! Reads the configuration file, and looks at what the configuration names on disk.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::problems::Finding;
+use super::{Config, Environment, Loaded, Problems};
+
+/// No configuration is longer: what is, is something else.
+const LONGEST: u64 = 1024 * 1024;
+
+/// Reads the configuration in the file `path`, and looks whether the secret files it names are there and readable by
+/// nobody else.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
+    // Relative paths in it start from its folder, wherever the process goes later.
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let bytes = read(&file).map_err(|error| unreadable(&file, &error, environment))?;
+    if bytes.len() as u64 > LONGEST {
+        let help = "this is no configuration of presenced; --config FILE names another file".to_owned();
+        return Err(Problems::of_file(&file, "the file is larger than 1 MB".to_owned(), help));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let start = error.utf8_error().valid_up_to();
+        let message = "not UTF-8 from here on";
+        let finding = finding(start..start + '\u{fffd}'.len_utf8(), message, "save the file with the encoding UTF-8");
+        Problems::new(&file, &String::from_utf8_lossy(error.as_bytes()), vec![finding])
+    })?;
+    let Loaded { config, secret_files } = Config::parse(&text, &file, environment)?;
+    let findings: Vec<Finding> =
+        secret_files.into_iter().filter_map(|(secret, span)| look_at_secret(&secret, span)).collect();
+    if findings.is_empty() { Ok(config) } else { Err(Problems::new(&file, &text, findings)) }
+}
+
+/// One byte more than the longest is enough to know that there is more.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(file: &Path, error: &io::Error, environment: &Environment) -> Problems {
+    let (message, help) = if error.kind() == ErrorKind::NotFound {
+        let default = environment.config_dir.join("config.toml");
+        let help = format!(
+            "put your configuration there, starting from one of presenced's examples (desktop.toml, sidecar.toml); it is \
+             looked for at --config FILE, then $PRESENCED_CONFIG, then {}",
+            default.display()
+        );
+        ("there is no such file".to_owned(), help)
+    } else if error.kind() == ErrorKind::IsADirectory {
+        ("this is a folder".to_owned(), "name the file in it: --config FOLDER/config.toml".to_owned())
+    } else {
+        let help = "give the user that presenced runs as the right to read it";
+        (format!("the file cannot be read: {error}"), help.to_owned())
+    };
+    Problems::of_file(file, message, help)
+}
+
+/// What is wrong with the secret file at `path`, which the configuration names at `span`. The file itself is not read.
+fn look_at_secret(path: &Path, span: Range<usize>) -> Option<Finding> {
+    let shown = path.display();
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Some(finding(
+                span,
+                "there is no such secret file",
+                &format!("put the secret into {shown}, and: chmod 600 {shown}"),
+            ));
+        }
+        Err(error) => {
+            let help = "give the user that presenced runs as the right to read it";
+            return Some(finding(span, &format!("the secret file cannot be read: {error}"), help));
+        }
+    };
+    if metadata.is_dir() {
+        return Some(finding(span, "the secret file is a folder", "name the file in it"));
+    }
+    let mode = metadata.permissions().mode() & 0o777;
+    (mode & 0o044 != 0).then(|| {
+        let message = format!("others can read the secret file (mode {mode:03o})");
+        finding(span, &message, &format!("chmod 600 {shown} (in Kubernetes: defaultMode: 0400)"))
+    })
+}
+
+fn finding(span: Range<usize>, message: &str, help: &str) -> Finding {
+    Finding { span: Some(span), message: message.to_owned(), help: Some(help.to_owned()) }
+}

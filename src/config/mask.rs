@@ -1,0 +1,275 @@
+//! Blanks out of a configuration's text whatever may be a secret, before a line of it is shown.
+//!
+//! Reports show source lines, also lines near the wrong one and lines that are no TOML at all. So this goes by the text and
+//! not by the parsed document: a value is blanked when its key says that it is a secret, wherever that stands, be it in a
+//! comment. What names the *place* of a secret (`file`, `credential`, `env`, `command`) stays readable. In doubt too much
+//! is blanked.
+
+use std::ops::Range;
+
+/// Parts of a key that say that its value is a secret.
+const SECRET: [&str; 4] = ["secret", "password", "passphrase", "token"];
+/// The keys of a secret's table that hold its place, not the secret itself.
+const PLACES: [&str; 4] = ["file", "credential", "env", "command"];
+
+/// `text` with `*` for each byte that may belong to a secret, and `?` for each byte of a control character, which could do
+/// things to a terminal. As long as `text` in bytes, so that spans still fit.
+pub(super) fn fit_to_show(text: &str) -> String {
+    let mut shown = text.as_bytes().to_vec();
+    for range in secrets(text).into_iter().chain(passwords_of_urls(text)) {
+        blank(&mut shown, range);
+    }
+    for (at, control) in text.char_indices().filter(|(_, char)| char.is_control()) {
+        let ends_line = text[at..].starts_with('\n') || text[at..].starts_with("\r\n");
+        if !ends_line && control != '\t' {
+            shown[at..at + control.len_utf8()].fill(b'?');
+        }
+    }
+    String::from_utf8(shown).expect("only whole characters are replaced, and by ASCII")
+}
+
+fn blank(bytes: &mut [u8], range: Range<usize>) {
+    for byte in &mut bytes[range] {
+        if !matches!(*byte, b'\r' | b'\n' | b' ') {
+            *byte = b'*';
+        }
+    }
+}
+
+/// Where the values of keys are that look like secrets.
+fn secrets(text: &str) -> Vec<Range<usize>> {
+    // ASCII case only, so that places in one are places in the other.
+    let lowered = text.to_ascii_lowercase();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = SECRET.iter().filter_map(|word| Some(at + lowered[at..].find(word)?)).min() {
+        let name_end = start + lowered[start..].find(|c| !is_key_char(c)).unwrap_or(text.len() - start);
+        at = name_end;
+        let (last_key, rest) = dotted_keys(text, name_end);
+        match text.as_bytes().get(rest) {
+            Some(b'=') => at = value_of_key(text, last_key, rest + 1, &mut found),
+            // A table's header: its keys follow, up to the next header.
+            Some(b']') => {
+                let end = text[rest..].find("\n[").map_or(text.len(), |newline| rest + newline);
+                at = pairs(text, rest + 1..end, &mut found);
+            }
+            Some(_) | None => {}
+        }
+    }
+    found
+}
+
+fn is_key_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '_' | '-')
+}
+
+/// Skips the `"`, blanks and further keys of `secret . "file" =`; the last key, and where the next other byte is.
+fn dotted_keys(text: &str, mut at: usize) -> (&str, usize) {
+    let mut last_key = "";
+    loop {
+        let rest = &text[at..];
+        let Some(next) = rest.find(|c| !matches!(c, ' ' | '\t' | '"' | '\'' | '.')) else {
+            return (last_key, text.len());
+        };
+        // A new key only after a point: `token-command", x = …` is a value with something behind it.
+        if !rest[..next].contains('.') {
+            return (last_key, at + next);
+        }
+        let key = &rest[next..];
+        last_key = &key[..key.find(|c| !is_key_char(c)).unwrap_or(key.len())];
+        at += next + last_key.len();
+        if last_key.is_empty() {
+            return (last_key, at);
+        }
+    }
+}
+
+/// Adds what must be blanked of the value that begins behind an `=`, and says where it ends.
+fn value_of_key(text: &str, key: &str, start: usize, found: &mut Vec<Range<usize>>) -> usize {
+    let start = start + text[start..].find(|c| !matches!(c, ' ' | '\t')).unwrap_or(text.len() - start);
+    if text[start..].starts_with('{') {
+        let end = value_end(text, start);
+        return pairs(text, start + 1..end, found);
+    }
+    let end = value_end(text, start);
+    let is_place = PLACES.contains(&key);
+    if is_place && (matches!(key, "file" | "command") || is_plain_name(&text[start..end])) {
+        return end;
+    }
+    // Without quotes nobody knows what still belongs to the secret on this line.
+    let is_delimited = text[start..].starts_with(['"', '\'', '[']);
+    let end = if is_delimited || is_place { end } else { line_end(text, end) };
+    found.push(start..end);
+    end
+}
+
+/// Adds what must be blanked of a table's keys and values, and says where they end.
+fn pairs(text: &str, table: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
+    let mut at = table.start;
+    while at < table.end {
+        let pair = &text[at..table.end];
+        let Some(separator) = pair.find(['=', ',', '\n', '}']) else {
+            found.push(at..table.end);
+            break;
+        };
+        let key = pair[..separator].trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
+        if pair[separator..].starts_with('=') {
+            // A text that cannot be a key may be the secret itself, in the wrong place.
+            if !key.chars().all(is_key_char) {
+                found.push(at..at + separator);
+            }
+            at = value_of_key(text, key, at + separator + 1, found);
+        } else {
+            found.push(at..at + separator);
+            at += separator + 1;
+        }
+    }
+    table.end.max(at)
+}
+
+/// Where the value ends that begins at `start`: behind its closing quote or bracket, or at the end of the line.
+fn value_end(text: &str, start: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut at = start;
+    while let Some(next) = text[at..].chars().next() {
+        match next {
+            '"' | '\'' => at = string_end(text, at, next),
+            '[' | '{' => (depth, at) = (depth + 1, at + 1),
+            ']' | '}' if depth > 0 => (depth, at) = (depth - 1, at + 1),
+            '\n' | ',' | '}' if depth == 0 => return at,
+            other => at += other.len_utf8(),
+        }
+        // Closed, unless there is something unquoted behind it, which then belongs to it until the end of the line.
+        if depth == 0 && matches!(next, '"' | '\'' | ']' | '}') {
+            let behind = text[at..].trim_start_matches([' ', '\t']);
+            if behind.is_empty() || behind.starts_with(['\r', '\n', ',', '}', ']', '#']) {
+                return at;
+            }
+            return line_end(text, at);
+        }
+    }
+    text.len()
+}
+
+fn line_end(text: &str, at: usize) -> usize {
+    at + text[at..].find('\n').unwrap_or(text.len() - at)
+}
+
+/// Where the string ends whose opening quote is at `start`: behind the closing one. A string of one line ends with the line
+/// at the latest.
+fn string_end(text: &str, start: usize, quote: char) -> usize {
+    let delimiter_length = if text[start..].starts_with(&quote.to_string().repeat(3)) { 3 } else { 1 };
+    let delimiter = &text[start..start + delimiter_length];
+    let mut at = start + delimiter_length;
+    while let Some(next) = text[at..].chars().next() {
+        if text[at..].starts_with(delimiter) {
+            return at + delimiter_length;
+        }
+        if next == '\n' && delimiter_length == 1 {
+            return at;
+        }
+        at += next.len_utf8();
+        if next == '\\' && quote == '"' {
+            at += text[at..].chars().next().filter(|escaped| *escaped != '\n').map_or(0, char::len_utf8);
+        }
+    }
+    text.len()
+}
+
+/// Whether a value is a quoted plain name, as variables and credentials have; a secret seldom is.
+fn is_plain_name(value: &str) -> bool {
+    let name = value.trim().trim_matches(['"', '\'']);
+    name.chars().all(|char| is_key_char(char) || char == '.')
+}
+
+/// Where the user information of URLs is: between `://` and `@`.
+fn passwords_of_urls(text: &str) -> Vec<Range<usize>> {
+    let authorities = text.match_indices("://").map(|(at, scheme)| at + scheme.len());
+    authorities
+        .filter_map(|start| {
+            let rest = &text[start..];
+            let authority = &rest[..rest.find(['/', '"', '\'', '\n', '?', '#']).unwrap_or(rest.len())];
+            Some(start..start + authority.rfind('@')?)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_blanked_wherever_they_stand() {
+        for text in [
+            "secret = \"hunter2\"",
+            "secret = 'hunter2'",
+            "secret=hunter2",
+            "secret = \"hunter2",
+            "secret = \"\"\"\nhunter2\nhunter2\"\"\"",
+            "secret = '''hunter2",
+            "secret = \"a\\\"hunter2\"",
+            "secret = \"a\"hunter2\"",
+            "secret = a,hunter2",
+            "secret = { value = \"hunter2\" }",
+            "secret = { value = hunter2== }",
+            "secret = { \"hunter2\" }",
+            "secret = { hunter2, x }",
+            "secret = { file = \"/run/x\", value = \"hunter2\" }",
+            "secret = { env = \"hunter2~x\" }",
+            "secret = [\n  \"hunter2\",\n  \"hunter2\"\n]",
+            "secret . \"value\" = \"hunter2\"",
+            "\"secret\" = \"hunter2\"",
+            "[accounts.work.auth.secret]\nvalue = \"hunter2\"\nother = 'hunter2'\n[session]\n",
+            "# secret = \"hunter2\"",
+            "Client_Secret = \"hunter2\"",
+            "client_secret_value = \"hunter2\"",
+            "auth = { method = \"client-secret\" secret = \"hunter2\" }",
+            "command = [\"get\", \"--token=hunter2\"]",
+            "password = \"hunter2\"\nrefresh-token = \"hunter2\"",
+            "graph = \"https://me:hunter2@graph.example\"",
+        ] {
+            let shown = fit_to_show(text);
+            assert!(!shown.contains("hunter2"), "{text}\n{shown}");
+            assert_eq!(shown.len(), text.len());
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_secret_and_everything_else_stay_readable() {
+        for text in [
+            "auth = { method = \"client-secret\", secret = { file = \"/run/secrets/teams\" } }",
+            "auth.secret.credential = \"client-secret\"\nuser = \"x\"",
+            "secret = { env = \"CLIENT_SECRET\" } # a variable\n[session]\nexpiration = \"15m\"",
+            "secret = { command = [\"pass\", \"show\", \"teams\"] }\non_exit = \"keep\"",
+            "[accounts.work.auth.secret]\nfile = \"~/secret\"\n[session]\non_exit = \"keep\"\n",
+            "auth = { method = \"token-command\", command = [\"az\", \"account\", \"get-access-token\"] }",
+            "graph = \"https://graph.example/v1.0\" # ask me@example.com",
+        ] {
+            assert_eq!(fit_to_show(text), text);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_secret_stays_readable() {
+        let text = "auth = { secret = \"hunter2\", method = \"client-secret\" }\nuser = \"x\"";
+        assert_eq!(fit_to_show(text), "auth = { secret = *********, method = \"client-secret\" }\nuser = \"x\"");
+    }
+
+    #[test]
+    fn control_characters_cannot_reach_a_terminal() {
+        assert_eq!(fit_to_show("a\u{1b}[31m\tb\u{85}c\rd\r\ne\0"), "a?[31m\tb??c?d\r\ne?");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_keeps_its_length_and_lines(text in "(secret|token|file| ?= ?|[\"'{}\\[\\],.#\\\\é\r\n]|\"\"\"|://|@|\\PC){0,30}") {
+            let shown = fit_to_show(&text);
+            prop_assert_eq!(shown.len(), text.len());
+            prop_assert_eq!(shown.matches('\n').count(), text.matches('\n').count());
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What is wrong with a configuration, all of it at once, and how it is shown: the line, a caret, a sentence, the mend.
+//!
+//! No secret is ever part of it: the source is kept only after [`mask`](super::mask) went over it.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+
+use super::mask::fit_to_show;
+
+/// So many problems are rendered; a file that is no configuration at all may have thousands.
+const MOST_SHOWN: usize = 20;
+
+/// What a reader found wrong, and at which bytes of the file; `None`: with the file as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) span: Option<Range<usize>>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where; `None`: with the file as a whole.
+    pub position: Option<Position>,
+    /// One sentence: what is wrong.
+    pub message: String,
+    /// What mends it.
+    pub help: Option<String>,
+    /// The bytes to point at, all on one line.
+    span: Range<usize>,
+}
+
+/// A place in the file, counted from 1; the column counts characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// Everything that is wrong with one configuration file, in the order of its lines; at least one problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    file: PathBuf,
+    /// The file's text without secrets, of the same length in bytes.
+    source: Arc<String>,
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    /// Of `findings` in `text`, which was read from `file`.
+    pub(super) fn new(file: &Path, text: &str, findings: Vec<Finding>) -> Self {
+        let mut list: Vec<Problem> = findings.into_iter().map(|finding| place(finding, text)).collect();
+        list.sort_by_key(|problem| problem.span.start);
+        Self { file: file.to_owned(), source: Arc::new(fit_to_show(text)), list }
+    }
+
+    /// One problem with the file as a whole.
+    pub(super) fn of_file(file: &Path, message: String, help: String) -> Self {
+        Self::new(file, "", vec![Finding { span: None, message, help: Some(help) }])
+    }
+
+    /// The file they are in.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The problems, in the order of the file's lines.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.list.iter()
+    }
+
+    /// The whole report: a headline, then for each problem its sentence, the line with a caret, and the mend. Sentences are
+    /// wrapped at `width` columns; `colour` adds ANSI styles.
+    pub fn render(&self, width: usize, colour: bool) -> String {
+        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(width.max(40))
+            .with_break_words(false)
+            .with_context_lines(1)
+            .without_primary_span_start();
+        let mut report = self.headline();
+        for problem in self.list.iter().take(MOST_SHOWN) {
+            report.push_str("\n\n");
+            let shown = Shown { problem, source: self.named_source(problem) };
+            let mut one = String::new();
+            match handler.render_report(&mut one, &shown) {
+                Ok(()) => report.push_str(one.trim_matches('\n')),
+                Err(fmt::Error) => report.push_str(&problem.message),
+            }
+        }
+        report
+    }
+
+    fn headline(&self) -> String {
+        let file = self.file.display();
+        match self.list.len() {
+            1 => format!("a problem in {file}"),
+            many if many > MOST_SHOWN => format!("{many} problems in {file}; the first {MOST_SHOWN}:"),
+            many => format!("{many} problems in {file}"),
+        }
+    }
+
+    /// The source under the name that the snippet's head shows. Ours, because miette counts columns in bytes.
+    fn named_source(&self, problem: &Problem) -> Option<NamedSource<Arc<String>>> {
+        let Position { line, column } = problem.position?;
+        let name = format!("{}:{line}:{column}", self.file.display());
+        Some(NamedSource::new(name, Arc::clone(&self.source)))
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    /// One line, for logs: the first problem with its place, and how many more there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        let Some(first) = self.list.first() else { return Ok(()) };
+        if let Some(Position { line, column }) = first.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", first.message)?;
+        match self.list.len() - 1 {
+            0 => Ok(()),
+            more => write!(f, " (and {more} more)"),
+        }
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Finds a finding's line and column, and cuts its bytes at the end of the line, so that one caret is enough.
+fn place(finding: Finding, source: &str) -> Problem {
+    let Finding { span, message, help } = finding;
+    let Some(span) = span else { return Problem { position: None, message, help, span: 0..0 } };
+    let start = source.floor_char_boundary(span.start);
+    let line_start = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let line_end = source[start..].find(['\r', '\n']).map_or(source.len(), |length| start + length);
+    let end = source.floor_char_boundary(span.end).clamp(start, line_end);
+    let line = source[..line_start].matches('\n').count() + 1;
+    let column = source[line_start..start].chars().count() + 1;
+    Problem { position: Some(Position { line, column }), message, help, span: start..end }
+}
+
+/// A problem as miette wants it.
+#[derive(Debug)]
+struct Shown<'a> {
+    problem: &'a Problem,
+    source: Option<NamedSource<Arc<String>>>,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl Diagnostic for Shown<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.source.as_ref()?;
+        let label = LabeledSpan::new_primary_with_span(None, self.problem.span.clone());
+        Some(Box::new(std::iter::once(label)))
+    }
+}

@@ -1,0 +1,168 @@
+//! `[accounts.NAME]`: who signs in, where, and whose presence is held.
+
+use std::collections::BTreeMap;
+
+use url::{Host, Url};
+use uuid::Uuid;
+
+use super::section::Section;
+use super::{Reader, Value};
+use crate::config::{Account, Auth, Cloud, Endpoints};
+
+const CLOUDS: [(&str, Cloud); 4] =
+    [("global", Cloud::Global), ("us-gov", Cloud::UsGov), ("us-gov-dod", Cloud::UsGovDod), ("china", Cloud::China)];
+
+impl Reader<'_> {
+    pub(super) fn accounts(&mut self, root: &mut Section<'_, '_>) -> BTreeMap<String, Account> {
+        let is_there = root.get("accounts").is_some();
+        let section = self.section(root, "accounts", "[accounts]");
+        let entries = section.iter().flat_map(Section::entries).collect::<Vec<_>>();
+        if entries.is_empty() && (section.is_some() || !is_there) {
+            let span = section.map_or(0..0, |section| section.span);
+            let help = "begin one with `[accounts.work]` and give it `tenant`, `client_id` and `auth`";
+            self.wrong(span, "the configuration has no account", help);
+        }
+        entries
+            .into_iter()
+            .filter_map(|(key, value)| {
+                let name = self.name("an account", key);
+                let mut section = self.table(format!("[accounts.{name}]"), value)?;
+                section.span = key.span();
+                Some((name, self.account(section)?))
+            })
+            .collect()
+    }
+
+    fn account(&mut self, mut section: Section<'_, '_>) -> Option<Account> {
+        let help = "the tenant is a domain name (contoso.onmicrosoft.com) or the Directory (tenant) id of Entra's overview page";
+        let tenant = self.required(&mut section, "tenant", help).and_then(|value| self.tenant(value, help));
+        let help = "the client id is the Application (client) id on the app registration's overview page in Entra";
+        let client_id =
+            self.required(&mut section, "client_id", help).and_then(|value| self.guid("client_id", value, help));
+        let user_value = section.get("user");
+        let user = user_value.and_then(|value| self.user(value));
+        let cloud_value = section.get("cloud");
+        let cloud = cloud_value.and_then(|value| self.word("cloud", value, &CLOUDS)).unwrap_or_default();
+        let help = "write auth = { method = \"device-code\" }, or another method";
+        let auth = self.required(&mut section, "auth", help).and_then(|value| self.auth(value));
+        let endpoints = self.endpoints(&mut section, cloud);
+        self.finish(&section);
+
+        let needs_user = match &auth {
+            Some(Auth::ClientSecret { .. }) => {
+                Some("an application's own token has no user, so Graph's `/me` cannot stand for one")
+            }
+            Some(Auth::TokenCommand { .. }) => Some("the command's token does not tell presenced whose it is"),
+            Some(Auth::DeviceCode) | None => None,
+        };
+        if let (Some(why), None) = (needs_user, user_value) {
+            let message = format!("{} has no `user`: {why}", section.name);
+            self.wrong(section.span, message, "write the object id of the user whose presence is held: user = \"…\"");
+        }
+        Some(Account { tenant: tenant?, client_id: client_id?, user, cloud, auth: auth?, endpoints })
+    }
+
+    fn tenant(&mut self, value: &Value<'_>, help: &str) -> Option<String> {
+        let text = self.text("tenant", value)?;
+        let is_domain = text.contains('.')
+            && text
+                .split('.')
+                .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+        if is_domain || is_guid(text) {
+            return Some(text.to_owned());
+        }
+        let message = match text {
+            "common" | "organizations" | "consumers" => {
+                format!("`{text}` stands for many tenants, and an account has one")
+            }
+            _ => "`tenant` is neither a domain name nor a directory id".to_owned(),
+        };
+        self.wrong(value.span(), message, help);
+        None
+    }
+
+    fn user(&mut self, value: &Value<'_>) -> Option<String> {
+        let help = "the object id is on the user's page in Entra (Users, the user, Object ID), or: az ad user show --id NAME --query id";
+        if value.get_ref().as_str().is_some_and(|text| text.contains('@')) {
+            let message =
+                "`user` is a sign-in name; Graph may take that for another user's, so the object id is needed";
+            self.wrong(value.span(), message, help);
+            return None;
+        }
+        self.guid("user", value, help)
+    }
+
+    fn guid(&mut self, key: &str, value: &Value<'_>, help: &str) -> Option<String> {
+        let text = self.text(key, value)?;
+        if !is_guid(text) {
+            let message = format!("`{key}` is no id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87");
+            self.wrong(value.span(), message, help);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn endpoints(&mut self, account: &mut Section<'_, '_>, cloud: Cloud) -> Endpoints {
+        let mut endpoints = Endpoints::of(cloud);
+        if let Some(mut section) = self.section(account, "endpoints", "`endpoints`") {
+            let graph = section.get("graph").and_then(|value| self.endpoint("graph", value));
+            let login = section.get("login").and_then(|value| self.endpoint("login", value));
+            self.finish(&section);
+            endpoints.graph = graph.unwrap_or(endpoints.graph);
+            endpoints.login = login.unwrap_or(endpoints.login);
+        }
+        endpoints
+    }
+
+    /// Tokens are sent there: encrypted, or not at all off this machine.
+    fn endpoint(&mut self, key: &str, value: &Value<'_>) -> Option<Url> {
+        let text = self.text(key, value)?;
+        let example = "write an address like https://graph.microsoft.com/v1.0";
+        let mut url = match Url::parse(text) {
+            Ok(url) => url,
+            Err(error) => {
+                self.wrong(value.span(), format!("`{key}` is no address: {error}"), example);
+                return None;
+            }
+        };
+        let is_loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        if !matches!(url.scheme(), "https" | "http") {
+            self.wrong(value.span(), format!("`{key}` is reached by https, not {}", url.scheme()), example);
+        } else if !url.username().is_empty() || url.password().is_some() {
+            self.wrong(
+                value.span(),
+                format!("`{key}` has a user name or password in it"),
+                "leave out what is before the `@`",
+            );
+        } else if url.scheme() == "http" && !is_loopback {
+            let host = url.host_str().unwrap_or_default();
+            let message = format!("plain http would send tokens unencrypted to {host}");
+            self.wrong(
+                value.span(),
+                message,
+                "use https; plain http goes only to loopback: 127.0.0.0/8, [::1] or localhost",
+            );
+        } else if url.query().is_some() || url.fragment().is_some() {
+            self.wrong(
+                value.span(),
+                format!("`{key}` has a query or a fragment in it"),
+                "leave out what begins with `?` or `#`",
+            );
+        } else {
+            let path = url.path().trim_end_matches('/').to_owned();
+            url.set_path(&path);
+            return Some(url);
+        }
+        None
+    }
+}
+
+/// Only the form with hyphens: the one Entra shows.
+fn is_guid(text: &str) -> bool {
+    text.len() == 36 && Uuid::try_parse(text).is_ok()
+}

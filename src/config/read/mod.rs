@@ -1,0 +1,162 @@
+//! From TOML text to a [`Config`]: walks the spanned document by hand, so that all that is wrong is found in one go and
+//! each finding knows its place.
+//!
+//! Pure: touches no file and no clock. `load` reads the file and looks at what the configuration names on disk.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problems::{Finding, Problems};
+use super::{Config, Environment, Log, OnExit, Session};
+use crate::policy::default_rules;
+use crate::suggest;
+use section::Section;
+
+mod account;
+mod auth;
+mod rules;
+mod section;
+mod signals;
+mod values;
+
+/// A value with its place in the file.
+type Value<'i> = Spanned<DeValue<'i>>;
+
+/// A configuration that was read, with what remains to be looked at on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The secret files it names, and where in the text it names them.
+    pub secret_files: Vec<(PathBuf, Range<usize>)>,
+}
+
+impl Config {
+    /// Reads `text`, the content of `file`: the name is used in reports, and its folder for relative paths.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Loaded, Problems> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let syntax: Vec<Finding> = errors.iter().map(|error| not_toml(error, text)).collect();
+        // A word without quotes is recovered as the text it means, and the rest of the document can still be trusted.
+        // After any other error it cannot: what follows may have landed in the wrong table.
+        if !syntax.iter().all(|finding| is_value(document.get_ref(), finding.span.as_ref())) {
+            return Err(Problems::new(file, text, first_of_each_line(syntax, text)));
+        }
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let mut reader = Reader { environment, folder, findings: Vec::new(), secret_files: Vec::new() };
+        let config = reader.config(document.get_ref());
+        let mut findings = syntax;
+        for finding in reader.findings {
+            if !findings.iter().any(|known| known.span.is_some() && known.span == finding.span) {
+                findings.push(finding);
+            }
+        }
+        if findings.is_empty() {
+            Ok(Loaded { config, secret_files: reader.secret_files })
+        } else {
+            Err(Problems::new(file, text, findings))
+        }
+    }
+}
+
+/// What is read so far. Each `fn` that returns an `Option` has told the finding when it returns `None`.
+struct Reader<'a> {
+    environment: &'a Environment,
+    /// The folder that relative paths start from.
+    folder: &'a Path,
+    findings: Vec<Finding>,
+    secret_files: Vec<(PathBuf, Range<usize>)>,
+}
+
+impl Reader<'_> {
+    fn config(&mut self, document: &DeTable<'_>) -> Config {
+        let mut root = Section::root(document);
+        let accounts = self.accounts(&mut root);
+        let session = self.session(&mut root);
+        let signals = self.signals(&mut root);
+        let rules = root.get("rules").map(|value| self.rules(value));
+        let log = self.log(&mut root);
+        self.finish(&root);
+        Config { accounts, session, signals, rules: rules.unwrap_or_else(default_rules), log }
+    }
+
+    fn session(&mut self, root: &mut Section<'_, '_>) -> Session {
+        let Some(mut section) = self.section(root, "session", "[session]") else { return Session::default() };
+        let expiration = section.get("expiration").and_then(|value| self.expiration(value));
+        let choices = [("clear", OnExit::Clear), ("keep", OnExit::Keep)];
+        let on_exit = section.get("on_exit").and_then(|value| self.word("on_exit", value, &choices));
+        self.finish(&section);
+        Session { expiration: expiration.unwrap_or_default(), on_exit: on_exit.unwrap_or_default() }
+    }
+
+    fn log(&mut self, root: &mut Section<'_, '_>) -> Log {
+        let Some(mut section) = self.section(root, "log", "[log]") else { return Log::default() };
+        let level = section.get("level").and_then(|value| self.level(value));
+        let dir = section.get("dir").and_then(|value| self.path("dir", value));
+        self.finish(&section);
+        Log { level, dir }
+    }
+
+    /// Tells a finding.
+    fn wrong(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        let span = (span.end > 0).then_some(span);
+        self.findings.push(Finding { span, message: message.into(), help: Some(help.into()) });
+    }
+
+    /// Tells of each key that nobody asked the section for.
+    fn finish(&mut self, section: &Section<'_, '_>) {
+        for key in section.unknown() {
+            let help = match suggest::nearest(key.get_ref(), section.asked()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the keys there are {}", suggest::list(section.asked(), "and")),
+            };
+            self.wrong(key.span(), format!("{} has no key `{}`", section.name, key.get_ref()), help);
+        }
+    }
+}
+
+fn not_toml(error: &toml::de::Error, text: &str) -> Finding {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    let is_word = error.message().contains("must be quoted") && !span.is_empty();
+    let help = if is_word {
+        "put the value in double quotes"
+    } else {
+        "the configuration is TOML: `[tables]`, and below them one `key = value` a line"
+    };
+    // After the comma TOML's reader lists what its grammar would take there, which tells people little.
+    let message = error.message().split(", expected").next().unwrap_or_default();
+    Finding { span: Some(span), message: format!("not valid TOML: {message}"), help: Some(help.to_owned()) }
+}
+
+/// Whether exactly at `span` there is a text in the document.
+fn is_value(table: &DeTable<'_>, span: Option<&Range<usize>>) -> bool {
+    fn holds(value: &Value<'_>, span: &Range<usize>) -> bool {
+        match value.get_ref() {
+            DeValue::String(_) => value.span() == *span && !span.is_empty(),
+            DeValue::Array(values) => values.iter().any(|value| holds(value, span)),
+            DeValue::Table(table) => table.values().any(|value| holds(value, span)),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => false,
+        }
+    }
+    span.is_some_and(|span| table.values().any(|value| holds(value, span)))
+}
+
+/// One error of syntax makes others behind it.
+fn first_of_each_line(findings: Vec<Finding>, text: &str) -> Vec<Finding> {
+    let line = |finding: &Finding| {
+        let start = finding.span.as_ref().map_or(0, |span| span.start.min(text.len()));
+        text.as_bytes()[..start].iter().rposition(|byte| *byte == b'\n')
+    };
+    let mut first: Vec<Finding> = Vec::new();
+    for finding in findings {
+        if first.last().is_none_or(|last| line(last) != line(&finding)) {
+            first.push(finding);
+        }
+    }
+    first
+}

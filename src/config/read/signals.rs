@@ -1,0 +1,91 @@
+//! `[signals.…]`: what is watched. A signal whose table is there is on, unless it says `enabled = false`.
+
+use std::path::PathBuf;
+
+use super::section::Section;
+use super::{Reader, Value};
+use crate::config::{Calendar, Call, Lock, Signals};
+
+const SOURCES: &str = "sources = [{ path = \"~/.calendars/work\" }]";
+
+impl Reader<'_> {
+    pub(super) fn signals(&mut self, root: &mut Section<'_, '_>) -> Signals {
+        let Some(mut section) = self.section(root, "signals", "[signals]") else { return Signals::default() };
+        let calendar = self.signal(&mut section, "calendar", Self::calendar);
+        let lock = self.signal(&mut section, "lock", |_, _, _| Some(Lock {}));
+        let call = self.signal(&mut section, "call", Self::call);
+        self.finish(&section);
+        Signals { calendar, lock, call }
+    }
+
+    /// The signal `key`, when it is on. One that is off is read all the same: a wrong key is wrong there too.
+    fn signal<T>(
+        &mut self,
+        signals: &mut Section<'_, '_>,
+        key: &'static str,
+        read: fn(&mut Self, &mut Section<'_, '_>, bool) -> Option<T>,
+    ) -> Option<T> {
+        let mut section = self.section(signals, key, format!("[signals.{key}]"))?;
+        let enabled = section.get("enabled").and_then(|value| self.boolean("enabled", value)).unwrap_or(true);
+        let signal = read(self, &mut section, enabled);
+        self.finish(&section);
+        signal.filter(|_| enabled)
+    }
+
+    fn calendar(&mut self, section: &mut Section<'_, '_>, enabled: bool) -> Option<Calendar> {
+        let sources = match section.get("sources") {
+            Some(value) => self.list("sources", value, SOURCES).map(|sources| self.sources(sources)),
+            None if enabled => {
+                self.wrong(section.span.clone(), "[signals.calendar] has no `sources`", format!("write {SOURCES}"));
+                None
+            }
+            None => None,
+        };
+        let identity = section.get("identity").map(|value| self.identity(value)).unwrap_or_default();
+        Some(Calendar { sources: sources?, identity })
+    }
+
+    fn sources(&mut self, sources: &[Value<'_>]) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for value in sources {
+            if value.get_ref().as_table().is_none() {
+                self.wrong(value.span(), "a source is a table with a `path`", format!("write {SOURCES}"));
+                continue;
+            }
+            let Some(mut section) = self.table("a source", value) else { continue };
+            let help = "write { path = \"…\" }: a calendar file, or a folder that is searched for *.ics";
+            let path = self.required(&mut section, "path", help).and_then(|value| self.path("path", value));
+            self.finish(&section);
+            paths.extend(path);
+        }
+        paths
+    }
+
+    fn identity(&mut self, value: &Value<'_>) -> Vec<String> {
+        let example = "identity = [\"me@contoso.com\"]";
+        let addresses = self.list("identity", value, example).unwrap_or_default();
+        let mut identity = Vec::new();
+        for value in addresses {
+            match self.text("identity", value) {
+                Some(text) if text.contains('@') => identity.push(text.to_owned()),
+                Some(_) => {
+                    let message = "`identity` holds e-mail addresses, and this is none";
+                    self.wrong(value.span(), message, format!("write {example}"));
+                }
+                None => {}
+            }
+        }
+        identity
+    }
+
+    fn call(&mut self, section: &mut Section<'_, '_>, enabled: bool) -> Option<Call> {
+        let given = section.get("path");
+        let default = self.environment.runtime_dir.as_ref().map(|dir| dir.join("presenced/call-state"));
+        if given.is_none() && default.is_none() && enabled {
+            let message = "[signals.call] has no `path`, and $XDG_RUNTIME_DIR, where it is by default, is not set";
+            self.wrong(section.span.clone(), message, "write path = \"/run/presenced/call-state\", or another place");
+        }
+        let path = given.map_or(default, |value| self.path("path", value));
+        Some(Call { path: path? })
+    }
+}

@@ -1,0 +1,235 @@
+//! The kinds of values that several parts of the configuration share: texts, words of a list, names, paths, durations.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+use toml::Spanned;
+use toml::de::{DeString, DeValue};
+use tracing_subscriber::EnvFilter;
+
+use super::section::kind;
+use super::{Reader, Value};
+use crate::presence::Expiration;
+use crate::suggest;
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+impl Reader<'_> {
+    /// A text that is not empty.
+    pub(super) fn text<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<&'t str> {
+        let text = value.get_ref().as_str();
+        match text.map(str::trim) {
+            None => {
+                self.wrong(
+                    value.span(),
+                    format!("`{key}` is a text, and here is {}", kind(value)),
+                    format!("write {key} = \"…\""),
+                );
+                None
+            }
+            Some("") => {
+                self.wrong(value.span(), format!("`{key}` is empty"), "write a value, or leave the key out");
+                None
+            }
+            Some(_) => text,
+        }
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {
+        let boolean = value.get_ref().as_bool();
+        if boolean.is_none() {
+            let message = format!("`{key}` is true or false, and here is {}", kind(value));
+            self.wrong(value.span(), message, format!("write {key} = true or {key} = false, without quotes"));
+        }
+        boolean
+    }
+
+    /// A list with something in it.
+    pub(super) fn list<'t, 'i>(&mut self, key: &str, value: &'t Value<'i>, example: &str) -> Option<&'t [Value<'i>]> {
+        let message = match value.get_ref().as_array() {
+            None => format!("`{key}` is a list, and here is {}", kind(value)),
+            Some(list) if list.is_empty() => format!("`{key}` is an empty list"),
+            Some(list) => return Some(list),
+        };
+        self.wrong(value.span(), message, format!("write {example}"));
+        None
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&mut self, key: &str, value: &Value<'_>, example: &str) -> Option<Vec<String>> {
+        let list = self.list(key, value, example)?;
+        list.iter().map(|item| Some(self.text(key, item)?.to_owned())).collect()
+    }
+
+    /// One value, or a list of them.
+    pub(super) fn one_or_more<'t, 'i>(&mut self, key: &str, value: &'t Value<'i>) -> &'t [Value<'i>] {
+        match value.get_ref().as_array() {
+            None => std::slice::from_ref(value),
+            Some(list) if list.is_empty() => {
+                self.wrong(
+                    value.span(),
+                    format!("`{key}` is an empty list"),
+                    "leave the key out when it is no condition",
+                );
+                &[]
+            }
+            Some(list) => list,
+        }
+    }
+
+    /// One of the words of a closed list.
+    pub(super) fn word<T: Copy>(&mut self, key: &str, value: &Value<'_>, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key, value)?;
+        let found = choices.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let words = || choices.iter().map(|(word, _)| *word);
+            let help = match suggest::nearest(text, words()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("it is {}", suggest::list(words(), "or")),
+            };
+            self.wrong(value.span(), format!("`{text}` is no value of `{key}`"), help);
+        }
+        found.map(|(_, choice)| *choice)
+    }
+
+    /// A name of the user's own choice, as accounts and signals have: it is used in paths and addresses.
+    pub(super) fn name(&mut self, what: &str, name: &Spanned<DeString<'_>>) -> String {
+        let text = name.get_ref();
+        let fits =
+            (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        if !fits {
+            self.wrong(
+                name.span(),
+                format!("`{text}` is no name for {what}"),
+                "a name has 1 to 64 of the characters A to Z, a to z, 0 to 9, `_` and `-`",
+            );
+        }
+        text.to_string()
+    }
+
+    /// A path: `~` and variables are expanded, and a relative one starts from the configuration's folder.
+    pub(super) fn path(&mut self, key: &str, value: &Value<'_>) -> Option<PathBuf> {
+        let text = self.text(key, value)?;
+        match self.expand(text) {
+            Ok(path) => Some(self.folder.join(path)),
+            Err((message, help)) => {
+                self.wrong(value.span(), message, help);
+                None
+            }
+        }
+    }
+
+    /// `text` with `~`, `$NAME` and `${NAME}` replaced; what is wrong and the mend, when one cannot be.
+    fn expand(&self, text: &str) -> Result<String, (String, String)> {
+        let mut path = String::new();
+        let mut rest = text;
+        if let Some(behind) = rest.strip_prefix('~') {
+            if !behind.is_empty() && !behind.starts_with('/') {
+                let message = format!("`{text}` names another user's home folder");
+                return Err((message, "write the whole path; only `~/` is expanded".to_owned()));
+            }
+            path.push_str(&self.variable("HOME").ok_or_else(|| {
+                ("`~` stands for the home folder, and this user has none".to_owned(), "write the whole path".to_owned())
+            })?);
+            rest = behind;
+        }
+        while let Some((before, behind)) = rest.split_once('$') {
+            path.push_str(before);
+            let (name, behind) = if let Some(braced) = behind.strip_prefix('{') {
+                braced.split_once('}').ok_or_else(|| {
+                    (format!("`${{` is not closed in `{text}`"), "write a variable as `$NAME` or `${NAME}`".to_owned())
+                })?
+            } else {
+                behind.split_at(behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len()))
+            };
+            let value = self.variable(name).ok_or_else(|| {
+                let message = format!("the environment variable `{name}` of `{text}` is not set");
+                (
+                    message,
+                    "set it for presenced (in a systemd unit: `Environment=`), or write the whole path".to_owned(),
+                )
+            })?;
+            path.push_str(&value);
+            rest = behind;
+        }
+        path.push_str(rest);
+        if path.contains('\0') {
+            return Err(("a path cannot contain a NUL character".to_owned(), "remove `\\u0000`".to_owned()));
+        }
+        Ok(path)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let folder = match name {
+            "HOME" => Some(self.environment.home.clone()),
+            "XDG_RUNTIME_DIR" => self.environment.runtime_dir.clone(),
+            _ => None,
+        };
+        let folder = folder
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .and_then(|folder| folder.to_str().map(str::to_owned));
+        folder.or_else(|| self.environment.var(name))
+    }
+
+    /// A duration that Graph accepts as an expiration.
+    pub(super) fn expiration(&mut self, value: &Value<'_>) -> Option<Expiration> {
+        let example = "write 5 minutes to 4 hours, like \"15m\", \"1h 30m\" or \"PT15M\"";
+        let (message, written) = match value.get_ref() {
+            DeValue::Integer(number) => (format!("`{number}` needs a unit"), None),
+            DeValue::Float(number) => (format!("`{number}` needs a unit"), None),
+            DeValue::String(text) if text.trim().parse::<f64>().is_ok() => (format!("`{text}` needs a unit"), None),
+            DeValue::String(text) => match duration(text.trim()) {
+                Some(duration) => (String::new(), Some((duration, text))),
+                None => (format!("`{text}` is no duration"), None),
+            },
+            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                (format!("a duration is a text, and here is {}", kind(value)), None)
+            }
+        };
+        let message = match written {
+            None => message,
+            Some((duration, text)) => {
+                match Duration::try_from(duration).ok().and_then(|d| Expiration::try_from(d).ok()) {
+                    Some(expiration) => return Some(expiration),
+                    None if duration < signed(Expiration::MIN) => {
+                        format!("`{text}` is shorter than the 5 minutes Microsoft Graph accepts as an expiration")
+                    }
+                    None if duration > signed(Expiration::MAX) => {
+                        format!("`{text}` is longer than the 4 hours Microsoft Graph accepts as an expiration")
+                    }
+                    None => format!("`{text}` is not a number of whole seconds"),
+                }
+            }
+        };
+        self.wrong(value.span(), message, example);
+        None
+    }
+
+    /// A filter of log lines in `tracing`'s syntax.
+    pub(super) fn level(&mut self, value: &Value<'_>) -> Option<String> {
+        let text = self.text("level", value)?;
+        let is_one_word = text.chars().all(|c| c.is_ascii_alphanumeric());
+        let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text));
+        if is_level || (!is_one_word && EnvFilter::builder().parse(text).is_ok()) {
+            return Some(text.to_owned());
+        }
+        let help = match suggest::nearest(text, LEVELS) {
+            Some(meant) if is_one_word => format!("did you mean `{meant}`?"),
+            Some(_) | None => format!("it is {}, or a filter like `presenced=debug`", suggest::list(LEVELS, "or")),
+        };
+        self.wrong(value.span(), format!("`{text}` is no level of logging"), help);
+        None
+    }
+}
+
+fn signed(expiration: Expiration) -> SignedDuration {
+    SignedDuration::try_from(expiration.as_duration()).unwrap_or(SignedDuration::MAX)
+}
+
+/// Reads `15m`, `1h 30m`, `PT15M`, and also days, which are 24 hours: too long, but to be called that.
+fn duration(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
+}

@@ -1,0 +1,50 @@
+//! "Did you mean": the word of a closed list that somebody most likely meant.
+
+/// The one of `words` that is nearest to `written`, ignoring ASCII case; `None` when nothing is near enough to be meant.
+pub(crate) fn nearest<'w>(written: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    // A long text is no misspelling of a word, and comparing it would take time for nothing.
+    if written.len() > 64 {
+        return None;
+    }
+    let written = written.to_ascii_lowercase();
+    words
+        .into_iter()
+        .map(|word| (strsim::jaro_winkler(&written, &word.to_ascii_lowercase()), word))
+        .filter(|(likeness, _)| *likeness >= 0.78)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, word)| word)
+}
+
+/// The words as people list them: "`a`, `b` or `c`".
+pub(crate) fn list<'w>(words: impl IntoIterator<Item = &'w str>, conjunction: &str) -> String {
+    let mut quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match quoted.pop() {
+        None => String::new(),
+        Some(last) if quoted.is_empty() => last,
+        Some(last) => format!("{} {conjunction} {last}", quoted.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelling_finds_its_word_and_another_word_finds_none() {
+        let words = ["tenant", "client_id", "user", "cloud", "auth", "endpoints"];
+        assert_eq!(nearest("tennant", words), Some("tenant"));
+        assert_eq!(nearest("client-id", words), Some("client_id"));
+        assert_eq!(nearest("CLIENT_ID", words), Some("client_id"));
+        assert_eq!(nearest("colour", words), None);
+        assert_eq!(nearest("", words), None);
+        assert_eq!(nearest(&"tenant".repeat(20), words), None);
+    }
+
+    #[test]
+    fn lists_read_as_sentences() {
+        assert_eq!(list([], "or"), "");
+        assert_eq!(list(["a"], "or"), "`a`");
+        assert_eq!(list(["a", "b"], "or"), "`a` or `b`");
+        assert_eq!(list(["a", "b", "c"], "and"), "`a`, `b` and `c`");
+    }
+}
