@@ -5,7 +5,12 @@
 //! Leaves to others: what the readings mean (`policy/`), since when they hold (`daemon/`).
 
 mod backoff;
+pub mod call;
+mod call_claim;
+mod call_file;
+mod call_state;
 mod place;
+mod process;
 mod publish;
 mod watch;
 
