@@ -5,13 +5,18 @@
 //! Leaves to others: what the readings mean (`policy/`), since when they hold (`daemon/`).
 
 mod backoff;
+mod bus;
 pub mod call;
 mod call_claim;
 mod call_file;
 mod call_state;
+pub mod lock;
+mod logind;
 mod place;
 mod process;
 mod publish;
+mod screensaver;
+pub mod sleep;
 mod watch;
 
 use std::sync::Arc;
