@@ -6,6 +6,9 @@
 
 mod backoff;
 mod bus;
+pub mod calendar;
+mod calendar_collection;
+mod calendar_files;
 pub mod call;
 mod call_claim;
 mod call_file;
