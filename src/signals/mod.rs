@@ -4,6 +4,24 @@
 //! A source that fails publishes unknown with a warning and heals by itself; a task never ends before it is dropped.
 //! Leaves to others: what the readings mean (`policy/`), since when they hold (`daemon/`).
 
+mod backoff;
+mod bus;
+pub mod calendar;
+mod calendar_collection;
+mod calendar_files;
+pub mod call;
+mod call_claim;
+mod call_file;
+mod call_state;
+pub mod lock;
+mod logind;
+mod place;
+mod process;
+mod publish;
+mod screensaver;
+pub mod sleep;
+mod watch;
+
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -12,6 +30,8 @@ use crate::calendar::Schedule;
 use crate::policy::{Call, Lock, Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::Warning;
+
+pub use watch::Watches;
 
 /// What a signal says now.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +66,8 @@ pub struct Context {
     pub updates: mpsc::Sender<Update>,
     /// The D-Bus addresses.
     pub buses: Buses,
+    /// The folders that are watched, shared by all signals.
+    pub watches: Watches,
 }
 
 /// D-Bus addresses; `None`: the machine's own.

@@ -1,0 +1,75 @@
+//! Waiting: how long until something that failed is tried again, and how long an answer may take.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::time::{Clock, Instant};
+
+/// The first wait.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// The longest wait.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Doubling waits, from 1 second to 1 minute. Without jitter: what is tried again is on this machine.
+#[derive(Debug)]
+pub(super) struct Backoff(Duration);
+
+impl Backoff {
+    /// The next wait is the first.
+    pub(super) const fn new() -> Self {
+        Self(FIRST)
+    }
+
+    /// When to try again, for a failure at `now`.
+    pub(super) fn next(&mut self, now: Instant) -> Instant {
+        let wait = self.0;
+        self.0 = (wait * 2).min(LONGEST);
+        now + wait
+    }
+
+    /// Waits until it is time to try again.
+    pub(super) async fn wait(&mut self, clock: &dyn Clock) {
+        let until = self.next(clock.now().instant);
+        clock.sleep_until(until).await;
+    }
+}
+
+/// Waits until `deadline`, or for ever when there is none.
+pub(super) async fn until(clock: &dyn Clock, deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => clock.sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until wall time `deadline` (or until somebody sets the wall clock), or for ever when there is none.
+pub(super) async fn until_wall(clock: &dyn Clock, deadline: Option<jiff::Timestamp>) {
+    match deadline {
+        Some(deadline) => clock.sleep_until_wall(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What `work` gives; `None` when that takes longer than `limit`.
+pub(super) async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let deadline = clock.now().instant + limit;
+    tokio::select! {
+        biased;
+        outcome = work => Some(outcome),
+        () = clock.sleep_until(deadline) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_minute() {
+        let mut backoff = Backoff::new();
+        let start = Instant::default();
+        let waits: Vec<u64> = (0..8).map(|_| backoff.next(start).saturating_since(start).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+}

@@ -1,0 +1,146 @@
+//! D-Bus as the signals use it: a connection that may be lost, the present owner of a name, and signals that mean "look
+//! again".
+//!
+//! Peers are spoken to by their unique name. That starts no service, and an answer can only come from the peer that was
+//! asked, not from its successor.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::SelectAll;
+use zbus::connection::Builder;
+use zbus::fdo::DBusProxy;
+use zbus::message::Type;
+use zbus::names::{BusName, OwnedUniqueName, WellKnownName};
+use zbus::{Connection, MatchRule, Message, MessageStream};
+
+use super::Buses;
+use super::backoff::within;
+use crate::time::Clock;
+
+/// How long a peer, or the bus itself, may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Why a bus is of no use now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    /// There is no connection, or no longer.
+    #[error("{0}")]
+    Bus(#[from] zbus::Error),
+    /// The bus or a peer does not answer.
+    #[error("no answer within 5 s")]
+    Silent,
+}
+
+impl From<zbus::fdo::Error> for Lost {
+    fn from(error: zbus::fdo::Error) -> Self {
+        Self::Bus(error.into())
+    }
+}
+
+impl Buses {
+    /// Connects to the system bus.
+    pub(super) async fn connect_system(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
+        let builder = match &self.system {
+            Some(address) => Builder::address(address.as_str()),
+            None => Builder::system(),
+        };
+        answer(clock, builder?.build()).await
+    }
+
+    /// Connects to the session bus.
+    pub(super) async fn connect_session(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
+        let builder = match &self.session {
+            Some(address) => Builder::address(address.as_str()),
+            None => Builder::session(),
+        };
+        answer(clock, builder?.build()).await
+    }
+}
+
+/// What a call gives, unless it takes too long.
+pub(super) async fn answer<T, E>(clock: &dyn Clock, call: impl Future<Output = Result<T, E>>) -> Result<T, Lost>
+where
+    Lost: From<E>,
+{
+    Ok(within(clock, ANSWER, call).await.ok_or(Lost::Silent)??)
+}
+
+/// An answer, or `None` when the peer answered with an error: it does not have what was asked for.
+pub(super) fn refused<T>(answer: Result<T, Lost>) -> Result<Option<T>, Lost> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(Lost::Bus(zbus::Error::MethodError(..) | zbus::Error::FDO(_) | zbus::Error::Variant(_))) => Ok(None),
+        Err(lost) => Err(lost),
+    }
+}
+
+/// Who owns `name` now, if anybody. Starts nothing.
+pub(super) async fn owner(
+    clock: &dyn Clock,
+    bus: &Connection,
+    name: &WellKnownName<'_>,
+) -> Result<Option<OwnedUniqueName>, Lost> {
+    let proxy = DBusProxy::new(bus).await?;
+    refused(answer(clock, proxy.get_name_owner(BusName::from(name.as_ref()))).await)
+}
+
+/// The signal by which the bus says that `name` has another owner.
+pub(super) fn owner_changed(name: &WellKnownName<'_>) -> zbus::Result<MatchRule<'static>> {
+    let rule = MatchRule::builder()
+        .msg_type(Type::Signal)
+        .sender("org.freedesktop.DBus")?
+        .interface("org.freedesktop.DBus")?
+        .member("NameOwnerChanged")?
+        .add_arg(name.to_string())?;
+    Ok(rule.build())
+}
+
+/// Signals that mean "look again".
+#[derive(Default)]
+pub(super) struct Signals(SelectAll<MessageStream>);
+
+impl Signals {
+    /// Listens to all signals that match `rules`.
+    pub(super) async fn listen(clock: &dyn Clock, bus: &Connection, rules: Vec<MatchRule<'_>>) -> Result<Self, Lost> {
+        let mut signals = Self::default();
+        for rule in rules {
+            // Those that already listen are emptied while the next is set up: zbus stops reading when one is full.
+            let next = answer(clock, MessageStream::for_match_rule(rule.into_owned(), bus, None));
+            let (stream, _) = signals.during(next).await?;
+            signals.0.push(stream?);
+        }
+        Ok(signals)
+    }
+
+    /// The next signal.
+    pub(super) async fn next(&mut self) -> Result<Message, Lost> {
+        match self.0.next().await {
+            Some(message) => Ok(message?),
+            None => Err(closed()),
+        }
+    }
+
+    /// Does `work` while it takes in signals, because zbus stops reading the connection, and so answers, when they
+    /// pile up. Says whether any came: then the outcome may be of before them.
+    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<(T, bool), Lost> {
+        let mut work = pin!(work);
+        let mut came = false;
+        loop {
+            tokio::select! {
+                biased;
+                Some(message) = self.0.next() => {
+                    message?;
+                    came = true;
+                }
+                outcome = &mut work => return Ok((outcome, came)),
+            }
+        }
+    }
+}
+
+fn closed() -> Lost {
+    Lost::Bus(zbus::Error::InputOutput(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()))
+}

@@ -1,0 +1,259 @@
+//! The calendar files as they were read last: which file holds what, what was wrong with it, and the timeline that all of
+//! them make.
+//!
+//! Everything here may block on the file system. Leaves to others: when to look (`calendar`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Observation;
+use super::calendar_files::{self, Found, MAX_SIZE, Stamp, Trouble};
+use super::watch::{Changes, Watch};
+use crate::calendar::{FileReport, Schedule, SourceId, Timeline};
+use crate::config;
+use crate::policy::Reading;
+use crate::time::{Clock, Now};
+use crate::warning::{Code, Warning};
+
+/// The window is kept this far into the past, for an event that began before now and for a clock set back.
+const BEHIND: Duration = Duration::from_hours(24);
+
+/// The window reaches this far into the future.
+const AHEAD: Duration = Duration::from_hours(3 * 24);
+
+/// The window is moved this long after it was laid.
+const MOVE_AFTER: Duration = Duration::from_hours(24);
+
+/// As many warnings of one kind as are published.
+const MAX_WARNINGS: usize = 20;
+
+/// All calendar files.
+#[derive(Debug)]
+pub(super) struct Collection {
+    sources: Vec<PathBuf>,
+    watch: Watch,
+    timeline: Timeline,
+    /// When the window was laid.
+    laid: Timestamp,
+    zone: TimeZone,
+    files: BTreeMap<PathBuf, File>,
+    folders: BTreeMap<PathBuf, SourceId>,
+    troubles: Vec<Trouble>,
+}
+
+#[derive(Debug)]
+struct File {
+    source: SourceId,
+    stamp: Option<Stamp>,
+    outcome: Outcome,
+}
+
+/// What came of reading a file. Boxed, because nearly all of many thousand files are fine.
+#[derive(Debug)]
+enum Outcome {
+    Fine,
+    /// Parts of it were skipped, or its zones are not known.
+    Partial(Box<FileReport>),
+    Unread(Box<Trouble>),
+}
+
+impl Collection {
+    /// Nothing read yet.
+    pub(super) fn new(config: config::Calendar, watch: Watch, now: &Now) -> Self {
+        let (from, to) = window(now.wall);
+        Self {
+            sources: config.sources,
+            watch,
+            timeline: Timeline::new(config.identity, now.zone.clone(), from, to),
+            laid: now.wall,
+            zone: now.zone.clone(),
+            files: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            troubles: Vec::new(),
+        }
+    }
+
+    /// Takes in what changed, and the time. Stops between two files when it is not `wanted` any more.
+    pub(super) fn update(&mut self, changes: &Changes, now: &Now, wanted: impl Fn() -> bool) {
+        if now.zone != self.zone {
+            self.zone = now.zone.clone();
+            self.timeline.set_zone(now.zone.clone());
+        }
+        if now.wall < earlier(self.laid, BEHIND / 2) || now.wall >= self.window_moves() {
+            self.laid = now.wall;
+            let (from, to) = window(now.wall);
+            self.timeline.set_window(from, to);
+        }
+        let known = match changes {
+            Changes::Everything => false,
+            Changes::Paths(paths) => paths.iter().take_while(|_| wanted()).all(|path| self.take_in(path)),
+        };
+        if !known {
+            self.look(wanted);
+        }
+    }
+
+    /// When the window is to be moved.
+    pub(super) fn window_moves(&self) -> Timestamp {
+        later(self.laid, MOVE_AFTER)
+    }
+
+    /// Waits for changes.
+    pub(super) async fn changed(&mut self, clock: &dyn Clock) -> Changes {
+        self.watch.changed(clock).await
+    }
+
+    /// Whether something failed that may pass without a change in a watched folder.
+    pub(super) fn wants_another_try(&self) -> bool {
+        let unread = self.files.values().filter_map(|file| match &file.outcome {
+            Outcome::Unread(trouble) => Some(&**trouble),
+            Outcome::Fine | Outcome::Partial(_) => None,
+        });
+        !self.watch.failures().is_empty() || self.troubles.iter().chain(unread).any(|trouble| trouble.passing)
+    }
+
+    /// Takes in a change of what is at `path`. False: it may be more than one file, so everything is to be looked at.
+    fn take_in(&mut self, path: &Path) -> bool {
+        let folder = path.parent().and_then(|folder| self.folders.get(folder)).copied();
+        let known = self.files.get(path).map(|file| file.source);
+        let calendar = path.file_name().is_some_and(calendar_files::is_calendar);
+        match (path.symlink_metadata(), known, folder) {
+            (Ok(metadata), Some(source), _) if metadata.is_file() => self.read(path, source),
+            (Ok(metadata), None, Some(source)) if metadata.is_file() => {
+                if calendar {
+                    self.read(path, source);
+                }
+            }
+            (Err(error), _, Some(_)) if error.kind() == io::ErrorKind::NotFound && !self.is_folder(path) => {
+                self.forget(path);
+            }
+            (Ok(_) | Err(_), _, _) => return false,
+        }
+        true
+    }
+
+    /// Whether `path` was a folder, or held one, when it was last looked at.
+    fn is_folder(&self, path: &Path) -> bool {
+        self.folders.range(path.to_owned()..).next().is_some_and(|(folder, _)| folder.starts_with(path))
+    }
+
+    /// Looks for all files, reads those that are new or changed, and forgets those that are gone.
+    fn look(&mut self, wanted: impl Fn() -> bool) {
+        let Found { files, folders, troubles } = self.watch.settle(|| calendar_files::find(&self.sources));
+        (self.folders, self.troubles) = (folders, troubles);
+        let gone: Vec<PathBuf> = self.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect();
+        for path in gone {
+            self.forget(&path);
+        }
+        for (path, source) in files.into_iter().take_while(|_| wanted()) {
+            let unchanged = self.files.get(&path).is_some_and(|file| {
+                file.source == source && file.stamp.is_some() && file.stamp == Stamp::read(&path).ok()
+            });
+            if !unchanged {
+                self.read(&path, source);
+            }
+        }
+    }
+
+    fn forget(&mut self, path: &Path) {
+        if self.files.remove(path).is_some() {
+            self.timeline.remove(path);
+        }
+    }
+
+    /// Reads a file. That it vanished meanwhile is nothing unusual.
+    fn read(&mut self, path: &Path, source: SourceId) {
+        let opened = match calendar_files::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.forget(path),
+            opened => opened,
+        };
+        let read = opened.map_err(|error| Trouble::unreadable(path, &error)).and_then(|(bytes, stamp)| {
+            if stamp.size > MAX_SIZE {
+                return Err(Trouble::unsuitable(path, "it is larger than 256 MiB"));
+            }
+            let report = self.timeline.update(source, path, bytes.take(MAX_SIZE));
+            Ok((report.map_err(|error| Trouble::unreadable(path, &error))?, stamp))
+        });
+        let file = match read {
+            Ok((report, stamp)) => {
+                let fine = report.skipped.is_empty() && report.skipped_more == 0 && report.unknown_zones.is_empty();
+                let outcome = if fine { Outcome::Fine } else { Outcome::Partial(Box::new(report)) };
+                File { source, stamp: Some(stamp), outcome }
+            }
+            Err(trouble) => {
+                self.timeline.remove(path);
+                File { source, stamp: None, outcome: Outcome::Unread(Box::new(trouble)) }
+            }
+        };
+        self.files.insert(path.to_owned(), file);
+    }
+
+    /// The schedule, unless something could not be read, and all that is wrong.
+    pub(super) fn observe(&self) -> Observation<Arc<Schedule>> {
+        let mut warnings: Vec<Warning> = self.troubles.iter().map(|trouble| trouble.warning.clone()).collect();
+        let mut skipped = Vec::new();
+        let mut zones: BTreeSet<(&str, &Path)> = BTreeSet::new();
+        for (path, file) in &self.files {
+            match &file.outcome {
+                Outcome::Fine => {}
+                Outcome::Unread(trouble) => warnings.push(trouble.warning.clone()),
+                Outcome::Partial(report) => {
+                    skipped.extend(skipped_warning(report));
+                    for zone in &report.unknown_zones {
+                        if zones.range((zone.as_str(), Path::new(""))..).next().is_none_or(|next| next.0 != zone) {
+                            zones.insert((zone, path));
+                        }
+                    }
+                }
+            }
+        }
+        let reading =
+            if warnings.is_empty() { Reading::Known(Arc::new(self.timeline.schedule())) } else { Reading::Unknown };
+        let zones: Vec<Warning> = zones.into_iter().map(|(zone, path)| zone_warning(zone, path)).collect();
+        let mut warnings: Vec<Warning> =
+            [warnings, skipped, zones].into_iter().flat_map(|kind| kind.into_iter().take(MAX_WARNINGS)).collect();
+        warnings.extend(self.watch.failures().iter().take(MAX_WARNINGS).cloned());
+        let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let source = format!("{}, {}", count(self.sources.len(), "source"), count(self.timeline.events(), "event"));
+        Observation { reading, source, warnings }
+    }
+}
+
+/// The window to keep at `now`.
+fn window(now: Timestamp) -> (Timestamp, Timestamp) {
+    (earlier(now, BEHIND), later(now, AHEAD))
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn earlier(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+/// One warning for all that was skipped of a file.
+fn skipped_warning(report: &FileReport) -> Option<Warning> {
+    let first = report.skipped.first()?;
+    let more = report.skipped.len() - 1 + report.skipped_more;
+    let others = if more == 0 { String::new() } else { format!(" (and {more} more in this file)") };
+    Some(Warning {
+        code: Code::CalendarSkipped,
+        text: format!("Skipped at {}:{}: {}{others}.", first.file.display(), first.line, first.reason),
+        hint: "`presenced agenda --json` lists all that is skipped; the rest of the file counts.".to_owned(),
+    })
+}
+
+fn zone_warning(zone: &str, path: &Path) -> Warning {
+    Warning {
+        code: Code::CalendarZoneUnknown,
+        text: format!("The time zone `{zone}` in {} is not known; the system's zone stands in.", path.display()),
+        hint: "Export the calendar with IANA zone names (Europe/Berlin) or with its VTIMEZONE.".to_owned(),
+    }
+}
