@@ -213,7 +213,7 @@ mod tests {
     async fn a_handshake_that_hangs_means_not_applied() {
         let endpoint = server("https", |connection| async move {
             let _open = connection;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
         .await;
         let patient = Timeouts { whole: Duration::from_secs(10), ..IMPATIENT };
@@ -226,7 +226,7 @@ mod tests {
     async fn an_answer_that_hangs_means_perhaps() {
         let endpoint = server("http", |mut connection| async move {
             read_request(&mut connection).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
         .await;
         let patient = Timeouts { connect: Duration::from_secs(5), ..IMPATIENT };
