@@ -6,7 +6,7 @@
 //! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`calendar`] and the schema in [`config`]:
 //!   no clock, no I/O, no runtime; time comes in as an argument.
 //! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`emulator`]: one kind of outside world each, and no edge
-//!   knows another.
+//!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 
@@ -18,6 +18,8 @@ pub mod session;
 mod suggest;
 pub mod time;
 pub mod warning;
+
+mod http;
 
 pub mod auth;
 pub mod emulator;

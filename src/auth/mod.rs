@@ -1,1 +1,166 @@
-//! (to come)
+//! Sign-in: gets bearer tokens for Microsoft Graph, keeps each until it is nearly over, and renews it.
+//!
+//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with device codes. Leaves
+//! to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
+
+mod client_secret;
+mod command;
+mod device_code;
+mod entra_error;
+mod jwt;
+mod secret;
+mod store;
+mod token_command;
+mod token_service;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use tracing::{debug, warn};
+
+use crate::config::{self, Auth, Environment};
+use crate::session::{Failure, FailureKind};
+use crate::time::{Instant, Now};
+
+pub use device_code::{DevicePrompt, SignedIn, login};
+pub use store::logout;
+
+/// After a renewal ahead of time failed, the token that still holds is used this long before the next try.
+const RENEWAL_RETRY: Duration = Duration::from_mins(1);
+
+/// A bearer token for Microsoft Graph.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// What goes into the `Authorization` header.
+    pub bearer: SecretString,
+    /// The object id of who signed in; `None` when an application did, or nobody said.
+    pub user: Option<String>,
+    /// When it is over.
+    pub expires_at: Instant,
+}
+
+/// What a method of getting tokens got.
+struct Grant {
+    bearer: SecretString,
+    user: Option<String>,
+    /// From when it was asked for.
+    lifetime: Duration,
+}
+
+/// A token and when to look for the next.
+struct Held {
+    token: Token,
+    renew_at: Instant,
+}
+
+/// The tokens of one account.
+pub struct Authenticator {
+    account: String,
+    config: config::Account,
+    environment: Environment,
+    /// Locked during a renewal, so that there is one at a time and everyone else waits for its result.
+    held: Mutex<Option<Held>>,
+    renewals: AtomicU64,
+}
+
+impl fmt::Debug for Authenticator {
+    /// Leaves the configuration out: the arguments of a command may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// Gets tokens for the account named `account`.
+    pub fn new(account: &str, config: &config::Account, environment: &Environment) -> Self {
+        Self {
+            account: account.to_owned(),
+            config: config.clone(),
+            environment: environment.clone(),
+            held: Mutex::new(None),
+            renewals: AtomicU64::new(0),
+        }
+    }
+
+    /// A token that holds at `now`: the one there is, or a new one when that is nearly over. `fresh` asks for one newer than
+    /// any the caller has seen, because Graph turned that down.
+    ///
+    /// # Errors
+    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure that passes is not reported.
+    pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
+        let seen = self.renewals.load(Ordering::Acquire);
+        let mut held = self.held.lock().await;
+        let renewed_meanwhile = self.renewals.load(Ordering::Acquire) != seen;
+        if let Some(held) = &*held
+            && (!fresh || renewed_meanwhile)
+            && now.instant < held.renew_at
+        {
+            return Ok(held.token.clone());
+        }
+        match self.ask(now).await {
+            Ok(grant) => {
+                self.renewals.fetch_add(1, Ordering::Release);
+                let new = grant.held_from(now.instant);
+                debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
+                Ok(held.insert(new).token.clone())
+            }
+            Err(failure) => match &mut *held {
+                Some(held) if !fresh && passes(failure.kind) && now.instant < held.token.expires_at => {
+                    warn!(account = self.account, "the token could not be renewed ahead of time: {failure}");
+                    let wait = failure.retry_after.unwrap_or_default().max(RENEWAL_RETRY);
+                    held.renew_at = (now.instant + wait).min(held.token.expires_at);
+                    Ok(held.token.clone())
+                }
+                Some(_) | None => Err(failure),
+            },
+        }
+    }
+
+    async fn ask(&self, now: &Now) -> Result<Grant, Failure> {
+        match &self.config.auth {
+            Auth::DeviceCode => device_code::renew(&self.account, &self.config, &self.environment).await,
+            Auth::ClientSecret { secret } => client_secret::ask(&self.config, secret, &self.environment).await,
+            Auth::TokenCommand { command } => token_command::ask(command, now).await,
+        }
+    }
+}
+
+fn passes(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::Passing | FailureKind::Throttled => true,
+        FailureKind::TokenRefused | FailureKind::SignInNeeded | FailureKind::Refused => false,
+    }
+}
+
+impl Grant {
+    /// Renewed when less than 5 minutes or a tenth of its life is left, whichever is more; one that lives so short that this
+    /// would be at once, in the second half of its life.
+    fn held_from(self, asked_at: Instant) -> Held {
+        let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
+        let expires_at = asked_at + self.lifetime;
+        let token = Token { bearer: self.bearer, user: self.user, expires_at };
+        Held { token, renew_at: expires_at - ahead }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
+        let ahead = |minutes| {
+            let grant = Grant { bearer: "t".into(), user: None, lifetime: Duration::from_mins(minutes) };
+            let held = grant.held_from(Instant::from_origin(Duration::from_hours(1)));
+            held.token.expires_at.saturating_since(held.renew_at)
+        };
+        assert_eq!(ahead(75), Duration::from_secs(450));
+        assert_eq!(ahead(28 * 60), Duration::from_mins(168));
+        assert_eq!(ahead(30), Duration::from_mins(5));
+        assert_eq!(ahead(4), Duration::from_mins(2));
+        assert_eq!(ahead(0), Duration::ZERO);
+    }
+}

@@ -1,1 +1,143 @@
-//! (to come)
+//! The Graph client: writes one presence session with `setPresence` and takes it back with `clearPresence`.
+//!
+//! Each call is one request and says what became of it. Leaves to others: the bearer token (`auth/`), and when to write
+//! and write again (`session/`).
+
+mod answer;
+
+use reqwest::Response;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use tokio::time::Instant;
+use tracing::debug;
+use url::Url;
+use uuid::Uuid;
+
+use crate::http::{self, Timeouts, header};
+use crate::presence::{Expiration, Presence};
+use crate::session::{Failure, FailureKind};
+use answer::Action;
+
+/// A client for one Microsoft Graph.
+#[derive(Debug)]
+pub struct Client {
+    endpoint: Url,
+    http: http::Client,
+}
+
+/// The body of `setPresence`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SetPresence<'a> {
+    session_id: &'a str,
+    availability: &'static str,
+    activity: &'static str,
+    expiration_duration: String,
+}
+
+/// The body of `clearPresence`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClearPresence<'a> {
+    session_id: &'a str,
+}
+
+impl Client {
+    /// A client for the Graph at `endpoint`, its version included: `https://graph.microsoft.com/v1.0`.
+    ///
+    /// # Errors
+    /// [`FailureKind::Refused`] when TLS cannot be set up.
+    pub fn new(endpoint: &Url) -> Result<Self, Failure> {
+        Self::with_timeouts(endpoint, Timeouts::default())
+    }
+
+    fn with_timeouts(endpoint: &Url, timeouts: Timeouts) -> Result<Self, Failure> {
+        Ok(Self { endpoint: endpoint.clone(), http: http::Client::new(endpoint, timeouts)? })
+    }
+
+    /// Sets the session `session_id` (the application's client id) of `user` (an object id) to `presence`, to be kept for
+    /// `expiration`. The answer's body counts for nothing: a success has none.
+    ///
+    /// Source: Graph API reference, `presence: setPresence`.
+    pub async fn set_presence(
+        &self,
+        bearer: &SecretString,
+        user: &str,
+        session_id: &str,
+        presence: Presence,
+        expiration: Expiration,
+    ) -> Result<(), Failure> {
+        let body = SetPresence {
+            session_id,
+            availability: presence.availability(),
+            activity: presence.activity(),
+            expiration_duration: expiration.to_iso(),
+        };
+        self.post(bearer, user, Action::SetPresence, &body).await
+    }
+
+    /// Takes the session `session_id` of `user` back. That there is no such session is a success.
+    ///
+    /// Source: Graph API reference, `presence: clearPresence`.
+    pub async fn clear_presence(&self, bearer: &SecretString, user: &str, session_id: &str) -> Result<(), Failure> {
+        self.post(bearer, user, Action::ClearPresence, &ClearPresence { session_id }).await
+    }
+
+    async fn post(
+        &self,
+        bearer: &SecretString,
+        user: &str,
+        action: Action,
+        body: &impl Serialize,
+    ) -> Result<(), Failure> {
+        let url = self.presence_url(user, action)?;
+        let client_request_id = Uuid::new_v4().to_string();
+        let started = Instant::now();
+        let sent = self
+            .http
+            .send(|http| {
+                http.post(url)
+                    .bearer_auth(bearer.expose_secret())
+                    .header("client-request-id", &client_request_id)
+                    .json(body)
+            })
+            .await;
+        log(action, &client_request_id, sent.as_ref(), started);
+        answer::judge(action, &self.endpoint, sent?).await
+    }
+
+    /// `{graph}/users/{user}/presence/{action}`.
+    fn presence_url(&self, user: &str, action: Action) -> Result<Url, Failure> {
+        // `Url` leaves dot segments out, and the request would go somewhere else.
+        if matches!(user, "" | "." | "..") {
+            let failure = Failure::new(FailureKind::Refused, format!("`{user}` is not the object id of a user"));
+            return Err(failure.with_hint("set `user` in the account to the user's object id"));
+        }
+        let mut url = self.endpoint.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["users", user, "presence", action.name()]);
+        }
+        Ok(url)
+    }
+}
+
+/// What Microsoft's support asks for when a request is to be traced.
+fn log(action: Action, client_request_id: &str, sent: Result<&Response, &Failure>, started: Instant) {
+    let elapsed = started.elapsed();
+    match sent {
+        Ok(response) => {
+            let or_none = |name| header(response, name).unwrap_or("none");
+            debug!(
+                client_request_id,
+                request_id = or_none("request-id"),
+                date = or_none("date"),
+                diagnostic = or_none("x-ms-ags-diagnostic"),
+                status = response.status().as_u16(),
+                ?elapsed,
+                "{}",
+                action.name(),
+            );
+        }
+        Err(failure) => debug!(client_request_id, ?elapsed, "{}: {failure}", action.name()),
+    }
+}

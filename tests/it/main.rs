@@ -4,6 +4,7 @@ mod auth;
 mod calendar;
 mod calendar_signal;
 mod call;
+mod canned;
 mod cli;
 mod config;
 mod daemon;

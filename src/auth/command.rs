@@ -1,0 +1,170 @@
+//! Runs a command that prints a secret: without a shell, within a time and a size, and never outliving whoever asked.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+use crate::session::{Failure, FailureKind};
+
+/// Long enough for a command that asks a service of its own.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// More than any token has.
+const OUTPUT_LIMIT: usize = 64 * 1024;
+
+/// Of standard error, this many characters of the first line are quoted.
+const QUOTE_LIMIT: usize = 200;
+
+/// What `command` prints, without the white space around it. `what` names it in failures; the arguments never appear there,
+/// since they may hold a secret.
+///
+/// # Errors
+/// [`FailureKind::Passing`] when it fails or takes longer than 30 s, which a missing network may cause;
+/// [`FailureKind::Refused`] when it cannot be run or prints nothing, more than 64 KiB, or no UTF-8.
+pub(super) async fn output(command: &[String], what: &str) -> Result<SecretString, Failure> {
+    output_within(command, what, TIMEOUT).await
+}
+
+async fn output_within(command: &[String], what: &str, timeout: Duration) -> Result<SecretString, Failure> {
+    let refused = |text: String| Failure::new(FailureKind::Refused, text);
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(refused(format!("{what} is empty")).with_hint("name a program in `command`"));
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| {
+            refused(format!("{what} `{program}` cannot be run: {error}"))
+                .with_hint("`command` is run without a shell: give the program's full path and each argument by itself")
+        })?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let ended = tokio::time::timeout(timeout, async {
+        let (printed, complaint, status) = tokio::join!(start(stdout), start_of_all(stderr), child.wait());
+        Ok((printed?, complaint?, status?))
+    });
+    let Ok(ended) = ended.await else {
+        let text = format!("{what} `{program}` did not end within {timeout:?}");
+        return Err(Failure::new(FailureKind::Passing, text));
+    };
+    let (printed, complaint, status) =
+        ended.map_err(|error: std::io::Error| refused(format!("{what} `{program}` failed: {error}")))?;
+    if printed.len() > OUTPUT_LIMIT {
+        return Err(refused(format!("{what} `{program}` prints more than {} KiB", OUTPUT_LIMIT / 1024)));
+    }
+    if !status.success() {
+        let text = format!("{what} `{program}` failed with {status}{}", quote(&complaint));
+        return Err(Failure::new(FailureKind::Passing, text));
+    }
+    match String::from_utf8(printed) {
+        Ok(printed) if !printed.trim().is_empty() => Ok(printed.trim().into()),
+        Ok(_) => Err(refused(format!("{what} `{program}` prints nothing"))),
+        Err(_) => Err(refused(format!("{what} `{program}` prints something that is not UTF-8"))),
+    }
+}
+
+/// At most one byte more than the limit; a command that goes on then finds its pipe closed.
+async fn start(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    if let Some(pipe) = pipe {
+        pipe.take(OUTPUT_LIMIT as u64 + 1).read_to_end(&mut start).await?;
+    }
+    Ok(start)
+}
+
+/// The same, but the rest is read too: talking much is no mistake on standard error.
+async fn start_of_all(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    let Some(mut pipe) = pipe else { return Ok(Vec::new()) };
+    let start = start(Some(&mut pipe)).await?;
+    tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
+    Ok(start)
+}
+
+fn quote(complaint: &[u8]) -> String {
+    let complaint = String::from_utf8_lossy(complaint);
+    let first = complaint.lines().map(str::trim).find(|line| !line.is_empty());
+    first.map_or_else(String::new, |line| {
+        let quoted: String = line.chars().filter(|character| !character.is_control()).take(QUOTE_LIMIT).collect();
+        format!(": {quoted}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn shell(script: &str) -> Vec<String> {
+        ["/bin/sh", "-c", script].map(ToOwned::to_owned).to_vec()
+    }
+
+    async fn run(script: &str) -> Result<String, Failure> {
+        output(&shell(script), "the command").await.map(|secret| secret.expose_secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn what_is_printed_is_the_secret() {
+        assert_eq!(run("printf ' s3cret \\r\\n'; echo noise >&2").await, Ok("s3cret".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_failing_command_is_quoted() {
+        let failure = run("echo; echo >&2; printf 'not\\033 signed in\\nmore' >&2; exit 3").await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Passing);
+        assert_eq!(failure.text, "the command `/bin/sh` failed with exit status: 3: not signed in");
+
+        let failure = run("head -c 90000 /dev/zero | tr '\\0' x >&2; exit 1").await.unwrap_err();
+        assert!(failure.text.ends_with(&format!("1: {}", "x".repeat(200))), "{}", failure.text);
+    }
+
+    #[tokio::test]
+    async fn a_broken_setup_is_refused() {
+        for (script, wrong) in
+            [("true", "prints nothing"), ("printf '\\377'", "not UTF-8"), ("yes", "more than 64 KiB")]
+        {
+            let failure = run(script).await.unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Refused, "{script}");
+            assert!(failure.text.contains(wrong), "{}", failure.text);
+        }
+        let missing = output(&["/nonexistent/az".to_owned(), "s3cret".to_owned()], "the command").await.unwrap_err();
+        assert_eq!(missing.kind, FailureKind::Refused);
+        assert!(missing.text.contains("`/nonexistent/az` cannot be run") && !missing.text.contains("s3cret"));
+        assert_eq!(output(&[], "the command").await.unwrap_err().kind, FailureKind::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_does_not_end_is_given_up() {
+        let failure = output_within(&shell("exec sleep 600"), "it", Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.text.as_str()),
+            (FailureKind::Passing, "it `/bin/sh` did not end within 50ms")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_command_dies_with_whoever_asked() {
+        let folder = TempDir::new().unwrap();
+        let pid_file = folder.path().join("pid");
+        let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600", pid_file.display());
+        let asked = tokio::spawn(async move { output(&shell(&script), "the command").await });
+        while !pid_file.exists() {
+            tokio::task::yield_now().await;
+        }
+        let pid = std::fs::read_to_string(&pid_file).unwrap().trim().to_owned();
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        // Gone, or a zombie that waits to be reaped.
+        let lives = || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+        while lives() {
+            tokio::task::yield_now().await;
+        }
+    }
+}

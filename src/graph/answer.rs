@@ -1,0 +1,205 @@
+//! What Graph's answer means, decided on the status, the headers and `error.code`; never on `error.message`, which is for
+//! people and may be empty.
+//!
+//! | answer | kind |
+//! |---|---|
+//! | any 2xx; `clearPresence`: 404 for the session | success |
+//! | 429 | throttled |
+//! | 5xx, 408, 401 `ServiceError` | passing, perhaps applied |
+//! | a redirect, which Graph does not use: something stands between | passing |
+//! | 401 with a claims challenge (Continuous Access Evaluation) | sign-in needed |
+//! | 401 for the token | token refused |
+//! | 401 from the presence service, for another user | refused |
+//! | any other 4xx | refused |
+//!
+//! **The two 401s.** Graph's gate turns a token down with a `WWW-Authenticate` challenge, which RFC 9110 (15.5.2) asks of a
+//! 401, and with a code about tokens (`InvalidAuthenticationToken`). The presence service behind the gate has accepted the
+//! token already when it turns the *user* down, and so sends neither. A 401 without an error code is taken as the token's,
+//! because the session then tries once with a new one.
+
+use reqwest::header::WWW_AUTHENTICATE;
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use tracing::trace;
+use url::Url;
+
+use crate::http::{self, header, retry_after};
+use crate::session::{Applied, Failure, FailureKind};
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    SetPresence,
+    ClearPresence,
+}
+
+impl Action {
+    /// As in the URL.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::SetPresence => "setPresence",
+            Self::ClearPresence => "clearPresence",
+        }
+    }
+}
+
+/// Graph's error body.
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorDetail,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetail {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// An answer that is no success.
+struct Refusal {
+    status: StatusCode,
+    /// `error.code`; `None` when the body is not Graph's.
+    code: Option<String>,
+    /// Whether there was no body at all.
+    bodiless: bool,
+    challenge: Challenge,
+}
+
+/// What `WWW-Authenticate` says.
+#[derive(PartialEq, Eq)]
+enum Challenge {
+    /// There is none.
+    Absent,
+    /// Another token is asked for.
+    Token,
+    /// More claims are asked for: only a sign-in can give them.
+    Claims,
+}
+
+/// Whether `response` to `action` is a success, and if not, what is to be done.
+pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) -> Result<(), Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let challenge = challenge(&response);
+    let retry_after = retry_after(response.headers());
+    let request_id = header(&response, "request-id").map(ToOwned::to_owned);
+    let body = http::body(response).await;
+    let detail = serde_json::from_slice::<ErrorBody>(&body).ok().map(|body| body.error);
+    trace!(status = status.as_u16(), message = detail.as_ref().map(|detail| &*detail.message), "Graph's error");
+    let refusal = Refusal {
+        status,
+        code: detail.map(|detail| detail.code).filter(|code| !code.is_empty()),
+        bodiless: body.is_empty(),
+        challenge,
+    };
+    if action == Action::ClearPresence && refusal.is_no_such_session() {
+        return Ok(());
+    }
+
+    let (kind, applied) = refusal.kind();
+    let code = refusal.code.as_deref().map(|code| format!(" {}", printable(code))).unwrap_or_default();
+    let request = request_id.as_deref().map(printable).map(|id| format!(" (request {id})")).unwrap_or_default();
+    let text = format!("Microsoft Graph answered {} with {}{code}{request}", action.name(), status.as_u16());
+    let mut hint = refusal.hint(endpoint);
+    if kind == FailureKind::Refused && action == Action::SetPresence && is_china(endpoint) {
+        let doubt = "Microsoft's documents do not agree whether the China cloud offers setPresence at all";
+        hint = Some(hint.map_or_else(|| doubt.to_owned(), |hint| format!("{hint}; {doubt}")));
+    }
+    Err(Failure { kind, applied, retry_after, text, hint })
+}
+
+fn challenge(response: &Response) -> Challenge {
+    let mut challenges = response.headers().get_all(WWW_AUTHENTICATE).iter().peekable();
+    if challenges.peek().is_none() {
+        return Challenge::Absent;
+    }
+    let wants_claims = challenges.any(|value| value.to_str().is_ok_and(|value| value.contains("insufficient_claims")));
+    if wants_claims { Challenge::Claims } else { Challenge::Token }
+}
+
+impl Refusal {
+    fn kind(&self) -> (FailureKind, Applied) {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => (FailureKind::Throttled, Applied::No),
+            StatusCode::UNAUTHORIZED => self.unauthorized(),
+            // It waited for the end of a request that it may have read enough of.
+            StatusCode::REQUEST_TIMEOUT => (FailureKind::Passing, Applied::Perhaps),
+            status if status.is_client_error() => (FailureKind::Refused, Applied::No),
+            status if status.is_redirection() => (FailureKind::Passing, Applied::No),
+            _ => (FailureKind::Passing, Applied::Perhaps),
+        }
+    }
+
+    fn unauthorized(&self) -> (FailureKind, Applied) {
+        match (&self.challenge, self.code.as_deref()) {
+            (Challenge::Claims, _) => (FailureKind::SignInNeeded, Applied::No),
+            // Reported to alternate with 200 for the same request: the service failed, at whatever point.
+            (_, Some("ServiceError")) => (FailureKind::Passing, Applied::Perhaps),
+            (Challenge::Absent, Some(code)) if !is_about_the_token(code) => (FailureKind::Refused, Applied::No),
+            (Challenge::Absent | Challenge::Token, _) => (FailureKind::TokenRefused, Applied::No),
+        }
+    }
+
+    /// Whether a 404 to `clearPresence` means what it is documented to mean. An unknown user, or a server that is no Graph,
+    /// says 404 as well.
+    fn is_no_such_session(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+            && self.is_from_graph()
+            && !self.code.as_deref().is_some_and(is_about_the_user)
+    }
+
+    /// Another server's 404 has a page of its own.
+    fn is_from_graph(&self) -> bool {
+        self.bodiless || self.code.is_some()
+    }
+
+    fn hint(&self, endpoint: &Url) -> Option<String> {
+        let hint = match (self.status, self.kind().0) {
+            (StatusCode::FORBIDDEN, _) => {
+                "the app registration lacks the permission: grant delegated `Presence.ReadWrite`, or for a client secret \
+                 the application permission `Presence.ReadWrite.All` with an administrator's consent"
+            }
+            (StatusCode::UNAUTHORIZED, FailureKind::Refused) => {
+                "a sign-in can only set its own presence: leave `user` out of the account, or set it to the object id \
+                 (not the e-mail address) of who signed in"
+            }
+            (StatusCode::UNAUTHORIZED, FailureKind::SignInNeeded) => "run `presenced login`",
+            (StatusCode::NOT_FOUND, _) if self.is_from_graph() => {
+                "this tenant has no such user: set `user` in the account to the user's object id, and check `tenant`"
+            }
+            (StatusCode::NOT_FOUND, _) => {
+                return Some(format!("{endpoint} is not Microsoft Graph: check `endpoints.graph`"));
+            }
+            (StatusCode::BAD_REQUEST, _) => "check `client_id` and `user` in the account",
+            (status, _) if status.is_redirection() => {
+                "Graph does not redirect, so something on the way does: does this network want a sign-in of its own?"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Graph's codes for a token it turned down: `InvalidAuthenticationToken`, `Authentication_ExpiredToken`, …
+fn is_about_the_token(code: &str) -> bool {
+    let code = code.to_ascii_lowercase();
+    code.contains("token") || code.contains("authentication")
+}
+
+/// The directory's code for a user it does not have: `Request_ResourceNotFound`; `UserNotFound` from the services.
+fn is_about_the_user(code: &str) -> bool {
+    ["Request_ResourceNotFound", "UserNotFound"].iter().any(|known| code.eq_ignore_ascii_case(known))
+}
+
+/// What a server wrote, fit for a terminal and a log line.
+fn printable(text: &str) -> String {
+    text.chars().filter(char::is_ascii_graphic).take(64).collect()
+}
+
+fn is_china(endpoint: &Url) -> bool {
+    endpoint.host_str().is_some_and(|host| host.ends_with(".chinacloudapi.cn"))
+}

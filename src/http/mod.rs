@@ -1,0 +1,272 @@
+//! How presenced speaks HTTP to Microsoft: one set of time-outs, limits and manners for Graph and for the sign-in service,
+//! and what a request that got no answer at all amounts to.
+//!
+//! Leaves to others: what an answer means (`graph/`, `auth/`), and when to ask again (`session/`).
+
+mod retry_after;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{RequestBuilder, Response, StatusCode};
+use url::{Host, Url};
+
+use crate::session::{Applied, Failure, FailureKind};
+
+pub(crate) use retry_after::retry_after;
+
+/// No answer that presenced reads is longer; of one that is, the rest is left unread.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a connection is kept for the next request: long enough for a burst of changes, short enough that after a change
+/// of network or a suspend no request goes into a dead one.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// How long is waited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    /// For the name to resolve, the connection and the TLS handshake.
+    pub(crate) connect: Duration,
+    /// For the whole, from the name to the end of the answer.
+    pub(crate) whole: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), whole: Duration::from_secs(10) }
+    }
+}
+
+/// An HTTP client for one service.
+#[derive(Debug)]
+pub(crate) struct Client {
+    endpoint: Url,
+    timeouts: Timeouts,
+    /// Replaced after a 503, which drops its connections.
+    connections: Mutex<reqwest::Client>,
+}
+
+impl Client {
+    /// A client for the service at `endpoint`.
+    ///
+    /// # Errors
+    /// [`FailureKind::Refused`] when TLS cannot be set up, as on a machine without root certificates.
+    pub(crate) fn new(endpoint: &Url, timeouts: Timeouts) -> Result<Self, Failure> {
+        let connections = Mutex::new(connect(endpoint, timeouts)?);
+        Ok(Self { endpoint: endpoint.clone(), timeouts, connections })
+    }
+
+    /// Sends the request that `build` makes and returns its answer, whatever the status; the body is not read yet.
+    ///
+    /// # Errors
+    /// [`FailureKind::Passing`] when no answer came: with [`Applied::No`] when there was no connection, so that the request
+    /// was never sent, else with [`Applied::Perhaps`]. [`FailureKind::Refused`] when the request cannot be written.
+    pub(crate) async fn send(
+        &self,
+        build: impl FnOnce(&reqwest::Client) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sent = build(&connections).send().await;
+        let response = sent.map_err(|error| self.no_answer(error))?;
+        // Graph asks for a 503 to be retried on a new connection, which may reach a server that is well.
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE
+            && let Ok(fresh) = connect(&self.endpoint, self.timeouts)
+        {
+            *self.connections.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
+        Ok(response)
+    }
+
+    fn no_answer(&self, error: reqwest::Error) -> Failure {
+        let service = self.endpoint.host_str().unwrap_or_default();
+        let cause = root_cause(&error.without_url());
+        if cause.builder {
+            let text = format!("the request to {service} cannot be written: {}", cause.text);
+            return Failure::new(FailureKind::Refused, text).with_hint("the token holds characters that no token has");
+        }
+        let (applied, text) = match (cause.connect, cause.timeout) {
+            (true, true) => (Applied::No, format!("no connection to {service} within {:?}", self.timeouts.connect)),
+            (true, false) => (Applied::No, format!("no connection to {service}: {}", cause.text)),
+            (false, true) => (Applied::Perhaps, format!("no answer from {service} within {:?}", self.timeouts.whole)),
+            (false, false) => (Applied::Perhaps, format!("{service} broke off without an answer: {}", cause.text)),
+        };
+        Failure { applied, ..Failure::new(FailureKind::Passing, text) }
+    }
+}
+
+fn connect(endpoint: &Url, timeouts: Timeouts) -> Result<reqwest::Client, Failure> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("presenced/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(timeouts.connect)
+        .timeout(timeouts.whole)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(1)
+        // A bearer token goes where the configuration says, and nowhere else.
+        .redirect(Policy::none());
+    if is_loopback(endpoint) {
+        builder = builder.no_proxy();
+    }
+    if endpoint.scheme() == "http" {
+        // Root certificates would be read for nothing, and a machine without any could not even run the demo.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|error| {
+        let text = format!("TLS cannot be set up: {}", root_cause(&error).text);
+        Failure::new(FailureKind::Refused, text).with_hint("install the system's root certificates (`ca-certificates`)")
+    })
+}
+
+fn is_loopback(endpoint: &Url) -> bool {
+    match endpoint.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// What is behind an error of the HTTP library.
+struct Cause {
+    builder: bool,
+    connect: bool,
+    timeout: bool,
+    /// The innermost error: the outer ones only say that sending failed.
+    text: String,
+}
+
+fn root_cause(error: &reqwest::Error) -> Cause {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    Cause {
+        builder: error.is_builder(),
+        connect: error.is_connect(),
+        timeout: error.is_timeout(),
+        text: innermost.to_string(),
+    }
+}
+
+/// The answer's body, up to [`BODY_LIMIT`]. One that breaks off counts as far as it came: the status is what decides.
+pub(crate) async fn body(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = BODY_LIMIT - body.len();
+        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if body.len() == BODY_LIMIT {
+            break;
+        }
+    }
+    body
+}
+
+/// The value of header `name`, when it is there and readable.
+pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A server that does `serve` with each connection.
+    async fn server<F>(scheme: &str, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Url
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(serve(connection));
+            }
+        });
+        endpoint
+    }
+
+    async fn read_request(connection: &mut TcpStream) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(connection.read_u8().await.unwrap());
+        }
+    }
+
+    async fn get(endpoint: &Url, timeouts: Timeouts) -> Result<Response, Failure> {
+        Client::new(endpoint, timeouts)?.send(|http| http.get(endpoint.clone())).await
+    }
+
+    const IMPATIENT: Timeouts = Timeouts { connect: Duration::from_millis(40), whole: Duration::from_millis(60) };
+
+    #[tokio::test]
+    async fn nobody_listening_means_not_applied() {
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let failure = get(&format!("http://{free}").parse().unwrap(), Timeouts::default()).await.unwrap_err();
+        assert_eq!((failure.kind, failure.applied), (FailureKind::Passing, Applied::No));
+        assert_eq!(failure.text, "no connection to 127.0.0.1: Connection refused (os error 111)");
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_hangs_means_not_applied() {
+        let endpoint = server("https", |connection| async move {
+            let _open = connection;
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let patient = Timeouts { whole: Duration::from_secs(10), ..IMPATIENT };
+        let failure = get(&endpoint, patient).await.unwrap_err();
+        assert_eq!((failure.kind, failure.applied), (FailureKind::Passing, Applied::No));
+        assert_eq!(failure.text, "no connection to 127.0.0.1 within 40ms");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_hangs_means_perhaps() {
+        let endpoint = server("http", |mut connection| async move {
+            read_request(&mut connection).await;
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let patient = Timeouts { connect: Duration::from_secs(5), ..IMPATIENT };
+        let failure = get(&endpoint, patient).await.unwrap_err();
+        assert_eq!((failure.kind, failure.applied), (FailureKind::Passing, Applied::Perhaps));
+        assert_eq!(failure.text, "no answer from 127.0.0.1 within 60ms");
+    }
+
+    #[tokio::test]
+    async fn a_body_counts_as_far_as_it_came() {
+        let endpoint = server("http", |mut connection| async move {
+            read_request(&mut connection).await;
+            connection.write_all(b"HTTP/1.1 500 Oops\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
+        })
+        .await;
+        assert_eq!(body(get(&endpoint, Timeouts::default()).await.unwrap()).await, b"half");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_limit() {
+        let endpoint = server("http", |mut connection| async move {
+            read_request(&mut connection).await;
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
+            // Ends when the client has enough and goes away.
+            while connection.write_all(&[b'x'; 1000]).await.is_ok() {}
+        })
+        .await;
+        assert_eq!(body(get(&endpoint, Timeouts::default()).await.unwrap()).await.len(), BODY_LIMIT);
+    }
+
+    #[test]
+    fn only_loopback_goes_without_a_proxy() {
+        for (endpoint, expected) in [
+            ("http://127.0.0.1:8765/v1.0", true),
+            ("http://[::1]:1", true),
+            ("http://localhost:1", true),
+            ("https://graph.microsoft.com/v1.0", false),
+            ("https://127.0.0.1.example.com", false),
+        ] {
+            assert_eq!(is_loopback(&endpoint.parse().unwrap()), expected, "{endpoint}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `Retry-After` (RFC 9110, 10.2.3) in the three forms that Microsoft's services are known to send: seconds, seconds with a
+//! fraction, an HTTP date.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+
+/// Nothing is waited for longer than a day, whatever the service says.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// How long the answer with these headers asks to wait; `None` when it does not, or not in a form that can be understood.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = text(headers, &RETRY_AFTER)?;
+    let wait = match http_date(value) {
+        // Measured on the service's clock, where its answer tells it: the local one may be wrong.
+        Some(until) => {
+            let answered = text(headers, &DATE).and_then(http_date).unwrap_or_else(local_clock);
+            Duration::try_from(until.duration_since(answered)).unwrap_or_default()
+        }
+        None => seconds(value)?,
+    };
+    Some(wait.min(LONGEST))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().ok()?.trim())
+}
+
+/// Seconds, whole or with a fraction; no sign, no exponent, no `inf`.
+fn seconds(value: &str) -> Option<Duration> {
+    let written_out = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds: f64 = written_out.then(|| value.parse().ok())??;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST))
+}
+
+/// An HTTP date in any of the three formats a recipient must accept (RFC 9110, 5.6.7).
+fn http_date(value: &str) -> Option<Timestamp> {
+    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+        .into_iter()
+        .find_map(|format| DateTime::strptime(format, value).ok())
+        .and_then(|utc| TimeZone::UTC.to_timestamp(utc).ok())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the fallback for a service that does not tell its own time")]
+fn local_clock() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn wait(retry_after_value: &str, date: Option<&str>) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(retry_after_value).unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, HeaderValue::from_str(date).unwrap());
+        }
+        retry_after(&headers)
+    }
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(wait("30", None), Some(Duration::from_secs(30)));
+        assert_eq!(wait("2.128", None), Some(Duration::from_millis(2128)));
+        assert_eq!(wait(" 0 ", None), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_date_counts_from_the_answers_own_date() {
+        let answered = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        for later in ["Sun, 06 Nov 1994 08:50:07 GMT", "Sunday, 06-Nov-94 08:50:07 GMT", "Sun Nov  6 08:50:07 1994"] {
+            assert_eq!(wait(later, answered), Some(Duration::from_secs(30)), "{later}");
+        }
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:07 GMT", answered), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_date_without_the_answers_own_counts_from_the_local_clock() {
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", None), Some(Duration::ZERO));
+        assert_eq!(wait("Tue, 31 Dec 2999 23:59:59 GMT", Some("yesterday")), Some(LONGEST));
+    }
+
+    #[test]
+    fn nothing_is_waited_for_longer_than_a_day() {
+        assert_eq!(wait("86401", None), Some(LONGEST));
+        assert_eq!(wait(&"9".repeat(400), None), Some(LONGEST));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_server_sends_the_wait_is_at_most_a_day(value in "[ -~]{0,40}", digits in "[0-9.]{1,30}") {
+            for value in [value, digits] {
+                proptest::prop_assert!(wait(&value, None).is_none_or(|wait| wait <= LONGEST));
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_ignored() {
+        for garbage in
+            ["", "-1", "-2.5", "+3", "1e9", "inf", "NaN", "soon", "1.2.3", ".", "Sun, 32 Nov 1994 08:49:37 GMT"]
+        {
+            assert_eq!(wait(garbage, None), None, "{garbage}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}
