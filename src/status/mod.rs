@@ -1,8 +1,56 @@
 //! Status: everyone of the same user may look, through a Unix socket that speaks HTTP/1.1.
 //!
-//! [`report`] is what they see; the daemon fills it in. Leaves to others: everything that decides.
+//! [`report`] is what they see; the daemon fills it in. [`Server`] is the daemon's end, [`Client`] the commands'. Leaves to
+//! others: everything that decides.
+//!
+//! # The interface, version 1
+//!
+//! `curl --unix-socket $XDG_RUNTIME_DIR/presenced/presenced.sock http://presenced/v1/status` is all it takes.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | | 200, the [`report::Report`] as JSON |
+//! | `GET /v1/watch` | | 200, `application/x-ndjson`: the whole report in a line, then again at each change, until the daemon stops |
+//! | `PUT /v1/override` | `{"presence": "Busy/InACall", "for": "30m"}` | 204: holds this by hand; `presence` is one of the five pairs or `nothing`; without `for`: until unset |
+//! | `DELETE /v1/override` | | 204: back to the rules |
+//! | `PUT /v1/signals/{name}` | `{"value": "on-air", "ttl": "2m"}` | 204: sets `signal.{name}`; without `ttl`: until it is deleted |
+//! | `DELETE /v1/signals/{name}` | | 204 |
+//! | `POST /v1/reload` | | 204 when the new configuration is in force, 422 `configuration-refused` when it is wrong |
+//! | `GET /healthz` | | 200 `ok` or `degraded`, 503 `failing`: a line of plain text |
+//! | `GET /metrics` | | 200, `OpenMetrics` 1.0 |
+//!
+//! Durations are written `30m`, `1h 30m` or `PT15M`, from one second to 366 days (`8784h`). A signal's name is 1 to 64 of
+//! `A-Z a-z 0-9 _ -`, its value 1 to 256 characters without control characters. Unknown fields are errors.
+//!
+//! Every error is JSON, `{"error": {"code": "…", "message": "…", "hint": "…"}}`, with one of these codes:
+//!
+//! | status | code |
+//! |---|---|
+//! | 400 | `bad-json`, `bad-presence`, `bad-duration`, `bad-signal-name`, `bad-signal-value`, `body-lost` |
+//! | 403 | `not-yours`: another user asks |
+//! | 404 | `not-found` |
+//! | 405 | `method-not-allowed`, with an `Allow` header |
+//! | 408 | `too-slow`: the body took more than 5 seconds |
+//! | 413 | `too-large`: the body has more than 64 KiB |
+//! | 422 | `refused`, `configuration-refused`: the daemon was asked and did not do it |
+//! | 503 | `busy`: 32 connections are open; `stopping`: the daemon is going down |
+//!
+//! Only what is no HTTP at all is answered without a body: 400, and 431 for a head of more than 16 KiB. A connection that
+//! is silent for 5 seconds before or between requests is closed.
 
+mod answer;
+pub mod client;
+mod metrics;
 pub mod report;
+mod request;
+mod routes;
+mod server;
+mod socket;
+
+pub use client::{Client, ClientError};
+pub use request::{Invalid, SignalName, SignalValue, parse_ttl};
+pub use server::{MAX_CONNECTIONS, Server};
+pub use socket::BindError;
 
 use std::time::Duration;
 

@@ -42,6 +42,11 @@ pub enum Health {
     Failing,
 }
 
+impl Health {
+    /// All three, best first.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Degraded, Self::Failing];
+}
+
 /// One account's session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Account {
@@ -85,6 +90,20 @@ pub enum State {
     Refused,
     /// The daemon is leaving.
     Stopping,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Holding,
+        Self::Released,
+        Self::Retrying,
+        Self::Throttled,
+        Self::SignInNeeded,
+        Self::Refused,
+        Self::Stopping,
+    ];
 }
 
 /// A pair as Graph writes it.
@@ -186,4 +205,14 @@ pub struct Warning {
     pub hint: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// The word that a plain enum of the report ([`State`], [`Health`], [`Code`]) is on the wire, so that people and metrics
+/// read the same words as programs.
+pub fn word(value: impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(error) => error.to_string(),
+    }
 }

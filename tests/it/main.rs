@@ -10,6 +10,7 @@ mod config;
 mod daemon;
 mod demo;
 mod emulator;
+mod fake_daemon;
 mod graph;
 mod lock;
 mod status;

@@ -1,0 +1,143 @@
+//! What is answered when a request cannot be done: one shape, `{"error": {"code": "…", "message": "…", "hint": "…"}}`,
+//! with a closed set of codes.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::request::Invalid;
+
+/// The body of an answer that is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ErrorBody {
+    /// The error.
+    pub(super) error: ErrorDetail,
+}
+
+/// What is wrong, for programs and for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ErrorDetail {
+    /// One of the codes of [`Refusal`].
+    pub(super) code: String,
+    /// One sentence; of a refused configuration the whole report.
+    pub(super) message: String,
+    /// What mends it.
+    pub(super) hint: String,
+}
+
+/// A request that is not done, and why.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    hint: String,
+}
+
+/// The code of a reload that was refused; the client tells it from the others.
+pub(super) const CONFIGURATION_REFUSED: &str = "configuration-refused";
+
+/// The code of a daemon that is going down.
+pub(super) const STOPPING: &str = "stopping";
+
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), hint: hint.into() }
+    }
+
+    /// No such route.
+    pub(super) fn not_found(path: &str) -> Self {
+        let hint = "there are /v1/status, /v1/watch, /v1/override, /v1/signals/NAME, /v1/reload, /healthz and /metrics";
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {path}"), hint)
+    }
+
+    /// The route has other methods.
+    pub(super) fn method_not_allowed(method: &str, path: &str) -> Self {
+        let message = format!("{path} does not take {method}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message, "the Allow header says what it takes")
+    }
+
+    /// The body is not the JSON it should be; `example` is.
+    pub(super) fn bad_json(error: &serde_json::Error, example: &str) -> Self {
+        let message = format!("the body cannot be read: {error}");
+        Self::new(StatusCode::BAD_REQUEST, "bad-json", message, format!("send JSON like {example}"))
+    }
+
+    /// The body did not arrive whole.
+    pub(super) fn body_lost() -> Self {
+        let hint = "send as many bytes as Content-Length says";
+        Self::new(StatusCode::BAD_REQUEST, "body-lost", "the body ended before its end", hint)
+    }
+
+    /// The body is longer than any sensible one.
+    pub(super) fn too_large(limit: usize) -> Self {
+        let message = format!("the body has more than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message, "send one small JSON object")
+    }
+
+    /// The body took too long.
+    pub(super) fn too_slow() -> Self {
+        let hint = "send as many bytes as Content-Length says";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive in time", hint)
+    }
+
+    /// The daemon was asked, and did not do it.
+    pub(super) fn refused(message: String) -> Self {
+        let hint = "`presenced status` shows what is in force";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message, hint)
+    }
+
+    /// The new configuration is wrong; `report` is what `presenced check` prints.
+    pub(super) fn configuration_refused(report: String) -> Self {
+        let hint = "the last good configuration stays in force; mend the file, then `presenced reload`";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, CONFIGURATION_REFUSED, report, hint)
+    }
+
+    /// The daemon is going down.
+    pub(super) fn stopping() -> Self {
+        let hint = "start it again with `presenced run` or `systemctl --user start presenced`";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, STOPPING, "presenced is stopping", hint)
+    }
+
+    /// Too many connections are open.
+    pub(super) fn busy() -> Self {
+        let hint = "close a `presenced status --watch` or two";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many connections are open", hint)
+    }
+
+    /// Another user asks.
+    pub(super) fn not_yours() -> Self {
+        let hint = "ask as the user who runs presenced";
+        Self::new(StatusCode::FORBIDDEN, "not-yours", "presenced answers only the user it runs as", hint)
+    }
+
+    fn into_parts(self) -> (StatusCode, ErrorBody) {
+        let Self { status, code, message, hint } = self;
+        (status, ErrorBody { error: ErrorDetail { code: code.to_owned(), message, hint } })
+    }
+
+    /// The whole answer as bytes, for a connection that is closed after it.
+    pub(super) fn into_wire(self) -> Vec<u8> {
+        let (status, body) = self.into_parts();
+        let body = serde_json::to_string(&body).expect("three strings are JSON");
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, invalid.code, invalid.message, invalid.hint)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, body) = self.into_parts();
+        (status, Json(body)).into_response()
+    }
+}

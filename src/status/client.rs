@@ -1,0 +1,254 @@
+//! The client: how the commands talk to a running daemon, and what can go wrong on the way, told apart by what mends it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use tokio::net::UnixStream;
+
+use super::answer::{CONFIGURATION_REFUSED, ErrorBody, STOPPING};
+use super::report::Report;
+use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, write_ttl};
+use crate::policy::Claim;
+
+/// How long a connection may take: on a socket of this machine it takes no time, unless the daemon is stuck.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the daemon could not be asked, or what it refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody answers at the socket.
+    #[error("presenced is not running: nobody answers at {}", socket.display())]
+    NotRunning {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// The daemon is going down, or went away while it was asked.
+    #[error("presenced is stopping")]
+    Stopping,
+    /// The file system does not let this user in.
+    #[error("cannot connect to {}: {source}", socket.display())]
+    Connect {
+        /// The socket.
+        socket: PathBuf,
+        /// What came back.
+        source: io::Error,
+    },
+    /// The daemon is there and does not answer.
+    #[error("presenced did not answer within {} s", limit.as_secs())]
+    TimedOut {
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The new configuration is wrong; the text is the whole report, as `presenced check` prints it.
+    #[error("{message}")]
+    ConfigurationRefused {
+        /// The report.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The daemon did not do what it was asked.
+    #[error("{message}")]
+    Refused {
+        /// Its reason.
+        message: String,
+        /// What mends it.
+        hint: String,
+    },
+    /// What answers is no presenced, or one that speaks another version.
+    #[error("what answers at the socket is not understood: {what}")]
+    NotUnderstood {
+        /// What was not understood.
+        what: String,
+    },
+}
+
+impl ClientError {
+    /// The command or change that mends it.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::NotRunning { .. } | Self::Stopping => {
+                "start it with `presenced run` or `systemctl --user start presenced`"
+            }
+            Self::Connect { .. } => "ask as the user who runs presenced; `--socket` names another socket",
+            Self::TimedOut { .. } => "its log says what it is at; `systemctl --user restart presenced` starts it anew",
+            Self::ConfigurationRefused { hint, .. } | Self::Refused { hint, .. } => hint,
+            Self::NotUnderstood { .. } => {
+                "restart the daemon if it is older than this program; see `presenced --version`"
+            }
+        }
+    }
+}
+
+/// A connection to the daemon. Needs a Tokio runtime that outlives it.
+#[derive(Debug)]
+pub struct Client {
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Client {
+    /// Connects to the daemon at `socket`, within 2 seconds.
+    pub async fn connect(socket: &Path) -> Result<Self, ClientError> {
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(socket))
+            .await
+            .map_err(|_| ClientError::TimedOut { limit: CONNECT_TIMEOUT })?
+            .map_err(|source| {
+                let socket = socket.to_owned();
+                if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+                    ClientError::NotRunning { socket }
+                } else {
+                    ClientError::Connect { socket, source }
+                }
+            })?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| from_hyper(&error))?;
+        // What goes wrong on the connection also comes back from the request that met it.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Self { sender })
+    }
+
+    /// `GET /v1/status`.
+    pub async fn status(&mut self) -> Result<Report, ClientError> {
+        let body = self.ask(Method::GET, "/v1/status", None::<()>).await?;
+        parse_report(&body)
+    }
+
+    /// `GET /v1/watch`: the report now and at each change.
+    pub async fn watch(mut self) -> Result<Watch, ClientError> {
+        let request = request(Method::GET, "/v1/watch", Bytes::new());
+        let (status, body) = in_time(self.open(request)).await?;
+        if status.is_success() {
+            return Ok(Watch { body, unread: Vec::new(), _connection: self });
+        }
+        let body = in_time(async { Ok(body.collect().await.map_err(|error| from_hyper(&error))?.to_bytes()) }).await?;
+        Err(refusal(status, &body))
+    }
+
+    /// `PUT /v1/override`: holds `claim` by hand, for `ttl` or until unset.
+    pub async fn set_override(&mut self, claim: Claim, ttl: Option<Duration>) -> Result<(), ClientError> {
+        let body = OverrideBody { presence: claim.to_string(), ttl: ttl.map(write_ttl) };
+        self.ask(Method::PUT, "/v1/override", Some(body)).await.map(drop)
+    }
+
+    /// `DELETE /v1/override`.
+    pub async fn clear_override(&mut self) -> Result<(), ClientError> {
+        self.ask(Method::DELETE, "/v1/override", None::<()>).await.map(drop)
+    }
+
+    /// `PUT /v1/signals/{name}`: sets a signal, for `ttl` or until it is cleared.
+    pub async fn set_signal(
+        &mut self,
+        name: &SignalName,
+        value: &SignalValue,
+        ttl: Option<Duration>,
+    ) -> Result<(), ClientError> {
+        let body = SignalBody { value: value.as_str().to_owned(), ttl: ttl.map(write_ttl) };
+        self.ask(Method::PUT, &signal_path(name), Some(body)).await.map(drop)
+    }
+
+    /// `DELETE /v1/signals/{name}`.
+    pub async fn clear_signal(&mut self, name: &SignalName) -> Result<(), ClientError> {
+        self.ask(Method::DELETE, &signal_path(name), None::<()>).await.map(drop)
+    }
+
+    /// `POST /v1/reload`: answered when the new configuration is in force.
+    pub async fn reload(&mut self) -> Result<(), ClientError> {
+        self.ask(Method::POST, "/v1/reload", None::<()>).await.map(drop)
+    }
+
+    /// Sends a request and reads the whole answer, within 10 seconds.
+    async fn ask(&mut self, method: Method, path: &str, body: Option<impl Serialize>) -> Result<Bytes, ClientError> {
+        let body = match body {
+            Some(body) => serde_json::to_vec(&body).expect("strings are JSON").into(),
+            None => Bytes::new(),
+        };
+        let request = request(method, path, body);
+        in_time(async {
+            let (status, body) = self.open(request).await?;
+            let body = body.collect().await.map_err(|error| from_hyper(&error))?.to_bytes();
+            if status.is_success() { Ok(body) } else { Err(refusal(status, &body)) }
+        })
+        .await
+    }
+
+    async fn open(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Incoming), ClientError> {
+        self.sender.ready().await.map_err(|error| from_hyper(&error))?;
+        let answer = self.sender.send_request(request).await.map_err(|error| from_hyper(&error))?;
+        Ok((answer.status(), answer.into_body()))
+    }
+}
+
+/// The daemon's reports as they come.
+#[derive(Debug)]
+pub struct Watch {
+    body: Incoming,
+    /// What arrived after the last whole line.
+    unread: Vec<u8>,
+    _connection: Client,
+}
+
+impl Watch {
+    /// Waits for the next report; `None` when the daemon has stopped. Nothing is lost when the wait is dropped.
+    pub async fn next(&mut self) -> Result<Option<Report>, ClientError> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                return parse_report(&line).map(Some);
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => self.unread.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                // A daemon that is killed does not end its answer properly.
+                Some(Err(_)) | None => return Ok(None),
+            }
+        }
+    }
+}
+
+fn signal_path(name: &SignalName) -> String {
+    format!("/v1/signals/{}", name.as_str())
+}
+
+fn request(method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "presenced")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))
+        .expect("the paths are fixed but for a signal's name, which is letters, digits, `-` and `_`")
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    let timed = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
+    timed.unwrap_or(Err(ClientError::TimedOut { limit: ANSWER_TIMEOUT }))
+}
+
+fn parse_report(json: &[u8]) -> Result<Report, ClientError> {
+    serde_json::from_slice(json).map_err(|error| ClientError::NotUnderstood { what: error.to_string() })
+}
+
+/// What an answer that is an error means.
+fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
+    let Ok(ErrorBody { error }) = serde_json::from_slice(body) else {
+        return ClientError::NotUnderstood { what: format!("it answered {status}") };
+    };
+    match error.code.as_str() {
+        STOPPING => ClientError::Stopping,
+        CONFIGURATION_REFUSED => ClientError::ConfigurationRefused { message: error.message, hint: error.hint },
+        _ => ClientError::Refused { message: error.message, hint: error.hint },
+    }
+}
+
+/// A connection that ends in the midst of an answer is a daemon that goes; what else hyper finds is no HTTP.
+fn from_hyper(error: &hyper::Error) -> ClientError {
+    if error.is_parse() { ClientError::NotUnderstood { what: error.to_string() } } else { ClientError::Stopping }
+}

@@ -1,0 +1,162 @@
+//! The routes: what each request is answered with. The module's documentation in [`super`] is the contract.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post, put};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Command;
+use super::answer::Refusal;
+use super::metrics;
+use super::report::{Health, Report};
+use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, parse_claim, parse_ttl};
+
+/// The largest body that is read, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What every route is given: the daemon, as far as clients know it.
+#[derive(Clone)]
+struct Daemon {
+    reports: watch::Receiver<Arc<Report>>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Daemon {
+    fn report(&self) -> Arc<Report> {
+        self.reports.borrow().clone()
+    }
+
+    /// Has a command carried out. The outer error is a daemon that is going down, the inner one its own refusal.
+    async fn ask(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<(), String>>) -> Command,
+    ) -> Result<Result<(), String>, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Refusal::stopping())?;
+        answer.await.map_err(|_| Refusal::stopping())
+    }
+}
+
+/// What a request that changes something is answered with: 204, or why it was not done.
+type Done = Result<StatusCode, Refusal>;
+
+/// All routes.
+pub(super) fn router(reports: watch::Receiver<Arc<Report>>, commands: mpsc::Sender<Command>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/watch", get(watch_reports))
+        .route("/v1/override", put(set_override).delete(clear_override))
+        .route("/v1/signals/{name}", put(set_signal).delete(clear_signal))
+        .route("/v1/reload", post(reload))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(openmetrics))
+        .method_not_allowed_fallback(async |request: Request| {
+            Refusal::method_not_allowed(request.method().as_str(), request.uri().path())
+        })
+        .fallback(async |request: Request| Refusal::not_found(request.uri().path()))
+        .with_state(Daemon { reports, commands })
+}
+
+async fn status(State(daemon): State<Daemon>) -> Response {
+    Json(&*daemon.report()).into_response()
+}
+
+async fn watch_reports(State(daemon): State<Daemon>) -> Response {
+    let lines = futures_util::stream::unfold((daemon.reports, None), async |(mut reports, shown)| {
+        let next = next_report(&mut reports, shown.as_ref()).await?;
+        let mut line = serde_json::to_string(&*next).expect("a report is JSON: its keys are strings");
+        line.push('\n');
+        Some((Ok::<_, Infallible>(line), (reports, Some(next))))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+
+/// The next report that is not equal to the one already shown; `None` when the daemon has stopped. A client that reads
+/// slowly misses what was in between, never the latest.
+async fn next_report(reports: &mut watch::Receiver<Arc<Report>>, shown: Option<&Arc<Report>>) -> Option<Arc<Report>> {
+    loop {
+        if shown.is_some() {
+            reports.changed().await.ok()?;
+        }
+        let next = reports.borrow_and_update().clone();
+        if shown != Some(&next) {
+            return Some(next);
+        }
+    }
+}
+
+async fn set_override(State(daemon): State<Daemon>, body: Body) -> Done {
+    let body: OverrideBody = read_json(body, r#"{"presence": "Busy/InACall", "for": "30m"}"#).await?;
+    let claim = parse_claim(&body.presence)?;
+    let ttl = body.ttl.as_deref().map(parse_ttl).transpose()?;
+    done(daemon.ask(|reply| Command::SetOverride { claim, ttl, reply }).await?)
+}
+
+async fn clear_override(State(daemon): State<Daemon>) -> Done {
+    done(daemon.ask(|reply| Command::ClearOverride { reply }).await?)
+}
+
+async fn set_signal(State(daemon): State<Daemon>, name: Result<Path<String>, PathRejection>, body: Body) -> Done {
+    let name = signal_name(name)?;
+    let body: SignalBody = read_json(body, r#"{"value": "on-air", "ttl": "2m"}"#).await?;
+    let value = body.value.parse::<SignalValue>()?.into();
+    let ttl = body.ttl.as_deref().map(parse_ttl).transpose()?;
+    done(daemon.ask(|reply| Command::SetSignal { name, value, ttl, reply }).await?)
+}
+
+async fn clear_signal(State(daemon): State<Daemon>, name: Result<Path<String>, PathRejection>) -> Done {
+    let name = signal_name(name)?;
+    done(daemon.ask(|reply| Command::ClearSignal { name, reply }).await?)
+}
+
+async fn reload(State(daemon): State<Daemon>) -> Done {
+    let answer = daemon.ask(|reply| Command::Reload { reply }).await?;
+    answer.map(|()| StatusCode::NO_CONTENT).map_err(Refusal::configuration_refused)
+}
+
+async fn healthz(State(daemon): State<Daemon>) -> (StatusCode, &'static str) {
+    match daemon.report().health {
+        Health::Ok => (StatusCode::OK, "ok\n"),
+        Health::Degraded => (StatusCode::OK, "degraded\n"),
+        Health::Failing => (StatusCode::SERVICE_UNAVAILABLE, "failing\n"),
+    }
+}
+
+async fn openmetrics(State(daemon): State<Daemon>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(daemon.report())).into_response()
+}
+
+fn done(answer: Result<(), String>) -> Done {
+    answer.map(|()| StatusCode::NO_CONTENT).map_err(Refusal::refused)
+}
+
+/// The name in the path. One that is no UTF-8 after percent-decoding breaks the rule for names as any other.
+fn signal_name(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
+    let name = path.map(|Path(name)| name).unwrap_or_default();
+    Ok(name.parse::<SignalName>()?.into())
+}
+
+/// Reads a body of bounded size in bounded time.
+async fn read_json<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect())
+        .await
+        .map_err(|_| Refusal::too_slow())?
+        .map_err(
+            |error| if error.is::<LengthLimitError>() { Refusal::too_large(MAX_BODY) } else { Refusal::body_lost() },
+        )?
+        .to_bytes();
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::bad_json(&error, example))
+}

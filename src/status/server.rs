@@ -1,0 +1,134 @@
+//! The server: accepts connections on the socket and keeps each of them in bounds. What is answered is in
+//! [`super::routes`].
+//!
+//! The bounds: only the daemon's own user; at most [`MAX_CONNECTIONS`] at once; a request's head within
+//! [`HEADER_TIMEOUT`] and 16 KiB, which also closes a kept-alive connection that stays silent as long. A client that sends
+//! nothing, garbage or without end costs its own connection and nothing else.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::answer::Refusal;
+use super::report::Report;
+use super::socket::{self, BindError, Socket};
+use super::{Command, routes};
+
+/// How many connections are served at once; the next is answered with 503 and closed.
+pub const MAX_CONNECTIONS: usize = 32;
+
+/// How long a client may take to send the head of a request, and be silent between two.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest head of a request, in bytes; longer ones are answered with 431.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// How long a client that is turned away may take to read the answer.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The pause after a failed accept, which is out of files or memory: both pass, and neither at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The status server, bound and listening.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    socket: Socket,
+}
+
+impl Server {
+    /// Takes the socket at `path`; clients can connect from then on, and are answered once [`Server::serve`] runs. Call
+    /// it within a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`]: another daemon lives there, something else has that name, or the file system says no.
+    pub fn bind(path: &Path) -> Result<Self, BindError> {
+        let (socket, listener) = socket::listen(path)?;
+        let listener = UnixListener::from_std(listener).map_err(|source| BindError::Io {
+            action: "wait for connections at",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self { listener, socket })
+    }
+
+    /// Serves until it is dropped, which also ends every connection and removes the socket. What clients see is the
+    /// latest of `reports`; what they ask for goes to `commands`.
+    pub async fn serve(self, reports: watch::Receiver<Arc<Report>>, commands: mpsc::Sender<Command>) {
+        // Kept until the connections, declared after it, are gone.
+        let _socket = self.socket;
+        let routes = routes::router(reports, commands);
+        let own_uid = rustix::process::geteuid().as_raw();
+        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection on the status socket");
+                    pause().await;
+                    continue;
+                }
+            };
+            while connections.try_join_next().is_some() {}
+            // The mode keeps everyone else out but root, who has a daemon of its own if any.
+            let own = stream.peer_cred().is_ok_and(|peer| peer.uid() == own_uid);
+            if !own {
+                connections.spawn(turn_away(stream, Refusal::not_yours()));
+            } else if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+                let routes = routes.clone();
+                connections.spawn(async move {
+                    converse(stream, routes).await;
+                    drop(seat);
+                });
+            } else if connections.len() < 2 * MAX_CONNECTIONS {
+                connections.spawn(turn_away(stream, Refusal::busy()));
+            }
+        }
+    }
+}
+
+/// Answers one connection's requests until either side closes it.
+async fn converse(stream: UnixStream, routes: Router) {
+    let ended = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a status connection ended early");
+    }
+}
+
+/// Gives an answer to whatever is asked, then closes. Waits for the question, because clients take an answer before it
+/// for garbage; reads all of it, because closing over unread bytes could take the answer away.
+async fn turn_away(mut stream: UnixStream, refusal: Refusal) {
+    let farewell = async {
+        let mut asked = [0; 1024];
+        if stream.read(&mut asked).await? == 0 {
+            return Ok(());
+        }
+        stream.write_all(&refusal.into_wire()).await?;
+        stream.shutdown().await?;
+        while stream.read(&mut asked).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Whether the client heard it is the client's affair.
+    let _ = tokio::time::timeout(FAREWELL_TIMEOUT, farewell).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "a pause that suspend makes longer does no harm")]
+async fn pause() {
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}

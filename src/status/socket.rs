@@ -1,0 +1,205 @@
+//! The socket's place in the file system: taking it from nobody who lives, giving it to nobody else, and leaving it clean.
+//!
+//! Leaves to others: what is spoken over it ([`super::server`]).
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// The longest socket path in bytes: `sun_path` of unix(7) holds 108 with the closing NUL.
+pub(super) const MAX_PATH: usize = 107;
+
+/// Connections the kernel keeps waiting while the daemon is busy with something else.
+const BACKLOG: i32 = 64;
+
+/// Why the socket could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A daemon lives there.
+    #[error("presenced already runs{} at {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), path.display())]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+        /// The daemon's process id; `None` while it is still starting.
+        pid: Option<u32>,
+    },
+    /// Something else has that name; it is never touched.
+    #[error("{} exists and is no socket", path.display())]
+    NotASocket {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// The path does not fit a socket address.
+    #[error("the socket path {} has {length} bytes; a socket path has at most {MAX_PATH}", path.display())]
+    PathTooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The file system said no.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What came back.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    /// The command or change that mends it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => {
+                "`presenced status` shows it, `presenced reload` makes it read its configuration again; stop it first to \
+                 run another"
+            }
+            Self::NotASocket { .. } => "move it out of the way, or choose another place with `--socket`",
+            Self::PathTooLong { .. } => "choose a shorter path with `--socket`",
+            Self::Io { .. } => "make the folder writable for this user, or choose another place with `--socket`",
+        }
+    }
+}
+
+/// A listening socket that is this process's alone. Dropping it removes the file, if it is still the same file.
+#[derive(Debug)]
+pub(super) struct Socket {
+    path: PathBuf,
+    /// Device and inode of the file that was bound.
+    identity: (u64, u64),
+    /// Held as long as the socket is: whoever holds the lock may replace the file. The lock file itself is never
+    /// removed, because removing it would let two processes hold two locks of one name.
+    _lock: File,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|now| now == self.identity) {
+            // It is the last deed, and a file that stays is replaced by the next daemon.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Takes `path`, and listens there with mode 0600. A missing folder is made with mode 0700; a socket that nobody answers
+/// is replaced.
+pub(super) fn listen(path: &Path) -> Result<(Socket, UnixListener), BindError> {
+    let length = path.as_os_str().len();
+    if length > MAX_PATH {
+        return Err(BindError::PathTooLong { path: path.to_owned(), length });
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(io_error("make the folder", folder))?;
+    }
+    let lock = lock(path)?;
+    clear_the_way(path)?;
+
+    let failed = |action| move |errno: Errno| io_error(action, path)(errno.into());
+    let address = SocketAddrUnix::new(path).map_err(failed("name a socket"))?;
+    let socket = new_socket().map_err(failed("make a socket for"))?;
+    rustix::net::bind(&socket, &address).map_err(failed("bind"))?;
+    // Nobody can connect before `listen`, so that the mode the umask left never counts.
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(io_error("set the mode of", path))?;
+    let identity = identity(path).map_err(io_error("look at", path))?;
+    rustix::net::listen(&socket, BACKLOG).map_err(failed("listen at"))?;
+    Ok((Socket { path: path.to_owned(), identity, _lock: lock }, UnixListener::from(socket)))
+}
+
+/// Takes the lock beside the socket, so that of two daemons that start at one moment only one goes on.
+fn lock(path: &Path) -> Result<File, BindError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(nofollow)
+        .open(&lock_path)
+        .map_err(io_error("create the lock file", &lock_path))?;
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(Errno::WOULDBLOCK) => {
+            let pid = match probe(path) {
+                Probe::Lives { pid } => pid,
+                Probe::Stale | Probe::Failed(_) => None,
+            };
+            Err(BindError::InUse { path: path.to_owned(), pid })
+        }
+        Err(errno) => Err(io_error("lock", &lock_path)(errno.into())),
+    }
+}
+
+/// Removes a socket nobody answers any more.
+fn clear_the_way(path: &Path) -> Result<(), BindError> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error("look at", path)(error)),
+        Ok(found) if !found.file_type().is_socket() => return Err(BindError::NotASocket { path: path.to_owned() }),
+        Ok(_) => {}
+    }
+    match probe(path) {
+        Probe::Lives { pid } => Err(BindError::InUse { path: path.to_owned(), pid }),
+        Probe::Stale => match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("remove the stale socket", path)(error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        },
+        Probe::Failed(error) => Err(io_error("connect to", path)(error)),
+    }
+}
+
+/// Whether anybody listens at a socket.
+enum Probe {
+    /// Somebody does; the kernel says who.
+    Lives { pid: Option<u32> },
+    /// Nobody does.
+    Stale,
+    /// It cannot be told.
+    Failed(io::Error),
+}
+
+/// Tries to connect, without waiting: a listener whose queue is full lives too.
+fn probe(path: &Path) -> Probe {
+    let connected = new_socket().and_then(|socket| {
+        rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Ok(socket)
+    });
+    match connected {
+        Ok(socket) => {
+            let peer = rustix::net::sockopt::socket_peercred(&socket).ok();
+            Probe::Lives { pid: peer.map(|peer| peer.pid.as_raw_nonzero().get().cast_unsigned()) }
+        }
+        Err(Errno::AGAIN) => Probe::Lives { pid: None },
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Probe::Stale,
+        Err(errno) => Probe::Failed(errno.into()),
+    }
+}
+
+fn new_socket() -> rustix::io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BindError {
+    let path = path.to_owned();
+    move |source| BindError::Io { action, path, source }
+}
