@@ -104,6 +104,7 @@ fn connect(endpoint: &Url, timeouts: Timeouts) -> Result<reqwest::Client, Failur
         .pool_max_idle_per_host(1)
         // A bearer token goes where the configuration says, and nowhere else.
         .redirect(Policy::none());
+    // Elsewhere the proxy of the environment is used: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
     if is_loopback(endpoint) {
         builder = builder.no_proxy();
     }

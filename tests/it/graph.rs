@@ -176,7 +176,8 @@ async fn each_answer_is_logged_with_what_support_asks_for_and_no_token() {
     let folder = tempfile::TempDir::new().unwrap();
     let log = folder.path().join("log");
     let file = Arc::new(std::fs::File::create(&log).unwrap());
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(file).finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::TRACE).with_writer(file).finish();
     let _logging = tracing::subscriber::set_default(subscriber);
     let headers =
         "request-id: 61cce29a\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-ms-ags-diagnostic: {\"Ring\":\"5\"}\r\n";
