@@ -10,3 +10,8 @@ pub(super) struct Args {}
 pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
     Err(Error::new(Exit::Failed, "not built yet"))
 }
+
+/// (until the next merge)
+pub(super) fn refused(problems: &crate::config::Problems) -> Error {
+    Error::new(Exit::Usage, problems.render(80, true))
+}

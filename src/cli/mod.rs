@@ -3,6 +3,8 @@
 
 mod environment;
 mod error;
+mod logging;
+mod runtime;
 
 mod check;
 mod completions;
@@ -79,6 +81,16 @@ struct Context {
     config: std::path::PathBuf,
     /// `--socket`, already resolved against the default; `None` outside of a login session.
     socket: Option<std::path::PathBuf>,
+}
+
+impl Context {
+    /// The status socket, for a command that cannot do without.
+    fn require_socket(&self) -> Result<&std::path::Path, Error> {
+        self.socket.as_deref().ok_or_else(|| {
+            Error::new(Exit::Failed, "there is no $XDG_RUNTIME_DIR for the status socket")
+                .with_hint("say where it is with `--socket`, or start presenced from a login session")
+        })
+    }
 }
 
 /// Runs the program and says how it ended.

@@ -146,7 +146,8 @@ impl Account {
         let Some(request) = self.session.poll_request(now.instant) else { return };
         self.requests.sent += 1;
         let (account, id) = (self.id, request.id);
-        let send = send(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), request, now.clone());
+        let send =
+            send(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), request, now.clone());
         let task = tasks.spawn(async move { Done { account, request: id, outcome: send.await } });
         self.in_flight = Some(InFlight { request: id, task, sent_at: rounded(now.wall) });
     }

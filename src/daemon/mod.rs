@@ -26,14 +26,12 @@ use crate::policy::{Lock, Reading, decide};
 use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
-use crate::status::server::{BindError, Server};
-use crate::status::Command;
+use crate::status::{BindError, Command, Server};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::{Code, Warning};
 
 use account::{Account, AccountId, Done};
 use board::Board;
-use clock::SystemClock;
 use report::Chronicle;
 use service::Service;
 use sources::Sources;
@@ -46,7 +44,6 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(2800);
 const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a daemon is started with.
-#[derive(Debug)]
 pub struct Options {
     /// The configuration in force at first.
     pub config: Config,
@@ -55,7 +52,7 @@ pub struct Options {
     /// The folders and variables it was started with.
     pub environment: Environment,
     /// The clock.
-    pub clock: SystemClock,
+    pub clock: Arc<dyn Clock>,
     /// The status socket.
     pub socket: PathBuf,
     /// The D-Bus addresses.
@@ -91,7 +88,7 @@ pub struct Daemon {
     config: Config,
     config_file: Option<PathBuf>,
     environment: Environment,
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
     board: Board,
     accounts: Vec<Account>,
     /// Accounts of an earlier configuration that are still clearing their sessions.
@@ -130,7 +127,7 @@ impl Daemon {
         let mut board = Board::default();
         board.configure(&config.signals);
         let (sender, updates) = mpsc::channel(64);
-        let sources = Sources::start(&config.signals, Arc::new(clock.clone()), sender, buses);
+        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses);
         let chronicle = Chronicle::new(rounded(now.wall));
         let (reports, _) = watch::channel(Arc::new(chronicle.first()));
         let mut daemon = Self {
@@ -289,8 +286,16 @@ impl Daemon {
                 self.service.ready();
             }
         }
-        self.drain(now);
+        for account in &mut self.leavers {
+            account.drain(&mut self.requests, now);
+        }
         self.leavers.retain(|account| !account.has_left());
+        for account in &mut self.accounts {
+            // Two requests for one session must never overtake each other.
+            if !self.leavers.iter().any(|leaver| leaver.holds_same_session(account)) {
+                account.drain(&mut self.requests, now);
+            }
+        }
         let signals = self.board.report(&snapshot, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().filter_map(|account| account.warning(now));
@@ -304,12 +309,6 @@ impl Daemon {
             }
             changed
         });
-    }
-
-    fn drain(&mut self, now: &Now) {
-        for account in self.accounts.iter_mut().chain(&mut self.leavers) {
-            account.drain(&mut self.requests, now);
-        }
     }
 
     /// When to look again if nothing happens before: on the clock that counts suspend, and on wall time.
@@ -401,21 +400,17 @@ impl Daemon {
         let clear = self.config.session.on_exit == OnExit::Clear;
         self.accounts.iter_mut().for_each(|account| account.leave(clear));
         #[expect(clippy::disallowed_methods, reason = "bounded by what a service manager waits, suspend or not")]
-        let (mut last_answer, mut end) = (
-            std::pin::pin!(tokio::time::sleep(LAST_ANSWER_WITHIN)),
-            std::pin::pin!(tokio::time::sleep(LEAVE_WITHIN)),
-        );
+        let (mut last_answer, mut end) =
+            (std::pin::pin!(tokio::time::sleep(LAST_ANSWER_WITHIN)), std::pin::pin!(tokio::time::sleep(LEAVE_WITHIN)));
         let mut patient = true;
         loop {
             let now = self.clock.now();
-            self.drain(&now);
+            self.turn(&now);
             if self.accounts.iter().chain(&self.leavers).all(Account::has_left) {
                 tracing::info!("left");
                 return;
             }
-            let accounts = self.accounts.iter().chain(&self.leavers);
-            let next = accounts.filter_map(|account| account.next_wakeup(&now)).min();
-            let next = sleep_or_never(next.map(|next| self.clock.sleep_until(next)));
+            let next = sleep_or_never(self.wakeups(&now).0.map(|next| self.clock.sleep_until(next)));
             tokio::select! {
                 Some(Ok(done)) = self.requests.join_next() => {
                     let now = self.clock.now();

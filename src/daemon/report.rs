@@ -72,8 +72,7 @@ impl Chronicle {
             Some(Severity::Warning) => Health::Degraded,
             Some(Severity::Error) => Health::Failing,
         };
-        let manual = manual
-            .map(|manual| Override { presence: manual.claim.to_string(), until: manual.until });
+        let manual = manual.map(|manual| Override { presence: manual.claim.to_string(), until: manual.until });
         Report { health, accounts, signals, manual, warnings, ..self.first() }
     }
 }

@@ -6,11 +6,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config;
-use crate::signals::{self, Buses, Context, Update};
+use crate::signals::{self, Buses, Context, Update, Watches};
 use crate::time::Clock;
 
 /// The running signal tasks. Dropping it stops them.
-#[derive(Debug)]
 pub(super) struct Sources {
     context: Context,
     tasks: JoinSet<()>,
@@ -24,7 +23,8 @@ impl Sources {
         updates: mpsc::Sender<Update>,
         buses: Buses,
     ) -> Self {
-        let mut sources = Self { context: Context { clock, updates, buses }, tasks: JoinSet::new() };
+        let mut sources =
+            Self { context: Context { clock, updates, buses, watches: Watches::new() }, tasks: JoinSet::new() };
         sources.restart(signals);
         sources
     }

@@ -1,0 +1,171 @@
+//! Whoever watches the demo: on a terminal a picture that is drawn again as things happen, elsewhere a line for each thing.
+//! Notes what should have been seen when, for the summary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{broadcast, watch};
+
+use super::day::Day;
+use super::summary::Summary;
+use super::view::{self, Scene};
+use super::{ACCOUNT, failed};
+use crate::cli::Error;
+use crate::cli::screen::{self, Screen};
+use crate::cli::times::exact_clock;
+use crate::emulator::{self, Emulator, Pair, Record};
+use crate::presence::Presence;
+use crate::status::report::{Account, Report};
+use crate::time::Clock;
+
+/// How often the picture's clock moves, in real time.
+const FRAME: Duration = Duration::from_millis(100);
+/// How many requests the picture shows.
+const REQUESTS: usize = 6;
+
+/// The audience.
+pub(super) struct Audience<'a> {
+    clock: &'a dyn Clock,
+    emulator: &'a Emulator,
+    reports: watch::Receiver<Arc<Report>>,
+    records: broadcast::Receiver<Record>,
+    day: &'a Day,
+    speed: f64,
+    screen: Option<Screen>,
+    user: String,
+    /// What others should see, from when on.
+    expected: Vec<(Timestamp, Pair)>,
+    /// The last thing decided, as it was shown.
+    decided: String,
+    requests: Vec<Record>,
+}
+
+impl<'a> Audience<'a> {
+    /// An audience of a day that has not begun.
+    pub(super) fn new(
+        clock: &'a dyn Clock,
+        emulator: &'a Emulator,
+        reports: watch::Receiver<Arc<Report>>,
+        day: &'a Day,
+        speed: f64,
+    ) -> Self {
+        let user = emulator::Options::default().users.first().map(|user| user.id.clone()).unwrap_or_default();
+        Self {
+            clock,
+            emulator,
+            reports,
+            records: emulator.subscribe(),
+            day,
+            speed,
+            screen: Screen::new(),
+            user,
+            expected: Vec::new(),
+            decided: String::new(),
+            requests: Vec::new(),
+        }
+    }
+
+    /// Watches until `ended`, while `playing` lets things happen.
+    pub(super) async fn watch(
+        mut self,
+        ended: impl Future<Output = ()>,
+        playing: impl Future<Output = Result<(), Error>>,
+    ) -> Result<Summary, Error> {
+        let begun = self.clock.now().wall;
+        let (mut ended, mut playing) = (std::pin::pin!(ended), std::pin::pin!(playing));
+        let mut frames = self.frames();
+        let mut played = false;
+        loop {
+            tokio::select! {
+                () = &mut ended => break,
+                done = &mut playing, if !played => {
+                    done?;
+                    played = true;
+                }
+                changed = self.reports.changed() => {
+                    changed.map_err(|_| failed(&"the daemon ended by itself"))?;
+                    self.see_report();
+                }
+                record = self.records.recv() => {
+                    if let Ok(record) = record {
+                        self.see_request(record);
+                    }
+                }
+                _ = frames.tick(), if self.screen.is_some() => {}
+            }
+            self.draw();
+        }
+        let until = self.clock.now().wall;
+        let timeline = self.emulator.timeline(&self.user).unwrap_or_default();
+        let state = self.emulator.state();
+        let report = self.reports.borrow();
+        let requests = report.accounts.get(ACCOUNT).map(|account| account.requests).unwrap_or_default();
+        let fades = state.users.get(&self.user).map_or(0, |user| user.fades);
+        Ok(Summary::new(&timeline, &self.expected, (begun, until), self.speed, requests, fades))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a picture moves in the time of whoever looks at it")]
+    fn frames(&self) -> tokio::time::Interval {
+        tokio::time::interval(FRAME)
+    }
+
+    fn see_report(&mut self) {
+        let now = self.clock.now();
+        let report = self.reports.borrow_and_update().clone();
+        let Some(account) = report.accounts.get(ACCOUNT) else { return };
+        let desired = desired(account);
+        if self.expected.last().is_none_or(|(_, last)| *last != desired) {
+            self.expected.push((now.wall, desired.clone()));
+        }
+        let rule = account.rule.as_ref().map(|rule| format!(" (rule `{rule}`)")).unwrap_or_default();
+        let decided = format!("{}: {desired}{rule}", account.because);
+        if decided != self.decided {
+            self.say(now.wall, &decided);
+            self.decided = decided;
+        }
+    }
+
+    fn see_request(&mut self, record: Record) {
+        if view::is_presence(&record) {
+            self.say(record.at, &format!("    {}", view::request(&record)));
+            self.requests.push(record);
+            if self.requests.len() > REQUESTS {
+                self.requests.remove(0);
+            }
+        }
+    }
+
+    /// One line, where there is no picture.
+    fn say(&self, at: Timestamp, what: &str) {
+        if self.screen.is_none() {
+            anstream::println!("{}  {what}", exact_clock(at, &self.clock.now().zone));
+        }
+    }
+
+    fn draw(&mut self) {
+        let Some(screen) = &mut self.screen else { return };
+        let now = self.clock.now();
+        let report = self.reports.borrow().clone();
+        let timeline = self.emulator.timeline(&self.user).unwrap_or_default();
+        let scene = Scene {
+            now: &now,
+            speed: self.speed,
+            day: (self.day.begins(), self.day.ends()),
+            report: &report,
+            account: ACCOUNT,
+            timeline: &timeline,
+            requests: &self.requests,
+        };
+        anstream::print!("{}", screen.draw(&view::picture(&scene, screen::width())));
+    }
+}
+
+/// What others see once a decision is in force.
+fn desired(account: &Account) -> Pair {
+    let desired = account.desired.as_ref();
+    let presence = desired.and_then(|pair| {
+        Presence::ALL.into_iter().find(|presence| crate::status::report::Pair::from(*presence) == *pair)
+    });
+    presence.map_or_else(Pair::offline, Into::into)
+}

@@ -1,0 +1,133 @@
+//! The sample day's desktop: a private message bus with a session on it whose screen can be locked, as logind would show
+//! it. The bus is the real `dbus-daemon`.
+
+use std::io::{BufRead as _, BufReader, Error, Result};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use zbus::zvariant::{ObjectPath, OwnedObjectPath};
+use zbus::{Connection, connection, fdo, interface};
+
+use crate::policy::Lock;
+
+const LOGIND: &str = "/org/freedesktop/login1";
+const SESSION: &str = "/org/freedesktop/login1/session/demo";
+
+/// A desktop. Dropping it ends its bus.
+pub(super) struct Desktop {
+    connection: Connection,
+    bus: Bus,
+}
+
+impl Desktop {
+    /// Starts one whose screen is locked, with its bus in `folder`.
+    pub(super) async fn start(folder: &Path) -> zbus::Result<Self> {
+        let bus = Bus::start(folder)?;
+        let connection = connection::Builder::address(bus.address.as_str())?
+            .serve_at(LOGIND, Manager)?
+            .serve_at(SESSION, Session { lock: Lock::Locked })?
+            .name("org.freedesktop.login1")?
+            .build()
+            .await?;
+        Ok(Self { connection, bus })
+    }
+
+    /// The address of its bus.
+    pub(super) fn address(&self) -> &str {
+        &self.bus.address
+    }
+
+    /// Locks or unlocks the screen.
+    pub(super) async fn set_lock(&self, lock: Lock) -> zbus::Result<()> {
+        let session = self.connection.object_server().interface::<_, Session>(SESSION).await?;
+        let mut state = session.get_mut().await;
+        state.lock = lock;
+        state.locked_hint_changed(session.signal_emitter()).await
+    }
+}
+
+/// A running `dbus-daemon`.
+struct Bus {
+    daemon: Child,
+    address: String,
+}
+
+impl Bus {
+    /// Starts one that listens when this returns.
+    fn start(folder: &Path) -> Result<Self> {
+        let address = format!("unix:path={}", folder.join("bus").display());
+        let config = folder.join("bus.conf");
+        std::fs::write(
+            &config,
+            format!(
+                r#"<busconfig>
+  <type>system</type>
+  <listen>{address}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy>
+</busconfig>"#
+            ),
+        )?;
+        let mut daemon = Command::new("dbus-daemon")
+            .arg(format!("--config-file={}", config.display()))
+            .args(["--nofork", "--nopidfile", "--print-address"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let printed = daemon.stdout.take();
+        let bus = Self { daemon, address };
+        // It prints its address once it listens.
+        let mut line = String::new();
+        printed.map(|printed| BufReader::new(printed).read_line(&mut line)).transpose()?;
+        if line.is_empty() { Err(Error::other("dbus-daemon ended at once")) } else { Ok(bus) }
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+struct Manager;
+
+#[interface(name = "org.freedesktop.login1.Manager")]
+impl Manager {
+    fn get_session(&self, _id: &str) -> OwnedObjectPath {
+        ObjectPath::from_static_str_unchecked(SESSION).into()
+    }
+
+    fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {
+        Err(fdo::Error::Failed(format!("the demo knows no user {uid}")))
+    }
+
+    #[zbus(property)]
+    fn preparing_for_sleep(&self) -> bool {
+        false
+    }
+}
+
+struct Session {
+    lock: Lock,
+}
+
+#[interface(name = "org.freedesktop.login1.Session")]
+impl Session {
+    #[zbus(property)]
+    fn class(&self) -> &'static str {
+        "user"
+    }
+
+    #[zbus(property)]
+    fn active(&self) -> bool {
+        true
+    }
+
+    #[zbus(property)]
+    fn locked_hint(&self) -> bool {
+        self.lock == Lock::Locked
+    }
+}

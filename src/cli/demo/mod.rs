@@ -1,0 +1,156 @@
+//! `presenced demo`: the real daemon on a sample day, beside an emulated Graph, on one fast clock. Nothing to sign up for.
+//!
+//! The day's calls and locks travel the real ways: a call-state file, a message bus, a calendar file. Leaves to others: what
+//! happens when (`day`), how it is shown (`audience`, `view`), what came of it (`summary`).
+
+mod audience;
+mod day;
+mod desktop;
+mod stage;
+mod summary;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::net::TcpListener;
+
+use super::runtime::block_on;
+use super::{Context, Error, Exit, run};
+use crate::config::Environment;
+use crate::daemon::clock::SystemClock;
+use crate::daemon::{Daemon, Options};
+use crate::emulator::{self, Emulator};
+use crate::signals::Buses;
+use crate::status::parse_ttl;
+use crate::time::Clock;
+
+use audience::Audience;
+use day::Day;
+use desktop::Desktop;
+use stage::Stage;
+use summary::Summary;
+
+/// The account's name in the demo's configuration.
+const ACCOUNT: &str = "work";
+
+/// The arguments of `demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  presenced demo                          A sample day in about a minute
+  presenced demo --calendar work.ics      Today, by a calendar of yours
+  presenced demo --speed 60 --for 2m      Slower, and only two minutes of it")]
+pub(super) struct Args {
+    /// Take this .ics file, or folder of them, as the calendar
+    #[arg(long, value_name = "FILE")]
+    calendar: Option<PathBuf>,
+
+    /// How many times faster than real time the day passes
+    #[arg(long, value_name = "N", default_value = "600", value_parser = speed)]
+    speed: f64,
+
+    /// End after this long (30s, 2m) instead of at the end of the day
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    within: Option<Duration>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a speed is a number, such as 60".to_owned())?;
+    if (1.0..=5000.0).contains(&speed) { Ok(speed) } else { Err("a speed is 1 to 5000".to_owned()) }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_ttl(text).map_err(|invalid| format!("{}; {}", invalid.message, invalid.hint))
+}
+
+/// Runs it.
+pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+    let summary = block_on(live(&args, &context.environment))??;
+    anstream::print!("\n{summary}");
+    Ok(if summary.is_well() { Exit::Ok } else { Exit::Failed })
+}
+
+/// Lives the day, or the part of it that was asked for.
+async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> {
+    let folder = tempfile::Builder::new().prefix("presenced-demo-").tempdir().map_err(|error| failed(&error))?;
+    let zone = TimeZone::system();
+    let day = Day::new(today(&zone), zone.clone());
+    let clock = Arc::new(SystemClock::scaled(args.speed, day.begins(), zone));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed(&error))?;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let emulator = Emulator::new(&emulator::Options::default(), clock.clone());
+    let (desktop, no_desktop) = match Desktop::start(folder.path()).await {
+        Ok(desktop) => (Some(desktop), None),
+        Err(error) => (None, Some(error)),
+    };
+    let stage = Stage { folder: folder.path(), calendar: args.calendar.as_deref(), address: address.to_string() };
+    let daemon = Daemon::new(Options {
+        config: stage.configuration(&day, desktop.is_some(), environment)?,
+        config_file: None,
+        environment: environment.clone(),
+        clock: clock.clone(),
+        socket: folder.path().join("presenced.sock"),
+        buses: Buses { system: desktop.as_ref().map(|desktop| desktop.address().to_owned()), session: None },
+    })
+    .map_err(|error| run::start_error(&error))?;
+
+    let audience = Audience::new(&*clock, &emulator, daemon.reports(), &day, args.speed);
+    let mut greeting = format!(
+        "A working day at {} times the speed of time. Graph is emulated on http://{address}, the rest is real.\n",
+        args.speed
+    );
+    if let Some(error) = no_desktop {
+        greeting.push_str(&format!(
+            "The screen lock is left out, since a message bus cannot be started: {error}.\n\
+             With the package `dbus` installed the demo locks the screen too.\n"
+        ));
+    }
+    anstream::println!("{greeting}");
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = daemon.run(async {
+        let _ = stopped.await;
+    });
+    let watching = async {
+        let ended = async {
+            tokio::select! {
+                () = clock.sleep_until_wall(day.ends()) => {}
+                () = after(args.within) => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        };
+        let playing = stage.play(&day, &*clock, desktop.as_ref());
+        let summary = audience.watch(ended, playing).await;
+        // The daemon may have ended already, by a signal of its own.
+        let _ = stop.send(());
+        summary
+    };
+    let serving = emulator.serve(listener);
+    tokio::select! {
+        served = serving => match served.map_err(|error| failed(&error))? {},
+        (ran, summary) = async { tokio::join!(running, watching) } => {
+            ran.map_err(|error| run::start_error(&error))?;
+            summary
+        }
+    }
+}
+
+async fn after(within: Option<Duration>) {
+    match within {
+        #[expect(clippy::disallowed_methods, reason = "how long somebody wants to watch is real time")]
+        Some(within) => tokio::time::sleep(within).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the roof may ask what day it is")]
+fn today(zone: &TimeZone) -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned_datetime(zone.clone()).date()
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Error {
+    Error::new(Exit::Failed, format!("the demo cannot be set up: {error}"))
+}

@@ -1,0 +1,137 @@
+//! The picture of the demo: signals, decision, session, what others see, and the day so far as a strip of colours. Pure: the
+//! same scene always gives the same picture.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cli::times::{clock, exact_clock, exact_span};
+use crate::emulator::{Availability, Call, Pair, Record, Timeline};
+use crate::status::report::{Account, Report};
+use crate::time::Now;
+
+/// All that is shown.
+pub(super) struct Scene<'a> {
+    /// The time in the demo.
+    pub(super) now: &'a Now,
+    /// How fast it passes.
+    pub(super) speed: f64,
+    /// From when to when the day is.
+    pub(super) day: (Timestamp, Timestamp),
+    /// What the daemon says.
+    pub(super) report: &'a Report,
+    /// The account shown.
+    pub(super) account: &'a str,
+    /// What others saw.
+    pub(super) timeline: &'a Timeline,
+    /// The last requests, oldest first.
+    pub(super) requests: &'a [Record],
+}
+
+/// The picture, in lines of at most `width` columns.
+pub(super) fn picture(scene: &Scene<'_>, width: usize) -> String {
+    let bold = Style::new().bold();
+    let Scene { now, report, .. } = scene;
+    let mut lines = Vec::new();
+    lines.push(format!("{bold}{}{bold:#}  at {} times the speed of time", exact_clock(now.wall, &now.zone), scene.speed));
+    lines.push(strip(scene, width));
+    lines.push(String::new());
+    for (index, name) in ["lock", "call", "calendar"].into_iter().enumerate() {
+        let Some(signal) = report.signals.get(name) else { continue };
+        let title = if index == 0 { "signals" } else { "" };
+        let until = signal.until.map(|until| format!(" until {}", clock(until, now.wall, &now.zone))).unwrap_or_default();
+        lines.push(row(title, &format!("{name:<10}{}{until}", signal.value), width));
+    }
+    if let Some(account) = report.accounts.get(scene.account) {
+        account_rows(account, now, width, &mut lines);
+    }
+    let visible = scene.timeline.at(now.wall).cloned().unwrap_or_else(Pair::offline);
+    lines.push(row("others see", &painted(&visible, &visible.to_string()), width));
+    lines.push(String::new());
+    for (index, record) in scene.requests.iter().enumerate() {
+        let title = if index == 0 { "requests" } else { "" };
+        lines.push(row(title, &format!("{}  {}", exact_clock(record.at, &now.zone), request(record)), width));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn account_rows(account: &Account, now: &Now, width: usize, lines: &mut Vec<String>) {
+    let rule = account.rule.as_ref().map(|rule| format!(" (rule `{rule}`)")).unwrap_or_default();
+    lines.push(row("because", &format!("{}{rule}", account.because), width));
+    let decided =
+        account.desired.as_ref().map_or_else(|| "nothing".to_owned(), |pair| format!("{}/{}", pair.availability, pair.activity));
+    let until = account.until.map(|until| format!(" until {}", clock(until, now.wall, &now.zone))).unwrap_or_default();
+    lines.push(row("decided", &format!("{decided}{until}"), width));
+    let next = account.next.as_ref().map_or_else(
+        || "nothing to wait for".to_owned(),
+        |next| {
+            let span = next.at.duration_since(now.wall).max(SignedDuration::ZERO);
+            format!("{} in {}", next.why, exact_span(span))
+        },
+    );
+    lines.push(row("next", &next, width));
+}
+
+fn row(title: &str, text: &str, width: usize) -> String {
+    let bold = Style::new().bold();
+    // Painted texts are short ones; everything long is plain and can be cut by characters.
+    let room = width.saturating_sub(12);
+    let text = if text.contains('\x1b') || text.chars().count() <= room {
+        text.to_owned()
+    } else {
+        text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+    };
+    format!("{bold}{title:<12}{bold:#}{text}").trim_end().to_owned()
+}
+
+/// The day as a strip: each cell in the colour of what others saw in its middle, blank where the day has yet to come.
+fn strip(scene: &Scene<'_>, width: usize) -> String {
+    let (begins, ends) = scene.day;
+    let cells = width.saturating_sub(14).max(10);
+    let length = ends.duration_since(begins).as_secs_f64();
+    let mut strip = String::new();
+    for cell in 0..cells {
+        #[expect(clippy::cast_precision_loss, reason = "a cell of a line of a terminal")]
+        let offset = SignedDuration::from_secs_f64(length * (cell as f64 + 0.5) / cells as f64);
+        let middle = begins.saturating_add(offset).unwrap_or(ends);
+        match scene.timeline.at(middle) {
+            Some(seen) if middle <= scene.now.wall => strip.push_str(&painted(seen, "█")),
+            Some(_) | None => strip.push('·'),
+        }
+    }
+    let zone = &scene.now.zone;
+    let (from, to) = (clock(begins, scene.now.wall, zone), clock(ends, scene.now.wall, zone));
+    format!("{from} {strip} {to}")
+}
+
+fn painted(pair: &Pair, text: &str) -> String {
+    let colour = match pair.availability {
+        Availability::Available if pair.activity == "Available" => AnsiColor::Green,
+        Availability::Available | Availability::Away | Availability::BeRightBack => AnsiColor::Yellow,
+        Availability::Busy => AnsiColor::Red,
+        Availability::DoNotDisturb => AnsiColor::Magenta,
+        Availability::Offline => AnsiColor::BrightBlack,
+    };
+    let style = colour.on_default();
+    format!("{style}{text}{style:#}")
+}
+
+/// Whether a request is one about the presence, not about a token.
+pub(super) fn is_presence(record: &Record) -> bool {
+    matches!(record.call, Call::Set | Call::Clear)
+}
+
+/// One request in a line: what was asked, how it was answered, what others see now.
+pub(super) fn request(record: &Record) -> String {
+    let mut line = record.call.to_string();
+    let body: serde_json::Value = serde_json::from_str(&record.body).unwrap_or_default();
+    if let (Some(availability), Some(activity)) = (body["availability"].as_str(), body["activity"].as_str()) {
+        let expiration = body["expirationDuration"].as_str().unwrap_or_default();
+        // Writing to a string does not fail.
+        let _ = write!(line, " {availability}/{activity} {expiration}");
+    }
+    let answer = record.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let _ = write!(line, "  {answer}");
+    line
+}
