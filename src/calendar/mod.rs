@@ -7,8 +7,22 @@ mod busy;
 
 pub use busy::{BusyClass, BusyState};
 
+mod draft;
+mod event;
+mod online;
+mod property;
+mod reader;
+mod recurrence;
+#[cfg(test)]
+mod recurrence_cases;
+mod scanner;
 mod schedule;
+mod series;
 mod timeline;
+mod value;
+mod vtimezone;
+mod windows_zones;
+mod zone;
 
 pub use schedule::Schedule;
 pub use timeline::{FileReport, Occurrence, Skipped, SourceId, Timeline, When};

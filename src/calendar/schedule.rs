@@ -4,6 +4,15 @@ use jiff::Timestamp;
 
 use super::{BusyClass, BusyState};
 
+/// One occurrence: from when to when it claims what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+    pub(super) class: BusyClass,
+    pub(super) online: bool,
+}
+
 /// The busy state at every moment of a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -18,6 +27,38 @@ impl Schedule {
     pub fn new(from: Timestamp, to: Timestamp, changes: Vec<(Timestamp, BusyClass, bool)>) -> Self {
         debug_assert!(changes.is_sorted_by(|earlier, later| earlier.0 < later.0), "changes ascend");
         Self { from, to, changes }
+    }
+
+    /// The schedule of occurrences, which may be in any order and reach out of the window.
+    pub(super) fn of_spans<'a>(from: Timestamp, to: Timestamp, spans: impl Iterator<Item = &'a Span>) -> Self {
+        // Free occurrences claim nothing, not even that they are online.
+        let claiming = spans.filter(|span| span.class > BusyClass::Free && span.start < to && span.end > from);
+        let mut edges: Vec<(Timestamp, bool, BusyClass, bool)> = claiming
+            .filter(|span| span.start < span.end)
+            .flat_map(|span| {
+                let edge = |at, begins| (at, begins, span.class, span.online);
+                [edge(span.start.max(from), true), edge(span.end, false)]
+            })
+            .collect();
+        edges.sort_unstable_by_key(|edge| edge.0);
+
+        // How many occurrences hold now, by class and by whether they are online.
+        let mut holding = [[0_usize; 2]; BusyClass::ALL.len()];
+        let mut changes = Vec::new();
+        let mut state = (BusyClass::Free, false);
+        for together in edges.chunk_by(|one, other| one.0 == other.0) {
+            for &(_, begins, class, online) in together {
+                let count = &mut holding[class as usize][usize::from(online)];
+                *count = if begins { *count + 1 } else { *count - 1 };
+            }
+            let strongest = BusyClass::ALL.iter().rev().find(|class| holding[**class as usize] != [0, 0]);
+            let next = strongest.map_or((BusyClass::Free, false), |class| (*class, holding[*class as usize][1] > 0));
+            if next != state && together[0].0 < to {
+                changes.push((together[0].0, next.0, next.1));
+                state = next;
+            }
+        }
+        Self::new(from, to, changes)
     }
 
     /// The window this schedule answers for.

@@ -1,12 +1,29 @@
 //! The timeline: all calendar files of all sources, and what they say of the user's time.
+//!
+//! It keeps the events of all files by series, and for each series the times it gives in one window. A changed file costs
+//! only what it and the other files of its series hold. Leaves to others: reading a file (`reader`), what a series gives
+//! (`series`), and the order of the times in the window (`schedule`).
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::event::Event;
+use super::reader::{self, KnownZones, Problems};
+use super::recurrence::Budget;
+use super::schedule::Span;
+use super::series::{self, Incomplete, Place, Window};
 use super::{BusyClass, BusyState, Schedule};
+
+/// The steps that the series of one file may take together.
+const STEPS: u64 = 10_000_000;
+
+/// The most events that one UID may have, over all files of a source.
+const MAX_EVENTS_OF_A_SERIES: usize = 5_000;
 
 /// One configured source; of the same event in two sources both count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,48 +87,226 @@ pub struct Occurrence {
     pub summary: String,
 }
 
+/// What tells one series from another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct SeriesKey {
+    source: SourceId,
+    /// The UID; an event without one is a series of its own, named by its file and its number there.
+    uid: Arc<str>,
+    without_uid: Option<(u32, u32)>,
+}
+
+/// What is known of a file.
+#[derive(Debug)]
+struct File {
+    /// A number no other file has or had.
+    number: u32,
+    events: usize,
+    series: Vec<SeriesKey>,
+}
+
 /// All calendar files.
 #[derive(Debug)]
-pub struct Timeline {}
+pub struct Timeline {
+    identity: Vec<String>,
+    zone: TimeZone,
+    window: (Timestamp, Timestamp),
+    files: HashMap<PathBuf, File>,
+    files_read: u32,
+    series: HashMap<SeriesKey, Vec<Event>>,
+    /// The times in the window of the series that have any there.
+    spans: BTreeMap<SeriesKey, Box<[Span]>>,
+    known_zones: KnownZones,
+}
 
 impl Timeline {
     /// An empty timeline. `identity` holds the user's own e-mail addresses, `zone` is the system's time zone, and the
     /// cached window is `[from, to)`.
-    pub fn new(_identity: Vec<String>, _zone: TimeZone, _from: Timestamp, _to: Timestamp) -> Self {
-        Self {}
+    pub fn new(identity: Vec<String>, zone: TimeZone, from: Timestamp, to: Timestamp) -> Self {
+        Self {
+            identity,
+            zone,
+            window: (from, to),
+            files: HashMap::new(),
+            files_read: 0,
+            series: HashMap::new(),
+            spans: BTreeMap::new(),
+            known_zones: KnownZones::default(),
+        }
     }
 
-    /// Reads a file, in place of what was known of it.
-    pub fn update(&mut self, _source: SourceId, _path: &Path, _bytes: impl Read) -> std::io::Result<FileReport> {
-        Ok(FileReport::default())
+    /// Reads a file, in place of what was known of it. Streams: of the text only titles are kept, and not those of single
+    /// events that are over before the window begins. When `bytes` fails, what was known stays.
+    pub fn update(&mut self, source: SourceId, path: &Path, bytes: impl Read) -> std::io::Result<FileReport> {
+        let number = self.files_read;
+        let reading = reader::read(bytes, number, &self.identity, &mut self.known_zones)?;
+        self.files_read += 1;
+        let mut touched = self.take_out(path);
+        let mut problems = reading.problems;
+        let events = reading.events.len();
+        let mut series = BTreeSet::new();
+        for (index, (uid, mut event)) in reading.events.into_iter().enumerate() {
+            if self.is_over(&event) {
+                event.summary = Box::default();
+            }
+            let without_uid = uid.is_empty().then(|| (number, u32::try_from(index).unwrap_or(u32::MAX)));
+            let key = SeriesKey { source, uid: uid.into(), without_uid };
+            match self.series.get_mut(&key) {
+                Some(others) if others.len() >= MAX_EVENTS_OF_A_SERIES => {
+                    problems.add(event.line, "the event is left out: too many have the same UID");
+                    continue;
+                }
+                Some(others) => others.push(event),
+                // A series of one event is the rule: no room for more.
+                None => _ = self.series.insert(key.clone(), vec![event]),
+            }
+            series.insert(key);
+        }
+        touched.extend(series.iter().cloned());
+        self.files.insert(path.to_owned(), File { number, events, series: series.into_iter().collect() });
+        for (file, line, reason) in self.expand(touched) {
+            if file == number {
+                problems.add(line, reason);
+            }
+        }
+        Ok(report(path, events, problems, reading.unknown_zones))
     }
 
     /// Forgets a file.
-    pub fn remove(&mut self, _path: &Path) {}
+    pub fn remove(&mut self, path: &Path) {
+        let touched = self.take_out(path);
+        self.expand(touched);
+    }
 
     /// How many events all files have.
     pub fn events(&self) -> usize {
-        0
+        self.files.values().map(|file| file.events).sum()
     }
 
     /// Moves the cached window to `[from, to)`.
-    pub fn set_window(&mut self, _from: Timestamp, _to: Timestamp) {}
-
-    /// Reads floating times and whole days in another system time zone from now on.
-    pub fn set_zone(&mut self, _zone: TimeZone) {}
-
-    /// The strongest class at `now`, and until when.
-    pub fn at(&self, _now: Timestamp) -> Option<BusyState> {
-        None
+    pub fn set_window(&mut self, from: Timestamp, to: Timestamp) {
+        self.window = (from, to);
+        self.expand_all();
     }
 
-    /// The occurrences that overlap `[from, to)`, whatever their class, by start.
-    pub fn occurrences(&self, _from: Timestamp, _to: Timestamp) -> impl Iterator<Item = Occurrence> {
-        std::iter::empty()
+    /// Reads floating times and whole days in another system time zone from now on.
+    pub fn set_zone(&mut self, zone: TimeZone) {
+        self.zone = zone;
+        self.expand_all();
+    }
+
+    /// The strongest class at `now`, and until when; `None` outside of the window.
+    pub fn at(&self, now: Timestamp) -> Option<BusyState> {
+        self.schedule().at(now)
+    }
+
+    /// The occurrences that overlap `[from, to)`, whatever their class, by start. The window does not matter. Events that
+    /// are cancelled, and those the user declined, have none.
+    pub fn occurrences(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Occurrence> {
+        let window = Window { from, to, system: &self.zone };
+        let mut budgets = HashMap::new();
+        let mut found = Vec::new();
+        for (key, events) in &self.series {
+            // A series that gives too much is named when its file is read.
+            _ = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, place| {
+                found.push((place.span(&self.zone), occurrence(key, event, place)));
+            });
+        }
+        found.sort_by(|(span, one), (other_span, other)| {
+            span.cmp(other_span).then_with(|| (&one.uid, &one.summary).cmp(&(&other.uid, &other.summary)))
+        });
+        found.into_iter().map(|(_, occurrence)| occurrence)
     }
 
     /// The busy states of the cached window.
     pub fn schedule(&self) -> Schedule {
-        Schedule::new(Timestamp::MIN, Timestamp::MIN, Vec::new())
+        Schedule::of_spans(self.window.0, self.window.1, self.spans.values().flatten())
     }
+
+    /// Takes a file's events out; which series they were of.
+    fn take_out(&mut self, path: &Path) -> BTreeSet<SeriesKey> {
+        let Some(file) = self.files.remove(path) else { return BTreeSet::new() };
+        for key in &file.series {
+            if let Some(events) = self.series.get_mut(key) {
+                events.retain(|event| event.file != file.number);
+                if events.is_empty() {
+                    self.series.remove(key);
+                }
+            }
+        }
+        file.series.into_iter().collect()
+    }
+
+    /// Whether an event is no more than one time, and that is over before the window begins.
+    fn is_over(&self, event: &Event) -> bool {
+        let place = || Place::new(&event.start, event.length, &self.zone);
+        event.repeat.is_none() && event.instance.is_none() && place().span(&self.zone).1 < self.window.0
+    }
+
+    fn expand_all(&mut self) {
+        self.spans.clear();
+        let all = self.series.keys().cloned().collect();
+        self.expand(all);
+    }
+
+    /// Caches the times of some series in the window. Gives file number, line and reason of those that give too much.
+    fn expand(&mut self, keys: BTreeSet<SeriesKey>) -> Vec<(u32, u32, &'static str)> {
+        let window = Window { from: self.window.0, to: self.window.1, system: &self.zone };
+        let mut budgets = HashMap::new();
+        let mut problems = Vec::new();
+        for key in keys {
+            let Some(events) = self.series.get(&key) else {
+                self.spans.remove(&key);
+                continue;
+            };
+            let mut spans = Vec::new();
+            let outcome = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, place| {
+                let (start, end) = place.span(&self.zone);
+                if let Some(class) = event.class {
+                    spans.push(Span { start, end, class, online: event.online });
+                }
+            });
+            if let Err((event, incomplete)) = outcome {
+                let reason = match incomplete {
+                    Incomplete::Steps => "the event's rules take too long to work out; its repetitions are left out",
+                    Incomplete::Times => "the event repeats too often; only the first of its times count",
+                };
+                problems.push((event.file, event.line, reason));
+            }
+            if spans.is_empty() {
+                self.spans.remove(&key);
+            } else {
+                self.spans.insert(key, spans.into_boxed_slice());
+            }
+        }
+        problems
+    }
+}
+
+/// The budget that a series draws on: that of the file its first event is in.
+fn budget_of<'a>(budgets: &'a mut HashMap<u32, Budget>, events: &[Event]) -> &'a mut Budget {
+    let file = events.first().map_or(0, |event| event.file);
+    budgets.entry(file).or_insert_with(|| Budget::new(STEPS))
+}
+
+fn occurrence(key: &SeriesKey, event: &Event, place: Place) -> Occurrence {
+    let when = match place {
+        Place::Time(start, end, zone) => {
+            When::Time { start: start.to_zoned_datetime(zone.clone()), end: end.to_zoned_datetime(zone) }
+        }
+        Place::Days(start, end) => When::Days { start, end },
+    };
+    Occurrence {
+        uid: key.uid.to_string(),
+        when,
+        class: event.class.unwrap_or(BusyClass::Free),
+        online: event.online,
+        summary: event.summary.to_string(),
+    }
+}
+
+fn report(path: &Path, events: usize, mut problems: Problems, unknown_zones: Vec<String>) -> FileReport {
+    problems.listed.sort_by_key(|(line, _)| *line);
+    let skipped = problems.listed.into_iter().map(|(line, reason)| Skipped { file: path.to_owned(), line, reason });
+    FileReport { events, skipped: skipped.collect(), skipped_more: problems.more, unknown_zones }
 }

@@ -1,0 +1,377 @@
+//! An event being read: its properties as they come, in any order, and the event they make in the end.
+//!
+//! A property that cannot be read costs that property; without a start, or with an end before it, there is no event.
+//! Leaves to others: where events begin and end in a file, and what zone names mean there (`reader`).
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::busy::{Answer, Claims, microsoft_class};
+use super::event::{Event, Instance, Length, Moment, Repeat, Version, instant};
+use super::online;
+use super::property::{Property, unescape};
+use super::recurrence::Rule;
+use super::value::{self, Duration, PeriodEnd, Written};
+
+/// The most values that the EXDATEs of an event may have, and the RDATEs.
+const MAX_DATES: usize = 10_000;
+
+/// The most rules an event may have.
+const MAX_RULES: usize = 16;
+
+/// The longest title kept, in bytes, and the longest UID.
+const MAX_TITLE: usize = 200;
+const MAX_UID: usize = 1_000;
+
+/// No event is longer than this, in days: more than all years that a date can name.
+const MAX_DAYS: i64 = 4_000_000;
+
+/// A zone name of the file, by its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ZoneName(pub(super) u32);
+
+/// What the file says of its zones.
+pub(super) trait Zones {
+    /// The number of a name.
+    fn name(&mut self, tzid: &str) -> ZoneName;
+    /// The zone of a name; `None` when the system's zone stands in.
+    fn zone(&mut self, name: ZoneName) -> Option<TimeZone>;
+}
+
+/// A value and the zone name beside it.
+#[derive(Clone, Copy, Debug)]
+struct Dated {
+    written: Written,
+    zone: Option<ZoneName>,
+}
+
+/// An event being read.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// The line it begins on.
+    pub(super) line: u32,
+    pub(super) uid: String,
+    start: Option<Dated>,
+    start_unreadable: bool,
+    end: Option<Dated>,
+    duration: Option<Duration>,
+    instance: Option<(Dated, bool)>,
+    version: Version,
+    rules: Vec<(u32, String)>,
+    exception_rules: Vec<(u32, String)>,
+    dates: Vec<(Dated, Option<(PeriodEnd, Option<ZoneName>)>)>,
+    exceptions: Vec<Dated>,
+    claims: Claims,
+    /// Whether the user is the organiser, or an attendee who has no PARTSTAT.
+    user_organises: bool,
+    user_attends: bool,
+    online: bool,
+    summary: String,
+}
+
+impl Draft {
+    pub(super) fn new(line: u32) -> Self {
+        Self { line, ..Self::default() }
+    }
+
+    /// The zone names that the event needs.
+    pub(super) fn zone_names(&self) -> impl Iterator<Item = ZoneName> {
+        let single = [self.start, self.end, self.instance.map(|(at, _)| at)];
+        let dates = self.dates.iter().flat_map(|(start, end)| [start.zone, end.and_then(|(_, zone)| zone)]);
+        let exceptions = self.exceptions.iter().map(|exception| exception.zone);
+        single.into_iter().flatten().map(|dated| dated.zone).chain(dates).chain(exceptions).flatten()
+    }
+
+    /// Takes a property in. The error is the reason why it was left out, for people.
+    pub(super) fn property(
+        &mut self,
+        line: u32,
+        property: &Property<'_>,
+        cut: bool,
+        identity: &[String],
+        zones: &mut impl Zones,
+    ) -> Result<(), &'static str> {
+        let mut buffer = [0; 40];
+        let Some(name) = property.upper_name(&mut buffer) else { return Ok(()) };
+        self.online = self.online || online::says_online(name, property);
+        match name {
+            "UID" if self.uid.is_empty() => {
+                let uid = property.text();
+                uid[..uid.floor_char_boundary(MAX_UID)].clone_into(&mut self.uid);
+            }
+            "SUMMARY" => self.summary = unescape(&property.text(), MAX_TITLE),
+            "DTSTART" if self.start.is_none() => {
+                self.start = dated(property, zones);
+                self.start_unreadable = self.start.is_none();
+            }
+            "DTEND" => self.end = Some(dated(property, zones).ok_or("DTEND is no date or time that exists")?),
+            "DURATION" => {
+                self.duration = Some(value::duration(property.value).ok_or("DURATION is no duration")?);
+            }
+            "RECURRENCE-ID" => {
+                let at = dated(property, zones).ok_or("RECURRENCE-ID is no date or time that exists")?;
+                let range = property.parameter("RANGE");
+                let and_future = range.is_some_and(|range| range.eq_ignore_ascii_case(b"THISANDFUTURE"));
+                self.instance = Some((at, and_future));
+            }
+            "SEQUENCE" => {
+                let sequence = property.text().parse().map_err(|_| "SEQUENCE is no number")?;
+                self.version.sequence = sequence;
+            }
+            "DTSTAMP" => self.version.stamp = stamp(property).ok_or("DTSTAMP is no time that exists")?,
+            "LAST-MODIFIED" => {
+                self.version.modified = stamp(property).ok_or("LAST-MODIFIED is no time that exists")?;
+            }
+            "RRULE" | "EXRULE" => {
+                let rules = if name == "RRULE" { &mut self.rules } else { &mut self.exception_rules };
+                if cut || rules.len() == MAX_RULES {
+                    return Err("too many or too long rules");
+                }
+                rules.push((line, property.text().into_owned()));
+            }
+            "RDATE" => return self.add_dates(property, cut, zones),
+            "EXDATE" => return self.add_exceptions(property, cut, zones),
+            _ => self.claim(name, property, identity),
+        }
+        Ok(())
+    }
+
+    /// Takes in a property that says how much of the user's time the event claims.
+    fn claim(&mut self, name: &str, property: &Property<'_>, identity: &[String]) {
+        let is = |word: &str| property.value.trim_ascii().eq_ignore_ascii_case(word.as_bytes());
+        match name {
+            "STATUS" => {
+                self.claims.cancelled = is("CANCELLED");
+                self.claims.tentative = is("TENTATIVE");
+            }
+            "TRANSP" => self.claims.transparent = Some(is("TRANSPARENT")),
+            "X-MICROSOFT-CDO-BUSYSTATUS" => self.claims.shown = microsoft_class(&property.text()),
+            "X-MICROSOFT-CDO-INTENDEDSTATUS" => self.claims.intended = microsoft_class(&property.text()),
+            "ORGANIZER" => self.user_organises |= names_user(property, identity),
+            "ATTENDEE" if names_user(property, identity) => {
+                self.claims.answer = match property.parameter("PARTSTAT").map(<[u8]>::to_ascii_uppercase).as_deref() {
+                    Some(b"DECLINED" | b"DELEGATED") => Some(Answer::Declined),
+                    Some(b"TENTATIVE" | b"NEEDS-ACTION") => Some(Answer::Open),
+                    Some(_) => Some(Answer::Accepted),
+                    None => self.claims.answer,
+                };
+                self.user_attends = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn add_dates(&mut self, property: &Property<'_>, cut: bool, zones: &mut impl Zones) -> Result<(), &'static str> {
+        let zone = zone_name(property, zones);
+        let mut outcome = Ok(());
+        for text in list(property.value, cut) {
+            if self.dates.len() == MAX_DATES {
+                return Err("more RDATEs than are kept of an event");
+            }
+            match value::date_or_period(text) {
+                Some((written, end)) => self.dates.push((Dated { written, zone }, end.map(|end| (end, zone)))),
+                None => outcome = Err("an RDATE is no date, time or period that exists"),
+            }
+        }
+        if cut { Err("a line that is too long; the RDATEs at its end are left out") } else { outcome }
+    }
+
+    fn add_exceptions(
+        &mut self,
+        property: &Property<'_>,
+        cut: bool,
+        zones: &mut impl Zones,
+    ) -> Result<(), &'static str> {
+        let zone = zone_name(property, zones);
+        let mut outcome = Ok(());
+        for text in list(property.value, cut) {
+            if self.exceptions.len() == MAX_DATES {
+                return Err("more EXDATEs than are kept of an event");
+            }
+            match value::date_or_time(text) {
+                Some(written) => self.exceptions.push(Dated { written, zone }),
+                None => outcome = Err("an EXDATE is no date or time that exists"),
+            }
+        }
+        if cut { Err("a line that is too long; the EXDATEs at its end are left out") } else { outcome }
+    }
+
+    /// The event. Calls `left_out` with the line and the reason for each rule that cannot be read. The error is the reason
+    /// why there is no event.
+    pub(super) fn finish(
+        self,
+        file: u32,
+        zones: &mut impl Zones,
+        mut left_out: impl FnMut(u32, String),
+    ) -> Result<Event, &'static str> {
+        // NEEDS-ACTION is the default (RFC 5545, 3.2.12), but no organiser has to accept the own meeting.
+        let default = if self.user_organises { Answer::Accepted } else { Answer::Open };
+        let answer = self.claims.answer.or(self.user_attends.then_some(default));
+        let claims = Claims { answer, ..self.claims };
+        let missing =
+            if self.start_unreadable { "DTSTART is no date or time that exists" } else { "it has no DTSTART" };
+        let start = moment(self.start.ok_or(missing)?, zones);
+        let end = self.end.map(|end| moment(end, zones));
+        let length = length(&start, end.as_ref(), self.duration)?;
+        let mut read = |rules: Vec<(u32, String)>, what: &str| {
+            let mut readable = Vec::with_capacity(rules.len());
+            for (line, text) in rules {
+                match Rule::parse(&text, start.civil(), start.is_day()) {
+                    Ok(rule) => readable.push(rule),
+                    Err(reason) => left_out(line, format!("{what} cannot be used: {reason}")),
+                }
+            }
+            readable
+        };
+        let mut repeat = Repeat {
+            rules: read(self.rules, "RRULE"),
+            exception_rules: read(self.exception_rules, "EXRULE"),
+            dates: Vec::with_capacity(self.dates.len()),
+            exceptions: self.exceptions.into_iter().map(|exception| moment(exception, zones)).collect(),
+        };
+        for (date, end) in self.dates {
+            let date = moment(date, zones);
+            let own_length = end.map(|(end, zone)| match end {
+                PeriodEnd::At(written) => self::length(&date, Some(&moment(Dated { written, zone }, zones)), None),
+                PeriodEnd::After(duration) => self::length(&date, None, Some(duration)),
+            });
+            match own_length.transpose() {
+                Ok(own_length) => repeat.dates.push((date, own_length)),
+                Err(_) => left_out(self.line, "a period of an RDATE ends before it starts".to_owned()),
+            }
+        }
+        let repeats = !(repeat.rules.is_empty() && repeat.dates.is_empty() && repeat.exceptions.is_empty());
+        let instance = self.instance.map(|(at, and_future)| Box::new(Instance { at: moment(at, zones), and_future }));
+        Ok(Event {
+            file,
+            line: self.line,
+            class: claims.class(start.is_day()),
+            cancelled: claims.cancelled,
+            start,
+            length,
+            version: self.version,
+            // An override is one instance; what it says of repeating is its series' business.
+            repeat: (repeats && instance.is_none()).then(|| Box::new(repeat)),
+            instance,
+            online: self.online,
+            summary: self.summary.trim().into(),
+        })
+    }
+}
+
+/// The values of a list; without the last one when the line was cut, because that one may be half.
+fn list(value: &[u8], cut: bool) -> impl Iterator<Item = &[u8]> {
+    let whole = if cut { value.iter().rposition(|&byte| byte == b',').unwrap_or(0) } else { value.len() };
+    value[..whole].split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|text| !text.is_empty())
+}
+
+fn zone_name(property: &Property<'_>, zones: &mut impl Zones) -> Option<ZoneName> {
+    property.parameter("TZID").map(|tzid| zones.name(&String::from_utf8_lossy(tzid)))
+}
+
+fn dated(property: &Property<'_>, zones: &mut impl Zones) -> Option<Dated> {
+    let written = match value::date_or_time(property.value)? {
+        // Some writers declare a date and write its midnight.
+        Written::Local(at) | Written::Utc(at)
+            if property.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case(b"DATE")) =>
+        {
+            Written::Day(at.date())
+        }
+        written => written,
+    };
+    let zone = if matches!(written, Written::Local(_)) { zone_name(property, zones) } else { None };
+    Some(Dated { written, zone })
+}
+
+/// The moment that a value means. UTC is what it says, whatever zone stands beside it (RFC 5545, 3.2.19).
+fn moment(dated: Dated, zones: &mut impl Zones) -> Moment {
+    match dated.written {
+        Written::Day(date) => Moment::Day(date),
+        Written::Utc(at) => Moment::Time(at, Some(TimeZone::UTC)),
+        Written::Local(at) => Moment::Time(at, dated.zone.and_then(|name| zones.zone(name))),
+    }
+}
+
+/// How long an event is that starts at `start` (RFC 5545, 3.6.1 and 3.8.5.3).
+fn length(start: &Moment, end: Option<&Moment>, duration: Option<Duration>) -> Result<Length, &'static str> {
+    const BEFORE: &str = "it ends before it starts";
+    let length = match (start, end) {
+        (Moment::Day(first), Some(end)) => {
+            let at = end.civil();
+            let days = first.duration_until(at.date()).as_hours() / 24;
+            let begun = i64::from(at != at.date().at(0, 0, 0, 0));
+            match days + begun {
+                days if days < 0 => return Err(BEFORE),
+                // Equal dates are meant as the one day, though RFC 5545 wants the end after the start.
+                days => Length { days: days.max(1), seconds: 0 },
+            }
+        }
+        (Moment::Time(at, None), Some(end @ (Moment::Day(_) | Moment::Time(_, None)))) => nominal(*at, end.civil()),
+        (Moment::Time(at, Some(zone)), Some(end @ Moment::Day(_))) => exact(*at, zone, end.civil(), zone),
+        // A floating end is in the start's zone; of a floating start nobody knows the instant, so UTC must do.
+        (Moment::Time(at, zone), Some(Moment::Time(end, end_zone))) => {
+            let utc = TimeZone::UTC;
+            let zone = zone.as_ref().or(end_zone.as_ref()).unwrap_or(&utc);
+            let end_zone = end_zone.as_ref().unwrap_or(zone);
+            exact(*at, zone, *end, end_zone)
+        }
+        (Moment::Day(_), None) => match duration {
+            None => Length { days: 1, seconds: 0 },
+            Some(Duration { days, seconds }) => {
+                let days = days + seconds.div_euclid(86_400) + i64::from(seconds.rem_euclid(86_400) > 0);
+                if days < 0 {
+                    return Err("its DURATION is negative");
+                }
+                Length { days: days.max(1), seconds: 0 }
+            }
+        },
+        (Moment::Time(..), None) => {
+            duration.map_or(Length::ZERO, |Duration { days, seconds }| Length { days, seconds })
+        }
+    };
+    if length.days < 0 || length.seconds < 0 {
+        return Err(if end.is_some() { BEFORE } else { "its DURATION is negative" });
+    }
+    let seconds = length.seconds.min(MAX_DAYS * 86_400);
+    Ok(Length { days: length.days.min(MAX_DAYS), seconds })
+}
+
+/// Between two times on a clock whose zone is not known yet: whole days, then the rest.
+fn nominal(start: DateTime, end: DateTime) -> Length {
+    let seconds = start.duration_until(end).as_secs();
+    if seconds < 0 {
+        return Length { days: 0, seconds };
+    }
+    Length { days: seconds / 86_400, seconds: seconds % 86_400 }
+}
+
+/// Between two instants (RFC 5545, 3.8.5.3: "the same exact duration will apply to all the members").
+fn exact(start: DateTime, zone: &TimeZone, end: DateTime, end_zone: &TimeZone) -> Length {
+    let seconds = instant(start, zone).duration_until(instant(end, end_zone)).as_secs();
+    Length { days: 0, seconds }
+}
+
+/// Seconds since 1970 of a time in UTC; that some writers leave out the Z does not matter for an order.
+fn stamp(property: &Property<'_>) -> Option<i64> {
+    let at = match value::date_or_time(property.value)? {
+        Written::Day(date) => date.at(0, 0, 0, 0),
+        Written::Local(at) | Written::Utc(at) => at,
+    };
+    Some(instant(at, &TimeZone::UTC).as_second())
+}
+
+/// Whether an ATTENDEE or ORGANIZER is the user.
+fn names_user(property: &Property<'_>, identity: &[String]) -> bool {
+    if identity.is_empty() {
+        return false;
+    }
+    let address = property.text();
+    let mail = match address.split_at_checked("mailto:".len()) {
+        Some((scheme, mail)) if scheme.eq_ignore_ascii_case("mailto:") => mail,
+        _ => &address,
+    };
+    // RFC 7986: the address is here when the value is some other identifier.
+    let parameter = property.parameter("EMAIL").map(String::from_utf8_lossy);
+    let is_user = |mail: &str| identity.iter().any(|own| own.trim().eq_ignore_ascii_case(mail.trim()));
+    is_user(mail) || parameter.is_some_and(|mail| is_user(&mail))
+}

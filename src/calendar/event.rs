@@ -1,0 +1,137 @@
+//! An event as the timeline keeps it: when it is, how it repeats, what it claims. No text but its title.
+//!
+//! Leaves to others: how it came to be (`draft`), and which of its times count (`series`).
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::BusyClass;
+use super::recurrence::Rule;
+
+/// A whole day or a time in a zone.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Moment {
+    /// A whole day, in the system's zone.
+    Day(Date),
+    /// A time in a zone; `None`: floating, in the system's zone.
+    Time(DateTime, Option<TimeZone>),
+}
+
+impl Moment {
+    /// Whether it is a whole day.
+    pub(super) const fn is_day(&self) -> bool {
+        matches!(self, Self::Day(_))
+    }
+
+    /// The time as written; of a day, its beginning.
+    pub(super) fn civil(&self) -> DateTime {
+        match self {
+            Self::Day(date) => date.at(0, 0, 0, 0),
+            Self::Time(at, _) => *at,
+        }
+    }
+
+    /// The zone it is in.
+    pub(super) fn zone<'a>(&'a self, system: &'a TimeZone) -> &'a TimeZone {
+        match self {
+            Self::Day(_) | Self::Time(_, None) => system,
+            Self::Time(_, Some(zone)) => zone,
+        }
+    }
+
+    /// The instant; of a day, its first.
+    pub(super) fn instant(&self, system: &TimeZone) -> Timestamp {
+        instant(self.civil(), self.zone(system))
+    }
+}
+
+/// The instant of a local time. In a gap it is the time shifted by the gap's length, in a fold the first of the two
+/// (RFC 5545, 3.3.5); beyond the years that can be told it is the last or the first instant that can.
+pub(super) fn instant(at: DateTime, zone: &TimeZone) -> Timestamp {
+    zone.to_timestamp(at).unwrap_or(if at.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
+}
+
+/// How long an event is: nominal days, then exact seconds (RFC 5545, 3.3.6). Never negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Length {
+    pub(super) days: i64,
+    pub(super) seconds: i64,
+}
+
+impl Length {
+    /// No time at all.
+    pub(super) const ZERO: Self = Self { days: 0, seconds: 0 };
+
+    /// At least as many exact seconds as it ever lasts, whatever the clocks do in between.
+    pub(super) fn at_most(self) -> i64 {
+        const CLOCK_CHANGES: i64 = 26 * 3600;
+        self.days.saturating_mul(86_400).saturating_add(self.seconds).saturating_add(CLOCK_CHANGES)
+    }
+
+    /// The end of a time that starts at `start`, whose local time is `local`.
+    pub(super) fn end(self, start: Timestamp, local: DateTime, zone: &TimeZone) -> Timestamp {
+        let from = if self.days == 0 {
+            start
+        } else {
+            let days = SignedDuration::from_secs(self.days.saturating_mul(86_400));
+            instant(local.saturating_add(days), zone)
+        };
+        from.saturating_add(SignedDuration::from_secs(self.seconds)).unwrap_or(Timestamp::MAX).max(start)
+    }
+
+    /// The day after the last of whole days that start on `start`.
+    pub(super) fn end_day(self, start: Date) -> Date {
+        start.saturating_add(SignedDuration::from_secs(self.days.saturating_mul(86_400)))
+    }
+}
+
+/// What decides between two versions of the same: the greater one is the newer (RFC 5546, 2.1.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Version {
+    /// `SEQUENCE`.
+    pub(super) sequence: u32,
+    /// `DTSTAMP`, then `LAST-MODIFIED`, in seconds since 1970; 0 when there is none.
+    pub(super) stamp: i64,
+    pub(super) modified: i64,
+}
+
+/// Which instance of a series an event replaces (`RECURRENCE-ID`).
+#[derive(Clone, Debug)]
+pub(super) struct Instance {
+    /// The start that the series gives it.
+    pub(super) at: Moment,
+    /// Whether it changes all that follow, too (`RANGE=THISANDFUTURE`).
+    pub(super) and_future: bool,
+}
+
+/// How an event repeats.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Repeat {
+    /// `RRULE`s.
+    pub(super) rules: Vec<Rule>,
+    /// `EXRULE`s (RFC 2445).
+    pub(super) exception_rules: Vec<Rule>,
+    /// `RDATE`s, a PERIOD's with its own length.
+    pub(super) dates: Vec<(Moment, Option<Length>)>,
+    /// `EXDATE`s.
+    pub(super) exceptions: Vec<Moment>,
+}
+
+/// An event.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    /// The number of the file it is in, and the line it begins on.
+    pub(super) file: u32,
+    pub(super) line: u32,
+    pub(super) start: Moment,
+    pub(super) length: Length,
+    pub(super) version: Version,
+    pub(super) instance: Option<Box<Instance>>,
+    pub(super) repeat: Option<Box<Repeat>>,
+    /// Its busy class; `None` when it is cancelled or declined, and so is nothing at all.
+    pub(super) class: Option<BusyClass>,
+    pub(super) cancelled: bool,
+    pub(super) online: bool,
+    pub(super) summary: Box<str>,
+}

@@ -1,0 +1,126 @@
+//! Whether an event is an online meeting: what its properties and texts say.
+//!
+//! Leaves to others: what follows from it.
+
+use super::property::Property;
+
+/// Hosts that hold meetings. A host below one of these counts too.
+const HOSTS: [&str; 18] = [
+    "teams.microsoft.com",
+    "teams.live.com",
+    "teams.microsoft.us",
+    "zoom.us",
+    "zoom.com",
+    "zoomgov.com",
+    "meet.google.com",
+    "webex.com",
+    "gotomeeting.com",
+    "meet.goto.com",
+    "meet.jit.si",
+    "8x8.vc",
+    "whereby.com",
+    "bluejeans.com",
+    "chime.aws",
+    "join.skype.com",
+    "meet.lync.com",
+    "v.ringcentral.com",
+];
+
+/// Whether this property makes its event an online meeting.
+pub(super) fn says_online(name: &str, property: &Property<'_>) -> bool {
+    match name {
+        "X-MICROSOFT-SKYPETEAMSMEETINGURL"
+        | "X-MICROSOFT-ONLINEMEETINGCONFLINK"
+        | "X-MICROSOFT-ONLINEMEETINGEXTERNALLINK"
+        | "X-GOOGLE-CONFERENCE" => !property.value.trim_ascii().is_empty(),
+        // RFC 7986: a telephone number alone is not yet an online meeting.
+        "CONFERENCE" => {
+            let value = property.value.trim_ascii();
+            !value.is_empty() && !value.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"tel:"))
+        }
+        "URL" | "LOCATION" | "DESCRIPTION" => names_meeting_host(property.value),
+        _ => false,
+    }
+}
+
+/// Whether a text holds one of the hosts, as a host and not as a part of another name.
+fn names_meeting_host(text: &[u8]) -> bool {
+    // Every host has a dot, so only the words around dots are looked at.
+    text.iter().enumerate().filter(|(_, byte)| **byte == b'.').any(|(dot, _)| {
+        HOSTS.iter().any(|host| {
+            let first_dot = host.find('.').expect("every host has a dot");
+            let Some(start) = dot.checked_sub(first_dot) else { return false };
+            let end = start + host.len();
+            text.get(start..end).is_some_and(|found| found.eq_ignore_ascii_case(host.as_bytes()))
+                && begins_host(&text[..start])
+                && ends_host(&text[end..])
+        })
+    })
+}
+
+/// Whether a host may begin behind `before`: not within a word, unless that is an escaped line break or a per-cent code.
+fn begins_host(before: &[u8]) -> bool {
+    let Some(last) = before.last() else { return true };
+    let within_a_word = last.is_ascii_alphanumeric() || matches!(last, b'-' | b'_' | b'@');
+    !within_a_word
+        || before.ends_with(b"\\n")
+        || before.ends_with(b"\\N")
+        || (before.len() >= 3 && before[before.len() - 3..].eq_ignore_ascii_case(b"%2f"))
+}
+
+/// Whether a host may end before `after`: a full stop ends it only when no further name follows.
+fn ends_host(after: &[u8]) -> bool {
+    match after {
+        [b'.', next, ..] => !next.is_ascii_alphanumeric(),
+        [next, ..] => !(next.is_ascii_alphanumeric() || matches!(next, b'-' | b'_')),
+        [] => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meeting_hosts_are_found_in_texts() {
+        for text in [
+            "https://teams.microsoft.com/l/meetup-join/19%3a",
+            "Join: HTTPS://US02WEB.ZOOM.US/j/123",
+            "Microsoft Teams Meeting\\nmeet.google.com/abc-defg-hij",
+            "acme.webex.com",
+            "See zoom.us.",
+            "https://nam02.safelinks.protection.outlook.com/?url=https%3A%2F%2Fteams.microsoft.com%2Fl",
+        ] {
+            assert!(names_meeting_host(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_like_one_are_not() {
+        for text in [
+            "",
+            "Room 4.02",
+            "https://notzoom.us/j/1",
+            "https://zoom.us.example.org/",
+            "mail to someone@zoom.us",
+            "https://teams.microsoft.community/",
+            "zoom",
+        ] {
+            assert!(!names_meeting_host(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn vendors_properties_count_when_they_hold_something() {
+        let says = |line: &str| {
+            let property = Property::parse(line.as_bytes()).unwrap();
+            says_online(property.upper_name(&mut [0; 40]).unwrap(), &property)
+        };
+        assert!(says("X-MICROSOFT-SKYPETEAMSMEETINGURL:https://teams.microsoft.com/l/1"));
+        assert!(!says("X-MICROSOFT-SKYPETEAMSMEETINGURL:"));
+        assert!(says("X-GOOGLE-CONFERENCE:https://meet.google.com/abc"));
+        assert!(says("CONFERENCE;VALUE=URI;FEATURE=VIDEO:https://video.example.org/room"));
+        assert!(!says("CONFERENCE;VALUE=URI;FEATURE=PHONE:tel:+1-412-555-0123"));
+        assert!(!says("SUMMARY:zoom.us"));
+    }
+}

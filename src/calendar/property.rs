@@ -1,0 +1,150 @@
+//! A content line taken apart: name, parameters, value (RFC 5545, 3.1).
+//!
+//! Leaves to others: what the values mean (`value`).
+
+use std::borrow::Cow;
+
+/// A property as written; nothing is unescaped yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Property<'a> {
+    name: &'a [u8],
+    parameters: &'a [u8],
+    pub(super) value: &'a [u8],
+}
+
+impl<'a> Property<'a> {
+    /// Takes a line apart; `None` when it is no property.
+    pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
+        let name_end = line.iter().position(|&byte| byte == b':' || byte == b';')?;
+        let name = line[..name_end].trim_ascii();
+        if name.is_empty() || !name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
+            return None;
+        }
+        if line[name_end] == b':' {
+            return Some(Self { name, parameters: &[], value: &line[name_end + 1..] });
+        }
+        let rest = &line[name_end + 1..];
+        let colon = value_colon(name, rest)?;
+        Some(Self { name, parameters: &rest[..colon], value: &rest[colon + 1..] })
+    }
+
+    /// Whether this is the property `name` (upper case), ignoring case.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The name in upper case, when it is short enough to be one that matters.
+    pub(super) fn upper_name<'b>(&self, into: &'b mut [u8; 40]) -> Option<&'b str> {
+        let into = into.get_mut(..self.name.len())?;
+        into.copy_from_slice(self.name);
+        into.make_ascii_uppercase();
+        std::str::from_utf8(into).ok()
+    }
+
+    /// The value of the first parameter `name` (upper case), without its quotes.
+    pub(super) fn parameter(&self, name: &str) -> Option<&'a [u8]> {
+        let mut rest = self.parameters;
+        while !rest.is_empty() {
+            let end = unquoted(rest, |byte| byte == b';').unwrap_or(rest.len());
+            let parameter = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
+            let Some(equals) = parameter.iter().position(|&byte| byte == b'=') else { continue };
+            if parameter[..equals].trim_ascii().eq_ignore_ascii_case(name.as_bytes()) {
+                return Some(without_quotes(&parameter[equals + 1..]));
+            }
+        }
+        None
+    }
+
+    /// The value as text, trimmed; bytes that are not UTF-8 become U+FFFD.
+    pub(super) fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.value.trim_ascii())
+    }
+}
+
+/// Where the value begins. Values of dates hold no colon, so there the last one is it: zone names of the kind
+/// `(UTC+01:00) Berlin` are often written without the quotes that they need.
+fn value_colon(name: &[u8], rest: &[u8]) -> Option<usize> {
+    const DATES: [&str; 5] = ["DTSTART", "DTEND", "EXDATE", "RDATE", "RECURRENCE-ID"];
+    if DATES.iter().any(|date| name.eq_ignore_ascii_case(date.as_bytes())) {
+        return rest.iter().rposition(|&byte| byte == b':');
+    }
+    // A quote that is never closed is no quote.
+    unquoted(rest, |byte| byte == b':').or_else(|| rest.iter().position(|&byte| byte == b':'))
+}
+
+/// The first byte outside of double quotes that `wanted` accepts.
+fn unquoted(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut quoted = false;
+    bytes.iter().position(|&byte| {
+        quoted ^= byte == b'"';
+        !quoted && wanted(byte)
+    })
+}
+
+fn without_quotes(value: &[u8]) -> &[u8] {
+    let value = value.trim_ascii();
+    value.strip_prefix(b"\"").map_or(value, |inner| inner.strip_suffix(b"\"").unwrap_or(inner))
+}
+
+/// Text with its escapes undone (RFC 5545, 3.3.11), line breaks as spaces, at most `limit` characters.
+pub(super) fn unescape(text: &str, limit: usize) -> String {
+    let mut plain = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        let character = match character {
+            '\\' => match characters.next() {
+                Some('n' | 'N') => ' ',
+                Some(escaped) => escaped,
+                None => break,
+            },
+            control if control.is_control() => ' ',
+            other => other,
+        };
+        plain.push(character);
+        if plain.len() >= limit {
+            break;
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Option<Property<'_>> {
+        Property::parse(line.as_bytes())
+    }
+
+    #[test]
+    fn quotes_hide_colons_and_semicolons() {
+        let property = parse("ATTENDEE;CN=\"Doe; John: x\";PARTSTAT=accepted:mailto:a@b.c").unwrap();
+        assert!(property.is("ATTENDEE"));
+        assert_eq!(property.parameter("CN"), Some(b"Doe; John: x".as_slice()));
+        assert_eq!(property.parameter("PARTSTAT"), Some(b"accepted".as_slice()));
+        assert_eq!(property.parameter("ROLE"), None);
+        assert_eq!(property.value, b"mailto:a@b.c");
+    }
+
+    #[test]
+    fn a_zone_name_may_hold_a_colon_without_quotes() {
+        let property = parse("dtstart;TZID=(UTC+01:00) Amsterdam, Berlin:20260105T090000").unwrap();
+        assert_eq!(property.parameter("TZID"), Some(b"(UTC+01:00) Amsterdam, Berlin".as_slice()));
+        assert_eq!(property.value, b"20260105T090000");
+    }
+
+    #[test]
+    fn what_is_no_property_is_none() {
+        for line in ["", "no colon", ":value", "<a href=\"x\">:", "A B:c", "X;P=1"] {
+            assert!(parse(line).is_none(), "{line}");
+        }
+        assert_eq!(parse("X;P=\"open:v").unwrap().value, b"v");
+    }
+
+    #[test]
+    fn escapes_are_undone() {
+        assert_eq!(unescape("a\\, b\\; c\\\\ d\\ne\\", 100), "a, b; c\\ d e");
+        assert_eq!(unescape("abcdef", 3), "abc");
+    }
+}

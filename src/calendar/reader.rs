@@ -1,0 +1,306 @@
+//! Reads one file: components and their properties in, events and a report out.
+//!
+//! Files are read as they are found: a component that is never closed is closed by the next one or the end of the file,
+//! nesting of any depth is a counter, and what cannot be read is named by its line and left out. Leaves to others: what the
+//! events of all files together mean (`series`).
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+
+use jiff::tz::TimeZone;
+
+use super::draft::{Draft, ZoneName, Zones};
+use super::event::Event;
+use super::property::Property;
+use super::scanner::Scanner;
+use super::vtimezone::{Compiled, Definition};
+use super::zone;
+
+/// The most events that are kept of a file.
+const MAX_EVENTS: usize = 500_000;
+
+/// The most zone names and definitions of a file that are looked at.
+const MAX_ZONES: usize = 1_000;
+
+/// How many problems are listed; more are only counted.
+const MAX_PROBLEMS: usize = 50;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// The events, each with its UID (empty when it has none).
+    pub(super) events: Vec<(String, Event)>,
+    pub(super) problems: Problems,
+    /// Zone names that mean nothing.
+    pub(super) unknown_zones: Vec<String>,
+}
+
+/// What was left out: line and reason.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    pub(super) listed: Vec<(u32, String)>,
+    pub(super) more: usize,
+}
+
+impl Problems {
+    /// Adds one.
+    pub(super) fn add(&mut self, line: u32, reason: impl Into<String>) {
+        if self.listed.len() < MAX_PROBLEMS {
+            self.listed.push((line, reason.into()));
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// Zones known from earlier files.
+#[derive(Debug, Default)]
+pub(super) struct KnownZones {
+    names: HashMap<String, Option<TimeZone>>,
+    compiled: Compiled,
+}
+
+impl KnownZones {
+    fn by_name(&mut self, name: &str) -> Option<TimeZone> {
+        if let Some(zone) = self.names.get(name) {
+            return zone.clone();
+        }
+        if self.names.len() >= MAX_ZONES {
+            self.names.clear();
+        }
+        let zone = zone::by_name(name);
+        self.names.insert(name.to_owned(), zone.clone());
+        zone
+    }
+}
+
+/// Reads the file with the number `file`. `identity` holds the user's addresses.
+pub(super) fn read(bytes: impl Read, file: u32, identity: &[String], known: &mut KnownZones) -> io::Result<Reading> {
+    let mut scanner = Scanner::new(bytes);
+    let zones = FileZones {
+        known,
+        names: HashMap::new(),
+        entries: Vec::new(),
+        definitions: HashMap::new(),
+        default: None,
+        unknown: Vec::new(),
+    };
+    let mut reader = Reader {
+        file,
+        identity,
+        zones,
+        open: Open::Nothing,
+        waiting: Vec::new(),
+        calendar: false,
+        out: Reading::default(),
+    };
+    let mut last_line = 1;
+    while let Some(line) = scanner.next_line()? {
+        last_line = line.number;
+        reader.line(line.number, line.bytes, line.cut);
+    }
+    reader.finish(last_line);
+    if scanner.too_long() {
+        reader.out.problems.add(last_line, "the file is too long; what follows this line is left out");
+    }
+    if scanner.bytes_read() == 0 {
+        reader.out.problems.add(1, "the file is empty");
+    } else if !reader.calendar && reader.out.events.is_empty() {
+        reader.out.problems.listed.clear();
+        reader.out.problems.more = 0;
+        reader.out.problems.add(1, "this is no calendar: there is no BEGIN:VCALENDAR in it");
+    }
+    reader.out.unknown_zones = reader.zones.unknown;
+    Ok(reader.out)
+}
+
+/// The component that is open.
+#[derive(Debug)]
+enum Open {
+    Nothing,
+    /// An event, and how many components within it (alarms) are open.
+    Event(Box<Draft>, u64),
+    /// A time zone, and whether one of its observances is open.
+    Zone(Option<String>, Definition, bool),
+}
+
+struct Reader<'a> {
+    file: u32,
+    identity: &'a [String],
+    zones: FileZones<'a>,
+    open: Open,
+    /// Events whose zones may be defined further down.
+    waiting: Vec<Draft>,
+    calendar: bool,
+    out: Reading,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, number: u32, bytes: &[u8], cut: bool) {
+        let Some(property) = Property::parse(bytes) else {
+            // Outside of events the text of strange lines is none of our business.
+            if matches!(self.open, Open::Event(..)) {
+                self.out.problems.add(number, "this line is no property");
+            }
+            return;
+        };
+        if property.is("BEGIN") {
+            self.begin(number, property.value.trim_ascii());
+        } else if property.is("END") {
+            self.end(number, property.value.trim_ascii());
+        } else {
+            self.property(number, &property, cut);
+        }
+    }
+
+    fn begin(&mut self, number: u32, component: &[u8]) {
+        let is = |name: &str| component.eq_ignore_ascii_case(name.as_bytes());
+        if is("VEVENT") {
+            self.close(number, "the event has no END:VEVENT; what was read of it counts");
+            self.open = Open::Event(Box::new(Draft::new(number)), 0);
+        } else if is("VTIMEZONE") {
+            self.close(number, "the event has no END:VEVENT; what was read of it counts");
+            self.open = Open::Zone(None, Definition::default(), false);
+        } else if is("VCALENDAR") {
+            self.calendar = true;
+        } else {
+            match &mut self.open {
+                Open::Event(_, inner) => *inner += 1,
+                Open::Zone(_, definition, in_observance) => {
+                    *in_observance = is("STANDARD") || is("DAYLIGHT");
+                    if *in_observance {
+                        definition.begin_observance(is("DAYLIGHT"));
+                    }
+                }
+                Open::Nothing => {}
+            }
+        }
+    }
+
+    fn end(&mut self, number: u32, component: &[u8]) {
+        let is = |name: &str| component.eq_ignore_ascii_case(name.as_bytes());
+        match &mut self.open {
+            Open::Event(..) if is("VEVENT") => self.close(number, ""),
+            Open::Event(..) if is("VCALENDAR") => {
+                self.close(number, "the event has no END:VEVENT; what was read of it counts");
+            }
+            Open::Event(_, inner) => *inner = inner.saturating_sub(1),
+            Open::Zone(..) if is("VTIMEZONE") || is("VCALENDAR") => self.close(number, ""),
+            Open::Zone(_, _, in_observance) => *in_observance = false,
+            Open::Nothing => {}
+        }
+    }
+
+    fn property(&mut self, number: u32, property: &Property<'_>, cut: bool) {
+        match &mut self.open {
+            Open::Event(draft, 0) => {
+                let outcome = draft.property(number, property, cut, self.identity, &mut self.zones);
+                if let Err(reason) = outcome {
+                    self.out.problems.add(number, reason);
+                }
+            }
+            Open::Event(..) => {}
+            Open::Zone(_, definition, true) => definition.property(property),
+            Open::Zone(name, _, false) => {
+                if property.is("TZID") {
+                    *name = Some(property.text().into_owned());
+                }
+            }
+            Open::Nothing => {
+                if property.is("X-WR-TIMEZONE") && self.zones.default.is_none() {
+                    self.zones.default = Some(property.text().into_owned());
+                }
+            }
+        }
+    }
+
+    /// Closes what is open. An event that is not closed by its own end is reported with `unclosed`, which is not empty then.
+    fn close(&mut self, number: u32, unclosed: &str) {
+        match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Nothing => {}
+            Open::Zone(Some(name), definition, _) if self.zones.definitions.len() < MAX_ZONES => {
+                self.zones.definitions.insert(name, definition);
+            }
+            Open::Zone(..) => {}
+            Open::Event(draft, _) => {
+                if !unclosed.is_empty() {
+                    self.out.problems.add(draft.line, unclosed);
+                }
+                if self.out.events.len() + self.waiting.len() >= MAX_EVENTS {
+                    self.out.problems.add(number, "more events than are kept of a file");
+                } else if draft.zone_names().all(|name| self.zones.is_known(name)) {
+                    self.take(*draft);
+                } else {
+                    self.waiting.push(*draft);
+                }
+            }
+        }
+    }
+
+    /// Makes a draft an event.
+    fn take(&mut self, mut draft: Draft) {
+        let (line, uid) = (draft.line, std::mem::take(&mut draft.uid));
+        let problems = &mut self.out.problems;
+        match draft.finish(self.file, &mut self.zones, |line, reason| problems.add(line, reason)) {
+            Ok(event) => self.out.events.push((uid, event)),
+            Err(reason) => problems.add(line, format!("the event is left out: {reason}")),
+        }
+    }
+
+    fn finish(&mut self, last_line: u32) {
+        self.close(last_line, "the file ends within this event; what was read of it counts");
+        for draft in std::mem::take(&mut self.waiting) {
+            self.take(draft);
+        }
+        self.out.problems.listed.sort_by_key(|(line, _)| *line);
+    }
+}
+
+/// The zones of a file.
+struct FileZones<'a> {
+    known: &'a mut KnownZones,
+    names: HashMap<String, ZoneName>,
+    /// Each name, and its zone once that is known.
+    entries: Vec<(String, Option<TimeZone>)>,
+    definitions: HashMap<String, Definition>,
+    /// `X-WR-TIMEZONE`.
+    default: Option<String>,
+    /// Names for which the system's zone stands in.
+    unknown: Vec<String>,
+}
+
+impl FileZones<'_> {
+    /// Whether the zone of a name is known without what may follow in the file.
+    fn is_known(&mut self, name: ZoneName) -> bool {
+        let Some((tzid, zone)) = self.entries.get_mut(name.0 as usize) else { return true };
+        if zone.is_none() {
+            *zone = self.definitions.get(tzid).and_then(|definition| self.known.compiled.zone(definition));
+        }
+        zone.is_some()
+    }
+}
+
+impl Zones for FileZones<'_> {
+    fn name(&mut self, tzid: &str) -> ZoneName {
+        if let Some(name) = self.names.get(tzid) {
+            return *name;
+        }
+        let name = ZoneName(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        if self.entries.len() < MAX_ZONES {
+            self.entries.push((tzid.to_owned(), self.known.by_name(tzid)));
+            self.names.insert(tzid.to_owned(), name);
+        }
+        name
+    }
+
+    fn zone(&mut self, name: ZoneName) -> Option<TimeZone> {
+        if !self.is_known(name) {
+            let (tzid, zone) = &mut self.entries[name.0 as usize];
+            *zone = zone::by_offset(tzid).or_else(|| self.known.by_name(self.default.as_deref()?));
+            if zone.is_none() && !self.unknown.contains(tzid) {
+                self.unknown.push(tzid.clone());
+            }
+        }
+        self.entries.get(name.0 as usize).and_then(|(_, zone)| zone.clone())
+    }
+}

@@ -1,0 +1,408 @@
+//! Recurrence rules (RFC 5545, 3.3.10): the one place that knows the crate which expands them.
+//!
+//! Everything here is on the series' own clock, in civil time; zones, exceptions and overrides are `series`' matter. What
+//! the crate does not do is done here: it is started near the window instead of at the series' start, and stopped behind
+//! it; rules that give too many times to hold are refused; and all steps are counted against a budget.
+
+use ical::recur::expand::IcalRecurExpand;
+use ical::recur::{IcalRecurDateTime, IcalRecurFreq as Freq, IcalRecurRule, IcalRecurWeekday, IcalRecurWeekdayNum};
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, ToSpan as _};
+
+use super::value::{self, Written};
+
+/// The most times one period of a rule (a year of a yearly one) may give.
+const MAX_PER_PERIOD: u64 = 100_000;
+
+/// How far behind the window the crate is let walk: its periods begin earlier than what they give, at most the week by
+/// which a week-numbered year may begin early.
+const BEHIND: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// Steps that may still be taken; shared by all that one pass over a file's series expands.
+#[derive(Debug)]
+pub(super) struct Budget(u64);
+
+/// The budget ran out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Exhausted;
+
+impl Budget {
+    /// A budget of `steps`, each of the order of 50 ns.
+    pub(super) const fn new(steps: u64) -> Self {
+        Self(steps)
+    }
+
+    /// A budget of at most `steps` of this one's; what is left of it comes back with [`Self::merge`].
+    pub(super) fn split(&mut self, steps: u64) -> Self {
+        let part = steps.min(self.0);
+        self.0 -= part;
+        Self(part)
+    }
+
+    /// Takes back what is left of a part.
+    pub(super) fn merge(&mut self, part: &Self) {
+        self.0 += part.0;
+    }
+
+    fn spend(&mut self, steps: u64) -> Result<(), Exhausted> {
+        self.0 = self.0.saturating_sub(steps);
+        if self.0 == 0 { Err(Exhausted) } else { Ok(()) }
+    }
+}
+
+/// A rule, made ready for one series' start.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    /// The crate's rule, without bounds, and with all that it would take from the start written out where that keeps its
+    /// meaning when it is started later.
+    recur: IcalRecurRule,
+    count: Option<u32>,
+    until: Option<Written>,
+    /// The most times that one period gives.
+    per_period: u64,
+    /// Whether every period but the first gives exactly `per_period` times.
+    regular: bool,
+    /// The cost of one period, in steps.
+    weight: u64,
+}
+
+impl Rule {
+    /// Reads a rule for a series that starts at `start`, `whole_days` when its start is a DATE. The error is the reason, for
+    /// people.
+    pub(super) fn parse(text: &str, start: DateTime, whole_days: bool) -> Result<Self, String> {
+        let (mut parts, mut until) = (String::with_capacity(text.len()), None);
+        for part in text.split(';') {
+            match part.trim().split_once('=') {
+                Some((name, date)) if name.trim().eq_ignore_ascii_case("UNTIL") => {
+                    until = Some(value::date_or_time(date.as_bytes()).ok_or("its UNTIL is no date")?);
+                }
+                _ => {
+                    parts.push_str(part);
+                    parts.push(';');
+                }
+            }
+        }
+        let mut recur = IcalRecurRule::parse(&parts).map_err(|error| lower_first(&error.to_string()))?;
+        if recur.scale.as_deref().is_some_and(|scale| scale != "GREGORIAN") {
+            return Err("only the Gregorian calendar is known".to_owned());
+        }
+        let count = recur.count.take();
+        sort_lists(&mut recur);
+        if whole_days {
+            // RFC 5545: these MUST be ignored for a DATE start.
+            recur.by_hour.clear();
+            recur.by_minute.clear();
+            recur.by_second.clear();
+            if sub_daily(recur.freq) {
+                return Err("whole days cannot repeat within a day".to_owned());
+            }
+        }
+        write_out_defaults(&mut recur, start);
+        let (times, lists) = (times_per_day(&recur), list_lengths(&recur));
+        let (per_period, days) = match recur.freq {
+            Freq::Secondly => (1, 0),
+            Freq::Minutely => (length(&recur.by_second), 0),
+            Freq::Hourly => (length(&recur.by_minute) * length(&recur.by_second), 0),
+            Freq::Daily => (times, 1),
+            Freq::Weekly => (times * length(&recur.by_day), 7),
+            Freq::Monthly => (times * 31, 31),
+            Freq::Yearly => (times * 380, 380),
+        };
+        if per_period > MAX_PER_PERIOD {
+            return Err("it gives too many times".to_owned());
+        }
+        let regular = regular(&recur);
+        Ok(Self { count, until, per_period, regular, weight: 1 + days / 4 + days * lists / 16, recur })
+    }
+
+    /// The time from which on the rule gives nothing more because of its UNTIL, on the clock of a series in `zone`. A bare
+    /// date counts to its end; for whole days the date counts as it is written.
+    pub(super) fn end(&self, whole_days: bool, zone: &TimeZone) -> Option<DateTime> {
+        let last = match self.until? {
+            Written::Day(date) => date.at(23, 59, 59, 0),
+            Written::Local(at) => at,
+            Written::Utc(at) if whole_days => at,
+            Written::Utc(at) => TimeZone::UTC.to_timestamp(at).map_or(at, |instant| zone.to_datetime(instant)),
+        };
+        Some(last.saturating_add(1.second()))
+    }
+}
+
+/// The starts in `[from, to)` that `rule` gives for a series that starts at `start`, ascending. COUNT is honoured, UNTIL is
+/// the caller's: see [`Rule::end`]. A start that the rule does not give is not among them.
+pub(super) fn occurrences(
+    rule: &Rule,
+    start: DateTime,
+    from: DateTime,
+    to: DateTime,
+    budget: &mut Budget,
+) -> Result<Vec<DateTime>, Exhausted> {
+    let mut found = Vec::new();
+    if to <= start {
+        return Ok(found);
+    }
+    let (first, mut left) = match rule.count.map(u64::from) {
+        None => (later_start(rule, start, from).map_or(start, |(first, _)| first), u64::MAX),
+        Some(count) => match skip_counted(rule, start, from, to, count, budget)? {
+            Some(skipped) => skipped,
+            None => return Ok(found),
+        },
+    };
+    let stop = to.saturating_add(BEHIND);
+    let mut recur = rule.recur.clone();
+    recur.until = Some(to_crate(stop));
+    let mut expansion = IcalRecurExpand::new(recur, to_crate(first));
+    let mut previous = first;
+    while left > 0 {
+        let next = expansion.next().and_then(from_crate);
+        // The crate walks silently over periods that give nothing: these steps count too.
+        let walked = periods_between(rule, previous, next.unwrap_or(stop));
+        budget.spend(1 + walked.saturating_mul(rule.weight))?;
+        let Some(next) = next.filter(|&next| next < to) else { break };
+        if next >= from && found.last() != Some(&next) {
+            found.push(next);
+        }
+        previous = next;
+        left -= 1;
+    }
+    Ok(found)
+}
+
+/// Where to start a rule with COUNT, and how much of the count is left there; `None` when it is used up before `from`.
+fn skip_counted(
+    rule: &Rule,
+    start: DateTime,
+    from: DateTime,
+    to: DateTime,
+    count: u64,
+    budget: &mut Budget,
+) -> Result<Option<(DateTime, u64)>, Exhausted> {
+    let Some((first, periods)) = later_start(rule, start, from) else {
+        return Ok(Some((start, count)));
+    };
+    // More than the rule can give until the end of the window: the count decides nothing.
+    let most = (periods_between(rule, start, to) + 2).saturating_mul(rule.per_period);
+    if count >= most {
+        return Ok(Some((first, u64::MAX)));
+    }
+    if !rule.regular {
+        return Ok(Some((start, count)));
+    }
+    let mut recur = rule.recur.clone();
+    let second_period = nth_period(rule, start, 1).unwrap_or(DateTime::MAX);
+    recur.until = Some(to_crate(second_period));
+    let given = IcalRecurExpand::new(recur, to_crate(start)).map_while(from_crate);
+    let in_first_period = given.take_while(|&at| at < second_period).count() as u64;
+    budget.spend(in_first_period + 1)?;
+    let skipped = in_first_period + (periods - 1) * rule.per_period;
+    Ok((skipped < count).then(|| (first, count - skipped)))
+}
+
+/// A start on the rule's lattice of periods that is at least one period after `start`, and safely before anything that the
+/// rule gives from `from` on; and how many periods after `start` it is. `None` when there is no such start.
+fn later_start(rule: &Rule, start: DateTime, from: DateTime) -> Option<(DateTime, u64)> {
+    let periods = periods_between(rule, start, from).checked_sub(2).filter(|&periods| periods > 0)?;
+    Some((nth_period(rule, start, periods)?, periods))
+}
+
+/// How many steps of INTERVAL periods are at least between two times; 0 when `later` is not later.
+fn periods_between(rule: &Rule, earlier: DateTime, later: DateTime) -> u64 {
+    let units = match rule.recur.freq {
+        Freq::Monthly => months(later) - months(earlier),
+        Freq::Yearly => i64::from(later.year()) - i64::from(earlier.year()),
+        Freq::Secondly | Freq::Minutely | Freq::Hourly | Freq::Daily | Freq::Weekly => {
+            earlier.duration_until(later).as_secs() / unit_seconds(rule.recur.freq)
+        }
+    };
+    u64::try_from(units).unwrap_or(0) / u64::from(rule.recur.interval)
+}
+
+/// The beginning of the period that is `periods` INTERVALs after the one of `start`; `None` when it is beyond all years.
+fn nth_period(rule: &Rule, start: DateTime, periods: u64) -> Option<DateTime> {
+    let units = i64::try_from(periods.checked_mul(u64::from(rule.recur.interval))?).ok()?;
+    match rule.recur.freq {
+        Freq::Secondly | Freq::Minutely | Freq::Hourly => {
+            let seconds = units.checked_mul(unit_seconds(rule.recur.freq))?;
+            start.checked_add(SignedDuration::from_secs(seconds)).ok()
+        }
+        Freq::Daily => later_day(start.date(), units),
+        Freq::Weekly => {
+            let back = (start.weekday().to_sunday_zero_offset() - rule.recur.week_start as i8).rem_euclid(7);
+            later_day(start.date(), units.checked_mul(7)?.checked_sub(i64::from(back))?)
+        }
+        Freq::Monthly => {
+            let month = months(start).checked_add(units)?;
+            let (year, month) = (i16::try_from(month.div_euclid(12)).ok()?, i8::try_from(month.rem_euclid(12)).ok()?);
+            Some(Date::new(year, month + 1, 1).ok()?.at(0, 0, 0, 0))
+        }
+        Freq::Yearly => {
+            let year = i16::try_from(i64::from(start.year()).checked_add(units)?).ok()?;
+            Some(Date::new(year, 1, 1).ok()?.at(0, 0, 0, 0))
+        }
+    }
+}
+
+fn later_day(date: Date, days: i64) -> Option<DateTime> {
+    let duration = SignedDuration::from_secs(days.checked_mul(86_400)?);
+    date.at(0, 0, 0, 0).checked_add(duration).ok()
+}
+
+fn months(at: DateTime) -> i64 {
+    i64::from(at.year()) * 12 + i64::from(at.month()) - 1
+}
+
+fn unit_seconds(freq: Freq) -> i64 {
+    match freq {
+        Freq::Secondly => 1,
+        Freq::Minutely => 60,
+        Freq::Hourly => 3600,
+        Freq::Daily => 86_400,
+        Freq::Weekly => 7 * 86_400,
+        Freq::Monthly => 28 * 86_400,
+        Freq::Yearly => 365 * 86_400,
+    }
+}
+
+fn sub_daily(freq: Freq) -> bool {
+    matches!(freq, Freq::Secondly | Freq::Minutely | Freq::Hourly)
+}
+
+/// Sorts the lists and drops what they hold twice, however often they hold it.
+fn sort_lists(recur: &mut IcalRecurRule) {
+    fn sort<T: Ord>(list: &mut Vec<T>) {
+        list.sort_unstable();
+        list.dedup();
+    }
+    // There are no leap seconds here; RFC 5545 reads second 60 as 59 where there are none.
+    recur.by_second.iter_mut().for_each(|second| *second = (*second).min(59));
+    sort(&mut recur.by_second);
+    sort(&mut recur.by_minute);
+    sort(&mut recur.by_hour);
+    sort(&mut recur.by_month_day);
+    sort(&mut recur.by_year_day);
+    sort(&mut recur.by_week_no);
+    sort(&mut recur.by_month);
+    sort(&mut recur.by_set_pos);
+    recur.by_day.sort_unstable_by_key(|day| (day.weekday, day.ordinal));
+    recur.by_day.dedup();
+}
+
+/// Writes out what RFC 5545 takes from the start when no part says it, so that the rule means the same when it is started
+/// at the beginning of a later period.
+fn write_out_defaults(recur: &mut IcalRecurRule, start: DateTime) {
+    let unsigned = |number: i8| u8::try_from(number).expect("hours, minutes, seconds and months are not negative");
+    let set_if_empty = |list: &mut Vec<u8>, value: i8| {
+        if list.is_empty() {
+            list.push(unsigned(value));
+        }
+    };
+    if !sub_daily(recur.freq) {
+        set_if_empty(&mut recur.by_hour, start.hour());
+    }
+    if !matches!(recur.freq, Freq::Secondly | Freq::Minutely) {
+        set_if_empty(&mut recur.by_minute, start.minute());
+    }
+    if recur.freq != Freq::Secondly {
+        set_if_empty(&mut recur.by_second, start.second());
+    }
+    // Parts that the frequency forbids are ignored (as the crate does); they select no day.
+    let yearly = recur.freq == Freq::Yearly;
+    let selects_a_day = !recur.by_day.is_empty()
+        || (yearly && !(recur.by_year_day.is_empty() && recur.by_week_no.is_empty()))
+        || (recur.freq != Freq::Weekly && !recur.by_month_day.is_empty());
+    let weekday = || IcalRecurWeekdayNum { ordinal: None, weekday: crate_weekday(start) };
+    match recur.freq {
+        Freq::Secondly | Freq::Minutely | Freq::Hourly | Freq::Daily => {}
+        Freq::Weekly if recur.by_day.is_empty() => recur.by_day.push(weekday()),
+        Freq::Monthly if !selects_a_day => recur.by_month_day.push(start.day()),
+        Freq::Yearly if !selects_a_day => {
+            set_if_empty(&mut recur.by_month, start.month());
+            recur.by_month_day.push(start.day());
+        }
+        // BYWEEKNO selects weeks; the day in them is the start's.
+        Freq::Yearly
+            if !recur.by_week_no.is_empty()
+                && recur.by_day.is_empty()
+                && recur.by_month_day.is_empty()
+                && recur.by_year_day.is_empty() =>
+        {
+            recur.by_day.push(weekday());
+        }
+        Freq::Weekly | Freq::Monthly | Freq::Yearly => {}
+    }
+}
+
+/// Whether every period gives the same number of times: nothing but the time of day, and weekdays of a weekly rule, is
+/// selected.
+fn regular(recur: &IcalRecurRule) -> bool {
+    let only_times = recur.by_month.is_empty()
+        && recur.by_month_day.is_empty()
+        && recur.by_year_day.is_empty()
+        && recur.by_week_no.is_empty()
+        && recur.by_set_pos.is_empty();
+    only_times
+        && match recur.freq {
+            Freq::Secondly => {
+                recur.by_day.is_empty()
+                    && recur.by_hour.is_empty()
+                    && recur.by_minute.is_empty()
+                    && recur.by_second.is_empty()
+            }
+            Freq::Minutely => recur.by_day.is_empty() && recur.by_hour.is_empty() && recur.by_minute.is_empty(),
+            Freq::Hourly => recur.by_day.is_empty() && recur.by_hour.is_empty(),
+            Freq::Daily => recur.by_day.is_empty(),
+            Freq::Weekly => recur.by_day.iter().all(|day| day.ordinal.is_none()),
+            Freq::Monthly | Freq::Yearly => false,
+        }
+}
+
+fn length<T>(list: &[T]) -> u64 {
+    (list.len() as u64).max(1)
+}
+
+fn times_per_day(recur: &IcalRecurRule) -> u64 {
+    length(&recur.by_hour) * length(&recur.by_minute) * length(&recur.by_second)
+}
+
+fn list_lengths(recur: &IcalRecurRule) -> u64 {
+    length(&recur.by_day) + length(&recur.by_month_day) + length(&recur.by_year_day) + length(&recur.by_week_no)
+}
+
+fn crate_weekday(at: DateTime) -> IcalRecurWeekday {
+    use IcalRecurWeekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
+    use jiff::civil::Weekday;
+    match at.weekday() {
+        Weekday::Sunday => Sunday,
+        Weekday::Monday => Monday,
+        Weekday::Tuesday => Tuesday,
+        Weekday::Wednesday => Wednesday,
+        Weekday::Thursday => Thursday,
+        Weekday::Friday => Friday,
+        Weekday::Saturday => Saturday,
+    }
+}
+
+fn to_crate(at: DateTime) -> IcalRecurDateTime {
+    let unsigned = |number: i8| u8::try_from(number).expect("parts of a civil time are not negative");
+    IcalRecurDateTime {
+        year: at.year().into(),
+        month: unsigned(at.month()),
+        day: unsigned(at.day()),
+        hour: unsigned(at.hour()),
+        minute: unsigned(at.minute()),
+        second: unsigned(at.second()),
+    }
+}
+
+fn from_crate(at: IcalRecurDateTime) -> Option<DateTime> {
+    let signed = |number: u8| i8::try_from(number).ok();
+    let year = i16::try_from(at.year).ok()?;
+    let (month, day) = (signed(at.month)?, signed(at.day)?);
+    DateTime::new(year, month, day, signed(at.hour)?, signed(at.minute)?, signed(at.second)?, 0).ok()
+}
+
+fn lower_first(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}

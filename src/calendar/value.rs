@@ -1,0 +1,190 @@
+//! Property values: dates, times, durations, periods and offsets (RFC 5545, 3.3).
+//!
+//! Leaves to others: which zone a time is in (`zone`), and rules (`recurrence`).
+
+use jiff::civil::{Date, DateTime, Time};
+
+/// A date or a time as written, its zone not looked at yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// A whole day.
+    Day(Date),
+    /// A time without a zone of its own: `TZID` says which, and without one it is floating.
+    Local(DateTime),
+    /// A time in UTC, with `Z`.
+    Utc(DateTime),
+}
+
+/// A duration (RFC 5545, 3.3.6): days are nominal, seconds are exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Duration {
+    pub(super) days: i64,
+    pub(super) seconds: i64,
+}
+
+/// What ends a period (RFC 5545, 3.3.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PeriodEnd {
+    At(Written),
+    After(Duration),
+}
+
+/// Reads a DATE or DATE-TIME (3.3.4, 3.3.5).
+pub(super) fn date_or_time(text: &[u8]) -> Option<Written> {
+    let text = text.trim_ascii();
+    let date = date(text.get(..8)?)?;
+    let Some((separator, time)) = text[8..].split_first() else {
+        return Some(Written::Day(date));
+    };
+    if !separator.eq_ignore_ascii_case(&b'T') {
+        return None;
+    }
+    let (time, utc) = match time.split_last() {
+        Some((b'Z' | b'z', time)) => (time, true),
+        _ => (time, false),
+    };
+    let at = DateTime::from_parts(date, self::time(time)?);
+    Some(if utc { Written::Utc(at) } else { Written::Local(at) })
+}
+
+fn date(text: &[u8]) -> Option<Date> {
+    let year = i16::try_from(digits(&text[..4])?).ok()?;
+    let month = i8::try_from(digits(&text[4..6])?).ok()?;
+    let day = i8::try_from(digits(&text[6..8])?).ok()?;
+    Date::new(year, month, day).ok()
+}
+
+/// Reads `HHMMSS`, or `HHMM` as some writers have it. Second 60 is read as 59: no clock here has leap seconds.
+fn time(text: &[u8]) -> Option<Time> {
+    let (hour, minute) = (digits(text.get(..2)?)?, digits(text.get(2..4)?)?);
+    let second = match text.len() {
+        4 => 0,
+        6 => digits(&text[4..])?,
+        _ => return None,
+    };
+    let part = |number: u32| i8::try_from(number).ok();
+    let second = if second == 60 { 59 } else { second };
+    Time::new(part(hour)?, part(minute)?, part(second)?, 0).ok()
+}
+
+/// Reads a number of ASCII digits only; `None` for none or too many.
+fn digits(text: &[u8]) -> Option<u32> {
+    if text.is_empty() || text.len() > 9 {
+        return None;
+    }
+    text.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
+}
+
+/// Reads a DURATION (3.3.6): `P2W`, `-PT15M`, `P1DT2H`.
+pub(super) fn duration(text: &[u8]) -> Option<Duration> {
+    let text = text.trim_ascii();
+    let (sign, text) = match text.split_first()? {
+        (b'-', rest) => (-1, rest),
+        (b'+', rest) => (1, rest),
+        _ => (1, text),
+    };
+    let (mark, mut rest) = text.split_first()?;
+    if !mark.eq_ignore_ascii_case(&b'P') || rest.is_empty() {
+        return None;
+    }
+    let mut duration = Duration { days: 0, seconds: 0 };
+    let mut in_time = false;
+    while let Some((&first, after)) = rest.split_first() {
+        if first.eq_ignore_ascii_case(&b'T') && !in_time {
+            in_time = true;
+            rest = after;
+            continue;
+        }
+        let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+        let amount = sign * i64::from(digits(&rest[..end])?);
+        match (rest[end].to_ascii_uppercase(), in_time) {
+            (b'W', false) => duration.days += 7 * amount,
+            (b'D', false) => duration.days += amount,
+            (b'H', true) => duration.seconds += 3600 * amount,
+            (b'M', true) => duration.seconds += 60 * amount,
+            (b'S', true) => duration.seconds += amount,
+            _ => return None,
+        }
+        rest = &rest[end + 1..];
+    }
+    Some(duration)
+}
+
+/// Reads one value of an RDATE: a date, a time, or a PERIOD with its end.
+pub(super) fn date_or_period(text: &[u8]) -> Option<(Written, Option<PeriodEnd>)> {
+    let Some(slash) = text.iter().position(|&byte| byte == b'/') else {
+        return Some((date_or_time(text)?, None));
+    };
+    let (start, end) = (date_or_time(&text[..slash])?, &text[slash + 1..]);
+    let end = date_or_time(end).map(PeriodEnd::At).or_else(|| duration(end).map(PeriodEnd::After))?;
+    Some((start, Some(end)))
+}
+
+/// Reads a UTC-OFFSET (3.3.14), `+0100` or `-053000`, as seconds east of Greenwich.
+pub(super) fn utc_offset(text: &[u8]) -> Option<i32> {
+    let (sign, text) = match text.trim_ascii().split_first()? {
+        (b'-', rest) => (-1, rest),
+        (b'+', rest) => (1, rest),
+        _ => (1, text.trim_ascii()),
+    };
+    let part = |range: std::ops::Range<usize>| digits(text.get(range)?).and_then(|number| i32::try_from(number).ok());
+    let (hours, minutes) = (part(0..2)?, part(2..4)?);
+    let seconds = match text.len() {
+        4 => 0,
+        6 => part(4..6)?,
+        _ => return None,
+    };
+    (hours < 24 && minutes < 60 && seconds < 60).then_some(sign * (hours * 3600 + minutes * 60 + seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::{date, datetime};
+
+    #[test]
+    fn dates_and_times_are_read_in_their_three_forms() {
+        let at = datetime(2026, 1, 5, 9, 0, 0, 0);
+        assert_eq!(date_or_time(b"20260105"), Some(Written::Day(date(2026, 1, 5))));
+        assert_eq!(date_or_time(b"20260105T090000"), Some(Written::Local(at)));
+        assert_eq!(date_or_time(b" 20260105t0900z "), Some(Written::Utc(at)));
+        assert_eq!(date_or_time(b"20260105T090060Z"), Some(Written::Utc(datetime(2026, 1, 5, 9, 0, 59, 0))));
+        assert_eq!(date_or_time(b"00000101"), Some(Written::Day(date(0, 1, 1))));
+    }
+
+    #[test]
+    fn impossible_dates_are_none() {
+        for text in [
+            "",
+            "2026",
+            "20260230",
+            "20261301",
+            "20260105T",
+            "20260105T250000",
+            "20260105X090000",
+            "2026-01-05",
+            "+2260101",
+        ] {
+            assert_eq!(date_or_time(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_keep_days_apart_from_seconds() {
+        assert_eq!(duration(b"P2W"), Some(Duration { days: 14, seconds: 0 }));
+        assert_eq!(duration(b"-PT15M"), Some(Duration { days: 0, seconds: -900 }));
+        assert_eq!(duration(b"p1dt2h3s"), Some(Duration { days: 1, seconds: 7203 }));
+        for text in ["", "P", "15M", "PT15", "P1H", "PT1D", "P-1D", "P99999999999D", "PTT1H"] {
+            assert_eq!(duration(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn offsets_are_seconds_east_of_greenwich() {
+        assert_eq!(utc_offset(b"+0100"), Some(3600));
+        assert_eq!(utc_offset(b"-053015"), Some(-19_815));
+        for text in ["", "+1", "+2500", "+0160", "abcd"] {
+            assert_eq!(utc_offset(text.as_bytes()), None, "{text}");
+        }
+    }
+}
