@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
@@ -41,11 +42,7 @@ impl std::error::Error for Broken {}
 /// # Errors
 /// The listener is not on loopback: the emulator checks no secret worth the name, and anyone could steer it.
 pub(super) async fn serve(emulator: &Emulator, listener: TcpListener) -> io::Result<Infallible> {
-    let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        let text = format!("the emulator serves loopback addresses only, and {address} is none");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
+    only_loopback(listener.local_addr()?)?;
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -62,6 +59,14 @@ pub(super) async fn serve(emulator: &Emulator, listener: TcpListener) -> io::Res
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+fn only_loopback(address: SocketAddr) -> io::Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let text = format!("the emulator serves loopback addresses only, and {address} is none");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 async fn connection(emulator: Emulator, stream: TcpStream) {
@@ -146,4 +151,21 @@ fn response(reply: Reply, date: &str) -> hyper::Response<Full<Bytes>> {
         response.headers_mut().entry(DATE).or_insert(date);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_addresses_are_served() {
+        for address in ["127.0.0.1:1", "127.8.9.1:1", "[::1]:1"] {
+            assert!(only_loopback(address.parse().unwrap()).is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[2001:db8::1]:1"] {
+            let error = only_loopback(address.parse().unwrap()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(address));
+        }
+    }
 }

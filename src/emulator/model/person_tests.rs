@@ -1,3 +1,5 @@
+//! What a person's sessions look like to others as time goes by, in a time of the tests' own.
+
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
