@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -51,13 +52,14 @@ async fn serve(args: &Args) -> Result<Exit, Error> {
     let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, &error))?;
     let failed = |error: io::Error| Error::new(Exit::Failed, format!("the emulator on {address} failed: {error}"));
     let options = Options::default();
-    let emulator = Emulator::new(&options, clock(args.speed));
+    let introduction = introduction(address, args.speed, &options);
+    let emulator = Emulator::new(options, clock(args.speed));
     let mut records = emulator.subscribe();
     let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
     let serving = emulator.serve(listener);
     tokio::pin!(serving);
 
-    anstream::println!("{}", introduction(address, args.speed, &options));
+    anstream::println!("{introduction}");
     loop {
         tokio::select! {
             served = &mut serving => match served.map_err(failed)? {},
@@ -169,7 +171,8 @@ impl Clock for ScaledClock {
     #[expect(clippy::disallowed_methods, reason = "here is a real clock meant")]
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let left = deadline.saturating_since(self.now().instant);
-        Box::pin(tokio::time::sleep(left.div_f64(self.speed)))
+        let left = Duration::try_from_secs_f64(left.as_secs_f64() / self.speed).unwrap_or(Duration::MAX);
+        Box::pin(tokio::time::sleep(left))
     }
 
     fn sleep_until_wall(&self, deadline: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -58,7 +58,7 @@ pub struct Emulator {
 
 impl Emulator {
     /// An emulator in which nothing happened yet. All its time is `clock`'s.
-    pub fn new(options: &Options, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
         let service = Service::new(options, &clock.now());
         Self { service: Arc::new(Mutex::new(service)), clock, records: broadcast::Sender::new(BACKLOG) }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName};
 use serde_json::Value;
 
 use super::entra::Entra;
@@ -56,9 +56,9 @@ pub(super) enum Fate {
 
 impl Service {
     /// The service at its start.
-    pub(super) fn new(options: &Options, now: &Now) -> Self {
+    pub(super) fn new(options: Options, now: &Now) -> Self {
         Self {
-            graph: Graph::new(options, now),
+            graph: Graph::new(&options, now),
             entra: Entra::new(options),
             faults: Faults::default(),
             journal: Journal::default(),
@@ -132,6 +132,7 @@ impl Service {
         State {
             time: now.wall,
             users,
+            throttled: self.journal.counts().values().filter_map(|counts| counts.answered.get(&429)).sum(),
             requests: self.journal.counts().clone(),
             devices: self.entra.waiting(now),
             faults: self.faults.list(now.instant).len(),
@@ -160,26 +161,145 @@ impl Service {
             | Call::Batch
             | Call::Other => self.graph.fault(status, request, now),
         };
-        let standard = std::mem::take(&mut reply.headers);
-        reply = match body {
-            None => Reply { headers: standard.clone(), ..reply },
-            Some(Value::String(text)) => Reply::text(status, text),
-            Some(value) => {
-                let code = value.pointer("/error/code").or_else(|| value.get("error")).and_then(Value::as_str);
-                let reply = Reply::json(status, &value);
-                code.map_or(reply.clone(), |code| reply.coded(code))
-            }
-        };
-        for (name, value) in standard {
-            if let Some(name) = name.filter(|name| !reply.headers.contains_key(name)) {
-                reply.headers.insert(name, value);
-            }
+        if let Some(body) = body {
+            let code = body.pointer("/error/code").or_else(|| body.get("error")).and_then(Value::as_str);
+            reply.code = code.map(ToOwned::to_owned);
+            let (media_type, bytes) = if let Value::String(text) = body {
+                ("text/plain; charset=utf-8", text.into_bytes())
+            } else {
+                ("application/json; charset=utf-8", body.to_string().into_bytes())
+            };
+            reply.body = bytes.into();
+            reply = reply.with(CONTENT_TYPE, media_type);
         }
         for (name, value) in headers {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                reply.headers.insert(name, value);
+            // Checked when the fault was injected.
+            if let Ok(name) = HeaderName::try_from(name) {
+                reply = reply.with(name, value);
             }
         }
         reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hyper::{HeaderMap, Method};
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use crate::time::Instant;
+
+    /// Paths made of what the routes know and of what they do not.
+    fn path() -> impl Strategy<Value = String> {
+        let known: Vec<&str> = vec![
+            "v1.0",
+            "beta",
+            "users",
+            "me",
+            "presence",
+            "setPresence",
+            "clearPresence",
+            "setUserPreferredPresence",
+            "setStatusMessage",
+            "$batch",
+            "communications",
+            "presences",
+            "oauth2",
+            "v2.0",
+            "token",
+            "devicecode",
+            "_emulator",
+            "state",
+            "requests",
+            "faults",
+            "tokens",
+            "device",
+            "approve",
+            "deny",
+            "timeline",
+            "sessions",
+            "revoke",
+            "fa8bf3dc-eca7-46b7-bad1-db199b62afc3",
+            "%",
+            "%ff",
+            "%2F",
+            "",
+        ];
+        prop::collection::vec(select(known), 0..7).prop_map(|segments| format!("/{}", segments.join("/")))
+    }
+
+    /// Bodies between what is expected and noise.
+    fn body() -> impl Strategy<Value = Vec<u8>> {
+        let expected: Vec<&str> = vec![
+            r#"{"sessionId": "a", "availability": "Available", "activity": "Available", "expirationDuration": "PT5M"}"#,
+            r#"{"availability": "Away", "activity": "Away", "expirationDuration": "P9999999D"}"#,
+            r#"{"availability": "Busy", "expires_in": "PT9000000000000000S", "fades": true}"#,
+            r#"{"statusMessage": {"message": {"content": ""}}}"#,
+            r#"{"then": {"respond": {"status": 599, "body": {"error": 1}}}, "times": 1}"#,
+            r#"{"delay": "PT9000000000000000S", "for": "1s", "after": 4294967295}"#,
+            r#"{"requests": [{"id": "1", "method": "POST", "url": "/me/presence", "body": null}]}"#,
+            "grant_type=client_credentials&client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&scope=/.default",
+            "client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&scope=openid",
+        ];
+        prop_oneof![
+            select(expected).prop_map(|body| body.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..40),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is asked, whenever, is answered, and the state can be told.
+        #[test]
+        fn nothing_that_is_asked_upsets_it(
+            requests in prop::collection::vec((path(), body(), any::<bool>(), any::<bool>(), 0_u64..100_000_000), 1..20)
+        ) {
+            let at = |secs| Now {
+                instant: Instant::from_origin(Duration::from_secs(secs)),
+                wall: Timestamp::UNIX_EPOCH + Duration::from_secs(secs),
+                zone: TimeZone::UTC,
+            };
+            let mut service = Service::new(Options::default(), &at(0));
+            let mut form = Request {
+                method: Method::POST,
+                path: "/t/oauth2/v2.0/token".to_owned(),
+                query: String::new(),
+                headers: HeaderMap::new(),
+                body: Some("grant_type=client_credentials&client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&\
+                    client_secret=emulator-secret&scope=/.default".into()),
+            };
+            let mut secs = 0;
+            for (path, body, posts, signed_in, later) in requests {
+                secs += later;
+                let now = at(secs);
+                let token: Value = serde_json::from_slice(&service.answer(&form, &now).body).unwrap();
+                let mut request = Request { path, body: Some(body.into()), ..form.clone() };
+                request.method = if posts { Method::POST } else { Method::GET };
+                request.headers.insert("content-type", "application/json".parse().unwrap());
+                if signed_in {
+                    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+                    request.headers.insert("authorization", bearer.parse().unwrap());
+                }
+                let Arrival { ticket, fate, .. } = service.arrive(&request, &now);
+                let reply = match fate {
+                    Fate::Answer => service.answer(&request, &now),
+                    Fate::Reply(reply) => reply,
+                    Fate::Reset | Fate::Hang => Reply::empty(StatusCode::OK),
+                };
+                prop_assert!(reply.status.as_u16() >= 200);
+                if let Some(ticket) = ticket {
+                    service.finish(ticket, &request, Outcome::Answered, Some(&reply), &now);
+                }
+                form.headers.clear();
+                let state = service.state(&now);
+                let told = serde_json::to_string(&state).unwrap();
+                prop_assert_eq!(serde_json::from_str::<State>(&told).unwrap(), state);
+            }
+        }
     }
 }

@@ -18,19 +18,14 @@ pub struct State {
     pub time: Timestamp,
     /// The users by object id.
     pub users: BTreeMap<String, UserState>,
-    /// Requests by kind of call; throttled ones are those answered with 429.
+    /// Requests by kind of call.
     pub requests: BTreeMap<Call, Counts>,
+    /// How many of them were throttled: answered with 429.
+    pub throttled: u64,
     /// Sign-ins by device code that wait for somebody to approve them: the user codes.
     pub devices: Vec<String>,
     /// How many faults stand.
     pub faults: usize,
-}
-
-impl State {
-    /// How many requests were throttled.
-    pub fn throttled(&self) -> u64 {
-        self.requests.values().filter_map(|counts| counts.answered.get(&429)).sum()
-    }
 }
 
 /// One user.

@@ -84,7 +84,7 @@ impl Rig {
 
     async fn with(options: Options) -> Self {
         let clock = Arc::new(ManualClock { elapsed: watch::Sender::new(Duration::from_secs(1_000)) });
-        let emulator = Emulator::new(&options, clock.clone());
+        let emulator = Emulator::new(options, clock.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let served = emulator.clone();

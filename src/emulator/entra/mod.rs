@@ -57,12 +57,12 @@ fn field<'a>(form: &'a HashMap<String, String>, name: &'static str) -> Result<&'
 
 impl Entra {
     /// The service at its start.
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: Options) -> Self {
         Self {
-            tenants: options.tenants.clone(),
-            apps: options.apps.clone(),
-            users: options.users.clone(),
-            tokens: Tokens::new(options.token_lifetime.clone()),
+            tenants: options.tenants,
+            apps: options.apps,
+            users: options.users,
+            tokens: Tokens::new(options.token_lifetime),
             devices: Devices::new(options.device),
             rng: fastrand::Rng::with_seed(options.seed),
         }

@@ -190,7 +190,7 @@ impl Tokens {
             "nbf": issued,
             "exp": now.wall_at(now.instant + *self.lifetime.start()).as_second(),
             "oid": user,
-            "sub": random(43, rng),
+            "sub": URL_SAFE_NO_PAD.encode(format!("{user}/{app}")),
             "tid": tenant,
             "preferred_username": principal_name,
             "ver": "2.0",

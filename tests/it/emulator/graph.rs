@@ -328,7 +328,7 @@ async fn the_documented_limit_throttles_until_the_window_has_passed() {
     rig.advance(27);
     assert_eq!(rig.set(&token, "Away", "Away", "PT15M").await.status, 200);
     assert_eq!(rig.set(&token, "Away", "Away", "PT15M").await.header("retry-after"), "1");
-    assert_eq!(rig.emulator.state().throttled(), 2);
+    assert_eq!(rig.emulator.state().throttled, 2);
     assert_eq!(Options::default().throttle, Throttle { requests: 1500, window: Duration::from_secs(30) });
 }
 
