@@ -1,12 +1,181 @@
-//! `presenced emulator`.
+//! `presenced emulator`: serves Microsoft Graph on loopback and prints what is asked of it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
 
 use super::{Context, Error, Exit};
+use crate::emulator::{App, Emulator, Options, Outcome, Record, User};
+use crate::time::{Clock, Instant, Now};
 
 /// The arguments of `emulator`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// The loopback address to serve on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8765")]
+    listen: SocketAddr,
 
-/// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+    /// How many times faster than real time its clock runs
+    #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
+    speed: f64,
+}
+
+/// Reads `--speed`.
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a speed is a number, such as 60".to_owned())?;
+    if (0.01..=10_000.0).contains(&speed) { Ok(speed) } else { Err("a speed is 0.01 to 10000".to_owned()) }
+}
+
+/// Runs it until Ctrl-C or SIGTERM.
+#[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
+pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
+    if !args.listen.ip().is_loopback() {
+        let text = format!("`--listen {}` is no loopback address, and the emulator serves no other", args.listen);
+        return Err(Error::new(Exit::Usage, text).with_hint("use 127.0.0.1 or [::1] with a port"));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Exit::Failed, format!("the emulator cannot start: {error}")))?;
+    runtime.block_on(serve(&args))
+}
+
+async fn serve(args: &Args) -> Result<Exit, Error> {
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
+    let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, &error))?;
+    let failed = |error: io::Error| Error::new(Exit::Failed, format!("the emulator on {address} failed: {error}"));
+    let options = Options::default();
+    let introduction = introduction(address, args.speed, &options);
+    let emulator = Emulator::new(options, clock(args.speed));
+    let mut records = emulator.subscribe();
+    let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+    let serving = emulator.serve(listener);
+    tokio::pin!(serving);
+
+    anstream::println!("{introduction}");
+    loop {
+        tokio::select! {
+            served = &mut serving => match served.map_err(failed)? {},
+            record = records.recv() => match record {
+                Ok(record) => anstream::println!("{}", line(&record)),
+                Err(RecvError::Lagged(missed)) => anstream::println!("({missed} requests not shown)"),
+                Err(RecvError::Closed) => return Ok(Exit::Ok),
+            },
+            interrupted = tokio::signal::ctrl_c() => return interrupted.map(|()| Exit::Ok).map_err(failed),
+            _ = terminated.recv() => return Ok(Exit::Ok),
+        }
+    }
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        let text = format!("something else is listening on {address} already");
+        return Error::new(Exit::Failed, text)
+            .with_hint("choose another port, or a free one with `--listen 127.0.0.1:0`");
+    }
+    Error::new(Exit::Failed, format!("the emulator cannot listen on {address}: {error}"))
+}
+
+/// What is printed first: where it is, what to paste, where to look.
+fn introduction(address: SocketAddr, speed: f64, options: &Options) -> String {
+    let pace =
+        if speed.total_cmp(&1.0).is_eq() { String::new() } else { format!(" at {speed} times the speed of time") };
+    let heading = format!("Microsoft Graph, emulated on http://{address}{pace}. Ctrl-C ends it.");
+    let (Some(app), Some(user)) = (options.apps.first(), options.users.first()) else { return heading };
+    let account = account(address, app, user);
+    format!(
+        "{heading}
+
+To try presenced on it, put this into its configuration:
+
+{account}
+What others see       curl http://{address}/_emulator/state
+What they saw         curl http://{address}/_emulator/users/{}/timeline
+What was asked        curl http://{address}/_emulator/requests
+Make things go wrong  curl http://{address}/    shows how
+",
+        user.id
+    )
+}
+
+/// An account for the configuration file that signs in to the emulator.
+fn account(address: SocketAddr, app: &App, user: &User) -> String {
+    let auth = match &app.secret {
+        Some(secret) => format!("{{ method = \"client-secret\", secret = {{ command = [\"echo\", \"{secret}\"] }} }}"),
+        None => "{ method = \"device-code\" }".to_owned(),
+    };
+    format!(
+        "[accounts.emulator]\n\
+         tenant    = \"contoso.onmicrosoft.com\"\n\
+         client_id = \"{}\"\n\
+         user      = \"{}\"\n\
+         auth      = {auth}\n\
+         endpoints = {{ graph = \"http://{address}/v1.0\", login = \"http://{address}\" }}\n",
+        app.client_id, user.id
+    )
+}
+
+/// One request: when, what, how it ended, what others see now.
+fn line(record: &Record) -> String {
+    let time = time_of_day(record.at);
+    let outcome = match (record.outcome, record.status) {
+        (Outcome::Answered, Some(status)) => status.to_string(),
+        (Outcome::Reset, _) => "reset".to_owned(),
+        (Outcome::Hung, _) => "hung".to_owned(),
+        (Outcome::Pending | Outcome::Answered, _) => "…".to_owned(),
+    };
+    let code = record.code.as_deref().unwrap_or_default();
+    let seen = record.visible.as_ref().map(|visible| format!("others see {visible}")).unwrap_or_default();
+    format!("{time}  {:<15} {outcome:<5} {code:<26} {seen}", record.call).trim_end().to_owned()
+}
+
+fn time_of_day(at: Timestamp) -> String {
+    at.strftime("%H:%M:%SZ").to_string()
+}
+
+/// The emulator's clock.
+fn clock(speed: f64) -> Arc<dyn Clock> {
+    Arc::new(ScaledClock::new(speed))
+}
+
+/// Real time since the start, scaled. An emulator need not count suspend: nobody asks it anything meanwhile.
+#[expect(clippy::disallowed_types, reason = "here is a real clock meant")]
+struct ScaledClock {
+    started: std::time::Instant,
+    started_wall: Timestamp,
+    speed: f64,
+}
+
+impl ScaledClock {
+    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "here is a real clock meant")]
+    fn new(speed: f64) -> Self {
+        Self { started: std::time::Instant::now(), started_wall: Timestamp::now(), speed }
+    }
+}
+
+impl Clock for ScaledClock {
+    fn now(&self) -> Now {
+        let elapsed = self.started.elapsed().mul_f64(self.speed);
+        let start = Now { instant: Instant::default(), wall: self.started_wall, zone: jiff::tz::TimeZone::system() };
+        let instant = Instant::from_origin(elapsed);
+        Now { instant, wall: start.wall_at(instant), ..start }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "here is a real clock meant")]
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let left = deadline.saturating_since(self.now().instant);
+        let left = Duration::try_from_secs_f64(left.as_secs_f64() / self.speed).unwrap_or(Duration::MAX);
+        Box::pin(tokio::time::sleep(left))
+    }
+
+    fn sleep_until_wall(&self, deadline: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.sleep_until(self.now().instant_at(deadline))
+    }
 }

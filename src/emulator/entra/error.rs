@@ -1,0 +1,158 @@
+//! Why the sign-in service refuses, in Entra's shape.
+//!
+//! Names and codes are those of Entra's error reference and its pages on each grant; the wording of descriptions is only
+//! like Entra's, and nobody should read it. Inferred are the codes of a declined and of a redeemed device code, and that
+//! `slow_down` carries none.
+
+use hyper::StatusCode;
+use hyper::header::{ALLOW, HeaderValue};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::emulator::message::Reply;
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    NotPost(String),
+    TooLarge,
+    Missing(&'static str),
+    UnknownTenant(String),
+    UnknownApp(String),
+    WrongSecret(String),
+    NoSecret,
+    UnsupportedGrant,
+    NotDefaultScope(String),
+    UnknownScope(String),
+    ConsentRequired(String),
+    AuthorizationPending,
+    AuthorizationDeclined,
+    BadVerificationCode,
+    DeviceCodeExpired,
+    SlowDown,
+    MalformedGrant,
+    RefreshTokenExpired,
+    Revoked,
+}
+
+impl Refusal {
+    /// `error`, the AADSTS number (0: none) and what it says.
+    fn parts(&self) -> (&'static str, u32, String) {
+        match self {
+            Self::NotPost(method) => (
+                "invalid_request",
+                900_561,
+                format!("The endpoint only accepts POST requests. Received a {method} request."),
+            ),
+            Self::TooLarge => ("invalid_request", 0, "The request is too large.".to_owned()),
+            Self::Missing(name) => (
+                "invalid_request",
+                900_144,
+                format!("The request body must contain the following parameter: '{name}'."),
+            ),
+            Self::UnknownTenant(tenant) => ("invalid_request", 90_002, format!("Tenant '{tenant}' not found.")),
+            Self::UnknownApp(app) => (
+                "unauthorized_client",
+                700_016,
+                format!("Application with identifier '{app}' was not found in the directory."),
+            ),
+            Self::WrongSecret(app) => {
+                ("invalid_client", 7_000_215, format!("Invalid client secret provided for app '{app}'."))
+            }
+            Self::NoSecret => (
+                "invalid_client",
+                7_000_218,
+                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+                    .to_owned(),
+            ),
+            Self::UnsupportedGrant => {
+                ("unsupported_grant_type", 70_003, "The app requested an unsupported grant type.".to_owned())
+            }
+            Self::NotDefaultScope(scope) => (
+                "invalid_scope",
+                1_002_012,
+                format!("The scope {scope} is not valid: client credentials need one that ends with /.default."),
+            ),
+            Self::UnknownScope(scope) => ("invalid_scope", 70_011, format!("The scope {scope} is not valid.")),
+            Self::ConsentRequired(scope) => {
+                ("invalid_grant", 65_001, format!("The user has not consented to use {scope}."))
+            }
+            Self::AuthorizationPending => {
+                ("authorization_pending", 70_016, "Authorization is pending. Continue polling.".to_owned())
+            }
+            Self::AuthorizationDeclined => {
+                ("authorization_declined", 65_004, "The user declined the authorization request.".to_owned())
+            }
+            Self::BadVerificationCode => {
+                ("bad_verification_code", 70_018, "The device code was not recognized.".to_owned())
+            }
+            Self::DeviceCodeExpired => ("expired_token", 70_020, "The device code has expired.".to_owned()),
+            Self::SlowDown => ("slow_down", 0, "The client polls too often: wait 5 seconds more.".to_owned()),
+            Self::MalformedGrant => ("invalid_grant", 9_002_313, "The request is malformed or invalid.".to_owned()),
+            Self::RefreshTokenExpired => {
+                ("invalid_grant", 700_082, "The refresh token has expired due to inactivity.".to_owned())
+            }
+            Self::Revoked => (
+                "invalid_grant",
+                50_173,
+                "The provided grant was revoked, and a fresh sign-in is needed: the password may have changed."
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// The answer.
+    pub(super) fn reply(&self, trace: &str, correlation: &str, now: Timestamp) -> Reply {
+        let status = match self {
+            Self::NotPost(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::WrongSecret(_) | Self::NoSecret => StatusCode::UNAUTHORIZED,
+            Self::Missing(_)
+            | Self::UnknownTenant(_)
+            | Self::UnknownApp(_)
+            | Self::UnsupportedGrant
+            | Self::NotDefaultScope(_)
+            | Self::UnknownScope(_)
+            | Self::ConsentRequired(_)
+            | Self::AuthorizationPending
+            | Self::AuthorizationDeclined
+            | Self::BadVerificationCode
+            | Self::DeviceCodeExpired
+            | Self::SlowDown
+            | Self::MalformedGrant
+            | Self::RefreshTokenExpired
+            | Self::Revoked => StatusCode::BAD_REQUEST,
+        };
+        let (error, code, text) = self.parts();
+        let mut reply = reply(status, error, code, &text, trace, correlation, now);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            reply.headers.insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        reply
+    }
+}
+
+/// An error in Entra's shape.
+pub(super) fn reply(
+    status: StatusCode,
+    error: &str,
+    code: u32,
+    text: &str,
+    trace: &str,
+    correlation: &str,
+    now: Timestamp,
+) -> Reply {
+    let timestamp = now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let number = if code == 0 { String::new() } else { format!("AADSTS{code}: ") };
+    let description = format!("{number}{text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {timestamp}");
+    let codes: Vec<u32> = if code == 0 { Vec::new() } else { vec![code] };
+    let body = json!({
+        "error": error,
+        "error_description": description,
+        "error_codes": codes,
+        "timestamp": timestamp,
+        "trace_id": trace,
+        "correlation_id": correlation,
+    });
+    Reply::json(status, &body).coded(error)
+}

@@ -1,0 +1,290 @@
+//! The sign-in service: the token and device authorization endpoints of Entra ID's v2.0 protocol.
+//!
+//! Grants: client credentials with a secret, device code, refresh token. Leaves to others: what a token permits
+//! (`graph/`), and who approves a device code (`control`).
+
+mod device;
+mod error;
+mod tokens;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, HeaderName};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use self::device::{Devices, Poll};
+use self::error::Refusal;
+use self::tokens::Tokens;
+pub(super) use self::tokens::{Access, Invalid, Subject};
+use super::message::{Reply, Request};
+use super::options::{App, Options, TENANT_ID, Tenants, User};
+use super::route::Call;
+use crate::time::Now;
+
+/// The scopes that ask for things about the sign-in itself, and are no permissions.
+const OPENID_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+/// The sign-in service.
+#[derive(Debug)]
+pub(super) struct Entra {
+    tenants: Tenants,
+    apps: Vec<App>,
+    users: Vec<User>,
+    tokens: Tokens,
+    devices: Devices,
+    rng: fastrand::Rng,
+}
+
+/// What a token request is about, once its tenant and application are known.
+struct Client<'a> {
+    app: App,
+    tenant: String,
+    form: &'a HashMap<String, String>,
+}
+
+impl Client<'_> {
+    fn field(&self, name: &'static str) -> Result<&str, Refusal> {
+        field(self.form, name)
+    }
+}
+
+fn field<'a>(form: &'a HashMap<String, String>, name: &'static str) -> Result<&'a str, Refusal> {
+    form.get(name).map(String::as_str).filter(|value| !value.is_empty()).ok_or(Refusal::Missing(name))
+}
+
+impl Entra {
+    /// The service at its start.
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            tenants: options.tenants,
+            apps: options.apps,
+            users: options.users,
+            tokens: Tokens::new(options.token_lifetime),
+            devices: Devices::new(options.device),
+            rng: fastrand::Rng::with_seed(options.seed),
+        }
+    }
+
+    /// Answers a request to one of the two endpoints. `base` is the address the client reached us at.
+    pub(super) fn handle(&mut self, call: Call, tenant: &str, request: &Request, base: &str, now: &Now) -> Reply {
+        let correlation = request.header("client-request-id").map(ToOwned::to_owned);
+        let trace = self.uuid();
+        let correlation = correlation.unwrap_or_else(|| self.uuid());
+        let reply = match self.answer(call, tenant, request, base, now) {
+            Ok(value) => Reply::json(StatusCode::OK, &value),
+            Err(refusal) => refusal.reply(&trace, &correlation, now.wall),
+        };
+        reply
+            .with(CACHE_CONTROL, "no-store, no-cache")
+            .with(HeaderName::from_static("x-ms-request-id"), &trace)
+            .with(HeaderName::from_static("client-request-id"), &correlation)
+    }
+
+    /// An error of Entra's, for a fault: with `status`, and what Entra may say with it.
+    pub(super) fn fault(&mut self, status: StatusCode, now: &Now) -> Reply {
+        if status.is_success() {
+            return Reply::empty(status);
+        }
+        let (trace, correlation) = (self.uuid(), self.uuid());
+        let (error, code, text) = match status.as_u16() {
+            400 => ("invalid_grant", 50_173, "The provided grant was revoked."),
+            401 => ("invalid_client", 7_000_215, "Invalid client secret provided."),
+            429 => ("temporarily_unavailable", 90_055, "Too many requests."),
+            _ => ("temporarily_unavailable", 90_033, "A transient error has occurred. Please try again."),
+        };
+        error::reply(status, error, code, text, &trace, &correlation, now.wall)
+    }
+
+    /// Whose a bearer token is.
+    pub(super) fn authenticate(&self, token: &str, now: &Now) -> Result<&Access, Invalid> {
+        self.tokens.authenticate(token, now.instant)
+    }
+
+    /// The user codes that wait for somebody.
+    pub(super) fn waiting(&self, now: &Now) -> Vec<String> {
+        self.devices.waiting(now.instant)
+    }
+
+    /// Approves a device code for a user, or denies it (`None`); `false` when none waits under that code.
+    pub(super) fn decide(&mut self, user_code: &str, user: Option<&User>, now: &Now) -> bool {
+        self.devices.decide(user_code, user.map(|user| user.id.clone()), now.instant)
+    }
+
+    /// Revokes all sign-ins of a user, as a changed password does: refresh tokens are refused, access tokens run out.
+    pub(super) fn revoke(&mut self, user: &User) {
+        self.tokens.revoke(&user.id);
+    }
+
+    /// Forgets every access token, so that Graph refuses them at once.
+    pub(super) fn forget_access(&mut self) {
+        self.tokens.forget_access();
+    }
+
+    fn uuid(&mut self) -> String {
+        uuid::Builder::from_random_bytes(self.rng.u128(..).to_be_bytes()).into_uuid().to_string()
+    }
+
+    fn answer(&mut self, call: Call, tenant: &str, request: &Request, base: &str, now: &Now) -> Result<Value, Refusal> {
+        if request.method != hyper::Method::POST {
+            return Err(Refusal::NotPost(request.method.to_string()));
+        }
+        let body = request.body.as_ref().ok_or(Refusal::TooLarge)?;
+        let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
+        let grant = (call == Call::Token).then(|| field(&form, "grant_type")).transpose()?;
+        let tenant = self.tenant(tenant)?;
+        let client_id = field(&form, "client_id")?;
+        let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
+        let app = app.ok_or_else(|| Refusal::UnknownApp(client_id.to_owned()))?;
+        check_secret(&app, &form)?;
+        let client = Client { app, tenant, form: &form };
+        match grant {
+            None => self.start_device(&client, base, now),
+            Some("client_credentials") => self.client_credentials(&client, now),
+            Some("refresh_token") => self.refresh(&client, now),
+            Some("urn:ietf:params:oauth:grant-type:device_code" | "device_code") => self.poll_device(&client, now),
+            Some(_) => Err(Refusal::UnsupportedGrant),
+        }
+    }
+
+    /// The id of the tenant `name`.
+    fn tenant(&self, name: &str) -> Result<String, Refusal> {
+        let exists = match &self.tenants {
+            Tenants::Any => {
+                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            }
+            Tenants::Only(names) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
+        };
+        if !exists {
+            return Err(Refusal::UnknownTenant(name.to_owned()));
+        }
+        Ok(uuid::Uuid::try_parse(name).map_or_else(|_| TENANT_ID.to_owned(), |id| id.to_string()))
+    }
+
+    fn client_credentials(&mut self, client: &Client<'_>, now: &Now) -> Result<Value, Refusal> {
+        let scope = client.field("scope")?;
+        if !scope.ends_with("/.default") {
+            return Err(Refusal::NotDefaultScope(scope.to_owned()));
+        }
+        if !client.form.contains_key("client_secret") {
+            return Err(Refusal::NoSecret);
+        }
+        let subject = Subject::Application { roles: client.app.roles.clone() };
+        Ok(self.access_token(client, subject, now))
+    }
+
+    fn start_device(&mut self, client: &Client<'_>, base: &str, now: &Now) -> Result<Value, Refusal> {
+        let scopes = granted(&client.app, client.field("scope")?)?;
+        let started = self.devices.start(&client.app.client_id, scopes, &mut self.rng, now.instant);
+        let uri = format!("{base}/_emulator/device");
+        Ok(json!({
+            "user_code": started.user_code,
+            "device_code": started.device_code,
+            "verification_uri": uri,
+            "expires_in": started.expires_in.as_secs(),
+            "interval": started.interval.as_secs(),
+            "message": format!("To sign in, open {uri} and approve the code {}.", started.user_code),
+        }))
+    }
+
+    fn poll_device(&mut self, client: &Client<'_>, now: &Now) -> Result<Value, Refusal> {
+        let code = client.form.get("device_code").or_else(|| client.form.get("code"));
+        let code = code.ok_or(Refusal::Missing("device_code"))?;
+        match self.devices.poll(code, &client.app.client_id, now.instant) {
+            Poll::Pending => Err(Refusal::AuthorizationPending),
+            Poll::SlowDown => Err(Refusal::SlowDown),
+            Poll::Denied => Err(Refusal::AuthorizationDeclined),
+            Poll::Expired => Err(Refusal::DeviceCodeExpired),
+            Poll::Unknown => Err(Refusal::BadVerificationCode),
+            Poll::Approved { user, scopes } => {
+                let user = user.or_else(|| self.users.first().map(|user| user.id.clone()));
+                let user = user.ok_or(Refusal::AuthorizationDeclined)?;
+                Ok(self.user_tokens(client, &user, scopes, now))
+            }
+        }
+    }
+
+    fn refresh(&mut self, client: &Client<'_>, now: &Now) -> Result<Value, Refusal> {
+        let grant = self.tokens.redeem(client.field("refresh_token")?, &client.app.client_id, now.instant)?;
+        // Fewer scopes may be asked for than were consented to; more need another consent.
+        let scopes = match client.form.get("scope").filter(|scope| !scope.is_empty()) {
+            Some(scope) => granted(&client.app, scope)?,
+            None => grant.scopes.clone(),
+        };
+        if let Some(extra) = scopes.iter().find(|scope| !is_openid(scope) && !grant.scopes.contains(scope)) {
+            return Err(Refusal::ConsentRequired(extra.clone()));
+        }
+        let scopes = if scopes.iter().any(|scope| scope == "offline_access") {
+            scopes
+        } else {
+            scopes.into_iter().chain(["offline_access".to_owned()]).collect()
+        };
+        Ok(self.user_tokens(client, &grant.user, scopes, now))
+    }
+
+    /// The answer with an access token, and what `scopes` ask for besides.
+    fn user_tokens(&mut self, client: &Client<'_>, user: &str, scopes: Vec<String>, now: &Now) -> Value {
+        let wants = |name: &str| scopes.iter().any(|scope| scope == name);
+        let (offline, openid) = (wants("offline_access"), wants("openid"));
+        let subject = Subject::User {
+            id: user.to_owned(),
+            scopes: scopes.iter().filter(|scope| !is_openid(scope)).cloned().collect(),
+        };
+        let mut answer = self.access_token(client, subject, now);
+        let shown: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| *scope != "offline_access").collect();
+        answer["scope"] = shown.join(" ").into();
+        if openid {
+            let name = self.users.iter().find(|known| known.id == user).map(|known| known.principal_name.clone());
+            answer["id_token"] = self
+                .tokens
+                .id_token(&client.app.client_id, &client.tenant, user, &name.unwrap_or_default(), now, &mut self.rng)
+                .into();
+        }
+        if offline {
+            let token = self.tokens.issue_refresh(&client.app.client_id, user, scopes, now.instant, &mut self.rng);
+            answer["refresh_token"] = token.into();
+        }
+        answer
+    }
+
+    fn access_token(&mut self, client: &Client<'_>, subject: Subject, now: &Now) -> Value {
+        let (token, lifetime): (String, Duration) =
+            self.tokens.issue_access(&client.app.client_id, &client.tenant, subject, now, &mut self.rng);
+        json!({
+            "token_type": "Bearer",
+            "expires_in": lifetime.as_secs(),
+            "ext_expires_in": lifetime.as_secs(),
+            "access_token": token,
+        })
+    }
+}
+
+/// Refuses a secret that is wrong; whether one is needed depends on the grant.
+fn check_secret(app: &App, form: &HashMap<String, String>) -> Result<(), Refusal> {
+    match form.get("client_secret") {
+        Some(secret) if app.secret.as_ref() != Some(secret) => Err(Refusal::WrongSecret(app.client_id.clone())),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_openid(scope: &str) -> bool {
+    OPENID_SCOPES.contains(&scope)
+}
+
+/// The scopes that `asked` for are granted: short names without the resource, `.default` spelt out.
+fn granted(app: &App, asked: &str) -> Result<Vec<String>, Refusal> {
+    let mut granted = Vec::new();
+    for scope in asked.split_ascii_whitespace() {
+        let name = scope.rsplit('/').next().unwrap_or(scope);
+        if name == ".default" {
+            granted.extend(app.scopes.iter().cloned());
+        } else if is_openid(scope) || app.scopes.iter().any(|known| known == name) {
+            granted.push(name.to_owned());
+        } else {
+            return Err(Refusal::UnknownScope(scope.to_owned()));
+        }
+    }
+    Ok(granted)
+}

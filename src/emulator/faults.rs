@@ -1,0 +1,280 @@
+//! Faults on request: what should go wrong, with which calls, from when and for how long. Several may stand at once; of
+//! those that match a request the oldest acts, and each keeps its own count.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::route::Call;
+use crate::time::Instant;
+
+/// How many faults may stand at once.
+pub(super) const CAPACITY: usize = 100;
+
+/// A fault to be injected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Which calls it concerns.
+    #[serde(default)]
+    pub call: Matches,
+    /// How many of them pass before it begins.
+    #[serde(default)]
+    pub after: u32,
+    /// How many it hits; `None`: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// For how long, in the emulator's time, it lasts from when it begins; `None`: until removed.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<SignedDuration>,
+    /// How long, in the emulator's time, the request is held up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<SignedDuration>,
+    /// What becomes of the request after the delay.
+    #[serde(default)]
+    pub then: Then,
+    /// Whether the request has its effect all the same, and on arrival: the answer is what gets lost.
+    #[serde(default)]
+    pub applied: bool,
+}
+
+/// Which calls a fault concerns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Matches {
+    /// Every call.
+    #[default]
+    Any,
+    /// Every call to Graph.
+    Graph,
+    /// One kind of call.
+    #[serde(untagged)]
+    Only(Call),
+}
+
+impl Matches {
+    fn matches(self, call: Call) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Graph => !matches!(call, Call::Token | Call::DeviceCode),
+            Self::Only(only) => only == call,
+        }
+    }
+}
+
+/// What becomes of a request that a fault hits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Then {
+    /// It is answered as ever.
+    #[default]
+    Answer,
+    /// It is answered with this.
+    Respond {
+        /// The status, 200 to 599.
+        status: u16,
+        /// More headers.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        headers: BTreeMap<String, String>,
+        /// The body, as text or as JSON; `None`: an error as Graph or Entra shape it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<serde_json::Value>,
+    },
+    /// The connection is reset.
+    Reset,
+    /// It is never answered.
+    Hang,
+}
+
+impl Fault {
+    /// A fault that makes every call of the kind end like this, until removed.
+    pub fn new(call: Matches, then: Then) -> Self {
+        Self { call, after: 0, times: None, lasts: None, delay: None, then, applied: false }
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.lasts.is_some_and(|lasts| !lasts.is_positive()) {
+            return Err("`for` must be longer than nothing".to_owned());
+        }
+        if self.delay.is_some_and(|delay| delay.is_negative()) {
+            return Err("`delay` must not be negative".to_owned());
+        }
+        let Then::Respond { status, headers, .. } = &self.then else { return Ok(()) };
+        if !(200..=599).contains(status) {
+            return Err(format!("`status` must be 200 to 599, and is {status}"));
+        }
+        let wrong = headers.iter().find(|(name, value)| {
+            hyper::header::HeaderName::try_from(name.as_str()).is_err()
+                || hyper::header::HeaderValue::try_from(value.as_str()).is_err()
+        });
+        wrong.map_or(Ok(()), |(name, _)| Err(format!("`{name}` with its value is no HTTP header")))
+    }
+}
+
+/// What a fault does to one request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Hit {
+    pub(super) delay: Duration,
+    pub(super) then: Then,
+    pub(super) applied: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Standing {
+    fault: Fault,
+    passed: u32,
+    hits: u32,
+    began: Option<Instant>,
+}
+
+impl Standing {
+    fn is_over(&self, now: Instant) -> bool {
+        let spent = self.fault.times.is_some_and(|times| self.hits >= times);
+        let lasts = self.fault.lasts.and_then(|lasts| Duration::try_from(lasts).ok());
+        let late = lasts.zip(self.began).is_some_and(|(lasts, began)| now.saturating_since(began) >= lasts);
+        spent || late
+    }
+}
+
+/// The faults that stand.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    standing: Vec<Standing>,
+}
+
+impl Faults {
+    /// Adds a fault.
+    ///
+    /// # Errors
+    /// It makes no sense, or too many stand already.
+    pub(super) fn add(&mut self, fault: Fault, now: Instant) -> Result<(), String> {
+        fault.check()?;
+        self.standing.retain(|standing| !standing.is_over(now));
+        if self.standing.len() == CAPACITY {
+            return Err(format!("{CAPACITY} faults stand already"));
+        }
+        let began = (fault.after == 0).then_some(now);
+        self.standing.push(Standing { fault, passed: 0, hits: 0, began });
+        Ok(())
+    }
+
+    /// Removes all.
+    pub(super) fn clear(&mut self) {
+        self.standing.clear();
+    }
+
+    /// Those that stand, oldest first.
+    pub(super) fn list(&mut self, now: Instant) -> Vec<Fault> {
+        self.standing.retain(|standing| !standing.is_over(now));
+        self.standing.iter().map(|standing| standing.fault.clone()).collect()
+    }
+
+    /// What becomes of a call that arrives; `None`: nothing unusual.
+    pub(super) fn strike(&mut self, call: Call, now: Instant) -> Option<Hit> {
+        let mut hit = None;
+        self.standing.retain(|standing| !standing.is_over(now));
+        for standing in self.standing.iter_mut().filter(|standing| standing.fault.call.matches(call)) {
+            if standing.began.is_none() {
+                standing.passed += 1;
+                standing.began = (standing.passed == standing.fault.after).then_some(now);
+            } else if hit.is_none() {
+                standing.hits += 1;
+                hit = Some(Hit {
+                    delay: standing.fault.delay.and_then(|delay| delay.try_into().ok()).unwrap_or_default(),
+                    then: standing.fault.then.clone(),
+                    applied: standing.fault.applied,
+                });
+            }
+        }
+        hit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> Instant {
+        Instant::from_origin(Duration::from_secs(secs))
+    }
+
+    fn read(json: &str) -> Fault {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn strikes(faults: &mut Faults, call: Call, secs: u64) -> Option<Then> {
+        faults.strike(call, at(secs)).map(|hit| hit.then)
+    }
+
+    #[test]
+    fn a_fault_lets_some_pass_hits_some_and_is_over() {
+        let mut faults = Faults::default();
+        faults.add(read(r#"{"call": "set", "after": 2, "times": 2, "then": "reset"}"#), at(0)).unwrap();
+        let hits: Vec<_> = (0..6).map(|secs| strikes(&mut faults, Call::Set, secs)).collect();
+        assert_eq!(hits, [None, None, Some(Then::Reset), Some(Then::Reset), None, None]);
+        assert!(faults.list(at(6)).is_empty());
+    }
+
+    #[test]
+    fn a_fault_for_a_time_counts_from_when_it_begins() {
+        let mut faults = Faults::default();
+        faults.add(read(r#"{"for": "10s", "then": "hang"}"#), at(0)).unwrap();
+        assert_eq!(strikes(&mut faults, Call::Token, 9), Some(Then::Hang));
+        assert_eq!(strikes(&mut faults, Call::Token, 10), None);
+
+        faults.add(read(r#"{"for": "PT10S", "after": 1, "then": "hang"}"#), at(10)).unwrap();
+        assert_eq!(strikes(&mut faults, Call::Set, 100), None, "the one that passes");
+        assert_eq!(strikes(&mut faults, Call::Set, 109), Some(Then::Hang));
+        assert_eq!(strikes(&mut faults, Call::Set, 110), None);
+    }
+
+    #[test]
+    fn the_oldest_that_matches_acts_and_each_counts_for_itself() {
+        let mut faults = Faults::default();
+        faults.add(read(r#"{"call": "graph", "times": 1, "then": "reset"}"#), at(0)).unwrap();
+        faults.add(read(r#"{"call": "set", "then": {"respond": {"status": 503}}}"#), at(0)).unwrap();
+        assert_eq!(strikes(&mut faults, Call::Token, 1), None);
+        assert_eq!(strikes(&mut faults, Call::Set, 1), Some(Then::Reset));
+        assert!(matches!(strikes(&mut faults, Call::Set, 2), Some(Then::Respond { status: 503, .. })));
+        assert_eq!(strikes(&mut faults, Call::Clear, 3), None);
+        faults.clear();
+        assert_eq!(strikes(&mut faults, Call::Set, 4), None);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for json in [
+            r#"{"call": "sett"}"#,
+            r#"{"cal": "set"}"#,
+            r#"{"then": "explode"}"#,
+            r#"{"then": {"respond": {}}}"#,
+            r#"{"for": "soon"}"#,
+            r#"{"times": -1}"#,
+        ] {
+            assert!(serde_json::from_str::<Fault>(json).is_err(), "{json}");
+        }
+        for json in [
+            r#"{"for": "-1s"}"#,
+            r#"{"for": "0s"}"#,
+            r#"{"delay": "-1s"}"#,
+            r#"{"then": {"respond": {"status": 101}}}"#,
+            r#"{"then": {"respond": {"status": 503, "headers": {"Retry After": "1"}}}}"#,
+            r#"{"then": {"respond": {"status": 503, "headers": {"Retry-After": "1\n"}}}}"#,
+        ] {
+            assert!(read(json).check().is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_faults_is_bounded_by_those_that_stand() {
+        let mut faults = Faults::default();
+        for _ in 0..CAPACITY {
+            faults.add(read(r#"{"for": "10s"}"#), at(0)).unwrap();
+        }
+        assert!(faults.add(read("{}"), at(9)).is_err());
+        assert!(faults.add(read("{}"), at(10)).is_ok());
+    }
+}

@@ -1,0 +1,42 @@
+//! `GET /`: what this is, for whoever looks with a browser or with curl.
+
+use hyper::StatusCode;
+
+use super::message::Reply;
+
+const HELP: &str = "\
+presenced emulator: Microsoft Graph's presence service and Entra's sign-in, on loopback.
+
+Graph
+  POST /v1.0/users/{id}/presence/setPresence | clearPresence
+  POST /v1.0/users/{id}/presence/setUserPreferredPresence | clearUserPreferredPresence | setStatusMessage
+  GET  /v1.0/users/{id}/presence
+  POST /v1.0/$batch
+
+Entra
+  POST /{tenant}/oauth2/v2.0/token          client_credentials, refresh_token, device_code
+  POST /{tenant}/oauth2/v2.0/devicecode
+
+Control
+  GET    /_emulator/state                            everything, as JSON
+  GET    /_emulator/requests[?after=N]               the requests seen, without secrets
+  GET    /_emulator/users/{id}/timeline              what others saw, since when and why
+  POST   /_emulator/users/{id}/sessions              another client's session: {\"availability\": \"Available\"}
+  DELETE /_emulator/users/{id}/sessions[/{name}]     it closes
+  POST   /_emulator/users/{id}/revoke                revoke the user's sign-ins
+  DELETE /_emulator/tokens                           forget all access tokens
+  GET    /_emulator/device                           sign-ins that wait for approval
+  POST   /_emulator/device/{user_code}/approve[?user={id}] | deny
+  GET    /_emulator/faults                           the faults that stand
+  POST   /_emulator/faults                           one more, or a list of them
+  DELETE /_emulator/faults                           none
+
+A fault: {\"call\": \"set\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
+  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, batch, token, device-code, other
+  then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}}
+";
+
+/// The page.
+pub(super) fn page() -> Reply {
+    Reply::text(StatusCode::OK, HELP.to_owned())
+}

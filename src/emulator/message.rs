@@ -1,0 +1,89 @@
+//! HTTP as plain values, so that the service needs no sockets: a request as it came, an answer as it goes.
+
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+
+/// The largest request body that is read.
+pub(super) const BODY_LIMIT: usize = 256 * 1024;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// The method.
+    pub(super) method: Method,
+    /// The path, still percent-encoded.
+    pub(super) path: String,
+    /// The query, without the question mark.
+    pub(super) query: String,
+    /// The headers.
+    pub(super) headers: HeaderMap,
+    /// The body; `None`: longer than [`BODY_LIMIT`].
+    pub(super) body: Option<Bytes>,
+}
+
+impl Request {
+    /// A header's value, where it is there once and is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The value of `name` in the query.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        let mut pairs = url::form_urlencoded::parse(self.query.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    /// The status.
+    pub(super) status: StatusCode,
+    /// The headers.
+    pub(super) headers: HeaderMap,
+    /// The body.
+    pub(super) body: Bytes,
+    /// The error's code, for the record.
+    pub(super) code: Option<String>,
+}
+
+impl Reply {
+    /// An answer without a body.
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Bytes::new(), code: None }
+    }
+
+    /// An answer in JSON.
+    pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        let mut reply = Self::empty(status);
+        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        reply.body = serde_json::to_vec(value).expect("our own values have text keys and no failing parts").into();
+        reply
+    }
+
+    /// An answer for people.
+    pub(super) fn text(status: StatusCode, text: String) -> Self {
+        let mut reply = Self::empty(status);
+        reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        reply.body = text.into();
+        reply
+    }
+
+    /// The same answer with a header; one whose value no header may hold is left out.
+    #[must_use]
+    pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// The same answer with its error's code.
+    #[must_use]
+    pub(super) fn coded(mut self, code: &str) -> Self {
+        self.code = Some(code.to_owned());
+        self
+    }
+}

@@ -1,0 +1,170 @@
+//! The timeline of what others see of one person: each change with its exact time and cause.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Pair;
+
+/// How many changes are kept; the oldest are dropped first.
+const CAPACITY: usize = 10_000;
+
+/// Why what others see changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Nothing happened yet.
+    Start,
+    /// An application set its session.
+    Set,
+    /// An application cleared its session.
+    Cleared,
+    /// A session faded.
+    Faded,
+    /// A session expired.
+    Expired,
+    /// The preferred presence was set.
+    Preferred,
+    /// The preferred presence was cleared.
+    PreferredCleared,
+    /// The preferred presence expired.
+    PreferredExpired,
+    /// Another client, such as Teams on a desktop, changed its session.
+    Client,
+}
+
+/// A stretch of time in which others saw the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Since when.
+    pub from: Timestamp,
+    /// Until when; `None`: still.
+    pub to: Option<Timestamp>,
+    /// What others saw.
+    #[serde(flatten)]
+    pub visible: Pair,
+    /// Why it began.
+    pub cause: Cause,
+}
+
+/// What others saw of one person, without gaps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// The stretches, oldest first.
+    pub spans: Vec<Span>,
+    /// How many older stretches were dropped.
+    pub dropped: u64,
+}
+
+impl Timeline {
+    /// What others saw at `at`; `None` before the first stretch.
+    pub fn at(&self, at: Timestamp) -> Option<&Pair> {
+        let after = self.spans.partition_point(|span| span.from <= at);
+        after.checked_sub(1).map(|index| &self.spans[index].visible)
+    }
+
+    /// For how long, within `[from, to)`, others saw something else than `expected`, a list of what they should have seen
+    /// from when on, in order of time. Before its first entry nothing is expected, and so nothing is wrong.
+    pub fn wrong(&self, expected: &[(Timestamp, Pair)], from: Timestamp, to: Timestamp) -> Duration {
+        let mut wrong = Duration::ZERO;
+        for (index, (begins, pair)) in expected.iter().enumerate() {
+            let ends = expected.get(index + 1).map_or(to, |next| next.0).min(to);
+            for span in self.spans.iter().filter(|span| span.visible != *pair) {
+                let start = span.from.max(*begins).max(from);
+                let end = span.to.unwrap_or(to).min(ends);
+                wrong += Duration::try_from(end.duration_since(start)).unwrap_or_default();
+            }
+        }
+        wrong
+    }
+}
+
+/// The bounded record behind a [`Timeline`].
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    changes: VecDeque<(Timestamp, Pair, Cause)>,
+    dropped: u64,
+}
+
+impl Record {
+    /// Nobody was there since `from`.
+    pub(super) fn new(from: Timestamp) -> Self {
+        Self { changes: VecDeque::from([(from, Pair::offline(), Cause::Start)]), dropped: 0 }
+    }
+
+    /// Notes what others see since `at`, if that is a change.
+    pub(super) fn note(&mut self, at: Timestamp, visible: Pair, cause: Cause) {
+        if self.changes.back().is_some_and(|latest| latest.1 == visible) {
+            return;
+        }
+        if self.changes.len() == CAPACITY {
+            self.changes.pop_front();
+            self.dropped += 1;
+        }
+        self.changes.push_back((at, visible, cause));
+    }
+
+    /// Since when others see what they see.
+    pub(super) fn since(&self) -> Timestamp {
+        self.changes.back().map_or(Timestamp::MIN, |latest| latest.0)
+    }
+
+    /// The record for reading.
+    pub(super) fn read(&self) -> Timeline {
+        let ends = self.changes.iter().skip(1).map(|next| Some(next.0)).chain([None]);
+        let spans = self
+            .changes
+            .iter()
+            .zip(ends)
+            .map(|((from, visible, cause), to)| Span { from: *from, to, visible: visible.clone(), cause: *cause })
+            .collect();
+        Timeline { spans, dropped: self.dropped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Availability;
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn pair(availability: Availability) -> Pair {
+        Pair::new(availability, availability.to_string())
+    }
+
+    #[test]
+    fn wrong_time_is_what_differs_from_what_was_expected() {
+        let mut record = Record::new(at(0));
+        record.note(at(10), pair(Availability::Available), Cause::Set);
+        record.note(at(10), pair(Availability::Available), Cause::Set);
+        record.note(at(100), pair(Availability::Away), Cause::Set);
+        let timeline = record.read();
+        assert_eq!(timeline.spans.len(), 3);
+        assert_eq!(timeline.at(at(-1)), None);
+        assert_eq!(timeline.at(at(10)), Some(&pair(Availability::Available)));
+        assert_eq!(timeline.at(at(500)), Some(&pair(Availability::Away)));
+
+        let expected = [(at(5), pair(Availability::Available)), (at(90), pair(Availability::Away))];
+        assert_eq!(timeline.wrong(&expected, at(0), at(200)), Duration::from_secs(15));
+        assert_eq!(timeline.wrong(&expected, at(8), at(95)), Duration::from_secs(7));
+        assert_eq!(timeline.wrong(&[], at(0), at(200)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_record_is_bounded_and_says_what_it_dropped() {
+        let mut record = Record::new(at(0));
+        for second in 1..=i64::try_from(CAPACITY).unwrap() + 4 {
+            let availability = if second % 2 == 0 { Availability::Busy } else { Availability::Away };
+            record.note(at(second), pair(availability), Cause::Set);
+        }
+        let timeline = record.read();
+        assert_eq!(timeline.spans.len(), CAPACITY);
+        assert_eq!(timeline.dropped, 5);
+        assert_eq!(timeline.spans[0].from, at(5));
+    }
+}

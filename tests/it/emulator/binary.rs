@@ -1,0 +1,96 @@
+//! `presenced emulator` as a person starts it.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::*;
+
+fn presenced(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_presenced"));
+    command
+        .arg("emulator")
+        .args(arguments)
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Starts one on a free port; its address and the rest of what it prints.
+async fn start(arguments: &[&str]) -> (Child, String, Lines<BufReader<ChildStdout>>) {
+    let mut child = presenced(&[&["--listen", "127.0.0.1:0"], arguments].concat()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = next(&mut lines).await;
+    let address = first.split_whitespace().find_map(|word| word.strip_prefix("http://")).unwrap();
+    let address = address.trim_end_matches('.').to_owned();
+    (child, address, lines)
+}
+
+async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    tokio::time::timeout(GUARD, lines.next_line()).await.expect("a line comes").unwrap().expect("and is no end")
+}
+
+async fn fails(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = tokio::time::timeout(GUARD, presenced(arguments).output()).await.expect("it ends").unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn it_tells_what_to_paste_and_one_line_for_each_request() {
+    let (mut child, address, mut lines) = start(&["--speed", "60"]).await;
+    let mut introduction = String::new();
+    loop {
+        let line = next(&mut lines).await;
+        if line.starts_with("Make things go wrong") {
+            break;
+        }
+        introduction.push_str(&line);
+        introduction.push('\n');
+    }
+    let toml = &introduction[introduction.find("[accounts.").unwrap()..introduction.find("What others").unwrap()];
+    let config: toml::Table = toml.parse().unwrap();
+    let account = &config["accounts"]["emulator"];
+    assert_eq!(account["user"].as_str(), Some(USER));
+    assert_eq!(account["endpoints"]["login"].as_str(), Some(format!("http://{address}").as_str()));
+    assert_eq!(next(&mut lines).await, "");
+
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let login = format!("http://{address}/contoso.onmicrosoft.com/oauth2/v2.0/token");
+    let answer = Answer::of(client.post(login).form(&client_credentials())).await;
+    let line = next(&mut lines).await;
+    assert!(line.contains("token") && line.contains("200"), "{line}");
+    let body = json!({"sessionId": APP, "availability": "Busy", "activity": "InACall"});
+    let request = client.post(format!("http://{address}{}", action("setPresence")));
+    Answer::of(request.bearer_auth(answer.text("access_token")).json(&body)).await;
+    let line = next(&mut lines).await;
+    assert!(line.contains("set") && line.ends_with("others see Busy/InACall"), "{line}");
+
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = tokio::time::timeout(GUARD, child.wait()).await.expect("Ctrl-C ends it").unwrap();
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_told() {
+    let (_child, address, _lines) = start(&[]).await;
+    let (code, text) = fails(&["--listen", &address]).await;
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&format!("something else is listening on {address} already")), "{text}");
+    assert!(text.contains("hint:"), "{text}");
+}
+
+#[tokio::test]
+async fn addresses_that_are_not_loopback_and_speeds_that_are_none_are_misuse() {
+    for address in ["0.0.0.0:8765", "192.0.2.1:8765", "[::]:8765"] {
+        let (code, text) = fails(&["--listen", address]).await;
+        assert_eq!(code, Some(2));
+        assert!(text.contains("is no loopback address"), "{text}");
+    }
+    for arguments in [["--listen", "localhost"], ["--speed", "0"], ["--speed", "NaN"], ["--speed", "fast"]] {
+        assert_eq!(fails(&arguments).await.0, Some(2), "{arguments:?}");
+    }
+}
