@@ -1,12 +1,31 @@
-//! `presenced logout`.
+//! `presenced logout`: forgets a sign-in.
 
+use super::login::{choose, load, reload_daemon};
 use super::{Context, Error, Exit};
+use crate::auth;
 
 /// The arguments of `logout`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// The account; may be left out when there is only one
+    account: Option<String>,
+}
 
-/// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+/// Runs it. An account that is named need not be in the configuration any more.
+pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Error> {
+    let name = match account {
+        Some(name) => name,
+        None => choose(None, &load(context)?)?.0,
+    };
+    let was_signed_in = auth::logout(&name, &context.environment).map_err(|error| {
+        Error::new(Exit::Failed, format!("the sign-in to `{name}` cannot be removed: {error}"))
+            .with_hint(format!("check who owns {}", context.environment.state_dir.join("tokens").display()))
+    })?;
+    if was_signed_in {
+        reload_daemon(context);
+        anstream::println!("Signed out of `{name}` on this machine.");
+    } else {
+        anstream::println!("Nobody was signed in to `{name}`.");
+    }
+    Ok(Exit::Ok)
 }

@@ -104,6 +104,7 @@ fn connect(endpoint: &Url, timeouts: Timeouts) -> Result<reqwest::Client, Failur
         .pool_max_idle_per_host(1)
         // A bearer token goes where the configuration says, and nowhere else.
         .redirect(Policy::none());
+    // Elsewhere the proxy of the environment is used: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
     if is_loopback(endpoint) {
         builder = builder.no_proxy();
     }
@@ -213,7 +214,7 @@ mod tests {
     async fn a_handshake_that_hangs_means_not_applied() {
         let endpoint = server("https", |connection| async move {
             let _open = connection;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
         .await;
         let patient = Timeouts { whole: Duration::from_secs(10), ..IMPATIENT };
@@ -226,7 +227,7 @@ mod tests {
     async fn an_answer_that_hangs_means_perhaps() {
         let endpoint = server("http", |mut connection| async move {
             read_request(&mut connection).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
         .await;
         let patient = Timeouts { connect: Duration::from_secs(5), ..IMPATIENT };

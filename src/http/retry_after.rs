@@ -92,6 +92,15 @@ mod tests {
         assert_eq!(wait(&"9".repeat(400), None), Some(LONGEST));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_server_sends_the_wait_is_at_most_a_day(value in "[ -~]{0,40}", digits in "[0-9.]{1,30}") {
+            for value in [value, digits] {
+                proptest::prop_assert!(wait(&value, None).is_none_or(|wait| wait <= LONGEST));
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be_understood_is_ignored() {
         for garbage in

@@ -1,4 +1,5 @@
 //! A server on loopback that answers with what a test gives it, in order, and remembers what it was asked.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
