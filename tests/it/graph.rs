@@ -173,25 +173,30 @@ async fn a_failure_is_one_sentence_that_support_can_trace() {
 
 #[tokio::test]
 async fn each_answer_is_logged_with_what_support_asks_for_and_no_token() {
+    let headers = "request-id: 61cce29a\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-ms-ags-diagnostic: Ring 5\r\n";
+    let answers = [answer(200, headers, ""), answer(403, headers, &error("Forbidden")), Answer::Close];
+    let server = Server::start(answers.iter().chain(&answers).cloned()).await;
+    let client = client(&server);
+    // Once without a log: an event that another test's thread meets first may be off for this one's log.
+    for _ in &answers {
+        let _ = set(&client).await;
+    }
+
     let folder = tempfile::TempDir::new().unwrap();
     let log = folder.path().join("log");
     let file = Arc::new(std::fs::File::create(&log).unwrap());
     let subscriber =
         tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::TRACE).with_writer(file).finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
-    let headers =
-        "request-id: 61cce29a\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nx-ms-ags-diagnostic: {\"Ring\":\"5\"}\r\n";
-    let server =
-        Server::start([answer(200, headers, ""), answer(403, headers, &error("Forbidden")), Answer::Close]).await;
-    let client = client(&server);
-    for _ in 0..3 {
+    let logging = tracing::subscriber::set_default(subscriber);
+    for _ in &answers {
         let _ = set(&client).await;
     }
+    drop(logging);
     let log = std::fs::read_to_string(log).unwrap();
-    for request in server.requests() {
+    for request in &server.requests()[answers.len()..] {
         assert!(log.contains(request.header("client-request-id").unwrap()), "{log}");
     }
-    for expected in ["61cce29a", "Sun, 06 Nov 1994 08:49:37 GMT", "Ring", "status=200", "status=403", "elapsed"] {
+    for expected in ["61cce29a", "Sun, 06 Nov 1994 08:49:37 GMT", "Ring 5", "status=200", "status=403", "elapsed"] {
         assert!(log.contains(expected), "{expected} is not in {log}");
     }
     assert!(!log.contains("b3arer") && !log.contains(USER), "{log}");
