@@ -1,6 +1,7 @@
 //! Integration tests: the edges against something real, and the binary as a person drives it.
 
 mod auth;
+mod bus;
 mod calendar;
 mod calendar_signal;
 mod call;
@@ -11,4 +12,6 @@ mod demo;
 mod emulator;
 mod graph;
 mod lock;
+mod login1;
+mod signal_bench;
 mod status;
