@@ -67,11 +67,11 @@ impl Claims {
         self.trouble = listing.trouble.map(|trouble| unread_warning(&self.path, &trouble));
         self.too_many = listing.too_many;
         let mut before = std::mem::take(&mut self.files);
-        for (path, real) in listing.files {
+        for path in listing.files {
             let known = before.remove(&path);
             let reread = match changes {
                 Changes::Everything => true,
-                Changes::Paths(paths) => known.is_none() || paths.contains(&path) || paths.contains(&real),
+                Changes::Paths(paths) => known.is_none() || paths.iter().any(|changed| path.starts_with(changed)),
             };
             let mut claim = known.unwrap_or_else(|| Claim::new(matches!(changes, Changes::Paths(_))));
             if !reread || claim.read(&path, now) {

@@ -1,7 +1,7 @@
 //! Reading call-state files without trusting them: nothing but a regular file is opened, nothing large is read, and
 //! nothing makes the reader wait.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -20,8 +20,8 @@ pub(super) const MAX_FILES: usize = 256;
 /// What is at the configured path.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// The files to read, and the real path behind each.
-    pub(super) files: BTreeMap<PathBuf, PathBuf>,
+    /// The files to read, by their real path.
+    pub(super) files: BTreeSet<PathBuf>,
     /// What must be watched.
     pub(super) interests: Interests,
     /// Files beyond [`MAX_FILES`].
@@ -49,7 +49,7 @@ pub(super) fn list(path: &Path) -> Listing {
     let folder = match listing.interests.follow(path) {
         Place::Missing => return listing,
         Place::File(real) => {
-            listing.files.insert(path.to_owned(), real);
+            listing.files.insert(real);
             return listing;
         }
         Place::Folder(folder) => folder,
@@ -72,13 +72,16 @@ pub(super) fn list(path: &Path) -> Listing {
     for name in names {
         let file = folder.join(name);
         let place = listing.interests.follow(&file);
-        let (Place::File(_) | Place::Unreachable(_)) = &place else { continue };
+        let real = match place {
+            Place::File(real) => real,
+            Place::Unreachable(_) => file,
+            Place::Missing | Place::Folder(_) | Place::Special => continue,
+        };
         if listing.files.len() == MAX_FILES {
             listing.too_many += 1;
             continue;
         }
-        let real = if let Place::File(real) = place { real } else { file.clone() };
-        listing.files.insert(file, real);
+        listing.files.insert(real);
     }
     listing
 }
@@ -126,7 +129,7 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(root.join("calls/presenced.sock")).unwrap();
         let listing = list(&root.join("calls"));
         let files: Vec<_> = listing.files.into_iter().collect();
-        assert_eq!(files, [(root.join("calls/a"), root.join("outside")), (root.join("calls/b"), root.join("calls/b"))]);
+        assert_eq!(files, [root.join("calls/b"), root.join("outside")]);
         assert!(listing.interests.concern(&root.join("outside")));
     }
 

@@ -1,1 +1,335 @@
-//! (to come)
+//! The lock and sleep signals, against a stand-in logind and screen savers on real private buses.
+
+use std::time::Duration;
+
+use presenced::policy::{Lock, Reading, Sleep};
+use presenced::signals::{Buses, Observation, Update, lock, sleep};
+use presenced::warning::Code;
+use zbus::Connection;
+use zbus::object_server::SignalEmitter;
+
+use crate::bus::Bus;
+use crate::login1::{Login1, Session};
+use crate::signal_bench::{ManualClock, Signal, soon};
+
+const NOON: &str = "2026-11-23T12:00:00Z";
+const LOCKED: Reading<Lock> = Reading::Known(Lock::Locked);
+const UNLOCKED: Reading<Lock> = Reading::Known(Lock::Unlocked);
+const NOWHERE: &str = "unix:path=/nonexistent/bus";
+
+/// Screen savers differ only in their name.
+macro_rules! saver {
+    ($saver:ident, $name:literal, $path:literal) => {
+        struct $saver(bool);
+
+        #[zbus::interface(name = $name)]
+        impl $saver {
+            fn get_active(&self) -> bool {
+                self.0
+            }
+            #[zbus(signal)]
+            async fn active_changed(emitter: &SignalEmitter<'_>, active: bool) -> zbus::Result<()>;
+        }
+
+        impl $saver {
+            async fn start(bus: &Bus, active: bool) -> Connection {
+                let connection = bus.connect().await;
+                connection.object_server().at($path, Self(active)).await.unwrap();
+                connection.request_name($name).await.unwrap();
+                connection
+            }
+
+            async fn set(connection: &Connection, active: bool) {
+                let saver = connection.object_server().interface::<_, Self>($path).await.unwrap();
+                saver.get_mut().await.0 = active;
+                saver.active_changed(active).await.unwrap();
+            }
+        }
+    };
+}
+
+saver!(Gnome, "org.gnome.ScreenSaver", "/org/gnome/ScreenSaver");
+saver!(Cinnamon, "org.cinnamon.ScreenSaver", "/org/cinnamon/ScreenSaver");
+saver!(Kde, "org.freedesktop.ScreenSaver", "/ScreenSaver");
+
+/// A browser that owns the name only to be asked not to blank.
+struct Inhibitor;
+
+#[zbus::interface(name = "org.freedesktop.ScreenSaver")]
+impl Inhibitor {
+    fn inhibit(&self, _application: &str, _reason: &str) -> u32 {
+        1
+    }
+}
+
+fn follow_lock(clock: &std::sync::Arc<ManualClock>, system: &str, session: &str) -> Signal<Lock> {
+    let buses = Buses { system: Some(system.to_owned()), session: Some(session.to_owned()) };
+    let unwrap = |update| if let Update::Lock(observation) = update { Some(observation) } else { None };
+    Signal::start(clock, buses, unwrap, lock::run)
+}
+
+fn follow_sleep(clock: &std::sync::Arc<ManualClock>, system: &str) -> Signal<Sleep> {
+    let buses = Buses { system: Some(system.to_owned()), session: None };
+    let unwrap = |update| if let Update::Sleep(observation) = update { Some(observation) } else { None };
+    Signal::start(clock, buses, unwrap, sleep::run)
+}
+
+fn says(reading: Reading<Lock>, source: &str) -> Observation<Lock> {
+    Observation { reading, source: source.to_owned(), warnings: Vec::new() }
+}
+
+fn assert_unknown<T: std::fmt::Debug + PartialEq>(observation: &Observation<T>, code: Code, words: &str) {
+    assert_eq!(observation.reading, Reading::Unknown, "{observation:?}");
+    let [warning] = observation.warnings.as_slice() else { panic!("one warning in {observation:?}") };
+    assert_eq!(warning.code, code);
+    assert!(warning.text.contains(words), "{warning:?}");
+    assert!(!warning.hint.is_empty());
+}
+
+#[tokio::test]
+async fn the_locked_hint_is_followed() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    // That there is no session bus is no matter while logind says what the lock is.
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+    login1.set_locked("c1", true).await;
+    assert_eq!(signal.next().await, says(LOCKED, "logind"));
+    login1.set_locked("c1", false).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+}
+
+#[tokio::test]
+async fn a_session_in_the_background_counts_as_locked() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session { active: false, ..Session::DESKTOP }).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await, says(LOCKED, "logind"));
+    login1.set_active("c1", true).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+}
+
+#[tokio::test]
+async fn a_request_to_lock_proves_nothing() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+    login1.request_lock("c1").await;
+    // Signals of one peer come in order: had the request counted, it would be seen before the session's end.
+    login1.set_auto(None);
+    login1.remove("c1").await;
+    assert_eq!(signal.next().await.reading, Reading::Unknown);
+}
+
+#[tokio::test]
+async fn a_session_that_replaces_another_is_followed() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session { locked: true, ..Session::DESKTOP }).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await.reading, LOCKED);
+    login1.set_auto(Some("c2"));
+    login1.add("c2", Session::DESKTOP).await;
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+    login1.remove("c1").await;
+    login1.set_locked("c2", true).await;
+    assert_eq!(signal.next().await.reading, LOCKED);
+}
+
+#[tokio::test]
+async fn a_user_service_finds_the_session_on_display_or_in_the_list() {
+    let bus = Bus::start();
+    let login1 = Login1::start(&bus).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_unknown(&signal.next().await, Code::LockUnavailable, "no session of this user");
+    login1.add("c7", Session { locked: true, ..Session::DESKTOP }).await;
+    assert_eq!(signal.next().await, says(LOCKED, "logind"));
+    login1.set_locked("c7", false).await;
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+    login1.add("c8", Session { locked: true, ..Session::DESKTOP }).await;
+    login1.set_display("c8").await;
+    assert_eq!(signal.next().await.reading, LOCKED);
+}
+
+#[tokio::test]
+async fn a_session_without_a_screen_is_none() {
+    let bus = Bus::start();
+    let ssh = Session { kind: "tty", remote: true, ..Session::DESKTOP };
+    let login1 = Login1::with(&bus, ssh).await;
+    login1.add("c2", Session { class: "manager", ..Session::DESKTOP }).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    let observation = signal.next().await;
+    assert_unknown(&observation, Code::LockUnavailable, "no session of this user");
+    assert!(observation.warnings[0].hint.contains("loginctl"));
+    login1.add("c3", Session { locked: true, ..Session::DESKTOP }).await;
+    assert_eq!(signal.next().await.reading, LOCKED);
+}
+
+#[tokio::test]
+async fn a_restart_of_logind_is_survived() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+    login1
+        .restart(async |login1| {
+            assert_unknown(&signal.next().await, Code::LockUnavailable, "is not running");
+            login1.set_locked_silently("c1", true).await;
+        })
+        .await;
+    assert_eq!(signal.next().await, says(LOCKED, "logind"));
+    login1.set_locked("c1", false).await;
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+}
+
+#[tokio::test]
+async fn a_new_logind_takes_over_from_one_that_died() {
+    let bus = Bus::start();
+    let first = Login1::with(&bus, Session::DESKTOP).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+    drop(first);
+    assert_eq!(signal.next().await.reading, Reading::Unknown);
+    let second = Login1::with(&bus, Session { locked: true, ..Session::DESKTOP }).await;
+    signal.until(|observation| observation.reading == LOCKED).await;
+    second.set_locked("c1", false).await;
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+}
+
+#[tokio::test]
+async fn a_bus_that_dies_is_reconnected() {
+    let mut bus = Bus::start();
+    let clock = ManualClock::at(NOON);
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut signal = follow_lock(&clock, &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+    bus.kill();
+    drop(login1);
+    assert_unknown(&signal.next().await, Code::LockUnavailable, "system bus cannot be used");
+    clock.pass(Duration::from_secs(1)).await;
+    // Still dead: the next attempt comes after twice the time.
+    bus.resume();
+    let login1 = Login1::with(&bus, Session { locked: true, ..Session::DESKTOP }).await;
+    clock.pass(Duration::from_secs(2)).await;
+    signal.until(|observation| *observation == says(LOCKED, "logind")).await;
+    login1.set_locked("c1", false).await;
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+}
+
+#[tokio::test]
+async fn without_logind_a_screen_saver_that_answers_decides() {
+    let bus = Bus::start();
+    let gnome = Gnome::start(&bus, true).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), NOWHERE, &bus.address());
+    assert_eq!(signal.next().await, says(LOCKED, "org.gnome.ScreenSaver"));
+    Gnome::set(&gnome, false).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "org.gnome.ScreenSaver"));
+    gnome.release_name("org.gnome.ScreenSaver").await.unwrap();
+    assert_unknown(&signal.next().await, Code::LockUnavailable, "no screen saver answers");
+    let kde = Kde::start(&bus, true).await;
+    assert_eq!(signal.next().await, says(LOCKED, "org.freedesktop.ScreenSaver"));
+    Kde::set(&kde, false).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "org.freedesktop.ScreenSaver"));
+}
+
+#[tokio::test]
+async fn owning_a_screen_savers_name_proves_nothing() {
+    let bus = Bus::start();
+    let browser = bus.connect().await;
+    browser.object_server().at("/org/freedesktop/ScreenSaver", Inhibitor).await.unwrap();
+    browser.request_name("org.freedesktop.ScreenSaver").await.unwrap();
+    let mut signal = follow_lock(&ManualClock::at(NOON), NOWHERE, &bus.address());
+    assert_unknown(&signal.next().await, Code::LockUnavailable, "no screen saver answers");
+}
+
+#[tokio::test]
+async fn gnomes_blank_screen_does_not_beat_the_locked_hint() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let _gnome = Gnome::start(&bus, true).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), &bus.address());
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+    login1.set_locked("c1", true).await;
+    assert_eq!(signal.next().await, says(LOCKED, "logind"));
+}
+
+#[tokio::test]
+async fn a_desktop_without_the_hint_locks_by_its_screen_saver() {
+    let bus = Bus::start();
+    let _login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let cinnamon = Cinnamon::start(&bus, true).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), &bus.address());
+    assert_eq!(signal.next().await, says(LOCKED, "org.cinnamon.ScreenSaver"));
+    Cinnamon::set(&cinnamon, false).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+}
+
+#[tokio::test]
+async fn a_storm_of_sessions_does_not_stall_the_connection() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+    login1.storm(500).await;
+    login1.set_locked("c1", true).await;
+    assert_eq!(signal.next().await.reading, LOCKED);
+}
+
+#[tokio::test]
+async fn a_task_that_is_dropped_leaves_the_bus() {
+    let bus = Bus::start();
+    let _login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let observer = zbus::fdo::DBusProxy::new(&bus.connect().await).await.unwrap();
+    let before = observer.list_names().await.unwrap();
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), &bus.address());
+    signal.next().await;
+    assert_eq!(observer.list_names().await.unwrap().len(), before.len() + 2);
+    signal.stop().await;
+    soon("the connections to end", async {
+        while observer.list_names().await.unwrap().len() != before.len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sleep_is_announced() {
+    let bus = Bus::start();
+    let login1 = Login1::start(&bus).await;
+    let mut signal = follow_sleep(&ManualClock::at(NOON), &bus.address());
+    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
+    login1.prepare_for_sleep(true).await;
+    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Suspending));
+    login1.prepare_for_sleep(false).await;
+    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
+}
+
+#[tokio::test]
+async fn a_machine_already_going_to_sleep_is_seen() {
+    let bus = Bus::start();
+    let login1 = Login1::start(&bus).await;
+    login1.prepare_for_sleep(true).await;
+    let mut signal = follow_sleep(&ManualClock::at(NOON), &bus.address());
+    let observation = signal.next().await;
+    assert_eq!((observation.reading, observation.source.as_str()), (Reading::Known(Sleep::Suspending), "logind"));
+}
+
+#[tokio::test]
+async fn sleep_is_unknown_without_logind_and_heals() {
+    let mut bus = Bus::start();
+    let clock = ManualClock::at(NOON);
+    let mut signal = follow_sleep(&clock, &bus.address());
+    assert_unknown(&signal.next().await, Code::SleepUnavailable, "is not running");
+    let login1 = Login1::start(&bus).await;
+    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
+    bus.kill();
+    drop(login1);
+    assert_unknown(&signal.next().await, Code::SleepUnavailable, "system bus cannot be used");
+    bus.resume();
+    let login1 = Login1::start(&bus).await;
+    clock.pass(Duration::from_secs(1)).await;
+    signal.until(|observation| observation.reading == Reading::Known(Sleep::Awake)).await;
+    login1.prepare_for_sleep(true).await;
+    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Suspending));
+}

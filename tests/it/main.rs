@@ -1,6 +1,7 @@
 //! Integration tests: the edges against something real, and the binary as a person drives it.
 
 mod auth;
+mod bus;
 mod calendar;
 mod calendar_signal;
 mod call;
@@ -13,4 +14,6 @@ mod emulator;
 mod fake_daemon;
 mod graph;
 mod lock;
+mod login1;
+mod signal_bench;
 mod status;

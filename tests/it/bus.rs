@@ -1,0 +1,87 @@
+//! A private message bus on a socket in a temporary folder: the real `dbus-daemon`, for one test alone.
+
+use std::fs::{File, read_to_string};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use zbus::Connection;
+use zbus::connection::Builder;
+
+/// A bus that ends with the test.
+pub(crate) struct Bus {
+    folder: tempfile::TempDir,
+    daemon: Option<Child>,
+}
+
+impl Bus {
+    /// Starts a bus that listens when this returns.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            r#"<busconfig>
+              <type>session</type>
+              <listen>{}</listen>
+              <auth>EXTERNAL</auth>
+              <policy context="default">
+                <allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/><allow user="*"/>
+              </policy>
+            </busconfig>"#,
+            address(&folder)
+        );
+        std::fs::write(folder.path().join("bus.conf"), config).unwrap();
+        let mut bus = Self { folder, daemon: None };
+        bus.resume();
+        bus
+    }
+
+    /// Starts it again at the same address.
+    pub(crate) fn resume(&mut self) {
+        let _ = std::fs::remove_file(self.socket());
+        let log = self.folder.path().join("log");
+        let mut daemon = Command::new("dbus-daemon")
+            .arg(format!("--config-file={}", self.folder.path().join("bus.conf").display()))
+            .args(["--nofork", "--nopidfile", "--print-address"])
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .expect("these tests need `dbus-daemon`: install the Debian package `dbus`");
+        // It prints its address once it listens.
+        let mut line = String::new();
+        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        self.daemon = Some(daemon);
+        assert!(line.contains("unix:path="), "dbus-daemon did not start: {}", read_to_string(log).unwrap());
+    }
+
+    /// Kills it, as a crash does.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
+        }
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> String {
+        address(&self.folder)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("bus")
+    }
+
+    /// A connection to it that owns nothing.
+    pub(crate) async fn connect(&self) -> Connection {
+        Builder::address(self.address().as_str()).unwrap().build().await.unwrap()
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn address(folder: &tempfile::TempDir) -> String {
+    format!("unix:path={}", folder.path().join("bus").display())
+}

@@ -1,0 +1,228 @@
+//! A stand-in for logind on a private bus: sessions that a test makes, locks and ends.
+
+use std::sync::{Arc, Mutex};
+
+use zbus::object_server::{InterfaceRef, SignalEmitter};
+use zbus::zvariant::{ObjectPath, OwnedObjectPath};
+use zbus::{Connection, fdo, interface};
+
+use crate::bus::Bus;
+
+const NAME: &str = "org.freedesktop.login1";
+const MANAGER: &str = "/org/freedesktop/login1";
+const USER: &str = "/org/freedesktop/login1/user/_1";
+
+/// A session as logind shows it.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) locked: bool,
+    pub(crate) active: bool,
+    pub(crate) class: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) remote: bool,
+}
+
+impl Session {
+    /// An unlocked desktop.
+    pub(crate) const DESKTOP: Self =
+        Self { locked: false, active: true, class: "user", kind: "wayland", remote: false };
+}
+
+#[interface(name = "org.freedesktop.login1.Session")]
+impl Session {
+    #[zbus(property)]
+    fn locked_hint(&self) -> bool {
+        self.locked
+    }
+    #[zbus(property)]
+    fn active(&self) -> bool {
+        self.active
+    }
+    #[zbus(property)]
+    fn class(&self) -> &str {
+        self.class
+    }
+    #[zbus(property, name = "Type")]
+    fn kind(&self) -> &str {
+        self.kind
+    }
+    #[zbus(property)]
+    fn remote(&self) -> bool {
+        self.remote
+    }
+    #[zbus(signal)]
+    async fn lock(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
+}
+
+/// How the user's session is found.
+#[derive(Default)]
+struct Answers {
+    auto: Option<String>,
+    display: Option<String>,
+    listed: Vec<String>,
+    preparing: bool,
+}
+
+struct Manager(Arc<Mutex<Answers>>);
+
+#[interface(name = "org.freedesktop.login1.Manager")]
+impl Manager {
+    fn get_session(&self, id: &str) -> fdo::Result<OwnedObjectPath> {
+        assert_eq!(id, "auto");
+        let none = || fdo::Error::Failed("the caller belongs to no session".to_owned());
+        self.0.lock().unwrap().auto.as_deref().map(path).ok_or_else(none)
+    }
+    fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {
+        assert_eq!(uid, rustix::process::getuid().as_raw());
+        Ok(ObjectPath::try_from(USER).unwrap().into())
+    }
+    fn list_sessions(&self) -> Vec<(String, u32, String, String, OwnedObjectPath)> {
+        let uid = rustix::process::getuid().as_raw();
+        let listed = self.0.lock().unwrap().listed.clone();
+        let entry = |id: String, uid| (id.clone(), uid, "somebody".to_owned(), "seat0".to_owned(), path(&id));
+        // Somebody else's session comes first.
+        std::iter::once(entry("foreign".to_owned(), uid + 1))
+            .chain(listed.into_iter().map(|id| entry(id, uid)))
+            .collect()
+    }
+    #[zbus(property)]
+    fn preparing_for_sleep(&self) -> bool {
+        self.0.lock().unwrap().preparing
+    }
+    #[zbus(signal)]
+    async fn session_new(emitter: &SignalEmitter<'_>, id: &str, path: ObjectPath<'_>) -> zbus::Result<()>;
+    #[zbus(signal)]
+    async fn session_removed(emitter: &SignalEmitter<'_>, id: &str, path: ObjectPath<'_>) -> zbus::Result<()>;
+    #[zbus(signal)]
+    async fn prepare_for_sleep(emitter: &SignalEmitter<'_>, start: bool) -> zbus::Result<()>;
+}
+
+struct User(Arc<Mutex<Answers>>);
+
+#[interface(name = "org.freedesktop.login1.User")]
+impl User {
+    #[zbus(property)]
+    fn display(&self) -> (String, OwnedObjectPath) {
+        match &self.0.lock().unwrap().display {
+            Some(id) => (id.clone(), path(id)),
+            None => (String::new(), ObjectPath::try_from("/").unwrap().into()),
+        }
+    }
+}
+
+fn path(id: &str) -> OwnedObjectPath {
+    ObjectPath::try_from(format!("/org/freedesktop/login1/session/{id}")).unwrap().into()
+}
+
+/// A logind that ends when it is dropped.
+pub(crate) struct Login1 {
+    bus: Connection,
+    answers: Arc<Mutex<Answers>>,
+}
+
+impl Login1 {
+    /// A logind without sessions.
+    pub(crate) async fn start(bus: &Bus) -> Self {
+        let bus = bus.connect().await;
+        let answers = Arc::new(Mutex::new(Answers::default()));
+        bus.object_server().at(MANAGER, Manager(answers.clone())).await.unwrap();
+        bus.object_server().at(USER, User(answers.clone())).await.unwrap();
+        let login1 = Self { bus, answers };
+        login1.serve("foreign", Session::DESKTOP).await;
+        login1.bus.request_name(NAME).await.unwrap();
+        login1
+    }
+
+    /// A logind with one session, which is the caller's.
+    pub(crate) async fn with(bus: &Bus, session: Session) -> Self {
+        let login1 = Self::start(bus).await;
+        login1.serve("c1", session).await;
+        login1.set_auto(Some("c1"));
+        login1
+    }
+
+    async fn serve(&self, id: &str, session: Session) {
+        self.bus.object_server().at(path(id), session).await.unwrap();
+    }
+
+    /// Makes a session and announces it.
+    pub(crate) async fn add(&self, id: &str, session: Session) {
+        self.serve(id, session).await;
+        self.answers.lock().unwrap().listed.push(id.to_owned());
+        self.manager().await.session_new(id, path(id).as_ref()).await.unwrap();
+    }
+
+    /// Ends a session and announces it.
+    pub(crate) async fn remove(&self, id: &str) {
+        self.bus.object_server().remove::<Session, _>(path(id)).await.unwrap();
+        self.answers.lock().unwrap().listed.retain(|listed| listed != id);
+        self.manager().await.session_removed(id, path(id).as_ref()).await.unwrap();
+    }
+
+    /// What `GetSession("auto")` gives.
+    pub(crate) fn set_auto(&self, id: Option<&str>) {
+        self.answers.lock().unwrap().auto = id.map(str::to_owned);
+    }
+
+    /// Makes a session the user's display, and announces that.
+    pub(crate) async fn set_display(&self, id: &str) {
+        self.answers.lock().unwrap().display = Some(id.to_owned());
+        let user: InterfaceRef<User> = self.bus.object_server().interface(USER).await.unwrap();
+        user.get().await.display_changed(user.signal_emitter()).await.unwrap();
+    }
+
+    /// Sets `LockedHint`.
+    pub(crate) async fn set_locked(&self, id: &str, locked: bool) {
+        let session = self.session(id).await;
+        session.get_mut().await.locked = locked;
+        session.get().await.locked_hint_changed(session.signal_emitter()).await.unwrap();
+    }
+
+    /// Sets `Active`.
+    pub(crate) async fn set_active(&self, id: &str, active: bool) {
+        let session = self.session(id).await;
+        session.get_mut().await.active = active;
+        session.get().await.active_changed(session.signal_emitter()).await.unwrap();
+    }
+
+    /// Asks a session to lock itself.
+    pub(crate) async fn request_lock(&self, id: &str) {
+        self.session(id).await.lock().await.unwrap();
+    }
+
+    /// Announces sleep or its end.
+    pub(crate) async fn prepare_for_sleep(&self, start: bool) {
+        self.answers.lock().unwrap().preparing = start;
+        self.manager().await.prepare_for_sleep(start).await.unwrap();
+    }
+
+    /// Announces `count` sessions that come and go at once.
+    pub(crate) async fn storm(&self, count: usize) {
+        let manager = self.manager().await;
+        for number in 0..count {
+            let id = format!("s{number}");
+            manager.session_new(&id, path(&id).as_ref()).await.unwrap();
+            manager.session_removed(&id, path(&id).as_ref()).await.unwrap();
+        }
+    }
+
+    /// Gives the name up and takes it again, as a restart does; what it serves in between is made by `change`.
+    pub(crate) async fn restart(&self, change: impl AsyncFnOnce(&Self)) {
+        self.bus.release_name(NAME).await.unwrap();
+        change(self).await;
+        self.bus.request_name(NAME).await.unwrap();
+    }
+
+    /// Changes `LockedHint` without a signal, as while nobody listens.
+    pub(crate) async fn set_locked_silently(&self, id: &str, locked: bool) {
+        self.session(id).await.get_mut().await.locked = locked;
+    }
+
+    async fn session(&self, id: &str) -> InterfaceRef<Session> {
+        self.bus.object_server().interface(path(id)).await.unwrap()
+    }
+
+    async fn manager(&self) -> InterfaceRef<Manager> {
+        self.bus.object_server().interface(MANAGER).await.unwrap()
+    }
+}
