@@ -5,6 +5,8 @@ mod environment;
 mod error;
 mod logging;
 mod runtime;
+mod screen;
+mod times;
 
 mod check;
 mod completions;

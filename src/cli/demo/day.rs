@@ -86,11 +86,17 @@ impl Day {
             event("customer", self.date, ("1400", "1500"), "SUMMARY:Customer workshop"),
             event("moved", self.date, ("1630", "1700"), "SUMMARY:Called off\r\nSTATUS:CANCELLED"),
         ];
-        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//presenced//demo//EN\r\n{}END:VCALENDAR\r\n", events.concat())
+        format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//presenced//demo//EN\r\n{}END:VCALENDAR\r\n",
+            events.concat()
+        )
     }
 
     fn at(&self, time: Time) -> Timestamp {
         // A time that a clock change skips is taken as the one it shifts to; only the year 9999 has no such time.
-        self.date.to_datetime(time).to_zoned_datetime(self.zone.clone()).map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+        self.date
+            .to_datetime(time)
+            .to_zoned_datetime(self.zone.clone())
+            .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
     }
 }

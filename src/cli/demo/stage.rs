@@ -75,7 +75,9 @@ path = {calls}
             }
             match (happening, desktop) {
                 (Happening::Call(state), _) => self.call(state).map_err(|error| failed(&error))?,
-                (Happening::Lock(lock), Some(desktop)) => desktop.set_lock(lock).await.map_err(|error| failed(&error))?,
+                (Happening::Lock(lock), Some(desktop)) => {
+                    desktop.set_lock(lock).await.map_err(|error| failed(&error))?
+                }
                 (Happening::Lock(_), None) => {}
             }
         }
@@ -93,4 +95,3 @@ path = {calls}
         std::fs::rename(next, file)
     }
 }
-

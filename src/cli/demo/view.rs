@@ -34,13 +34,18 @@ pub(super) fn picture(scene: &Scene<'_>, width: usize) -> String {
     let bold = Style::new().bold();
     let Scene { now, report, .. } = scene;
     let mut lines = Vec::new();
-    lines.push(format!("{bold}{}{bold:#}  at {} times the speed of time", exact_clock(now.wall, &now.zone), scene.speed));
+    lines.push(format!(
+        "{bold}{}{bold:#}  at {} times the speed of time",
+        exact_clock(now.wall, &now.zone),
+        scene.speed
+    ));
     lines.push(strip(scene, width));
     lines.push(String::new());
     for (index, name) in ["lock", "call", "calendar"].into_iter().enumerate() {
         let Some(signal) = report.signals.get(name) else { continue };
         let title = if index == 0 { "signals" } else { "" };
-        let until = signal.until.map(|until| format!(" until {}", clock(until, now.wall, &now.zone))).unwrap_or_default();
+        let until =
+            signal.until.map(|until| format!(" until {}", clock(until, now.wall, &now.zone))).unwrap_or_default();
         lines.push(row(title, &format!("{name:<10}{}{until}", signal.value), width));
     }
     if let Some(account) = report.accounts.get(scene.account) {
@@ -59,8 +64,10 @@ pub(super) fn picture(scene: &Scene<'_>, width: usize) -> String {
 fn account_rows(account: &Account, now: &Now, width: usize, lines: &mut Vec<String>) {
     let rule = account.rule.as_ref().map(|rule| format!(" (rule `{rule}`)")).unwrap_or_default();
     lines.push(row("because", &format!("{}{rule}", account.because), width));
-    let decided =
-        account.desired.as_ref().map_or_else(|| "nothing".to_owned(), |pair| format!("{}/{}", pair.availability, pair.activity));
+    let decided = account
+        .desired
+        .as_ref()
+        .map_or_else(|| "nothing".to_owned(), |pair| format!("{}/{}", pair.availability, pair.activity));
     let until = account.until.map(|until| format!(" until {}", clock(until, now.wall, &now.zone))).unwrap_or_default();
     lines.push(row("decided", &format!("{decided}{until}"), width));
     let next = account.next.as_ref().map_or_else(

@@ -50,7 +50,7 @@ pub struct Span {
 }
 
 /// What others saw of one person, without gaps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     /// The stretches, oldest first.
     pub spans: Vec<Span>,
