@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8765")]
     listen: SocketAddr,
 
-    /// How many times faster than real time its clock runs
+    /// How many times faster than real time its clock runs; a client whose clock does not will look slow to it
     #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
     speed: f64,
 }
@@ -55,6 +55,8 @@ async fn serve(args: &Args) -> Result<Exit, Error> {
     let introduction = introduction(address, args.speed, &options);
     let emulator = Emulator::new(options, clock(args.speed));
     let mut records = emulator.subscribe();
+    // Before the first line is out: whoever reads it may end us at once.
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
     let serving = emulator.serve(listener);
     tokio::pin!(serving);
@@ -68,7 +70,7 @@ async fn serve(args: &Args) -> Result<Exit, Error> {
                 Err(RecvError::Lagged(missed)) => anstream::println!("({missed} requests not shown)"),
                 Err(RecvError::Closed) => return Ok(Exit::Ok),
             },
-            interrupted = tokio::signal::ctrl_c() => return interrupted.map(|()| Exit::Ok).map_err(failed),
+            _ = interrupted.recv() => return Ok(Exit::Ok),
             _ = terminated.recv() => return Ok(Exit::Ok),
         }
     }
