@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -36,7 +36,8 @@ use report::Chronicle;
 use service::Service;
 use sources::Sources;
 
-/// How long the first decision waits for signals that have not been heard yet.
+/// How long the first decision waits for signals that have not been heard yet. Real time: a bus does not answer sooner
+/// where the clock runs fast.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long leaving may take, and how long of it a request in flight gets to be answered. Real time: a service manager
 /// counts in it too.
@@ -103,8 +104,8 @@ pub struct Daemon {
     service: Service,
     /// Why the configuration on disk is not the one in force.
     config_warning: Option<Warning>,
-    /// Until when the first decision waits for signals.
-    patience_ends: Instant,
+    /// Whether the first decision waits for signals that were not heard yet.
+    patient: bool,
     ready: bool,
 }
 
@@ -113,8 +114,6 @@ enum Event {
     Update(Update),
     Command(Command),
     Done(Done),
-    Reload,
-    Stop,
     Time,
 }
 
@@ -145,7 +144,7 @@ impl Daemon {
             reports,
             service: Service::new(now.instant),
             config_warning: None,
-            patience_ends: now.instant + PATIENCE,
+            patient: true,
             ready: false,
             clock,
             config,
@@ -175,12 +174,16 @@ impl Daemon {
                 _ = interrupt.recv() => {}
             }
         });
+        #[expect(clippy::disallowed_methods, reason = "bounded by what whoever starts it waits")]
+        let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
         loop {
             let now = self.clock.now();
             self.turn(&now);
-            match self.next_event(&now, &mut commands, &mut hangup, stop.as_mut()).await {
-                Event::Stop => break,
-                event => self.handle(event),
+            tokio::select! {
+                () = &mut stop => break,
+                () = &mut patience, if self.patient => self.patient = false,
+                _ = hangup.recv() => drop(self.reload()),
+                event = self.next_event(&now, &mut commands) => self.handle(event),
             }
         }
         self.leave(&mut commands).await;
@@ -192,18 +195,11 @@ impl Daemon {
         Ok(())
     }
 
-    async fn next_event(
-        &mut self,
-        now: &Now,
-        commands: &mut mpsc::Receiver<Command>,
-        hangup: &mut Signal,
-        stop: std::pin::Pin<&mut impl Future<Output = ()>>,
-    ) -> Event {
+    async fn next_event(&mut self, now: &Now, commands: &mut mpsc::Receiver<Command>) -> Event {
         let (instant, wall) = self.wakeups(now);
         let until_instant = sleep_or_never(instant.map(|instant| self.clock.sleep_until(instant)));
         let until_wall = sleep_or_never(wall.map(|wall| self.clock.sleep_until_wall(wall)));
         tokio::select! {
-            () = stop => Event::Stop,
             Some(update) = self.updates.recv() => Event::Update(update),
             Some(command) = commands.recv() => Event::Command(command),
             Some(done) = self.requests.join_next(), if !self.requests.is_empty() => match done {
@@ -211,7 +207,6 @@ impl Daemon {
                 // Only what was abandoned is cancelled, and that is accounted for already.
                 Err(_) => Event::Time,
             },
-            _ = hangup.recv() => Event::Reload,
             () = until_instant => Event::Time,
             () = until_wall => Event::Time,
         }
@@ -229,10 +224,7 @@ impl Daemon {
             }
             Event::Command(command) => self.obey(command, &now),
             Event::Done(done) => self.finish(&done, &now),
-            Event::Reload => {
-                let _ = self.reload();
-            }
-            Event::Stop | Event::Time => {}
+            Event::Time => {}
         }
     }
 
@@ -278,7 +270,7 @@ impl Daemon {
     /// Everything that follows from what is known now: decisions, requests, the report.
     fn turn(&mut self, now: &Now) {
         let snapshot = self.board.snapshot(now);
-        if self.ready || self.board.is_complete() || now.instant >= self.patience_ends {
+        if self.ready || self.board.is_complete() || !self.patient {
             for account in &mut self.accounts {
                 account.decide(decide(&self.config.rules, &snapshot, now), &self.config.session, now);
             }
@@ -318,7 +310,6 @@ impl Daemon {
             .clone()
             .filter_map(|account| account.next_wakeup(now))
             .chain(self.board.next_end(now))
-            .chain((!self.ready).then_some(self.patience_ends))
             .chain(self.service.next_watchdog())
             .min();
         let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);

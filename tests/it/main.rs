@@ -13,6 +13,7 @@ mod demo;
 mod emulator;
 mod fake_daemon;
 mod graph;
+mod house;
 mod lock;
 mod login1;
 mod signal_bench;

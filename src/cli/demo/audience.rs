@@ -16,7 +16,7 @@ use crate::cli::screen::{self, Screen};
 use crate::cli::times::exact_clock;
 use crate::emulator::{self, Emulator, Pair, Record};
 use crate::presence::Presence;
-use crate::status::report::{Account, Report};
+use crate::status::report::{Account, Report, State};
 use crate::time::Clock;
 
 /// How often the picture's clock moves, in real time.
@@ -114,6 +114,9 @@ impl<'a> Audience<'a> {
         let now = self.clock.now();
         let report = self.reports.borrow_and_update().clone();
         let Some(account) = report.accounts.get(ACCOUNT) else { return };
+        if account.state == State::Starting && account.desired.is_none() {
+            return;
+        }
         let desired = desired(account);
         if self.expected.last().is_none_or(|(_, last)| *last != desired) {
             self.expected.push((now.wall, desired.clone()));
@@ -128,7 +131,7 @@ impl<'a> Audience<'a> {
 
     fn see_request(&mut self, record: Record) {
         if view::is_presence(&record) {
-            self.say(record.at, &format!("    {}", view::request(&record)));
+            self.say(record.at, &format!("    {}", view::request(&record, self.requests.last())));
             self.requests.push(record);
             if self.requests.len() > REQUESTS {
                 self.requests.remove(0);

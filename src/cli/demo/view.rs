@@ -56,7 +56,8 @@ pub(super) fn picture(scene: &Scene<'_>, width: usize) -> String {
     lines.push(String::new());
     for (index, record) in scene.requests.iter().enumerate() {
         let title = if index == 0 { "requests" } else { "" };
-        lines.push(row(title, &format!("{}  {}", exact_clock(record.at, &now.zone), request(record)), width));
+        let before = index.checked_sub(1).map(|before| &scene.requests[before]);
+        lines.push(row(title, &format!("{}  {}", exact_clock(record.at, &now.zone), request(record, before)), width));
     }
     lines.join("\n") + "\n"
 }
@@ -129,9 +130,9 @@ pub(super) fn is_presence(record: &Record) -> bool {
     matches!(record.call, Call::Set | Call::Clear)
 }
 
-/// One request in a line: what was asked, how it was answered, what others see now.
-pub(super) fn request(record: &Record) -> String {
-    let mut line = record.call.to_string();
+/// One request in a line: what was asked, and how it was answered. One that asks for the same as the one before keeps alive.
+pub(super) fn request(record: &Record, before: Option<&Record>) -> String {
+    let mut line = record.path.rsplit('/').next().unwrap_or_default().to_owned();
     let body: serde_json::Value = serde_json::from_str(&record.body).unwrap_or_default();
     if let (Some(availability), Some(activity)) = (body["availability"].as_str(), body["activity"].as_str()) {
         let expiration = body["expirationDuration"].as_str().unwrap_or_default();
@@ -139,6 +140,7 @@ pub(super) fn request(record: &Record) -> String {
         let _ = write!(line, " {availability}/{activity} {expiration}");
     }
     let answer = record.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-    let _ = write!(line, "  {answer}");
+    let keepalive = if before.is_some_and(|before| before.body == record.body) { "  keepalive" } else { "" };
+    let _ = write!(line, "  {answer}{keepalive}");
     line
 }
