@@ -1,12 +1,28 @@
 //! `presenced completions`.
 
-use super::{Context, Error, Exit};
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::output::print;
+use super::{Cli, Error, Exit, examples};
 
 /// The arguments of `completions`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = examples!(
+    "source <(presenced completions bash)"
+    "presenced completions fish > ~/.config/fish/completions/presenced.fish"
+    "presenced completions zsh > ~/.zfunc/_presenced"
+))]
+pub(super) struct Args {
+    /// The shell
+    shell: Shell,
+}
 
 /// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+pub(super) fn run(Args { shell }: Args) -> Result<Exit, Error> {
+    // Into memory first: clap panics in its own words when it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "presenced", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Ok)
 }

@@ -1,5 +1,6 @@
 //! How a command ends: the exit codes, and the one way errors are shown.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -52,9 +53,9 @@ impl Error {
     pub(super) fn print(&self) {
         let red = anstyle::AnsiColor::Red.on_default().bold();
         let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
-        anstream::eprintln!("{red}error:{red:#} {}", self.text);
-        if let Some(hint) = &self.hint {
-            anstream::eprintln!("{cyan}hint:{cyan:#} {hint}");
-        }
+        let hint = self.hint.as_ref().map(|hint| format!("{cyan}hint:{cyan:#} {hint}\n")).unwrap_or_default();
+        let message = format!("{red}error:{red:#} {}\n{hint}", self.text.trim_end());
+        // Where standard error has gone, the exit code has to do.
+        let _ = anstream::stderr().write_all(message.as_bytes());
     }
 }

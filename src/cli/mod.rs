@@ -1,9 +1,11 @@
 //! The command line: one file a subcommand. The roof of the house: only here are arguments, the environment, the terminal
 //! and exit codes known.
 
+mod ask;
 mod environment;
 mod error;
 mod logging;
+mod output;
 mod runtime;
 mod screen;
 mod times;
@@ -29,16 +31,48 @@ use clap::{Parser, Subcommand};
 use crate::config::Environment;
 pub use error::{Error, Exit};
 
-/// Keeps your Microsoft Teams presence true from what your Linux machine knows: calendar files, the screen lock, calls.
+/// The end of a command's help: examples, a line each with the command and what it does in two columns, then what else is
+/// to be known.
+macro_rules! examples {
+    ($($line:literal)+ $(; $note:literal)*) => {
+        concat!("\u{1b}[1;4mExamples:\u{1b}[0m", $("\n  ", $line,)+ $("\n\n", $note),*)
+    };
+}
+use examples;
+
+/// Keeps your Microsoft Teams presence true from what this machine knows: calendar files, the screen lock, calls.
 #[derive(Debug, Parser)]
-#[command(name = "presenced", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "presenced",
+    version,
+    max_term_width = 80,
+    arg_required_else_help = true,
+    after_help = examples!(
+        "presenced demo                    See it at work; nothing to sign up for"
+        "presenced login                   Sign in, once"
+        "presenced run                     Keep the presence"
+        "presenced status --watch          What is claimed, and why"
+        "presenced set call --for 30m      In a call for half an hour";
+        "Exit codes: 0 well; 1 failed or degraded; 2 usage or configuration; 3 not running; 4 sign-in needed."
+    )
+)]
 pub struct Cli {
-    /// The configuration file [default: $`PRESENCED_CONFIG`, else ~/.config/presenced/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "The configuration [default: $PRESENCED_CONFIG, else config.toml in ~/.config/presenced]",
+        help_heading = "Global options"
+    )]
     config: Option<std::path::PathBuf>,
 
-    /// The status socket [default: $`XDG_RUNTIME_DIR/presenced/presenced.sock`]
-    #[arg(long, global = true, value_name = "SOCKET")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        help = "The status socket [default: $XDG_RUNTIME_DIR/presenced/presenced.sock]",
+        help_heading = "Global options"
+    )]
     socket: Option<std::path::PathBuf>,
 
     #[command(subcommand)]
@@ -119,8 +153,8 @@ pub fn main() -> ExitCode {
         Command::Logout(args) => logout::run(args, &context),
         Command::Emulator(args) => emulator::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
-        Command::Completions(args) => completions::run(args, &context),
-        Command::Man(args) => man::run(args, &context),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     match ended {
         Ok(exit) => exit.into(),

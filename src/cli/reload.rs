@@ -1,12 +1,21 @@
-//! `presenced reload`.
+//! `presenced reload`: have the daemon read its configuration again.
 
-use super::{Context, Error, Exit};
+use super::ask::ask;
+use super::output::print;
+use super::{Context, Error, Exit, examples};
 
 /// The arguments of `reload`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced check && presenced reload";
+    "A configuration that is wrong is refused, and the last good one stays in force.";
+    "Exit codes: 0 in force; 2 refused; 3 not running."
+))]
 pub(super) struct Args {}
 
 /// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+pub(super) fn run(Args {}: Args, context: &Context) -> Result<Exit, Error> {
+    ask(context, async |mut client| client.reload().await)?;
+    print("the new configuration is in force\n")?;
+    Ok(Exit::Ok)
 }

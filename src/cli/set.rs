@@ -1,12 +1,161 @@
-//! `presenced set`.
+//! `presenced set`: a presence chosen by hand.
 
-use super::{Context, Error, Exit};
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
+use jiff::SignedDuration;
+
+use super::ask::ask;
+use super::output::print;
+use super::times::exact_span;
+use super::{Context, Error, Exit, examples};
+use crate::policy::Claim;
+use crate::presence::Presence;
+use crate::status::parse_ttl;
 
 /// The arguments of `set`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = examples!(
+    "presenced set call --for 30m      In a call for half an hour"
+    "presenced set dnd                 Do not disturb, until `presenced unset`"
+    "presenced set Busy/InACall        Microsoft Graph's own names do as well"
+    "presenced set nothing --for 1h    Claim nothing, and let Teams decide"
+))]
+pub(super) struct Args {
+    /// What to claim
+    #[arg(value_parser = ChoiceParser)]
+    presence: Claim,
+
+    /// For how long, like 30m, 1h30m or PT15M; left out: until `presenced unset`
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_ttl)]
+    duration: Option<Duration>,
+}
+
+/// A claim and the names it goes by.
+struct Choice {
+    claim: Claim,
+    /// The name that help and completions show.
+    name: &'static str,
+    /// What it sets, in Graph's words: a name as well.
+    pair: &'static str,
+    /// Other names.
+    also: &'static [&'static str],
+}
+
+/// What can be chosen: the five pairs that Graph accepts, and nothing.
+const CHOICES: [Choice; 6] = [
+    Choice { claim: Claim::Hold(Presence::Available), name: "available", pair: "Available/Available", also: &[] },
+    Choice { claim: Claim::Hold(Presence::InACall), name: "call", pair: "Busy/InACall", also: &["busy"] },
+    Choice {
+        claim: Claim::Hold(Presence::InAConferenceCall),
+        name: "conference",
+        pair: "Busy/InAConferenceCall",
+        also: &["meeting"],
+    },
+    Choice { claim: Claim::Hold(Presence::Away), name: "away", pair: "Away/Away", also: &[] },
+    Choice {
+        claim: Claim::Hold(Presence::Presenting),
+        name: "dnd",
+        pair: "DoNotDisturb/Presenting",
+        also: &["presenting"],
+    },
+    Choice { claim: Claim::Nothing, name: "nothing", pair: "nothing", also: &[] },
+];
+
+impl Choice {
+    fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [self.name, self.pair].into_iter().chain(self.also.iter().copied())
+    }
+
+    fn is_called(&self, text: &str) -> bool {
+        self.names().any(|name| name.eq_ignore_ascii_case(text))
+    }
+
+    fn help(&self) -> String {
+        let sets = match self.claim {
+            Claim::Hold(_) => self.pair,
+            Claim::Nothing => "Clear the session",
+        };
+        self.also.iter().fold(sets.to_owned(), |help, other| format!("{help}; also `{other}`"))
+    }
+}
+
+/// Reads a choice by any of its names, ignoring ASCII case; helps on with the nearest name when it is none.
+#[derive(Clone, Debug)]
+struct ChoiceParser;
+
+impl TypedValueParser for ChoiceParser {
+    type Value = Claim;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Claim, clap::Error> {
+        let text = value.to_string_lossy();
+        if let Some(choice) = CHOICES.iter().find(|choice| choice.is_called(&text)) {
+            return Ok(choice.claim);
+        }
+        let mut error = clap::Error::new(ErrorKind::InvalidValue).with_cmd(command);
+        let arg = arg.map(ToString::to_string).unwrap_or_default();
+        let names = CHOICES.map(|choice| choice.name.to_owned()).to_vec();
+        error.insert(ContextKind::InvalidArg, ContextValue::String(arg));
+        error.insert(ContextKind::InvalidValue, ContextValue::String(text.clone().into_owned()));
+        error.insert(ContextKind::ValidValue, ContextValue::Strings(names));
+        if let Some(nearest) = nearest(&text) {
+            error.insert(ContextKind::SuggestedValue, ContextValue::String(nearest.to_owned()));
+        }
+        Err(error)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(CHOICES.iter().map(|choice| PossibleValue::new(choice.name).help(choice.help()))))
+    }
+}
+
+/// The name most like `text`, if one is like it.
+fn nearest(text: &str) -> Option<&'static str> {
+    let likeness = |name: &str| strsim::jaro_winkler(&name.to_ascii_lowercase(), &text.to_ascii_lowercase());
+    let names = CHOICES.iter().flat_map(Choice::names);
+    let (nearest, likeness) =
+        names.map(|name| (name, likeness(name))).max_by(|one, other| one.1.total_cmp(&other.1))?;
+    (likeness > 0.8).then_some(nearest)
+}
 
 /// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+pub(super) fn run(Args { presence, duration }: Args, context: &Context) -> Result<Exit, Error> {
+    ask(context, async |mut client| client.set_override(presence, duration).await)?;
+    let claim = match presence {
+        Claim::Hold(presence) => format!("claiming {presence}"),
+        Claim::Nothing => "claiming nothing".to_owned(),
+    };
+    let length = duration.and_then(|duration| SignedDuration::try_from(duration).ok()).map(exact_span);
+    print(&match length {
+        Some(length) => format!("{claim} for {length}, or until `presenced unset`\n"),
+        None => format!("{claim} until `presenced unset`\n"),
+    })?;
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_claim_can_be_chosen_by_the_name_that_configuration_files_write() {
+        for choice in CHOICES {
+            assert_eq!(choice.pair, choice.claim.to_string());
+        }
+        for presence in Presence::ALL {
+            assert!(CHOICES.iter().any(|choice| choice.claim == Claim::Hold(presence)), "{presence}");
+        }
+    }
+
+    #[test]
+    fn a_slip_is_understood_and_nonsense_is_not() {
+        assert_eq!(nearest("bussy"), Some("busy"));
+        assert_eq!(nearest("Busy/InACal"), Some("Busy/InACall"));
+        assert_eq!(nearest("avaliable"), Some("available"));
+        assert_eq!(nearest("qqq"), None);
+        assert_eq!(nearest(""), None);
+    }
 }

@@ -1,12 +1,44 @@
-//! `presenced signal`.
+//! `presenced signal`: a signal of one's own, for rules to look at. Says nothing when all is well, because scripts call it.
 
-use super::{Context, Error, Exit};
+use std::time::Duration;
+
+use super::ask::ask;
+use super::{Context, Error, Exit, examples};
+use crate::status::{SignalName, SignalValue, parse_ttl};
 
 /// The arguments of `signal`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(
+    override_usage = "presenced signal <NAME> <VALUE> [--ttl <DURATION>]\n       presenced signal <NAME> --unset"
+)]
+#[command(after_help = examples!(
+    "presenced signal door closed               Until it is set otherwise"
+    "presenced signal recording on --ttl 2m     Unknown after two minutes"
+    "presenced signal door --unset              Forget it";
+    "A rule asks for it with `when = { signal = { door = \"closed\" } }`."
+))]
+pub(super) struct Args {
+    /// The signal's name: letters, digits, `-` and `_`
+    name: SignalName,
+
+    /// Its value: any text of up to 256 characters
+    #[arg(required_unless_present = "unset", conflicts_with = "unset", allow_negative_numbers = true)]
+    value: Option<SignalValue>,
+
+    /// After how long it is unknown, like 2m or PT90S; left out: never
+    #[arg(long, value_name = "DURATION", value_parser = parse_ttl, conflicts_with = "unset")]
+    ttl: Option<Duration>,
+
+    /// Forget the signal
+    #[arg(long)]
+    unset: bool,
+}
 
 /// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+pub(super) fn run(Args { name, value, ttl, unset: _ }: Args, context: &Context) -> Result<Exit, Error> {
+    ask(context, async |mut client| match value {
+        Some(value) => client.set_signal(&name, &value, ttl).await,
+        None => client.clear_signal(&name).await,
+    })?;
+    Ok(Exit::Ok)
 }

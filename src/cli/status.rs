@@ -1,12 +1,97 @@
-//! `presenced status`.
+//! `presenced status`: what the daemon does, and why. What it looks like is in [`view`].
 
-use super::{Context, Error, Exit};
+mod text;
+mod view;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::ask::ask;
+use super::output::print;
+use super::screen::{self, Screen};
+use super::{Context, Error, Exit, examples};
+use crate::status::report::{Health, Report, State};
+use crate::status::{Client, ClientError};
+
+/// How often the times in a watched status move on.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Why a report can always be written.
+const IS_JSON: &str = "the keys of a report are strings";
 
 /// The arguments of `status`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = examples!(
+    "presenced status                  What is claimed, and why"
+    "presenced status --watch          The same, kept up to date"
+    "presenced status --json | jq .accounts.work.state";
+    "Exit codes: 0 all is well; 1 degraded or failing; 3 not running; 4 sign-in needed."
+))]
+pub(super) struct Args {
+    /// Print the report as JSON; with --watch a line each time it changes
+    #[arg(long)]
+    json: bool,
+
+    /// Go on showing it as it changes, until the daemon stops or Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
 
 /// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+pub(super) fn run(Args { json, watch }: Args, context: &Context) -> Result<Exit, Error> {
+    if watch {
+        return ask(context, async |client| show_changes(client, json).await);
+    }
+    let report = ask(context, async |mut client| client.status().await)?;
+    let text = if json { serde_json::to_string_pretty(&report).expect(IS_JSON) + "\n" } else { draw(&report) };
+    print(&text)?;
+    Ok(exit(&report))
+}
+
+/// Shows each report that comes, until its reader has gone; ends with an error when the daemon does.
+async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
+    let mut reports = client.watch().await?;
+    let mut screen = if json { None } else { Screen::new() };
+    let mut report = reports.next().await?.ok_or(ClientError::Stopping)?;
+    loop {
+        let text = match &mut screen {
+            Some(screen) => screen.draw(&draw(&report)),
+            None if json => serde_json::to_string(&report).expect(IS_JSON) + "\n",
+            None => draw(&report) + "\n",
+        };
+        if !print(&text)? {
+            return Ok(Exit::Ok);
+        }
+        let next = match screen {
+            Some(_) => tokio::time::timeout(TICK, reports.next()).await,
+            None => Ok(reports.next().await),
+        };
+        // Without news the same report is drawn again: its times have moved on.
+        if let Ok(news) = next {
+            report = news?.ok_or(ClientError::Stopping)?;
+        }
+    }
+}
+
+/// The view, here and now.
+fn draw(report: &Report) -> String {
+    view::render(report, now(), &TimeZone::system(), screen::width())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: times are shown from now on this machine")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// What a script learns from the report.
+fn exit(report: &Report) -> Exit {
+    if report.accounts.values().any(|account| account.state == State::SignInNeeded) {
+        return Exit::SignInNeeded;
+    }
+    match report.health {
+        Health::Ok => Exit::Ok,
+        Health::Degraded | Health::Failing => Exit::Failed,
+    }
 }

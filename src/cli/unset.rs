@@ -1,12 +1,19 @@
-//! `presenced unset`.
+//! `presenced unset`: back to the rules.
 
-use super::{Context, Error, Exit};
+use super::ask::ask;
+use super::output::print;
+use super::{Context, Error, Exit, examples};
 
 /// The arguments of `unset`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced unset                   The rules decide again"
+))]
 pub(super) struct Args {}
 
 /// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+pub(super) fn run(Args {}: Args, context: &Context) -> Result<Exit, Error> {
+    ask(context, async |mut client| client.clear_override().await)?;
+    print("the rules decide again\n")?;
+    Ok(Exit::Ok)
 }

@@ -94,6 +94,8 @@ impl Server {
             } else if connections.len() < 2 * MAX_CONNECTIONS {
                 connections.spawn(turn_away(stream, Refusal::busy()));
             }
+            // Lets those who have already left give up their seat, before a burst of them makes the next one stand.
+            tokio::task::yield_now().await;
         }
     }
 }

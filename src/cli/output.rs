@@ -1,0 +1,17 @@
+//! Standard output, which may end before the program does: `presenced status | head -1` closes the pipe, and that is no
+//! error; a full disk is one.
+
+use std::io::{ErrorKind, Write};
+
+use super::{Error, Exit};
+
+/// Prints text as it is, without its styles where they do not belong. `false`: the reader has gone, and there is no use
+/// in printing more.
+pub(super) fn print(text: &str) -> Result<bool, Error> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::new(Exit::Failed, format!("cannot write to standard output: {error}"))),
+    }
+}

@@ -1,0 +1,89 @@
+//! A part of the terminal that is drawn again and again in place, without taking the whole screen away from what stood
+//! there before.
+
+use std::io::IsTerminal;
+
+use rustix::termios::tcgetwinsize;
+
+/// The width where there is no terminal to fit, in columns.
+const DEFAULT_WIDTH: usize = 80;
+
+/// The widest that is drawn: longer lines do not read well.
+const MAX_WIDTH: usize = 100;
+
+/// How wide to draw on standard output, in columns.
+pub(super) fn width() -> usize {
+    size().map_or(DEFAULT_WIDTH, |(columns, _)| columns.min(MAX_WIDTH))
+}
+
+/// The terminal's columns and rows; `None` where standard output is none, or does not say.
+fn size() -> Option<(usize, usize)> {
+    let stdout = std::io::stdout();
+    let size = stdout.is_terminal().then(|| tcgetwinsize(&stdout).ok())??;
+    (size.ws_col > 0 && size.ws_row > 1).then_some((size.ws_col.into(), size.ws_row.into()))
+}
+
+/// What is drawn in place.
+#[derive(Debug, Default)]
+pub(super) struct Screen {
+    /// How many lines are drawn, in a terminal of which size.
+    drawn: Option<(usize, (usize, usize))>,
+}
+
+impl Screen {
+    /// A screen, where standard output is a terminal.
+    pub(super) fn new() -> Option<Self> {
+        size().map(|_| Self::default())
+    }
+
+    /// What to print so that `text` stands in place of what was drawn before. Lines must fit the terminal's width; those
+    /// that do not fit its height are left out.
+    pub(super) fn draw(&mut self, text: &str) -> String {
+        self.draw_in(text, size().unwrap_or((DEFAULT_WIDTH, 24)))
+    }
+
+    fn draw_in(&mut self, text: &str, size: (usize, usize)) -> String {
+        let back = match self.drawn {
+            // A resized terminal has wrapped the lines anew: where they are now, nobody knows.
+            Some((_, then)) if then != size => "\x1b[H\x1b[2J".to_owned(),
+            None | Some((0, _)) => String::new(),
+            Some((lines, _)) => format!("\x1b[{lines}A"),
+        };
+        // The cursor rests on a line of its own below the text.
+        let lines: Vec<&str> = text.lines().take(size.1 - 1).collect();
+        self.drawn = Some((lines.len(), size));
+        // Each line clears what it does not overwrite, so that nothing flickers; the last clears what is below.
+        let mut drawing = back + "\r";
+        for line in lines {
+            drawing += line;
+            drawing += "\x1b[K\n";
+        }
+        drawing + "\x1b[J"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_drawing_takes_the_place_of_the_last() {
+        let mut screen = Screen::default();
+        assert_eq!(screen.draw_in("a\nb\n", (80, 24)), "\ra\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(screen.draw_in("c\n", (80, 24)), "\x1b[2A\rc\x1b[K\n\x1b[J");
+        assert_eq!(screen.draw_in("d\n", (80, 24)), "\x1b[1A\rd\x1b[K\n\x1b[J");
+    }
+
+    #[test]
+    fn a_low_terminal_shows_the_first_lines() {
+        let mut screen = Screen::default();
+        assert_eq!(screen.draw_in("a\nb\nc\nd\n", (80, 3)), "\ra\x1b[K\nb\x1b[K\n\x1b[J");
+    }
+
+    #[test]
+    fn a_resized_terminal_is_cleared() {
+        let mut screen = Screen::default();
+        screen.draw_in("a\n", (80, 24));
+        assert!(screen.draw_in("a\n", (60, 24)).starts_with("\x1b[H\x1b[2J"));
+    }
+}

@@ -1,0 +1,126 @@
+//! Text in columns: how wide it is on a terminal, cut and wrapped to fit. Knows nothing of what the text says.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// The text as a terminal may be given it: every control character is replaced, so that a name from a file cannot move
+/// the cursor.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
+/// The columns a printable text takes.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// The text followed by spaces up to `width` columns.
+pub(super) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+}
+
+/// The text cut at its end to at most `width` columns, with `…` where something is missing.
+pub(super) fn cut_end(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let (head, _) = split_at_column(text, width.saturating_sub(1));
+    format!("{head}…")
+}
+
+/// The text cut at its start to at most `width` columns: of a path the end tells more.
+pub(super) fn cut_start(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(1);
+    let tail = text.char_indices().map(|(start, _)| &text[start..]).find(|tail| columns(tail) <= room);
+    format!("…{}", tail.unwrap_or_default())
+}
+
+/// The text in lines of at most `width` columns, broken at spaces, and within a word only where the word is longer than
+/// a line. Lines of the text stay lines, and one that fits stays as it is.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    text.lines().flat_map(|line| wrap_line(&printable(line), width)).collect()
+}
+
+fn wrap_line(line: &str, width: usize) -> Vec<String> {
+    if columns(line) <= width {
+        return vec![line.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    for word in line.split_whitespace() {
+        let mut rest = word;
+        loop {
+            let current = lines.last_mut().expect("begins with one and only grows");
+            let gap = usize::from(!current.is_empty());
+            if columns(current) + gap + columns(rest) <= width {
+                current.push_str(&" "[..gap]);
+                current.push_str(rest);
+                break;
+            }
+            if !current.is_empty() {
+                lines.push(String::new());
+                continue;
+            }
+            let (head, tail) = split_at_column(rest, width);
+            current.push_str(head);
+            if tail.is_empty() {
+                break;
+            }
+            lines.push(String::new());
+            rest = tail;
+        }
+    }
+    lines
+}
+
+/// Splits where the first part has at most `width` columns, but takes one character at least.
+fn split_at_column(text: &str, width: usize) -> (&str, &str) {
+    let mut used = 0;
+    let fits = |(start, char): &(usize, char)| {
+        used += char.width().unwrap_or(0);
+        *start == 0 || used <= width
+    };
+    let end = text.char_indices().take_while(fits).map(|(start, char)| start + char.len_utf8()).last();
+    text.split_at(end.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_marked() {
+        assert_eq!(cut_end("2 sources, 1204 events", 12), "2 sources, …");
+        assert_eq!(cut_end("short", 5), "short");
+        assert_eq!(cut_start("/run/user/1000/presenced/call-state", 12), "…/call-state");
+        assert_eq!(cut_end("日本語の名前", 6), "日本…");
+    }
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
+        assert_eq!(wrap("keep:\n   ^^^\n", 8), ["keep:", "   ^^^"]);
+        assert_eq!(wrap("a\u{1b}[2Jb", 20), ["a\u{fffd}[2Jb"]);
+        assert_eq!(wrap("", 8), [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_wide_and_no_word_is_lost(text in "[a-zé日 \n]{0,200}", width in 2_usize..60) {
+            let lines = wrap(&text, width);
+            prop_assert!(lines.iter().all(|line| columns(line) <= width), "{lines:?}");
+            let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+            prop_assert_eq!(squeezed(&lines.concat()), squeezed(&text));
+        }
+
+        #[test]
+        fn cuts_fit(text in "\\PC{0,80}", width in 2_usize..60) {
+            prop_assert!(columns(&cut_end(&text, width)) <= width);
+            prop_assert!(columns(&cut_start(&text, width)) <= width);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The report as people read it: one screen, most important first. A pure function of the report, the time, the zone and
+//! the width; the styles in it are removed by whoever prints where they do not belong.
+
+use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::text::{columns, cut_end, cut_start, pad, printable, wrap};
+use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
+use crate::status::report::{Account, Asserted, Health, Next, Pair, Report, Requests, Signal, State, Warning, word};
+use crate::warning::Severity;
+
+/// The narrowest screen that is drawn for, in columns.
+const MIN_WIDTH: usize = 40;
+
+/// The columns that the names of an account's facts take.
+const LABEL: usize = 12;
+
+/// The fewest columns in which a signal's source still says something.
+const MIN_SOURCE: usize = 8;
+
+/// The columns between two of the table.
+const GAP: usize = 2;
+
+const PLAIN: Style = Style::new();
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+
+/// Draws the report as it is at `now`, in lines of at most `width` columns (but at least 40), each with its line end.
+pub(super) fn render(report: &Report, now: Timestamp, zone: &TimeZone, width: usize) -> String {
+    let mut view = View { lines: Vec::new(), now, zone, width: width.max(MIN_WIDTH) };
+    for (name, account) in &report.accounts {
+        view.account(name, account);
+        view.gap();
+    }
+    view.signals(report);
+    view.gap();
+    view.manual(report);
+    view.gap();
+    for warning in &report.warnings {
+        view.warning(warning);
+    }
+    view.gap();
+    view.daemon(report);
+    view.lines.join("\n") + "\n"
+}
+
+struct View<'a> {
+    lines: Vec<String>,
+    now: Timestamp,
+    zone: &'a TimeZone,
+    width: usize,
+}
+
+impl View<'_> {
+    fn account(&mut self, name: &str, account: &Account) {
+        let desired = account.desired.as_ref().map_or_else(|| "nothing".to_owned(), pair);
+        let (style, state) = match account.state {
+            State::Holding => (GREEN, desired),
+            State::Released => (PLAIN, "nothing claimed".to_owned()),
+            State::Starting => (YELLOW, format!("starting; wants {desired}")),
+            State::Retrying => (YELLOW, format!("retrying; wants {desired}")),
+            State::Throttled => (YELLOW, format!("throttled; wants {desired}")),
+            State::SignInNeeded => (RED, format!("sign-in needed; wants {desired}")),
+            State::Refused => (RED, format!("refused by Microsoft Graph; wants {desired}")),
+            State::Stopping => (YELLOW, "stopping".to_owned()),
+        };
+        let name = cut_end(&printable(name), self.width / 3);
+        let state = cut_end(&printable(&state), self.width - columns(&name) - 2);
+        self.lines.push(format!("{BOLD}{name}{BOLD:#}: {}", styled(style.bold(), &state)));
+
+        let because = match &account.rule {
+            Some(rule) => format!("{} (rule `{rule}`)", account.because),
+            None => account.because.clone(),
+        };
+        self.fact("because", &because);
+        if let Some(until) = account.until {
+            self.fact("until", &format!("{}, {}", self.clock(until), relative(until, self.now)));
+        }
+        if let Some(asserted) = &account.asserted {
+            self.fact("confirmed", &self.confirmed(asserted, account.desired.as_ref()));
+        }
+        if let Some(next) = &account.next {
+            self.fact("next", &self.next(next));
+        }
+        let requests = account.requests;
+        if requests.sent > 0 {
+            let Requests { sent, failed, throttled } = requests;
+            self.fact("requests", &format!("{sent} sent, {failed} failed, {throttled} throttled"));
+        }
+        if let Some(error) = &account.last_error {
+            self.fact(
+                "trouble",
+                &format!("{}, {}: {}", self.clock(error.at), relative(error.at, self.now), error.text),
+            );
+            if let Some(hint) = &error.hint {
+                self.fact("hint", hint);
+            }
+        }
+    }
+
+    /// When Graph last took the presence and how long that lasts; which one, where it is not the desired one.
+    fn confirmed(&self, asserted: &Asserted, desired: Option<&Pair>) -> String {
+        let held = Pair { availability: asserted.availability.clone(), activity: asserted.activity.clone() };
+        let which = if desired == Some(&held) { String::new() } else { format!("{} ", pair(&held)) };
+        let (ends, verb) = match asserted.fades_at {
+            Some(fades_at) if fades_at < asserted.expires_at => (fades_at, "fade"),
+            Some(_) | None => (asserted.expires_at, "expire"),
+        };
+        let (sent, ago, end) = (self.clock(asserted.sent_at), relative(asserted.sent_at, self.now), self.clock(ends));
+        let ending = if ends > self.now { format!("{verb}s {end} unless renewed") } else { format!("{verb}d {end}") };
+        format!("{which}{sent}, {ago}; {ending}")
+    }
+
+    fn next(&self, next: &Next) -> String {
+        let left = next.at.duration_since(self.now);
+        if left.as_secs() > 0 {
+            format!("{} in {}, at {}", next.why, exact_span(left), exact_clock(next.at, self.zone))
+        } else {
+            format!("{} now", next.why)
+        }
+    }
+
+    fn signals(&mut self, report: &Report) {
+        let row = |(name, signal): (&String, &Signal)| {
+            let value = match signal.until {
+                Some(until) => format!("{} until {}", signal.value, self.clock(until)),
+                None => signal.value.clone(),
+            };
+            let cells = [
+                cut_end(&printable(name), self.width / 4),
+                cut_end(&printable(&value), self.width * 7 / 20),
+                self.clock(signal.since),
+                printable(&signal.source),
+            ];
+            (signal.health, cells)
+        };
+        let rows: Vec<_> = report.signals.iter().map(row).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let titles = ["signal", "value", "since", "source"].map(str::to_owned);
+        let wide = |column: usize| {
+            rows.iter().map(|(_, cells)| columns(&cells[column])).chain([columns(&titles[column])]).max().unwrap_or(0)
+        };
+        let (name, value, since) = (wide(0), wide(1), wide(2));
+        let room = self.width.saturating_sub(name + value + since + 4 * GAP);
+        let line = |cells: &[String; 4], mark: &str, style: Style| {
+            let source = match &cells[3] {
+                _ if room < MIN_SOURCE => String::new(),
+                path if path.starts_with('/') => cut_start(path, room),
+                source => cut_end(source, room),
+            };
+            let value = styled(style, &pad(&cells[1], value + GAP));
+            format!("{mark} {}{value}{}{source}", pad(&cells[0], name + GAP), pad(&cells[2], since + GAP))
+        };
+        let head = line(&titles, " ", PLAIN);
+        let body = rows.iter().map(|(health, cells)| match health {
+            Health::Ok => line(cells, " ", PLAIN),
+            Health::Degraded => line(cells, "!", YELLOW),
+            Health::Failing => line(cells, "!", RED),
+        });
+        let body: Vec<String> = body.collect();
+        self.lines.push(styled(DIM, head.trim_end()));
+        self.lines.extend(body.into_iter().map(|line| line.trim_end().to_owned()));
+    }
+
+    fn manual(&mut self, report: &Report) {
+        let text = match &report.manual {
+            None => return,
+            Some(manual) => match manual.until {
+                Some(until) => {
+                    format!("{} until {}, {}", manual.presence, self.clock(until), relative(until, self.now))
+                }
+                None => format!("{} until `presenced unset`", manual.presence),
+            },
+        };
+        let text = cut_end(&printable(&text), self.width - LABEL);
+        self.lines.push(format!("{BOLD}{}{BOLD:#}{text}", pad("override:", LABEL)));
+    }
+
+    fn warning(&mut self, warning: &Warning) {
+        let style = match warning.severity {
+            Severity::Warning => YELLOW,
+            Severity::Error => RED,
+        };
+        let code = word(warning.code);
+        let since = format!(", since {}, {}", self.clock(warning.since), relative(warning.since, self.now));
+        let since = cut_end(&since, (self.width - GAP).saturating_sub(columns(&code)));
+        self.lines.push(format!("{} {}{since}", styled(style.bold(), "!"), styled(style.bold(), &code)));
+        let hint = format!("hint: {}", warning.hint);
+        for line in wrap(&warning.text, self.width - 4).into_iter().chain(wrap(&hint, self.width - 4)) {
+            self.lines.push(format!("    {line}"));
+        }
+    }
+
+    fn daemon(&mut self, report: &Report) {
+        let style = match report.health {
+            Health::Ok => GREEN,
+            Health::Degraded => YELLOW,
+            Health::Failing => RED,
+        };
+        let up = span(self.now.duration_since(report.started_at));
+        let text = format!("presenced {}, pid {}, up {up}", printable(&report.version), report.pid);
+        let text = cut_end(&text, self.width - ": degraded".len());
+        self.lines.push(format!("{DIM}{text}:{DIM:#} {}", styled(style, &word(report.health))));
+    }
+
+    /// A fact of an account: its label, and the text beside it.
+    fn fact(&mut self, label: &str, text: &str) {
+        for (number, line) in wrap(text, self.width - 2 - LABEL).iter().enumerate() {
+            let label = pad(if number == 0 { label } else { "" }, LABEL);
+            self.lines.push(format!("  {DIM}{label}{DIM:#}{line}"));
+        }
+    }
+
+    /// An empty line between two parts, none where a part was empty.
+    fn gap(&mut self) {
+        if self.lines.last().is_some_and(|line| !line.is_empty()) {
+            self.lines.push(String::new());
+        }
+    }
+
+    fn clock(&self, at: Timestamp) -> String {
+        clock(at, self.now, self.zone)
+    }
+}
+
+fn pair(pair: &Pair) -> String {
+    format!("{}/{}", pair.availability, pair.activity)
+}
+
+fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The view as it looks, in snapshots without styles; and that no report, however odd, breaks its bounds.
+
+use jiff::tz::{Offset, TimeZone};
+use proptest::prelude::*;
+
+use super::*;
+use crate::status::report::{LastError, Override};
+use crate::warning::Code;
+
+fn at(text: &str) -> Timestamp {
+    format!("2026-11-23T{text}Z").parse().unwrap()
+}
+
+fn account(state: State, desired: Option<crate::presence::Presence>) -> Account {
+    Account {
+        state,
+        desired: desired.map(Pair::from),
+        rule: None,
+        because: "no rule matches".to_owned(),
+        until: None,
+        asserted: None,
+        next: None,
+        requests: Requests::default(),
+        last_error: None,
+    }
+}
+
+fn asserted(presence: crate::presence::Presence, fades_at: Option<Timestamp>) -> Asserted {
+    Asserted {
+        availability: presence.availability().to_owned(),
+        activity: presence.activity().to_owned(),
+        sent_at: at("13:02:00"),
+        fades_at,
+        expires_at: at("13:17:00"),
+    }
+}
+
+fn signal(value: &str, source: &str) -> Signal {
+    Signal {
+        value: value.to_owned(),
+        since: at("08:30:00"),
+        source: source.to_owned(),
+        health: Health::Ok,
+        until: None,
+    }
+}
+
+fn warning(code: Code, text: &str, hint: &str) -> Warning {
+    Warning { code, severity: code.severity(), text: text.to_owned(), hint: hint.to_owned(), since: at("13:00:10") }
+}
+
+/// A day on which all is well.
+fn well() -> Report {
+    use crate::presence::Presence::InACall;
+    Report {
+        version: "0.1.0".to_owned(),
+        pid: 4242,
+        started_at: at("07:00:00"),
+        health: Health::Ok,
+        accounts: [(
+            "work".to_owned(),
+            Account {
+                rule: Some("call".to_owned()),
+                because: "call is in-call (baresip)".to_owned(),
+                asserted: Some(asserted(InACall, None)),
+                next: Some(Next { at: at("13:14:00"), why: "keepalive".to_owned() }),
+                requests: Requests { sent: 12, failed: 0, throttled: 0 },
+                ..account(State::Holding, Some(InACall))
+            },
+        )]
+        .into(),
+        signals: [
+            ("calendar".to_owned(), Signal { until: Some(at("14:00:00")), ..signal("free", "2 sources, 1204 events") }),
+            ("call".to_owned(), signal("in-call", "/run/user/1000/presenced/call-state")),
+            ("lock".to_owned(), signal("unlocked", "logind")),
+            ("signal.door".to_owned(), signal("closed", "socket")),
+        ]
+        .into(),
+        manual: None,
+        warnings: Vec::new(),
+    }
+}
+
+/// A day on which nothing is.
+fn ill() -> Report {
+    use crate::presence::Presence::{Available, Away};
+    let mut report = Report { health: Health::Failing, ..well() };
+    let failed = |text: &str, hint: Option<&str>| {
+        Some(LastError { at: at("13:09:55"), text: text.to_owned(), hint: hint.map(str::to_owned) })
+    };
+    report.accounts = [
+        (
+            "contoso".to_owned(),
+            Account {
+                until: Some(at("16:00:00")),
+                asserted: Some(asserted(Available, Some(at("13:07:00")))),
+                next: Some(Next { at: at("13:10:08"), why: "retry".to_owned() }),
+                requests: Requests { sent: 40, failed: 3, throttled: 1 },
+                last_error: failed("Graph answered 503 ServiceUnavailable (request 5f1c…)", None),
+                ..account(State::Retrying, Some(Away))
+            },
+        ),
+        (
+            "fabrikam".to_owned(),
+            Account {
+                last_error: failed(
+                    "the refresh token was revoked (AADSTS50173): the password was changed after it was issued",
+                    Some("presenced login fabrikam"),
+                ),
+                ..account(State::SignInNeeded, Some(Available))
+            },
+        ),
+        ("old".to_owned(), account(State::Released, None)),
+        ("shut".to_owned(), account(State::Stopping, None)),
+        ("slow".to_owned(), account(State::Throttled, Some(Away))),
+        ("stern".to_owned(), account(State::Refused, None)),
+        ("young".to_owned(), account(State::Starting, Some(Away))),
+    ]
+    .into();
+    let call = report.signals.get_mut("call").unwrap();
+    (call.value, call.health) = ("unknown".to_owned(), Health::Degraded);
+    report.manual = Some(Override { presence: "Away/Away".to_owned(), until: Some(at("16:00:00")) });
+    report.warnings = vec![
+        warning(
+            Code::CallStateInvalid,
+            "/run/user/1000/presenced/call-state, line 1, column 12: expected `\"` and found the end of the file",
+            "write a bare word, or one JSON object",
+        ),
+        warning(Code::SignInNeeded, "fabrikam is not signed in", "presenced login fabrikam"),
+    ];
+    report
+}
+
+/// The view at 13:10:48 UTC, an hour east of it, without styles.
+fn plain(report: &Report, width: usize) -> String {
+    let view = render(report, at("13:10:48"), &TimeZone::fixed(Offset::constant(1)), width);
+    anstream::adapter::strip_str(&view).to_string()
+}
+
+#[test]
+fn a_day_on_which_all_is_well() {
+    insta::assert_snapshot!(plain(&well(), 80));
+}
+
+#[test]
+fn a_day_on_which_nothing_is() {
+    insta::assert_snapshot!(plain(&ill(), 80));
+}
+
+#[test]
+fn a_narrow_terminal() {
+    insta::assert_snapshot!(plain(&ill(), 40));
+}
+
+#[test]
+fn an_override_without_end() {
+    let manual = Some(Override { presence: "nothing".to_owned(), until: None });
+    let text = plain(&Report { manual, ..well() }, 80);
+    assert!(text.contains("override:   nothing until `presenced unset`"), "{text}");
+}
+
+#[test]
+fn a_daemon_that_has_nothing_to_show() {
+    let report = Report { accounts: [].into(), signals: [].into(), ..well() };
+    assert_eq!(plain(&report, 80), "presenced 0.1.0, pid 4242, up 6 h 10 min: ok\n");
+}
+
+#[test]
+fn styles_add_nothing_but_styles() {
+    let styled = render(&ill(), at("13:10:48"), &TimeZone::UTC, 80);
+    assert!(styled.contains("\u{1b}["));
+    assert!(!anstream::adapter::strip_str(&styled).to_string().contains('\u{1b}'));
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_out_of_the_screen(text in "\\PC{0,120}", control in "[\\x00-\\x1f\\x7f]{0,3}", width in 40_usize..120) {
+        let odd = format!("{text}{control}{text}");
+        let mut report = ill();
+        let contoso = report.accounts.remove("contoso").unwrap();
+        report.accounts.insert(odd.clone(), Account { because: odd.clone(), rule: Some(odd.clone()), ..contoso });
+        report.signals.insert(odd.clone(), Signal { until: Some(at("14:00:00")), ..signal(&odd, &odd) });
+        report.manual = Some(Override { presence: odd.clone(), until: None });
+        report.warnings.push(warning(Code::Refused, &odd, &odd));
+        report.version = odd;
+        for line in plain(&report, width).lines() {
+            prop_assert!(columns(line) <= width, "{line:?} is {} columns wide", columns(line));
+            prop_assert!(!line.contains(char::is_control), "{line:?}");
+        }
+    }
+}
