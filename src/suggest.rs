@@ -1,4 +1,4 @@
-//! "Did you mean": the word of a closed list that somebody most likely meant.
+//! Words of closed lists in sentences: the one that somebody most likely meant, and all of them.
 
 /// The one of `words` that is nearest to `written`, ignoring ASCII case; `None` when nothing is near enough to be meant.
 pub(crate) fn nearest<'w>(written: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
@@ -15,14 +15,25 @@ pub(crate) fn nearest<'w>(written: &str, words: impl IntoIterator<Item = &'w str
         .map(|(_, word)| word)
 }
 
-/// The words as people list them: "`a`, `b` or `c`".
-pub(crate) fn list<'w>(words: impl IntoIterator<Item = &'w str>, conjunction: &str) -> String {
-    let mut quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
-    match quoted.pop() {
-        None => String::new(),
-        Some(last) if quoted.is_empty() => last,
-        Some(last) => format!("{} {conjunction} {last}", quoted.join(", ")),
+/// The words as people list them: "a, b or c".
+pub(crate) fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>, conjunction: &str) -> String {
+    let words: Vec<S> = words.into_iter().collect();
+    let mut joined = String::new();
+    for (position, word) in words.iter().enumerate() {
+        let is_last = position + 1 == words.len();
+        match position {
+            0 => {}
+            _ if is_last => joined.extend([" ", conjunction, " "]),
+            _ => joined.push_str(", "),
+        }
+        joined.push_str(word.as_ref());
     }
+    joined
+}
+
+/// The same, each word in backquotes: "`a`, `b` or `c`".
+pub(crate) fn list<'w>(words: impl IntoIterator<Item = &'w str>, conjunction: &str) -> String {
+    join(words.into_iter().map(|word| format!("`{word}`")), conjunction)
 }
 
 #[cfg(test)]
@@ -43,7 +54,7 @@ mod tests {
     #[test]
     fn lists_read_as_sentences() {
         assert_eq!(list([], "or"), "");
-        assert_eq!(list(["a"], "or"), "`a`");
+        assert_eq!(join(["a"], "or"), "a");
         assert_eq!(list(["a", "b"], "or"), "`a` or `b`");
         assert_eq!(list(["a", "b", "c"], "and"), "`a`, `b` and `c`");
     }

@@ -1,14 +1,161 @@
-//! `presenced check`.
+//! `presenced check`: reads the configuration as the daemon would, and says what it means or all that is wrong with it.
+//!
+//! With `--json` it prints one object on standard output, whatever the outcome:
+//!
+//! ```json
+//! {"version": 1, "valid": false, "file": "/home/me/.config/presenced/config.toml",
+//!  "problems": [{"line": 9, "column": 14, "message": "`15` needs a unit", "help": "write 5 minutes to 4 hours, …"}]}
+//! ```
+//!
+//! `line` and `column` count from 1, the column in characters; both are null for a problem with the file as a whole, and `help` is
+//! null where there is none. The exit code is 0 for a valid configuration and 2 for one that is not.
+
+use std::{io, iter};
+
+use serde::Serialize;
 
 use super::{Context, Error, Exit};
+use crate::calendar::BusyClass;
+use crate::config::{self, Account, Auth, Config, Problem, Problems};
+use crate::policy::{CallState, Is, Lock, Rule, Sleep, When, default_rules};
+use crate::suggest;
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs it.
-pub(super) fn run(_args: Args, _context: &Context) -> Result<Exit, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
+pub(super) fn run(Args { json }: Args, context: &Context) -> Result<Exit, Error> {
+    let loaded = config::load(&context.config, &context.environment);
+    if json {
+        let problems = loaded.as_ref().err();
+        let file = problems.map_or(context.config.as_path(), Problems::file);
+        let result = Checked {
+            version: 1,
+            valid: problems.is_none(),
+            file: file.to_string_lossy().into_owned(),
+            problems: problems.into_iter().flatten().map(Into::into).collect(),
+        };
+        let json = serde_json::to_string(&result).map_err(|error| Error::new(Exit::Failed, error.to_string()))?;
+        anstream::println!("{json}");
+        return Ok(if result.valid { Exit::Ok } else { Exit::Usage });
+    }
+    let config = loaded.map_err(|problems| refused(&problems))?;
+    anstream::print!("{} is well.\n\n{}", context.config.display(), summary(&config));
+    Ok(Exit::Ok)
+}
+
+/// How any command ends whose configuration is wrong: with the whole report.
+pub(super) fn refused(problems: &Problems) -> Error {
+    let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    let width = if columns == 0 { 80 } else { columns.min(120) };
+    Error::new(Exit::Usage, problems.render(width, true))
+}
+
+#[derive(Serialize)]
+struct Checked {
+    version: u32,
+    valid: bool,
+    file: String,
+    problems: Vec<CheckedProblem>,
+}
+
+#[derive(Serialize)]
+struct CheckedProblem {
+    line: Option<usize>,
+    column: Option<usize>,
+    message: String,
+    help: Option<String>,
+}
+
+impl From<&Problem> for CheckedProblem {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            line: problem.position.map(|position| position.line),
+            column: problem.position.map(|position| position.column),
+            message: problem.message.clone(),
+            help: problem.help.clone(),
+        }
+    }
+}
+
+/// What a configuration means, for people: ends with a line's end.
+fn summary(config: &Config) -> String {
+    let accounts: Vec<_> =
+        config.accounts.iter().map(|(name, account)| (name.clone(), describe_account(account))).collect();
+    let rules: Vec<_> = config.rules.iter().map(|rule| (rule.name.clone(), describe_rule(rule))).collect();
+    let rules_title = if config.rules == default_rules() { "Rules (the default ones)" } else { "Rules" };
+    [table("Accounts", &accounts), table("Signals", &describe_signals(config)), table(rules_title, &rules)].join("\n")
+}
+
+fn table(title: &str, rows: &[(String, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let lines = rows.iter().map(|(name, text)| format!("  {name:width$}  {text}"));
+    iter::once(title.to_owned()).chain(lines).map(|line| line + "\n").collect()
+}
+
+fn describe_account(account: &Account) -> String {
+    let method = match &account.auth {
+        Auth::DeviceCode => "device-code",
+        Auth::ClientSecret { .. } => "client-secret",
+        Auth::TokenCommand { .. } => "token-command",
+    };
+    let whose = account.user.as_ref().map_or_else(|| "whoever signs in".to_owned(), |user| format!("user {user}"));
+    format!("tenant {}, cloud {}, by {method}, presence of {whose}", account.tenant, account.cloud.as_str())
+}
+
+fn describe_signals(config: &Config) -> Vec<(String, String)> {
+    let signals = &config.signals;
+    let calendar = signals.calendar.as_ref().map(|calendar| {
+        let sources = calendar.sources.iter().map(|path| path.display().to_string());
+        sources.collect::<Vec<_>>().join(", ")
+    });
+    let lock = signals.lock.map(|_| "on".to_owned());
+    let call = signals.call.as_ref().map(|call| call.path.display().to_string());
+    [("calendar", calendar), ("lock", lock), ("call", call)]
+        .map(|(name, text)| (name.to_owned(), text.unwrap_or_else(|| "off".to_owned())))
+        .into()
+}
+
+fn describe_rule(rule: &Rule) -> String {
+    let expiration = rule.expiration.map(|expiration| format!(", expires after {}", expiration.to_iso()));
+    format!("{} when {}{}", rule.set, describe_when(&rule.when), expiration.unwrap_or_default())
+}
+
+fn describe_when(when: &When) -> String {
+    let mut conditions = Vec::new();
+    let mut is_one_of = |signal: &str, words: Vec<&str>| {
+        if !words.is_empty() {
+            conditions.push(format!("{signal} is {}", suggest::join(words, "or")));
+        }
+    };
+    is_one_of("call", words(&when.call, CallState::as_str));
+    is_one_of("sleep", words(&when.sleep, Sleep::as_str));
+    is_one_of("lock", words(&when.lock, Lock::as_str));
+    is_one_of("calendar", words(&when.calendar, BusyClass::as_str));
+    for (name, values) in &when.signal {
+        is_one_of(name, values.iter().map(String::as_str).collect());
+    }
+    conditions.extend(
+        when.online.map(|online| if online { "the meeting is online" } else { "the meeting is not online" }.to_owned()),
+    );
+    conditions.extend(when.within.iter().map(|hours| format!("within {hours}")));
+    conditions.extend(when.outside.iter().map(|hours| format!("outside {hours}")));
+    if conditions.is_empty() { "nothing above holds".to_owned() } else { conditions.join(", and ") }
+}
+
+fn words<T: Copy>(accepted: &[Is<T>], word: fn(T) -> &'static str) -> Vec<&'static str> {
+    accepted
+        .iter()
+        .map(|is| match is {
+            Is::Off => "off",
+            Is::Value(value) => word(*value),
+        })
+        .collect()
 }
 
 /// (until the next merge)

@@ -12,11 +12,13 @@ pub(super) fn read() -> Environment {
     let lookup =
         |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|v| !v.is_empty());
     let base = BaseDirs::new();
-    let home = base.as_ref().map_or_else(|| PathBuf::from("/"), |base| base.home_dir().to_owned());
+    // Without a home the paths below start from the root; that there is none is kept, for `~` in the configuration.
+    let home = base.as_ref().map(|base| base.home_dir().to_owned()).unwrap_or_default();
+    let start = PathBuf::from("/").join(&home);
     let project = ProjectDirs::from("", "", "presenced");
     let (config_dir, state_dir) = match &project {
         Some(dirs) => (dirs.config_dir().to_owned(), dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned()),
-        None => (home.join(".config/presenced"), home.join(".local/state/presenced")),
+        None => (start.join(".config/presenced"), start.join(".local/state/presenced")),
     };
     let runtime_dir = base.as_ref().and_then(|base| base.runtime_dir()).map(ToOwned::to_owned);
     Environment { home, runtime_dir, config_dir, state_dir, lookup: Arc::new(lookup) }

@@ -10,7 +10,7 @@ pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Folders and environment variables.
 #[derive(Clone)]
 pub struct Environment {
-    /// The user's home folder.
+    /// The user's home folder; empty when there is none.
     pub home: PathBuf,
     /// `$XDG_RUNTIME_DIR`, where the socket and the call-state file live; `None` outside of a login session.
     pub runtime_dir: Option<PathBuf>,

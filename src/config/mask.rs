@@ -36,18 +36,31 @@ fn blank(bytes: &mut [u8], range: Range<usize>) {
     }
 }
 
-/// Where the values of keys are that look like secrets.
+/// Where the values of keys are that look like secrets. Linear in the text: whatever a file holds, a report comes soon.
 fn secrets(text: &str) -> Vec<Range<usize>> {
     // ASCII case only, so that places in one are places in the other.
     let lowered = text.to_ascii_lowercase();
+    let mut words: Vec<usize> =
+        SECRET.iter().flat_map(|word| lowered.match_indices(word).map(|(start, _)| start)).collect();
+    words.sort_unstable();
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(start) = SECRET.iter().filter_map(|word| Some(at + lowered[at..].find(word)?)).min() {
+    for start in words {
+        if start < at {
+            continue;
+        }
         let name_end = start + lowered[start..].find(|c| !is_key_char(c)).unwrap_or(text.len() - start);
-        at = name_end;
         let (last_key, rest) = dotted_keys(text, name_end);
+        at = rest;
         match text.as_bytes().get(rest) {
-            Some(b'=') => at = value_of_key(text, last_key, rest + 1, &mut found),
+            Some(b'=') => {
+                let start = skip_blanks(text, rest + 1);
+                at = if text[start..].starts_with('{') {
+                    pairs(text, start + 1..value_end(text, start), &mut found)
+                } else {
+                    value(text, last_key, start, &mut found)
+                };
+            }
             // A table's header: its keys follow, up to the next header.
             Some(b']') => {
                 let end = text[rest..].find("\n[").map_or(text.len(), |newline| rest + newline);
@@ -57,6 +70,10 @@ fn secrets(text: &str) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+fn skip_blanks(text: &str, at: usize) -> usize {
+    at + text[at..].find(|c| !matches!(c, ' ' | '\t')).unwrap_or(text.len() - at)
 }
 
 fn is_key_char(char: char) -> bool {
@@ -84,20 +101,15 @@ fn dotted_keys(text: &str, mut at: usize) -> (&str, usize) {
     }
 }
 
-/// Adds what must be blanked of the value that begins behind an `=`, and says where it ends.
-fn value_of_key(text: &str, key: &str, start: usize, found: &mut Vec<Range<usize>>) -> usize {
-    let start = start + text[start..].find(|c| !matches!(c, ' ' | '\t')).unwrap_or(text.len() - start);
-    if text[start..].starts_with('{') {
-        let end = value_end(text, start);
-        return pairs(text, start + 1..end, found);
-    }
+/// Adds what must be blanked of the value of `key` that begins at `start`, and says where it ends.
+fn value(text: &str, key: &str, start: usize, found: &mut Vec<Range<usize>>) -> usize {
     let end = value_end(text, start);
     let is_place = PLACES.contains(&key);
     if is_place && (matches!(key, "file" | "command") || is_plain_name(&text[start..end])) {
         return end;
     }
     // Without quotes nobody knows what still belongs to the secret on this line.
-    let is_delimited = text[start..].starts_with(['"', '\'', '[']);
+    let is_delimited = text[start..].starts_with(['"', '\'', '[', '{']);
     let end = if is_delimited || is_place { end } else { line_end(text, end) };
     found.push(start..end);
     end
@@ -118,7 +130,7 @@ fn pairs(text: &str, table: Range<usize>, found: &mut Vec<Range<usize>>) -> usiz
             if !key.chars().all(is_key_char) {
                 found.push(at..at + separator);
             }
-            at = value_of_key(text, key, at + separator + 1, found);
+            at = value(text, key, skip_blanks(text, at + separator + 1), found);
         } else {
             found.push(at..at + separator);
             at += separator + 1;

@@ -68,6 +68,21 @@ pub enum Cloud {
     China,
 }
 
+impl Cloud {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Global, Self::UsGov, Self::UsGovDod, Self::China];
+
+    /// The word for it in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::UsGov => "us-gov",
+            Self::UsGovDod => "us-gov-dod",
+            Self::China => "china",
+        }
+    }
+}
+
 /// The addresses of a cloud's services, without a trailing slash in the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {

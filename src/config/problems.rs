@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use textwrap::{WordSeparator, WordSplitter};
 
 use super::mask::fit_to_show;
 
-/// So many problems are rendered; a file that is no configuration at all may have thousands.
+/// So many problems are kept: a file that is no configuration at all may have a hundred thousand.
+pub(super) const MOST_KEPT: usize = 100;
+/// So many of them are rendered.
 const MOST_SHOWN: usize = 20;
 
 /// What a reader found wrong, and at which bytes of the file; `None`: with the file as a whole.
@@ -44,21 +47,26 @@ pub struct Position {
     pub column: usize,
 }
 
-/// Everything that is wrong with one configuration file, in the order of its lines; at least one problem.
+/// Everything that is wrong with one configuration file, in the order of its lines: at least one problem, and of very many
+/// the first hundred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     file: PathBuf,
     /// The file's text without secrets, of the same length in bytes.
     source: Arc<String>,
     list: Vec<Problem>,
+    /// Whether there were more than [`MOST_KEPT`].
+    there_are_more: bool,
 }
 
 impl Problems {
     /// Of `findings` in `text`, which was read from `file`.
-    pub(super) fn new(file: &Path, text: &str, findings: Vec<Finding>) -> Self {
-        let mut list: Vec<Problem> = findings.into_iter().map(|finding| place(finding, text)).collect();
-        list.sort_by_key(|problem| problem.span.start);
-        Self { file: file.to_owned(), source: Arc::new(fit_to_show(text)), list }
+    pub(super) fn new(file: &Path, text: &str, mut findings: Vec<Finding>) -> Self {
+        findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
+        let there_are_more = findings.len() > MOST_KEPT;
+        findings.truncate(MOST_KEPT);
+        let list = findings.into_iter().map(|finding| place(finding, text)).collect();
+        Self { file: file.to_owned(), source: Arc::new(fit_to_show(text)), list, there_are_more }
     }
 
     /// One problem with the file as a whole.
@@ -83,6 +91,9 @@ impl Problems {
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(width.max(40))
             .with_break_words(false)
+            // Ids, pairs and commands are copied from reports: only spaces are places to break a line.
+            .with_word_separator(WordSeparator::AsciiSpace)
+            .with_word_splitter(WordSplitter::NoHyphenation)
             .with_context_lines(1)
             .without_primary_span_start();
         let mut report = self.headline();
@@ -102,6 +113,7 @@ impl Problems {
         let file = self.file.display();
         match self.list.len() {
             1 => format!("a problem in {file}"),
+            many if self.there_are_more => format!("more than {many} problems in {file}; the first {MOST_SHOWN}:"),
             many if many > MOST_SHOWN => format!("{many} problems in {file}; the first {MOST_SHOWN}:"),
             many => format!("{many} problems in {file}"),
         }
@@ -135,6 +147,7 @@ impl fmt::Display for Problems {
         write!(f, ": {}", first.message)?;
         match self.list.len() - 1 {
             0 => Ok(()),
+            more if self.there_are_more => write!(f, " (and more than {more} more)"),
             more => write!(f, " (and {more} more)"),
         }
     }

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use url::{Host, Url};
 use uuid::Uuid;
 
+use super::auth::Method;
 use super::section::Section;
 use super::{Reader, Value};
-use crate::config::{Account, Auth, Cloud, Endpoints};
-
-const CLOUDS: [(&str, Cloud); 4] =
-    [("global", Cloud::Global), ("us-gov", Cloud::UsGov), ("us-gov-dod", Cloud::UsGovDod), ("china", Cloud::China)];
+use crate::config::{Account, Cloud, Endpoints};
 
 impl Reader<'_> {
     pub(super) fn accounts(&mut self, root: &mut Section<'_, '_>) -> BTreeMap<String, Account> {
@@ -39,23 +37,25 @@ impl Reader<'_> {
         let help = "the client id is the Application (client) id on the app registration's overview page in Entra";
         let client_id =
             self.required(&mut section, "client_id", help).and_then(|value| self.guid("client_id", value, help));
-        let user_value = section.get("user");
-        let user = user_value.and_then(|value| self.user(value));
-        let cloud_value = section.get("cloud");
-        let cloud = cloud_value.and_then(|value| self.word("cloud", value, &CLOUDS)).unwrap_or_default();
+        let user_given = section.get("user");
+        let user = user_given.and_then(|value| self.user(value));
+        let clouds = Cloud::ALL.map(|cloud| (cloud.as_str(), cloud));
+        let cloud = section.get("cloud");
+        let cloud = cloud.and_then(|value| self.word("cloud", value, &clouds)).unwrap_or_default();
         let help = "write auth = { method = \"device-code\" }, or another method";
-        let auth = self.required(&mut section, "auth", help).and_then(|value| self.auth(value));
+        let auth_given = self.required(&mut section, "auth", help);
+        let (method, auth) = auth_given.map(|value| self.auth(value)).unwrap_or_default();
         let endpoints = self.endpoints(&mut section, cloud);
         self.finish(&section);
 
-        let needs_user = match &auth {
-            Some(Auth::ClientSecret { .. }) => {
+        let needs_user = match method {
+            Some(Method::ClientSecret) => {
                 Some("an application's own token has no user, so Graph's `/me` cannot stand for one")
             }
-            Some(Auth::TokenCommand { .. }) => Some("the command's token does not tell presenced whose it is"),
-            Some(Auth::DeviceCode) | None => None,
+            Some(Method::TokenCommand) => Some("the command's token does not tell presenced whose it is"),
+            Some(Method::DeviceCode) | None => None,
         };
-        if let (Some(why), None) = (needs_user, user_value) {
+        if let (Some(why), None) = (needs_user, user_given) {
             let message = format!("{} has no `user`: {why}", section.name);
             self.wrong(section.span, message, "write the object id of the user whose presence is held: user = \"…\"");
         }

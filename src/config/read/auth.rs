@@ -1,12 +1,12 @@
 //! `auth = { method = … }`: how an account gets its tokens, and where its secret is. The secret itself is never in the file.
 
-use super::section::kind;
+use super::section::{Section, kind};
 use super::{Reader, Value};
 use crate::config::{Auth, SecretSource};
 use crate::suggest;
 
 #[derive(Clone, Copy)]
-enum Method {
+pub(super) enum Method {
     DeviceCode,
     ClientSecret,
     TokenCommand,
@@ -23,31 +23,31 @@ const SECRET_FORMS: &str =
     "write { file = \"…\" }, { credential = \"…\" } (systemd's), { env = \"…\" } or { command = [\"…\"] }";
 
 impl Reader<'_> {
-    pub(super) fn auth(&mut self, value: &Value<'_>) -> Option<Auth> {
+    /// The method, also when something else is wrong with its table.
+    pub(super) fn auth(&mut self, value: &Value<'_>) -> (Option<Method>, Option<Auth>) {
         let example = "write auth = { method = \"device-code\" }, or another method";
-        if value.get_ref().as_table().is_none() {
+        let Some(table) = value.get_ref().as_table() else {
             self.wrong(value.span(), format!("`auth` is a table, and here is {}", kind(value)), example);
-            return None;
-        }
-        let mut section = self.table("`auth`", value)?;
+            return (None, None);
+        };
+        let mut section = Section::new("`auth`", value.span(), table);
         let method = self.required(&mut section, "method", example).and_then(|value| self.method(value));
         let auth = match method {
             // Which other keys belong there depends on the method.
-            None => return None,
+            None => return (None, None),
             Some(Method::DeviceCode) => Some(Auth::DeviceCode),
-            Some(Method::ClientSecret) => self
-                .required(&mut section, "secret", SECRET_FORMS)
-                .and_then(|value| self.secret(value))
-                .map(|secret| Auth::ClientSecret { secret }),
+            Some(Method::ClientSecret) => {
+                let secret = self.required(&mut section, "secret", SECRET_FORMS);
+                secret.and_then(|value| self.secret(value)).map(|secret| Auth::ClientSecret { secret })
+            }
             Some(Method::TokenCommand) => {
                 let help = "write command = [\"program\", \"argument\"]; it prints an access token for Graph";
-                self.required(&mut section, "command", help)
-                    .and_then(|value| self.command(value))
-                    .map(|command| Auth::TokenCommand { command })
+                let command = self.required(&mut section, "command", help);
+                command.and_then(|value| self.command(value)).map(|command| Auth::TokenCommand { command })
             }
         };
         self.finish(&section);
-        auth
+        (method, auth)
     }
 
     fn method(&mut self, value: &Value<'_>) -> Option<Method> {
@@ -63,12 +63,12 @@ impl Reader<'_> {
 
     /// Where a secret is. No message repeats what was written: it may be the secret.
     fn secret(&mut self, value: &Value<'_>) -> Option<SecretSource> {
-        if value.get_ref().as_table().is_none() {
+        let Some(table) = value.get_ref().as_table() else {
             let message = "a secret does not belong in the configuration; say where it is";
             self.wrong(value.span(), message, SECRET_FORMS);
             return None;
-        }
-        let mut section = self.table("`secret`", value)?;
+        };
+        let mut section = Section::new("`secret`", value.span(), table);
         let file = section.get("file");
         let credential = section.get("credential");
         let env = section.get("env");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problems::{Finding, Problems};
+use super::problems::{Finding, MOST_KEPT, Problems};
 use super::{Config, Environment, Log, OnExit, Session};
 use crate::policy::default_rules;
 use crate::suggest;
@@ -44,18 +44,17 @@ impl Config {
         let syntax: Vec<Finding> = errors.iter().map(|error| not_toml(error, text)).collect();
         // A word without quotes is recovered as the text it means, and the rest of the document can still be trusted.
         // After any other error it cannot: what follows may have landed in the wrong table.
-        if !syntax.iter().all(|finding| is_value(document.get_ref(), finding.span.as_ref())) {
+        if syntax.len() > MOST_KEPT || !syntax.iter().all(|error| is_value(document.get_ref(), error.span.as_ref())) {
             return Err(Problems::new(file, text, first_of_each_line(syntax, text)));
         }
         let folder = file.parent().unwrap_or(Path::new(""));
         let mut reader = Reader { environment, folder, findings: Vec::new(), secret_files: Vec::new() };
         let config = reader.config(document.get_ref());
-        let mut findings = syntax;
-        for finding in reader.findings {
-            if !findings.iter().any(|known| known.span.is_some() && known.span == finding.span) {
-                findings.push(finding);
-            }
-        }
+        // Of a word without quotes that would be wrong with quotes too, one finding is enough.
+        let is_told =
+            |finding: &Finding| finding.span.is_some() && syntax.iter().any(|error| error.span == finding.span);
+        let mut findings: Vec<Finding> = reader.findings.into_iter().filter(|finding| !is_told(finding)).collect();
+        findings.extend(syntax);
         if findings.is_empty() {
             Ok(Loaded { config, secret_files: reader.secret_files })
         } else {
@@ -122,14 +121,12 @@ impl Reader<'_> {
 
 fn not_toml(error: &toml::de::Error, text: &str) -> Finding {
     let span = error.span().unwrap_or(text.len()..text.len());
-    let is_word = error.message().contains("must be quoted") && !span.is_empty();
-    let help = if is_word {
-        "put the value in double quotes"
-    } else {
-        "the configuration is TOML: `[tables]`, and below them one `key = value` a line"
+    let is_bare = error.message().contains("must be quoted");
+    let (message, help) = match error.message() {
+        _ if is_bare && span.is_empty() => ("a value is missing", "write a value behind the `=`"),
+        _ if is_bare => ("a text without quotes", "put the value in double quotes"),
+        other => (other, "the configuration is TOML: `[tables]`, and below them one `key = value` a line"),
     };
-    // After the comma TOML's reader lists what its grammar would take there, which tells people little.
-    let message = error.message().split(", expected").next().unwrap_or_default();
     Finding { span: Some(span), message: format!("not valid TOML: {message}"), help: Some(help.to_owned()) }
 }
 
@@ -146,17 +143,13 @@ fn is_value(table: &DeTable<'_>, span: Option<&Range<usize>>) -> bool {
     span.is_some_and(|span| table.values().any(|value| holds(value, span)))
 }
 
-/// One error of syntax makes others behind it.
+/// One error of syntax makes others behind it, on its line.
 fn first_of_each_line(findings: Vec<Finding>, text: &str) -> Vec<Finding> {
-    let line = |finding: &Finding| {
+    let mut last: Option<usize> = None;
+    let mut is_first = |finding: &Finding| {
         let start = finding.span.as_ref().map_or(0, |span| span.start.min(text.len()));
-        text.as_bytes()[..start].iter().rposition(|byte| *byte == b'\n')
+        let before = last.replace(start);
+        before.is_none_or(|before| text.as_bytes()[before.min(start)..before.max(start)].contains(&b'\n'))
     };
-    let mut first: Vec<Finding> = Vec::new();
-    for finding in findings {
-        if first.last().is_none_or(|last| line(last) != line(&finding)) {
-            first.push(finding);
-        }
-    }
-    first
+    findings.into_iter().filter(|finding| is_first(finding)).collect()
 }

@@ -1,6 +1,6 @@
 //! `[[rules]]`: what to claim when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::section::Section;
 use super::{Reader, Value};
@@ -20,20 +20,19 @@ impl Reader<'_> {
             self.wrong(value.span(), "without a rule presenced claims nothing", help);
         }
         let mut rules: Vec<Rule> = Vec::new();
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: BTreeSet<&str> = BTreeSet::new();
         for value in tables {
             let Some(mut section) = self.table("[[rules]]", value) else { continue };
             let help = "a rule has a name of its own, like name = \"in a meeting\"; `presenced status` shows it";
             let name = self.required(&mut section, "name", help).and_then(|value| {
                 let name = self.text("name", value)?;
-                if names.contains(&name) {
+                if !names.insert(name) {
                     self.wrong(
                         value.span(),
                         format!("there is a rule `{name}` already"),
                         "give each rule a name of its own",
                     );
                 }
-                names.push(name);
                 Some(name)
             });
             rules.extend(self.rule(section, name));

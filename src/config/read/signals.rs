@@ -48,11 +48,11 @@ impl Reader<'_> {
     fn sources(&mut self, sources: &[Value<'_>]) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for value in sources {
-            if value.get_ref().as_table().is_none() {
+            let Some(table) = value.get_ref().as_table() else {
                 self.wrong(value.span(), "a source is a table with a `path`", format!("write {SOURCES}"));
                 continue;
-            }
-            let Some(mut section) = self.table("a source", value) else { continue };
+            };
+            let mut section = Section::new("a source", value.span(), table);
             let help = "write { path = \"…\" }: a calendar file, or a folder that is searched for *.ics";
             let path = self.required(&mut section, "path", help).and_then(|value| self.path("path", value));
             self.finish(&section);

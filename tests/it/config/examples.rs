@@ -1,0 +1,115 @@
+//! The example files and every TOML snippet of the documents are configurations.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use presenced::config::{Auth, Log, Session};
+use presenced::policy::default_rules;
+
+use super::{ACCOUNT, parse};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn must_load(text: &str, origin: &str) -> presenced::config::Config {
+    parse(text).unwrap_or_else(|problems| panic!("{origin}\n{}", problems.render(100, false)))
+}
+
+#[test]
+fn the_examples_load() {
+    let folder = root().join("config");
+    let mut names: Vec<String> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["desktop.toml", "presenced.toml", "sidecar.toml"]);
+    for name in names {
+        must_load(&fs::read_to_string(folder.join(&name)).unwrap(), &name);
+    }
+}
+
+#[test]
+fn the_desktop_watches_everything_and_the_sidecar_only_calls() {
+    let desktop = must_load(include_str!("../../../config/desktop.toml"), "desktop.toml");
+    assert_eq!(desktop.accounts["work"].auth, Auth::DeviceCode);
+    assert!(desktop.signals.calendar.is_some() && desktop.signals.lock.is_some() && desktop.signals.call.is_some());
+    let sidecar = must_load(include_str!("../../../config/sidecar.toml"), "sidecar.toml");
+    assert!(matches!(sidecar.accounts["bot"].auth, Auth::ClientSecret { .. }));
+    assert!(sidecar.accounts["bot"].user.is_some());
+    assert!(sidecar.signals.calendar.is_none() && sidecar.signals.lock.is_none() && sidecar.signals.call.is_some());
+}
+
+/// `#key` is an option at its default, `# text` is prose.
+#[test]
+fn what_the_reference_file_calls_defaults_are_the_defaults() {
+    let reference = include_str!("../../../config/presenced.toml");
+    let is_option = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line != "#";
+    let uncommented: String = reference
+        .lines()
+        .map(|line| if is_option(line) { &line[1..] } else { line })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let config = must_load(&uncommented, "presenced.toml without its #");
+    assert_eq!(config.session, Session::default());
+    assert_eq!(config.rules, default_rules());
+    let work = &config.accounts["work"];
+    assert_eq!(work.endpoints, presenced::config::Endpoints::of(work.cloud));
+    assert_eq!(config.log, Log { level: Some("info".to_owned()), dir: Some("/home/me/.local/state/presenced".into()) });
+    let call = config.signals.call.unwrap();
+    assert_eq!(Some(call), must_load(&format!("{ACCOUNT}[signals.call]\n"), "the default").signals.call);
+}
+
+#[test]
+fn the_other_ways_to_sign_in_of_the_reference_file_load() {
+    let reference = include_str!("../../../config/presenced.toml");
+    let ways: Vec<&str> =
+        reference.lines().filter_map(|line| line.strip_prefix("#   ")).filter(|l| l.starts_with("auth = ")).collect();
+    assert_eq!(ways.len(), 5);
+    for way in ways {
+        let text = reference.replace("\nauth = { method = \"device-code\" }\n", &format!("\n{way}\n"));
+        must_load(&text.replace("#user", "user"), way);
+    }
+}
+
+fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.expect("a readable folder").path()) {
+        if path.is_dir() {
+            documents(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// The blocks fenced with exactly ```` ```toml ````.
+fn snippets(markdown: &str) -> Vec<String> {
+    let mut lines = markdown.lines();
+    let mut snippets = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.trim() == "```toml" {
+            snippets
+                .push(lines.by_ref().take_while(|line| line.trim() != "```").flat_map(|line| [line, "\n"]).collect());
+        }
+    }
+    snippets
+}
+
+#[test]
+fn each_snippet_of_the_documents_loads() {
+    let mut found = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
+    documents(&root().join("docs"), &mut found);
+    for document in found.into_iter().filter(|path| path.exists()) {
+        for snippet in snippets(&fs::read_to_string(&document).unwrap()) {
+            // A document may show a part.
+            let whole = if snippet.contains("[accounts.") { snippet } else { format!("{ACCOUNT}{snippet}") };
+            must_load(&whole, &document.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn snippets_are_found_between_their_fences() {
+    let markdown = "a\n```toml\nx = 1\ny = 2\n```\n```sh\nz\n```\n  ```toml\n  w = 3\n  ```\n";
+    assert_eq!(snippets(markdown), ["x = 1\ny = 2\n", "  w = 3\n"]);
+}

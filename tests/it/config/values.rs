@@ -1,0 +1,396 @@
+//! What each option reads as, and what it does not read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use presenced::calendar::BusyClass;
+use presenced::config::{Account, Auth, Calendar, Call, Cloud, Endpoints, Log, OnExit, SecretSource, Signals};
+use presenced::policy::{CallState, Claim, Is, Lock, Rule, Sleep, When, default_rules};
+use presenced::presence::{Expiration, Presence};
+
+use super::{ACCOUNT, bad, environment, good, parse, parse_in, problem};
+
+const CLIENT: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
+const USER: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
+
+fn account(auth: &str, rest: &str) -> String {
+    format!("[accounts.a]\ntenant = \"contoso.com\"\nclient_id = \"{CLIENT}\"\nauth = {auth}\n{rest}\n")
+}
+
+fn auth_of(auth: &str) -> Auth {
+    let config =
+        parse(&account(auth, &format!("user = \"{USER}\""))).unwrap_or_else(|p| panic!("{}", p.render(100, false)));
+    config.accounts["a"].auth.clone()
+}
+
+fn minutes(minutes: u64) -> Expiration {
+    Expiration::try_from(Duration::from_secs(minutes * 60)).expect("5 to 240")
+}
+
+#[test]
+fn a_minimal_configuration_has_the_defaults() {
+    let config = good("");
+    let work = Account {
+        tenant: "contoso.onmicrosoft.com".to_owned(),
+        client_id: CLIENT.to_owned(),
+        user: None,
+        cloud: Cloud::Global,
+        auth: Auth::DeviceCode,
+        endpoints: Endpoints::of(Cloud::Global),
+    };
+    assert_eq!(config.accounts, [("work".to_owned(), work)].into());
+    assert_eq!(config.session.expiration, minutes(15));
+    assert_eq!(config.session.on_exit, OnExit::Clear);
+    assert_eq!(config.signals, Signals::default());
+    assert_eq!(config.rules, default_rules());
+    assert_eq!(config.log, Log::default());
+}
+
+#[test]
+fn every_option_is_read() {
+    let config = good(
+        r#"
+user = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3"
+cloud = "us-gov-dod"
+endpoints = { graph = "http://127.0.0.1:8765/v1.0/", login = "http://localhost:8765" }
+[session]
+expiration = "1h 30m"
+on_exit = "keep"
+[signals.calendar]
+sources = [{ path = "~/cal" }, { path = "$CALENDARS/${TEAM}.ics" }, { path = "near.ics" }]
+identity = ["me@contoso.com", "Me.Too@contoso.com"]
+[signals.lock]
+[signals.call]
+path = "/run/calls"
+[log]
+level = "presenced=debug,warn"
+dir = "~/logs"
+[[rules]]
+name = "all at once"
+set = "busy/inacall"
+expiration = "PT5M"
+[rules.when]
+lock = ["unlocked", "off"]
+sleep = "awake"
+call = ["in-call", "conference"]
+calendar = "working-elsewhere"
+online = true
+within = ["Mon..Fri 08:00-12:00", "Sat"]
+outside = "12:00-13:00"
+signal = { mic = "on", door = ["open", "ajar"] }
+[[rules]]
+name = "else"
+set = "nothing"
+"#,
+    );
+    let work = &config.accounts["work"];
+    assert_eq!(work.user.as_deref(), Some(USER));
+    assert_eq!(work.cloud, Cloud::UsGovDod);
+    assert_eq!(work.endpoints.graph.as_str(), "http://127.0.0.1:8765/v1.0");
+    assert_eq!(work.endpoints.login.as_str(), "http://localhost:8765/");
+    assert_eq!(config.session.expiration, minutes(90));
+    assert_eq!(config.session.on_exit, OnExit::Keep);
+    let paths = ["/home/me/cal", "/srv/calendars/red.ics", "/etc/presenced/near.ics"];
+    assert_eq!(
+        config.signals.calendar,
+        Some(Calendar {
+            sources: paths.map(PathBuf::from).into(),
+            identity: ["me@contoso.com", "Me.Too@contoso.com"].map(str::to_owned).into(),
+        })
+    );
+    assert!(config.signals.lock.is_some());
+    assert_eq!(config.signals.call, Some(Call { path: "/run/calls".into() }));
+    assert_eq!(config.log, Log { level: Some("presenced=debug,warn".to_owned()), dir: Some("/home/me/logs".into()) });
+    let when = When {
+        lock: vec![Is::Value(Lock::Unlocked), Is::Off],
+        sleep: vec![Is::Value(Sleep::Awake)],
+        call: vec![Is::Value(CallState::InCall), Is::Value(CallState::Conference)],
+        calendar: vec![Is::Value(BusyClass::WorkingElsewhere)],
+        online: Some(true),
+        within: vec!["Mon..Fri 08:00-12:00".parse().unwrap(), "Sat".parse().unwrap()],
+        outside: vec!["12:00-13:00".parse().unwrap()],
+        signal: [
+            ("mic".to_owned(), vec!["on".to_owned()]),
+            ("door".to_owned(), vec!["open".to_owned(), "ajar".to_owned()]),
+        ]
+        .into(),
+    };
+    let all = Rule {
+        name: "all at once".to_owned(),
+        when,
+        set: Claim::Hold(Presence::InACall),
+        expiration: Some(minutes(5)),
+    };
+    let last = Rule { name: "else".to_owned(), when: When::default(), set: Claim::Nothing, expiration: None };
+    assert_eq!(config.rules, [all, last]);
+}
+
+#[test]
+fn every_way_to_sign_in_is_read() {
+    let secret = |secret| Auth::ClientSecret { secret };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    for (text, auth) in [
+        (r#"{ method = "device-code" }"#, Auth::DeviceCode),
+        (r#"{ method = "client-secret", secret = { file = "~/s" } }"#, secret(SecretSource::File("/home/me/s".into()))),
+        (
+            r#"{ method = "client-secret", secret = { credential = "client-secret" } }"#,
+            secret(SecretSource::Credential("client-secret".to_owned())),
+        ),
+        (
+            r#"{ method = "client-secret", secret = { env = "TEAMS_SECRET" } }"#,
+            secret(SecretSource::Env("TEAMS_SECRET".to_owned())),
+        ),
+        (
+            r#"{ method = "client-secret", secret = { command = ["pass", "teams/secret"] } }"#,
+            secret(SecretSource::Command(words(&["pass", "teams/secret"]))),
+        ),
+        (
+            r#"{ method = "token-command", command = ["~/bin/token", "~/kept as it is"] }"#,
+            Auth::TokenCommand { command: words(&["/home/me/bin/token", "~/kept as it is"]) },
+        ),
+    ] {
+        assert_eq!(auth_of(text), auth, "{text}");
+    }
+}
+
+#[test]
+fn the_clouds_have_their_own_addresses() {
+    for (cloud, graph, login) in [
+        ("global", "https://graph.microsoft.com/v1.0", "https://login.microsoftonline.com/"),
+        ("us-gov", "https://graph.microsoft.us/v1.0", "https://login.microsoftonline.us/"),
+        ("us-gov-dod", "https://dod-graph.microsoft.us/v1.0", "https://login.microsoftonline.us/"),
+        ("china", "https://microsoftgraph.chinacloudapi.cn/v1.0", "https://login.chinacloudapi.cn/"),
+    ] {
+        let config = good(&format!("cloud = \"{cloud}\"\n"));
+        let endpoints = &config.accounts["work"].endpoints;
+        assert_eq!((endpoints.graph.as_str(), endpoints.login.as_str()), (graph, login));
+    }
+}
+
+#[test]
+fn a_signal_can_be_turned_off_and_then_needs_nothing() {
+    let off = "[signals.calendar]\nenabled = false\n[signals.lock]\nenabled = false\n[signals.call]\nenabled = false\n";
+    assert_eq!(good(off).signals, Signals::default());
+    let on = good("[signals.call]\nenabled = true\n");
+    assert_eq!(on.signals.call, Some(Call { path: "/run/user/1000/presenced/call-state".into() }));
+    assert!(bad("[signals.lock]\nenabled = false\npaht = 1\n").contains("[signals.lock] has no key `paht`"));
+}
+
+#[test]
+fn expirations_need_a_unit_and_a_length_that_graph_accepts() {
+    for (text, expected) in [
+        ("\"5m\"", 5),
+        ("\"PT15M\"", 15),
+        ("\"pt1h\"", 60),
+        ("\"1h 30m\"", 90),
+        ("\"90 minutes\"", 90),
+        ("\"4h\"", 240),
+    ] {
+        let config = good(&format!("[session]\nexpiration = {text}\n"));
+        assert_eq!(config.session.expiration, minutes(expected), "{text}");
+    }
+    for (text, expected) in [
+        ("15", "`15` needs a unit"),
+        ("1.5", "`1.5` needs a unit"),
+        ("\"15\"", "`15` needs a unit"),
+        ("\"4m\"", "`4m` is shorter than the 5 minutes Microsoft Graph accepts as an expiration"),
+        ("\"-15m\"", "`-15m` is shorter than the 5 minutes Microsoft Graph accepts as an expiration"),
+        ("\"5h\"", "`5h` is longer than the 4 hours Microsoft Graph accepts as an expiration"),
+        ("\"1d\"", "`1d` is longer than the 4 hours Microsoft Graph accepts as an expiration"),
+        ("\"5m 0.5s\"", "`5m 0.5s` is not a number of whole seconds"),
+        ("\"soon\"", "`soon` is no duration"),
+        ("\"1mo\"", "`1mo` is no duration"),
+        ("\"\"", "`` is no duration"),
+        ("true", "a duration is a text, and here is true or false"),
+    ] {
+        assert_eq!(bad(&format!("[session]\nexpiration = {text}\n")), expected);
+    }
+}
+
+#[test]
+fn accounts_that_cannot_work_are_refused() {
+    let secret = r#"{ method = "client-secret", secret = { env = "S" } }"#;
+    let device = r#"{ method = "device-code" }"#;
+    for (text, expected) in [
+        (String::new(), "the configuration has no account"),
+        ("[accounts]\n".to_owned(), "the configuration has no account"),
+        ("accounts = 1\n".to_owned(), "[accounts] is a table, and here is a whole number"),
+        (
+            account(secret, ""),
+            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` cannot stand for one",
+        ),
+        (
+            account(r#"{ method = "token-command", command = ["x"] }"#, ""),
+            "[accounts.a] has no `user`: the command's token does not tell presenced whose it is",
+        ),
+        (
+            account(secret, "user = \"me@contoso.com\""),
+            "`user` is a sign-in name; Graph may take that for another user's, so the object id is needed",
+        ),
+        (account(device, "user = \"me\""), "`user` is no id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87"),
+        (account(device, "cloud = \"usgov\""), "`usgov` is no value of `cloud`"),
+        (account(r#"{ method = "browser" }"#, ""), "presenced cannot sign in by `browser` in this version"),
+        (account(r#"{ method = "device" }"#, ""), "`device` is no value of `method`"),
+        (account("\"device-code\"", ""), "`auth` is a table, and here is a text"),
+        (account("{}", ""), "`auth` has no `method`"),
+        (account(r#"{ method = "device-code", secret = "hunter2" }"#, ""), "`auth` has no key `secret`"),
+        (
+            account(r#"{ method = "token-command", command = [] }"#, &format!("user = \"{USER}\"")),
+            "`command` is an empty list",
+        ),
+        (
+            account(r#"{ method = "token-command", command = "x" }"#, &format!("user = \"{USER}\"")),
+            "`command` is a list, and here is a text",
+        ),
+        (
+            account(r#"{ method = "token-command", command = ["x", 1] }"#, &format!("user = \"{USER}\"")),
+            "`command` is a text, and here is a whole number",
+        ),
+        (ACCOUNT.replace("accounts.work", "accounts.\"my work\""), "`my work` is no name for an account"),
+        (
+            ACCOUNT.replace("contoso.onmicrosoft.com", "common"),
+            "`common` stands for many tenants, and an account has one",
+        ),
+        (
+            ACCOUNT.replace("contoso.onmicrosoft.com", "contoso..com"),
+            "`tenant` is neither a domain name nor a directory id",
+        ),
+        (
+            ACCOUNT.replace(CLIENT, "22553876f5ab4529bffbcfe50aa89f87"),
+            "`client_id` is no id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87",
+        ),
+    ] {
+        assert_eq!(problem(&text), expected, "{text}");
+    }
+    assert_eq!(good("").accounts["work"].tenant, "contoso.onmicrosoft.com");
+    let by_id = parse(&ACCOUNT.replace("contoso.onmicrosoft.com", CLIENT)).unwrap();
+    assert_eq!(by_id.accounts["work"].tenant, CLIENT);
+}
+
+#[test]
+fn a_secret_is_in_exactly_one_known_place() {
+    let secret = |secret: &str| {
+        problem(&account(
+            &format!("{{ method = \"client-secret\", secret = {secret} }}"),
+            &format!("user = \"{USER}\""),
+        ))
+    };
+    assert_eq!(secret("\"hunter2\""), "a secret does not belong in the configuration; say where it is");
+    assert_eq!(secret("{ keyring = \"x\" }"), "presenced cannot read a keyring in this version");
+    assert_eq!(secret("{ value = \"x\" }"), "`secret` has a key that is no place of a secret");
+    assert_eq!(secret("{ env = \"A\", file = \"b\" }"), "a secret is in exactly one place");
+    assert_eq!(secret("{}"), "a secret is in exactly one place");
+    assert_eq!(secret("{ env = \"A~b\" }"), "this is not the name of a secret's place");
+    assert_eq!(secret("{ credential = \"../x\" }"), "this is not the name of a secret's place");
+}
+
+#[test]
+fn tokens_go_out_encrypted_or_stay_on_this_machine() {
+    let endpoint = |address: &str| format!("endpoints = {{ graph = \"{address}\" }}\n");
+    for (address, kept) in [
+        ("https://graph.example/beta//", "https://graph.example/beta"),
+        ("http://127.0.0.1:1/v1.0", "http://127.0.0.1:1/v1.0"),
+        ("http://127.8.9.1/v1.0", "http://127.8.9.1/v1.0"),
+        ("http://[::1]:1/v1.0", "http://[::1]:1/v1.0"),
+        ("http://LOCALHOST/", "http://localhost/"),
+    ] {
+        let config = good(&endpoint(address));
+        assert_eq!(config.accounts["work"].endpoints.graph.as_str(), kept);
+        assert_eq!(config.accounts["work"].endpoints.login, Endpoints::of(Cloud::Global).login);
+    }
+    for (address, expected) in [
+        ("http://graph.example", "plain http would send tokens unencrypted to graph.example"),
+        ("http://localhost.example", "plain http would send tokens unencrypted to localhost.example"),
+        ("http://128.0.0.1", "plain http would send tokens unencrypted to 128.0.0.1"),
+        ("http://0.0.0.0", "plain http would send tokens unencrypted to 0.0.0.0"),
+        ("ftp://graph.example", "`graph` is reached by https, not ftp"),
+        ("file:///etc/passwd", "`graph` is reached by https, not file"),
+        ("https://me:hunter2@graph.example", "`graph` has a user name or password in it"),
+        ("https://graph.example/?a=b", "`graph` has a query or a fragment in it"),
+        ("https://graph.example/#a", "`graph` has a query or a fragment in it"),
+        ("graph.microsoft.com", "`graph` is no address: relative URL without a base"),
+    ] {
+        assert_eq!(bad(&endpoint(address)), expected);
+    }
+}
+
+#[test]
+fn paths_expand_or_say_what_is_missing() {
+    let call = |path: &str| format!("[signals.call]\npath = \"{path}\"\n");
+    for (written, path) in [
+        ("~", "/home/me"),
+        ("$HOME/x", "/home/me/x"),
+        ("${XDG_RUNTIME_DIR}/x", "/run/user/1000/x"),
+        ("a~b/$TEAM-${TEAM}", "/etc/presenced/a~b/red-red"),
+    ] {
+        assert_eq!(good(&call(written)).signals.call, Some(Call { path: path.into() }), "{written}");
+    }
+    for (written, expected) in [
+        ("$NOWHERE/x", "the environment variable `NOWHERE` of `$NOWHERE/x` is not set"),
+        ("${TEAM/x", "`${` is not closed in `${TEAM/x`"),
+        ("~you/x", "`~you/x` names another user's home folder"),
+        ("", "`path` is empty"),
+        ("a\\u0000b", "a path cannot contain a NUL character"),
+    ] {
+        assert_eq!(bad(&call(written)), expected);
+    }
+    let nobody = presenced::config::Environment { home: PathBuf::new(), runtime_dir: None, ..environment() };
+    for (snippet, expected) in [
+        (call("~/x"), "`~` stands for the home folder, and this user has none"),
+        (call("$XDG_RUNTIME_DIR/x"), "the environment variable `XDG_RUNTIME_DIR` of `$XDG_RUNTIME_DIR/x` is not set"),
+        (
+            "[signals.call]\n".to_owned(),
+            "[signals.call] has no `path`, and $XDG_RUNTIME_DIR, where it is by default, is not set",
+        ),
+    ] {
+        let problems = parse_in(&format!("{ACCOUNT}{snippet}"), &nobody).unwrap_err();
+        assert_eq!(problems.iter().next().unwrap().message, expected);
+    }
+}
+
+#[test]
+fn rules_and_signals_that_cannot_be_meant_are_refused() {
+    let rule = |rest: &str| format!("[[rules]]\nname = \"r\"\nset = \"nothing\"\n{rest}\n");
+    for (snippet, expected) in [
+        (rule("when = { lock = \"unlock\" }"), "`unlock` is no value of `lock`"),
+        (rule("when = { lock = \"unknown\" }"), "`unknown` is no value of `lock`"),
+        (rule("when = { call = [\"in-call\", \"incall\"] }"), "`incall` is no value of `call`"),
+        (rule("when = { lock = [] }"), "`lock` is an empty list"),
+        (rule("when = { lock = true }"), "`lock` is a text, and here is true or false"),
+        (rule("when = { screen = \"locked\" }"), "`when` has no key `screen`"),
+        (rule("when = \"locked\""), "`when` is a table, and here is a text"),
+        (rule("when = { online = \"yes\" }"), "`online` is true or false, and here is a text"),
+        (rule("when = { within = \"Mun 08:00-10:00\" }"), "`within`: `Mun` is no day of the week; did you mean `Mon`?"),
+        (rule("when = { signal = \"x\" }"), "`signal` is a table, and here is a text"),
+        (rule("when = { signal = { \"a b\" = \"x\" } }"), "`a b` is no name for a signal"),
+        (rule("when = { signal = { a = \"\" } }"), "`a` is empty"),
+        (rule("expiration = \"4m\""), "`4m` is shorter than the 5 minutes Microsoft Graph accepts as an expiration"),
+        (rule("") + &rule(""), "there is a rule `r` already"),
+        ("[[rules]]\nset = \"nothing\"\n".to_owned(), "[[rules]] has no `name`"),
+        ("[[rules]]\nname = \"r\"\n".to_owned(), "[[rules]] has no `set`"),
+        ("[rules]\nname = \"r\"\n".to_owned(), "`rules` is a list of tables"),
+        ("[signals.calendar]\n".to_owned(), "[signals.calendar] has no `sources`"),
+        ("[signals.calendar]\nsources = []\n".to_owned(), "`sources` is an empty list"),
+        ("[signals.calendar]\nsources = [\"~/x\"]\n".to_owned(), "a source is a table with a `path`"),
+        ("[signals.calendar]\nsources = [{ url = \"x\" }]\n".to_owned(), "a source has no `path`"),
+        (
+            "[signals.calendar]\nsources = [{ path = \"x\" }]\nidentity = [\"me\"]\n".to_owned(),
+            "`identity` holds e-mail addresses, and this is none",
+        ),
+        ("[signals.clendar]\n".to_owned(), "[signals] has no key `clendar`"),
+        ("[log]\nlevel = \"wran\"\n".to_owned(), "`wran` is no level of logging"),
+        ("[log]\nlevel = \"presenced=loud\"\n".to_owned(), "`presenced=loud` is no level of logging"),
+        ("[session]\non_exit = \"Clear\"\n".to_owned(), "`Clear` is no value of `on_exit`"),
+        ("[sesion]\n".to_owned(), "the configuration has no key `sesion`"),
+    ] {
+        if snippet.contains("url") {
+            let problems = parse(&format!("{ACCOUNT}{snippet}")).unwrap_err();
+            let messages: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+            assert_eq!(messages, [expected, "a source has no key `url`"]);
+        } else {
+            assert_eq!(bad(&snippet), expected, "{snippet}");
+        }
+    }
+    let empty = format!("rules = []\n{ACCOUNT}");
+    assert_eq!(problem(&empty), "without a rule presenced claims nothing");
+}
