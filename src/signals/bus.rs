@@ -130,7 +130,6 @@ impl Signals {
         let mut came = false;
         loop {
             tokio::select! {
-                biased;
                 Some(message) = self.0.next() => {
                     message?;
                     came = true;

@@ -8,9 +8,8 @@ use std::sync::{Arc, Weak};
 
 use super::backoff::{Backoff, until};
 use super::calendar_collection::Collection;
-use super::publish::Publisher;
 use super::watch::Changes;
-use super::{Context, Update};
+use super::{Context, Publisher, Update};
 use crate::config;
 
 /// Follows the calendar files. Never returns.

@@ -6,8 +6,7 @@
 
 use tokio::sync::watch;
 
-use super::publish::Publisher;
-use super::{Context, Observation, Update, logind, screensaver};
+use super::{Context, Observation, Publisher, Update, logind, screensaver};
 use crate::policy::{Lock, Reading};
 use crate::warning::{Code, Warning};
 

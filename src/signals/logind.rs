@@ -177,7 +177,7 @@ impl Logind<'_> {
         let flag = |name| properties.get(name).and_then(|value| bool::try_from(value).ok());
         let text = |name| properties.get(name).and_then(|value| <&str>::try_from(value).ok());
         let elsewhere = flag("Remote") == Some(true) && !text("Type").is_some_and(|kind| GRAPHICAL.contains(&kind));
-        if elsewhere || text("Class").is_some_and(|class| class != "user") {
+        if elsewhere || text("Class").is_some_and(|class| !class.starts_with("user")) {
             return Ok(None);
         }
         let locked = flag("LockedHint") == Some(true) || flag("Active") == Some(false);

@@ -4,6 +4,7 @@
 //! A source that fails publishes unknown with a warning and heals by itself; a task never ends before it is dropped.
 //! Leaves to others: what the readings mean (`policy/`), since when they hold (`daemon/`).
 
+mod audience;
 mod backoff;
 mod bus;
 pub mod calendar;
@@ -17,7 +18,6 @@ pub mod lock;
 mod logind;
 mod place;
 mod process;
-mod publish;
 mod screensaver;
 pub mod sleep;
 mod watch;
@@ -77,4 +77,30 @@ pub struct Buses {
     pub system: Option<String>,
     /// The session bus, for screen savers.
     pub session: Option<String>,
+}
+
+/// Where one signal publishes.
+struct Publisher<T> {
+    updates: mpsc::Sender<Update>,
+    wrap: fn(Observation<T>) -> Update,
+    last: Option<Observation<T>>,
+}
+
+impl<T: Clone + PartialEq> Publisher<T> {
+    /// Publishes as the update that `wrap` makes.
+    fn new(updates: mpsc::Sender<Update>, wrap: fn(Observation<T>) -> Update) -> Self {
+        Self { updates, wrap, last: None }
+    }
+
+    /// Publishes what is new; waits while the daemon is busy.
+    async fn publish(&mut self, observation: Observation<T>) {
+        if self.last.as_ref() == Some(&observation) {
+            return;
+        }
+        self.last = Some(observation.clone());
+        if self.updates.send((self.wrap)(observation)).await.is_err() {
+            // Nobody listens any more: the daemon is leaving and will drop this task.
+            std::future::pending::<()>().await;
+        }
+    }
 }

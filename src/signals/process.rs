@@ -41,7 +41,8 @@ impl Process {
 }
 
 /// When a process started, in seconds since 1970 by today's wall clock (`proc_pid_stat(5)`, field 22); `None` where
-/// `/proc` does not tell.
+/// `/proc` does not tell. It moves when the wall clock is set and a file's time does not, so it is only compared when a
+/// file is read, which is when it was just written.
 fn started(pid: i32) -> Option<i64> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses, which may itself hold spaces and parentheses.

@@ -1,4 +1,5 @@
 //! A private message bus on a socket in a temporary folder: the real `dbus-daemon`, for one test alone.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs::{File, read_to_string};
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,5 @@
 //! The call signal, on real files and folders.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
 use std::io::Write;
@@ -275,7 +276,7 @@ async fn a_file_that_may_not_be_read_is_unknown_until_it_may() {
     let folder = Folder::new();
     let path = folder.join("call-state");
     fs::write(&path, "in-call").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&path).is_ok() {
         return; // Root may read everything.
     }
@@ -283,4 +284,29 @@ async fn a_file_that_may_not_be_read_is_unknown_until_it_may() {
     assert_unknown(&signal.next().await, Code::CallStateUnreadable, "cannot be read");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(signal.next().await.reading, is(CallState::InCall));
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_watched_is_looked_at_now_and_then() {
+    let folder = Folder::new();
+    let clock = ManualClock::at(NOON);
+    fs::create_dir(folder.join("closed")).unwrap();
+    let path = folder.join("closed/call-state");
+    fs::write(&path, "in-call").unwrap();
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o300)).unwrap();
+    if fs::read_dir(folder.join("closed")).is_ok() {
+        return; // Root may read everything.
+    }
+    let mut signal = follow(&clock, &path);
+    let observation = signal.next().await;
+    assert_eq!(observation.reading, is(CallState::InCall));
+    assert_eq!(observation.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), [Code::WatchFailed]);
+    fs::write(&path, "conference").unwrap();
+    clock.pass(Duration::from_secs(1)).await;
+    assert_eq!(signal.next().await.reading, is(CallState::Conference));
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    clock.pass(Duration::from_secs(2)).await;
+    assert!(signal.next().await.warnings.is_empty());
+    fs::write(&path, "presenting").unwrap();
+    assert_eq!(signal.next().await.reading, is(CallState::Presenting));
 }

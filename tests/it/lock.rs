@@ -42,7 +42,7 @@ macro_rules! saver {
             async fn set(connection: &Connection, active: bool) {
                 let saver = connection.object_server().interface::<_, Self>($path).await.unwrap();
                 saver.get_mut().await.0 = active;
-                saver.active_changed(active).await.unwrap();
+                Self::active_changed(saver.signal_emitter(), active).await.unwrap();
             }
         }
     };
@@ -53,12 +53,15 @@ saver!(Cinnamon, "org.cinnamon.ScreenSaver", "/org/cinnamon/ScreenSaver");
 saver!(Kde, "org.freedesktop.ScreenSaver", "/ScreenSaver");
 
 /// A browser that owns the name only to be asked not to blank.
-struct Inhibitor;
+struct Inhibitor {
+    cookie: u32,
+}
 
 #[zbus::interface(name = "org.freedesktop.ScreenSaver")]
 impl Inhibitor {
-    fn inhibit(&self, _application: &str, _reason: &str) -> u32 {
-        1
+    fn inhibit(&mut self, application: &str, reason: &str) -> u32 {
+        self.cookie += u32::from(!application.is_empty() && !reason.is_empty());
+        self.cookie
     }
 }
 
@@ -236,7 +239,7 @@ async fn without_logind_a_screen_saver_that_answers_decides() {
 async fn owning_a_screen_savers_name_proves_nothing() {
     let bus = Bus::start();
     let browser = bus.connect().await;
-    browser.object_server().at("/org/freedesktop/ScreenSaver", Inhibitor).await.unwrap();
+    browser.object_server().at("/org/freedesktop/ScreenSaver", Inhibitor { cookie: 0 }).await.unwrap();
     browser.request_name("org.freedesktop.ScreenSaver").await.unwrap();
     let mut signal = follow_lock(&ManualClock::at(NOON), NOWHERE, &bus.address());
     assert_unknown(&signal.next().await, Code::LockUnavailable, "no screen saver answers");

@@ -1,4 +1,5 @@
 //! A stand-in for logind on a private bus: sessions that a test makes, locks and ends.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::sync::{Arc, Mutex};
 
@@ -63,31 +64,33 @@ struct Answers {
     preparing: bool,
 }
 
-struct Manager(Arc<Mutex<Answers>>);
+struct Manager {
+    answers: Arc<Mutex<Answers>>,
+    uid: u32,
+}
 
 #[interface(name = "org.freedesktop.login1.Manager")]
 impl Manager {
     fn get_session(&self, id: &str) -> fdo::Result<OwnedObjectPath> {
         assert_eq!(id, "auto");
         let none = || fdo::Error::Failed("the caller belongs to no session".to_owned());
-        self.0.lock().unwrap().auto.as_deref().map(path).ok_or_else(none)
+        self.answers.lock().unwrap().auto.as_deref().map(path).ok_or_else(none)
     }
     fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {
-        assert_eq!(uid, rustix::process::getuid().as_raw());
-        Ok(ObjectPath::try_from(USER).unwrap().into())
+        let known = uid == self.uid;
+        known.then(|| ObjectPath::try_from(USER).unwrap().into()).ok_or_else(|| fdo::Error::Failed(uid.to_string()))
     }
     fn list_sessions(&self) -> Vec<(String, u32, String, String, OwnedObjectPath)> {
-        let uid = rustix::process::getuid().as_raw();
-        let listed = self.0.lock().unwrap().listed.clone();
+        let listed = self.answers.lock().unwrap().listed.clone();
         let entry = |id: String, uid| (id.clone(), uid, "somebody".to_owned(), "seat0".to_owned(), path(&id));
         // Somebody else's session comes first.
-        std::iter::once(entry("foreign".to_owned(), uid + 1))
-            .chain(listed.into_iter().map(|id| entry(id, uid)))
+        std::iter::once(entry("foreign".to_owned(), self.uid + 1))
+            .chain(listed.into_iter().map(|id| entry(id, self.uid)))
             .collect()
     }
     #[zbus(property)]
     fn preparing_for_sleep(&self) -> bool {
-        self.0.lock().unwrap().preparing
+        self.answers.lock().unwrap().preparing
     }
     #[zbus(signal)]
     async fn session_new(emitter: &SignalEmitter<'_>, id: &str, path: ObjectPath<'_>) -> zbus::Result<()>;
@@ -125,7 +128,8 @@ impl Login1 {
     pub(crate) async fn start(bus: &Bus) -> Self {
         let bus = bus.connect().await;
         let answers = Arc::new(Mutex::new(Answers::default()));
-        bus.object_server().at(MANAGER, Manager(answers.clone())).await.unwrap();
+        let manager = Manager { answers: answers.clone(), uid: rustix::process::getuid().as_raw() };
+        bus.object_server().at(MANAGER, manager).await.unwrap();
         bus.object_server().at(USER, User(answers.clone())).await.unwrap();
         let login1 = Self { bus, answers };
         login1.serve("foreign", Session::DESKTOP).await;

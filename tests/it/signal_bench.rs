@@ -1,4 +1,5 @@
 //! A bench for signal tasks: a clock that moves only when the test moves it, and the observations a task publishes.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
