@@ -1,5 +1,6 @@
 //! How commands reach the running daemon, and what exit code it means when they do not.
 
+use super::runtime::block_on;
 use super::{Context, Error, Exit};
 use crate::status::{Client, ClientError};
 
@@ -8,13 +9,8 @@ pub(super) fn ask<T, E: Into<Error>>(
     context: &Context,
     question: impl AsyncFnOnce(Client) -> Result<T, E>,
 ) -> Result<T, Error> {
-    let Some(socket) = &context.socket else {
-        return Err(Error::new(Exit::Usage, "there is no place for the status socket: $XDG_RUNTIME_DIR is not set")
-            .with_hint("ask from a login session, or say where the socket is with `--socket`"));
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::new(Exit::Failed, format!("cannot wait for an answer: {error}")))?;
-    runtime.block_on(async { question(Client::connect(socket).await?).await.map_err(Into::into) })
+    let socket = context.require_socket()?;
+    block_on(async { question(Client::connect(socket).await?).await.map_err(Into::into) })?
 }
 
 impl From<ClientError> for Error {

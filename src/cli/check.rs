@@ -14,7 +14,7 @@ use std::{io, iter};
 
 use serde::Serialize;
 
-use super::{Context, Error, Exit};
+use super::{Context, Error, Exit, examples};
 use crate::calendar::BusyClass;
 use crate::config::{self, Account, Auth, Config, Problem, Problems};
 use crate::policy::{CallState, Is, Lock, Rule, Sleep, When, default_rules};
@@ -22,6 +22,11 @@ use crate::suggest;
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced check              Say what it means, or all that is wrong with it"
+    "presenced check --json       The same for a program";
+    "Exit codes: 0 it is well; 2 it is wrong."
+))]
 pub(super) struct Args {
     /// Print the result as JSON
     #[arg(long)]
@@ -156,9 +161,4 @@ fn words<T: Copy>(accepted: &[Is<T>], word: fn(T) -> &'static str) -> Vec<&'stat
             Is::Value(value) => word(*value),
         })
         .collect()
-}
-
-/// (until the next merge)
-pub(super) fn refused(problems: &crate::config::Problems) -> Error {
-    Error::new(Exit::Usage, problems.render(80, true))
 }

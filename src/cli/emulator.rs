@@ -2,21 +2,28 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Context, Error, Exit};
+use super::runtime::block_on;
+use super::{Context, Error, Exit, examples};
+use crate::daemon::clock::SystemClock;
 use crate::emulator::{App, Emulator, Options, Outcome, Record, User};
-use crate::time::{Clock, Instant, Now};
+use crate::time::Clock;
 
 /// The arguments of `emulator`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced emulator                           Serve on 127.0.0.1:8765"
+    "presenced emulator --listen 127.0.0.1:0      Serve on a free port"
+    "presenced emulator --speed 60                Let an hour pass in a minute";
+    "It prints an account to put into a configuration, and where to look."
+))]
 pub(super) struct Args {
     /// The loopback address to serve on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8765")]
@@ -40,11 +47,7 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
         let text = format!("`--listen {}` is no loopback address, and the emulator serves no other", args.listen);
         return Err(Error::new(Exit::Usage, text).with_hint("use 127.0.0.1 or [::1] with a port"));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(Exit::Failed, format!("the emulator cannot start: {error}")))?;
-    runtime.block_on(serve(&args))
+    block_on(serve(&args))?
 }
 
 async fn serve(args: &Args) -> Result<Exit, Error> {
@@ -142,42 +145,12 @@ fn time_of_day(at: Timestamp) -> String {
     at.strftime("%H:%M:%SZ").to_string()
 }
 
-/// The emulator's clock.
+/// The emulator's clock: the machine's, or one that runs on from now at another speed.
+#[expect(clippy::disallowed_methods, reason = "the roof may ask what time it is")]
 fn clock(speed: f64) -> Arc<dyn Clock> {
-    Arc::new(ScaledClock::new(speed))
-}
-
-/// Real time since the start, scaled. An emulator need not count suspend: nobody asks it anything meanwhile.
-#[expect(clippy::disallowed_types, reason = "here is a real clock meant")]
-struct ScaledClock {
-    started: std::time::Instant,
-    started_wall: Timestamp,
-    speed: f64,
-}
-
-impl ScaledClock {
-    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "here is a real clock meant")]
-    fn new(speed: f64) -> Self {
-        Self { started: std::time::Instant::now(), started_wall: Timestamp::now(), speed }
-    }
-}
-
-impl Clock for ScaledClock {
-    fn now(&self) -> Now {
-        let elapsed = self.started.elapsed().mul_f64(self.speed);
-        let start = Now { instant: Instant::default(), wall: self.started_wall, zone: jiff::tz::TimeZone::system() };
-        let instant = Instant::from_origin(elapsed);
-        Now { instant, wall: start.wall_at(instant), ..start }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "here is a real clock meant")]
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        let left = deadline.saturating_since(self.now().instant);
-        let left = Duration::try_from_secs_f64(left.as_secs_f64() / self.speed).unwrap_or(Duration::MAX);
-        Box::pin(tokio::time::sleep(left))
-    }
-
-    fn sleep_until_wall(&self, deadline: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        self.sleep_until(self.now().instant_at(deadline))
+    if speed.total_cmp(&1.0).is_eq() {
+        Arc::new(SystemClock::real())
+    } else {
+        Arc::new(SystemClock::scaled(speed, Timestamp::now(), TimeZone::system()))
     }
 }

@@ -1,11 +1,12 @@
 //! `presenced login`: signs a person in to an account, or shows that an account that needs no person gets its token.
 
-use std::future::Future;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Context, Error, Exit};
+use super::ask::ask;
+use super::run::load;
+use super::runtime::block_on;
+use super::{Context, Error, Exit, examples};
 use crate::auth::{self, Authenticator, DevicePrompt, SignedIn};
 use crate::config::{self, Auth, Config};
 use crate::session::{Failure, FailureKind};
@@ -13,6 +14,11 @@ use crate::time::{Instant, Now};
 
 /// The arguments of `login`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced login              Sign in to the only account"
+    "presenced login contoso      Sign in to one of several";
+    "An account with a client secret or a token command needs nobody: `login` then\nshows that it gets its token."
+))]
 pub(super) struct Args {
     /// The account of the configuration; may be left out when there is only one
     account: Option<String>,
@@ -40,13 +46,18 @@ pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Err
     Ok(Exit::Ok)
 }
 
-/// The configuration.
-pub(super) fn load(_context: &Context) -> Result<Config, Error> {
-    Err(Error::new(Exit::Failed, "not built yet"))
-}
-
 /// Has a running daemon go on with what is on disk now; that none runs is as well.
-pub(super) fn reload_daemon(_context: &Context) {}
+pub(super) fn reload_daemon(context: &Context) {
+    if context.socket.is_none() {
+        return;
+    }
+    let reloaded = ask(context, async |mut daemon| daemon.reload().await);
+    if let Err(error) = reloaded
+        && error.exit != Exit::NotRunning
+    {
+        anstream::eprintln!("The running daemon did not take it over: {}", error.text);
+    }
+}
 
 /// The account that is meant: the one of that name, or the only one.
 pub(super) fn choose(name: Option<String>, config: &Config) -> Result<(String, config::Account), Error> {
@@ -60,14 +71,6 @@ pub(super) fn choose(name: Option<String>, config: &Config) -> Result<(String, c
         (None, Some((name, account))) if names.len() == 1 => Ok((name.clone(), account.clone())),
         (None, _) => Err(Error::new(Exit::Usage, "there are several accounts: say which one").with_hint(hint)),
     }
-}
-
-/// Does `work` on a runtime of its own.
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Error::new(Exit::Failed, format!("the runtime cannot be started: {error}")))?;
-    Ok(runtime.block_on(work))
 }
 
 impl From<Failure> for Error {

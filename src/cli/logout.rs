@@ -1,11 +1,16 @@
 //! `presenced logout`: forgets a sign-in.
 
-use super::login::{choose, load, reload_daemon};
-use super::{Context, Error, Exit};
+use super::login::{choose, reload_daemon};
+use super::run::load;
+use super::{Context, Error, Exit, examples};
 use crate::auth;
 
 /// The arguments of `logout`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced logout             Forget the sign-in of the only account"
+    "presenced logout contoso     Forget that of one of several"
+))]
 pub(super) struct Args {
     /// The account; may be left out when there is only one
     account: Option<String>,

@@ -123,8 +123,8 @@ impl Context {
     /// The status socket, for a command that cannot do without.
     fn require_socket(&self) -> Result<&std::path::Path, Error> {
         self.socket.as_deref().ok_or_else(|| {
-            Error::new(Exit::Failed, "there is no $XDG_RUNTIME_DIR for the status socket")
-                .with_hint("say where it is with `--socket`, or start presenced from a login session")
+            Error::new(Exit::Usage, "there is no place for the status socket: $XDG_RUNTIME_DIR is not set")
+                .with_hint("start this from a login session, or say where the socket is with `--socket`")
         })
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::runtime::block_on;
-use super::{Context, Error, Exit, check, logging};
+use super::{Context, Error, Exit, check, examples, logging};
 use crate::config::{self, Config};
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options, StartError};
@@ -12,10 +12,11 @@ use crate::signals::Buses;
 
 /// The arguments of `run`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  presenced run                         Keep the presence, logging to standard error
-  presenced run --log-dir ~/presenced   Log to a folder, a new file each day
-  systemctl --user start presenced      The same as a service")]
+#[command(after_help = examples!(
+    "presenced run                         Keep the presence, log to standard error"
+    "presenced run --log-dir ~/presenced   Log to a folder, a new file each day"
+    "systemctl --user start presenced      The same as a service"
+))]
 pub(super) struct Args {
     /// Write the log to a new file each day in this folder instead
     #[arg(long, value_name = "DIR")]

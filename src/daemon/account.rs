@@ -126,8 +126,9 @@ impl Account {
         self.session.handle_nudge();
     }
 
-    /// Somebody signed in or changed the configuration.
-    pub(super) fn mended(&mut self) {
+    /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more.
+    pub(super) fn mended(&mut self, environment: &config::Environment) {
+        self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));
         self.session.handle_mended();
     }
 

@@ -358,7 +358,9 @@ impl Daemon {
             .into_iter()
             .partition(|account| config.accounts.get(&account.name) == Some(&account.config));
         self.accounts = kept;
-        self.accounts.iter_mut().for_each(Account::mended);
+        for account in &mut self.accounts {
+            account.mended(&self.environment);
+        }
         for mut account in gone {
             // A successor that holds the very same session sets it anew by itself.
             account.leave(clear && !added.iter().any(|new| new.holds_same_session(&account)));

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 
 use super::runtime::block_on;
-use super::{Context, Error, Exit, run};
+use super::{Context, Error, Exit, examples, run};
 use crate::config::Environment;
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options};
@@ -38,10 +38,11 @@ const ACCOUNT: &str = "work";
 
 /// The arguments of `demo`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  presenced demo                          A sample day in about a minute
-  presenced demo --calendar work.ics      Today, by a calendar of yours
-  presenced demo --speed 60 --for 2m      Slower, and only two minutes of it")]
+#[command(after_help = examples!(
+    "presenced demo                       A sample day in about a minute"
+    "presenced demo --calendar work.ics   Today, by a calendar of yours"
+    "presenced demo --speed 60 --for 2m   Slower, and only two minutes of it"
+))]
 pub(super) struct Args {
     /// Take this .ics file, or folder of them, as the calendar
     #[arg(long, value_name = "FILE")]
