@@ -18,7 +18,7 @@ trap finish EXIT
 "$bin" emulator --listen 127.0.0.1:0 >"$dir/emulator.log" &
 pids+=($!)
 until grep -q 'endpoints' "$dir/emulator.log"; do read -rt 0.05 <> <(:) || true; done
-address=$(grep -o 'http://127[^" ]*' "$dir/emulator.log" | head -1)
+address=$(grep -om1 'http://127[0-9.]*:[0-9]*' "$dir/emulator.log")
 
 mkdir "$dir/calendars" "$dir/calls"
 python3 - "$dir/calendars/work.ics" <<'PY'
@@ -87,7 +87,7 @@ try:
         wait_for_sets(before + 1)
         latencies.append(time.monotonic() - began)
         # Beyond the window in which a burst of changes is gathered.
-        time.sleep(7)
+        time.sleep(8)
     latencies.sort()
 
     with open(f"/proc/{daemon.pid}/smaps_rollup") as file:

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
@@ -19,9 +19,9 @@ const FILES: usize = 14;
 /// Starts logging as `log` says.
 pub(super) fn start(log: &Log, environment: &Environment) -> Result<(), Error> {
     let level = log.level.as_deref().unwrap_or("info");
-    let filter = EnvFilter::try_new(level).map_err(|error| {
+    let filter: Targets = level.parse().map_err(|error| {
         Error::new(Exit::Usage, format!("`{level}` is no log level: {error}"))
-            .with_hint("use error, warn, info, debug or trace")
+            .with_hint("write error, warn, info, debug or trace, or one for a part: `info,presenced::auth=debug`")
     })?;
     if let Some(dir) = &log.dir {
         let files = RollingFileAppender::builder()
@@ -45,7 +45,7 @@ pub(super) fn start(log: &Log, environment: &Environment) -> Result<(), Error> {
     Ok(())
 }
 
-fn install<F, W>(filter: EnvFilter, format: F, writer: W, colour: bool)
+fn install<F, W>(filter: Targets, format: F, writer: W, colour: bool)
 where
     F: FormatEvent<tracing_subscriber::Registry, format::DefaultFields> + Send + Sync + 'static,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
