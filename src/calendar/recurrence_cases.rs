@@ -70,7 +70,7 @@ fn given(case: &Case, from: Option<DateTime>) -> Result<Vec<DateTime>, String> {
     let rule = Rule::parse(&case.rule, case.start, false)?;
     let last = case.expected.last().copied().unwrap_or(case.start);
     let far = if case.exact { last.saturating_add(30.years()) } else { last.saturating_add(1.second()) };
-    let to = rule.end(false, &jiff::tz::TimeZone::UTC).map_or(far, |end| end.min(far));
+    let to = rule.end(&jiff::tz::TimeZone::UTC).map_or(far, |end| end.min(far));
     occurrences(&rule, case.start, from.unwrap_or(case.start), to, &mut Budget::new(u64::MAX))
         .map_err(|error| format!("{error:?}"))
 }

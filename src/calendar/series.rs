@@ -16,7 +16,7 @@ use super::recurrence::{self, Budget, Exhausted, Rule};
 const MAX_TIMES: usize = 10_000;
 
 /// The steps that one series may take.
-const STEPS: u64 = 1_000_000;
+const STEPS: u64 = 500_000;
 
 /// A day on either side: what is a day's difference between clocks anywhere in the world, and an hour's for their changes.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_hours(27);
@@ -286,7 +286,7 @@ impl<'a> Series<'a, '_> {
         let to = clock.to_datetime(self.window.to).saturating_add(CLOCKS_APART + shifts);
 
         let mut given = |rule: &Rule| {
-            let end = rule.end(whole_days, clock).map_or(to, |end| end.min(to));
+            let end = rule.end(clock).map_or(to, |end| end.min(to));
             recurrence::occurrences(rule, start, from, end, budget)
         };
         let mut times: Vec<(DateTime, (Option<Moment>, Option<Length>))> = Vec::new();
