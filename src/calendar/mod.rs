@@ -13,8 +13,6 @@ mod online;
 mod property;
 mod reader;
 mod recurrence;
-#[cfg(test)]
-mod recurrence_cases;
 mod scanner;
 mod schedule;
 mod series;

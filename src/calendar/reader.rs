@@ -233,11 +233,10 @@ impl Reader<'_> {
     /// Closes what is open. An event that is not closed by its own end is reported with `unclosed`, which is not empty then.
     fn close(&mut self, number: u32, unclosed: &str) {
         match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Nothing => {}
             Open::Zone(Some(name), definition, _) if self.zones.definitions.len() < MAX_ZONES => {
                 self.zones.definitions.insert(name, definition);
             }
-            Open::Zone(..) => {}
+            Open::Nothing | Open::Zone(..) => {}
             Open::Event(draft, _) => {
                 if !unclosed.is_empty() {
                     self.out.problems.add(draft.line, unclosed);
