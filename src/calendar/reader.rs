@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::draft::{Draft, ZoneName, Zones};
 use super::event::Event;
-use super::property::Property;
+use super::property::{Property, unescape};
 use super::recurrence::Budget;
 use super::scanner::Scanner;
 use super::vtimezone::{Compiled, Definition};
@@ -219,7 +219,8 @@ impl Reader<'_> {
             Open::Zone(_, definition, true) => definition.property(property),
             Open::Zone(name, _, false) => {
                 if property.is("TZID") {
-                    *name = Some(property.text().into_owned());
+                    // As a value the name is escaped, as a parameter it is not.
+                    *name = Some(unescape(&property.text(), zone::MAX_NAME));
                 }
             }
             Open::Nothing => {
@@ -257,12 +258,10 @@ impl Reader<'_> {
         let (line, uid) = (draft.line, std::mem::take(&mut draft.uid));
         let problems = &mut self.out.problems;
         match draft.finish(self.file, &mut self.zones, |line, reason| problems.add(line, reason)) {
-            Ok(event) => {
-                self.out.events += 1;
-                if let Err(reason) = (self.sink)(uid, event) {
-                    self.out.problems.add(line, format!("the event is left out: {reason}"));
-                }
-            }
+            Ok(event) => match (self.sink)(uid, event) {
+                Ok(()) => self.out.events += 1,
+                Err(reason) => problems.add(line, format!("the event is left out: {reason}")),
+            },
             Err(reason) => problems.add(line, format!("the event is left out: {reason}")),
         }
     }
