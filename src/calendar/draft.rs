@@ -45,6 +45,13 @@ struct Dated {
     zone: Option<ZoneName>,
 }
 
+/// What the user is in the event.
+#[derive(Clone, Copy, Debug, Default)]
+struct Role {
+    organises: bool,
+    attends: bool,
+}
+
 /// An event being read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -59,12 +66,10 @@ pub(super) struct Draft {
     version: Version,
     rules: Vec<(u32, String)>,
     exception_rules: Vec<(u32, String)>,
-    dates: Vec<(Dated, Option<(PeriodEnd, Option<ZoneName>)>)>,
+    dates: Vec<(Dated, Option<PeriodEnd>)>,
     exceptions: Vec<Dated>,
     claims: Claims,
-    /// Whether the user is the organiser, or an attendee who has no PARTSTAT.
-    user_organises: bool,
-    user_attends: bool,
+    role: Role,
     online: bool,
     summary: String,
 }
@@ -77,7 +82,7 @@ impl Draft {
     /// The zone names that the event needs.
     pub(super) fn zone_names(&self) -> impl Iterator<Item = ZoneName> {
         let single = [self.start, self.end, self.instance.map(|(at, _)| at)];
-        let dates = self.dates.iter().flat_map(|(start, end)| [start.zone, end.and_then(|(_, zone)| zone)]);
+        let dates = self.dates.iter().map(|(start, _)| start.zone);
         let exceptions = self.exceptions.iter().map(|exception| exception.zone);
         single.into_iter().flatten().map(|dated| dated.zone).chain(dates).chain(exceptions).flatten()
     }
@@ -147,7 +152,7 @@ impl Draft {
             "TRANSP" => self.claims.transparent = Some(is("TRANSPARENT")),
             "X-MICROSOFT-CDO-BUSYSTATUS" => self.claims.shown = microsoft_class(&property.text()),
             "X-MICROSOFT-CDO-INTENDEDSTATUS" => self.claims.intended = microsoft_class(&property.text()),
-            "ORGANIZER" => self.user_organises |= names_user(property, identity),
+            "ORGANIZER" => self.role.organises |= names_user(property, identity),
             "ATTENDEE" if names_user(property, identity) => {
                 self.claims.answer = match property.parameter("PARTSTAT").map(<[u8]>::to_ascii_uppercase).as_deref() {
                     Some(b"DECLINED" | b"DELEGATED") => Some(Answer::Declined),
@@ -155,7 +160,7 @@ impl Draft {
                     Some(_) => Some(Answer::Accepted),
                     None => self.claims.answer,
                 };
-                self.user_attends = true;
+                self.role.attends = true;
             }
             _ => {}
         }
@@ -169,7 +174,7 @@ impl Draft {
                 return Err("more RDATEs than are kept of an event");
             }
             match value::date_or_period(text) {
-                Some((written, end)) => self.dates.push((Dated { written, zone }, end.map(|end| (end, zone)))),
+                Some((written, end)) => self.dates.push((Dated { written, zone }, end)),
                 None => outcome = Err("an RDATE is no date, time or period that exists"),
             }
         }
@@ -205,8 +210,8 @@ impl Draft {
         mut left_out: impl FnMut(u32, String),
     ) -> Result<Event, &'static str> {
         // NEEDS-ACTION is the default (RFC 5545, 3.2.12), but no organiser has to accept the own meeting.
-        let default = if self.user_organises { Answer::Accepted } else { Answer::Open };
-        let answer = self.claims.answer.or(self.user_attends.then_some(default));
+        let default = if self.role.organises { Answer::Accepted } else { Answer::Open };
+        let answer = self.claims.answer.or(self.role.attends.then_some(default));
         let claims = Claims { answer, ..self.claims };
         let missing =
             if self.start_unreadable { "DTSTART is no date or time that exists" } else { "it has no DTSTART" };
@@ -230,8 +235,9 @@ impl Draft {
             exceptions: self.exceptions.into_iter().map(|exception| moment(exception, zones)).collect(),
         };
         for (date, end) in self.dates {
+            let zone = date.zone;
             let date = moment(date, zones);
-            let own_length = end.map(|(end, zone)| match end {
+            let own_length = end.map(|end| match end {
                 PeriodEnd::At(written) => self::length(&date, Some(&moment(Dated { written, zone }, zones)), None),
                 PeriodEnd::After(duration) => self::length(&date, None, Some(duration)),
             });
@@ -277,7 +283,7 @@ fn dated(property: &Property<'_>, zones: &mut impl Zones) -> Option<Dated> {
         {
             Written::Day(at.date())
         }
-        written => written,
+        written @ (Written::Day(_) | Written::Local(_) | Written::Utc(_)) => written,
     };
     let zone = if matches!(written, Written::Local(_)) { zone_name(property, zones) } else { None };
     Some(Dated { written, zone })

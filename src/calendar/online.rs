@@ -4,26 +4,26 @@
 
 use super::property::Property;
 
-/// Hosts that hold meetings. A host below one of these counts too.
-const HOSTS: [&str; 18] = [
-    "teams.microsoft.com",
-    "teams.live.com",
-    "teams.microsoft.us",
-    "zoom.us",
-    "zoom.com",
-    "zoomgov.com",
-    "meet.google.com",
-    "webex.com",
-    "gotomeeting.com",
-    "meet.goto.com",
-    "meet.jit.si",
-    "8x8.vc",
-    "whereby.com",
-    "bluejeans.com",
-    "chime.aws",
-    "join.skype.com",
-    "meet.lync.com",
-    "v.ringcentral.com",
+/// Hosts that hold meetings, cut at their first dot. A host below one of these counts too.
+const HOSTS: [(&str, &str); 18] = [
+    ("teams", "microsoft.com"),
+    ("teams", "live.com"),
+    ("teams", "microsoft.us"),
+    ("zoom", "us"),
+    ("zoom", "com"),
+    ("zoomgov", "com"),
+    ("meet", "google.com"),
+    ("webex", "com"),
+    ("gotomeeting", "com"),
+    ("meet", "goto.com"),
+    ("meet", "jit.si"),
+    ("8x8", "vc"),
+    ("whereby", "com"),
+    ("bluejeans", "com"),
+    ("chime", "aws"),
+    ("join", "skype.com"),
+    ("meet", "lync.com"),
+    ("v", "ringcentral.com"),
 ];
 
 /// Whether this property makes its event an online meeting.
@@ -45,15 +45,15 @@ pub(super) fn says_online(name: &str, property: &Property<'_>) -> bool {
 
 /// Whether a text holds one of the hosts, as a host and not as a part of another name.
 fn names_meeting_host(text: &[u8]) -> bool {
-    // Every host has a dot, so only the words around dots are looked at.
-    text.iter().enumerate().filter(|(_, byte)| **byte == b'.').any(|(dot, _)| {
-        HOSTS.iter().any(|host| {
-            let first_dot = host.find('.').expect("every host has a dot");
-            let Some(start) = dot.checked_sub(first_dot) else { return false };
-            let end = start + host.len();
-            text.get(start..end).is_some_and(|found| found.eq_ignore_ascii_case(host.as_bytes()))
-                && begins_host(&text[..start])
-                && ends_host(&text[end..])
+    let mut dots = text.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(dot, _)| dot);
+    dots.any(|dot| {
+        let (before, after) = (&text[..dot], &text[dot + 1..]);
+        HOSTS.iter().any(|(first, rest)| {
+            let start = before.len().checked_sub(first.len());
+            start.is_some_and(|start| {
+                before[start..].eq_ignore_ascii_case(first.as_bytes()) && begins_host(&before[..start])
+            }) && after.get(..rest.len()).is_some_and(|found| found.eq_ignore_ascii_case(rest.as_bytes()))
+                && ends_host(&after[rest.len()..])
         })
     })
 }

@@ -87,7 +87,7 @@ fn without_quotes(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").map_or(value, |inner| inner.strip_suffix(b"\"").unwrap_or(inner))
 }
 
-/// Text with its escapes undone (RFC 5545, 3.3.11), line breaks as spaces, at most `limit` characters.
+/// Text with its escapes undone (RFC 5545, 3.3.11), line breaks as spaces, at most `limit` bytes.
 pub(super) fn unescape(text: &str, limit: usize) -> String {
     let mut plain = String::new();
     let mut characters = text.chars();
@@ -101,10 +101,10 @@ pub(super) fn unescape(text: &str, limit: usize) -> String {
             control if control.is_control() => ' ',
             other => other,
         };
-        plain.push(character);
-        if plain.len() >= limit {
+        if plain.len() + character.len_utf8() > limit {
             break;
         }
+        plain.push(character);
     }
     plain
 }

@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 
 use super::draft::{Draft, ZoneName, Zones};
 use super::event::Event;
-use super::property::Property;
+use super::property::{Property, unescape};
+use super::recurrence::Budget;
 use super::scanner::Scanner;
 use super::vtimezone::{Compiled, Definition};
 use super::zone;
@@ -22,14 +23,17 @@ const MAX_EVENTS: usize = 500_000;
 /// The most zone names and definitions of a file that are looked at.
 const MAX_ZONES: usize = 1_000;
 
+/// The steps that compiling all definitions of a file may take.
+const ZONE_STEPS: u64 = 3_000_000;
+
 /// How many problems are listed; more are only counted.
 const MAX_PROBLEMS: usize = 50;
 
 /// What was read.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    /// The events, each with its UID (empty when it has none).
-    pub(super) events: Vec<(String, Event)>,
+    /// How many events were read.
+    pub(super) events: usize,
     pub(super) problems: Problems,
     /// Zone names that mean nothing.
     pub(super) unknown_zones: Vec<String>,
@@ -74,14 +78,24 @@ impl KnownZones {
     }
 }
 
-/// Reads the file with the number `file`. `identity` holds the user's addresses.
-pub(super) fn read(bytes: impl Read, file: u32, identity: &[String], known: &mut KnownZones) -> io::Result<Reading> {
+/// Takes each event as it is read, with its UID (empty when it has none). The error is the reason why it does not count.
+pub(super) type Sink<'a> = dyn FnMut(String, Event) -> Result<(), &'static str> + 'a;
+
+/// Reads the file with the number `file` and gives its events to `sink`. `identity` holds the user's addresses.
+pub(super) fn read(
+    bytes: impl Read,
+    file: u32,
+    identity: &[String],
+    known: &mut KnownZones,
+    sink: &mut Sink<'_>,
+) -> io::Result<Reading> {
     let mut scanner = Scanner::new(bytes);
     let zones = FileZones {
         known,
         names: HashMap::new(),
         entries: Vec::new(),
         definitions: HashMap::new(),
+        budget: Budget::new(ZONE_STEPS),
         default: None,
         unknown: Vec::new(),
     };
@@ -92,6 +106,7 @@ pub(super) fn read(bytes: impl Read, file: u32, identity: &[String], known: &mut
         open: Open::Nothing,
         waiting: Vec::new(),
         calendar: false,
+        sink,
         out: Reading::default(),
     };
     let mut last_line = 1;
@@ -105,7 +120,7 @@ pub(super) fn read(bytes: impl Read, file: u32, identity: &[String], known: &mut
     }
     if scanner.bytes_read() == 0 {
         reader.out.problems.add(1, "the file is empty");
-    } else if !reader.calendar && reader.out.events.is_empty() {
+    } else if !reader.calendar && reader.out.events == 0 {
         reader.out.problems.listed.clear();
         reader.out.problems.more = 0;
         reader.out.problems.add(1, "this is no calendar: there is no BEGIN:VCALENDAR in it");
@@ -132,6 +147,7 @@ struct Reader<'a> {
     /// Events whose zones may be defined further down.
     waiting: Vec<Draft>,
     calendar: bool,
+    sink: &'a mut Sink<'a>,
     out: Reading,
 }
 
@@ -203,7 +219,8 @@ impl Reader<'_> {
             Open::Zone(_, definition, true) => definition.property(property),
             Open::Zone(name, _, false) => {
                 if property.is("TZID") {
-                    *name = Some(property.text().into_owned());
+                    // As a value the name is escaped, as a parameter it is not.
+                    *name = Some(unescape(&property.text(), zone::MAX_NAME));
                 }
             }
             Open::Nothing => {
@@ -217,16 +234,15 @@ impl Reader<'_> {
     /// Closes what is open. An event that is not closed by its own end is reported with `unclosed`, which is not empty then.
     fn close(&mut self, number: u32, unclosed: &str) {
         match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Nothing => {}
             Open::Zone(Some(name), definition, _) if self.zones.definitions.len() < MAX_ZONES => {
                 self.zones.definitions.insert(name, definition);
             }
-            Open::Zone(..) => {}
+            Open::Nothing | Open::Zone(..) => {}
             Open::Event(draft, _) => {
                 if !unclosed.is_empty() {
                     self.out.problems.add(draft.line, unclosed);
                 }
-                if self.out.events.len() + self.waiting.len() >= MAX_EVENTS {
+                if self.out.events + self.waiting.len() >= MAX_EVENTS {
                     self.out.problems.add(number, "more events than are kept of a file");
                 } else if draft.zone_names().all(|name| self.zones.is_known(name)) {
                     self.take(*draft);
@@ -242,7 +258,10 @@ impl Reader<'_> {
         let (line, uid) = (draft.line, std::mem::take(&mut draft.uid));
         let problems = &mut self.out.problems;
         match draft.finish(self.file, &mut self.zones, |line, reason| problems.add(line, reason)) {
-            Ok(event) => self.out.events.push((uid, event)),
+            Ok(event) => match (self.sink)(uid, event) {
+                Ok(()) => self.out.events += 1,
+                Err(reason) => problems.add(line, format!("the event is left out: {reason}")),
+            },
             Err(reason) => problems.add(line, format!("the event is left out: {reason}")),
         }
     }
@@ -263,6 +282,7 @@ struct FileZones<'a> {
     /// Each name, and its zone once that is known.
     entries: Vec<(String, Option<TimeZone>)>,
     definitions: HashMap<String, Definition>,
+    budget: Budget,
     /// `X-WR-TIMEZONE`.
     default: Option<String>,
     /// Names for which the system's zone stands in.
@@ -274,7 +294,10 @@ impl FileZones<'_> {
     fn is_known(&mut self, name: ZoneName) -> bool {
         let Some((tzid, zone)) = self.entries.get_mut(name.0 as usize) else { return true };
         if zone.is_none() {
-            *zone = self.definitions.get(tzid).and_then(|definition| self.known.compiled.zone(definition));
+            *zone = self
+                .definitions
+                .get(tzid)
+                .and_then(|definition| self.known.compiled.zone(definition, &mut self.budget));
         }
         zone.is_some()
     }

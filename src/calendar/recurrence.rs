@@ -1,19 +1,24 @@
-//! Recurrence rules (RFC 5545, 3.3.10): the one place that knows the crate which expands them.
+//! Recurrence rules (RFC 5545, 3.3.10): the one place, with `parts`, that knows the crate which expands them.
 //!
 //! Everything here is on the series' own clock, in civil time; zones, exceptions and overrides are `series`' matter. What
 //! the crate does not do is done here: it is started near the window instead of at the series' start, and stopped behind
 //! it; rules that give too many times to hold are refused; and all steps are counted against a budget.
 
+#[cfg(test)]
+mod cases;
+mod parts;
+
 use ical::recur::expand::IcalRecurExpand;
-use ical::recur::{IcalRecurDateTime, IcalRecurFreq as Freq, IcalRecurRule, IcalRecurWeekday, IcalRecurWeekdayNum};
+use ical::recur::{IcalRecurDateTime, IcalRecurFreq as Freq, IcalRecurRule, IcalRecurWeekday};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
 
+use self::parts::{length, parts_of, regular, sub_daily};
 use super::value::{self, Written};
 
 /// The most times one period of a rule (a year of a yearly one) may give.
-const MAX_PER_PERIOD: u64 = 100_000;
+const MAX_PER_PERIOD: u64 = 20_000;
 
 /// How far behind the window the crate is let walk: its periods begin earlier than what they give, at most the week by
 /// which a week-numbered year may begin early.
@@ -45,18 +50,22 @@ impl Budget {
         self.0 += part.0;
     }
 
+    /// Takes steps; fails when none are left after them.
     fn spend(&mut self, steps: u64) -> Result<(), Exhausted> {
         self.0 = self.0.saturating_sub(steps);
         if self.0 == 0 { Err(Exhausted) } else { Ok(()) }
     }
 }
 
-/// A rule, made ready for one series' start.
+/// A rule that has been read for one series' start. It keeps the text, which is a tenth of what the parts take up.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    /// The crate's rule, without bounds, and with all that it would take from the start written out where that keeps its
-    /// meaning when it is started later.
-    recur: IcalRecurRule,
+    /// The rule without its UNTIL.
+    text: Box<str>,
+    whole_days: bool,
+    freq: Freq,
+    interval: u32,
+    week_start: IcalRecurWeekday,
     count: Option<u32>,
     until: Option<Written>,
     /// The most times that one period gives.
@@ -83,23 +92,14 @@ impl Rule {
                 }
             }
         }
-        let mut recur = IcalRecurRule::parse(&parts).map_err(|error| lower_first(&error.to_string()))?;
+        let recur = parts_of(&parts, start, whole_days).map_err(|error| lower_first(&error.to_string()))?;
         if recur.scale.as_deref().is_some_and(|scale| scale != "GREGORIAN") {
             return Err("only the Gregorian calendar is known".to_owned());
         }
-        let count = recur.count.take();
-        sort_lists(&mut recur);
-        if whole_days {
-            // RFC 5545: these MUST be ignored for a DATE start.
-            recur.by_hour.clear();
-            recur.by_minute.clear();
-            recur.by_second.clear();
-            if sub_daily(recur.freq) {
-                return Err("whole days cannot repeat within a day".to_owned());
-            }
+        if whole_days && sub_daily(recur.freq) {
+            return Err("whole days cannot repeat within a day".to_owned());
         }
-        write_out_defaults(&mut recur, start);
-        let (times, lists) = (times_per_day(&recur), list_lengths(&recur));
+        let times = length(&recur.by_hour) * length(&recur.by_minute) * length(&recur.by_second);
         let (per_period, days) = match recur.freq {
             Freq::Secondly => (1, 0),
             Freq::Minutely => (length(&recur.by_second), 0),
@@ -112,17 +112,38 @@ impl Rule {
         if per_period > MAX_PER_PERIOD {
             return Err("it gives too many times".to_owned());
         }
-        let regular = regular(&recur);
-        Ok(Self { count, until, per_period, regular, weight: 1 + days / 4 + days * lists / 16, recur })
+        let lists = [recur.by_day.len(), recur.by_month_day.len(), recur.by_year_day.len(), recur.by_week_no.len()];
+        let day_checks = days / 4 + days * lists.iter().sum::<usize>() as u64 / 16;
+        let position_checks = per_period * recur.by_set_pos.len() as u64 / 8;
+        Ok(Self {
+            text: parts.into(),
+            whole_days,
+            freq: recur.freq,
+            interval: recur.interval,
+            week_start: recur.week_start,
+            count: recur.count,
+            until,
+            per_period,
+            regular: regular(&recur),
+            weight: 1 + day_checks + position_checks,
+        })
+    }
+
+    /// The crate's rule for a series that starts at `start`, bounded by nothing but `until`.
+    fn bounded(&self, start: DateTime, until: DateTime) -> IcalRecurRule {
+        let mut recur = parts_of(&self.text, start, self.whole_days).expect("the text was read before");
+        recur.count = None;
+        recur.until = Some(to_crate(until));
+        recur
     }
 
     /// The time from which on the rule gives nothing more because of its UNTIL, on the clock of a series in `zone`. A bare
     /// date counts to its end; for whole days the date counts as it is written.
-    pub(super) fn end(&self, whole_days: bool, zone: &TimeZone) -> Option<DateTime> {
+    pub(super) fn end(&self, zone: &TimeZone) -> Option<DateTime> {
         let last = match self.until? {
             Written::Day(date) => date.at(23, 59, 59, 0),
             Written::Local(at) => at,
-            Written::Utc(at) if whole_days => at,
+            Written::Utc(at) if self.whole_days => at,
             Written::Utc(at) => TimeZone::UTC.to_timestamp(at).map_or(at, |instant| zone.to_datetime(instant)),
         };
         Some(last.saturating_add(1.second()))
@@ -138,6 +159,8 @@ pub(super) fn occurrences(
     to: DateTime,
     budget: &mut Budget,
 ) -> Result<Vec<DateTime>, Exhausted> {
+    // What a step costs is known only after it: without a step left there is no first one.
+    budget.spend(1)?;
     let mut found = Vec::new();
     if to <= start {
         return Ok(found);
@@ -150,17 +173,21 @@ pub(super) fn occurrences(
         },
     };
     let stop = to.saturating_add(BEHIND);
-    let mut recur = rule.recur.clone();
-    recur.until = Some(to_crate(stop));
-    let mut expansion = IcalRecurExpand::new(recur, to_crate(first));
-    let mut previous = first;
+    let recur = rule.bounded(start, stop);
+    let (from, to, stop) = (to_crate(from), to_crate(to), to_crate(stop));
+    let mut previous = to_crate(first);
+    let mut expansion = IcalRecurExpand::new(recur, previous);
     while left > 0 {
-        let next = expansion.next().and_then(from_crate);
+        let next = expansion.next();
         // The crate walks silently over periods that give nothing: these steps count too.
-        let walked = periods_between(rule, previous, next.unwrap_or(stop));
-        budget.spend(1 + walked.saturating_mul(rule.weight))?;
+        let walked = (next.unwrap_or(stop).seconds() - previous.seconds()) / unit_seconds(rule.freq);
+        let periods = u64::try_from(walked).unwrap_or(0) / u64::from(rule.interval);
+        budget.spend(1 + periods.saturating_mul(rule.weight))?;
         let Some(next) = next.filter(|&next| next < to) else { break };
-        if next >= from && found.last() != Some(&next) {
+        if next >= from
+            && let Some(next) = from_crate(next)
+            && found.last() != Some(&next)
+        {
             found.push(next);
         }
         previous = next;
@@ -189,10 +216,8 @@ fn skip_counted(
     if !rule.regular {
         return Ok(Some((start, count)));
     }
-    let mut recur = rule.recur.clone();
     let second_period = nth_period(rule, start, 1).unwrap_or(DateTime::MAX);
-    recur.until = Some(to_crate(second_period));
-    let given = IcalRecurExpand::new(recur, to_crate(start)).map_while(from_crate);
+    let given = IcalRecurExpand::new(rule.bounded(start, second_period), to_crate(start)).map_while(from_crate);
     let in_first_period = given.take_while(|&at| at < second_period).count() as u64;
     budget.spend(in_first_period + 1)?;
     let skipped = in_first_period + (periods - 1) * rule.per_period;
@@ -208,27 +233,27 @@ fn later_start(rule: &Rule, start: DateTime, from: DateTime) -> Option<(DateTime
 
 /// How many steps of INTERVAL periods are at least between two times; 0 when `later` is not later.
 fn periods_between(rule: &Rule, earlier: DateTime, later: DateTime) -> u64 {
-    let units = match rule.recur.freq {
+    let units = match rule.freq {
         Freq::Monthly => months(later) - months(earlier),
         Freq::Yearly => i64::from(later.year()) - i64::from(earlier.year()),
         Freq::Secondly | Freq::Minutely | Freq::Hourly | Freq::Daily | Freq::Weekly => {
-            earlier.duration_until(later).as_secs() / unit_seconds(rule.recur.freq)
+            earlier.duration_until(later).as_secs() / unit_seconds(rule.freq)
         }
     };
-    u64::try_from(units).unwrap_or(0) / u64::from(rule.recur.interval)
+    u64::try_from(units).unwrap_or(0) / u64::from(rule.interval)
 }
 
 /// The beginning of the period that is `periods` INTERVALs after the one of `start`; `None` when it is beyond all years.
 fn nth_period(rule: &Rule, start: DateTime, periods: u64) -> Option<DateTime> {
-    let units = i64::try_from(periods.checked_mul(u64::from(rule.recur.interval))?).ok()?;
-    match rule.recur.freq {
+    let units = i64::try_from(periods.checked_mul(u64::from(rule.interval))?).ok()?;
+    match rule.freq {
         Freq::Secondly | Freq::Minutely | Freq::Hourly => {
-            let seconds = units.checked_mul(unit_seconds(rule.recur.freq))?;
+            let seconds = units.checked_mul(unit_seconds(rule.freq))?;
             start.checked_add(SignedDuration::from_secs(seconds)).ok()
         }
         Freq::Daily => later_day(start.date(), units),
         Freq::Weekly => {
-            let back = (start.weekday().to_sunday_zero_offset() - rule.recur.week_start as i8).rem_euclid(7);
+            let back = (start.weekday().to_sunday_zero_offset() - rule.week_start as i8).rem_euclid(7);
             later_day(start.date(), units.checked_mul(7)?.checked_sub(i64::from(back))?)
         }
         Freq::Monthly => {
@@ -261,125 +286,6 @@ fn unit_seconds(freq: Freq) -> i64 {
         Freq::Weekly => 7 * 86_400,
         Freq::Monthly => 28 * 86_400,
         Freq::Yearly => 365 * 86_400,
-    }
-}
-
-fn sub_daily(freq: Freq) -> bool {
-    matches!(freq, Freq::Secondly | Freq::Minutely | Freq::Hourly)
-}
-
-/// Sorts the lists and drops what they hold twice, however often they hold it.
-fn sort_lists(recur: &mut IcalRecurRule) {
-    fn sort<T: Ord>(list: &mut Vec<T>) {
-        list.sort_unstable();
-        list.dedup();
-    }
-    // There are no leap seconds here; RFC 5545 reads second 60 as 59 where there are none.
-    recur.by_second.iter_mut().for_each(|second| *second = (*second).min(59));
-    sort(&mut recur.by_second);
-    sort(&mut recur.by_minute);
-    sort(&mut recur.by_hour);
-    sort(&mut recur.by_month_day);
-    sort(&mut recur.by_year_day);
-    sort(&mut recur.by_week_no);
-    sort(&mut recur.by_month);
-    sort(&mut recur.by_set_pos);
-    recur.by_day.sort_unstable_by_key(|day| (day.weekday, day.ordinal));
-    recur.by_day.dedup();
-}
-
-/// Writes out what RFC 5545 takes from the start when no part says it, so that the rule means the same when it is started
-/// at the beginning of a later period.
-fn write_out_defaults(recur: &mut IcalRecurRule, start: DateTime) {
-    let unsigned = |number: i8| u8::try_from(number).expect("hours, minutes, seconds and months are not negative");
-    let set_if_empty = |list: &mut Vec<u8>, value: i8| {
-        if list.is_empty() {
-            list.push(unsigned(value));
-        }
-    };
-    if !sub_daily(recur.freq) {
-        set_if_empty(&mut recur.by_hour, start.hour());
-    }
-    if !matches!(recur.freq, Freq::Secondly | Freq::Minutely) {
-        set_if_empty(&mut recur.by_minute, start.minute());
-    }
-    if recur.freq != Freq::Secondly {
-        set_if_empty(&mut recur.by_second, start.second());
-    }
-    // Parts that the frequency forbids are ignored (as the crate does); they select no day.
-    let yearly = recur.freq == Freq::Yearly;
-    let selects_a_day = !recur.by_day.is_empty()
-        || (yearly && !(recur.by_year_day.is_empty() && recur.by_week_no.is_empty()))
-        || (recur.freq != Freq::Weekly && !recur.by_month_day.is_empty());
-    let weekday = || IcalRecurWeekdayNum { ordinal: None, weekday: crate_weekday(start) };
-    match recur.freq {
-        Freq::Secondly | Freq::Minutely | Freq::Hourly | Freq::Daily => {}
-        Freq::Weekly if recur.by_day.is_empty() => recur.by_day.push(weekday()),
-        Freq::Monthly if !selects_a_day => recur.by_month_day.push(start.day()),
-        Freq::Yearly if !selects_a_day => {
-            set_if_empty(&mut recur.by_month, start.month());
-            recur.by_month_day.push(start.day());
-        }
-        // BYWEEKNO selects weeks; the day in them is the start's.
-        Freq::Yearly
-            if !recur.by_week_no.is_empty()
-                && recur.by_day.is_empty()
-                && recur.by_month_day.is_empty()
-                && recur.by_year_day.is_empty() =>
-        {
-            recur.by_day.push(weekday());
-        }
-        Freq::Weekly | Freq::Monthly | Freq::Yearly => {}
-    }
-}
-
-/// Whether every period gives the same number of times: nothing but the time of day, and weekdays of a weekly rule, is
-/// selected.
-fn regular(recur: &IcalRecurRule) -> bool {
-    let only_times = recur.by_month.is_empty()
-        && recur.by_month_day.is_empty()
-        && recur.by_year_day.is_empty()
-        && recur.by_week_no.is_empty()
-        && recur.by_set_pos.is_empty();
-    only_times
-        && match recur.freq {
-            Freq::Secondly => {
-                recur.by_day.is_empty()
-                    && recur.by_hour.is_empty()
-                    && recur.by_minute.is_empty()
-                    && recur.by_second.is_empty()
-            }
-            Freq::Minutely => recur.by_day.is_empty() && recur.by_hour.is_empty() && recur.by_minute.is_empty(),
-            Freq::Hourly => recur.by_day.is_empty() && recur.by_hour.is_empty(),
-            Freq::Daily => recur.by_day.is_empty(),
-            Freq::Weekly => recur.by_day.iter().all(|day| day.ordinal.is_none()),
-            Freq::Monthly | Freq::Yearly => false,
-        }
-}
-
-fn length<T>(list: &[T]) -> u64 {
-    (list.len() as u64).max(1)
-}
-
-fn times_per_day(recur: &IcalRecurRule) -> u64 {
-    length(&recur.by_hour) * length(&recur.by_minute) * length(&recur.by_second)
-}
-
-fn list_lengths(recur: &IcalRecurRule) -> u64 {
-    length(&recur.by_day) + length(&recur.by_month_day) + length(&recur.by_year_day) + length(&recur.by_week_no)
-}
-
-fn crate_weekday(at: DateTime) -> IcalRecurWeekday {
-    use IcalRecurWeekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
-    use jiff::civil::Weekday;
-    match at.weekday() {
-        Weekday::Sunday => Sunday,
-        Weekday::Monday => Monday,
-        Weekday::Tuesday => Tuesday,
-        Weekday::Wednesday => Wednesday,
-        Weekday::Thursday => Thursday,
-        Weekday::Friday => Friday,
-        Weekday::Saturday => Saturday,
     }
 }
 

@@ -16,7 +16,7 @@ use super::recurrence::{self, Budget, Exhausted, Rule};
 const MAX_TIMES: usize = 10_000;
 
 /// The steps that one series may take.
-const STEPS: u64 = 1_000_000;
+const STEPS: u64 = 500_000;
 
 /// A day on either side: what is a day's difference between clocks anywhere in the world, and an hour's for their changes.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_hours(27);
@@ -157,6 +157,13 @@ struct Change<'a> {
     shift: SignedDuration,
 }
 
+/// A time that a series gives: on the series' clock, and with an own moment and length where an RDATE has them.
+struct Time {
+    local: DateTime,
+    own: Option<Moment>,
+    length: Option<Length>,
+}
+
 struct Series<'a, 'w> {
     master: &'a Event,
     overrides: BTreeMap<Key, &'a Event>,
@@ -175,18 +182,17 @@ impl<'a> Series<'a, '_> {
         let exceptions = Exceptions::new(repeat, self.master, system);
         let mut previous = None;
         let mut count = 0;
-        for (at, zone_and_length) in times {
-            let moment = match (&self.master.start, &zone_and_length.0) {
-                (Moment::Day(_), None) => Moment::Day(at.date()),
-                (_, Some(moment)) => moment.clone(),
-                (Moment::Time(_, zone), None) => Moment::Time(at, zone.clone()),
-            };
+        for Time { local, own, length } in times {
+            let moment = own.unwrap_or_else(|| match &self.master.start {
+                Moment::Day(_) => Moment::Day(local.date()),
+                Moment::Time(_, zone) => Moment::Time(local, zone.clone()),
+            });
             let starts = moment.instant(system);
             // The same time given twice is one.
-            if previous.replace(starts) == Some(starts) || exceptions.hold(at, starts) {
+            if previous.replace(starts) == Some(starts) || exceptions.hold(local, starts) {
                 continue;
             }
-            if self.emit_instance(&moment, zone_and_length.1, &changes, emit) {
+            if self.emit_instance(&moment, length, &changes, emit) {
                 count += 1;
                 if count == MAX_TIMES {
                     return Err(Incomplete::Times);
@@ -267,18 +273,10 @@ impl<'a> Series<'a, '_> {
         changes
     }
 
-    /// The times the rules and dates give that may matter in the window, ascending: on the series' clock, with an own moment
-    /// and an own length where an RDATE has one.
-    #[expect(clippy::type_complexity, reason = "named once, used once")]
-    fn times(
-        &self,
-        repeat: &Repeat,
-        changes: &[Change<'_>],
-        budget: &mut Budget,
-    ) -> Result<Vec<(DateTime, (Option<Moment>, Option<Length>))>, Exhausted> {
+    /// The times the rules and dates give that may matter in the window, ascending.
+    fn times(&self, repeat: &Repeat, changes: &[Change<'_>], budget: &mut Budget) -> Result<Vec<Time>, Exhausted> {
         let (system, start) = (self.window.system, self.master.start.civil());
         let clock = self.master.start.zone(system);
-        let whole_days = self.master.start.is_day();
         let shifts = changes.iter().map(|change| change.shift.abs()).max().unwrap_or_default();
         let lengths = changes.iter().map(|change| change.event.length).chain([self.master.length]);
         let longest = SignedDuration::from_secs(lengths.map(Length::at_most).max().unwrap_or(0));
@@ -286,42 +284,41 @@ impl<'a> Series<'a, '_> {
         let to = clock.to_datetime(self.window.to).saturating_add(CLOCKS_APART + shifts);
 
         let mut given = |rule: &Rule| {
-            let end = rule.end(whole_days, clock).map_or(to, |end| end.min(to));
+            let end = rule.end(clock).map_or(to, |end| end.min(to));
             recurrence::occurrences(rule, start, from, end, budget)
         };
-        let mut times: Vec<(DateTime, (Option<Moment>, Option<Length>))> = Vec::new();
+        let by_rule = |local| Time { local, own: None, length: None };
+        let mut times: Vec<Time> = Vec::new();
         if repeat.rules.is_empty() {
-            times.push((start, (None, None)));
+            times.push(by_rule(start));
         }
         for rule in &repeat.rules {
-            times.extend(given(rule)?.into_iter().map(|at| (at, (None, None))));
+            times.extend(given(rule)?.into_iter().map(by_rule));
         }
         let mut excluded = HashSet::new();
         for rule in &repeat.exception_rules {
             excluded.extend(given(rule)?);
         }
-        times.retain(|(at, _)| !excluded.contains(at));
-        for (moment, length) in &repeat.dates {
-            let at = match moment {
-                Moment::Day(_) | Moment::Time(_, None) => moment.civil(),
-                Moment::Time(..) if whole_days => moment.civil(),
-                Moment::Time(..) => clock.to_datetime(moment.instant(system)),
-            };
-            // A date or a floating time is one of the series' own kind.
-            let own = match (moment, &self.master.start) {
-                (Moment::Day(date), Moment::Time(start, zone)) => {
-                    Some(Moment::Time(date.to_datetime(start.time()), zone.clone()))
-                }
-                (Moment::Time(..), Moment::Day(_)) | (Moment::Day(_), Moment::Day(_)) => None,
-                (Moment::Time(at, None), Moment::Time(_, zone)) => Some(Moment::Time(*at, zone.clone())),
-                (Moment::Time(_, Some(_)), Moment::Time(..)) => Some(moment.clone()),
-            };
-            let at = own.as_ref().map_or(at, |own| clock.to_datetime(own.instant(system)));
-            times.push((at, (own, *length)));
-        }
-        // Stable, and the RDATEs come last: but a PERIOD knows its length better than a rule that gives the same time.
-        times.sort_by_key(|(at, (_, length))| (*at, length.is_none()));
+        times.retain(|time| !excluded.contains(&time.local));
+        times.extend(repeat.dates.iter().map(|(moment, length)| self.date(moment, *length)));
+        // A PERIOD knows its length better than a rule that gives the same time.
+        times.sort_by_key(|time| (time.local, time.length.is_none()));
         Ok(times)
+    }
+
+    /// The time of an RDATE. A date, and a time without a zone, are of the series' own kind.
+    fn date(&self, moment: &Moment, length: Option<Length>) -> Time {
+        let system = self.window.system;
+        let own = match (moment, &self.master.start) {
+            (_, Moment::Day(_)) => return Time { local: moment.civil(), own: None, length },
+            (Moment::Day(date), Moment::Time(start, zone)) => {
+                Moment::Time(date.to_datetime(start.time()), zone.clone())
+            }
+            (Moment::Time(at, None), Moment::Time(_, zone)) => Moment::Time(*at, zone.clone()),
+            (Moment::Time(_, Some(_)), Moment::Time(..)) => moment.clone(),
+        };
+        let local = self.master.start.zone(system).to_datetime(own.instant(system));
+        Time { local, own: Some(own), length }
     }
 }
 

@@ -4,7 +4,7 @@
 //! only what it and the other files of its series hold. Leaves to others: reading a file (`reader`), what a series gives
 //! (`series`), and the order of the times in the window (`schedule`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::series::{self, Incomplete, Place, Window};
 use super::{BusyClass, BusyState, Schedule};
 
 /// The steps that the series of one file may take together.
-const STEPS: u64 = 10_000_000;
+const STEPS: u64 = 5_000_000;
 
 /// The most events that one UID may have, over all files of a source.
 const MAX_EVENTS_OF_A_SERIES: usize = 5_000;
@@ -88,7 +88,7 @@ pub struct Occurrence {
 }
 
 /// What tells one series from another.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct SeriesKey {
     source: SourceId,
     /// The UID; an event without one is a series of its own, named by its file and its number there.
@@ -115,7 +115,7 @@ pub struct Timeline {
     files_read: u32,
     series: HashMap<SeriesKey, Vec<Event>>,
     /// The times in the window of the series that have any there.
-    spans: BTreeMap<SeriesKey, Box<[Span]>>,
+    spans: HashMap<SeriesKey, Box<[Span]>>,
     known_zones: KnownZones,
 }
 
@@ -130,7 +130,7 @@ impl Timeline {
             files: HashMap::new(),
             files_read: 0,
             series: HashMap::new(),
-            spans: BTreeMap::new(),
+            spans: HashMap::new(),
             known_zones: KnownZones::default(),
         }
     }
@@ -139,43 +139,62 @@ impl Timeline {
     /// events that are over before the window begins. When `bytes` fails, what was known stays.
     pub fn update(&mut self, source: SourceId, path: &Path, bytes: impl Read) -> std::io::Result<FileReport> {
         let number = self.files_read;
-        let reading = reader::read(bytes, number, &self.identity, &mut self.known_zones)?;
         self.files_read += 1;
-        let mut touched = self.take_out(path);
-        let mut problems = reading.problems;
-        let events = reading.events.len();
-        let mut series = BTreeSet::new();
-        for (index, (uid, mut event)) in reading.events.into_iter().enumerate() {
-            if self.is_over(&event) {
+        let before = self.take_out(path);
+        let mut file = File { number, events: 0, series: Vec::new() };
+        let mut without_uid = 0;
+        let (zone, window, all) = (&self.zone, self.window, &mut self.series);
+        let outcome = reader::read(bytes, number, &self.identity, &mut self.known_zones, &mut |uid, mut event| {
+            if is_over(&event, window.0, zone) {
                 event.summary = Box::default();
             }
-            let without_uid = uid.is_empty().then(|| (number, u32::try_from(index).unwrap_or(u32::MAX)));
+            without_uid += u32::from(uid.is_empty());
+            let without_uid = uid.is_empty().then_some((number, without_uid));
             let key = SeriesKey { source, uid: uid.into(), without_uid };
-            match self.series.get_mut(&key) {
-                Some(others) if others.len() >= MAX_EVENTS_OF_A_SERIES => {
-                    problems.add(event.line, "the event is left out: too many have the same UID");
-                    continue;
+            if let Some(others) = all.get_mut(&key) {
+                if others.len() >= MAX_EVENTS_OF_A_SERIES {
+                    return Err("too many have the same UID");
                 }
-                Some(others) => others.push(event),
+                // This file's events come last: the series is new to the file when the last is another's.
+                if others.last().is_none_or(|last| last.file != number) {
+                    file.series.push(key);
+                }
+                others.push(event);
+            } else {
+                file.series.push(key.clone());
                 // A series of one event is the rule: no room for more.
-                None => _ = self.series.insert(key.clone(), vec![event]),
+                all.insert(key, vec![event]);
             }
-            series.insert(key);
-        }
-        touched.extend(series.iter().cloned());
-        self.files.insert(path.to_owned(), File { number, events, series: series.into_iter().collect() });
+            Ok(())
+        });
+        let reading = match outcome {
+            Ok(reading) => reading,
+            Err(error) => {
+                self.files.insert(path.to_owned(), file);
+                self.take_out(path);
+                self.put_back(path, before);
+                return Err(error);
+            }
+        };
+        file.events = reading.events;
+        file.series.shrink_to_fit();
+        let mut touched: HashSet<SeriesKey> = file.series.iter().cloned().collect();
+        touched.extend(before.into_iter().flat_map(|(file, _)| file.series));
+        self.files.insert(path.to_owned(), file);
+        let mut problems = reading.problems;
         for (file, line, reason) in self.expand(touched) {
             if file == number {
                 problems.add(line, reason);
             }
         }
-        Ok(report(path, events, problems, reading.unknown_zones))
+        Ok(report(path, reading.events, problems, reading.unknown_zones))
     }
 
     /// Forgets a file.
     pub fn remove(&mut self, path: &Path) {
-        let touched = self.take_out(path);
-        self.expand(touched);
+        if let Some((file, _)) = self.take_out(path) {
+            self.expand(file.series);
+        }
     }
 
     /// How many events all files have.
@@ -223,34 +242,36 @@ impl Timeline {
         Schedule::of_spans(self.window.0, self.window.1, self.spans.values().flatten())
     }
 
-    /// Takes a file's events out; which series they were of.
-    fn take_out(&mut self, path: &Path) -> BTreeSet<SeriesKey> {
-        let Some(file) = self.files.remove(path) else { return BTreeSet::new() };
+    /// Takes a file and its events out.
+    fn take_out(&mut self, path: &Path) -> Option<(File, Vec<(SeriesKey, Event)>)> {
+        let file = self.files.remove(path)?;
+        let mut taken = Vec::with_capacity(file.events);
         for key in &file.series {
-            if let Some(events) = self.series.get_mut(key) {
-                events.retain(|event| event.file != file.number);
-                if events.is_empty() {
-                    self.series.remove(key);
-                }
+            let Some(events) = self.series.get_mut(key) else { continue };
+            taken.extend(events.extract_if(.., |event| event.file == file.number).map(|event| (key.clone(), event)));
+            if events.is_empty() {
+                self.series.remove(key);
             }
         }
-        file.series.into_iter().collect()
+        Some((file, taken))
     }
 
-    /// Whether an event is no more than one time, and that is over before the window begins.
-    fn is_over(&self, event: &Event) -> bool {
-        let place = || Place::new(&event.start, event.length, &self.zone);
-        event.repeat.is_none() && event.instance.is_none() && place().span(&self.zone).1 < self.window.0
+    fn put_back(&mut self, path: &Path, taken: Option<(File, Vec<(SeriesKey, Event)>)>) {
+        let Some((file, events)) = taken else { return };
+        for (key, event) in events {
+            self.series.entry(key).or_default().push(event);
+        }
+        self.files.insert(path.to_owned(), file);
     }
 
     fn expand_all(&mut self) {
         self.spans.clear();
-        let all = self.series.keys().cloned().collect();
+        let all: Vec<SeriesKey> = self.series.keys().cloned().collect();
         self.expand(all);
     }
 
     /// Caches the times of some series in the window. Gives file number, line and reason of those that give too much.
-    fn expand(&mut self, keys: BTreeSet<SeriesKey>) -> Vec<(u32, u32, &'static str)> {
+    fn expand(&mut self, keys: impl IntoIterator<Item = SeriesKey>) -> Vec<(u32, u32, &'static str)> {
         let window = Window { from: self.window.0, to: self.window.1, system: &self.zone };
         let mut budgets = HashMap::new();
         let mut problems = Vec::new();
@@ -281,6 +302,12 @@ impl Timeline {
         }
         problems
     }
+}
+
+/// Whether an event is no more than one time, and that is over before `before`.
+fn is_over(event: &Event, before: Timestamp, system: &TimeZone) -> bool {
+    let place = || Place::new(&event.start, event.length, system);
+    event.repeat.is_none() && event.instance.is_none() && place().span(system).1 < before
 }
 
 /// The budget that a series draws on: that of the file its first event is in.

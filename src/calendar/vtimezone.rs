@@ -21,8 +21,8 @@ const BEHIND_LAST: DateTime = date(2070, 1, 1).at(0, 0, 0, 0);
 const MAX_OBSERVANCES: usize = 500;
 const MAX_ONSETS: usize = 2_000;
 
-/// The steps that listing the transitions of one definition may take.
-const STEPS: u64 = 400_000;
+/// The steps that listing the transitions of one definition may take; two yearly rules take a tenth of it.
+pub(super) const STEPS: u64 = 300_000;
 
 /// How many compiled definitions are kept for the next file that has the same.
 const MAX_KEPT: usize = 256;
@@ -76,10 +76,9 @@ impl Definition {
     }
 
     /// The zone; `None` when the definition is no use.
-    fn compile(&self) -> Option<TimeZone> {
+    fn compile(&self, budget: &mut Budget) -> Option<TimeZone> {
         let mut onsets: BTreeMap<i64, (i32, bool)> = BTreeMap::new();
         let mut earliest: Option<(i64, i32)> = None;
-        let mut budget = Budget::new(STEPS);
         for observance in &self.observances {
             let (Some(start), Some(to)) = (observance.start, observance.to) else { continue };
             let from = observance.from.unwrap_or(to);
@@ -88,7 +87,7 @@ impl Definition {
                 since.as_secs() - i64::from(from)
             };
             let rule = observance.rule.as_ref().and_then(|text| Rule::parse(text, start, false).ok());
-            let ruled = rule.map(|rule| ruled_onsets(&rule, start, from, &mut budget)).unwrap_or_default();
+            let ruled = rule.map(|rule| ruled_onsets(&rule, start, from, budget)).unwrap_or_default();
             for onset in std::iter::once(start).chain(observance.dates.iter().copied()).chain(ruled) {
                 let at = utc(onset);
                 onsets.insert(at, (to, observance.daylight));
@@ -105,7 +104,7 @@ impl Definition {
 /// The onsets of a rule in the years that matter; an UNTIL in UTC is read with the offset before the onset.
 fn ruled_onsets(rule: &Rule, start: DateTime, from: i32, budget: &mut Budget) -> Vec<DateTime> {
     let clock = jiff::tz::Offset::from_seconds(from).map_or(TimeZone::UTC, TimeZone::fixed);
-    let to = rule.end(false, &clock).map_or(BEHIND_LAST, |end| end.min(BEHIND_LAST));
+    let to = rule.end(&clock).map_or(BEHIND_LAST, |end| end.min(BEHIND_LAST));
     recurrence::occurrences(rule, start, FIRST - SignedDuration::from_hours(366 * 24), to, budget).unwrap_or_default()
 }
 
@@ -151,14 +150,16 @@ pub(super) struct Compiled(HashMap<Definition, Option<TimeZone>>);
 
 impl Compiled {
     /// The zone of a definition; `None` when it is no use.
-    pub(super) fn zone(&mut self, definition: &Definition) -> Option<TimeZone> {
+    pub(super) fn zone(&mut self, definition: &Definition, budget: &mut Budget) -> Option<TimeZone> {
         if let Some(zone) = self.0.get(definition) {
             return zone.clone();
         }
         if self.0.len() >= MAX_KEPT {
             self.0.clear();
         }
-        let zone = definition.compile();
+        let mut own_budget = budget.split(STEPS);
+        let zone = definition.compile(&mut own_budget);
+        budget.merge(&own_budget);
         self.0.insert(definition.clone(), zone.clone());
         zone
     }
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn outlooks_definition_agrees_with_the_zone_it_means() {
-        let zone = Compiled::default().zone(&outlook()).unwrap();
+        let zone = Compiled::default().zone(&outlook(), &mut Budget::new(STEPS)).unwrap();
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         // Since 1996 all of the EU changes on the last Sundays of March and October.
         let mut at = datetime(1997, 1, 1, 0, 30, 0, 0);
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn a_single_observance_is_a_fixed_offset() {
         let definition = define(&[(false, &["DTSTART:16010101T000000", "TZOFFSETFROM:+0530", "TZOFFSETTO:+0530"])]);
-        let zone = definition.compile().unwrap();
+        let zone = definition.compile(&mut Budget::new(STEPS)).unwrap();
         for year in [1500, 1900, 2026, 2500] {
             let at = datetime(year, 7, 1, 12, 0, 0, 0);
             assert_eq!(zone.to_timestamp(at).unwrap(), at.to_zoned_datetime_at(19_800));
@@ -277,7 +278,7 @@ mod tests {
                 ],
             ),
         ]);
-        let zone = definition.compile().unwrap();
+        let zone = definition.compile(&mut Budget::new(STEPS)).unwrap();
         let new_york = TimeZone::get("America/New_York").unwrap();
         let mut at = datetime(2000, 6, 1, 0, 30, 0, 0);
         while at < datetime(2010, 3, 1, 0, 0, 0, 0) {
@@ -288,9 +289,12 @@ mod tests {
 
     #[test]
     fn a_definition_without_what_it_needs_is_no_use() {
-        assert_eq!(Definition::default().compile(), None);
-        assert_eq!(define(&[(false, &["DTSTART:20000101T000000"])]).compile(), None);
-        assert_eq!(define(&[(false, &["TZOFFSETTO:+0100", "TZOFFSETFROM:+0100"])]).compile(), None);
+        assert_eq!(Definition::default().compile(&mut Budget::new(STEPS)), None);
+        assert_eq!(define(&[(false, &["DTSTART:20000101T000000"])]).compile(&mut Budget::new(STEPS)), None);
+        assert_eq!(
+            define(&[(false, &["TZOFFSETTO:+0100", "TZOFFSETFROM:+0100"])]).compile(&mut Budget::new(STEPS)),
+            None
+        );
     }
 
     #[test]
@@ -299,6 +303,6 @@ mod tests {
             false,
             &["DTSTART:16010101T000000", "RRULE:FREQ=SECONDLY", "TZOFFSETFROM:+0100", "TZOFFSETTO:+0200"],
         )]);
-        assert!(definition.compile().is_some());
+        assert!(definition.compile(&mut Budget::new(STEPS)).is_some());
     }
 }

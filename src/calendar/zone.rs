@@ -9,7 +9,7 @@ use jiff::tz::{Offset, TimeZone};
 use super::windows_zones::{Row, WINDOWS_ZONES};
 
 /// Longer names are no names; the longest real ones are display names of some 60 characters.
-const MAX_NAME: usize = 255;
+pub(super) const MAX_NAME: usize = 255;
 
 /// The zone that `name` means, whatever its case; `None` when it is none of the known kinds.
 pub(super) fn by_name(name: &str) -> Option<TimeZone> {

@@ -1,6 +1,8 @@
 //! The calendar as its users see it: .ics files in, occurrences and busy states out. Expectations are worked out by hand
 //! from RFC 5545, whose paragraphs the tests name.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may, as its tests do")]
+
 mod busy;
 mod guards;
 mod overrides;

@@ -3,6 +3,8 @@
 
 use std::io::Read;
 
+use proptest::prelude::*;
+
 use presenced::calendar::FileReport;
 
 use super::{at, ics, read, timeline};
@@ -236,10 +238,111 @@ fn a_file_without_end_is_read_to_the_limit() {
 
 #[test]
 fn one_uid_for_everything_ends() {
-    let file: String = (0..20_000)
-        .map(|n| format!("BEGIN:VEVENT\nUID:1\nSEQUENCE:{n}\nDTSTART:20260107T090000Z\nEND:VEVENT\n"))
-        .collect();
+    let event = |n: u32| format!("BEGIN:VEVENT\nUID:1\nSEQUENCE:{n}\nDTSTART:20260107T090000Z\nEND:VEVENT\n");
+    let file = (0..20_000).map(event).collect::<Vec<_>>().concat();
     let report = beside_a_good_one(&ics(&file));
-    assert_eq!(report.events, 20_000);
+    assert_eq!(report.events + report.skipped.len() + report.skipped_more, 20_000);
     assert!(report.skipped_more > 0);
+}
+
+/// Lines of calendars and pieces of them, right and wrong.
+fn any_line() -> impl Strategy<Value = String> {
+    let names = [
+        "DTSTART",
+        "DTEND",
+        "DURATION",
+        "RRULE",
+        "EXRULE",
+        "RDATE",
+        "EXDATE",
+        "RECURRENCE-ID",
+        "UID",
+        "SEQUENCE",
+        "DTSTAMP",
+        "SUMMARY",
+        "BEGIN",
+        "END",
+        "TZID",
+        "TZOFFSETFROM",
+        "TZOFFSETTO",
+        "X-WR-TIMEZONE",
+        "ATTENDEE",
+        "STATUS",
+    ];
+    let parameters =
+        ["", ";VALUE=DATE", ";VALUE=PERIOD", ";TZID=Europe/Berlin", ";TZID=Own", ";RANGE=THISANDFUTURE", ";X=\""];
+    let values = [
+        "20260105",
+        "20260105T090000",
+        "20260105T090000Z",
+        "00000101T000000",
+        "99991231T235959Z",
+        "20260329T023000",
+        "20260105T090000Z/PT1H",
+        "20260105T090000/20260104T090000",
+        "PT1H",
+        "-P1D",
+        "P999999999W",
+        "+0100",
+        "-2359",
+        "1",
+        "FREQ=DAILY",
+        "FREQ=WEEKLY;BYDAY=MO,2TU;COUNT=3",
+        "FREQ=YEARLY;BYWEEKNO=53;UNTIL=20260105",
+        "FREQ=MONTHLY;BYMONTHDAY=-31",
+        "FREQ=SECONDLY;INTERVAL=4294967295",
+        "FREQ=HOURLY;COUNT=4294967295;BYSETPOS=-366",
+        "FREQ=YEARLY;INTERVAL=9999",
+        "VEVENT",
+        "VTIMEZONE",
+        "STANDARD",
+        "DAYLIGHT",
+        "VCALENDAR",
+        "VALARM",
+        "Own",
+        "Europe/Berlin",
+        "CANCELLED",
+        "\u{20ac}\\",
+    ];
+    let whole = (
+        proptest::sample::select(names.to_vec()),
+        proptest::sample::select(parameters.to_vec()),
+        proptest::sample::select(values.to_vec()),
+    )
+        .prop_map(|(name, parameter, value)| format!("{name}{parameter}:{value}"));
+    prop_oneof![
+        12 => whole,
+        2 => Just("BEGIN:VEVENT\nDTSTART:20260105T090000".to_owned()),
+        2 => Just("BEGIN:VEVENT\nUID:1\nDTSTART;TZID=Own:20260105T090000\nRRULE:FREQ=DAILY".to_owned()),
+        1 => Just("END:VEVENT".to_owned()),
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Whatever the lines, reading ends and gives a report, and nothing is left behind when the file is gone.
+    #[test]
+    fn no_file_breaks_the_timeline(
+        lines in proptest::collection::vec(any_line(), 0..40),
+        end in prop_oneof![Just("\n"), Just("\r\n"), Just("\r"), Just("\n ")],
+        system in prop_oneof![Just("UTC"), Just("Pacific/Kiritimati"), Just("America/Santiago")],
+    ) {
+        let mut timeline = timeline(system);
+        let report = read(&mut timeline, "a.ics", &lines.join(end));
+        prop_assert_eq!(report.events, timeline.events());
+        for (from, to) in [
+            ("-009999-01-02T01:59:59Z", "-009999-01-05T00:00:00Z"),
+            ("9999-12-28T00:00:00Z", "9999-12-30T22:00:00Z"),
+            ("2026-01-04T00:00:00Z", "2026-01-07T00:00:00Z"),
+        ] {
+            timeline.set_window(at(from), at(to));
+            let shown = timeline.occurrences(at(from), at(to));
+            prop_assert!(shown.into_iter().all(|occurrence| occurrence.summary.len() <= 200));
+        }
+        timeline.remove("a.ics".as_ref());
+        prop_assert_eq!(timeline.events(), 0);
+        prop_assert_eq!(timeline.schedule().at(at("2026-01-05T09:30:00Z")).unwrap().until, None);
+    }
 }

@@ -1,4 +1,4 @@
-//! The recurrence adapter against a table of expectations that is not part of this repository.
+//! The recurrence adapter against a table of expectations that is not part of this repository, and against itself.
 //!
 //! The table's head says where its rows come from. `PRESENCED_SHARED_DATA` names the folder it is in; without the table the
 //! test says so and passes.
@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, ToSpan as _};
 
-use super::recurrence::{Budget, Rule, occurrences};
-use super::value::{Written, date_or_time};
+use super::super::value::{Written, date_or_time};
+use super::{Budget, Rule, occurrences};
+use proptest::prelude::*;
 
 /// Why a row is not followed; `None`: it is. The rows of the table that RFC 5545 forbids are read differently by everyone.
 fn exception(case: &Case) -> Option<&'static str> {
@@ -70,7 +71,7 @@ fn given(case: &Case, from: Option<DateTime>) -> Result<Vec<DateTime>, String> {
     let rule = Rule::parse(&case.rule, case.start, false)?;
     let last = case.expected.last().copied().unwrap_or(case.start);
     let far = if case.exact { last.saturating_add(30.years()) } else { last.saturating_add(1.second()) };
-    let to = rule.end(false, &jiff::tz::TimeZone::UTC).map_or(far, |end| end.min(far));
+    let to = rule.end(&jiff::tz::TimeZone::UTC).map_or(far, |end| end.min(far));
     occurrences(&rule, case.start, from.unwrap_or(case.start), to, &mut Budget::new(u64::MAX))
         .map_err(|error| format!("{error:?}"))
 }
@@ -111,5 +112,50 @@ fn the_adapter_gives_the_same_when_the_window_begins_later() {
                 assert_eq!(given(&case, Some(from)), Ok(expected), "{}: {} from {from}", case.id, case.rule);
             }
         }
+    }
+}
+
+/// Some part of a rule, or none.
+fn part(name: &'static str, values: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop_oneof![
+        2 => Just(String::new()),
+        1 => proptest::sample::subsequence(values, 1..=2).prop_map(move |some| format!(";{name}={}", some.join(","))),
+    ]
+}
+
+proptest! {
+    /// A window far from the start holds what walking there from the start finds in it.
+    #[test]
+    fn starting_near_the_window_changes_nothing_in_it(
+        freq in prop_oneof![
+            Just("HOURLY"), Just("DAILY"), Just("WEEKLY"), Just("MONTHLY"), Just("YEARLY"),
+        ],
+        interval in 1..7_u32,
+        count in prop_oneof![2 => Just(None), 1 => (1..3_000_u32).prop_map(Some)],
+        by_month in part("BYMONTH", &["1", "2", "6", "12"]),
+        by_month_day in part("BYMONTHDAY", &["1", "15", "29", "31", "-1"]),
+        by_day in part("BYDAY", &["MO", "WE", "SU", "SA"]),
+        by_week_no in part("BYWEEKNO", &["1", "20", "52", "53", "-1"]),
+        by_hour in part("BYHOUR", &["0", "9", "17"]),
+        by_minute in part("BYMINUTE", &["0", "30"]),
+        by_set_pos in part("BYSETPOS", &["1", "2", "-1"]),
+        week_start in prop_oneof![Just(""), Just(";WKST=SU"), Just(";WKST=TH")],
+        skip in prop_oneof![4 => Just(""), 1 => Just(";RSCALE=GREGORIAN;SKIP=FORWARD"), 1 => Just(";RSCALE=GREGORIAN;SKIP=BACKWARD")],
+        day in 0..3_000_i64,
+        minute in 0..1440_i64,
+        later in 0..3_000_i64,
+        days in 1..60_i64,
+    ) {
+        let count = count.map_or(String::new(), |count| format!(";COUNT={count}"));
+        let text = format!(
+            "FREQ={freq};INTERVAL={interval}{count}{by_month}{by_month_day}{by_day}{by_week_no}{by_hour}{by_minute}{by_set_pos}{week_start}{skip}"
+        );
+        let start = time("20150101") + SignedDuration::from_mins(day * 1440 + minute);
+        let from = start + SignedDuration::from_hours(later * 24 + 5);
+        let to = from + SignedDuration::from_hours(days * 24);
+        let rule = Rule::parse(&text, start, false).unwrap();
+        let given = |from| occurrences(&rule, start, from, to, &mut Budget::new(u64::MAX)).unwrap();
+        let walked: Vec<_> = given(start).into_iter().filter(|at| *at >= from).collect();
+        prop_assert_eq!(given(from), walked, "{} from {}", text, start);
     }
 }
