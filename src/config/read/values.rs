@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::section::kind;
 use super::{Reader, Value};
@@ -212,7 +212,7 @@ impl Reader<'_> {
         let text = self.text("level", value)?;
         let is_one_word = text.chars().all(|c| c.is_ascii_alphanumeric());
         let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text));
-        if is_level || (!is_one_word && EnvFilter::builder().parse(text).is_ok()) {
+        if is_level || (!is_one_word && text.parse::<Targets>().is_ok()) {
             return Some(text.to_owned());
         }
         let help = match suggest::nearest(text, LEVELS) {
