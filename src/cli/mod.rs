@@ -124,7 +124,7 @@ impl Context {
     fn require_socket(&self) -> Result<&std::path::Path, Error> {
         self.socket.as_deref().ok_or_else(|| {
             Error::new(Exit::Usage, "there is no place for the status socket: $XDG_RUNTIME_DIR is not set")
-                .with_hint("start this from a login session, or say where the socket is with `--socket`")
+                .with_hint("do this from a login session, or say where the socket is with `--socket`")
         })
     }
 }

@@ -77,7 +77,7 @@ fn the_socket_is_found_in_the_runtime_folder() {
         2,
         "",
         "error: there is no place for the status socket: $XDG_RUNTIME_DIR is not set\n\
-         hint: ask from a login session, or say where the socket is with `--socket`\n",
+         hint: do this from a login session, or say where the socket is with `--socket`\n",
     );
 }
 

@@ -153,7 +153,6 @@ impl<'a> Audience<'a> {
         let timeline = self.emulator.timeline(&self.user).unwrap_or_default();
         let scene = Scene {
             now: &now,
-            speed: self.speed,
             day: (self.day.begins(), self.day.ends()),
             report: &report,
             account: ACCOUNT,

@@ -99,17 +99,18 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
     .map_err(|error| run::start_error(&error))?;
 
     let audience = Audience::new(&*clock, &emulator, daemon.reports(), &day, args.speed);
-    let mut greeting = format!(
-        "A working day at {} times the speed of time. Graph is emulated on http://{address}, the rest is real.\n",
+    anstream::println!(
+        "A working day at {} times the speed of time.\n\
+         Real: the daemon, its calendar file, its call-state file, the screen lock.\n\
+         Emulated: Microsoft Graph, on http://{address} (curl it).\n",
         args.speed
     );
     if let Some(error) = no_desktop {
-        greeting.push_str(&format!(
-            "The screen lock is left out, since a message bus cannot be started: {error}.\n\
+        anstream::println!(
+            "The screen lock is left out, since no message bus can be started: {error}.\n\
              With the package `dbus` installed the demo locks the screen too.\n"
-        ));
+        );
     }
-    anstream::println!("{greeting}");
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = daemon.run(async {

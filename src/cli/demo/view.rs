@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::times::{clock, exact_clock, exact_span};
 use crate::emulator::{Availability, Call, Pair, Record, Timeline};
+use crate::presence::Presence;
 use crate::status::report::{Account, Report};
 use crate::time::Now;
 
@@ -15,8 +16,6 @@ use crate::time::Now;
 pub(super) struct Scene<'a> {
     /// The time in the demo.
     pub(super) now: &'a Now,
-    /// How fast it passes.
-    pub(super) speed: f64,
     /// From when to when the day is.
     pub(super) day: (Timestamp, Timestamp),
     /// What the daemon says.
@@ -111,6 +110,13 @@ fn strip(scene: &Scene<'_>, width: usize) -> String {
     let zone = &scene.now.zone;
     let (from, to) = (clock(begins, scene.now.wall, zone), clock(ends, scene.now.wall, zone));
     format!("{from} {strip} {to}")
+}
+
+/// What the colours of the strip mean.
+fn legend() -> String {
+    let shown = [Presence::Available, Presence::InACall, Presence::Presenting, Presence::Away].map(Pair::from);
+    let seen = shown.iter().map(|pair| format!("{} {}", painted(pair, "█"), pair.availability));
+    seen.collect::<Vec<_>>().join("  ")
 }
 
 fn painted(pair: &Pair, text: &str) -> String {
