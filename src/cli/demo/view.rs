@@ -33,11 +33,7 @@ pub(super) fn picture(scene: &Scene<'_>, width: usize) -> String {
     let bold = Style::new().bold();
     let Scene { now, report, .. } = scene;
     let mut lines = Vec::new();
-    lines.push(format!(
-        "{bold}{}{bold:#}  at {} times the speed of time",
-        exact_clock(now.wall, &now.zone),
-        scene.speed
-    ));
+    lines.push(format!("{bold}{}{bold:#}   {}", exact_clock(now.wall, &now.zone), legend()));
     lines.push(strip(scene, width));
     lines.push(String::new());
     for (index, name) in ["lock", "call", "calendar"].into_iter().enumerate() {
