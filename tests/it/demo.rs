@@ -1,1 +1,173 @@
-//! (to come)
+//! The demo as a newcomer runs it, and the timing it shows: daemon and emulator on one fast clock.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use presenced::config::Config;
+use presenced::daemon::clock::SystemClock;
+use presenced::daemon::{Daemon, Options};
+use presenced::emulator::{self, Call, Emulator, Record};
+use presenced::signals::Buses;
+use presenced::time::Clock as _;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+use crate::house::{CLIENT_ID, USER, guarded};
+
+/// Runs the demo without a terminal, and returns what it printed.
+async fn demo(arguments: &[&str], path: &str) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_presenced"))
+        .arg("demo")
+        .args(arguments)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .output();
+    let output = guarded("the demo", output).await.unwrap();
+    (output.status.success(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr))
+}
+
+fn path() -> String {
+    std::env::var("PATH").unwrap()
+}
+
+/// The lines that name what was decided, without their times.
+fn decisions(printed: &str) -> Vec<&str> {
+    printed.lines().filter_map(|line| line.get(10..).filter(|text| text.contains("(rule `"))).collect()
+}
+
+#[tokio::test]
+async fn it_shows_the_morning_of_a_sample_day_line_by_line() {
+    let (well, printed) = demo(&["--speed", "400", "--for", "10s"], &path()).await;
+    assert!(well, "{printed}");
+    let expected = [
+        "lock is locked: Away/Away (rule `locked`)",
+        "lock is unlocked: Available/Available (rule `at the desk`)",
+        "calendar is busy: Busy/InAConferenceCall (rule `meeting`)",
+        "lock is unlocked: Available/Available (rule `at the desk`)",
+        "call is in-call (softphone): Busy/InACall (rule `call`)",
+    ];
+    assert_eq!(decisions(&printed)[..expected.len()], expected, "{printed}");
+    assert!(printed.contains("fades       0\n") && printed.contains("time wrong  0 s"), "{printed}");
+    assert!(!printed.contains('\x1b'), "no terminal, no colours: {printed}");
+}
+
+#[tokio::test]
+async fn without_a_message_bus_it_leaves_the_lock_out_and_says_so() {
+    // `echo` hands over the emulator's secret; there is no dbus-daemon here.
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/bin/echo", folder.path().join("echo")).unwrap();
+    let (well, printed) = demo(&["--speed", "200", "--for", "2s"], folder.path().to_str().unwrap()).await;
+    assert!(well, "{printed}");
+    assert!(printed.contains("The screen lock is left out") && printed.contains("package `dbus`"), "{printed}");
+    assert_eq!(decisions(&printed)[0], "lock is off: Available/Available (rule `at the desk`)", "{printed}");
+}
+
+#[tokio::test]
+async fn a_calendar_of_ones_own_takes_the_place_of_the_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let calendar = folder.path().join("mine.ics");
+    std::fs::write(
+        &calendar,
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20200101T000000\nDURATION:P1D\nRRULE:FREQ=DAILY\nEND:VEVENT\n\
+         END:VCALENDAR\n",
+    )
+    .unwrap();
+    let arguments = ["--speed", "200", "--for", "2s", "--calendar", calendar.to_str().unwrap()];
+    let (well, printed) = demo(&arguments, &path()).await;
+    assert!(well, "{printed}");
+    let decided = decisions(&printed);
+    assert!(decided.contains(&"calendar is busy: Busy/InAConferenceCall (rule `meeting`)"), "{printed}");
+    assert!(!decided.iter().any(|decision| decision.contains("at the desk")), "{printed}");
+}
+
+#[tokio::test]
+async fn a_speed_that_makes_no_sense_is_refused() {
+    for speed in ["0", "nan", "1e9", "fast"] {
+        let (well, printed) = demo(&["--speed", speed], &path()).await;
+        assert!(!well && printed.contains("a speed is"), "{speed}: {printed}");
+    }
+}
+
+/// The keepalives that reach an emulated Graph while a presence is held, at 120 times the speed of time.
+async fn keepalives(call_state: &str, count: usize) -> (Vec<Record>, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("call-state"), call_state).unwrap();
+    let clock = Arc::new(SystemClock::scaled(120.0, "2026-11-24T08:00:00Z".parse().unwrap(), TimeZone::UTC));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let emulator = Emulator::new(emulator::Options::default(), clock.clone());
+    let environment = presenced::config::Environment {
+        home: folder.path().to_owned(),
+        runtime_dir: Some(folder.path().to_owned()),
+        config_dir: folder.path().to_owned(),
+        state_dir: folder.path().to_owned(),
+        lookup: Arc::new(|_| None),
+    };
+    let text = format!(
+        r#"[accounts.work]
+tenant    = "contoso.onmicrosoft.com"
+client_id = "{CLIENT_ID}"
+user      = "{USER}"
+auth      = {{ method = "client-secret", secret = {{ command = ["echo", "emulator-secret"] }} }}
+endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
+[signals.call]
+path = "call-state"
+"#
+    );
+    let config = Config::parse(&text, &folder.path().join("config.toml"), &environment).unwrap().config;
+    let daemon = Daemon::new(Options {
+        config,
+        config_file: None,
+        environment,
+        clock: clock.clone(),
+        socket: folder.path().join("presenced.sock"),
+        buses: Buses::default(),
+    })
+    .unwrap();
+    let mut seen = emulator.subscribe();
+    let mut sets = Vec::new();
+    let watched = async {
+        while sets.len() < count {
+            let record = seen.recv().await.unwrap();
+            if record.call == Call::Set {
+                sets.push(record);
+            }
+        }
+    };
+    let serving = emulator.serve(listener);
+    tokio::select! {
+        served = serving => panic!("{served:?}"),
+        ran = daemon.run(guarded("keepalives", watched)) => ran.unwrap(),
+    }
+    let fades = emulator.state().users[USER].fades;
+    assert!(clock.now().wall > sets[0].at);
+    (sets, fades)
+}
+
+/// The times between one request and the next.
+fn gaps(records: &[Record]) -> Vec<Duration> {
+    records.windows(2).map(|pair| Duration::try_from(pair[1].at.duration_since(pair[0].at)).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn available_is_set_again_every_240_seconds_and_never_fades() {
+    let (sets, fades) = keepalives("idle", 5).await;
+    for gap in gaps(&sets) {
+        // Never early but for what the request before took to arrive; before the fade even on a machine that stumbles.
+        assert!(gap > Duration::from_secs(235) && gap < Duration::from_secs(300), "{gap:?}");
+    }
+    assert_eq!(fades, 0);
+    assert!(sets.iter().all(|set| set.body.contains(r#""expirationDuration":"PT15M""#)), "{sets:?}");
+}
+
+#[tokio::test]
+async fn a_call_of_fifteen_minutes_is_set_again_every_twelve() {
+    let (sets, _) = keepalives("in-call", 3).await;
+    for gap in gaps(&sets) {
+        assert!(gap > Duration::from_mins(11) && gap < Duration::from_mins(15), "{gap:?}");
+    }
+}
