@@ -156,7 +156,7 @@ impl Account {
     /// Takes in how a request ended.
     pub(super) fn finish(&mut self, done: &Done, now: &Now) {
         let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request == done.request) else { return };
-        self.session.handle_outcome(done.request, done.outcome.as_ref().map(|()| ()), now.instant);
+        self.session.handle_outcome(done.request, done.outcome.as_ref().copied(), now.instant);
         match &done.outcome {
             Ok(()) => {
                 if self.trouble.take().is_some() {

@@ -275,7 +275,7 @@ impl Daemon {
                 account.decide(decide(&self.config.rules, &snapshot, now), &self.config.session, now);
             }
             if !std::mem::replace(&mut self.ready, true) {
-                self.service.ready();
+                Service::ready();
             }
         }
         for account in &mut self.leavers {
@@ -321,12 +321,12 @@ impl Daemon {
         let Some(file) = &self.config_file else {
             return Err("this daemon has no configuration file to read again".to_owned());
         };
-        self.service.reloading();
+        Service::reloading();
         let outcome = match config::load(file, &self.environment) {
             Ok(config) => self.take_over(config),
             Err(problems) => Err((problems.to_string(), problems.render(100, false))),
         };
-        self.service.ready();
+        Service::ready();
         match outcome {
             Ok(()) => {
                 tracing::info!("configuration read again");
@@ -389,7 +389,7 @@ impl Daemon {
 
     /// Clears the sessions, or lets them stay, within [`LEAVE_WITHIN`].
     async fn leave(&mut self, commands: &mut mpsc::Receiver<Command>) {
-        self.service.stopping();
+        Service::stopping();
         let clear = self.config.session.on_exit == OnExit::Clear;
         self.accounts.iter_mut().for_each(|account| account.leave(clear));
         #[expect(clippy::disallowed_methods, reason = "bounded by what a service manager waits, suspend or not")]

@@ -31,18 +31,18 @@ impl Service {
         self.next_watchdog
     }
 
-    pub(super) fn ready(&self) {
+    pub(super) fn ready() {
         notify(&[NotifyState::Ready]);
     }
 
-    pub(super) fn reloading(&self) {
+    pub(super) fn reloading() {
         match NotifyState::monotonic_usec_now() {
             Ok(monotonic) => notify(&[NotifyState::Reloading, monotonic]),
             Err(_) => notify(&[NotifyState::Reloading]),
         }
     }
 
-    pub(super) fn stopping(&self) {
+    pub(super) fn stopping() {
         notify(&[NotifyState::Stopping]);
     }
 

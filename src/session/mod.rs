@@ -106,6 +106,15 @@ pub enum State {
     Stopping,
 }
 
+/// What is to be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// Nobody decided yet, or the session is to stay as it is.
+    Undecided,
+    Nothing,
+    Hold(Target),
+}
+
 /// What Graph holds for this session as far as it confirmed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Confirmed {
@@ -136,8 +145,7 @@ enum Blocked {
 /// The state machine.
 #[derive(Debug)]
 pub struct Session {
-    /// What to hold; the outer `None`: not decided yet.
-    wish: Option<Option<Target>>,
+    wish: Wish,
     confirmed: Confirmed,
     /// A request since the last confirmation may have been applied.
     uncertain: bool,
@@ -163,7 +171,7 @@ impl Session {
     /// A session of which nothing is known yet. `seed` drives the jitter of retries.
     pub fn new(seed: u64) -> Self {
         Self {
-            wish: None,
+            wish: Wish::Undecided,
             confirmed: Confirmed::Unknown,
             uncertain: false,
             in_flight: None,
@@ -183,10 +191,11 @@ impl Session {
     /// The decision asks to hold `wish`, or nothing. A wish that differs from the one before is sent at once, also in the
     /// middle of a backoff, but for bursts and for the service's `Retry-After`.
     pub fn handle_wish(&mut self, wish: Option<Target>, now: Instant) {
-        if self.leaving || self.wish == Some(wish) {
+        let wish = wish.map_or(Wish::Nothing, Wish::Hold);
+        if self.leaving || self.wish == wish {
             return;
         }
-        self.wish = Some(wish);
+        self.wish = wish;
         self.burst.note_change(now);
         self.retry_at = None;
     }
@@ -217,7 +226,7 @@ impl Session {
     pub fn handle_leave(&mut self, clear: bool) {
         self.leaving = true;
         self.handle_nudge();
-        self.wish = clear.then_some(None);
+        self.wish = if clear { Wish::Nothing } else { Wish::Undecided };
     }
 
     /// The request to send now, if there is one. Counts as sent at `now`.
@@ -225,7 +234,11 @@ impl Session {
         if self.in_flight.is_some() || self.next_attempt(now).is_none_or(|(at, _)| at > now) {
             return None;
         }
-        let action = self.wish?.map_or(Action::Clear, Action::Set);
+        let action = match self.wish {
+            Wish::Undecided => return None,
+            Wish::Nothing => Action::Clear,
+            Wish::Hold(target) => Action::Set(target),
+        };
         self.last_id = RequestId(self.last_id.0 + 1);
         let fresh_token = std::mem::take(&mut self.fresh_token);
         self.in_flight = Some(InFlight { id: self.last_id, action, sent_at: now, fresh_token });
@@ -247,11 +260,12 @@ impl Session {
             (Some(FailureKind::SignInNeeded), _) => State::SignInNeeded,
             (Some(FailureKind::Refused), _) => State::Refused,
             (Some(FailureKind::Throttled), _) => State::Throttled,
-            (Some(FailureKind::Passing | FailureKind::TokenRefused), _) => State::Retrying,
             (None, Confirmed::Unknown) => State::Starting,
             (None, Confirmed::Nothing) => State::Released,
             (None, Confirmed::Held { target, sent_at }) if now < timing::deadline(target, sent_at) => State::Holding,
-            (None, Confirmed::Held { .. }) => State::Retrying,
+            (Some(FailureKind::Passing | FailureKind::TokenRefused), _) | (None, Confirmed::Held { .. }) => {
+                State::Retrying
+            }
         }
     }
 
@@ -274,10 +288,10 @@ impl Session {
     /// Whether Graph may hold something else than the wish.
     fn differs(&self) -> bool {
         match (self.wish, self.confirmed) {
-            (None, _) => false,
-            (Some(None), confirmed) => self.uncertain || confirmed != Confirmed::Nothing,
-            (Some(Some(wish)), Confirmed::Held { target, .. }) => self.uncertain || target != wish,
-            (Some(Some(_)), Confirmed::Unknown | Confirmed::Nothing) => true,
+            (Wish::Undecided, _) => false,
+            (Wish::Nothing, confirmed) => self.uncertain || confirmed != Confirmed::Nothing,
+            (Wish::Hold(wish), Confirmed::Held { target, .. }) => self.uncertain || target != wish,
+            (Wish::Hold(_), Confirmed::Unknown | Confirmed::Nothing) => true,
         }
     }
 
@@ -286,7 +300,7 @@ impl Session {
         let mut next = if self.differs() {
             let waits_until = if self.leaving { None } else { self.burst.waits_until(now) };
             (waits_until.unwrap_or(now), Why::Coalesce)
-        } else if let (Some(Some(_)), Confirmed::Held { target, sent_at }) = (self.wish, self.confirmed) {
+        } else if let (Wish::Hold(_), Confirmed::Held { target, sent_at }) = (self.wish, self.confirmed) {
             (timing::refresh_at(target, sent_at), Why::Keepalive)
         } else {
             return None;

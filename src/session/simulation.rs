@@ -30,7 +30,7 @@ impl Graph {
         match self.session {
             Some((target, set_at)) if now >= set_at + target.expiration.as_duration() => Seen::Offline,
             Some((target, set_at))
-                if target.presence == Presence::Available && now >= set_at + Duration::from_secs(300) =>
+                if target.presence == Presence::Available && now >= set_at + Duration::from_mins(5) =>
             {
                 Seen::Faded
             }
@@ -118,8 +118,7 @@ impl World {
         let outcome = match self.network {
             Network::Well => Ok(()),
             Network::Down => Err(passing(Applied::No)),
-            Network::Deaf => Err(passing(Applied::Perhaps)),
-            Network::Failing => Err(passing(Applied::Perhaps)),
+            Network::Deaf | Network::Failing => Err(passing(Applied::Perhaps)),
             Network::Throttling(seconds) => {
                 let wait = Duration::from_secs(seconds);
                 self.forbidden_until = self.now + latency + wait;
@@ -130,7 +129,7 @@ impl World {
             self.graph.apply(request.action, self.now + latency.mul_f64(self.random.f64()));
         }
         self.now = self.now + latency;
-        self.session.handle_outcome(request.id, outcome.as_ref().map(|()| ()), self.now);
+        self.session.handle_outcome(request.id, outcome.as_ref().copied(), self.now);
     }
 
     /// While the network is well, others see the wish, but for the time that a request, a window of changes and the last

@@ -8,12 +8,12 @@ fn at(seconds: u64) -> Instant {
     Instant::from_origin(Duration::from_secs(seconds))
 }
 
-fn hold(presence: Presence) -> Option<Target> {
-    Some(Target { presence, expiration: Expiration::default() })
+fn target(presence: Presence) -> Target {
+    Target { presence, expiration: Expiration::default() }
 }
 
 fn set(presence: Presence) -> Action {
-    Action::Set(Target { presence, expiration: Expiration::default() })
+    Action::Set(target(presence))
 }
 
 fn failure(kind: FailureKind) -> Failure {
@@ -33,7 +33,7 @@ fn answer(session: &mut Session, now: Instant, outcome: Result<(), &Failure>) ->
 
 fn holding(presence: Presence, since: Instant) -> Session {
     let mut session = Session::new(7);
-    session.handle_wish(hold(presence), since);
+    session.handle_wish(Some(target(presence)), since);
     answer(&mut session, since, Ok(()));
     session
 }
@@ -67,20 +67,20 @@ fn a_call_of_fifteen_minutes_is_set_again_every_twelve() {
 #[test]
 fn a_deadline_is_reckoned_from_the_sending() {
     let mut session = Session::new(1);
-    session.handle_wish(hold(Presence::Available), at(0));
+    session.handle_wish(Some(target(Presence::Available)), at(0));
     let request = session.poll_request(at(0)).expect("due");
     session.handle_outcome(request.id, Ok(()), at(9));
-    assert_eq!(session.asserted(at(9)), Some((hold(Presence::Available).expect("held"), at(0))));
+    assert_eq!(session.asserted(at(9)), Some((target(Presence::Available), at(0))));
     assert_eq!(session.poll_wakeup(at(9)), Some((at(240), Why::Keepalive)));
 }
 
 #[test]
 fn a_change_goes_at_once_and_only_the_newest_wish_after_the_one_in_flight() {
     let mut session = holding(Presence::Available, at(0));
-    session.handle_wish(hold(Presence::InACall), at(10));
+    session.handle_wish(Some(target(Presence::InACall)), at(10));
     let request = session.poll_request(at(10)).expect("at once");
-    session.handle_wish(hold(Presence::Presenting), at(11));
-    session.handle_wish(hold(Presence::Away), at(12));
+    session.handle_wish(Some(target(Presence::Presenting)), at(11));
+    session.handle_wish(Some(target(Presence::Away)), at(12));
     assert_eq!(session.poll_request(at(12)), None, "one in flight");
     session.handle_outcome(request.id, Ok(()), at(13));
     assert_eq!(answer(&mut session, at(13), Ok(())).action, set(Presence::Away));
@@ -89,8 +89,8 @@ fn a_change_goes_at_once_and_only_the_newest_wish_after_the_one_in_flight() {
 #[test]
 fn a_wish_that_went_back_before_it_was_sent_sends_nothing() {
     let mut session = holding(Presence::Available, at(0));
-    session.handle_wish(hold(Presence::InACall), at(10));
-    session.handle_wish(hold(Presence::Available), at(10));
+    session.handle_wish(Some(target(Presence::InACall)), at(10));
+    session.handle_wish(Some(target(Presence::Available)), at(10));
     assert_eq!(session.poll_request(at(10)), None);
 }
 
@@ -100,7 +100,7 @@ fn a_flapping_signal_is_gathered_into_windows() {
     let mut sent = 0;
     for second in 1..=60 {
         let wish = if second % 2 == 1 { Presence::Away } else { Presence::Available };
-        session.handle_wish(hold(wish), at(second));
+        session.handle_wish(Some(target(wish)), at(second));
         if let Some(request) = session.poll_request(at(second)) {
             session.handle_outcome(request.id, Ok(()), at(second));
             sent += 1;
@@ -108,7 +108,7 @@ fn a_flapping_signal_is_gathered_into_windows() {
     }
     assert!(sent < 20, "{sent} requests for 60 changes");
     let (wakeup, _) = session.poll_wakeup(at(60)).expect("the last wish is pending or held");
-    assert!(wakeup <= at(65) || session.asserted(at(60)).map(|held| held.0) == hold(Presence::Available));
+    assert!(wakeup <= at(65) || session.asserted(at(60)).map(|held| held.0) == Some(target(Presence::Available)));
 }
 
 #[test]
@@ -131,9 +131,9 @@ fn what_an_earlier_process_left_is_cleared_when_nothing_is_decided() {
 #[test]
 fn an_unanswered_request_leaves_the_session_uncertain() {
     let mut session = holding(Presence::Available, at(0));
-    session.handle_wish(hold(Presence::Away), at(10));
+    session.handle_wish(Some(target(Presence::Away)), at(10));
     answer(&mut session, at(10), Err(&unanswered()));
-    session.handle_wish(hold(Presence::Available), at(11));
+    session.handle_wish(Some(target(Presence::Available)), at(11));
     assert_eq!(
         answer(&mut session, at(11), Ok(())).action,
         set(Presence::Available),
@@ -144,9 +144,9 @@ fn an_unanswered_request_leaves_the_session_uncertain() {
 #[test]
 fn a_refusal_leaves_no_doubt() {
     let mut session = holding(Presence::Available, at(0));
-    session.handle_wish(hold(Presence::Away), at(10));
+    session.handle_wish(Some(target(Presence::Away)), at(10));
     answer(&mut session, at(10), Err(&failure(FailureKind::Passing)));
-    session.handle_wish(hold(Presence::Available), at(11));
+    session.handle_wish(Some(target(Presence::Available)), at(11));
     assert_eq!(session.poll_request(at(11)), None);
 }
 
@@ -173,7 +173,7 @@ fn leaving_clears_what_is_held_or_perhaps_held() {
 #[test]
 fn leaving_waits_for_the_request_in_flight_and_beats_backoff() {
     let mut session = holding(Presence::Available, at(0));
-    session.handle_wish(hold(Presence::Away), at(10));
+    session.handle_wish(Some(target(Presence::Away)), at(10));
     let request = session.poll_request(at(10)).expect("due");
     session.handle_leave(true);
     assert_eq!(session.poll_request(at(10)), None);
@@ -188,9 +188,9 @@ fn leaving_waits_for_the_request_in_flight_and_beats_backoff() {
 fn a_changed_wish_and_a_nudge_cut_a_backoff_short_but_never_a_retry_after() {
     let mut session = holding(Presence::Available, at(0));
     let throttled = Failure { retry_after: Some(Duration::from_secs(100)), ..failure(FailureKind::Throttled) };
-    session.handle_wish(hold(Presence::Away), at(10));
+    session.handle_wish(Some(target(Presence::Away)), at(10));
     answer(&mut session, at(10), Err(&throttled));
-    session.handle_wish(hold(Presence::InACall), at(20));
+    session.handle_wish(Some(target(Presence::InACall)), at(20));
     session.handle_nudge();
     assert_eq!(session.state(at(20)), State::Throttled);
     assert_eq!(session.poll_request(at(109)), None);
@@ -198,7 +198,7 @@ fn a_changed_wish_and_a_nudge_cut_a_backoff_short_but_never_a_retry_after() {
     assert_eq!(answer(&mut session, at(110), Ok(())).action, set(Presence::InACall));
 
     let mut now = at(200);
-    session.handle_wish(hold(Presence::Away), now);
+    session.handle_wish(Some(target(Presence::Away)), now);
     for _ in 0..12 {
         answer(&mut session, now, Err(&failure(FailureKind::Passing)));
         now = session.poll_wakeup(now).expect("a retry").0;
@@ -212,7 +212,7 @@ fn a_changed_wish_and_a_nudge_cut_a_backoff_short_but_never_a_retry_after() {
 #[test]
 fn a_refused_token_is_renewed_once_and_then_backed_off() {
     let mut session = Session::new(3);
-    session.handle_wish(hold(Presence::Available), at(0));
+    session.handle_wish(Some(target(Presence::Available)), at(0));
     assert!(!answer(&mut session, at(0), Err(&failure(FailureKind::TokenRefused))).fresh_token);
     assert!(
         answer(&mut session, at(0), Err(&failure(FailureKind::TokenRefused))).fresh_token,
@@ -228,7 +228,7 @@ fn a_needed_sign_in_stops_the_asking_until_somebody_signed_in() {
     let mut session = holding(Presence::Available, at(0));
     answer(&mut session, at(240), Err(&failure(FailureKind::SignInNeeded)));
     assert_eq!(session.state(at(240)), State::SignInNeeded);
-    session.handle_wish(hold(Presence::Away), at(250));
+    session.handle_wish(Some(target(Presence::Away)), at(250));
     session.handle_nudge();
     assert_eq!(session.poll_request(at(1_000_000)), None);
     assert_eq!(session.poll_wakeup(at(250)), None);
@@ -242,7 +242,7 @@ fn a_needed_sign_in_stops_the_asking_until_somebody_signed_in() {
 #[test]
 fn a_refused_session_looks_again_every_quarter_of_an_hour() {
     let mut session = Session::new(1);
-    session.handle_wish(hold(Presence::Available), at(0));
+    session.handle_wish(Some(target(Presence::Available)), at(0));
     for look in 0..5 {
         let request = answer(&mut session, at(look * 900), Err(&failure(FailureKind::Refused)));
         assert_eq!(request.fresh_token, look > 0, "a permission granted since is in a new token only");
@@ -257,7 +257,7 @@ fn a_refused_session_looks_again_every_quarter_of_an_hour() {
 #[test]
 fn an_outcome_of_no_request_in_flight_changes_nothing() {
     let mut session = holding(Presence::Available, at(0));
-    session.handle_wish(hold(Presence::Away), at(10));
+    session.handle_wish(Some(target(Presence::Away)), at(10));
     let request = session.poll_request(at(10)).expect("due");
     session.handle_outcome(request.id, Ok(()), at(10));
     session.handle_outcome(request.id, Err(&failure(FailureKind::Refused)), at(10));

@@ -1,4 +1,5 @@
 //! The demo as a newcomer runs it, and the timing it shows: daemon and emulator on one fast clock.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ async fn demo(arguments: &[&str], path: &str) -> (bool, String) {
 }
 
 fn path() -> String {
-    std::env::var("PATH").unwrap()
+    std::env::var_os("PATH").unwrap().into_string().unwrap()
 }
 
 /// The lines that name what was decided, without their times.
@@ -158,7 +159,7 @@ async fn available_is_set_again_every_240_seconds_and_never_fades() {
     let (sets, fades) = keepalives("idle", 5).await;
     for gap in gaps(&sets) {
         // Never early but for what the request before took to arrive; before the fade even on a machine that stumbles.
-        assert!(gap > Duration::from_secs(235) && gap < Duration::from_secs(300), "{gap:?}");
+        assert!(gap > Duration::from_secs(235) && gap < Duration::from_mins(5), "{gap:?}");
     }
     assert_eq!(fades, 0);
     assert!(sets.iter().all(|set| set.body.contains(r#""expirationDuration":"PT15M""#)), "{sets:?}");

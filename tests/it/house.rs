@@ -1,5 +1,6 @@
 //! A house for the real program: a folder of its own, an emulated Graph beside it, and the daemon as a child process that
 //! is watched through its own socket.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -20,7 +21,7 @@ pub(crate) const USER: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
 pub(crate) const CLIENT_ID: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
 
 /// Nothing in these tests takes this long; it only ends a test that would wait for ever.
-const GUARD: Duration = Duration::from_secs(60);
+const GUARD: Duration = Duration::from_mins(1);
 
 /// Waits for `what`, but not for ever.
 pub(crate) async fn guarded<T>(what: &str, wait: impl Future<Output = T>) -> T {

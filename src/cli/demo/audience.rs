@@ -74,7 +74,7 @@ impl<'a> Audience<'a> {
     ) -> Result<Summary, Error> {
         let begun = self.clock.now().wall;
         let (mut ended, mut playing) = (std::pin::pin!(ended), std::pin::pin!(playing));
-        let mut frames = self.frames();
+        let mut frames = frames();
         let mut played = false;
         loop {
             tokio::select! {
@@ -103,11 +103,6 @@ impl<'a> Audience<'a> {
         let requests = report.accounts.get(ACCOUNT).map(|account| account.requests).unwrap_or_default();
         let fades = state.users.get(&self.user).map_or(0, |user| user.fades);
         Ok(Summary::new(&timeline, &self.expected, (begun, until), self.speed, requests, fades))
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a picture moves in the time of whoever looks at it")]
-    fn frames(&self) -> tokio::time::Interval {
-        tokio::time::interval(FRAME)
     }
 
     fn see_report(&mut self) {
@@ -161,6 +156,11 @@ impl<'a> Audience<'a> {
         };
         anstream::print!("{}", screen.draw(&view::picture(&scene, screen::width())));
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a picture moves in the time of whoever looks at it")]
+fn frames() -> tokio::time::Interval {
+    tokio::time::interval(FRAME)
 }
 
 /// What others see once a decision is in force.

@@ -94,10 +94,12 @@ impl Drop for Bus {
 
 struct Manager;
 
+#[expect(clippy::unused_self, reason = "what the bus calls has the object it is called on")]
 #[interface(name = "org.freedesktop.login1.Manager")]
 impl Manager {
-    fn get_session(&self, _id: &str) -> OwnedObjectPath {
-        ObjectPath::from_static_str_unchecked(SESSION).into()
+    fn get_session(&self, id: &str) -> fdo::Result<OwnedObjectPath> {
+        let session = ObjectPath::from_static_str_unchecked(SESSION).into();
+        if id == "auto" { Ok(session) } else { Err(fdo::Error::Failed(format!("the demo has no session {id}"))) }
     }
 
     fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {
@@ -114,6 +116,7 @@ struct Session {
     lock: Lock,
 }
 
+#[expect(clippy::unused_self, reason = "what the bus calls has the object it is called on")]
 #[interface(name = "org.freedesktop.login1.Session")]
 impl Session {
     #[zbus(property)]

@@ -67,6 +67,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Runs it.
+#[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let summary = block_on(live(&args, &context.environment))??;
     anstream::print!("\n{summary}");

@@ -76,7 +76,7 @@ path = {calls}
             match (happening, desktop) {
                 (Happening::Call(state), _) => self.call(state).map_err(|error| failed(&error))?,
                 (Happening::Lock(lock), Some(desktop)) => {
-                    desktop.set_lock(lock).await.map_err(|error| failed(&error))?
+                    desktop.set_lock(lock).await.map_err(|error| failed(&error))?;
                 }
                 (Happening::Lock(_), None) => {}
             }
