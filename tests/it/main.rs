@@ -16,5 +16,6 @@ mod graph;
 mod house;
 mod lock;
 mod login1;
+mod privilege;
 mod signal_bench;
 mod status;
