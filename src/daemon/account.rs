@@ -109,11 +109,13 @@ impl Account {
 
     /// Whether it and `other` hold one and the same session in Graph.
     pub(super) fn holds_same_session(&self, other: &Self) -> bool {
-        let session = |account: &Self| {
-            let config = &account.config;
-            (config.endpoints.graph.clone(), config.client_id.clone(), config.user.clone())
+        let (one, two) = (&self.config, &other.config);
+        let same_user = match (&one.user, &two.user) {
+            (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
+            // Whoever signed in did so to the account of this name.
+            (None, _) | (_, None) => self.name == other.name,
         };
-        session(self) == session(other)
+        same_user && one.endpoints.graph == two.endpoints.graph && one.client_id.eq_ignore_ascii_case(&two.client_id)
     }
 
     /// When the decision changes by itself.
@@ -196,7 +198,9 @@ impl Account {
     pub(super) fn next_wakeup(&self, now: &Now) -> Option<Instant> {
         let session = self.session.poll_wakeup(now.instant).map(|(at, _)| at);
         let warning = self.trouble.as_ref().map(|trouble| trouble.since + TROUBLE).filter(|at| *at > now.instant);
-        session.into_iter().chain(warning).min()
+        // Only to stop saying that it is held: a session that is kept is set again long before.
+        let expiry = self.session.asserted(now.instant).map(|(held, sent_at)| sent_at + held.expiration.as_duration());
+        session.into_iter().chain(warning).chain(expiry).min()
     }
 
     /// What is wrong with it, once it matters.

@@ -283,8 +283,7 @@ impl Daemon {
         }
         self.leavers.retain(|account| !account.has_left());
         for account in &mut self.accounts {
-            // Two requests for one session must never overtake each other.
-            if !self.leavers.iter().any(|leaver| leaver.holds_same_session(account)) {
+            if !waits_for(&self.leavers, account) {
                 account.drain(&mut self.requests, now);
             }
         }
@@ -308,6 +307,8 @@ impl Daemon {
         let accounts = self.accounts.iter().chain(&self.leavers);
         let instant = accounts
             .clone()
+            // What waits for a leaver goes on when that has left; to wake for it before would be in vain, and at once.
+            .filter(|account| !waits_for(&self.leavers, account))
             .filter_map(|account| account.next_wakeup(now))
             .chain(self.board.next_end(now))
             .chain(self.service.next_watchdog())
@@ -321,12 +322,16 @@ impl Daemon {
         let Some(file) = &self.config_file else {
             return Err("this daemon has no configuration file to read again".to_owned());
         };
-        Service::reloading();
+        if self.ready {
+            Service::reloading();
+        }
         let outcome = match config::load(file, &self.environment) {
             Ok(config) => self.take_over(config),
             Err(problems) => Err((problems.to_string(), problems.render(100, false))),
         };
-        Service::ready();
+        if self.ready {
+            Service::ready();
+        }
         match outcome {
             Ok(()) => {
                 tracing::info!("configuration read again");
@@ -361,13 +366,13 @@ impl Daemon {
         for account in &mut self.accounts {
             account.mended(&self.environment);
         }
-        for mut account in gone {
-            // A successor that holds the very same session sets it anew by itself.
-            account.leave(clear && !added.iter().any(|new| new.holds_same_session(&account)));
-            self.leavers.push(account);
-        }
         self.accounts.extend(added);
         self.accounts.sort_by(|a, b| a.name.cmp(&b.name));
+        self.leavers.extend(gone);
+        for leaver in &mut self.leavers {
+            // A session that somebody holds now is theirs, also if it was being cleared.
+            leaver.leave(clear && !self.accounts.iter().any(|account| account.holds_same_session(leaver)));
+        }
         if config.signals != self.config.signals {
             self.board.configure(&config.signals);
             self.sources.restart(&config.signals);
@@ -405,9 +410,12 @@ impl Daemon {
             }
             let next = sleep_or_never(self.wakeups(&now).0.map(|next| self.clock.sleep_until(next)));
             tokio::select! {
-                Some(Ok(done)) = self.requests.join_next() => {
-                    let now = self.clock.now();
-                    self.finish(&done, &now);
+                Some(ended) = self.requests.join_next() => {
+                    // What was abandoned is accounted for already.
+                    if let Ok(done) = ended {
+                        let now = self.clock.now();
+                        self.finish(&done, &now);
+                    }
                 }
                 Some(command) = commands.recv() => refuse(command),
                 () = next => {}
@@ -423,6 +431,12 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Whether an account must wait until one that goes has done with the same session: two requests for one session must
+/// never overtake each other.
+fn waits_for(leavers: &[Account], account: &Account) -> bool {
+    leavers.iter().any(|leaver| leaver.id != account.id && leaver.holds_same_session(account))
 }
 
 /// A time for people, without the jitter that comes from reading two clocks.

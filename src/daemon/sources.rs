@@ -31,7 +31,7 @@ impl Sources {
 
     /// Stops all signals and starts those that are on.
     pub(super) fn restart(&mut self, signals: &config::Signals) {
-        self.tasks.abort_all();
+        self.tasks = JoinSet::new();
         if let Some(calendar) = &signals.calendar {
             self.tasks.spawn(signals::calendar::run(calendar.clone(), self.context.clone()));
         }

@@ -22,13 +22,19 @@ impl Burst {
     /// Notes a change of wish.
     pub(super) fn note_change(&mut self, now: Instant) {
         self.recent.retain(|change| now.saturating_since(*change) < SPAN);
-        if self.recent.len() >= FREE_CHANGES && self.window_end.is_none_or(|end| end <= now) {
+        // A window that is over and has not been used stays: its end must not move on while the signal flaps.
+        if self.recent.len() >= FREE_CHANGES && self.window_end.is_none() {
             self.window_end = Some(now + WINDOW);
         }
         self.recent.push_back(now);
         if self.recent.len() > FREE_CHANGES {
             self.recent.pop_front();
         }
+    }
+
+    /// Notes that the newest wish goes out: the next change opens a window of its own.
+    pub(super) fn note_sent(&mut self) {
+        self.window_end = None;
     }
 
     /// Until when a changed wish must wait; `None`: it may go at once.
@@ -56,7 +62,9 @@ mod tests {
         assert_eq!(burst.waits_until(at(5000)), Some(at(10_000)));
         burst.note_change(at(7000));
         assert_eq!(burst.waits_until(at(7000)), Some(at(10_000)), "the window does not move");
-        assert_eq!(burst.waits_until(at(10_000)), None);
+        burst.note_change(at(10_000));
+        assert_eq!(burst.waits_until(at(10_000)), None, "a change at its end does not open another");
+        burst.note_sent();
         burst.note_change(at(11_000));
         assert_eq!(burst.waits_until(at(11_000)), Some(at(16_000)), "it goes on flapping");
     }

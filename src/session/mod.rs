@@ -241,6 +241,7 @@ impl Session {
         };
         self.last_id = RequestId(self.last_id.0 + 1);
         let fresh_token = std::mem::take(&mut self.fresh_token);
+        self.burst.note_sent();
         self.in_flight = Some(InFlight { id: self.last_id, action, sent_at: now, fresh_token });
         Some(Request { id: self.last_id, action, fresh_token })
     }

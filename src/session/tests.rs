@@ -112,6 +112,24 @@ fn a_flapping_signal_is_gathered_into_windows() {
 }
 
 #[test]
+fn a_signal_that_never_stops_flapping_is_still_sent_every_window() {
+    let mut session = holding(Presence::Available, at(0));
+    let mut sent = Vec::new();
+    for (change, wish) in (1..=6000).zip([Presence::Away, Presence::InACall, Presence::Presenting].into_iter().cycle())
+    {
+        let now = at(0) + Duration::from_millis(change * 10);
+        session.handle_wish(Some(target(wish)), now);
+        if let Some(request) = session.poll_request(now) {
+            session.handle_outcome(request.id, Ok(()), now);
+            sent.push(now);
+        }
+    }
+    let gaps: Vec<_> = sent.windows(2).map(|pair| pair[1].saturating_since(pair[0])).collect();
+    assert!(gaps.iter().skip(5).all(|gap| (5000..5100).contains(&gap.as_millis())), "{gaps:?}");
+    assert!(sent.len() > 14, "{} requests in a minute", sent.len());
+}
+
+#[test]
 fn deciding_nothing_clears_once() {
     let mut session = holding(Presence::Available, at(0));
     session.handle_wish(None, at(10));

@@ -86,6 +86,21 @@ async fn stopping_is_bounded_when_graph_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_request_that_hangs_is_given_up_and_the_clear_after_it_is_noticed() {
+    let mut house = House::new().await;
+    house.write("config.toml", house.configuration());
+    let daemon = house.start().await;
+    house.seen("Available/Available").await;
+    house.inject(once(on(Call::Set, Then::Hang)));
+    house.write("call-state", "in-call");
+    daemon.report("the request in flight", |report| work(report).requests.sent == 2).await;
+    assert!(daemon.stop().await.success());
+    let log = std::fs::read_to_string(house.path("log")).unwrap();
+    assert!(log.contains("left") && !log.contains("could not be cleared"), "{log}");
+    assert_eq!(house.visible(), "Offline/Offline");
+}
+
+#[tokio::test]
 async fn locked_is_away_and_unlocked_available_again() {
     let mut house = House::new().await;
     let bus = Bus::start();
@@ -191,6 +206,23 @@ async fn an_account_that_is_taken_away_is_cleared_and_one_that_is_added_is_held(
     let report = daemon.report("the new account", |report| report.accounts["other"].last_error.is_some()).await;
     assert_eq!(report.accounts["other"].state, State::Refused, "the emulator knows no such application");
     assert!(!report.accounts.contains_key("work"));
+}
+
+#[tokio::test]
+async fn a_session_that_another_account_holds_is_not_cleared() {
+    let mut house = House::new().await;
+    house.write("config.toml", house.configuration() + &house.account("twin"));
+    let daemon = house.start().await;
+    daemon
+        .report("both", |report| {
+            report.accounts.len() == 2 && report.accounts.values().all(|account| account.state == State::Holding)
+        })
+        .await;
+    house.write("config.toml", house.configuration());
+    assert_eq!(house.ask(&["reload"]).await.0, 0);
+    house.write("call-state", "in-call");
+    house.seen("Busy/InACall").await;
+    assert!(house.emulator.requests().iter().all(|record| record.call != Call::Clear));
 }
 
 #[tokio::test]
