@@ -8,8 +8,10 @@ mod logging;
 mod output;
 mod runtime;
 mod screen;
+mod text;
 mod times;
 
+mod agenda;
 mod check;
 mod completions;
 mod demo;
@@ -93,6 +95,8 @@ enum Command {
     Signal(signal::Args),
     /// Make the daemon read its configuration again
     Reload(reload::Args),
+    /// Show what is in the calendar, and what comes of it
+    Agenda(agenda::Args),
     /// Check the configuration
     Check(check::Args),
     /// Sign in
@@ -148,6 +152,7 @@ pub fn main() -> ExitCode {
         Command::Unset(args) => unset::run(args, &context),
         Command::Signal(args) => signal::run(args, &context),
         Command::Reload(args) => reload::run(args, &context),
+        Command::Agenda(args) => agenda::run(args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Login(args) => login::run(args, &context),
         Command::Logout(args) => logout::run(args, &context),

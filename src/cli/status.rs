@@ -1,6 +1,5 @@
 //! `presenced status`: what the daemon does, and why. What it looks like is in [`view`].
 
-mod text;
 mod view;
 
 use std::time::Duration;

@@ -21,7 +21,7 @@ pub struct Decision {
     /// One clause for people: `call is in-call (baresip)`. Holds no meeting titles.
     pub because: String,
     /// When the decision would change by itself (a meeting ends, an hour strikes); `None`: not before a signal changes, as
-    /// far as the calendar's window reaches.
+    /// far as the calendar's window reaches. Past thousands of changes that change nothing, it is when to decide again.
     pub until: Option<Timestamp>,
 }
 
@@ -31,13 +31,16 @@ pub fn decide(rules: &[Rule], snapshot: &Snapshot, now: &Now) -> Decision {
     let (mut decision, mut next) = decide_at(rules, snapshot, now, now.wall);
     // What a rule looks at may change without changing the outcome (free to tentative, say): look ahead to a change that
     // does. Each step goes forward to a moment at which something really changes, and there are only so many of those.
-    for _ in 0..LOOK_AHEAD {
-        let Some(at) = next else { break };
+    let mut looked = 0;
+    while let Some(at) = next {
         let (then, after) = decide_at(rules, snapshot, now, at);
-        if (then.presence, &then.rule, then.expiration) != (decision.presence, &decision.rule, decision.expiration) {
+        let same =
+            (then.presence, &then.rule, then.expiration) == (decision.presence, &decision.rule, decision.expiration);
+        if !same || looked == LOOK_AHEAD {
             decision.until = Some(at);
             break;
         }
+        looked += 1;
         next = after;
     }
     decision

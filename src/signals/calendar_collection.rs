@@ -4,7 +4,7 @@
 //! Everything here may block on the file system. Leaves to others: when to look (`calendar`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Observation;
-use super::calendar_files::{self, Found, MAX_SIZE, Stamp, Trouble};
+use super::calendar_files::{self, Found, Stamp, Trouble};
 use super::watch::{Changes, Watch};
 use crate::calendar::{FileReport, Schedule, SourceId, Timeline};
 use crate::config;
@@ -169,25 +169,16 @@ impl Collection {
 
     /// Reads a file. That it vanished meanwhile is nothing unusual.
     fn read(&mut self, path: &Path, source: SourceId) {
-        let opened = match calendar_files::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.forget(path),
-            opened => opened,
-        };
-        let read = opened.map_err(|error| Trouble::unreadable(path, &error)).and_then(|(bytes, stamp)| {
-            if stamp.size > MAX_SIZE {
-                return Err(Trouble::unsuitable(path, "it is larger than 256 MiB"));
-            }
-            let report = self.timeline.update(source, path, bytes.take(MAX_SIZE));
-            Ok((report.map_err(|error| Trouble::unreadable(path, &error))?, stamp))
-        });
-        let file = match read {
+        let file = match calendar_files::read(&mut self.timeline, source, path) {
             Ok((report, stamp)) => {
                 let fine = report.skipped.is_empty() && report.skipped_more == 0 && report.unknown_zones.is_empty();
                 let outcome = if fine { Outcome::Fine } else { Outcome::Partial(Box::new(report)) };
                 File { source, stamp: Some(stamp), outcome }
             }
-            Err(trouble) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.forget(path),
+            Err(error) => {
                 self.timeline.remove(path);
+                let trouble = Trouble::unreadable(path, &error);
                 File { source, stamp: None, outcome: Outcome::Unread(Box::new(trouble)) }
             }
         };

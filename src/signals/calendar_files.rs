@@ -1,22 +1,22 @@
 //! Finding calendar files: the configured files, and the `*.ics` of the configured folders and all folders below them.
 //!
-//! Leaves to others: reading them (`calendar`).
+//! Leaves to others: when to look and what to remember (`calendar_collection`, `calendar_once`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
 use super::place::{Interests, Place, is_scratch};
-use crate::calendar::SourceId;
+use crate::calendar::{FileReport, SourceId, Timeline};
 use crate::warning::{Code, Warning};
 
 /// The largest calendar file that is read, in bytes.
-pub(super) const MAX_SIZE: u64 = 256 * 1024 * 1024;
+const MAX_SIZE: u64 = 256 * 1024 * 1024;
 
 /// As deep as folders are searched below a source.
 const MAX_DEPTH: usize = 16;
@@ -35,7 +35,11 @@ pub(super) struct Found {
 /// Something that cannot be read.
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
-    /// What is wrong.
+    /// The file or folder.
+    pub(super) path: PathBuf,
+    /// What is wrong with it, said of "the calendar": `does not exist`.
+    pub(super) reason: String,
+    /// The same as a warning.
     pub(super) warning: Warning,
     /// It may pass without a change in a watched folder: worth another try.
     pub(super) passing: bool,
@@ -44,33 +48,31 @@ pub(super) struct Trouble {
 impl Trouble {
     /// `path` cannot be read because of `error`.
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
-        let path = path.display();
-        let missing = error.kind() == io::ErrorKind::NotFound;
-        let denied = error.kind() == io::ErrorKind::PermissionDenied;
-        let (text, hint) = if missing {
-            (
-                format!("The calendar {path} does not exist."),
-                "Correct the path in [signals.calendar], or wait for the program that fetches it.".to_owned(),
-            )
-        } else if denied {
-            (
-                format!("The calendar {path} may not be read."),
-                format!("Give the user that runs presenced the right to read it: `ls -ld {path}`."),
-            )
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound {
+            let hint = "Correct the path in [signals.calendar], or wait for the program that fetches it.";
+            Self::new(path, "does not exist".to_owned(), hint.to_owned(), false)
+        } else if kind == io::ErrorKind::PermissionDenied {
+            let hint = format!("Give the user that runs presenced the right to read it: `ls -ld {}`.", path.display());
+            Self::new(path, "may not be read".to_owned(), hint, false)
+        } else if kind == io::ErrorKind::FileTooLarge {
+            Self::unsuitable(path, &error.to_string())
         } else {
-            (
-                format!("The calendar {path} cannot be read: {error}."),
-                "Mend or move the file; presenced looks again by itself.".to_owned(),
-            )
-        };
-        Self { warning: Warning { code: Code::CalendarUnreadable, text, hint }, passing: !missing && !denied }
+            let hint = "Mend or move the file; presenced looks again by itself.";
+            Self::new(path, format!("cannot be read: {error}"), hint.to_owned(), true)
+        }
     }
 
     /// `path` is something that presenced does not read.
     pub(super) fn unsuitable(path: &Path, reason: &str) -> Self {
-        let text = format!("The calendar {} is not read: {reason}.", path.display());
-        let hint = "Move it out of the calendar's folder, or correct the path in [signals.calendar].".to_owned();
-        Self { warning: Warning { code: Code::CalendarUnreadable, text, hint }, passing: false }
+        let hint = "Move it out of the calendar's folder, or correct the path in [signals.calendar].";
+        Self::new(path, format!("is not read: {reason}"), hint.to_owned(), false)
+    }
+
+    fn new(path: &Path, reason: String, hint: String, passing: bool) -> Self {
+        let text = format!("The calendar {} {reason}.", path.display());
+        let warning = Warning { code: Code::CalendarUnreadable, text, hint };
+        Self { path: path.to_owned(), reason, warning, passing }
     }
 }
 
@@ -151,7 +153,7 @@ pub(super) struct Stamp {
     device: u64,
     inode: u64,
     /// In bytes.
-    pub(super) size: u64,
+    size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
@@ -177,9 +179,20 @@ impl Stamp {
     }
 }
 
+/// Reads the file at `path` into the timeline. One that is larger than [`MAX_SIZE`] is an error of kind `FileTooLarge`; on
+/// an error the timeline stays as it was.
+pub(super) fn read(timeline: &mut Timeline, source: SourceId, path: &Path) -> io::Result<(FileReport, Stamp)> {
+    let (bytes, stamp) = open(path)?;
+    if stamp.size > MAX_SIZE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 256 MiB"));
+    }
+    let report = timeline.update(source, path, bytes.take(MAX_SIZE))?;
+    Ok((report, stamp))
+}
+
 /// Opens a regular file, and nothing else: looked at before, because opening a FIFO or a device has effects, and again
 /// after, because it may have been replaced.
-pub(super) fn open(path: &Path) -> io::Result<(fs::File, Stamp)> {
+fn open(path: &Path) -> io::Result<(fs::File, Stamp)> {
     Stamp::read(path)?;
     let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).expect("open(2) takes its flags as an int");
     let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;

@@ -10,6 +10,7 @@ mod bus;
 pub mod calendar;
 mod calendar_collection;
 mod calendar_files;
+pub mod calendar_once;
 pub mod call;
 mod call_claim;
 mod call_file;

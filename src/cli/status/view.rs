@@ -5,7 +5,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::text::{columns, cut_end, cut_start, pad, printable, wrap};
+use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
 use crate::status::report::{Account, Asserted, Health, Next, Pair, Report, Requests, Signal, State, Warning, word};
 use crate::warning::Severity;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
@@ -72,6 +73,23 @@ fn the_default_rules_decide_as_the_readme_says() {
         let decision = decide(&default_rules(), &snapshot, &now("09:00:00"));
         assert_eq!((decision.rule.as_deref(), decision.presence), (Some(rule), presence), "{snapshot:?}");
     }
+}
+
+#[test]
+fn a_change_behind_very_many_that_change_nothing_is_not_lost() {
+    let class = |second: i64| if second % 2 == 0 { BusyClass::Tentative } else { BusyClass::Free };
+    let second = |second| at("00:00:00") + SignedDuration::from_secs(second);
+    let mut changes: Vec<_> = (1..10_000).map(|number| (second(number), class(number), false)).collect();
+    changes.push((second(10_000), BusyClass::Busy, false));
+    let schedule = Schedule::new(at("00:00:00"), at("23:59:59"), changes);
+    let snapshot = Snapshot { calendar: Reading::Known(Arc::new(schedule)), ..desk() };
+    let mut now = now("00:00:00");
+    let mut decision = decide(&default_rules(), &snapshot, &now);
+    while decision.rule.as_deref() == Some("at the desk") {
+        now.wall = decision.until.expect("the meeting is yet to come");
+        decision = decide(&default_rules(), &snapshot, &now);
+    }
+    assert_eq!((now.wall, decision.rule.as_deref()), (second(10_000), Some("meeting")));
 }
 
 #[test]

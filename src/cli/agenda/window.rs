@@ -1,0 +1,154 @@
+//! From when to when the agenda is: what `--from`, `--to` and `--timezone` may say, and what they mean on which day.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{self, TimeZone};
+
+use crate::suggest;
+
+/// A moment as it is written on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// An instant (RFC 3339).
+    Instant(Timestamp),
+    /// A local time; a date is its first moment.
+    Local(DateTime),
+    /// A time of today.
+    Today(Time),
+}
+
+/// Reads a moment: `2026-11-24T09:00:00+01:00`, `2026-11-24T09:00`, `2026-11-24`, `09:00`.
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(instant) = text.parse() {
+        return Ok(Moment::Instant(instant));
+    }
+    // The parsers below would overlook the offset or the zone of a text that is no instant.
+    let plain = text.chars().all(|char| char.is_ascii_digit() || "-:.Tt ".contains(char));
+    let local = if text.contains('-') {
+        text.parse().ok().map(Moment::Local)
+    } else if text.contains(':') {
+        text.parse().ok().map(Moment::Today)
+    } else {
+        None
+    };
+    local.filter(|_| plain).ok_or_else(|| {
+        "write a date (2026-11-24), a time of today (09:00), a local time (2026-11-24T09:00), or an instant with its \
+         offset (2026-11-24T09:00:00+01:00)"
+            .to_owned()
+    })
+}
+
+/// Finds the time zone of an IANA name.
+pub(super) fn timezone(name: &str) -> Result<TimeZone, String> {
+    TimeZone::get(name).map_err(|_| {
+        let known: Vec<_> = tz::db().available().collect();
+        match suggest::nearest(name, known.iter().map(tz::TimeZoneName::as_str)) {
+            Some(meant) => format!("there is no such time zone; did you mean `{meant}`?"),
+            None => "there is no such time zone; write an IANA name, like Europe/Berlin".to_owned(),
+        }
+    })
+}
+
+/// From when to when: without `from` since the first moment of today, without `to` until the day of the start is over.
+/// The end may lie before the start.
+pub(super) fn window(
+    from: Option<Moment>,
+    to: Option<Moment>,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> (Timestamp, Timestamp) {
+    let today = zone.to_datetime(now).date();
+    let at = |moment| match moment {
+        Moment::Instant(instant) => instant,
+        Moment::Local(at) => instant(at, zone),
+        Moment::Today(time) => instant(today.to_datetime(time), zone),
+    };
+    let from = from.map_or_else(|| midnight(today, zone), at);
+    let to = to.map_or_else(|| midnight(day_after(zone.to_datetime(from).date()), zone), at);
+    (from, to)
+}
+
+/// The first moment of a day. Where the clocks leave midnight out it is the one that they go on with.
+pub(super) fn midnight(date: Date, zone: &TimeZone) -> Timestamp {
+    instant(date.at(0, 0, 0, 0), zone)
+}
+
+/// The next day; of the last that can be told, itself.
+pub(super) fn day_after(date: Date) -> Date {
+    date.tomorrow().unwrap_or(date)
+}
+
+/// The instant of a local time: in a gap shifted forward, in a fold the first (RFC 5545, 3.3.5, as the calendar has it).
+pub(super) fn instant(at: DateTime, zone: &TimeZone) -> Timestamp {
+    zone.to_timestamp(at).unwrap_or(if at.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-10-25T12:00:00Z";
+
+    fn shown(from: Option<&str>, to: Option<&str>) -> (String, String) {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let read = |text: &str| moment(text).unwrap();
+        let (from, to) = window(from.map(read), to.map(read), NOW.parse().unwrap(), &zone);
+        (from.to_string(), to.to_string())
+    }
+
+    fn expected(from: &str, to: &str) -> (String, String) {
+        (from.to_owned(), to.to_owned())
+    }
+
+    #[test]
+    fn it_is_today_unless_said_otherwise() {
+        // A day of 25 hours.
+        assert_eq!(shown(None, None), expected("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
+        assert_eq!(shown(Some("09:00"), None), expected("2026-10-25T08:00:00Z", "2026-10-25T23:00:00Z"));
+        assert_eq!(shown(None, Some("01:30:30")), expected("2026-10-24T22:00:00Z", "2026-10-24T23:30:30Z"));
+    }
+
+    #[test]
+    fn moments_are_written_in_four_ways() {
+        // Berlin's clocks go from 02:00 to 03:00 on 29 March: a day of 23 hours.
+        assert_eq!(shown(Some("2026-03-29"), None), expected("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"));
+        assert_eq!(
+            shown(Some("2026-03-29T02:30"), Some("2026-03-29 04:00:00")),
+            expected("2026-03-29T01:30:00Z", "2026-03-29T02:00:00Z")
+        );
+        assert_eq!(
+            shown(Some("2026-11-24T09:00:00-05:00"), Some("2026-11-24T15:00:00Z")),
+            expected("2026-11-24T14:00:00Z", "2026-11-24T15:00:00Z")
+        );
+    }
+
+    #[test]
+    fn other_texts_are_no_moments() {
+        for text in [
+            "",
+            "now",
+            "9",
+            "2026",
+            "2026-13-01",
+            "2026-02-30",
+            "25:00",
+            "09:00+01:00",
+            "2026-11-24[Europe/Berlin]",
+            "2026-11-24T09:00[Europe/Berlin]",
+            "-09:00",
+            "2026-11-24T",
+            "24 Nov",
+        ] {
+            assert!(moment(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_that_is_not_known_is_guessed() {
+        assert!(timezone("Europe/Berlin").is_ok() && timezone("UTC").is_ok());
+        assert_eq!(timezone("Europe/Berln").unwrap_err(), "there is no such time zone; did you mean `Europe/Berlin`?");
+        for name in ["", "xyzzy", "../../etc/passwd"] {
+            assert!(timezone(name).unwrap_err().starts_with("there is no such time zone"), "{name}");
+        }
+    }
+}
