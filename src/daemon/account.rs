@@ -180,6 +180,8 @@ impl Account {
             };
             let done = Done { account: self.id, request: in_flight.request, outcome: Err(failure) };
             self.finish(&done, now);
+            // What time is left for leaving is too short for a backoff.
+            self.session.handle_nudge();
         }
     }
 
