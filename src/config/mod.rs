@@ -54,6 +54,17 @@ pub struct Account {
     pub endpoints: Endpoints,
 }
 
+impl Account {
+    /// Whether both are known to hold one and the same session in Graph: the application's, for one user, in one cloud.
+    pub fn is_same_session(&self, other: &Self) -> bool {
+        let same_user =
+            self.user.as_ref().zip(other.user.as_ref()).is_some_and(|(one, two)| one.eq_ignore_ascii_case(two));
+        same_user
+            && self.endpoints.graph == other.endpoints.graph
+            && self.client_id.eq_ignore_ascii_case(&other.client_id)
+    }
+}
+
 /// A national cloud.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cloud {

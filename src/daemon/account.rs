@@ -11,6 +11,7 @@ use crate::auth::Authenticator;
 use crate::config;
 use crate::graph::Client;
 use crate::policy::Decision;
+use crate::presence::Expiration;
 use crate::session::{Action, Applied, Failure, FailureKind, Request, RequestId, Session, State, Target, Why, timing};
 use crate::status::report;
 use crate::time::{Instant, Now};
@@ -48,6 +49,8 @@ pub(super) struct Account {
     asserted_at: Option<Timestamp>,
     requests: report::Requests,
     trouble: Option<Trouble>,
+    /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
+    forgotten_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -85,6 +88,7 @@ impl Account {
             asserted_at: None,
             requests: report::Requests::default(),
             trouble: None,
+            forgotten_at: None,
         })
     }
 
@@ -107,15 +111,11 @@ impl Account {
         self.decision = Some(decision);
     }
 
-    /// Whether it and `other` hold one and the same session in Graph.
+    /// Whether it and `other` hold one and the same session in Graph. Who signs in by themselves signs in to the account of
+    /// that name.
     pub(super) fn holds_same_session(&self, other: &Self) -> bool {
-        let (one, two) = (&self.config, &other.config);
-        let same_user = match (&one.user, &two.user) {
-            (Some(one), Some(two)) => one.eq_ignore_ascii_case(two),
-            // Whoever signed in did so to the account of this name.
-            (None, _) | (_, None) => self.name == other.name,
-        };
-        same_user && one.endpoints.graph == two.endpoints.graph && one.client_id.eq_ignore_ascii_case(&two.client_id)
+        let by_name = self.config.user.is_none() || other.config.user.is_none();
+        self.config.is_same_session(&other.config) || (by_name && self.name == other.name)
     }
 
     /// When the decision changes by itself.
@@ -135,13 +135,14 @@ impl Account {
     }
 
     /// The daemon, or this account, goes.
-    pub(super) fn leave(&mut self, clear: bool) {
+    pub(super) fn leave(&mut self, clear: bool, now: &Now) {
+        self.forgotten_at.get_or_insert(now.instant + Expiration::MAX.as_duration());
         self.session.handle_leave(clear);
     }
 
     /// Whether it has left.
-    pub(super) fn has_left(&self) -> bool {
-        self.session.has_left()
+    pub(super) fn has_left(&self, now: &Now) -> bool {
+        self.session.has_left() || self.forgotten_at.is_some_and(|at| at <= now.instant)
     }
 
     /// Sends what is due.
@@ -191,7 +192,14 @@ impl Account {
             self.requests.throttled += 1;
         }
         let next = self.session.poll_wakeup(now.instant).map(|(at, _)| at.saturating_since(now.instant));
-        tracing::warn!(account = self.name, kind = ?failure.kind, ?next, hint = failure.hint, "{failure}");
+        tracing::warn!(
+            account = self.name,
+            kind = ?failure.kind,
+            request_id = failure.request_id,
+            ?next,
+            hint = failure.hint,
+            "{failure}"
+        );
         let since = self.trouble.as_ref().map_or(now.instant, |trouble| trouble.since);
         self.trouble = Some(Trouble { since, at: rounded(now.wall), last: failure.clone() });
     }

@@ -21,6 +21,10 @@ use super::rounded;
 /// How many signals may be set through the socket, so that a runaway script fills no memory.
 const NAMED_MAX: usize = 256;
 
+/// How long a lock, sleep or calendar reading still holds after its source was lost: logind restarts and folders are made
+/// anew in less, and a presence that goes and comes back helps nobody. Call-state files have their own such time.
+const HOLD: Duration = Duration::from_secs(5);
+
 /// The present state of every signal.
 #[derive(Debug, Default)]
 pub(super) struct Board {
@@ -39,17 +43,19 @@ struct Slot<T> {
     observation: Observation<T>,
     /// Whether it said anything since it was configured.
     heard: bool,
+    /// What it said before its source was lost, and until when that still holds.
+    held: Option<(T, Instant)>,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
         let observation =
             Observation { reading: Reading::Off, source: "not configured".to_owned(), warnings: Vec::new() };
-        Self { observation, heard: true }
+        Self { observation, heard: true, held: None }
     }
 }
 
-impl<T> Slot<T> {
+impl<T: Clone> Slot<T> {
     /// Turns the signal on or off. One that stays on keeps its reading until it is heard again.
     fn configure(&mut self, on: bool) {
         if !on {
@@ -66,6 +72,24 @@ impl<T> Slot<T> {
         if !matches!(self.observation.reading, Reading::Off) {
             self.observation = observation;
             self.heard = true;
+        }
+    }
+
+    /// The same; a value that is lost holds until `until`.
+    fn hear_and_hold(&mut self, observation: Observation<T>, until: Instant) {
+        match (&self.observation.reading, &observation.reading) {
+            (Reading::Known(value), Reading::Unknown) => self.held = Some((value.clone(), until)),
+            (Reading::Off | Reading::Unknown, Reading::Unknown) => {}
+            (_, Reading::Off | Reading::Known(_)) => self.held = None,
+        }
+        self.hear(observation);
+    }
+
+    /// What it comes to at `now`.
+    fn reading(&self, now: &Now) -> Reading<T> {
+        match (&self.observation.reading, &self.held) {
+            (Reading::Unknown, Some((value, until))) if now.instant < *until => Reading::Known(value.clone()),
+            (reading, _) => reading.clone(),
         }
     }
 
@@ -100,12 +124,13 @@ impl Board {
     }
 
     /// Takes in what a signal says.
-    pub(super) fn hear(&mut self, update: Update) {
+    pub(super) fn hear(&mut self, update: Update, now: &Now) {
+        let until = now.instant + HOLD;
         match update {
-            Update::Lock(observation) => self.lock.hear(observation),
-            Update::Sleep(observation) => self.sleep.hear(observation),
+            Update::Lock(observation) => self.lock.hear_and_hold(observation, until),
+            Update::Sleep(observation) => self.sleep.hear_and_hold(observation, until),
             Update::Call(observation) => self.call.hear(observation),
-            Update::Calendar(observation) => self.calendar.hear(observation),
+            Update::Calendar(observation) => self.calendar.hear_and_hold(observation, until),
         }
     }
 
@@ -114,9 +139,10 @@ impl Board {
         self.lock.heard && self.sleep.heard && self.call.heard && self.calendar.heard
     }
 
-    /// The lock's reading.
-    pub(super) fn lock(&self) -> &Reading<Lock> {
-        &self.lock.observation.reading
+    /// Whether the user is known to be at the machine: unlocked, and not about to sleep.
+    pub(super) fn is_present(&self) -> bool {
+        let unlocked = self.lock.observation.reading == Reading::Known(Lock::Unlocked);
+        unlocked && self.sleep.observation.reading != Reading::Known(Sleep::Suspending)
     }
 
     /// Overrides the rules, for `ttl` or until cleared.
@@ -157,10 +183,10 @@ impl Board {
             (name.clone(), Named { value: entry.value.clone(), until: until(entry.until) })
         };
         Snapshot {
-            lock: self.lock.observation.reading.clone(),
-            sleep: self.sleep.observation.reading.clone(),
-            call: self.call.observation.reading.clone(),
-            calendar: self.calendar.observation.reading.clone(),
+            lock: self.lock.reading(now),
+            sleep: self.sleep.reading(now),
+            call: self.call.reading(now),
+            calendar: self.calendar.reading(now),
             signals: self.named.iter().filter(|(_, entry)| entry.lives(now)).map(named).collect(),
             manual: self
                 .manual
@@ -170,10 +196,15 @@ impl Board {
         }
     }
 
-    /// The first time to live that ends after `now`.
+    /// The first time after `now` at which something that was set, or still holds, ends.
     pub(super) fn next_end(&self, now: &Now) -> Option<Instant> {
         let ends = self.named.values().map(|entry| entry.until).chain(self.manual.iter().map(|manual| manual.until));
-        ends.flatten().filter(|end| *end > now.instant).min()
+        let held = [
+            self.lock.held.map(|held| held.1),
+            self.sleep.held.map(|held| held.1),
+            self.calendar.held.as_ref().map(|held| held.1),
+        ];
+        ends.chain(held).flatten().filter(|end| *end > now.instant).min()
     }
 
     /// All warnings of all signals.
@@ -205,8 +236,8 @@ impl Board {
         for (name, entry) in &self.named {
             let lives = snapshot.signals.get(name);
             let value = if lives.is_some() { entry.value.as_str() } else { "unknown" };
-            let health = if lives.is_some() { Health::Ok } else { Health::Degraded };
-            add(&format!("signal.{name}"), &value, "socket", health, lives.and_then(|named| named.until));
+            // One whose time is up is as it was meant to be.
+            add(&format!("signal.{name}"), &value, "socket", Health::Ok, lives.and_then(|named| named.until));
         }
         signals
     }

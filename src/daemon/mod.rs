@@ -13,6 +13,7 @@ mod sources;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 
 use crate::config::{self, Config, Environment, OnExit};
-use crate::policy::{Lock, Reading, decide};
+use crate::policy::decide;
 use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
@@ -36,7 +38,7 @@ use report::Chronicle;
 use service::Service;
 use sources::Sources;
 
-/// How long the first decision waits for signals that have not been heard yet. Real time: a bus does not answer sooner
+/// How long a decision waits for signals that are on and have not been heard yet. Real time: a bus does not answer sooner
 /// where the clock runs fast.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long leaving may take, and how long of it a request in flight gets to be answered. Real time: a service manager
@@ -104,8 +106,8 @@ pub struct Daemon {
     service: Service,
     /// Why the configuration on disk is not the one in force.
     config_warning: Option<Warning>,
-    /// Whether the first decision waits for signals that were not heard yet.
-    patient: bool,
+    /// Ends the waiting for signals that were not heard yet; `None`: nothing is waited for.
+    patience: Option<Pin<Box<Sleep>>>,
     ready: bool,
 }
 
@@ -114,6 +116,7 @@ enum Event {
     Update(Update),
     Command(Command),
     Done(Done),
+    PatienceEnds,
     Time,
 }
 
@@ -144,7 +147,7 @@ impl Daemon {
             reports,
             service: Service::new(now.instant),
             config_warning: None,
-            patient: true,
+            patience: Some(patience()),
             ready: false,
             clock,
             config,
@@ -174,14 +177,11 @@ impl Daemon {
                 _ = interrupt.recv() => {}
             }
         });
-        #[expect(clippy::disallowed_methods, reason = "bounded by what whoever starts it waits")]
-        let mut patience = std::pin::pin!(tokio::time::sleep(PATIENCE));
         loop {
             let now = self.clock.now();
             self.turn(&now);
             tokio::select! {
                 () = &mut stop => break,
-                () = &mut patience, if self.patient => self.patient = false,
                 _ = hangup.recv() => drop(self.reload()),
                 event = self.next_event(&now, &mut commands) => self.handle(event),
             }
@@ -207,6 +207,7 @@ impl Daemon {
                 // Only what was abandoned is cancelled, and that is accounted for already.
                 Err(_) => Event::Time,
             },
+            () = patience_ends(&mut self.patience) => Event::PatienceEnds,
             () = until_instant => Event::Time,
             () = until_wall => Event::Time,
         }
@@ -216,23 +217,24 @@ impl Daemon {
         let now = self.clock.now();
         match event {
             Event::Update(update) => {
-                self.hear(update);
+                self.hear(update, &now);
                 // A burst of updates is one turn.
                 while let Ok(update) = self.updates.try_recv() {
-                    self.hear(update);
+                    self.hear(update, &now);
                 }
             }
             Event::Command(command) => self.obey(command, &now),
             Event::Done(done) => self.finish(&done, &now),
+            Event::PatienceEnds => self.patience = None,
             Event::Time => {}
         }
     }
 
-    fn hear(&mut self, update: Update) {
-        let was_locked = *self.board.lock() == Reading::Known(Lock::Locked);
-        self.board.hear(update);
-        if was_locked && *self.board.lock() == Reading::Known(Lock::Unlocked) {
-            // The user is back: a backoff must not keep them away.
+    fn hear(&mut self, update: Update, now: &Now) {
+        let was_present = self.board.is_present();
+        self.board.hear(update, now);
+        if self.board.is_present() && !was_present {
+            // The user is back, or the machine woke up: no backoff must keep them away.
             self.accounts.iter_mut().for_each(Account::nudge);
         }
     }
@@ -270,7 +272,8 @@ impl Daemon {
     /// Everything that follows from what is known now: decisions, requests, the report.
     fn turn(&mut self, now: &Now) {
         let snapshot = self.board.snapshot(now);
-        if self.ready || self.board.is_complete() || !self.patient {
+        if self.board.is_complete() || self.patience.is_none() {
+            self.patience = None;
             for account in &mut self.accounts {
                 account.decide(decide(&self.config.rules, &snapshot, now), &self.config.session, now);
             }
@@ -281,7 +284,7 @@ impl Daemon {
         for account in &mut self.leavers {
             account.drain(&mut self.requests, now);
         }
-        self.leavers.retain(|account| !account.has_left());
+        self.leavers.retain(|account| !account.has_left(now));
         for account in &mut self.accounts {
             if !waits_for(&self.leavers, account) {
                 account.drain(&mut self.requests, now);
@@ -325,8 +328,9 @@ impl Daemon {
         if self.ready {
             Service::reloading();
         }
+        let now = self.clock.now();
         let outcome = match config::load(file, &self.environment) {
-            Ok(config) => self.take_over(config),
+            Ok(config) => self.take_over(config, &now),
             Err(problems) => Err((problems.to_string(), problems.render(100, false))),
         };
         if self.ready {
@@ -350,7 +354,7 @@ impl Daemon {
         }
     }
 
-    fn take_over(&mut self, config: Config) -> Result<(), (String, String)> {
+    fn take_over(&mut self, config: Config, now: &Now) -> Result<(), (String, String)> {
         let changed: BTreeMap<_, _> = config
             .accounts
             .iter()
@@ -371,11 +375,16 @@ impl Daemon {
         self.leavers.extend(gone);
         for leaver in &mut self.leavers {
             // A session that somebody holds now is theirs, also if it was being cleared.
-            leaver.leave(clear && !self.accounts.iter().any(|account| account.holds_same_session(leaver)));
+            let theirs = self.accounts.iter().any(|account| account.holds_same_session(leaver));
+            leaver.leave(clear && !theirs, now);
         }
         if config.signals != self.config.signals {
             self.board.configure(&config.signals);
             self.sources.restart(&config.signals);
+            self.patience = Some(patience());
+        }
+        if config.log != self.config.log {
+            tracing::warn!("`[log]` has changed; that takes effect when presenced is started anew");
         }
         self.config = config;
         Ok(())
@@ -396,7 +405,8 @@ impl Daemon {
     async fn leave(&mut self, commands: &mut mpsc::Receiver<Command>) {
         Service::stopping();
         let clear = self.config.session.on_exit == OnExit::Clear;
-        self.accounts.iter_mut().for_each(|account| account.leave(clear));
+        let now = self.clock.now();
+        self.accounts.iter_mut().for_each(|account| account.leave(clear, &now));
         #[expect(clippy::disallowed_methods, reason = "bounded by what a service manager waits, suspend or not")]
         let (mut last_answer, mut end) =
             (std::pin::pin!(tokio::time::sleep(LAST_ANSWER_WITHIN)), std::pin::pin!(tokio::time::sleep(LEAVE_WITHIN)));
@@ -404,7 +414,7 @@ impl Daemon {
         loop {
             let now = self.clock.now();
             self.turn(&now);
-            if self.accounts.iter().chain(&self.leavers).all(Account::has_left) {
+            if self.accounts.iter().chain(&self.leavers).all(|account| account.has_left(&now)) {
                 tracing::info!("left");
                 return;
             }
@@ -442,6 +452,18 @@ fn waits_for(leavers: &[Account], account: &Account) -> bool {
 /// A time for people, without the jitter that comes from reading two clocks.
 fn rounded(time: Timestamp) -> Timestamp {
     time.round(jiff::Unit::Second).unwrap_or(time)
+}
+
+#[expect(clippy::disallowed_methods, reason = "bounded by what whoever starts it waits")]
+fn patience() -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep(PATIENCE))
+}
+
+async fn patience_ends(patience: &mut Option<Pin<Box<Sleep>>>) {
+    match patience {
+        Some(patience) => patience.as_mut().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_or_never(sleep: Option<impl Future<Output = ()>>) {

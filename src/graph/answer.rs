@@ -86,7 +86,7 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     }
     let challenge = challenge(&response);
     let retry_after = retry_after(response.headers());
-    let request_id = header(&response, "request-id").map(ToOwned::to_owned);
+    let request_id = header(&response, "request-id").map(printable);
     let body = http::body(response).await;
     let detail = serde_json::from_slice::<ErrorBody>(&body).ok().map(|body| body.error);
     trace!(status = status.as_u16(), message = detail.as_ref().map(|detail| &*detail.message), "Graph's error");
@@ -102,14 +102,13 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
 
     let (kind, applied) = refusal.kind();
     let code = refusal.code.as_deref().map(|code| format!(" {}", printable(code))).unwrap_or_default();
-    let request = request_id.as_deref().map(printable).map(|id| format!(" (request {id})")).unwrap_or_default();
-    let text = format!("Microsoft Graph answered {} with {}{code}{request}", action.name(), status.as_u16());
+    let text = format!("Microsoft Graph answered {} with {}{code}", action.name(), status.as_u16());
     let mut hint = refusal.hint(endpoint);
     if kind == FailureKind::Refused && action == Action::SetPresence && is_china(endpoint) {
         let doubt = "Microsoft's documents do not agree whether the China cloud offers setPresence at all";
         hint = Some(hint.map_or_else(|| doubt.to_owned(), |hint| format!("{hint}; {doubt}")));
     }
-    Err(Failure { kind, applied, retry_after, text, hint })
+    Err(Failure { kind, applied, retry_after, text, hint, request_id })
 }
 
 fn challenge(response: &Response) -> Challenge {

@@ -37,16 +37,18 @@ pub struct Failure {
     pub applied: Applied,
     /// The service's `Retry-After`: a floor for the next attempt.
     pub retry_after: Option<Duration>,
-    /// One sentence: what went wrong, with status, code and request id where there are any. Never a secret.
+    /// One sentence: what went wrong, with status and code where there are any. Never a secret.
     pub text: String,
     /// What mends it, where something can.
     pub hint: Option<String>,
+    /// The service's name for the request, which its support asks for.
+    pub request_id: Option<String>,
 }
 
 impl Failure {
     /// A failure that had no effect, without `Retry-After` and hint.
     pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
-        Self { kind, applied: Applied::No, retry_after: None, text: text.into(), hint: None }
+        Self { kind, applied: Applied::No, retry_after: None, text: text.into(), hint: None, request_id: None }
     }
 
     /// The same failure with a hint.

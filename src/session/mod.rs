@@ -344,6 +344,8 @@ impl Session {
         match failure.kind {
             FailureKind::TokenRefused if !request.fresh_token => self.fresh_token = true,
             FailureKind::TokenRefused | FailureKind::Passing | FailureKind::Throttled => {
+                // A renewal that did not come about is still owed.
+                self.fresh_token |= request.fresh_token && failure.kind != FailureKind::TokenRefused;
                 self.failures = self.failures.saturating_add(1);
                 let deadline = match self.confirmed {
                     Confirmed::Held { target, sent_at } => Some(timing::deadline(target, sent_at)),

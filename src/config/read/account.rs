@@ -20,15 +20,20 @@ impl Reader<'_> {
             let help = "begin one with `[accounts.work]` and give it `tenant`, `client_id` and `auth`";
             self.wrong(span, "the configuration has no account", help);
         }
-        entries
-            .into_iter()
-            .filter_map(|(key, value)| {
-                let name = self.name("an account", key);
-                let mut section = self.table(format!("[accounts.{name}]"), value)?;
-                section.span = key.span();
-                Some((name, self.account(section)?))
-            })
-            .collect()
+        let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
+        for (key, value) in entries {
+            let name = self.name("an account", key);
+            let Some(mut section) = self.table(format!("[accounts.{name}]"), value) else { continue };
+            section.span = key.span();
+            let Some(account) = self.account(section) else { continue };
+            if let Some((other, _)) = accounts.iter().find(|(_, other)| account.is_same_session(other)) {
+                let message = format!("[accounts.{name}] holds the same session as [accounts.{other}]");
+                let help = "one `client_id` has one session for each `user`; two accounts would fight over it";
+                self.wrong(key.span(), message, help);
+            }
+            accounts.insert(name, account);
+        }
+        accounts
     }
 
     fn account(&mut self, mut section: Section<'_, '_>) -> Option<Account> {
