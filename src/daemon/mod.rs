@@ -7,11 +7,12 @@
 mod account;
 mod board;
 pub mod clock;
+mod leave;
+mod reload;
 mod report;
 mod service;
 mod sources;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,14 +24,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
-use crate::config::{self, Config, Environment, OnExit};
+use crate::config::{Config, Environment};
 use crate::policy::decide;
 use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
 use crate::status::{BindError, Command, Server};
 use crate::time::{Clock, Instant, Now};
-use crate::warning::{Code, Warning};
+use crate::warning::Warning;
 
 use account::{Account, AccountId, Done};
 use board::Board;
@@ -41,10 +42,6 @@ use sources::Sources;
 /// How long a decision waits for signals that are on and have not been heard yet. Real time: a bus does not answer sooner
 /// where the clock runs fast.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long leaving may take, and how long of it a request in flight gets to be answered. Real time: a service manager
-/// counts in it too.
-const LEAVE_WITHIN: Duration = Duration::from_millis(2800);
-const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a daemon is started with.
 pub struct Options {
@@ -319,128 +316,6 @@ impl Daemon {
         let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);
         (instant, accounts.filter_map(Account::decision_until).chain(calendar).min())
     }
-
-    /// Reads the configuration again and takes it over if it is right. The error is the whole report for whoever asked.
-    fn reload(&mut self) -> Result<(), String> {
-        let Some(file) = &self.config_file else {
-            return Err("this daemon has no configuration file to read again".to_owned());
-        };
-        if self.ready {
-            Service::reloading();
-        }
-        let now = self.clock.now();
-        let outcome = match config::load(file, &self.environment) {
-            Ok(config) => self.take_over(config, &now),
-            Err(problems) => Err((problems.to_string(), problems.render(100, false))),
-        };
-        if self.ready {
-            Service::ready();
-        }
-        match outcome {
-            Ok(()) => {
-                tracing::info!("configuration read again");
-                self.config_warning = None;
-                Ok(())
-            }
-            Err((text, whole)) => {
-                tracing::warn!("the new configuration is not taken over: {text}");
-                self.config_warning = Some(Warning {
-                    code: Code::ConfigurationInvalid,
-                    text: format!("the configuration on disk is wrong, the last good one is in force: {text}"),
-                    hint: "run `presenced check`, mend what it shows, then `presenced reload`".to_owned(),
-                });
-                Err(whole)
-            }
-        }
-    }
-
-    fn take_over(&mut self, config: Config, now: &Now) -> Result<(), (String, String)> {
-        let changed: BTreeMap<_, _> = config
-            .accounts
-            .iter()
-            .filter(|(name, new)| self.config.accounts.get(*name) != Some(*new))
-            .map(|(name, new)| (name.clone(), new.clone()))
-            .collect();
-        let added = self.new_accounts(&changed).map_err(|error| (error.to_string(), error.to_string()))?;
-        let clear = self.config.session.on_exit == OnExit::Clear;
-        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.accounts)
-            .into_iter()
-            .partition(|account| config.accounts.get(&account.name) == Some(&account.config));
-        self.accounts = kept;
-        for account in &mut self.accounts {
-            account.mended(&self.environment);
-        }
-        self.accounts.extend(added);
-        self.accounts.sort_by(|a, b| a.name.cmp(&b.name));
-        self.leavers.extend(gone);
-        for leaver in &mut self.leavers {
-            // A session that somebody holds now is theirs, also if it was being cleared.
-            let theirs = self.accounts.iter().any(|account| account.holds_same_session(leaver));
-            leaver.leave(clear && !theirs, now);
-        }
-        if config.signals != self.config.signals {
-            self.board.configure(&config.signals);
-            self.sources.restart(&config.signals);
-            self.patience = Some(patience());
-        }
-        if config.log != self.config.log {
-            tracing::warn!("`[log]` has changed; that takes effect when presenced is started anew");
-        }
-        self.config = config;
-        Ok(())
-    }
-
-    fn new_accounts(&mut self, configs: &BTreeMap<String, config::Account>) -> Result<Vec<Account>, StartError> {
-        let mut accounts = Vec::with_capacity(configs.len());
-        for (name, config) in configs {
-            self.last_id = AccountId(self.last_id.0 + 1);
-            let account = Account::new(self.last_id, name, config.clone(), &self.environment)
-                .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
-            accounts.push(account);
-        }
-        Ok(accounts)
-    }
-
-    /// Clears the sessions, or lets them stay, within [`LEAVE_WITHIN`].
-    async fn leave(&mut self, commands: &mut mpsc::Receiver<Command>) {
-        Service::stopping();
-        let clear = self.config.session.on_exit == OnExit::Clear;
-        let now = self.clock.now();
-        self.accounts.iter_mut().for_each(|account| account.leave(clear, &now));
-        #[expect(clippy::disallowed_methods, reason = "bounded by what a service manager waits, suspend or not")]
-        let (mut last_answer, mut end) =
-            (std::pin::pin!(tokio::time::sleep(LAST_ANSWER_WITHIN)), std::pin::pin!(tokio::time::sleep(LEAVE_WITHIN)));
-        let mut patient = true;
-        loop {
-            let now = self.clock.now();
-            self.turn(&now);
-            if self.accounts.iter().chain(&self.leavers).all(|account| account.has_left(&now)) {
-                tracing::info!("left");
-                return;
-            }
-            let next = sleep_or_never(self.wakeups(&now).0.map(|next| self.clock.sleep_until(next)));
-            tokio::select! {
-                Some(ended) = self.requests.join_next() => {
-                    // What was abandoned is accounted for already.
-                    if let Ok(done) = ended {
-                        let now = self.clock.now();
-                        self.finish(&done, &now);
-                    }
-                }
-                Some(command) = commands.recv() => refuse(command),
-                () = next => {}
-                () = &mut last_answer, if patient => {
-                    patient = false;
-                    let now = self.clock.now();
-                    self.accounts.iter_mut().chain(&mut self.leavers).for_each(|account| account.abandon_request(&now));
-                }
-                () = &mut end => {
-                    tracing::warn!("a session could not be cleared in time; Graph drops it when it expires");
-                    return;
-                }
-            }
-        }
-    }
 }
 
 /// Whether an account must wait until one that goes has done with the same session: two requests for one session must
@@ -471,14 +346,4 @@ async fn sleep_or_never(sleep: Option<impl Future<Output = ()>>) {
         Some(sleep) => sleep.await,
         None => std::future::pending().await,
     }
-}
-
-/// Answers what comes in while leaving.
-fn refuse(command: Command) {
-    let (Command::SetOverride { reply, .. }
-    | Command::ClearOverride { reply }
-    | Command::SetSignal { reply, .. }
-    | Command::ClearSignal { reply, .. }
-    | Command::Reload { reply }) = command;
-    let _ = reply.send(Err("presenced is stopping".to_owned()));
 }

@@ -209,19 +209,43 @@ async fn an_account_that_is_taken_away_is_cleared_and_one_that_is_added_is_held(
 }
 
 #[tokio::test]
-async fn a_session_that_another_account_holds_is_not_cleared() {
+async fn an_account_that_gets_another_name_keeps_its_session() {
     let mut house = House::new().await;
-    house.write("config.toml", house.configuration() + &house.account("twin"));
-    let daemon = house.start().await;
-    daemon
-        .report("both", |report| {
-            report.accounts.len() == 2 && report.accounts.values().all(|account| account.state == State::Holding)
-        })
-        .await;
     house.write("config.toml", house.configuration());
+    let daemon = house.start().await;
+    house.seen("Available/Available").await;
+    house.write("config.toml", house.configuration().replace("[accounts.work]", "[accounts.renamed]"));
     assert_eq!(house.ask(&["reload"]).await.0, 0);
+    daemon.report("the new name", |report| report.accounts["renamed"].state == State::Holding).await;
     house.write("call-state", "in-call");
     house.seen("Busy/InACall").await;
+    assert!(house.emulator.requests().iter().all(|record| record.call != Call::Clear));
+}
+
+#[tokio::test]
+async fn a_logind_that_restarts_does_not_make_the_presence_flicker() {
+    let mut house = House::new().await;
+    let bus = Bus::start();
+    let login1 = Login1::start(&bus).await;
+    login1.add("1", Session::DESKTOP).await;
+    login1.set_auto(Some("1"));
+    house.write("config.toml", house.configuration() + "[signals.lock]\n");
+    let daemon = house
+        .start_with(&[], |command| {
+            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
+        })
+        .await;
+    house.seen("Available/Available").await;
+    login1
+        .restart(async |_| {
+            let report = daemon.report("the loss", |report| has(report, Code::LockUnavailable)).await;
+            assert_eq!(report.signals["lock"].value, "unlocked", "it still holds");
+            assert_eq!(report.signals["lock"].health, Health::Degraded);
+        })
+        .await;
+    daemon.report("healed", |report| report.health == Health::Ok).await;
+    login1.set_locked("1", true).await;
+    house.seen("Away/Away").await;
     assert!(house.emulator.requests().iter().all(|record| record.call != Call::Clear));
 }
 

@@ -195,3 +195,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn two_accounts_of_one_session() {
+    let user = "user = \"fa8bf3dc-eca7-46b7-bad1-db199b62afc3\"\n";
+    let work = format!("{ACCOUNT}{user}");
+    let twin = work.replace("[accounts.work]", "[accounts.twin]").replace("fa8bf3dc", "FA8BF3DC");
+    insta::assert_snapshot!(report(&format!("{work}\n{twin}")));
+    let somebody_else = twin.replace("FA8BF3DC", "00000000");
+    assert!(parse(&format!("{work}\n{somebody_else}")).is_ok());
+}

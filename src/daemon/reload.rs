@@ -1,0 +1,97 @@
+//! Reloading: a new configuration is taken over whole or not at all, and a session that stays the same never blinks.
+
+use std::collections::BTreeMap;
+
+use super::account::{Account, AccountId};
+use super::service::Service;
+use super::{Daemon, StartError, patience};
+use crate::config::{self, Config, OnExit};
+use crate::time::Now;
+use crate::warning::{Code, Warning};
+
+impl Daemon {
+    /// Reads the configuration again and takes it over if it is right. The error is the whole report for whoever asked.
+    pub(super) fn reload(&mut self) -> Result<(), String> {
+        let Some(file) = &self.config_file else {
+            return Err("this daemon has no configuration file to read again".to_owned());
+        };
+        if self.ready {
+            Service::reloading();
+        }
+        let now = self.clock.now();
+        let outcome = match config::load(file, &self.environment) {
+            Ok(config) => self.take_over(config, &now),
+            Err(problems) => Err((problems.to_string(), problems.render(100, false))),
+        };
+        if self.ready {
+            Service::ready();
+        }
+        match outcome {
+            Ok(()) => {
+                tracing::info!("configuration read again");
+                self.config_warning = None;
+                Ok(())
+            }
+            Err((text, whole)) => {
+                tracing::warn!("the new configuration is not taken over: {text}");
+                self.config_warning = Some(Warning {
+                    code: Code::ConfigurationInvalid,
+                    text: format!("the configuration on disk is wrong, the last good one is in force: {text}"),
+                    hint: "run `presenced check`, mend what it shows, then `presenced reload`".to_owned(),
+                });
+                Err(whole)
+            }
+        }
+    }
+
+    fn take_over(&mut self, config: Config, now: &Now) -> Result<(), (String, String)> {
+        let changed: BTreeMap<_, _> = config
+            .accounts
+            .iter()
+            .filter(|(name, new)| self.config.accounts.get(*name) != Some(*new))
+            .map(|(name, new)| (name.clone(), new.clone()))
+            .collect();
+        let added = self.new_accounts(&changed).map_err(|error| (error.to_string(), error.to_string()))?;
+        let clear = self.config.session.on_exit == OnExit::Clear;
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.accounts)
+            .into_iter()
+            .partition(|account| config.accounts.get(&account.name) == Some(&account.config));
+        self.accounts = kept;
+        for account in &mut self.accounts {
+            account.mended(&self.environment);
+        }
+        self.accounts.extend(added);
+        self.accounts.sort_by(|a, b| a.name.cmp(&b.name));
+        self.leavers.extend(gone);
+        for leaver in &mut self.leavers {
+            // A session that somebody holds now is theirs, also if it was being cleared.
+            let theirs = self.accounts.iter().any(|account| account.holds_same_session(leaver));
+            leaver.leave(clear && !theirs, now);
+        }
+        if config.signals != self.config.signals {
+            self.board.configure(&config.signals);
+            self.sources.restart(&config.signals);
+            self.patience = Some(patience());
+        }
+        if config.log != self.config.log {
+            tracing::warn!("`[log]` has changed; that takes effect when presenced is started anew");
+        }
+        self.config = config;
+        Ok(())
+    }
+
+    /// Sets accounts up, each of which holds nothing yet.
+    pub(super) fn new_accounts(
+        &mut self,
+        configs: &BTreeMap<String, config::Account>,
+    ) -> Result<Vec<Account>, StartError> {
+        let mut accounts = Vec::with_capacity(configs.len());
+        for (name, config) in configs {
+            self.last_id = AccountId(self.last_id.0 + 1);
+            let account = Account::new(self.last_id, name, config.clone(), &self.environment)
+                .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
+            accounts.push(account);
+        }
+        Ok(accounts)
+    }
+}
