@@ -194,7 +194,7 @@ impl<'a> Series<'a, '_> {
             });
             let starts = moment.instant(system);
             // The same time given twice is one.
-            if previous.replace(starts) == Some(starts) || self.exceptions.hold(local, starts) {
+            if previous.replace(starts) == Some(starts) || self.exceptions.hold(local.date(), starts) {
                 continue;
             }
             if self.emit_instance(&moment, length, &changes, emit) {
@@ -332,7 +332,6 @@ impl<'a> Series<'a, '_> {
 struct Exceptions {
     instants: HashSet<Timestamp>,
     days: HashSet<Date>,
-    local: HashSet<DateTime>,
 }
 
 impl Exceptions {
@@ -343,23 +342,24 @@ impl Exceptions {
                 Moment::Day(date) => _ = exceptions.days.insert(*date),
                 // Whole days are excepted by the date as it is written.
                 Moment::Time(at, _) if master.start.is_day() => _ = exceptions.days.insert(at.date()),
-                Moment::Time(at, None) => _ = exceptions.local.insert(*at),
+                // A floating time stands on the series' clock, whatever that is.
+                Moment::Time(at, None) => _ = exceptions.instants.insert(instant(*at, master.start.zone(system))),
                 Moment::Time(_, Some(_)) => _ = exceptions.instants.insert(exception.instant(system)),
             }
         }
         exceptions
     }
 
-    /// Whether the instance at `local` on the series' clock, which is at `starts`, is excepted.
-    fn hold(&self, local: DateTime, starts: Timestamp) -> bool {
-        self.instants.contains(&starts) || self.local.contains(&local) || self.days.contains(&local.date())
+    /// Whether the instance on `date` on the series' clock, which is at `starts`, is excepted.
+    fn hold(&self, date: Date, starts: Timestamp) -> bool {
+        self.instants.contains(&starts) || self.days.contains(&date)
     }
 
     /// Whether the instance that an override replaces is excepted; `clock` is the series' zone.
     fn hold_key(&self, key: Key, clock: &TimeZone) -> bool {
         match key {
             Key::Day(date) => self.days.contains(&date),
-            Key::Time(starts) => self.hold(clock.to_datetime(starts), starts),
+            Key::Time(starts) => self.hold(clock.to_datetime(starts).date(), starts),
         }
     }
 }

