@@ -92,7 +92,8 @@ fn span(occurrence: &Occurrence) -> (Timestamp, Timestamp) {
     match &occurrence.when {
         When::Time { start, end } => (start.timestamp(), end.timestamp()),
         When::Days { start, end } => {
-            let midnight = |date: jiff::civil::Date| berlin().to_timestamp(date.at(0, 0, 0, 0)).expect("a date of this age");
+            let midnight =
+                |date: jiff::civil::Date| berlin().to_timestamp(date.at(0, 0, 0, 0)).expect("a date of this age");
             (midnight(*start), midnight(*end))
         }
     }
