@@ -34,8 +34,11 @@ fn main() {
         changes.push(began.elapsed());
     }
     let slowest = changes.iter().max().map_or(0, std::time::Duration::as_micros);
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells of each process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak of resident memory");
+    let peak = peak.trim().trim_end_matches(" kB");
     let claimed = timeline.occurrences(from, to).count();
-    writeln!(std::io::stdout(), "{claimed} {slowest}").expect("a reader");
+    writeln!(std::io::stdout(), "{claimed} {peak} {slowest}").expect("a reader");
 }
 
 fn read(timeline: &mut Timeline, path: &Path) {

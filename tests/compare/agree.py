@@ -85,13 +85,17 @@ def theirs(text, zone):
     return calendar, [(event, utc(event["DTSTART"].dt, zone), utc(event["DTEND"].dt, zone)) for event in given]
 
 
+def really_local(at, zone):
+    """A time with a zone that knows its gaps: the reference reads a time in a gap of a zone that the file defines with the
+    offset after the gap, not before. The one such zone in the files has the rules of Berlin, which is the system's zone."""
+    return at.replace(tzinfo=zone) if at.tzinfo is None or "Customized" in repr(at.tzinfo) else at
+
+
 def own_zones(_calendar, given, zone):
-    """The reference reads a time in a gap of a zone that the file defines with the offset after the gap, not before."""
+    """Times in zones that the file defines, read as if these were known."""
 
     def read(at):
-        # The one such zone in the files has the rules of Berlin.
-        own = isinstance(at, dt.datetime) and "Customized" in repr(at.tzinfo)
-        return utc(at.replace(tzinfo=zone) if own else at, zone)
+        return utc(really_local(at, zone) if isinstance(at, dt.datetime) else at, zone)
 
     return [(event, read(event["DTSTART"].dt), read(event["DTEND"].dt)) for event, _, _ in given]
 
@@ -110,8 +114,7 @@ def exact_ends(calendar, given, zone):
             nominal, exact = map(int, event["X-CASE-LENGTH"].split(","))
             if "X-CASE-MASTER" in event:
                 nominal, exact = periods.get(int(start.timestamp()), (nominal, exact))
-            local = event["DTSTART"].dt
-            local = local if local.tzinfo else local.replace(tzinfo=zone)
+            local = really_local(event["DTSTART"].dt, zone)
             end = (utc(local + dt.timedelta(seconds=nominal), zone) if nominal else start) + dt.timedelta(seconds=exact)
         corrected.append((event, start, end))
     return corrected
