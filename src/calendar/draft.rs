@@ -23,8 +23,8 @@ const MAX_RULES: usize = 16;
 const MAX_TITLE: usize = 200;
 const MAX_UID: usize = 1_000;
 
-/// No event is longer than this, in days: more than all years that a date can name.
-const MAX_DAYS: i64 = 4_000_000;
+/// No event is longer than this, in seconds: more than all years that a date can name.
+const LONGEST: i64 = 4_000_000 * 86_400;
 
 /// A zone name of the file, by its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -309,7 +309,7 @@ fn length(start: &Moment, end: Option<&Moment>, duration: Option<Duration>) -> R
             match days + begun {
                 days if days < 0 => return Err(BEFORE),
                 // Equal dates are meant as the one day, though RFC 5545 wants the end after the start.
-                days => Length { days: days.max(1), seconds: 0 },
+                days => Length::of_days(days.max(1)),
             }
         }
         (Moment::Time(at, None), Some(end @ (Moment::Day(_) | Moment::Time(_, None)))) => nominal(*at, end.civil()),
@@ -322,39 +322,32 @@ fn length(start: &Moment, end: Option<&Moment>, duration: Option<Duration>) -> R
             exact(*at, zone, *end, end_zone)
         }
         (Moment::Day(_), None) => match duration {
-            None => Length { days: 1, seconds: 0 },
+            None => Length::of_days(1),
             Some(Duration { days, seconds }) => {
                 let days = days + seconds.div_euclid(86_400) + i64::from(seconds.rem_euclid(86_400) > 0);
                 if days < 0 {
                     return Err("its DURATION is negative");
                 }
-                Length { days: days.max(1), seconds: 0 }
+                Length::of_days(days.max(1))
             }
         },
-        (Moment::Time(..), None) => {
-            duration.map_or(Length::ZERO, |Duration { days, seconds }| Length { days, seconds })
-        }
+        (Moment::Time(..), None) => duration
+            .map_or(Length::ZERO, |Duration { days, seconds }| Length { exact: seconds, ..Length::of_days(days) }),
     };
-    if length.days < 0 || length.seconds < 0 {
+    if length.nominal < 0 || length.exact < 0 {
         return Err(if end.is_some() { BEFORE } else { "its DURATION is negative" });
     }
-    let seconds = length.seconds.min(MAX_DAYS * 86_400);
-    Ok(Length { days: length.days.min(MAX_DAYS), seconds })
+    Ok(Length { nominal: length.nominal.min(LONGEST), exact: length.exact.min(LONGEST) })
 }
 
-/// Between two times on a clock whose zone is not known yet: whole days, then the rest.
+/// Between two times on a clock whose zone is not known yet: the end stays where it is written, whatever that clock does.
 fn nominal(start: DateTime, end: DateTime) -> Length {
-    let seconds = start.duration_until(end).as_secs();
-    if seconds < 0 {
-        return Length { days: 0, seconds };
-    }
-    Length { days: seconds / 86_400, seconds: seconds % 86_400 }
+    Length { nominal: start.duration_until(end).as_secs(), exact: 0 }
 }
 
 /// Between two instants (RFC 5545, 3.8.5.3: "the same exact duration will apply to all the members").
 fn exact(start: DateTime, zone: &TimeZone, end: DateTime, end_zone: &TimeZone) -> Length {
-    let seconds = instant(start, zone).duration_until(instant(end, end_zone)).as_secs();
-    Length { days: 0, seconds }
+    Length { nominal: 0, exact: instant(start, zone).duration_until(instant(end, end_zone)).as_secs() }
 }
 
 /// Seconds since 1970 of a time in UTC; that some writers leave out the Z does not matter for an order.

@@ -52,37 +52,42 @@ pub(super) fn instant(at: DateTime, zone: &TimeZone) -> Timestamp {
     zone.to_timestamp(at).unwrap_or(if at.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
 }
 
-/// How long an event is: nominal days, then exact seconds (RFC 5545, 3.3.6). Never negative.
+/// How long an event is: first nominal seconds on its clock, which days are made of, then exact ones (RFC 5545, 3.3.6).
+/// Never negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Length {
-    pub(super) days: i64,
-    pub(super) seconds: i64,
+    pub(super) nominal: i64,
+    pub(super) exact: i64,
 }
 
 impl Length {
     /// No time at all.
-    pub(super) const ZERO: Self = Self { days: 0, seconds: 0 };
+    pub(super) const ZERO: Self = Self { nominal: 0, exact: 0 };
+
+    /// Whole days.
+    pub(super) const fn of_days(days: i64) -> Self {
+        Self { nominal: days.saturating_mul(86_400), exact: 0 }
+    }
 
     /// At least as many exact seconds as it ever lasts, whatever the clocks do in between.
     pub(super) fn at_most(self) -> i64 {
         const CLOCK_CHANGES: i64 = 26 * 3600;
-        self.days.saturating_mul(86_400).saturating_add(self.seconds).saturating_add(CLOCK_CHANGES)
+        self.nominal.saturating_add(self.exact).saturating_add(CLOCK_CHANGES)
     }
 
     /// The end of a time that starts at `start`, whose local time is `local`.
     pub(super) fn end(self, start: Timestamp, local: DateTime, zone: &TimeZone) -> Timestamp {
-        let from = if self.days == 0 {
+        let from = if self.nominal == 0 {
             start
         } else {
-            let days = SignedDuration::from_secs(self.days.saturating_mul(86_400));
-            instant(local.saturating_add(days), zone)
+            instant(local.saturating_add(SignedDuration::from_secs(self.nominal)), zone)
         };
-        from.saturating_add(SignedDuration::from_secs(self.seconds)).unwrap_or(Timestamp::MAX).max(start)
+        from.saturating_add(SignedDuration::from_secs(self.exact)).unwrap_or(Timestamp::MAX).max(start)
     }
 
     /// The day after the last of whole days that start on `start`.
     pub(super) fn end_day(self, start: Date) -> Date {
-        start.saturating_add(SignedDuration::from_secs(self.days.saturating_mul(86_400)))
+        start.saturating_add(SignedDuration::from_secs(self.nominal))
     }
 }
 

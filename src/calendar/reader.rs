@@ -18,7 +18,7 @@ use super::vtimezone::{Compiled, Definition};
 use super::zone;
 
 /// The most events that are kept of a file.
-const MAX_EVENTS: usize = 500_000;
+const MAX_EVENTS: usize = 1_000_000;
 
 /// The most zone names and definitions of a file that are looked at.
 const MAX_ZONES: usize = 1_000;

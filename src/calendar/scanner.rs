@@ -10,8 +10,8 @@ use std::io::{self, Read};
 /// lines of real files that get near it, and nobody needs those here.
 const MAX_LINE: usize = 64 * 1024;
 
-/// The most of a file that is read, in bytes.
-const MAX_FILE: u64 = 256 * 1024 * 1024;
+/// The most of a file that is read, in bytes: a million events.
+const MAX_FILE: u64 = 640 * 1024 * 1024;
 
 /// How much is read at a time.
 const CHUNK: usize = 32 * 1024;
@@ -38,6 +38,8 @@ enum Encoding {
 #[derive(Debug)]
 pub(super) struct Scanner<R> {
     source: R,
+    /// What one read fills.
+    buffer: Box<[u8]>,
     encoding: Option<Encoding>,
     /// Bytes as read; with UTF-16, what has not yet been decoded.
     raw: Vec<u8>,
@@ -54,6 +56,7 @@ impl<R: Read> Scanner<R> {
     pub(super) fn new(source: R) -> Self {
         Self {
             source,
+            buffer: vec![0; CHUNK].into_boxed_slice(),
             encoding: None,
             raw: Vec::new(),
             chunk: Vec::new(),
@@ -100,7 +103,7 @@ impl<R: Read> Scanner<R> {
     fn take_physical_line(&mut self) -> io::Result<()> {
         while self.peek()?.is_some() {
             let rest = &self.chunk[self.position..];
-            let end = rest.iter().position(|&byte| byte == b'\n' || byte == b'\r');
+            let end = memchr::memchr2(b'\n', b'\r', rest);
             let part = &rest[..end.unwrap_or(rest.len())];
             let room = MAX_LINE - self.line.len();
             self.cut |= part.len() > room;
@@ -160,12 +163,12 @@ impl<R: Read> Scanner<R> {
         };
         match encoding {
             Encoding::Utf8 => {
-                let read = read_some(&mut self.source, &mut self.chunk)?;
+                let read = read_some(&mut self.source, &mut self.buffer, &mut self.chunk)?;
                 self.read += read as u64;
                 Ok(read > 0)
             }
             Encoding::Utf16 { little_endian } => {
-                let read = read_some(&mut self.source, &mut self.raw)?;
+                let read = read_some(&mut self.source, &mut self.buffer, &mut self.raw)?;
                 self.read += read as u64;
                 self.decode_utf16(little_endian, read == 0);
                 Ok(read > 0 || !self.chunk.is_empty())
@@ -176,7 +179,7 @@ impl<R: Read> Scanner<R> {
     /// Reads the first bytes, which tell the encoding: by a BOM, or by the zeros of UTF-16's ASCII.
     fn detect_encoding(&mut self) -> io::Result<bool> {
         while self.raw.len() < 3 {
-            let read = read_some(&mut self.source, &mut self.raw)?;
+            let read = read_some(&mut self.source, &mut self.buffer, &mut self.raw)?;
             self.read += read as u64;
             if read == 0 {
                 break;
@@ -222,18 +225,18 @@ impl<R: Read> Scanner<R> {
     }
 }
 
-/// Reads once and appends; how many bytes came, 0 at the end.
-fn read_some(source: &mut impl Read, into: &mut Vec<u8>) -> io::Result<usize> {
-    let before = into.len();
-    into.resize(before + CHUNK, 0);
-    let read = loop {
-        match source.read(&mut into[before..]) {
+/// Reads once into `buffer` and appends that; how many bytes came, 0 at the end.
+fn read_some(source: &mut impl Read, buffer: &mut [u8], into: &mut Vec<u8>) -> io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Ok(read) => {
+                into.extend_from_slice(&buffer[..read]);
+                return Ok(read);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => break outcome,
+            Err(error) => return Err(error),
         }
-    };
-    into.truncate(before + *read.as_ref().unwrap_or(&0));
-    read
+    }
 }
 
 #[cfg(test)]

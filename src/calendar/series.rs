@@ -91,12 +91,17 @@ pub(super) fn expand<'a>(
     }
     let master = events.iter().filter(|event| event.instance.is_none()).max_by_key(|event| event.version);
     let overrides = newest_overrides(events, master, window.system);
-    for event in overrides.values() {
-        emit_if_held(event, &event.start, event.length, window, emit);
+    let exceptions = master.map(|master| Exceptions::new(master, window.system)).unwrap_or_default();
+    for (key, event) in &overrides {
+        // What is excepted is no instance of the series, whatever else is said of it (RFC 5545, 3.8.5.1).
+        let excepted = master.is_some_and(|master| exceptions.hold_key(*key, master.start.zone(window.system)));
+        if !excepted {
+            emit_if_held(event, &event.start, event.length, window, emit);
+        }
     }
     let Some(master) = master else { return Ok(()) };
     let mut own_budget = budget.split(STEPS);
-    let outcome = Series { master, overrides, window }.expand(&mut own_budget, emit);
+    let outcome = Series { master, overrides, exceptions, window }.expand(&mut own_budget, emit);
     budget.merge(&own_budget);
     outcome.map_err(|reason| (master, reason))
 }
@@ -167,6 +172,7 @@ struct Time {
 struct Series<'a, 'w> {
     master: &'a Event,
     overrides: BTreeMap<Key, &'a Event>,
+    exceptions: Exceptions,
     window: &'w Window<'w>,
 }
 
@@ -179,7 +185,6 @@ impl<'a> Series<'a, '_> {
             return Ok(());
         };
         let times = self.times(repeat, &changes, budget).map_err(|Exhausted| Incomplete::Steps)?;
-        let exceptions = Exceptions::new(repeat, self.master, system);
         let mut previous = None;
         let mut count = 0;
         for Time { local, own, length } in times {
@@ -189,7 +194,7 @@ impl<'a> Series<'a, '_> {
             });
             let starts = moment.instant(system);
             // The same time given twice is one.
-            if previous.replace(starts) == Some(starts) || exceptions.hold(local, starts) {
+            if previous.replace(starts) == Some(starts) || self.exceptions.hold(local.date(), starts) {
                 continue;
             }
             if self.emit_instance(&moment, length, &changes, emit) {
@@ -323,29 +328,38 @@ impl<'a> Series<'a, '_> {
 }
 
 /// The EXDATEs of a series.
+#[derive(Default)]
 struct Exceptions {
     instants: HashSet<Timestamp>,
     days: HashSet<Date>,
-    local: HashSet<DateTime>,
 }
 
 impl Exceptions {
-    fn new(repeat: &Repeat, master: &Event, system: &TimeZone) -> Self {
-        let mut exceptions = Self { instants: HashSet::new(), days: HashSet::new(), local: HashSet::new() };
-        for exception in &repeat.exceptions {
+    fn new(master: &Event, system: &TimeZone) -> Self {
+        let mut exceptions = Self::default();
+        for exception in master.repeat.iter().flat_map(|repeat| &repeat.exceptions) {
             match exception {
                 Moment::Day(date) => _ = exceptions.days.insert(*date),
                 // Whole days are excepted by the date as it is written.
                 Moment::Time(at, _) if master.start.is_day() => _ = exceptions.days.insert(at.date()),
-                Moment::Time(at, None) => _ = exceptions.local.insert(*at),
+                // A floating time stands on the series' clock, whatever that is.
+                Moment::Time(at, None) => _ = exceptions.instants.insert(instant(*at, master.start.zone(system))),
                 Moment::Time(_, Some(_)) => _ = exceptions.instants.insert(exception.instant(system)),
             }
         }
         exceptions
     }
 
-    /// Whether the instance at `local` on the series' clock, which is at `starts`, is excepted.
-    fn hold(&self, local: DateTime, starts: Timestamp) -> bool {
-        self.instants.contains(&starts) || self.local.contains(&local) || self.days.contains(&local.date())
+    /// Whether the instance on `date` on the series' clock, which is at `starts`, is excepted.
+    fn hold(&self, date: Date, starts: Timestamp) -> bool {
+        self.instants.contains(&starts) || self.days.contains(&date)
+    }
+
+    /// Whether the instance that an override replaces is excepted; `clock` is the series' zone.
+    fn hold_key(&self, key: Key, clock: &TimeZone) -> bool {
+        match key {
+            Key::Day(date) => self.days.contains(&date),
+            Key::Time(starts) => self.hold(clock.to_datetime(starts).date(), starts),
+        }
     }
 }

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may, as its tests do")]
 
 mod busy;
+mod corpus;
+mod exporters;
 mod guards;
 mod overrides;
 mod recurring;

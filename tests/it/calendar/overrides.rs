@@ -73,6 +73,20 @@ fn master_and_instance_may_be_in_different_files_in_any_order() {
 }
 
 #[test]
+fn an_exception_takes_out_the_instance_that_was_moved_too() {
+    // 3.8.5.1: what is excepted is not in the set, so nothing identifies an instance of it.
+    let moved = with("RECURRENCE-ID:20260112T080000Z\nDTSTART:20260113T080000Z\nDTEND:20260113T090000Z");
+    for exception in ["TZID=Europe/Berlin:20260112T090000", "X=1:20260112T080000Z", "VALUE=DATE:20260112"] {
+        let master = MASTER.replace("DTSTAMP", &format!("EXDATE;{exception}\nDTSTAMP"));
+        assert_eq!(agenda(&[&ics(&format!("{master}\n{moved}"))]), hours(&["2026-01-05", "2026-01-19", "2026-01-26"]));
+    }
+    let gap = ics("BEGIN:VEVENT\nUID:1\nDTSTART:20260328T020000\nRRULE:FREQ=DAILY;COUNT=2\nEXDATE:20260329T020000\n\
+         END:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID:20260329T020000\nDTSTART:20260329T010000\nEND:VEVENT");
+    let shown = agenda_of("Europe/Berlin", &[&gap], "2026-01-01T00:00:00Z", "2026-07-01T00:00:00Z");
+    assert_eq!(shown, ["2026-03-28T02:00:00+01:00/2026-03-28T02:00:00+01:00 busy"]);
+}
+
+#[test]
 fn an_instance_without_its_series_stands_alone() {
     let orphan = with("RECURRENCE-ID:20260112T080000Z\nDTSTART:20260113T080000Z\nDTEND:20260113T090000Z");
     let expected = ["2026-01-13T08:00:00+00:00/2026-01-13T09:00:00+00:00 busy"];

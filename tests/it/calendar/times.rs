@@ -19,6 +19,14 @@ fn a_floating_time_is_in_the_systems_zone() {
 }
 
 #[test]
+fn a_floating_end_is_where_it_is_written_whatever_the_clocks_do() {
+    // The night of 2026-03-29 has no hour from 2 to 3 in Berlin, and in Kolkata it has.
+    let night = "DTSTART:20260328T230000\nDTEND:20260329T040000";
+    assert_eq!(only("Europe/Berlin", night), "2026-03-28T23:00:00+01:00/2026-03-29T04:00:00+02:00 busy");
+    assert_eq!(only("Asia/Kolkata", night), "2026-03-28T23:00:00+05:30/2026-03-29T04:00:00+05:30 busy");
+}
+
+#[test]
 fn start_and_end_may_be_in_different_zones() {
     let flight = "DTSTART;TZID=Europe/Berlin:20260115T100000\nDTEND;TZID=America/New_York:20260115T130000";
     assert_eq!(only("UTC", flight), "2026-01-15T10:00:00+01:00/2026-01-15T19:00:00+01:00 busy");

@@ -1,0 +1,47 @@
+//! Reads a file or a folder into a timeline and says how long that took, for `benches/calendar.sh`; with a folder also how
+//! long one changed file takes to a new schedule.
+
+#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a tool for developers: it measures and may panic")]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use presenced::calendar::{SourceId, Timeline};
+
+fn main() {
+    let path = PathBuf::from(std::env::args().nth(1).expect("a file or a folder"));
+    let at = |text: &str| text.parse::<Timestamp>().expect("a timestamp");
+    let (from, to) = (at("2026-03-02T00:00:00Z"), at("2026-03-04T12:00:00Z"));
+    let berlin = TimeZone::get("Europe/Berlin").expect("the system has time zones");
+    let mut timeline = Timeline::new(Vec::new(), berlin, from, to);
+    let files: Vec<PathBuf> = if path.is_dir() {
+        std::fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
+    } else {
+        vec![path]
+    };
+    for file in &files {
+        read(&mut timeline, file);
+    }
+    assert!(timeline.schedule().at(from).is_some(), "the schedule answers for its window");
+    let mut changes = Vec::new();
+    for file in files.iter().take(if files.len() > 1 { 100 } else { 0 }) {
+        let began = Instant::now();
+        read(&mut timeline, file);
+        assert!(timeline.schedule().at(from).is_some(), "the schedule answers for its window");
+        changes.push(began.elapsed());
+    }
+    let slowest = changes.iter().max().map_or(0, std::time::Duration::as_micros);
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells of each process");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak of resident memory");
+    let peak = peak.trim().trim_end_matches(" kB");
+    let claimed = timeline.occurrences(from, to).count();
+    writeln!(std::io::stdout(), "{claimed} {peak} {slowest}").expect("a reader");
+}
+
+fn read(timeline: &mut Timeline, path: &Path) {
+    let file = std::fs::File::open(path).expect("a file that can be opened");
+    timeline.update(SourceId(0), path, file).expect("a file that can be read");
+}

@@ -1,0 +1,8 @@
+//! The properties of a repeating event, through the expander, in a window.
+
+#![no_main]
+
+#[path = "../checks/calendar.rs"]
+mod calendar;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| calendar::rule(bytes));

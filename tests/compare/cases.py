@@ -1,0 +1,269 @@
+"""Makes calendar files: small, legal, and as odd as real ones, most of them around the changes of clocks in 2026.
+
+Each is a function of its number, so that a difference can be looked at again. Properties that begin with X-CASE- tell
+`agree.py` what it has to know about an event; calendar programs ignore them.
+"""
+
+import datetime as dt
+import random
+from zoneinfo import ZoneInfo
+
+# Name as written, and the zone it means. Names of Windows and of the file's own are resolved by both sides.
+ZONES = [
+    ("Europe/Berlin", "Europe/Berlin"),
+    ("Europe/London", "Europe/London"),
+    ("Europe/Helsinki", "Europe/Helsinki"),
+    ("America/New_York", "America/New_York"),
+    ("America/Los_Angeles", "America/Los_Angeles"),
+    ("America/Sao_Paulo", "America/Sao_Paulo"),
+    ("Asia/Kolkata", "Asia/Kolkata"),
+    ("W. Europe Standard Time", "Europe/Berlin"),
+    ("GMT Standard Time", "Europe/London"),
+    ("Eastern Standard Time", "America/New_York"),
+    ("Pacific Standard Time", "America/Los_Angeles"),
+    ("Customized Time Zone", "Europe/Berlin"),
+]
+
+OWN_ZONE = """BEGIN:VTIMEZONE
+TZID:Customized Time Zone
+BEGIN:STANDARD
+DTSTART:19961027T030000
+RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10
+TZOFFSETFROM:+0200
+TZOFFSETTO:+0100
+END:STANDARD
+BEGIN:DAYLIGHT
+DTSTART:19960331T020000
+RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3
+TZOFFSETFROM:+0100
+TZOFFSETTO:+0200
+END:DAYLIGHT
+END:VTIMEZONE
+"""
+
+# Clocks change on these days in the zones above.
+CHANGES = [dt.date(2026, 3, 8), dt.date(2026, 3, 29), dt.date(2026, 10, 25), dt.date(2026, 11, 1)]
+
+DAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
+
+FORMAT = "%Y%m%dT%H%M%S"
+
+
+class Case:
+    """One file. `system` is the system's zone, in which floating times and whole days are."""
+
+    def __init__(self, number, system):
+        self.random = random.Random(number)
+        self.uid = f"case-{number}"
+        self.system = ZoneInfo(system)
+        self.kind = self.random.choices(["zoned", "utc", "floating", "day"], [6, 1, 1, 2])[0]
+        self.tzid, name = self.random.choice(ZONES)
+        self.zone = {"zoned": ZoneInfo(name), "utc": dt.timezone.utc}.get(self.kind, self.system)
+        self.components = []
+        self.instants = set()
+
+    def text(self):
+        """The file."""
+        start = self.start()
+        rules = self.rules(start) if self.random.random() < 0.85 else []
+        length_lines, length = self.length(start)
+        master = [self.at("DTSTART", start), *length_lines, *(f"RRULE:{rule}" for rule in rules)]
+        slots = self.slots(start, rules)
+        # The reference takes an instance for the one at the same hour in UTC, too: nothing is said of single ones where
+        # there are several a day.
+        if any("HOUR" in rule for rule in rules):
+            slots = []
+        if rules or self.random.random() < 0.3:
+            master += self.exceptions(slots)
+            master += self.dates(start, length)
+        self.event(master, length)
+        if rules and slots:
+            self.overrides(slots)
+        self.random.shuffle(self.components)
+        own_zone = OWN_ZONE if any("Customized" in component for component in self.components) else ""
+        head = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//case//EN\n"
+        zone_first = self.random.random() < 0.5
+        body = "".join(self.components)
+        text = head + (own_zone + body if zone_first else body + own_zone) + "END:VCALENDAR\n"
+        return text.replace("\n", "\r\n")
+
+    def event(self, lines, length):
+        nominal, exact = length
+        head = ["BEGIN:VEVENT", f"UID:{self.uid}", "DTSTAMP:20260101T000000Z", f"X-CASE-LENGTH:{nominal},{exact}"]
+        if not lines[0].startswith("RECURRENCE-ID"):
+            head.append("X-CASE-MASTER:1")
+        self.components.append("\n".join([*head, *lines, "END:VEVENT", ""]))
+
+    def start(self):
+        """A start near a change of clocks, or long before it."""
+        day = self.random.choice(CHANGES) - dt.timedelta(days=self.random.randrange(0, 20))
+        if self.random.random() < 0.2:
+            day = day.replace(year=self.random.randrange(1998, 2026))
+        hour = self.random.choice([0, 1, 1, 2, 2, 2, 3, 9, 12, 17, 22, 23])
+        return dt.datetime.combine(day, dt.time(0 if self.kind == "day" else hour, self.minute()))
+
+    def minute(self):
+        return 0 if self.kind == "day" else self.random.choice([0, 0, 15, 30, 59])
+
+    def length(self, start):
+        """Lines that say how long, and that as (nominal, exact) seconds."""
+        if self.kind == "day":
+            days = self.random.choice([1, 1, 1, 2, 7])
+            form = self.random.randrange(3)
+            if form == 0 and days == 1:
+                return [], (86400, 0)
+            if form == 1:
+                return [self.random.choice([f"DURATION:P{days}D", *(["DURATION:P1W"] if days == 7 else [])])], (days * 86400, 0)
+            return [self.at("DTEND", start + dt.timedelta(days=days))], (days * 86400, 0)
+        form = self.random.randrange(10)
+        if form == 0:
+            return [], (0, 0)
+        if form <= 3:
+            days, hours, minutes = self.random.choice([0, 0, 0, 1, 7]), self.random.choice([0, 1, 5]), 30
+            text = "P1W" if days == 7 and hours == 0 else f"P{f'{days}D' if days else ''}T{hours}H{minutes}M"
+            return [f"DURATION:{text}"], (days * 86400, 0 if text == "P1W" else hours * 3600 + minutes * 60)
+        end = start + dt.timedelta(minutes=self.random.choice([0, 15, 60, 90, 480, 1440, 3000]))
+        exact = int((self.instant(end) - self.instant(start)).total_seconds())
+        if self.kind == "floating":
+            # Nobody knows on which clock: the end stays where it is written.
+            return [self.at("DTEND", end)], (int((end - start).total_seconds()), 0)
+        if exact < 0:
+            # From a gap's middle to its end: both are the same instant or in the wrong order.
+            end, exact = start, 0
+        return [self.at("DTEND", end)], (0, exact)
+
+    def rules(self, start):
+        rules = [self.rule(start)]
+        if self.random.random() < 0.08:
+            rules.append(self.rule(start))
+        return rules
+
+    def rule(self, start):
+        """A rule that gives its own start, but for a few."""
+        pick, some = self.random.choice, self.random.sample
+        freq = self.random.choices(["HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY"], [1, 4, 6, 4, 3])[0]
+        if freq == "HOURLY" and (self.kind == "day" or start.year < 2026):
+            freq = "WEEKLY"
+        parts = [f"FREQ={freq}"]
+        interval = pick([1, 1, 1, 2, 3, 5])
+        if interval > 1:
+            parts.append(f"INTERVAL={interval}")
+        own, nth = DAYS[start.weekday()], (start.day - 1) // 7 + 1
+        last = (start + dt.timedelta(days=7)).month != start.month
+        if freq == "DAILY":
+            parts += pick([[], [], [f"BYDAY={','.join(sorted({own, *some(DAYS, 3)}))}"], [f"BYMONTH={start.month},4,11"]])
+        elif freq == "WEEKLY":
+            parts += pick([[], [f"BYDAY={','.join(sorted({own, *some(DAYS, 2)}))}"], [f"BYDAY={own}"]])
+            parts += pick([[], [], ["WKST=SU"], ["WKST=MO"], ["WKST=WE"]])
+        elif freq == "MONTHLY":
+            choices = [[], [f"BYMONTHDAY={start.day}"], [f"BYMONTHDAY={start.day},-1"], [f"BYDAY={nth}{own}"]]
+            choices += [[f"BYDAY=-1{own}"]] if last else []
+            choices += [[f"BYDAY=MO,TU,WE,TH,FR,{own}", "BYSETPOS=-1"]] if self.random.random() < 0.2 else []
+            parts += pick(choices)
+        elif freq == "YEARLY":
+            choices = [[], [f"BYMONTH={start.month}", f"BYDAY={nth}{own}"], [f"BYMONTH=3,{start.month}", f"BYMONTHDAY={start.day}"]]
+            choices += [[f"BYYEARDAY={start.timetuple().tm_yday}"], [f"BYWEEKNO={start.isocalendar()[1]}", f"BYDAY={own}"]]
+            choices += [[f"BYMONTH={start.month}", f"BYDAY=-1{own}"]] if last else []
+            parts += pick(choices)
+        if freq != "HOURLY" and self.kind != "day" and self.random.random() < 0.1:
+            parts.append(f"BYHOUR={start.hour},{(start.hour + 7) % 24}")
+        end = self.random.random()
+        if end < 0.35:
+            parts.append(f"COUNT={pick([1, 2, 5, 10, 40] if start.year == 2026 else [10, 300, 2000])}")
+        elif end < 0.7:
+            until = start.replace(year=2026) + dt.timedelta(days=pick([0, 3, 14, 30, 200]), hours=pick([0, 0, -1, 5]))
+            if until >= start:
+                parts.append(f"UNTIL={self.until(until)}")
+        elif freq == "HOURLY":
+            parts.append("COUNT=60")
+        return ";".join(parts)
+
+    def until(self, at):
+        if self.kind == "day":
+            return at.strftime("%Y%m%d")
+        if self.kind == "floating":
+            return at.strftime(FORMAT)
+        return self.instant(at).strftime(FORMAT) + "Z"
+
+    def slots(self, start, rules):
+        """Some of the times the rules give, in the year that is looked at."""
+        from dateutil.rrule import rrulestr
+
+        slots = set()
+        for rule in rules:
+            civil = ";".join(part for part in rule.split(";") if not part.startswith("UNTIL"))
+            given = rrulestr(civil, dtstart=start).xafter(dt.datetime(2026, 2, 1), count=40, inc=True)
+            slots |= {slot for slot in given if slot.year == 2026}
+        return sorted(slots)
+
+    def exceptions(self, slots):
+        if not slots or self.random.random() < 0.6:
+            return []
+        chosen = self.random.sample(slots, min(len(slots), self.random.choice([1, 2, 5])))
+        form = self.random.randrange(4)
+        if form == 0 or self.kind == "day":
+            # All on one line, where the zone allows.
+            first = self.at("EXDATE", chosen[0])
+            return [",".join([first, *(self.at("EXDATE", slot).split(":")[1] for slot in chosen[1:])])]
+        if form == 1 and self.kind == "zoned":
+            return [f"EXDATE:{self.instant(slot).strftime(FORMAT)}Z" for slot in chosen]
+        if form == 2:
+            # The reference forgets these for instances that are moved.
+            days = {slot.date() for slot in chosen}
+            slots[:] = [slot for slot in slots if slot.date() not in days]
+            return [f"EXDATE;VALUE=DATE:{slot:%Y%m%d}" for slot in chosen]
+        return [self.at("EXDATE", slot) for slot in chosen]
+
+    def dates(self, start, length):
+        """RDATEs, some with a length of their own."""
+        if self.random.random() < 0.75:
+            return []
+        lines = []
+        for _ in range(self.random.choice([1, 2])):
+            day = self.random.choice(CHANGES) + dt.timedelta(days=self.random.randrange(-3, 10))
+            at = dt.datetime.combine(day, start.time()).replace(minute=self.minute())
+            # Of two lengths of one time RFC 5545 does not say which counts.
+            if not any("PERIOD" in line for line in lines) and self.random.random() < 0.5 and self.kind in ("zoned", "utc"):
+                minutes = self.random.choice([10, 60, 200])
+                value = self.at("RDATE", at)
+                head, written = value.split(":")
+                lines.append(f"{head};VALUE=PERIOD:{written}/PT{minutes}M")
+                lines.append(f"X-CASE-PERIOD:{int(self.instant(at).timestamp())},{minutes * 60}")
+            else:
+                lines.append(self.at("RDATE", at))
+        return lines
+
+    def overrides(self, slots):
+        """Instances that are moved, and changes of all from one on."""
+        if self.random.random() < 0.6:
+            return
+        for slot in sorted(self.random.sample(slots, min(len(slots), self.random.choice([1, 1, 2, 3])))):
+            and_future = self.random.random() < 0.25
+            moved = slot + dt.timedelta(hours=self.random.choice([0, 1, -1, 3, 24, -24, 30] if self.kind != "day" else [0, 24, -24]))
+            lines = [self.at("RECURRENCE-ID" + (";RANGE=THISANDFUTURE" if and_future else ""), slot)]
+            # A shift is one of the local clock, which the reference does not know of an instance in UTC.
+            if self.kind == "zoned" and not and_future and self.random.random() < 0.3:
+                lines = [f"RECURRENCE-ID:{self.instant(slot).strftime(FORMAT)}Z"]
+            length_lines, length = self.length(moved)
+            lines += [self.at("DTSTART", moved), *length_lines]
+            if self.random.random() < 0.3:
+                lines.append("SEQUENCE:1")
+                if not and_future:
+                    # An older version, which must not count.
+                    older = [lines[0], self.at("DTSTART", slot + dt.timedelta(hours=48)), "SEQUENCE:0"]
+                    self.event(older, (86400, 0) if self.kind == "day" else (0, 0))
+            self.event(lines, length)
+
+    def instant(self, at):
+        """The UTC time of a local one: in a gap shifted, in a fold the first (RFC 5545, 3.3.5)."""
+        return at.replace(tzinfo=self.zone, fold=0).astimezone(dt.timezone.utc)
+
+    def at(self, name, at):
+        """A property whose value is this time."""
+        if self.kind == "day":
+            return f"{name};VALUE=DATE:{at:%Y%m%d}"
+        if self.kind == "utc":
+            return f"{name}:{at:{FORMAT}}Z"
+        if self.kind == "floating":
+            return f"{name}:{at:{FORMAT}}"
+        return f"{name};TZID={self.tzid}:{at:{FORMAT}}"
