@@ -22,11 +22,7 @@ pub(super) fn read() -> Environment {
             dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned(),
             dirs.cache_dir().to_owned(),
         ),
-        None => (
-            start.join(".config/presenced"),
-            start.join(".local/state/presenced"),
-            start.join(".cache/presenced"),
-        ),
+        None => (start.join(".config/presenced"), start.join(".local/state/presenced"), start.join(".cache/presenced")),
     };
     let runtime_dir = base.as_ref().and_then(|base| base.runtime_dir()).map(ToOwned::to_owned);
     Environment { home, runtime_dir, config_dir, state_dir, cache_dir, lookup: Arc::new(lookup) }

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn nothing_shows_more_of_an_address_than_its_host() {
-        let url = SecretUrl::new("https://me:hunter2@cal.example/hunter2/basic.ics?key=hunter2#hunter2".parse().unwrap());
+        let url =
+            SecretUrl::new("https://me:hunter2@cal.example/hunter2/basic.ics?key=hunter2#hunter2".parse().unwrap());
         let subscription = Subscription { url, refresh: Subscription::REFRESH };
         let source = CalendarSource::Subscription(subscription);
         assert_eq!(source.to_string(), "subscription at cal.example");

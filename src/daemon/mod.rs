@@ -10,6 +10,7 @@ pub mod clock;
 mod report;
 mod service;
 mod sources;
+mod zone;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

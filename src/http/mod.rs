@@ -98,13 +98,14 @@ impl Client {
 
     fn no_answer(&self, error: reqwest::Error) -> Failure {
         let service = self.endpoint.host_str().unwrap_or_default();
+        let redirected = error.is_redirect();
         let cause = root_cause(&error.without_url());
         if cause.builder {
             let text = format!("the request to {service} cannot be written: {}", cause.text);
             return Failure::new(FailureKind::Refused, text).with_hint("the token holds characters that no token has");
         }
-        if cause.redirect {
-            return Failure::new(FailureKind::Refused, format!("{service} leads astray: {}", cause.text));
+        if redirected {
+            return Failure::new(FailureKind::Refused, format!("{service} cannot be followed: {}", cause.text));
         }
         let (applied, text) = match (cause.connect, cause.timeout) {
             (true, true) => (Applied::No, format!("no connection to {service} within {:?}", self.timeouts.connect)),
@@ -173,7 +174,6 @@ fn is_loopback(endpoint: &Url) -> bool {
 /// What is behind an error of the HTTP library.
 struct Cause {
     builder: bool,
-    redirect: bool,
     connect: bool,
     timeout: bool,
     /// The innermost error: the outer ones only say that sending failed.
@@ -187,7 +187,6 @@ fn root_cause(error: &reqwest::Error) -> Cause {
     }
     Cause {
         builder: error.is_builder(),
-        redirect: error.is_redirect(),
         connect: error.is_connect(),
         timeout: error.is_timeout(),
         text: innermost.to_string(),

@@ -27,9 +27,8 @@ use crate::config::{self, CalendarSource};
 pub async fn run(config: config::Calendar, context: Context) {
     let clock = &*context.clock;
     let mut subscriptions = Subscriptions::start(&config.sources, &context);
-    let copy_of = |subscription: &config::Subscription| {
-        CachedCopy::of(&subscription.url, &context.cache_dir).path().to_owned()
-    };
+    let copy_of =
+        |subscription: &config::Subscription| CachedCopy::of(&subscription.url, &context.cache_dir).path().to_owned();
     let mut collection = Collection::new(config, copy_of, context.watches.share(), &clock.now());
     let mut publisher = Publisher::new(context.updates, Update::Calendar);
     let (mut backoff, mut burst) = (Backoff::new(), Burst::default());
@@ -63,16 +62,16 @@ pub async fn run(config: config::Calendar, context: Context) {
             None
         };
         let window_moves = collection.window_moves();
-        let changed = async {
-            if let Some(gathered) = burst.gathers_until(clock.now().instant) {
-                clock.sleep_until(gathered).await;
+        let gathered = async {
+            if let Some(end) = burst.gathers_until(clock.now().instant) {
+                clock.sleep_until(end).await;
             }
             let changes = collection.changed(clock).await;
             burst.note(clock.now().instant);
             changes
         };
         changes = tokio::select! {
-            changes = changed => changes,
+            changes = gathered => changes,
             () = subscriptions.changed() => nothing(),
             () = clock.sleep_until_wall(window_moves) => nothing(),
             () = until(clock, retry) => Changes::Everything,

@@ -267,8 +267,10 @@ impl Collection {
         let stale = self.subscriptions.iter().filter(|subscription| self.files.contains_key(&subscription.copy));
         let stale: Vec<Warning> = stale.filter_map(|subscription| subscription.warning.clone()).collect();
         let zones: Vec<Warning> = zones.into_iter().map(|(zone, path)| zone_warning(zone, path)).collect();
-        let mut warnings: Vec<Warning> =
-            [warnings, stale, skipped, zones].into_iter().flat_map(|kind| kind.into_iter().take(MAX_WARNINGS)).collect();
+        let mut warnings: Vec<Warning> = [warnings, stale, skipped, zones]
+            .into_iter()
+            .flat_map(|kind| kind.into_iter().take(MAX_WARNINGS))
+            .collect();
         warnings.extend(self.watch.failures().iter().take(MAX_WARNINGS).cloned());
         let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let sources = self.places.len() + self.subscriptions.len();

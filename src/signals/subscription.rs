@@ -140,7 +140,8 @@ impl Subscription {
         if passes && now < later(confirmed_at, self.config.refresh * OLD_AFTER) {
             return None;
         }
-        let text = format!("A calendar subscription cannot be fetched: {failure}; its copy of {confirmed_at:.0} counts.");
+        let text =
+            format!("A calendar subscription cannot be fetched: {failure}; its copy of {confirmed_at:.0} counts.");
         Some(Warning { code: Code::CalendarStale, text, hint })
     }
 }

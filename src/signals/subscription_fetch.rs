@@ -3,7 +3,7 @@
 //!
 //! Leaves to others: when to ask (`subscription`), and the manner of asking (`http`).
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,11 +33,6 @@ pub(super) enum Found {
     New(Facts),
 }
 
-/// A client for the server at `url`. Its connections do not outlive it.
-pub(super) fn client(url: &SecretUrl) -> Result<Client, Failure> {
-    Client::redirected(url.expose(), TIMEOUTS, Redirects::Followed)
-}
-
 /// Asks for the calendar at `url`, and keeps it in `copy`.
 ///
 /// # Errors
@@ -45,14 +40,16 @@ pub(super) fn client(url: &SecretUrl) -> Result<Client, Failure> {
 /// mend something. The text begins with the host and shows no more of the address.
 pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) -> Result<Found, Failure> {
     let known = copy.facts();
-    let client = client(url)?;
+    // Made anew for each fetch: TLS need not stay in memory for a quarter of an hour.
+    let client = Client::redirected(url.expose(), TIMEOUTS, Redirects::Followed)?;
     let mut response = client.send(|http| conditional(http.get(url.expose().clone()), known.as_ref())).await?;
     match (response.status(), known) {
         (StatusCode::OK, _) => {}
         (StatusCode::NOT_MODIFIED, Some(known)) => {
             let facts = Facts { confirmed_at: now, ..known };
             // Only the time is new: without it on disk the next start asks a little earlier.
-            let noted = off_the_loop(copy, &facts, |copy, facts| copy.note(facts)).await;
+            let (owned, noted) = (copy.clone(), facts.clone());
+            let noted = off_the_loop(move || owned.note(&noted)).await;
             if let Err(error) = noted {
                 tracing::debug!(%error, "a subscription's facts are not noted");
             }
@@ -62,15 +59,14 @@ pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) ->
     }
     let header = |name| http::header(&response, name).map(str::to_owned);
     let facts = Facts { etag: header("etag"), last_modified: header("last-modified"), confirmed_at: now };
-    let unkept = |error: std::io::Error| {
+    let unkept = |error: io::Error| {
         Failure::new(FailureKind::Refused, format!("{url} answered, and the copy cannot be written: {error}"))
             .with_hint(format!("make room and give presenced the right to write {}", copy.path().display()))
     };
     let mut draft = copy.draft().map_err(unkept)?;
     receive(url, &mut response, &mut draft).await?;
     let (owned, noted) = (copy.clone(), facts.clone());
-    let replaced = tokio::task::spawn_blocking(move || owned.replace(draft, &noted)).await;
-    replaced.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(unkept)?;
+    off_the_loop(move || owned.replace(draft, &noted)).await.map_err(unkept)?;
     Ok(Found::New(facts))
 }
 
@@ -87,7 +83,7 @@ fn conditional(mut request: RequestBuilder, known: Option<&Facts>) -> RequestBui
 }
 
 /// Writes the answer's body into `draft` as it comes.
-async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl std::io::Write) -> Result<(), Failure> {
+async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::Write) -> Result<(), Failure> {
     let too_large = || {
         Failure::new(FailureKind::Refused, format!("{url} sent more than {} MiB", MAX_SIZE / 1024 / 1024))
             .with_hint("publish a shorter span of time, where the service lets you choose")
@@ -97,9 +93,9 @@ async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl std:
     }
     let mut head = Vec::new();
     let mut size = 0;
-    let mut draft = std::io::BufWriter::new(draft);
+    let mut draft = io::BufWriter::new(draft);
     let unkept =
-        |error: std::io::Error| Failure::new(FailureKind::Refused, format!("the copy of {url} cannot be written: {error}"));
+        |error: io::Error| Failure::new(FailureKind::Refused, format!("the copy of {url} cannot be written: {error}"));
     while let Some(part) = http::next_part(response).await.map_err(|failure| named(url, failure))? {
         let part = part.as_ref();
         size += part.len() as u64;
@@ -146,13 +142,9 @@ fn unwanted(url: &SecretUrl, status: StatusCode, response: &Response) -> Failure
     }
 }
 
-async fn off_the_loop(
-    copy: &CachedCopy,
-    facts: &Facts,
-    work: fn(&CachedCopy, &Facts) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let (copy, facts) = (copy.clone(), facts.clone());
-    tokio::task::spawn_blocking(move || work(&copy, &facts)).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+/// Runs `work` where it may block.
+async fn off_the_loop(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 #[cfg(test)]
@@ -163,9 +155,12 @@ mod tests {
     fn calendars_are_told_from_other_texts() {
         let utf16: Vec<u8> =
             [0xff, 0xfe].into_iter().chain("BEGIN:VCALENDAR".encode_utf16().flat_map(u16::to_le_bytes)).collect();
-        for calendar in
-            [&b"BEGIN:VCALENDAR\r\nVERSION:2.0"[..], b"\xef\xbb\xbf\r\n\r\nbegin:vcalendar\n", b"BEGIN:VCALENDAR", &utf16]
-        {
+        for calendar in [
+            &b"BEGIN:VCALENDAR\r\nVERSION:2.0"[..],
+            b"\xef\xbb\xbf\r\n\r\nbegin:vcalendar\n",
+            b"BEGIN:VCALENDAR",
+            &utf16,
+        ] {
             assert!(is_calendar(calendar), "{calendar:?}");
         }
         for other in [&b""[..], b"<!DOCTYPE html>", b"BEGIN:VCARD\r\n", b"{}", b"BEGIN", b"\0\0\0"] {

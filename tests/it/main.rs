@@ -18,3 +18,4 @@ mod lock;
 mod login1;
 mod signal_bench;
 mod status;
+mod subscription;

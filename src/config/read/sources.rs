@@ -73,9 +73,8 @@ impl Reader<'_> {
         let parsed = match scheme.as_str() {
             "http" | "https" => Url::parse(text),
             "webcals" => Url::parse(&format!("https://{rest}")),
-            "webcal" => Url::parse(&format!("https://{rest}")).map(|url| {
-                if is_loopback(&url) { Url::parse(&format!("http://{rest}")).unwrap_or(url) } else { url }
-            }),
+            "webcal" => Url::parse(&format!("https://{rest}"))
+                .map(|url| if is_loopback(&url) { Url::parse(&format!("http://{rest}")).unwrap_or(url) } else { url }),
             _ => {
                 let message = "`url` is no address that begins with https://, webcal:// or webcals://";
                 self.wrong(value.span(), message, URL);

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use presenced::calendar::BusyClass;
-use presenced::config::{Account, Auth, Calendar, Call, Cloud, Endpoints, Log, OnExit, SecretSource, Signals};
+use presenced::config::{
+    Account, Auth, Calendar, CalendarSource, Call, Cloud, Endpoints, Log, OnExit, SecretSource, Signals,
+};
 use presenced::policy::{CallState, Claim, Is, Lock, Rule, Sleep, When, default_rules};
 use presenced::presence::{Expiration, Presence};
 
@@ -94,7 +96,7 @@ set = "nothing"
     assert_eq!(
         config.signals.calendar,
         Some(Calendar {
-            sources: paths.map(PathBuf::from).into(),
+            sources: paths.map(|path| CalendarSource::Path(path.into())).into(),
             identity: ["me@contoso.com", "Me.Too@contoso.com"].map(str::to_owned).into(),
         })
     );
