@@ -166,12 +166,8 @@ async fn what_is_too_large_or_breaks_off_is_not_taken_over() {
         let seen = subscribe(&clock, &server, &cache).next().await;
         assert_eq!((&seen.reading, codes(&seen)), (&Reading::Unknown, vec![Code::CalendarUnreadable]));
         assert!(seen.warnings[0].text.contains(reason), "{seen:?}");
-        assert_eq!(
-            fs::read_dir(cache.path().join("subscriptions"))
-                .unwrap_or_else(|_| fs::read_dir(cache.path()).unwrap())
-                .count(),
-            0
-        );
+        let left = fs::read_dir(cache.path().join("subscriptions")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "nothing is left of what was not taken over");
     }
 }
 
@@ -207,4 +203,15 @@ async fn redirects_in_a_circle_end() {
     let seen = subscribe(&clock, &server, &cache).next().await;
     assert!(seen.warnings[0].text.contains("redirects more than 5 times"), "{seen:?}");
     assert_eq!((server.requests().len(), codes(&seen)), (6, vec![Code::CalendarUnreadable]));
+}
+
+#[tokio::test]
+async fn a_user_and_password_in_the_address_are_sent_as_such() {
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let mut server = Server::start([answer(200, "", &meeting())]).await;
+    server.url.set_username("me").unwrap();
+    server.url.set_password(Some("hunter2")).unwrap();
+    let seen = subscribe(&clock, &server, &cache).next().await;
+    assert!(busy(&seen) && codes(&seen).is_empty(), "{seen:?}");
+    assert_eq!(server.requests()[0].header("authorization"), Some("Basic bWU6aHVudGVyMg=="));
 }

@@ -46,7 +46,7 @@ impl Reader<'_> {
             (None, None) => {
                 let help = "write { path = \"…\" }: a calendar file, or a folder that is searched for *.ics; or { url = \
                             \"https://…\" }";
-                self.wrong(section.span.clone(), "a source has no `path`", help);
+                self.wrong(section.span.clone(), "a source has no `path` and no `url`", help);
                 section.get("refresh");
                 None
             }
