@@ -3,6 +3,7 @@
 mod auth;
 mod bus;
 mod calendar;
+mod calendar_scale;
 mod calendar_signal;
 mod call;
 mod canned;
