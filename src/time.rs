@@ -58,7 +58,8 @@ pub trait Clock: Send + Sync {
     /// Waits until `deadline` on the clock that counts suspend.
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
-    /// Waits until wall time `deadline`, or until somebody sets the wall clock, whichever is first: look again after it.
+    /// Waits until wall time `deadline`, or until somebody sets the wall clock or the system's time zone, whichever is first:
+    /// look again after it.
     fn sleep_until_wall(&self, deadline: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Code {
     /// A calendar source is missing or cannot be read.
     CalendarUnreadable,
+    /// A calendar subscription cannot be fetched; its last copy counts.
+    CalendarStale,
     /// Parts of a calendar file were skipped; the rest counts.
     CalendarSkipped,
     /// A time zone name of a calendar is not known; the system's zone stands in.
@@ -54,6 +56,7 @@ impl Code {
     pub const fn severity(self) -> Severity {
         match self {
             Self::CalendarUnreadable
+            | Self::CalendarStale
             | Self::CalendarSkipped
             | Self::CalendarZoneUnknown
             | Self::CallStateInvalid

@@ -152,7 +152,8 @@ mod tests {
             home: path.clone(),
             runtime_dir: None,
             config_dir: path.clone(),
-            state_dir: path,
+            state_dir: path.clone(),
+            cache_dir: path,
             lookup: Arc::new(|_| None),
         }
     }

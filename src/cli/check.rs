@@ -116,7 +116,7 @@ fn describe_account(account: &Account) -> String {
 fn describe_signals(config: &Config) -> Vec<(String, String)> {
     let signals = &config.signals;
     let calendar = signals.calendar.as_ref().map(|calendar| {
-        let sources = calendar.sources.iter().map(|path| path.display().to_string());
+        let sources = calendar.sources.iter().map(ToString::to_string);
         sources.collect::<Vec<_>>().join(", ")
     });
     let lock = signals.lock.map(|_| "on".to_owned());

@@ -16,10 +16,14 @@ pub(super) fn read() -> Environment {
     let home = base.as_ref().map(|base| base.home_dir().to_owned()).unwrap_or_default();
     let start = PathBuf::from("/").join(&home);
     let project = ProjectDirs::from("", "", "presenced");
-    let (config_dir, state_dir) = match &project {
-        Some(dirs) => (dirs.config_dir().to_owned(), dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned()),
-        None => (start.join(".config/presenced"), start.join(".local/state/presenced")),
+    let (config_dir, state_dir, cache_dir) = match &project {
+        Some(dirs) => (
+            dirs.config_dir().to_owned(),
+            dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned(),
+            dirs.cache_dir().to_owned(),
+        ),
+        None => (start.join(".config/presenced"), start.join(".local/state/presenced"), start.join(".cache/presenced")),
     };
     let runtime_dir = base.as_ref().and_then(|base| base.runtime_dir()).map(ToOwned::to_owned);
-    Environment { home, runtime_dir, config_dir, state_dir, lookup: Arc::new(lookup) }
+    Environment { home, runtime_dir, config_dir, state_dir, cache_dir, lookup: Arc::new(lookup) }
 }

@@ -32,7 +32,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         config,
         config_file: Some(context.config.clone()),
         environment: context.environment.clone(),
-        clock: Arc::new(SystemClock::real()),
+        clock: Arc::new(SystemClock::of(&context.environment)),
         socket: context.require_socket()?.to_owned(),
         buses: Buses::default(),
     };

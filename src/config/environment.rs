@@ -18,6 +18,8 @@ pub struct Environment {
     pub config_dir: PathBuf,
     /// Where tokens and logs are kept: `$XDG_STATE_HOME/presenced`.
     pub state_dir: PathBuf,
+    /// Where copies are kept that can be had again: `$XDG_CACHE_HOME/presenced`.
+    pub cache_dir: PathBuf,
     /// The environment variables.
     pub lookup: Lookup,
 }
@@ -42,6 +44,7 @@ impl fmt::Debug for Environment {
             .field("runtime_dir", &self.runtime_dir)
             .field("config_dir", &self.config_dir)
             .field("state_dir", &self.state_dir)
+            .field("cache_dir", &self.cache_dir)
             .finish_non_exhaustive()
     }
 }

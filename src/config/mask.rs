@@ -2,7 +2,7 @@
 //!
 //! Reports show source lines, also lines near the wrong one and lines that are no TOML at all. So this goes by the text and
 //! not by the parsed document: a value is blanked when its key says that it is a secret, wherever that stands, be it in a
-//! comment. What names the *place* of a secret (`file`, `credential`, `env`, `command`) stays readable. In doubt too much
+//! comment. An address is shown up to its host: a calendar's is a secret itself. What names the *place* of a secret (`file`, `credential`, `env`, `command`) stays readable. In doubt too much
 //! is blanked.
 
 use std::ops::Range;
@@ -16,7 +16,7 @@ const PLACES: [&str; 4] = ["file", "credential", "env", "command"];
 /// things to a terminal. As long as `text` in bytes, so that spans still fit.
 pub(super) fn fit_to_show(text: &str) -> String {
     let mut shown = text.as_bytes().to_vec();
-    for range in secrets(text).into_iter().chain(passwords_of_urls(text)) {
+    for range in secrets(text).into_iter().chain(passwords_of_urls(text)).chain(addresses(text)) {
         blank(&mut shown, range);
     }
     for (at, control) in text.char_indices().filter(|(_, char)| char.is_control()) {
@@ -206,6 +206,43 @@ fn passwords_of_urls(text: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// What stands behind the host of addresses, but for those of services (`graph`, `login`), and values of `url` that are no
+/// address at all.
+fn addresses(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, scheme) in text.match_indices("://") {
+        let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let before = text[line..at].trim_end_matches(is_key_char);
+        let opening = before.chars().next_back().filter(|quote| matches!(quote, '"' | '\''));
+        let key = before.trim_end_matches(['"', '\'']).trim_end().strip_suffix('=').map(str::trim_end);
+        let is_of_service = key.is_some_and(|key| key.ends_with("graph") || key.ends_with("login"));
+        if is_of_service {
+            continue;
+        }
+        let host = at + scheme.len();
+        let end = match opening {
+            Some(quote) => {
+                let is_long = before.ends_with(&quote.to_string().repeat(3));
+                string_end(text, line + before.len() - if is_long { 3 } else { 1 }, quote).max(host)
+            }
+            None => line_end(text, host),
+        };
+        let end = end - usize::from(opening.is_some_and(|quote| text[host..end].ends_with(quote)));
+        let tail = text[host..end].find(['/', '?', '#', ' ', '\n']).map_or(end, |tail| host + tail);
+        found.push(tail..end);
+    }
+    for (at, key) in text.match_indices("url") {
+        let (_, rest) = dotted_keys(text, at + key.len());
+        let is_key = !text[..at].ends_with(is_key_char) && text[rest..].starts_with('=');
+        let start = if is_key { skip_blanks(text, rest + 1) } else { continue };
+        let end = value_end(text, start);
+        if !text[start..end].contains("://") {
+            found.push(start..end);
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -241,6 +278,15 @@ mod tests {
             "command = [\"get\", \"--token=hunter2\"]",
             "password = \"hunter2\"\nrefresh-token = \"hunter2\"",
             "graph = \"https://me:hunter2@graph.example\"",
+            "sources = [{ url = \"https://cal.example/hunter2/basic.ics\" }]",
+            "sources = [{ path = 'webcal://cal.example?hunter2' }]",
+            "sources = [\"https://cal.example/hunter2\", \"https://cal.example/#hunter2\"]",
+            "url = \"cal.example/hunter2\"",
+            "url = https://cal.example/hunter2, x\"hunter2\"",
+            "url = \"https:\\u002f\\u002fcal.example/hunter2\"",
+            "url = \"\"\"https://cal.example/\nhunter2\"\"\"",
+            "url = \"https://cal.example/hunter2",
+            "# url = \"https://cal.example/hunter2\"",
         ] {
             let shown = fit_to_show(text);
             assert!(!shown.contains("hunter2"), "{text}\n{shown}");
@@ -258,6 +304,8 @@ mod tests {
             "[accounts.work.auth.secret]\nfile = \"~/secret\"\n[session]\non_exit = \"keep\"\n",
             "auth = { method = \"token-command\", command = [\"az\", \"account\", \"get-access-token\"] }",
             "graph = \"https://graph.example/v1.0\" # ask me@example.com",
+            "endpoints = { graph = \"https://graph.example/v1.0\", login = 'http://127.0.0.1:1/x' }",
+            "sources = [{ url = \"https://cal.example\", refresh = \"15m\" }]",
         ] {
             assert_eq!(fit_to_show(text), text);
         }

@@ -11,12 +11,14 @@ use url::Url;
 use crate::policy::Rule;
 use crate::presence::Expiration;
 
+mod calendar;
 mod environment;
 mod load;
 mod mask;
 mod problems;
 mod read;
 
+pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
 pub use load::load;
 pub use problems::{Position, Problem, Problems};
@@ -170,21 +172,12 @@ pub enum OnExit {
 /// The signals; one that is `None` is off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
-    /// Calendar files.
+    /// Calendars.
     pub calendar: Option<Calendar>,
     /// The screen lock.
     pub lock: Option<Lock>,
     /// Call-state files.
     pub call: Option<Call>,
-}
-
-/// The calendar signal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Calendar {
-    /// Files, or folders searched for `*.ics`.
-    pub sources: Vec<PathBuf>,
-    /// The e-mail addresses that are the user among an event's attendees; compared ignoring ASCII case.
-    pub identity: Vec<String>,
 }
 
 /// The lock signal (and sleep, which comes from the same service).

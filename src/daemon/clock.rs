@@ -1,10 +1,11 @@
 //! The one clock: `CLOCK_BOOTTIME` for deadlines, since it goes on counting in suspend, wall time for calendars, and timers
 //! on both through the kernel, so that nothing stands still while the machine sleeps. May run faster, for the demo and for
-//! tests.
+//! tests. Leaves to others: seeing that the time zone changes (`zone`).
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,12 +16,15 @@ use rustix::time::{
 };
 use tokio::io::unix::AsyncFd;
 
+use super::zone::ZoneWatch;
+use crate::config::Environment;
 use crate::time::{Clock, Instant, Now};
 
 /// The machine's clock, or a faster one that starts at a chosen wall time.
 #[derive(Clone, Debug, Default)]
 pub struct SystemClock {
     scale: Option<Scale>,
+    zone: Arc<ZoneWatch>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,14 +37,19 @@ struct Scale {
 }
 
 impl SystemClock {
-    /// The machine's own clock.
+    /// The machine's own clock. A change of the time zone is noticed within minutes.
     pub fn real() -> Self {
         Self::default()
     }
 
+    /// The machine's own clock for who was started in `environment`: waits on wall time end when the time zone changes.
+    pub fn of(environment: &Environment) -> Self {
+        Self { scale: None, zone: Arc::new(ZoneWatch::new(environment.var("TZ").as_deref())) }
+    }
+
     /// A clock that reads `wall` now and runs `speed` times as fast as the machine's, in `zone`.
     pub fn scaled(speed: f64, wall: Timestamp, zone: TimeZone) -> Self {
-        Self { scale: Some(Scale { speed, boot: boot_time(), wall, zone }) }
+        Self { scale: Some(Scale { speed, boot: boot_time(), wall, zone }), zone: Arc::default() }
     }
 
     /// How many times as fast as the machine's clock it runs.
@@ -86,7 +95,14 @@ impl Clock for SystemClock {
         }
         let deadline = deadline.duration_since(Timestamp::UNIX_EPOCH);
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
-        Box::pin(timer(TimerfdClockId::Realtime, flags, Duration::try_from(deadline).unwrap_or_default()))
+        let timer = timer(TimerfdClockId::Realtime, flags, Duration::try_from(deadline).unwrap_or_default());
+        let zone_changed = self.zone.changed();
+        Box::pin(async {
+            tokio::select! {
+                () = timer => {}
+                () = zone_changed => {}
+            }
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod reload;
 mod report;
 mod service;
 mod sources;
+mod zone;
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -126,7 +127,8 @@ impl Daemon {
         let mut board = Board::default();
         board.configure(&config.signals);
         let (sender, updates) = mpsc::channel(64);
-        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses);
+        let cache_dir = environment.cache_dir.clone();
+        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, cache_dir);
         let chronicle = Chronicle::new(rounded(now.wall));
         let (reports, _) = watch::channel(Arc::new(chronicle.first()));
         let mut daemon = Self {

@@ -1,5 +1,6 @@
 //! The signal tasks of the configuration in force.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -22,9 +23,10 @@ impl Sources {
         clock: Arc<dyn Clock>,
         updates: mpsc::Sender<Update>,
         buses: Buses,
+        cache_dir: PathBuf,
     ) -> Self {
-        let mut sources =
-            Self { context: Context { clock, updates, buses, watches: Watches::new() }, tasks: JoinSet::new() };
+        let context = Context { clock, updates, buses, watches: Watches::new(), cache_dir };
+        let mut sources = Self { context, tasks: JoinSet::new() };
         sources.restart(signals);
         sources
     }

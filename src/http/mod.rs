@@ -1,7 +1,7 @@
-//! How presenced speaks HTTP to Microsoft: one set of time-outs, limits and manners for Graph and for the sign-in service,
-//! and what a request that got no answer at all amounts to.
+//! How presenced speaks HTTP: one set of time-outs, limits and manners for Graph, for the sign-in service and for calendar
+//! subscriptions, and what a request that got no answer at all amounts to.
 //!
-//! Leaves to others: what an answer means (`graph/`, `auth/`), and when to ask again (`session/`).
+//! Leaves to others: what an answer means (`graph/`, `auth/`, `signals/`), and when to ask again (`session/`).
 
 mod retry_after;
 
@@ -38,11 +38,24 @@ impl Default for Timeouts {
     }
 }
 
+/// What becomes of an answer that sends the client elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Redirects {
+    /// It is the answer: a bearer token goes where the configuration says, and nowhere else.
+    Refused,
+    /// It is followed up to [`MOST_REDIRECTS`] times, but never to where others could listen in.
+    Followed,
+}
+
+/// As many redirects as are followed for one request.
+const MOST_REDIRECTS: usize = 5;
+
 /// An HTTP client for one service.
 #[derive(Debug)]
 pub(crate) struct Client {
     endpoint: Url,
     timeouts: Timeouts,
+    redirects: Redirects,
     /// Replaced after a 503, which drops its connections.
     connections: Mutex<reqwest::Client>,
 }
@@ -53,8 +66,13 @@ impl Client {
     /// # Errors
     /// [`FailureKind::Refused`] when TLS cannot be set up, as on a machine without root certificates.
     pub(crate) fn new(endpoint: &Url, timeouts: Timeouts) -> Result<Self, Failure> {
-        let connections = Mutex::new(connect(endpoint, timeouts)?);
-        Ok(Self { endpoint: endpoint.clone(), timeouts, connections })
+        Self::redirected(endpoint, timeouts, Redirects::Refused)
+    }
+
+    /// The same, with a say in what becomes of redirects.
+    pub(crate) fn redirected(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<Self, Failure> {
+        let connections = Mutex::new(connect(endpoint, timeouts, redirects)?);
+        Ok(Self { endpoint: endpoint.clone(), timeouts, redirects, connections })
     }
 
     /// Sends the request that `build` makes and returns its answer, whatever the status; the body is not read yet.
@@ -71,7 +89,7 @@ impl Client {
         let response = sent.map_err(|error| self.no_answer(error))?;
         // Graph asks for a 503 to be retried on a new connection, which may reach a server that is well.
         if response.status() == StatusCode::SERVICE_UNAVAILABLE
-            && let Ok(fresh) = connect(&self.endpoint, self.timeouts)
+            && let Ok(fresh) = connect(&self.endpoint, self.timeouts, self.redirects)
         {
             *self.connections.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
@@ -80,10 +98,14 @@ impl Client {
 
     fn no_answer(&self, error: reqwest::Error) -> Failure {
         let service = self.endpoint.host_str().unwrap_or_default();
+        let redirected = error.is_redirect();
         let cause = root_cause(&error.without_url());
         if cause.builder {
             let text = format!("the request to {service} cannot be written: {}", cause.text);
             return Failure::new(FailureKind::Refused, text).with_hint("the token holds characters that no token has");
+        }
+        if redirected {
+            return Failure::new(FailureKind::Refused, format!("{service} cannot be followed: {}", cause.text));
         }
         let (applied, text) = match (cause.connect, cause.timeout) {
             (true, true) => (Applied::No, format!("no connection to {service} within {:?}", self.timeouts.connect)),
@@ -95,15 +117,25 @@ impl Client {
     }
 }
 
-fn connect(endpoint: &Url, timeouts: Timeouts) -> Result<reqwest::Client, Failure> {
+fn connect(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<reqwest::Client, Failure> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("presenced/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.whole)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(1)
-        // A bearer token goes where the configuration says, and nowhere else.
-        .redirect(Policy::none());
+        // The address may be a secret, which is not to be told to where it leads.
+        .referer(false)
+        .redirect(match redirects {
+            Redirects::Refused => Policy::none(),
+            Redirects::Followed => Policy::custom(|attempt| {
+                let from = attempt.previous().first().unwrap_or(attempt.url());
+                match refusal(from, attempt.url(), attempt.previous().len()) {
+                    None => attempt.follow(),
+                    Some(reason) => attempt.error(reason),
+                }
+            }),
+        });
     // Elsewhere the proxy of the environment is used: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
     if is_loopback(endpoint) {
         builder = builder.no_proxy();
@@ -116,6 +148,18 @@ fn connect(endpoint: &Url, timeouts: Timeouts) -> Result<reqwest::Client, Failur
         let text = format!("TLS cannot be set up: {}", root_cause(&error).text);
         Failure::new(FailureKind::Refused, text).with_hint("install the system's root certificates (`ca-certificates`)")
     })
+}
+
+/// Why the `number`th redirect of a request that began at `from` is not followed to `to`.
+fn refusal(from: &Url, to: &Url, number: usize) -> Option<&'static str> {
+    let stays_here = from.scheme() == "http" && is_loopback(from) && to.scheme() == "http" && is_loopback(to);
+    if to.scheme() != "https" && !stays_here {
+        Some("it redirects to an address without encryption")
+    } else if number > MOST_REDIRECTS {
+        Some("it redirects more than 5 times")
+    } else {
+        None
+    }
 }
 
 fn is_loopback(endpoint: &Url) -> bool {
@@ -160,6 +204,17 @@ pub(crate) async fn body(mut response: Response) -> Vec<u8> {
         }
     }
     body
+}
+
+/// The next part of the answer's body; `None` at its end.
+///
+/// # Errors
+/// [`FailureKind::Passing`] when it breaks off or takes too long.
+pub(crate) async fn next_part(response: &mut Response) -> Result<Option<impl AsRef<[u8]> + use<>>, Failure> {
+    response.chunk().await.map_err(|error| {
+        let text = format!("the answer broke off: {}", root_cause(&error.without_url()).text);
+        Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, text) }
+    })
 }
 
 /// The value of header `name`, when it is there and readable.
@@ -256,6 +311,19 @@ mod tests {
         })
         .await;
         assert_eq!(body(get(&endpoint, Timeouts::default()).await.unwrap()).await.len(), BODY_LIMIT);
+    }
+
+    #[test]
+    fn redirects_stay_encrypted_or_on_this_machine() {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        let (https, here) = (url("https://a.example/x"), url("http://127.0.0.1:1/x"));
+        assert_eq!(refusal(&https, &url("https://b.example/y"), 5), None);
+        assert_eq!(refusal(&https, &url("https://b.example/y"), 6), Some("it redirects more than 5 times"));
+        let unencrypted = Some("it redirects to an address without encryption");
+        assert_eq!(refusal(&https, &url("http://a.example/x"), 1), unencrypted);
+        assert_eq!(refusal(&https, &here, 1), unencrypted);
+        assert_eq!(refusal(&here, &url("http://localhost:2/"), 1), None);
+        assert_eq!(refusal(&here, &url("http://a.example/"), 1), unencrypted);
     }
 
     #[test]

@@ -1,28 +1,43 @@
-//! The calendar signal: keeps a [`Timeline`] true to the configured calendar files, and publishes its [`Schedule`].
+//! The calendar signal: keeps a [`Timeline`](crate::calendar::Timeline) true to the configured sources, and publishes its
+//! [`Schedule`](crate::calendar::Schedule).
 //!
 //! All reading and parsing is done off the event loop, one batch at a time: what changes during a batch makes the next.
 //! Only files that changed are read again. A source that cannot be read makes the calendar unknown, because the meeting
-//! that matters may be the one in there. Leaves to others: finding the files (`calendar_files`), what is in them.
+//! that matters may be the one in there. Leaves to others: finding the files (`calendar_files`), fetching subscriptions
+//! (`subscription`), what is in them.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+use futures_util::future::select_all;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
 use super::backoff::{Backoff, until};
+use super::burst::Burst;
 use super::calendar_collection::Collection;
+use super::subscription::{Standing, Subscription};
+use super::subscription_copy::CachedCopy;
 use super::watch::Changes;
 use super::{Context, Publisher, Update};
-use crate::config;
+use crate::config::{self, CalendarSource};
 
-/// Follows the calendar files. Never returns.
+/// Follows the calendar sources. Never returns.
 pub async fn run(config: config::Calendar, context: Context) {
     let clock = &*context.clock;
+    let mut subscriptions = Subscriptions::start(&config.sources, &context);
+    let copy_of =
+        |subscription: &config::Subscription| CachedCopy::of(&subscription.url, &context.cache_dir).path().to_owned();
+    let mut collection = Collection::new(config, copy_of, context.watches.share(), &clock.now());
     let mut publisher = Publisher::new(context.updates, Update::Calendar);
-    let mut collection = Collection::new(config, context.watches.share(), &clock.now());
-    let mut backoff = Backoff::new();
+    let (mut backoff, mut burst) = (Backoff::new(), Burst::default());
     let mut changes = Changes::Everything;
     // Dropped with this task, which tells a batch that nobody waits for it any more.
     let wanted = Arc::new(());
     loop {
         let now = clock.now();
+        let settled = subscriptions.take_in(&mut collection, &mut changes);
         let wanted = Arc::downgrade(&wanted);
         let observation;
         (collection, observation) = off_the_loop(move || {
@@ -31,19 +46,96 @@ pub async fn run(config: config::Calendar, context: Context) {
             (collection, observation)
         })
         .await;
-        publisher.publish(observation).await;
+        // Before the first fetch has ended nobody knows whether something is wrong.
+        if settled {
+            publisher.publish(observation).await;
+        }
+        let now = clock.now();
+        if !collection.is_current(&now) {
+            changes = nothing();
+            continue;
+        }
         let retry = if collection.wants_another_try() {
-            Some(backoff.next(clock.now().instant))
+            Some(backoff.next(now.instant))
         } else {
             backoff = Backoff::new();
             None
         };
         let window_moves = collection.window_moves();
+        let gathered = async {
+            if let Some(end) = burst.gathers_until(clock.now().instant) {
+                clock.sleep_until(end).await;
+            }
+            let changes = collection.changed(clock).await;
+            burst.note(clock.now().instant);
+            changes
+        };
         changes = tokio::select! {
-            changes = collection.changed(clock) => changes,
-            () = clock.sleep_until_wall(window_moves) => Changes::Paths(std::collections::BTreeSet::new()),
+            changes = gathered => changes,
+            () = subscriptions.changed() => nothing(),
+            () = clock.sleep_until_wall(window_moves) => nothing(),
             () = until(clock, retry) => Changes::Everything,
         };
+    }
+}
+
+const fn nothing() -> Changes {
+    Changes::Paths(BTreeSet::new())
+}
+
+/// The subscriptions, each followed by a task of its own that ends with this.
+struct Subscriptions {
+    followed: Vec<Followed>,
+    _tasks: JoinSet<()>,
+}
+
+struct Followed {
+    copy: PathBuf,
+    standing: watch::Receiver<Standing>,
+    /// How many of its copies were read.
+    copies: u64,
+}
+
+impl Subscriptions {
+    fn start(sources: &[CalendarSource], context: &Context) -> Self {
+        let (mut followed, mut tasks) = (Vec::new(), JoinSet::new());
+        let now = context.clock.now();
+        for source in sources {
+            let CalendarSource::Subscription(subscription) = source else { continue };
+            let subscription = Subscription::new(subscription.clone(), &context.cache_dir, &now);
+            let (sender, standing) = watch::channel(subscription.standing(&now));
+            followed.push(Followed { copy: subscription.path().to_owned(), standing, copies: 0 });
+            tasks.spawn(subscription.follow(Arc::clone(&context.clock), sender));
+        }
+        Self { followed, _tasks: tasks }
+    }
+
+    /// Hands over what is new of them. True when of each there is a copy, or word that there is none.
+    fn take_in(&mut self, collection: &mut Collection, changes: &mut Changes) -> bool {
+        let mut settled = true;
+        for (number, followed) in self.followed.iter_mut().enumerate() {
+            let standing = followed.standing.borrow_and_update().clone();
+            settled &= standing.settled;
+            collection.set_subscription_warning(number, standing.warning);
+            if std::mem::replace(&mut followed.copies, standing.copies) != standing.copies
+                && let Changes::Paths(paths) = changes
+            {
+                paths.insert(followed.copy.clone());
+            }
+        }
+        settled
+    }
+
+    /// Waits until one of them stands differently.
+    async fn changed(&mut self) {
+        if self.followed.is_empty() {
+            return std::future::pending().await;
+        }
+        let changes = self.followed.iter_mut().map(|followed| Box::pin(followed.standing.changed()));
+        if select_all(changes).await.0.is_err() {
+            // Its task has panicked, which ends the daemon too.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

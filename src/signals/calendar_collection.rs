@@ -16,7 +16,7 @@ use super::Observation;
 use super::calendar_files::{self, Found, Stamp, Trouble};
 use super::watch::{Changes, Watch};
 use crate::calendar::{FileReport, Schedule, SourceId, Timeline};
-use crate::config;
+use crate::config::{self, CalendarSource};
 use crate::policy::Reading;
 use crate::time::{Clock, Now};
 use crate::warning::{Code, Warning};
@@ -36,7 +36,9 @@ const MAX_WARNINGS: usize = 20;
 /// All calendar files.
 #[derive(Debug)]
 pub(super) struct Collection {
-    sources: Vec<PathBuf>,
+    /// The files and folders.
+    places: Vec<(SourceId, PathBuf)>,
+    subscriptions: Vec<Subscribed>,
     watch: Watch,
     timeline: Timeline,
     /// When the window was laid.
@@ -45,6 +47,16 @@ pub(super) struct Collection {
     files: BTreeMap<PathBuf, File>,
     folders: BTreeMap<PathBuf, SourceId>,
     troubles: Vec<Trouble>,
+}
+
+/// A subscription: a file that nobody but presenced writes, so that it needs no watching.
+#[derive(Debug)]
+struct Subscribed {
+    source: SourceId,
+    copy: PathBuf,
+    /// Its host.
+    name: String,
+    warning: Option<Warning>,
 }
 
 #[derive(Debug)]
@@ -64,11 +76,29 @@ enum Outcome {
 }
 
 impl Collection {
-    /// Nothing read yet.
-    pub(super) fn new(config: config::Calendar, watch: Watch, now: &Now) -> Self {
+    /// Nothing read yet. `copy_of` says where the copy of a subscription is kept.
+    pub(super) fn new(
+        config: config::Calendar,
+        copy_of: impl Fn(&config::Subscription) -> PathBuf,
+        watch: Watch,
+        now: &Now,
+    ) -> Self {
         let (from, to) = window(now.wall);
+        let (mut places, mut subscriptions) = (Vec::new(), Vec::new());
+        for (source, place) in (0..).map(SourceId).zip(config.sources) {
+            match place {
+                CalendarSource::Path(path) => places.push((source, path)),
+                CalendarSource::Subscription(subscription) => subscriptions.push(Subscribed {
+                    source,
+                    copy: copy_of(&subscription),
+                    name: subscription.url.to_string(),
+                    warning: None,
+                }),
+            }
+        }
         Self {
-            sources: config.sources,
+            places,
+            subscriptions,
             watch,
             timeline: Timeline::new(config.identity, now.zone.clone(), from, to),
             laid: now.wall,
@@ -85,7 +115,7 @@ impl Collection {
             self.zone = now.zone.clone();
             self.timeline.set_zone(now.zone.clone());
         }
-        if now.wall < earlier(self.laid, BEHIND / 2) || now.wall >= self.window_moves() {
+        if !self.is_current(now) {
             self.laid = now.wall;
             let (from, to) = window(now.wall);
             self.timeline.set_window(from, to);
@@ -97,6 +127,16 @@ impl Collection {
         if !known {
             self.look(wanted);
         }
+    }
+
+    /// Whether all that follows from the time is as it was at the last update.
+    pub(super) fn is_current(&self, now: &Now) -> bool {
+        now.zone == self.zone && (earlier(self.laid, BEHIND / 2)..self.window_moves()).contains(&now.wall)
+    }
+
+    /// What is wrong with the `number`th subscription, from 0.
+    pub(super) fn set_subscription_warning(&mut self, number: usize, warning: Option<Warning>) {
+        self.subscriptions[number].warning = warning;
     }
 
     /// When the window is to be moved.
@@ -120,6 +160,10 @@ impl Collection {
 
     /// Takes in a change of what is at `path`. False: it may be more than one file, so everything is to be looked at.
     fn take_in(&mut self, path: &Path) -> bool {
+        if let Some(subscription) = self.subscriptions.iter().find(|subscription| subscription.copy == path) {
+            self.read(path, subscription.source);
+            return true;
+        }
         let folder = path.parent().and_then(|folder| self.folders.get(folder)).copied();
         let known = self.files.get(path).map(|file| file.source);
         let calendar = path.file_name().is_some_and(calendar_files::is_calendar);
@@ -145,8 +189,11 @@ impl Collection {
 
     /// Looks for all files, reads those that are new or changed, and forgets those that are gone.
     fn look(&mut self, wanted: impl Fn() -> bool) {
-        let Found { files, folders, troubles } = self.watch.settle(|| calendar_files::find(&self.sources));
+        let Found { mut files, folders, troubles } = self.watch.settle(|| calendar_files::find(&self.places));
         (self.folders, self.troubles) = (folders, troubles);
+        for subscription in &self.subscriptions {
+            files.entry(subscription.copy.clone()).or_insert(subscription.source);
+        }
         let gone: Vec<PathBuf> = self.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect();
         for path in gone {
             self.forget(&path);
@@ -188,6 +235,8 @@ impl Collection {
     /// The schedule, unless something could not be read, and all that is wrong.
     pub(super) fn observe(&self) -> Observation<Arc<Schedule>> {
         let mut warnings: Vec<Warning> = self.troubles.iter().map(|trouble| trouble.warning.clone()).collect();
+        let missing = self.subscriptions.iter().filter(|subscription| !self.files.contains_key(&subscription.copy));
+        warnings.extend(missing.map(Subscribed::missing));
         let mut skipped = Vec::new();
         let mut zones: BTreeSet<(&str, &Path)> = BTreeSet::new();
         for (path, file) in &self.files {
@@ -206,13 +255,29 @@ impl Collection {
         }
         let reading =
             if warnings.is_empty() { Reading::Known(Arc::new(self.timeline.schedule())) } else { Reading::Unknown };
+        let stale = self.subscriptions.iter().filter(|subscription| self.files.contains_key(&subscription.copy));
+        let stale: Vec<Warning> = stale.filter_map(|subscription| subscription.warning.clone()).collect();
         let zones: Vec<Warning> = zones.into_iter().map(|(zone, path)| zone_warning(zone, path)).collect();
-        let mut warnings: Vec<Warning> =
-            [warnings, skipped, zones].into_iter().flat_map(|kind| kind.into_iter().take(MAX_WARNINGS)).collect();
+        let mut warnings: Vec<Warning> = [warnings, stale, skipped, zones]
+            .into_iter()
+            .flat_map(|kind| kind.into_iter().take(MAX_WARNINGS))
+            .collect();
         warnings.extend(self.watch.failures().iter().take(MAX_WARNINGS).cloned());
         let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-        let source = format!("{}, {}", count(self.sources.len(), "source"), count(self.timeline.events(), "event"));
+        let sources = self.places.len() + self.subscriptions.len();
+        let source = format!("{}, {}", count(sources, "source"), count(self.timeline.events(), "event"));
         Observation { reading, source, warnings }
+    }
+}
+
+impl Subscribed {
+    /// The warning for one that has no copy.
+    fn missing(&self) -> Warning {
+        self.warning.clone().unwrap_or_else(|| Warning {
+            code: Code::CalendarUnreadable,
+            text: format!("The calendar subscription at {} was not fetched yet.", self.name),
+            hint: "Wait a moment: presenced is asking for it.".to_owned(),
+        })
     }
 }
 

@@ -82,10 +82,10 @@ pub(super) fn is_calendar(name: &OsStr) -> bool {
 }
 
 /// Looks at all sources.
-pub(super) fn find(sources: &[PathBuf]) -> (Interests, Found) {
+pub(super) fn find(sources: &[(SourceId, PathBuf)]) -> (Interests, Found) {
     let mut interests = Interests::default();
     let mut found = Found::default();
-    for (source, path) in (0..).map(SourceId).zip(sources) {
+    for (source, path) in sources.iter().map(|(source, path)| (*source, path)) {
         match interests.follow(path) {
             Place::File(real) => drop(found.files.entry(real).or_insert(source)),
             Place::Folder(real) => search(source, real, &mut interests, &mut found),
@@ -205,6 +205,10 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    fn find(sources: &[PathBuf]) -> (Interests, Found) {
+        super::find(&(0..).map(SourceId).zip(sources.iter().cloned()).collect::<Vec<_>>())
+    }
 
     fn root(dir: &tempfile::TempDir) -> PathBuf {
         dir.path().canonicalize().unwrap()

@@ -6,6 +6,7 @@
 
 mod audience;
 mod backoff;
+mod burst;
 mod bus;
 pub mod calendar;
 mod calendar_collection;
@@ -21,8 +22,12 @@ mod place;
 mod process;
 mod screensaver;
 pub mod sleep;
+mod subscription;
+mod subscription_copy;
+mod subscription_fetch;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -69,6 +74,8 @@ pub struct Context {
     pub buses: Buses,
     /// The folders that are watched, shared by all signals.
     pub watches: Watches,
+    /// Where copies are kept that can be had again: `$XDG_CACHE_HOME/presenced`.
+    pub cache_dir: PathBuf,
 }
 
 /// D-Bus addresses; `None`: the machine's own.

@@ -26,6 +26,7 @@ fn environment(folder: &TempDir) -> Environment {
         runtime_dir: None,
         config_dir: path.clone(),
         state_dir: path.join("state"),
+        cache_dir: path.join("cache"),
         lookup: Arc::new(move |name| match name {
             "SECRET" => Some("s3cret".to_owned()),
             "CREDENTIALS_DIRECTORY" => Some(credentials.clone()),

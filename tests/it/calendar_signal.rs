@@ -10,9 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 use presenced::calendar::{BusyClass, Schedule};
-use presenced::config;
+use presenced::config::{self, CalendarSource};
+use presenced::daemon::clock::SystemClock;
 use presenced::policy::Reading;
 use presenced::signals::{Buses, Observation, Update, calendar};
+use presenced::time::Clock;
 use presenced::warning::{Code, Warning};
 
 use crate::privilege::obey_permissions;
@@ -40,8 +42,13 @@ impl Folder {
     }
 }
 
-fn follow(clock: &Arc<ManualClock>, sources: &[&Path]) -> Signal<Arc<Schedule>> {
-    let sources = sources.iter().map(|path| (*path).to_owned()).collect();
+/// A clock that begins at noon and runs as the machine's does, for what waits a moment.
+fn running() -> Arc<SystemClock> {
+    Arc::new(SystemClock::scaled(1.0, NOON.parse().unwrap(), TimeZone::UTC))
+}
+
+fn follow<C: Clock + 'static>(clock: &Arc<C>, sources: &[&Path]) -> Signal<Arc<Schedule>> {
+    let sources = sources.iter().map(|path| CalendarSource::Path((*path).to_owned())).collect();
     let config = config::Calendar { sources, identity: vec!["me@contoso.com".to_owned()] };
     let unwrap = |update| if let Update::Calendar(observation) = update { Some(observation) } else { None };
     Signal::start(clock, Buses::default(), unwrap, |context| calendar::run(config, context))
@@ -83,7 +90,7 @@ fn the_warning(seen: &Seen, code: Code) -> &Warning {
 async fn files_of_a_folder_are_read_and_read_again() {
     let folder = Folder::new();
     fs::write(folder.join("a.ics"), at_noon("a")).unwrap();
-    let mut signal = follow(&ManualClock::at(NOON), &[&folder.path]);
+    let mut signal = follow(&running(), &[&folder.path]);
     let seen = signal.next().await;
     assert!(busy(&seen) && seen.warnings.is_empty(), "{seen:?}");
     assert_eq!(seen.source, "1 source, 1 event");
@@ -102,7 +109,7 @@ async fn files_of_a_folder_are_read_and_read_again() {
 #[tokio::test]
 async fn folders_below_are_followed_as_they_come_and_go() {
     let folder = Folder::new();
-    let mut signal = follow(&ManualClock::at(NOON), &[&folder.path]);
+    let mut signal = follow(&running(), &[&folder.path]);
     assert!(free(&signal.next().await));
     fs::create_dir_all(folder.join("team/deep")).unwrap();
     fs::write(folder.join("team/deep/a.ics"), at_noon("a")).unwrap();
@@ -150,7 +157,7 @@ async fn links_are_followed_without_running_in_circles() {
 #[tokio::test]
 async fn many_changes_are_all_taken_in() {
     let folder = Folder::new();
-    let mut signal = follow(&ManualClock::at(NOON), &[&folder.path]);
+    let mut signal = follow(&running(), &[&folder.path]);
     signal.next().await;
     for number in 0..400 {
         fs::write(folder.join(&format!("{number}.ics")), at_noon(&number.to_string())).unwrap();

@@ -25,6 +25,7 @@ fn environment() -> Environment {
         runtime_dir: Some(PathBuf::from("/run/user/1000")),
         config_dir: PathBuf::from("/home/me/.config/presenced"),
         state_dir: PathBuf::from("/home/me/.local/state/presenced"),
+        cache_dir: PathBuf::from("/home/me/.cache/presenced"),
         lookup: Arc::new(|name| match name {
             "CALENDARS" => Some("/srv/calendars".to_owned()),
             "TEAM" => Some("red".to_owned()),

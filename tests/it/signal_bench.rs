@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -81,6 +82,13 @@ impl ManualClock {
         self.now.send_modify(|now| (now.instant, now.wall) = (now.instant + duration, wall));
     }
 
+    /// Lets time pass, whatever is waited for.
+    pub(crate) fn advance(&self, duration: Duration) {
+        self.now.send_modify(|now| {
+            (now.instant, now.wall) = (now.instant + duration, now.wall.checked_add(duration).unwrap());
+        });
+    }
+
     fn waits_for(&self, targets: &[Until]) -> bool {
         let sleepers = self.sleepers.lock().unwrap();
         targets.iter().any(|target| sleepers.get(target).is_some_and(|&count| count > 0))
@@ -127,14 +135,25 @@ pub(crate) struct Signal<T> {
 
 impl<T: Debug> Signal<T> {
     /// Starts `run`; `unwrap` picks its kind of update.
-    pub(crate) fn start<F: Future<Output = ()> + Send + 'static>(
-        clock: &Arc<ManualClock>,
+    pub(crate) fn start<F: Future<Output = ()> + Send + 'static, C: Clock + 'static>(
+        clock: &Arc<C>,
         buses: Buses,
         unwrap: fn(Update) -> Option<Observation<T>>,
         run: impl FnOnce(Context) -> F,
     ) -> Self {
+        Self::start_in(clock, buses, "/nonexistent".into(), unwrap, run)
+    }
+
+    /// The same with a cache folder.
+    pub(crate) fn start_in<F: Future<Output = ()> + Send + 'static, C: Clock + 'static>(
+        clock: &Arc<C>,
+        buses: Buses,
+        cache_dir: PathBuf,
+        unwrap: fn(Update) -> Option<Observation<T>>,
+        run: impl FnOnce(Context) -> F,
+    ) -> Self {
         let (sender, updates) = mpsc::channel(16);
-        let context = Context { clock: clock.clone(), updates: sender, buses, watches: Watches::new() };
+        let context = Context { clock: clock.clone(), updates: sender, buses, watches: Watches::new(), cache_dir };
         let mut task = JoinSet::new();
         task.spawn(run(context));
         Self { updates, unwrap, task }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use url::{Host, Url};
+use url::Url;
 use uuid::Uuid;
 
 use super::auth::Method;
 use super::section::Section;
+use super::values::is_loopback;
 use super::{Reader, Value};
 use crate::config::{Account, Cloud, Endpoints};
 
@@ -130,12 +131,6 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let is_loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
         if !matches!(url.scheme(), "https" | "http") {
             self.wrong(value.span(), format!("`{key}` is reached by https, not {}", url.scheme()), example);
         } else if !url.username().is_empty() || url.password().is_some() {
@@ -144,7 +139,7 @@ impl Reader<'_> {
                 format!("`{key}` has a user name or password in it"),
                 "leave out what is before the `@`",
             );
-        } else if url.scheme() == "http" && !is_loopback {
+        } else if url.scheme() == "http" && !is_loopback(&url) {
             let host = url.host_str().unwrap_or_default();
             let message = format!("plain http would send tokens unencrypted to {host}");
             self.wrong(

@@ -20,6 +20,7 @@ mod auth;
 mod rules;
 mod section;
 mod signals;
+mod sources;
 mod values;
 
 /// A value with its place in the file.

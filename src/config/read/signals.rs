@@ -1,12 +1,9 @@
 //! `[signals.…]`: what is watched. A signal whose table is there is on, unless it says `enabled = false`.
 
-use std::path::PathBuf;
-
 use super::section::Section;
+use super::sources::SOURCES;
 use super::{Reader, Value};
 use crate::config::{Calendar, Call, Lock, Signals};
-
-const SOURCES: &str = "sources = [{ path = \"~/.calendars/work\" }]";
 
 impl Reader<'_> {
     pub(super) fn signals(&mut self, root: &mut Section<'_, '_>) -> Signals {
@@ -43,22 +40,6 @@ impl Reader<'_> {
         };
         let identity = section.get("identity").map(|value| self.identity(value)).unwrap_or_default();
         Some(Calendar { sources: sources?, identity })
-    }
-
-    fn sources(&mut self, sources: &[Value<'_>]) -> Vec<PathBuf> {
-        let mut paths = Vec::new();
-        for value in sources {
-            let Some(table) = value.get_ref().as_table() else {
-                self.wrong(value.span(), "a source is a table with a `path`", format!("write {SOURCES}"));
-                continue;
-            };
-            let mut section = Section::new("a source", value.span(), table);
-            let help = "write { path = \"…\" }: a calendar file, or a folder that is searched for *.ics";
-            let path = self.required(&mut section, "path", help).and_then(|value| self.path("path", value));
-            self.finish(&section);
-            paths.extend(path);
-        }
-        paths
     }
 
     fn identity(&mut self, value: &Value<'_>) -> Vec<String> {

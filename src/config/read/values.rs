@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 use tracing_subscriber::filter::Targets;
+use url::{Host, Url};
 
 use super::section::kind;
 use super::{Reader, Value};
@@ -173,35 +174,37 @@ impl Reader<'_> {
         folder.or_else(|| self.environment.var(name))
     }
 
+    /// A duration of any length and sign, and how it is written; `example` says what to write.
+    pub(super) fn duration<'t>(&mut self, value: &'t Value<'_>, example: &str) -> Option<(SignedDuration, &'t str)> {
+        let message = match value.get_ref() {
+            DeValue::Integer(number) => format!("`{number}` needs a unit"),
+            DeValue::Float(number) => format!("`{number}` needs a unit"),
+            DeValue::String(text) if text.trim().parse::<f64>().is_ok() => format!("`{text}` needs a unit"),
+            DeValue::String(text) => match duration(text.trim()) {
+                Some(duration) => return Some((duration, text)),
+                None => format!("`{text}` is no duration"),
+            },
+            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                format!("a duration is a text, and here is {}", kind(value))
+            }
+        };
+        self.wrong(value.span(), message, example);
+        None
+    }
+
     /// A duration that Graph accepts as an expiration.
     pub(super) fn expiration(&mut self, value: &Value<'_>) -> Option<Expiration> {
         let example = "write 5 minutes to 4 hours, like \"15m\", \"1h 30m\" or \"PT15M\"";
-        let (message, written) = match value.get_ref() {
-            DeValue::Integer(number) => (format!("`{number}` needs a unit"), None),
-            DeValue::Float(number) => (format!("`{number}` needs a unit"), None),
-            DeValue::String(text) if text.trim().parse::<f64>().is_ok() => (format!("`{text}` needs a unit"), None),
-            DeValue::String(text) => match duration(text.trim()) {
-                Some(duration) => (String::new(), Some((duration, text))),
-                None => (format!("`{text}` is no duration"), None),
-            },
-            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                (format!("a duration is a text, and here is {}", kind(value)), None)
+        let (duration, text) = self.duration(value, example)?;
+        let message = match Duration::try_from(duration).ok().and_then(|d| Expiration::try_from(d).ok()) {
+            Some(expiration) => return Some(expiration),
+            None if duration < signed(Expiration::MIN) => {
+                format!("`{text}` is shorter than the 5 minutes Microsoft Graph accepts as an expiration")
             }
-        };
-        let message = match written {
-            None => message,
-            Some((duration, text)) => {
-                match Duration::try_from(duration).ok().and_then(|d| Expiration::try_from(d).ok()) {
-                    Some(expiration) => return Some(expiration),
-                    None if duration < signed(Expiration::MIN) => {
-                        format!("`{text}` is shorter than the 5 minutes Microsoft Graph accepts as an expiration")
-                    }
-                    None if duration > signed(Expiration::MAX) => {
-                        format!("`{text}` is longer than the 4 hours Microsoft Graph accepts as an expiration")
-                    }
-                    None => format!("`{text}` is not a number of whole seconds"),
-                }
+            None if duration > signed(Expiration::MAX) => {
+                format!("`{text}` is longer than the 4 hours Microsoft Graph accepts as an expiration")
             }
+            None => format!("`{text}` is not a number of whole seconds"),
         };
         self.wrong(value.span(), message, example);
         None
@@ -221,6 +224,16 @@ impl Reader<'_> {
         };
         self.wrong(value.span(), format!("`{text}` is no level of logging"), help);
         None
+    }
+}
+
+/// Whether an address leads to this machine itself.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use presenced::config::{Auth, Log, Session};
+use presenced::config::{Auth, CalendarSource, Log, Session, Subscription};
 use presenced::policy::default_rules;
 
 use super::{ACCOUNT, parse};
@@ -69,6 +69,17 @@ fn the_other_ways_to_sign_in_of_the_reference_file_load() {
         let text = reference.replace("\nauth = { method = \"device-code\" }\n", &format!("\n{way}\n"));
         must_load(&text.replace("#user", "user"), way);
     }
+}
+
+#[test]
+fn the_subscription_of_the_reference_file_loads() {
+    let reference = include_str!("../../../config/presenced.toml");
+    let way = reference.lines().find_map(|line| line.strip_prefix("#   sources = ")).unwrap();
+    let config = must_load(&format!("{ACCOUNT}[signals.calendar]\nsources = {way}\n"), way);
+    let [CalendarSource::Subscription(subscription)] = &config.signals.calendar.unwrap().sources[..] else {
+        panic!("{way} is a subscription")
+    };
+    assert_eq!(subscription.refresh, Subscription::REFRESH, "the reference file shows defaults");
 }
 
 fn documents(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -1,0 +1,99 @@
+//! Where calendars come from: the schema of `[signals.calendar]`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+/// The calendar signal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calendar {
+    /// The sources; none is without meaning, but allowed.
+    pub sources: Vec<CalendarSource>,
+    /// The e-mail addresses that are the user among an event's attendees; compared ignoring ASCII case.
+    pub identity: Vec<String>,
+}
+
+/// One source of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CalendarSource {
+    /// A file, or a folder that is searched for `*.ics`.
+    Path(PathBuf),
+    /// A calendar that somebody publishes, fetched again and again.
+    Subscription(Subscription),
+}
+
+impl fmt::Display for CalendarSource {
+    /// For people: the path, or the subscription's host.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Subscription(subscription) => write!(f, "subscription at {}", subscription.url),
+        }
+    }
+}
+
+/// A calendar that is fetched over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Where it is published: `https`, or `http` on loopback.
+    pub url: SecretUrl,
+    /// How long after a fetch the next one is due: 1 minute to 24 hours.
+    pub refresh: Duration,
+}
+
+impl Subscription {
+    /// How often it is fetched when nothing else is said.
+    pub const REFRESH: Duration = Duration::from_mins(15);
+    /// The shortest `refresh`.
+    pub const REFRESH_MIN: Duration = Duration::from_mins(1);
+    /// The longest `refresh`.
+    pub const REFRESH_MAX: Duration = Duration::from_hours(24);
+}
+
+/// An address that is a secret itself, as calendar services hand them out: whoever knows it reads the calendar. Shows its
+/// host only, and hands the rest out on request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(Url);
+
+impl SecretUrl {
+    /// Keeps `url`, without its fragment: that is never sent.
+    pub fn new(mut url: Url) -> Self {
+        url.set_fragment(None);
+        Self(url)
+    }
+
+    /// The address itself, to ask there. Never to be shown.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.host_str().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_shows_more_of_an_address_than_its_host() {
+        let url =
+            SecretUrl::new("https://me:hunter2@cal.example/hunter2/basic.ics?key=hunter2#hunter2".parse().unwrap());
+        let subscription = Subscription { url, refresh: Subscription::REFRESH };
+        let source = CalendarSource::Subscription(subscription);
+        assert_eq!(source.to_string(), "subscription at cal.example");
+        let debug = format!("{source:?}");
+        assert!(debug.contains("cal.example") && !debug.contains("hunter2"), "{debug}");
+    }
+}

@@ -1,0 +1,127 @@
+//! The last good copy of a calendar subscription: a file in the cache folder, and beside it what the server said of it.
+//!
+//! Only its owner may read it, a half-written one is never seen, and its name does not tell the address. All of it blocks on
+//! the file system. Leaves to others: fetching it (`subscription_fetch`).
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+use uuid::Uuid;
+
+use crate::config::SecretUrl;
+
+/// What is known of a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    /// The server's `ETag`, to ask with whether there is something newer.
+    pub(super) etag: Option<String>,
+    /// The server's `Last-Modified`, for the same.
+    pub(super) last_modified: Option<String>,
+    /// When the server last said that this is the calendar.
+    pub(super) confirmed_at: Timestamp,
+}
+
+/// The place of a copy.
+#[derive(Clone, Debug)]
+pub(super) struct CachedCopy {
+    calendar: PathBuf,
+    facts: PathBuf,
+}
+
+impl CachedCopy {
+    /// The place for the calendar at `url`. A name-based UUID (RFC 9562, 5.5): the same for the same address, and nobody
+    /// reads the address out of it.
+    pub(super) fn of(url: &SecretUrl, cache_dir: &Path) -> Self {
+        let folder = cache_dir.join("subscriptions");
+        let name = Uuid::new_v5(&Uuid::NAMESPACE_URL, url.expose().as_str().as_bytes());
+        Self { calendar: folder.join(format!("{name}.ics")), facts: folder.join(format!("{name}.json")) }
+    }
+
+    /// The calendar file.
+    pub(super) fn path(&self) -> &Path {
+        &self.calendar
+    }
+
+    /// What is known of the copy; `None` when there is none.
+    pub(super) fn facts(&self) -> Option<Facts> {
+        let facts = serde_json::from_slice(&fs::read(&self.facts).ok()?).ok()?;
+        self.calendar.is_file().then_some(facts)
+    }
+
+    /// A new file to write the next copy into; it is gone when it is dropped.
+    pub(super) fn draft(&self) -> io::Result<NamedTempFile> {
+        let folder = self.calendar.parent().unwrap_or(Path::new("/"));
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        NamedTempFile::new_in(folder)
+    }
+
+    /// Puts a whole draft in place of the copy.
+    pub(super) fn replace(&self, draft: NamedTempFile, facts: &Facts) -> io::Result<()> {
+        draft.as_file().sync_all()?;
+        // Without facts the next fetch is unconditional: old facts must never stand beside a new calendar.
+        match fs::remove_file(&self.facts) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        draft.persist(&self.calendar)?;
+        self.note(facts)
+    }
+
+    /// Notes new facts of the copy that is there.
+    pub(super) fn note(&self, facts: &Facts) -> io::Result<()> {
+        let mut draft = self.draft()?;
+        draft.write_all(&serde_json::to_vec(facts)?)?;
+        draft.persist(&self.facts)?;
+        File::open(self.facts.parent().unwrap_or(Path::new("/")))?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn url(text: &str) -> SecretUrl {
+        SecretUrl::new(text.parse().unwrap())
+    }
+
+    fn facts() -> Facts {
+        Facts { etag: Some("\"1\"".to_owned()), last_modified: None, confirmed_at: Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn a_copy_is_its_owners_alone_and_its_name_tells_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = CachedCopy::of(&url("https://cal.example/hunter2/basic.ics"), dir.path());
+        assert_eq!(copy.facts(), None);
+        let mut draft = copy.draft().unwrap();
+        draft.write_all(b"BEGIN:VCALENDAR").unwrap();
+        copy.replace(draft, &facts()).unwrap();
+        assert_eq!(copy.facts(), Some(facts()));
+        let folder = copy.path().parent().unwrap();
+        assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        assert_eq!(names.len(), 2);
+        assert!(names.iter().all(|name| !name.contains("hunter2") && !name.contains("cal")), "{names:?}");
+    }
+
+    #[test]
+    fn facts_without_a_calendar_are_none_and_a_dropped_draft_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = CachedCopy::of(&url("https://cal.example/a"), dir.path());
+        copy.note(&facts()).unwrap();
+        assert_eq!(copy.facts(), None);
+        drop(copy.draft().unwrap());
+        assert_eq!(fs::read_dir(dir.path().join("subscriptions")).unwrap().count(), 1);
+    }
+}

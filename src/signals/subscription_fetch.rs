@@ -1,0 +1,170 @@
+//! One fetch of a calendar subscription: asks whether there is something newer, and writes what comes into the copy when it
+//! is a calendar.
+//!
+//! Leaves to others: when to ask (`subscription`), and the manner of asking (`http`).
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use reqwest::{RequestBuilder, Response, StatusCode};
+
+use super::subscription_copy::{CachedCopy, Facts};
+use crate::config::SecretUrl;
+use crate::http::{self, Client, Redirects, Timeouts};
+use crate::session::{Failure, FailureKind};
+
+/// The largest calendar that is fetched, in bytes.
+const MAX_SIZE: u64 = 64 * 1024 * 1024;
+
+/// A large calendar over a slow line takes its time.
+const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(10), whole: Duration::from_mins(2) };
+
+/// Where a calendar may begin, after a byte order mark and blank lines.
+const HEAD: usize = 1024;
+
+/// What a fetch found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The copy is the calendar still.
+    Same(Facts),
+    /// The copy is a new one.
+    New(Facts),
+}
+
+/// Asks for the calendar at `url`, and keeps it in `copy`.
+///
+/// # Errors
+/// [`FailureKind::Passing`] and [`FailureKind::Throttled`] pass by themselves; [`FailureKind::Refused`] wants somebody to
+/// mend something. The text begins with the host and shows no more of the address.
+pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) -> Result<Found, Failure> {
+    let known = copy.facts();
+    // Made anew for each fetch: TLS need not stay in memory for a quarter of an hour.
+    let client = Client::redirected(url.expose(), TIMEOUTS, Redirects::Followed)?;
+    let mut response = client.send(|http| conditional(http.get(url.expose().clone()), known.as_ref())).await?;
+    match (response.status(), known) {
+        (StatusCode::OK, _) => {}
+        (StatusCode::NOT_MODIFIED, Some(known)) => {
+            let facts = Facts { confirmed_at: now, ..known };
+            // Only the time is new: without it on disk the next start asks a little earlier.
+            let (owned, noted) = (copy.clone(), facts.clone());
+            let noted = off_the_loop(move || owned.note(&noted)).await;
+            if let Err(error) = noted {
+                tracing::debug!(%error, "a subscription's facts are not noted");
+            }
+            return Ok(Found::Same(facts));
+        }
+        (status, _) => return Err(unwanted(url, status, &response)),
+    }
+    let header = |name| http::header(&response, name).map(str::to_owned);
+    let facts = Facts { etag: header("etag"), last_modified: header("last-modified"), confirmed_at: now };
+    let unkept = |error: io::Error| {
+        Failure::new(FailureKind::Refused, format!("{url} answered, and the copy cannot be written: {error}"))
+            .with_hint(format!("make room and give presenced the right to write {}", copy.path().display()))
+    };
+    let mut draft = copy.draft().map_err(unkept)?;
+    receive(url, &mut response, &mut draft).await?;
+    let (owned, noted) = (copy.clone(), facts.clone());
+    off_the_loop(move || owned.replace(draft, &noted)).await.map_err(unkept)?;
+    Ok(Found::New(facts))
+}
+
+/// Asks only for something newer than what is known (RFC 9110, 13.1.2 and 13.1.3).
+fn conditional(mut request: RequestBuilder, known: Option<&Facts>) -> RequestBuilder {
+    request = request.header(ACCEPT, "text/calendar, */*;q=0.1");
+    if let Some(etag) = known.and_then(|known| known.etag.as_ref()) {
+        request = request.header(IF_NONE_MATCH, etag);
+    }
+    if let Some(last_modified) = known.and_then(|known| known.last_modified.as_ref()) {
+        request = request.header(IF_MODIFIED_SINCE, last_modified);
+    }
+    request
+}
+
+/// Writes the answer's body into `draft` as it comes.
+async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::Write) -> Result<(), Failure> {
+    let too_large = || {
+        Failure::new(FailureKind::Refused, format!("{url} sent more than {} MiB", MAX_SIZE / 1024 / 1024))
+            .with_hint("publish a shorter span of time, where the service lets you choose")
+    };
+    if response.content_length().is_some_and(|length| length > MAX_SIZE) {
+        return Err(too_large());
+    }
+    let mut head = Vec::new();
+    let mut size = 0;
+    let mut draft = io::BufWriter::new(draft);
+    let unkept =
+        |error: io::Error| Failure::new(FailureKind::Refused, format!("the copy of {url} cannot be written: {error}"));
+    while let Some(part) = http::next_part(response).await.map_err(|failure| named(url, failure))? {
+        let part = part.as_ref();
+        size += part.len() as u64;
+        if size > MAX_SIZE {
+            return Err(too_large());
+        }
+        head.extend_from_slice(&part[..part.len().min(HEAD - head.len())]);
+        draft.write_all(part).map_err(unkept)?;
+    }
+    draft.flush().map_err(unkept)?;
+    if is_calendar(&head) {
+        return Ok(());
+    }
+    let text = format!("{url} sent something that is no calendar");
+    Err(Failure::new(FailureKind::Refused, text)
+        .with_hint("open the address in a browser: it must be the one for iCalendar (.ics), and need no sign-in page"))
+}
+
+fn named(url: &SecretUrl, failure: Failure) -> Failure {
+    Failure { text: format!("{url}: {}", failure.text), ..failure }
+}
+
+/// Whether a text begins as calendars do (RFC 5545, 3.4), in UTF-8 or UTF-16.
+fn is_calendar(head: &[u8]) -> bool {
+    // Of UTF-16 that is ASCII only the zero bytes and the mark are left out.
+    let mut text = head.iter().copied().filter(|byte| !matches!(byte, 0 | 0xef | 0xbb | 0xbf | 0xfe | 0xff));
+    let begin = b"BEGIN:VCALENDAR";
+    let first = text.find(|byte| !byte.is_ascii_whitespace());
+    first.into_iter().chain(text.take(begin.len() - 1)).map(|byte| byte.to_ascii_uppercase()).eq(*begin)
+}
+
+/// What an answer amounts to that brings no calendar.
+fn unwanted(url: &SecretUrl, status: StatusCode, response: &Response) -> Failure {
+    let text = format!("{url} answered {}", status.as_u16());
+    let retry_after = http::retry_after(response.headers());
+    match status.as_u16() {
+        429 => Failure { retry_after, ..Failure::new(FailureKind::Throttled, text) },
+        304 | 408 | 425 | 500.. => Failure { retry_after, ..Failure::new(FailureKind::Passing, text) },
+        401 | 403 | 404 | 410 => Failure::new(FailureKind::Refused, text).with_hint(
+            "the calendar may no longer be published: copy its address anew from the calendar's settings into \
+             [signals.calendar]",
+        ),
+        _ => Failure::new(FailureKind::Refused, text).with_hint("check the `url` in [signals.calendar]"),
+    }
+}
+
+/// Runs `work` where it may block.
+async fn off_the_loop(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calendars_are_told_from_other_texts() {
+        let utf16: Vec<u8> =
+            [0xff, 0xfe].into_iter().chain("BEGIN:VCALENDAR".encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        for calendar in [
+            &b"BEGIN:VCALENDAR\r\nVERSION:2.0"[..],
+            b"\xef\xbb\xbf\r\n\r\nbegin:vcalendar\n",
+            b"BEGIN:VCALENDAR",
+            &utf16,
+        ] {
+            assert!(is_calendar(calendar), "{calendar:?}");
+        }
+        for other in [&b""[..], b"<!DOCTYPE html>", b"BEGIN:VCARD\r\n", b"{}", b"BEGIN", b"\0\0\0"] {
+            assert!(!is_calendar(other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Calendar subscriptions against servers on loopback: what is asked, what is taken over, what is kept, and what is said.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use presenced::calendar::{BusyClass, Schedule};
+use presenced::config::{self, CalendarSource, SecretUrl};
+use presenced::policy::Reading;
+use presenced::signals::{Buses, Observation, Update, calendar};
+use presenced::warning::Code;
+use tempfile::TempDir;
+
+use crate::canned::{Answer, Server, answer};
+use crate::signal_bench::{ManualClock, Signal, soon};
+
+const NOON: &str = "2026-11-23T12:00:00Z";
+const REFRESH: Duration = Duration::from_mins(15);
+
+type Seen = Observation<Arc<Schedule>>;
+
+fn subscribe(clock: &Arc<ManualClock>, server: &Server, cache: &TempDir) -> Signal<Arc<Schedule>> {
+    let url = SecretUrl::new(server.url.join("hunter2/basic.ics?key=hunter2").unwrap());
+    let source = CalendarSource::Subscription(config::Subscription { url, refresh: REFRESH });
+    let config = config::Calendar { sources: vec![source], identity: Vec::new() };
+    let unwrap = |update| if let Update::Calendar(observation) = update { Some(observation) } else { None };
+    Signal::start_in(clock, Buses::default(), cache.path().to_owned(), unwrap, |context| calendar::run(config, context))
+}
+
+fn calendar_of(events: &str) -> String {
+    format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:test\r\n{events}END:VCALENDAR\r\n")
+}
+
+fn meeting() -> String {
+    calendar_of(
+        "BEGIN:VEVENT\r\nUID:a\r\nDTSTAMP:20261101T000000Z\r\nDTSTART:20261123T000000Z\r\nDTEND:20261124T000000Z\r\n\
+         SUMMARY:Planning\r\nEND:VEVENT\r\n",
+    )
+}
+
+fn class(seen: &Seen) -> Option<BusyClass> {
+    seen.reading.known().map(|schedule| schedule.at(NOON.parse().unwrap()).unwrap().class)
+}
+
+fn busy(seen: &Seen) -> bool {
+    class(seen) == Some(BusyClass::Busy)
+}
+
+/// The codes of what is wrong. The address is never part of it.
+fn codes(seen: &Seen) -> Vec<Code> {
+    assert!(!format!("{seen:?}").contains("hunter2"), "{seen:?}");
+    seen.warnings.iter().map(|warning| warning.code).collect()
+}
+
+/// Lets time pass until the server was asked `number` times.
+async fn asked(clock: &ManualClock, server: &Server, number: usize) {
+    soon("a request", async {
+        while server.requests().len() < number {
+            clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_what_is_newer_is_sent_again() {
+    let validators = "ETag: W/\"1\"\r\nLast-Modified: Mon, 23 Nov 2026 11:00:00 GMT\r\n";
+    let answers = [answer(200, validators, &meeting()), answer(304, "", ""), answer(200, "", &calendar_of(""))];
+    let (server, cache, clock) = (Server::start(answers).await, tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let mut signal = subscribe(&clock, &server, &cache);
+    let seen = signal.next().await;
+    assert!(busy(&seen) && codes(&seen).is_empty(), "{seen:?}");
+    assert_eq!(seen.source, "1 source, 1 event");
+    clock.pass(REFRESH).await;
+    // What is the same changes nothing; the next observation is that of the third answer.
+    asked(&clock, &server, 2).await;
+    clock.pass(REFRESH).await;
+    assert_eq!(class(&signal.next().await), Some(BusyClass::Free));
+    let requests = server.requests();
+    assert!(requests[0].line.starts_with("GET /hunter2/basic.ics?key=hunter2 "));
+    assert_eq!(requests[0].header("if-none-match"), None);
+    for request in &requests[1..] {
+        assert_eq!(request.header("if-none-match"), Some("W/\"1\""));
+        assert_eq!(request.header("if-modified-since"), Some("Mon, 23 Nov 2026 11:00:00 GMT"));
+    }
+}
+
+#[tokio::test]
+async fn the_last_good_copy_counts_while_the_network_is_down_and_after_a_restart() {
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let server = Server::start([answer(200, "ETag: \"1\"\r\n", &meeting()), Answer::Close]).await;
+    let mut signal = subscribe(&clock, &server, &cache);
+    assert!(busy(&signal.next().await));
+    clock.pass(REFRESH).await;
+    // A failure that passes is not said at once: what comes next is said after three refreshes.
+    let down = tokio::spawn({
+        let clock = clock.clone();
+        async move {
+            loop {
+                clock.advance(Duration::from_secs(10));
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let seen = signal.next().await;
+    down.abort();
+    assert!(busy(&seen));
+    assert_eq!(codes(&seen), [Code::CalendarStale]);
+    assert!(seen.warnings[0].text.contains("127.0.0.1") && seen.warnings[0].text.contains("2026-11-23T12:00:00Z"));
+    let now = presenced::time::Clock::now(&*clock).wall;
+    assert!(now >= "2026-11-23T12:45:00Z".parse().unwrap(), "{now}");
+    signal.stop().await;
+
+    let clock = ManualClock::at("2026-11-23T13:00:00Z");
+    let mut signal = subscribe(&clock, &server, &cache);
+    assert!(busy(&signal.next().await), "the copy counts before the first answer");
+}
+
+#[tokio::test]
+async fn a_web_page_is_not_taken_over() {
+    let page = || answer(200, "Content-Type: text/html\r\n", "<!DOCTYPE html><title>Sign in</title>");
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let server = Server::start([page(), answer(200, "", &meeting()), page()]).await;
+    let mut signal = subscribe(&clock, &server, &cache);
+    let seen = signal.next().await;
+    assert_eq!((&seen.reading, codes(&seen)), (&Reading::Unknown, vec![Code::CalendarUnreadable]));
+    assert!(seen.warnings[0].text.contains("127.0.0.1 sent something that is no calendar"), "{seen:?}");
+    clock.pass(REFRESH).await;
+    let seen = signal.next().await;
+    assert!(busy(&seen) && codes(&seen).is_empty(), "{seen:?}");
+    clock.pass(REFRESH).await;
+    let seen = signal.next().await;
+    assert!(busy(&seen), "the calendar is known from the copy");
+    assert_eq!(codes(&seen), [Code::CalendarStale]);
+}
+
+#[tokio::test]
+async fn a_withdrawn_calendar_is_said_at_once_with_the_mend() {
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let server = Server::start([answer(200, "", &meeting()), answer(404, "", "")]).await;
+    let mut signal = subscribe(&clock, &server, &cache);
+    assert!(busy(&signal.next().await));
+    clock.pass(REFRESH).await;
+    let seen = signal.next().await;
+    assert_eq!(codes(&seen), [Code::CalendarStale]);
+    assert!(seen.warnings[0].text.contains("127.0.0.1 answered 404"), "{seen:?}");
+    assert!(seen.warnings[0].hint.contains("copy its address anew"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_breaks_off_is_not_taken_over() {
+    let huge = |head: &str, length| {
+        let mut bytes = format!("HTTP/1.1 200 OK\r\n{head}\r\nBEGIN:VCALENDAR\r\n").into_bytes();
+        bytes.resize(bytes.len() + length, b'x');
+        Answer::Bytes(bytes)
+    };
+    let limit = 64 * 1024 * 1024;
+    for (head, length, reason) in [
+        (format!("Content-Length: {}\r\n", limit + 1), 0, "more than 64 MiB"),
+        ("Connection: close\r\n".to_owned(), limit, "more than 64 MiB"),
+    ] {
+        let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+        let server = Server::start([huge(&head, length)]).await;
+        let seen = subscribe(&clock, &server, &cache).next().await;
+        assert_eq!((&seen.reading, codes(&seen)), (&Reading::Unknown, vec![Code::CalendarUnreadable]));
+        assert!(seen.warnings[0].text.contains(reason), "{seen:?}");
+        let left = fs::read_dir(cache.path().join("subscriptions")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "nothing is left of what was not taken over");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_patience_gets_it() {
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let server = Server::start([answer(503, "Retry-After: 120\r\n", ""), answer(200, "", &meeting())]).await;
+    let mut signal = subscribe(&clock, &server, &cache);
+    assert_eq!(signal.next().await.reading, Reading::Unknown);
+    clock.pass(Duration::from_mins(2)).await;
+    assert!(busy(&signal.next().await));
+}
+
+#[tokio::test]
+async fn redirects_are_followed_without_telling_the_address() {
+    let target = Server::start([answer(200, "", &meeting())]).await;
+    let redirect = |to: &str| answer(302, &format!("Location: {to}\r\n"), "");
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let server = Server::start([redirect(target.url.as_str()), redirect("http://cal.example/hunter2")]).await;
+    let mut signal = subscribe(&clock, &server, &cache);
+    assert!(busy(&signal.next().await));
+    assert_eq!(target.requests()[0].header("referer"), None);
+    clock.pass(REFRESH).await;
+    let seen = signal.next().await;
+    assert_eq!(codes(&seen), [Code::CalendarStale]);
+    assert!(seen.warnings[0].text.contains("redirects to an address without encryption"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn redirects_in_a_circle_end() {
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let server = Server::start([answer(301, "Location: /hunter2\r\n", "")]).await;
+    let seen = subscribe(&clock, &server, &cache).next().await;
+    assert!(seen.warnings[0].text.contains("redirects more than 5 times"), "{seen:?}");
+    assert_eq!((server.requests().len(), codes(&seen)), (6, vec![Code::CalendarUnreadable]));
+}
+
+#[tokio::test]
+async fn a_user_and_password_in_the_address_are_sent_as_such() {
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let mut server = Server::start([answer(200, "", &meeting())]).await;
+    server.url.set_username("me").unwrap();
+    server.url.set_password(Some("hunter2")).unwrap();
+    let seen = subscribe(&clock, &server, &cache).next().await;
+    assert!(busy(&seen) && codes(&seen).is_empty(), "{seen:?}");
+    assert_eq!(server.requests()[0].header("authorization"), Some("Basic bWU6aHVudGVyMg=="));
+}
