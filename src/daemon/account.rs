@@ -12,7 +12,7 @@ use crate::config;
 use crate::graph::Client;
 use crate::policy::Decision;
 use crate::presence::Expiration;
-use crate::session::{Action, Applied, Failure, FailureKind, Request, RequestId, Session, State, Target, Why, timing};
+use crate::session::{Action, Applied, Failure, FailureKind, Request, RequestId, Session, Target, Why, timing};
 use crate::status::report;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
@@ -252,7 +252,7 @@ impl Account {
             why: why.as_str().to_owned(),
         });
         report::Account {
-            state: state(self.session.state(now.instant)),
+            state: self.session.state(now.instant),
             desired: decision.and_then(|decision| decision.presence).map(Into::into),
             rule: decision.and_then(|decision| decision.rule.clone()),
             because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
@@ -287,18 +287,5 @@ async fn send(
             client.set_presence(&token.bearer, &user, &account.client_id, presence, expiration).await
         }
         Action::Clear => client.clear_presence(&token.bearer, &user, &account.client_id).await,
-    }
-}
-
-const fn state(state: State) -> report::State {
-    match state {
-        State::Starting => report::State::Starting,
-        State::Holding => report::State::Holding,
-        State::Released => report::State::Released,
-        State::Retrying => report::State::Retrying,
-        State::Throttled => report::State::Throttled,
-        State::SignInNeeded => report::State::SignInNeeded,
-        State::Refused => report::State::Refused,
-        State::Stopping => report::State::Stopping,
     }
 }

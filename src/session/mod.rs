@@ -18,6 +18,8 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
+
 use crate::presence::{Expiration, Presence};
 use crate::time::Instant;
 
@@ -85,8 +87,9 @@ impl Why {
     }
 }
 
-/// What a session is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a session is doing; `status` shows the same words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Nothing was confirmed yet.
     Starting,
@@ -104,6 +107,20 @@ pub enum State {
     Refused,
     /// Leaving.
     Stopping,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Holding,
+        Self::Released,
+        Self::Retrying,
+        Self::Throttled,
+        Self::SignInNeeded,
+        Self::Refused,
+        Self::Stopping,
+    ];
 }
 
 /// What is to be held.

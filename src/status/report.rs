@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::session::State;
 use crate::warning::{Code, Severity};
 
 /// The whole state of the daemon.
@@ -68,42 +69,6 @@ pub struct Account {
     pub requests: Requests,
     /// The last failure, until a request succeeds.
     pub last_error: Option<LastError>,
-}
-
-/// What a session is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Nothing was confirmed yet.
-    Starting,
-    /// The desired presence is held.
-    Holding,
-    /// Nothing is claimed, as desired.
-    Released,
-    /// The last request failed for a passing reason.
-    Retrying,
-    /// The service asked to wait.
-    Throttled,
-    /// Somebody must sign in.
-    SignInNeeded,
-    /// Graph refuses; something must be changed.
-    Refused,
-    /// The daemon is leaving.
-    Stopping,
-}
-
-impl State {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Starting,
-        Self::Holding,
-        Self::Released,
-        Self::Retrying,
-        Self::Throttled,
-        Self::SignInNeeded,
-        Self::Refused,
-        Self::Stopping,
-    ];
 }
 
 /// A pair as Graph writes it.

@@ -10,7 +10,7 @@ use presenced::warning::Code;
 use rustix::process::Signal;
 
 use crate::bus::Bus;
-use crate::house::{CLIENT_ID, House, USER, exists, guarded};
+use crate::house::{CLIENT_ID, Daemon, House, USER, exists, guarded};
 use crate::login1::{Login1, Session};
 
 fn respond(status: u16, headers: &[(&str, &str)]) -> Then {
@@ -32,6 +32,22 @@ fn work(report: &Report) -> &presenced::status::report::Account {
 
 fn has(report: &Report, code: Code) -> bool {
     report.warnings.iter().any(|warning| warning.code == code)
+}
+
+/// A daemon that watches the lock of an unlocked desktop, and holds Available.
+async fn at_a_desk(house: &mut House) -> (Bus, Login1, Daemon) {
+    let bus = Bus::start();
+    let login1 = Login1::start(&bus).await;
+    login1.add("1", Session::DESKTOP).await;
+    login1.set_auto(Some("1"));
+    house.write("config.toml", house.configuration() + "[signals.lock]\n");
+    let daemon = house
+        .start_with(&[], |command| {
+            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
+        })
+        .await;
+    house.seen("Available/Available").await;
+    (bus, login1, daemon)
 }
 
 #[tokio::test]
@@ -103,17 +119,7 @@ async fn a_request_that_hangs_is_given_up_and_the_clear_after_it_is_noticed() {
 #[tokio::test]
 async fn locked_is_away_and_unlocked_available_again() {
     let mut house = House::new().await;
-    let bus = Bus::start();
-    let login1 = Login1::start(&bus).await;
-    login1.add("1", Session::DESKTOP).await;
-    login1.set_auto(Some("1"));
-    house.write("config.toml", house.configuration() + "[signals.lock]\n");
-    let daemon = house
-        .start_with(&[], |command| {
-            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
-        })
-        .await;
-    house.seen("Available/Available").await;
+    let (bus, login1, daemon) = at_a_desk(&mut house).await;
     login1.set_locked("1", true).await;
     house.seen("Away/Away").await;
     house.write("call-state", "in-call");
@@ -225,17 +231,7 @@ async fn an_account_that_gets_another_name_keeps_its_session() {
 #[tokio::test]
 async fn a_logind_that_restarts_does_not_make_the_presence_flicker() {
     let mut house = House::new().await;
-    let bus = Bus::start();
-    let login1 = Login1::start(&bus).await;
-    login1.add("1", Session::DESKTOP).await;
-    login1.set_auto(Some("1"));
-    house.write("config.toml", house.configuration() + "[signals.lock]\n");
-    let daemon = house
-        .start_with(&[], |command| {
-            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
-        })
-        .await;
-    house.seen("Available/Available").await;
+    let (_bus, login1, daemon) = at_a_desk(&mut house).await;
     login1
         .restart(async |_| {
             let report = daemon.report("the loss", |report| has(report, Code::LockUnavailable)).await;
