@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures the calendar beside C libical (Debian's libical-dev) on the same generated files: time and peak resident memory
-# from the start of a process to its answer, the best of three (of a million events the only one), and how cost grows. Asserts nothing.
+# from the start of a process to its answer, the best of three (of a million events the only one), and how cost grows. Then
+# what hostile files cost. Asserts nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +12,7 @@ trap 'rm -rf "$dir"' EXIT
 cc -O2 -o "$dir/libical" benches/calendar/libical.c $(pkg-config --cflags --libs libical)
 for count in 1000 10000 100000 1000000; do python3 benches/calendar/events.py file "$dir/$count.ics" "$count"; done
 python3 benches/calendar/events.py folder "$dir/20000" 20000
+python3 benches/calendar/hostile.py "$dir/hostile"
 
 python3 - "${CARGO_TARGET_DIR:-target}/release/examples/timeline" "$dir" <<'PY'
 import pathlib, subprocess, sys, time
@@ -44,4 +46,8 @@ for count in sorted(int(path.stem) for path in folder.glob("*.ics")):
     side_by_side(f"{count:,} events in one file", str(folder / f"{count}.ics"), 1 if count > 100_000 else 3)
 many = side_by_side("20,000 files of one event", str(folder / "20000"))
 print(f"one changed file of 20,000 to a new schedule, slowest of 100: {many[2][0] / 1000:.2f} ms")
+print(f"\n{'hostile files':44}{'time':>8}{'memory':>14}")
+for path in sorted((folder / "hostile").iterdir()):
+    seconds, peak, _ = run([ours, str(path)], 1)
+    print(f"{path.name:40}{seconds * 1000:9.1f} ms{peak:11.1f} MB")
 PY

@@ -1,7 +1,7 @@
 //! Reads a file or a folder into a timeline and says how long that took, for `benches/calendar.sh`; with a folder also how
 //! long one changed file takes to a new schedule.
 
-#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a tool for developers: it measures and may panic")]
+#![expect(clippy::disallowed_types, reason = "measures how long work takes, during which nothing is suspended")]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

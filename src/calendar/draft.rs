@@ -134,8 +134,17 @@ impl Draft {
                 }
                 rules.push((line, property.text().into_owned()));
             }
-            "RDATE" => return self.add_dates(property, cut, zones),
-            "EXDATE" => return self.add_exceptions(property, cut, zones),
+            "RDATE" => {
+                let zone = zone_name(property, zones);
+                let read =
+                    |text: &[u8]| value::date_or_period(text).map(|(written, end)| (Dated { written, zone }, end));
+                return add_all(property.value, cut, &mut self.dates, read);
+            }
+            "EXDATE" => {
+                let zone = zone_name(property, zones);
+                let read = |text: &[u8]| value::date_or_time(text).map(|written| Dated { written, zone });
+                return add_all(property.value, cut, &mut self.exceptions, read);
+            }
             _ => self.claim(name, property, identity),
         }
         Ok(())
@@ -164,41 +173,6 @@ impl Draft {
             }
             _ => {}
         }
-    }
-
-    fn add_dates(&mut self, property: &Property<'_>, cut: bool, zones: &mut impl Zones) -> Result<(), &'static str> {
-        let zone = zone_name(property, zones);
-        let mut outcome = Ok(());
-        for text in list(property.value, cut) {
-            if self.dates.len() == MAX_DATES {
-                return Err("more RDATEs than are kept of an event");
-            }
-            match value::date_or_period(text) {
-                Some((written, end)) => self.dates.push((Dated { written, zone }, end)),
-                None => outcome = Err("an RDATE is no date, time or period that exists"),
-            }
-        }
-        if cut { Err("a line that is too long; the RDATEs at its end are left out") } else { outcome }
-    }
-
-    fn add_exceptions(
-        &mut self,
-        property: &Property<'_>,
-        cut: bool,
-        zones: &mut impl Zones,
-    ) -> Result<(), &'static str> {
-        let zone = zone_name(property, zones);
-        let mut outcome = Ok(());
-        for text in list(property.value, cut) {
-            if self.exceptions.len() == MAX_DATES {
-                return Err("more EXDATEs than are kept of an event");
-            }
-            match value::date_or_time(text) {
-                Some(written) => self.exceptions.push(Dated { written, zone }),
-                None => outcome = Err("an EXDATE is no date or time that exists"),
-            }
-        }
-        if cut { Err("a line that is too long; the EXDATEs at its end are left out") } else { outcome }
     }
 
     /// The event. Calls `left_out` with the line and the reason for each rule that cannot be read. The error is the reason
@@ -263,6 +237,27 @@ impl Draft {
             summary: self.summary.trim().into(),
         })
     }
+}
+
+/// Takes in the values of a list, as far as there is room and they can be read. The error is the reason why some
+/// were left out.
+fn add_all<T>(
+    value: &[u8],
+    cut: bool,
+    kept: &mut Vec<T>,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Result<(), &'static str> {
+    let mut outcome = Ok(());
+    for text in list(value, cut) {
+        if kept.len() == MAX_DATES {
+            return Err("more dates than are kept of an event");
+        }
+        match read(text) {
+            Some(date) => kept.push(date),
+            None => outcome = Err("one of the dates is no date, time or period that exists"),
+        }
+    }
+    if cut { Err("the line is too long; the dates at its end are left out") } else { outcome }
 }
 
 /// The values of a list; without the last one when the line was cut, because that one may be half.

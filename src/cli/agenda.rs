@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 use super::output::print;
 use super::{Context, Error, Exit, check, examples, screen};
 use crate::calendar::{FileReport, Occurrence, Timeline};
-use crate::config::{self, Signals};
+use crate::config::{self, CalendarSource, Signals};
 use crate::policy::{Rule, default_rules};
 use crate::signals::calendar_once;
 
@@ -162,8 +162,12 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
         return Err(Error::new(Exit::Usage, text).with_hint(hint));
     }
     let calendar = calendar.unwrap_or_default();
+    let cache_dir = &context.environment.cache_dir;
+    let configured = |sources: &[CalendarSource]| {
+        sources.iter().map(|source| calendar_once::path(source, cache_dir)).collect::<Vec<_>>()
+    };
     Ok(Setup {
-        sources: if calendars.is_empty() { calendar.sources } else { sources },
+        sources: if calendars.is_empty() { configured(&calendar.sources) } else { sources },
         identity: calendar.identity,
         rules: config.rules,
         signals: config.signals,

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::slice;
 
 use super::calendar_files::{self, Found, Trouble};
+use super::subscription_copy::CachedCopy;
 use crate::calendar::{FileReport, SourceId, Timeline};
+use crate::config::CalendarSource;
 
 /// What came of reading all sources.
 #[derive(Debug, Default)]
@@ -36,6 +37,14 @@ impl From<Trouble> for Unread {
     }
 }
 
+/// Where a configured source can be read: its path, or the last good copy of a subscription, which the daemon keeps.
+pub fn path(source: &CalendarSource, cache_dir: &Path) -> PathBuf {
+    match source {
+        CalendarSource::Path(path) => path.clone(),
+        CalendarSource::Subscription(subscription) => CachedCopy::of(&subscription.url, cache_dir).path().to_owned(),
+    }
+}
+
 /// Reads the files of all sources into the timeline. A source is the absolute path of a file, or of a folder that is
 /// searched for `*.ics`; a file that two sources have belongs to the first.
 pub fn read(sources: &[PathBuf], timeline: &mut Timeline) -> Outcome {
@@ -57,7 +66,7 @@ fn read_source(
     known: &mut BTreeSet<PathBuf>,
     outcome: &mut Outcome,
 ) -> bool {
-    let (_, Found { files, troubles, .. }) = calendar_files::find(slice::from_ref(&source.to_owned()));
+    let (_, Found { files, troubles, .. }) = calendar_files::find(&[(id, source.to_owned())]);
     let (mut some, mut failed) = (false, !troubles.is_empty());
     outcome.unread.extend(troubles.into_iter().map(Unread::from));
     for path in files.into_keys() {

@@ -1,7 +1,5 @@
 //! Prints the occurrences in a folder of calendar files as JSON, in the shape of `presenced agenda --json`, for `agree.py`.
 
-#![expect(clippy::expect_used, reason = "a tool for developers may end with a panic")]
-
 use std::io::Write as _;
 use std::path::PathBuf;
 

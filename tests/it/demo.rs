@@ -106,6 +106,7 @@ async fn keepalives(call_state: &str, count: usize) -> (Vec<Record>, u64) {
         runtime_dir: Some(folder.path().to_owned()),
         config_dir: folder.path().to_owned(),
         state_dir: folder.path().to_owned(),
+        cache_dir: folder.path().to_owned(),
         lookup: Arc::new(|_| None),
     };
     let text = format!(

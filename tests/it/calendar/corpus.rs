@@ -5,6 +5,7 @@ use std::path::Path;
 #[path = "../../../fuzz/checks/calendar.rs"]
 mod checks;
 
+#[expect(clippy::print_stdout, reason = "names the file that a failure is about")]
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut files = 0;
