@@ -33,6 +33,7 @@ pub async fn run(config: config::Calendar, context: Context) {
     let mut publisher = Publisher::new(context.updates, Update::Calendar);
     let (mut backoff, mut burst) = (Backoff::new(), Burst::default());
     let mut changes = Changes::Everything;
+    let mut unpublished = None;
     // Dropped with this task, which tells a batch that nobody waits for it any more.
     let wanted = Arc::new(());
     loop {
@@ -46,8 +47,12 @@ pub async fn run(config: config::Calendar, context: Context) {
             (collection, observation)
         })
         .await;
+        if observation.is_some() {
+            burst.note(clock.now().instant);
+            unpublished = observation;
+        }
         // Before the first fetch has ended nobody knows whether something is wrong.
-        if settled {
+        if settled && let Some(observation) = unpublished.take() {
             publisher.publish(observation).await;
         }
         let now = clock.now();
@@ -66,9 +71,7 @@ pub async fn run(config: config::Calendar, context: Context) {
             if let Some(end) = burst.gathers_until(clock.now().instant) {
                 clock.sleep_until(end).await;
             }
-            let changes = collection.changed(clock).await;
-            burst.note(clock.now().instant);
-            changes
+            collection.changed(clock).await
         };
         changes = tokio::select! {
             changes = gathered => changes,

@@ -45,8 +45,12 @@ pub(super) struct Collection {
     laid: Timestamp,
     zone: TimeZone,
     files: BTreeMap<PathBuf, File>,
+    /// What is wrong with which of the files: of many thousand nearly all are fine.
+    faults: BTreeMap<PathBuf, Fault>,
     folders: BTreeMap<PathBuf, SourceId>,
     troubles: Vec<Trouble>,
+    /// Whether there is something that was not observed yet.
+    touched: bool,
 }
 
 /// A subscription: a file that nobody but presenced writes, so that it needs no watching.
@@ -63,16 +67,14 @@ struct Subscribed {
 struct File {
     source: SourceId,
     stamp: Option<Stamp>,
-    outcome: Outcome,
 }
 
-/// What came of reading a file. Boxed, because nearly all of many thousand files are fine.
+/// What is wrong with a file.
 #[derive(Debug)]
-enum Outcome {
-    Fine,
+enum Fault {
     /// Parts of it were skipped, or its zones are not known.
-    Partial(Box<FileReport>),
-    Unread(Box<Trouble>),
+    Partial(FileReport),
+    Unread(Trouble),
 }
 
 impl Collection {
@@ -104,18 +106,22 @@ impl Collection {
             laid: now.wall,
             zone: now.zone.clone(),
             files: BTreeMap::new(),
+            faults: BTreeMap::new(),
             folders: BTreeMap::new(),
             troubles: Vec::new(),
+            touched: true,
         }
     }
 
     /// Takes in what changed, and the time. Stops between two files when it is not `wanted` any more.
     pub(super) fn update(&mut self, changes: &Changes, now: &Now, wanted: impl Fn() -> bool) {
         if now.zone != self.zone {
+            self.touched = true;
             self.zone = now.zone.clone();
             self.timeline.set_zone(now.zone.clone());
         }
         if !self.is_current(now) {
+            self.touched = true;
             self.laid = now.wall;
             let (from, to) = window(now.wall);
             self.timeline.set_window(from, to);
@@ -136,7 +142,9 @@ impl Collection {
 
     /// What is wrong with the `number`th subscription, from 0.
     pub(super) fn set_subscription_warning(&mut self, number: usize, warning: Option<Warning>) {
-        self.subscriptions[number].warning = warning;
+        let known = &mut self.subscriptions[number].warning;
+        self.touched |= *known != warning;
+        *known = warning;
     }
 
     /// When the window is to be moved.
@@ -151,9 +159,9 @@ impl Collection {
 
     /// Whether something failed that may pass without a change in a watched folder.
     pub(super) fn wants_another_try(&self) -> bool {
-        let unread = self.files.values().filter_map(|file| match &file.outcome {
-            Outcome::Unread(trouble) => Some(&**trouble),
-            Outcome::Fine | Outcome::Partial(_) => None,
+        let unread = self.faults.values().filter_map(|fault| match fault {
+            Fault::Unread(trouble) => Some(trouble),
+            Fault::Partial(_) => None,
         });
         !self.watch.failures().is_empty() || self.troubles.iter().chain(unread).any(|trouble| trouble.passing)
     }
@@ -190,7 +198,7 @@ impl Collection {
     /// Looks for all files, reads those that are new or changed, and forgets those that are gone.
     fn look(&mut self, wanted: impl Fn() -> bool) {
         let Found { mut files, folders, troubles } = self.watch.settle(|| calendar_files::find(&self.places));
-        (self.folders, self.troubles) = (folders, troubles);
+        (self.folders, self.troubles, self.touched) = (folders, troubles, true);
         for subscription in &self.subscriptions {
             files.entry(subscription.copy.clone()).or_insert(subscription.source);
         }
@@ -210,40 +218,49 @@ impl Collection {
 
     fn forget(&mut self, path: &Path) {
         if self.files.remove(path).is_some() {
+            self.touched = true;
+            self.faults.remove(path);
             self.timeline.remove(path);
         }
     }
 
     /// Reads a file. That it vanished meanwhile is nothing unusual.
     fn read(&mut self, path: &Path, source: SourceId) {
-        let file = match calendar_files::read(&mut self.timeline, source, path) {
+        let (stamp, fault) = match calendar_files::read(&mut self.timeline, source, path) {
             Ok((report, stamp)) => {
                 let fine = report.skipped.is_empty() && report.skipped_more == 0 && report.unknown_zones.is_empty();
-                let outcome = if fine { Outcome::Fine } else { Outcome::Partial(Box::new(report)) };
-                File { source, stamp: Some(stamp), outcome }
+                (Some(stamp), (!fine).then_some(Fault::Partial(report)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.forget(path),
             Err(error) => {
                 self.timeline.remove(path);
-                let trouble = Trouble::unreadable(path, &error);
-                File { source, stamp: None, outcome: Outcome::Unread(Box::new(trouble)) }
+                (None, Some(Fault::Unread(Trouble::unreadable(path, &error))))
             }
         };
-        self.files.insert(path.to_owned(), file);
+        self.touched = true;
+        self.files.insert(path.to_owned(), File { source, stamp });
+        match fault {
+            Some(fault) => drop(self.faults.insert(path.to_owned(), fault)),
+            None => drop(self.faults.remove(path)),
+        }
     }
 
-    /// The schedule, unless something could not be read, and all that is wrong.
-    pub(super) fn observe(&self) -> Observation<Arc<Schedule>> {
+    /// The schedule, unless something could not be read, and all that is wrong; `None`: all is as it was observed last, as
+    /// after a change of a file that is no calendar.
+    pub(super) fn observe(&mut self) -> Option<Observation<Arc<Schedule>>> {
+        std::mem::take(&mut self.touched).then(|| self.observation())
+    }
+
+    fn observation(&self) -> Observation<Arc<Schedule>> {
         let mut warnings: Vec<Warning> = self.troubles.iter().map(|trouble| trouble.warning.clone()).collect();
         let missing = self.subscriptions.iter().filter(|subscription| !self.files.contains_key(&subscription.copy));
         warnings.extend(missing.map(Subscribed::missing));
         let mut skipped = Vec::new();
         let mut zones: BTreeSet<(&str, &Path)> = BTreeSet::new();
-        for (path, file) in &self.files {
-            match &file.outcome {
-                Outcome::Fine => {}
-                Outcome::Unread(trouble) => warnings.push(trouble.warning.clone()),
-                Outcome::Partial(report) => {
+        for (path, fault) in &self.faults {
+            match fault {
+                Fault::Unread(trouble) => warnings.push(trouble.warning.clone()),
+                Fault::Partial(report) => {
                     skipped.extend(skipped_warning(report));
                     for zone in &report.unknown_zones {
                         if zones.range((zone.as_str(), Path::new(""))..).next().is_none_or(|next| next.0 != zone) {
