@@ -342,7 +342,11 @@ fn nominal(start: DateTime, end: DateTime) -> Length {
 
 /// Between two instants (RFC 5545, 3.8.5.3: "the same exact duration will apply to all the members").
 fn exact(start: DateTime, zone: &TimeZone, end: DateTime, end_zone: &TimeZone) -> Length {
-    Length { nominal: 0, exact: instant(start, zone).duration_until(instant(end, end_zone)).as_secs() }
+    let between = instant(start, zone).duration_until(instant(end, end_zone));
+    // A start in a gap is shifted, perhaps beyond an end behind the gap, which is not shifted: then what is written counts.
+    let shifted_beyond = between.is_negative() && start <= end && zone == end_zone;
+    let between = if shifted_beyond { start.duration_until(end) } else { between };
+    Length { nominal: 0, exact: between.as_secs() }
 }
 
 /// Seconds since 1970 of a time in UTC; that some writers leave out the Z does not matter for an order.

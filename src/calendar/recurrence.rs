@@ -38,6 +38,11 @@ impl Budget {
         Self(steps)
     }
 
+    /// Adds steps.
+    pub(super) fn add(&mut self, steps: u64) {
+        self.0 = self.0.saturating_add(steps);
+    }
+
     /// A budget of at most `steps` of this one's; what is left of it comes back with [`Self::merge`].
     pub(super) fn split(&mut self, steps: u64) -> Self {
         let part = steps.min(self.0);
@@ -47,7 +52,12 @@ impl Budget {
 
     /// Takes back what is left of a part.
     pub(super) fn merge(&mut self, part: &Self) {
-        self.0 += part.0;
+        self.add(part.0);
+    }
+
+    /// Fails when so many steps are not left.
+    fn check(&self, steps: u64) -> Result<(), Exhausted> {
+        if self.0 < steps { Err(Exhausted) } else { Ok(()) }
     }
 
     /// Takes steps; fails when none are left after them.
@@ -159,8 +169,8 @@ pub(super) fn occurrences(
     to: DateTime,
     budget: &mut Budget,
 ) -> Result<Vec<DateTime>, Exhausted> {
-    // What a step costs is known only after it: without a step left there is no first one.
-    budget.spend(1)?;
+    // What a step costs is known only after it; it may be one period and all that this gives.
+    budget.check(rule.weight.saturating_add(rule.per_period))?;
     let mut found = Vec::new();
     if to <= start {
         return Ok(found);
@@ -173,16 +183,20 @@ pub(super) fn occurrences(
         },
     };
     let stop = to.saturating_add(BEHIND);
-    let recur = rule.bounded(start, stop);
-    let (from, to, stop) = (to_crate(from), to_crate(to), to_crate(stop));
+    // The crate walks silently over periods that give nothing: no further than there are steps for.
+    let paid = nth_period(rule, first, budget.0 / rule.weight).map_or(stop, |paid| paid.min(stop));
+    let recur = rule.bounded(start, paid);
+    let (from, to, stop, paid) = (to_crate(from), to_crate(to), to_crate(stop), to_crate(paid));
     let mut previous = to_crate(first);
     let mut expansion = IcalRecurExpand::new(recur, previous);
     while left > 0 {
         let next = expansion.next();
-        // The crate walks silently over periods that give nothing: these steps count too.
-        let walked = (next.unwrap_or(stop).seconds() - previous.seconds()) / unit_seconds(rule.freq);
+        let walked = (next.unwrap_or(paid).seconds() - previous.seconds()) / unit_seconds(rule.freq);
         let periods = u64::try_from(walked).unwrap_or(0) / u64::from(rule.interval);
         budget.spend(1 + periods.saturating_mul(rule.weight))?;
+        if next.is_none() && paid < stop {
+            return Err(Exhausted);
+        }
         let Some(next) = next.filter(|&next| next < to) else { break };
         if next >= from
             && let Some(next) = from_crate(next)

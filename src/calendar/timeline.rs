@@ -19,8 +19,10 @@ use super::schedule::Span;
 use super::series::{self, Incomplete, Place, Window};
 use super::{BusyClass, BusyState, Schedule};
 
-/// The steps that the series of one file may take together.
-const STEPS: u64 = 5_000_000;
+/// The steps that the series of one file may take together: some for each event, a little more than ordinary rules need, and
+/// some for the file, so that a few may need many.
+const STEPS_OF_AN_EVENT: u64 = 50;
+const STEPS_OF_A_FILE: u64 = 5_000_000;
 
 /// The most events that one UID may have, over all files of a source.
 const MAX_EVENTS_OF_A_SERIES: usize = 5_000;
@@ -310,10 +312,12 @@ fn is_over(event: &Event, before: Timestamp, system: &TimeZone) -> bool {
     event.repeat.is_none() && event.instance.is_none() && place().span(system).1 < before
 }
 
-/// The budget that a series draws on: that of the file its first event is in.
+/// The budget that a series draws on, with what its own events bring: that of the file its first event is in.
 fn budget_of<'a>(budgets: &'a mut HashMap<u32, Budget>, events: &[Event]) -> &'a mut Budget {
     let file = events.first().map_or(0, |event| event.file);
-    budgets.entry(file).or_insert_with(|| Budget::new(STEPS))
+    let budget = budgets.entry(file).or_insert_with(|| Budget::new(STEPS_OF_A_FILE));
+    budget.add(STEPS_OF_AN_EVENT * events.len() as u64);
+    budget
 }
 
 fn occurrence(key: &SeriesKey, event: &Event, place: Place) -> Occurrence {

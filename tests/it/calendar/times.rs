@@ -121,6 +121,21 @@ fn a_written_time_in_a_gap_is_shifted_and_in_a_fold_it_is_the_first() {
 }
 
 #[test]
+fn a_start_in_a_gap_is_not_behind_its_end() {
+    // In New York 02:45 is shifted to 03:45 on 2026-03-08, behind the end at 03:30 as it is written.
+    let file = event(
+        "DTSTART;TZID=America/New_York:20260308T024500\nDTEND;TZID=America/New_York:20260308T033000\nRRULE:FREQ=DAILY;COUNT=2",
+    );
+    assert_eq!(
+        agenda_of("UTC", &[&file], "2026-01-01T00:00:00Z", "2026-07-01T00:00:00Z"),
+        [
+            "2026-03-08T03:45:00-04:00/2026-03-08T04:30:00-04:00 busy",
+            "2026-03-09T02:45:00-04:00/2026-03-09T03:30:00-04:00 busy",
+        ]
+    );
+}
+
+#[test]
 fn a_series_stays_on_its_local_time_through_gap_and_fold() {
     let file = event("DTSTART;TZID=Europe/Berlin:20260327T023000\nDURATION:PT30M\nRRULE:FREQ=DAILY;COUNT=4");
     assert_eq!(
