@@ -22,9 +22,7 @@ fn main() {
     } else {
         vec![path]
     };
-    for file in &files {
-        read(&mut timeline, file);
-    }
+    let skipped: usize = files.iter().map(|file| read(&mut timeline, file)).sum();
     assert!(timeline.schedule().at(from).is_some(), "the schedule answers for its window");
     let mut changes = Vec::new();
     for file in files.iter().take(if files.len() > 1 { 100 } else { 0 }) {
@@ -38,10 +36,12 @@ fn main() {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak of resident memory");
     let peak = peak.trim().trim_end_matches(" kB");
     let claimed = timeline.occurrences(from, to).count();
-    writeln!(std::io::stdout(), "{claimed} {peak} {slowest}").expect("a reader");
+    writeln!(std::io::stdout(), "{claimed} {peak} {skipped} {slowest}").expect("a reader");
 }
 
-fn read(timeline: &mut Timeline, path: &Path) {
+/// Reads a file; gives how much of it was skipped.
+fn read(timeline: &mut Timeline, path: &Path) -> usize {
     let file = std::fs::File::open(path).expect("a file that can be opened");
-    timeline.update(SourceId(0), path, file).expect("a file that can be read");
+    let report = timeline.update(SourceId(0), path, file).expect("a file that can be read");
+    report.skipped.len() + report.skipped_more
 }
