@@ -23,8 +23,8 @@ const MAX_EVENTS: usize = 1_000_000;
 /// The most zone names and definitions of a file that are looked at.
 const MAX_ZONES: usize = 1_000;
 
-/// The steps that compiling all definitions of a file may take.
-const ZONE_STEPS: u64 = 3_000_000;
+/// The steps that compiling all definitions of a file may take; few for fuzzing, which likes to use them all up.
+const ZONE_STEPS: u64 = if cfg!(fuzzing) { 30_000 } else { 3_000_000 };
 
 /// How many problems are listed; more are only counted.
 const MAX_PROBLEMS: usize = 50;

@@ -124,7 +124,11 @@ impl Rule {
         }
         let lists = [recur.by_day.len(), recur.by_month_day.len(), recur.by_year_day.len(), recur.by_week_no.len()];
         let day_checks = days / 4 + days * lists.iter().sum::<usize>() as u64 / 16;
-        let position_checks = per_period * recur.by_set_pos.len() as u64 / 8;
+        // Positions can only be told once the period's times are laid out.
+        let position_checks = match recur.by_set_pos.len() as u64 {
+            0 => 0,
+            positions => 1 + per_period * positions / 8,
+        };
         Ok(Self {
             text: parts.into(),
             whole_days,

@@ -4,13 +4,15 @@
 //! only what it and the other files of its series hold. Leaves to others: reading a file (`reader`), what a series gives
 //! (`series`), and the order of the times in the window (`schedule`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use slab::Slab;
 
 use super::event::Event;
 use super::reader::{self, KnownZones, Problems};
@@ -20,9 +22,9 @@ use super::series::{self, Incomplete, Place, Window};
 use super::{BusyClass, BusyState, Schedule};
 
 /// The steps that the series of one file may take together: some for each event, a little more than ordinary rules need, and
-/// some for the file, so that a few may need many.
+/// some for the file, so that a few may need many. Fuzzing would otherwise find little but ways to use them all up.
 const STEPS_OF_AN_EVENT: u64 = 50;
-const STEPS_OF_A_FILE: u64 = 5_000_000;
+const STEPS_OF_A_FILE: u64 = if cfg!(fuzzing) { 50_000 } else { 5_000_000 };
 
 /// The most events that one UID may have, over all files of a source.
 const MAX_EVENTS_OF_A_SERIES: usize = 5_000;
@@ -98,13 +100,24 @@ struct SeriesKey {
     without_uid: Option<(u32, u32)>,
 }
 
+/// Names a series as long as it has events.
+type SeriesId = usize;
+
+/// All events of one UID.
+#[derive(Debug)]
+struct Series {
+    key: SeriesKey,
+    events: Vec<Event>,
+}
+
 /// What is known of a file.
 #[derive(Debug)]
 struct File {
     /// A number no other file has or had.
     number: u32,
     events: usize,
-    series: Vec<SeriesKey>,
+    /// The series it has events of.
+    series: Vec<SeriesId>,
 }
 
 /// All calendar files.
@@ -115,9 +128,11 @@ pub struct Timeline {
     window: (Timestamp, Timestamp),
     files: HashMap<PathBuf, File>,
     files_read: u32,
-    series: HashMap<SeriesKey, Vec<Event>>,
+    /// In the order in which they came, so that to go through those of a large file is to go through memory.
+    series: Slab<Series>,
+    by_key: HashMap<SeriesKey, SeriesId>,
     /// The times in the window of the series that have any there.
-    spans: HashMap<SeriesKey, Box<[Span]>>,
+    spans: BTreeMap<SeriesId, Box<[Span]>>,
     known_zones: KnownZones,
 }
 
@@ -131,8 +146,9 @@ impl Timeline {
             window: (from, to),
             files: HashMap::new(),
             files_read: 0,
-            series: HashMap::new(),
-            spans: HashMap::new(),
+            series: Slab::new(),
+            by_key: HashMap::new(),
+            spans: BTreeMap::new(),
             known_zones: KnownZones::default(),
         }
     }
@@ -145,7 +161,7 @@ impl Timeline {
         let before = self.take_out(path);
         let mut file = File { number, events: 0, series: Vec::new() };
         let mut without_uid = 0;
-        let (zone, window, all) = (&self.zone, self.window, &mut self.series);
+        let (zone, window, all, by_key) = (&self.zone, self.window, &mut self.series, &mut self.by_key);
         let outcome = reader::read(bytes, number, &self.identity, &mut self.known_zones, &mut |uid, mut event| {
             if is_over(&event, window.0, zone) {
                 event.summary = Box::default();
@@ -153,19 +169,24 @@ impl Timeline {
             without_uid += u32::from(uid.is_empty());
             let without_uid = uid.is_empty().then_some((number, without_uid));
             let key = SeriesKey { source, uid: uid.into(), without_uid };
-            if let Some(others) = all.get_mut(&key) {
-                if others.len() >= MAX_EVENTS_OF_A_SERIES {
-                    return Err("too many have the same UID");
+            match by_key.entry(key) {
+                Entry::Occupied(known) => {
+                    let others = &mut all[*known.get()].events;
+                    if others.len() >= MAX_EVENTS_OF_A_SERIES {
+                        return Err("too many have the same UID");
+                    }
+                    // This file's events come last: the series is new to the file when the last is another's.
+                    if others.last().is_none_or(|last| last.file != number) {
+                        file.series.push(*known.get());
+                    }
+                    others.push(event);
                 }
-                // This file's events come last: the series is new to the file when the last is another's.
-                if others.last().is_none_or(|last| last.file != number) {
-                    file.series.push(key);
+                Entry::Vacant(unknown) => {
+                    // A series of one event is the rule: no room for more.
+                    let id = all.insert(Series { key: unknown.key().clone(), events: vec![event] });
+                    unknown.insert(id);
+                    file.series.push(id);
                 }
-                others.push(event);
-            } else {
-                file.series.push(key.clone());
-                // A series of one event is the rule: no room for more.
-                all.insert(key, vec![event]);
             }
             Ok(())
         });
@@ -180,8 +201,10 @@ impl Timeline {
         };
         file.events = reading.events;
         file.series.shrink_to_fit();
-        let mut touched: HashSet<SeriesKey> = file.series.iter().cloned().collect();
+        let mut touched = file.series.clone();
         touched.extend(before.into_iter().flat_map(|(file, _)| file.series));
+        touched.sort_unstable();
+        touched.dedup();
         self.files.insert(path.to_owned(), file);
         let mut problems = reading.problems;
         for (file, line, reason) in self.expand(touched) {
@@ -221,17 +244,24 @@ impl Timeline {
         self.schedule().at(now)
     }
 
-    /// The occurrences that overlap `[from, to)`, whatever their class, by start. The window does not matter. Events that
-    /// are cancelled, and those the user declined, have none.
+    /// The occurrences that overlap `[from, to)`, whatever their class, by start. Within the
+    /// cached window only series that have times there cost anything. Events that are cancelled, and those the user declined,
+    /// have none.
     pub fn occurrences(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Occurrence> {
         let window = Window { from, to, system: &self.zone };
         let mut budgets = HashMap::new();
         let mut found = Vec::new();
-        for (key, events) in &self.series {
+        let mut expand = |id: SeriesId| {
+            let Series { key, events } = &self.series[id];
             // A series that gives too much is named when its file is read.
             _ = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, place| {
                 found.push((place.span(&self.zone), occurrence(key, event, place)));
             });
+        };
+        if self.window.0 <= from && to <= self.window.1 {
+            self.spans.keys().copied().for_each(&mut expand);
+        } else {
+            self.series.iter().for_each(|(id, _)| expand(id));
         }
         found.sort_by(|(span, one), (other_span, other)| {
             span.cmp(other_span).then_with(|| (&one.uid, &one.summary).cmp(&(&other.uid, &other.summary)))
@@ -244,44 +274,53 @@ impl Timeline {
         Schedule::of_spans(self.window.0, self.window.1, self.spans.values().flatten())
     }
 
-    /// Takes a file and its events out.
+    /// Takes a file and its events out. The times of the series that have other events are as before.
     fn take_out(&mut self, path: &Path) -> Option<(File, Vec<(SeriesKey, Event)>)> {
         let file = self.files.remove(path)?;
         let mut taken = Vec::with_capacity(file.events);
-        for key in &file.series {
-            let Some(events) = self.series.get_mut(key) else { continue };
+        for &id in &file.series {
+            let Series { key, events } = &mut self.series[id];
             taken.extend(events.extract_if(.., |event| event.file == file.number).map(|event| (key.clone(), event)));
             if events.is_empty() {
-                self.series.remove(key);
+                self.by_key.remove(key);
+                self.series.remove(id);
+                self.spans.remove(&id);
             }
         }
         Some((file, taken))
     }
 
     fn put_back(&mut self, path: &Path, taken: Option<(File, Vec<(SeriesKey, Event)>)>) {
-        let Some((file, events)) = taken else { return };
+        let Some((mut file, events)) = taken else { return };
+        file.series.clear();
         for (key, event) in events {
-            self.series.entry(key).or_default().push(event);
+            let id = *self
+                .by_key
+                .entry(key)
+                .or_insert_with_key(|key| self.series.insert(Series { key: key.clone(), events: Vec::new() }));
+            self.series[id].events.push(event);
+            file.series.push(id);
         }
+        file.series.sort_unstable();
+        file.series.dedup();
+        self.expand(file.series.iter().copied());
         self.files.insert(path.to_owned(), file);
     }
 
     fn expand_all(&mut self) {
         self.spans.clear();
-        let all: Vec<SeriesKey> = self.series.keys().cloned().collect();
+        let all: Vec<SeriesId> = self.series.iter().map(|(id, _)| id).collect();
         self.expand(all);
     }
 
-    /// Caches the times of some series in the window. Gives file number, line and reason of those that give too much.
-    fn expand(&mut self, keys: impl IntoIterator<Item = SeriesKey>) -> Vec<(u32, u32, &'static str)> {
+    /// Caches the times of some series in the window; one that is gone has none. Gives file number, line and reason of those
+    /// that give too much.
+    fn expand(&mut self, ids: impl IntoIterator<Item = SeriesId>) -> Vec<(u32, u32, &'static str)> {
         let window = Window { from: self.window.0, to: self.window.1, system: &self.zone };
         let mut budgets = HashMap::new();
         let mut problems = Vec::new();
-        for key in keys {
-            let Some(events) = self.series.get(&key) else {
-                self.spans.remove(&key);
-                continue;
-            };
+        for id in ids {
+            let Some(Series { events, .. }) = self.series.get(id) else { continue };
             let mut spans = Vec::new();
             let outcome = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, place| {
                 let (start, end) = place.span(&self.zone);
@@ -297,9 +336,9 @@ impl Timeline {
                 problems.push((event.file, event.line, reason));
             }
             if spans.is_empty() {
-                self.spans.remove(&key);
+                self.spans.remove(&id);
             } else {
-                self.spans.insert(key, spans.into_boxed_slice());
+                self.spans.insert(id, spans.into_boxed_slice());
             }
         }
         problems
