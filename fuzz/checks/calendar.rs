@@ -6,6 +6,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use presenced::calendar::{FileReport, Occurrence, SourceId, Timeline, When};
@@ -102,8 +103,9 @@ fn span(occurrence: &Occurrence) -> (Timestamp, Timestamp) {
     match &occurrence.when {
         When::Time { start, end } => (start.timestamp(), end.timestamp()),
         When::Days { start, end } => {
-            let midnight =
-                |date: jiff::civil::Date| berlin().to_timestamp(date.at(0, 0, 0, 0)).expect("a date of this age");
+            // Beyond the years that an instant can tell it is the last or the first that it can.
+            let clamped = |year| if year > 0 { Timestamp::MAX } else { Timestamp::MIN };
+            let midnight = |date: Date| berlin().to_timestamp(date.at(0, 0, 0, 0)).unwrap_or(clamped(date.year()));
             (midnight(*start), midnight(*end))
         }
     }
