@@ -30,5 +30,6 @@ mod vtimezone;
 mod windows_zones;
 mod zone;
 
+pub use scanner::MAX_FILE;
 pub use schedule::Schedule;
 pub use timeline::{FileReport, Occurrence, Skipped, SourceId, Timeline, When};

@@ -10,8 +10,8 @@ use std::io::{self, Read};
 /// lines of real files that get near it, and nobody needs those here.
 const MAX_LINE: usize = 64 * 1024;
 
-/// The most of a file that is read, in bytes: a million events.
-const MAX_FILE: u64 = 640 * 1024 * 1024;
+/// The most of a calendar file that is read, in bytes: a million events.
+pub const MAX_FILE: u64 = 640 * 1024 * 1024;
 
 /// How much is read at a time.
 const CHUNK: usize = 32 * 1024;

@@ -5,18 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
 use super::place::{Interests, Place, is_scratch};
-use crate::calendar::{FileReport, SourceId, Timeline};
+use crate::calendar::{self, FileReport, SourceId, Timeline};
 use crate::warning::{Code, Warning};
-
-/// The largest calendar file that is read, in bytes.
-const MAX_SIZE: u64 = 256 * 1024 * 1024;
 
 /// As deep as folders are searched below a source.
 const MAX_DEPTH: usize = 16;
@@ -179,14 +176,15 @@ impl Stamp {
     }
 }
 
-/// Reads the file at `path` into the timeline. One that is larger than [`MAX_SIZE`] is an error of kind `FileTooLarge`; on
+/// Reads the file at `path` into the timeline. One that is larger than [`calendar::MAX_FILE`] is an error of kind `FileTooLarge`; on
 /// an error the timeline stays as it was.
 pub(super) fn read(timeline: &mut Timeline, source: SourceId, path: &Path) -> io::Result<(FileReport, Stamp)> {
     let (bytes, stamp) = open(path)?;
-    if stamp.size > MAX_SIZE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 256 MiB"));
+    if stamp.size > calendar::MAX_FILE {
+        let reason = format!("it is larger than {} MiB", calendar::MAX_FILE / 1024 / 1024);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }
-    let report = timeline.update(source, path, bytes.take(MAX_SIZE))?;
+    let report = timeline.update(source, path, bytes)?;
     Ok((report, stamp))
 }
 
