@@ -1,7 +1,8 @@
 //! `presenced emulator`: serves Microsoft Graph on loopback and prints what is asked of it.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,9 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::runtime::block_on;
-use super::{Context, Error, Exit, examples};
+use super::{Context, Error, Exit, check, examples};
 use crate::daemon::clock::SystemClock;
-use crate::emulator::{App, Emulator, Options, Outcome, Record, User};
+use crate::emulator::{App, Emulator, Fault, Options, Outcome, Record, User};
 use crate::time::Clock;
 
 /// The arguments of `emulator`.
@@ -21,7 +22,10 @@ use crate::time::Clock;
 #[command(after_help = examples!(
     "presenced emulator                           Serve on 127.0.0.1:8765"
     "presenced emulator --listen 127.0.0.1:0      Serve on a free port"
-    "presenced emulator --speed 60                Let an hour pass in a minute";
+    "presenced emulator --speed 60                Let an hour pass in a minute"
+    "presenced emulator --plan faults.toml        Let things go wrong by a plan";
+    "A plan is a list of [[fault]] tables: at = \"1h\", for = \"10m\", call = \"token\", then = \"reset\". The emulator's own page \
+     lists the keys and their values: curl http://127.0.0.1:8765/";
     "It prints an account to put into a configuration, and where to look."
 ))]
 pub(super) struct Args {
@@ -32,7 +36,14 @@ pub(super) struct Args {
     /// How many times faster than real time its clock runs; a client whose clock does not will look slow to it
     #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
     speed: f64,
+
+    /// What goes wrong when: a TOML file of faults, counted from the start
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
 }
+
+/// No plan is longer: what is, is something else.
+const LONGEST_PLAN: u64 = 1024 * 1024;
 
 /// Reads `--speed`.
 fn speed(text: &str) -> Result<f64, String> {
@@ -47,16 +58,30 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
         let text = format!("`--listen {}` is no loopback address, and the emulator serves no other", args.listen);
         return Err(Error::new(Exit::Usage, text).with_hint("use 127.0.0.1 or [::1] with a port"));
     }
-    block_on(serve(&args))?
+    let plan = args.plan.as_deref().map_or(Ok(Vec::new()), plan)?;
+    block_on(serve(&args, plan))?
 }
 
-async fn serve(args: &Args) -> Result<Exit, Error> {
+/// Reads a fault plan.
+fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(LONGEST_PLAN).read_to_string(&mut text))
+        .map_err(|error| Error::new(Exit::Usage, format!("the plan {} cannot be read: {error}", file.display())))?;
+    Fault::plan(&text, file).map_err(|problems| check::refused(&problems))
+}
+
+async fn serve(args: &Args, plan: Vec<Fault>) -> Result<Exit, Error> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, &error))?;
     let failed = |error: io::Error| Error::new(Exit::Failed, format!("the emulator on {address} failed: {error}"));
     let options = Options::default();
     let introduction = introduction(address, args.speed, &options);
     let emulator = Emulator::new(options, clock(args.speed));
+    for fault in plan {
+        // Checked as it was read.
+        emulator.inject(fault).map_err(|text| Error::new(Exit::Usage, text))?;
+    }
     let mut records = emulator.subscribe();
     // Before the first line is out: whoever reads it may end us at once.
     let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;

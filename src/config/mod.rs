@@ -21,6 +21,7 @@ mod read;
 pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
 pub use load::load;
+pub(crate) use problems::Finding;
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
 

@@ -19,10 +19,10 @@ const MOST_SHOWN: usize = 20;
 
 /// What a reader found wrong, and at which bytes of the file; `None`: with the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) span: Option<Range<usize>>,
-    pub(super) message: String,
-    pub(super) help: Option<String>,
+pub(crate) struct Finding {
+    pub(crate) span: Option<Range<usize>>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
 }
 
 /// One thing that is wrong.
@@ -47,7 +47,7 @@ pub struct Position {
     pub column: usize,
 }
 
-/// Everything that is wrong with one configuration file, in the order of its lines: at least one problem, and of very many
+/// Everything that is wrong with one configuration file (or fault plan), in the order of its lines: at least one problem, and of very many
 /// the first hundred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
@@ -61,7 +61,7 @@ pub struct Problems {
 
 impl Problems {
     /// Of `findings` in `text`, which was read from `file`.
-    pub(super) fn new(file: &Path, text: &str, mut findings: Vec<Finding>) -> Self {
+    pub(crate) fn new(file: &Path, text: &str, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
         let there_are_more = findings.len() > MOST_KEPT;
         findings.truncate(MOST_KEPT);

@@ -1,5 +1,6 @@
 //! Faults on request: what should go wrong, with which calls, from when and for how long. Several may stand at once; of
-//! those that match a request the oldest acts, and each keeps its own count.
+//! those that match a request the oldest acts, and each keeps its own count. Leaves to others: reading them from a file
+//! (`plan`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +21,9 @@ pub struct Fault {
     /// Which calls it concerns.
     #[serde(default)]
     pub call: Matches,
+    /// How long, in the emulator's time, it waits before it counts the calls it concerns; `None`: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<SignedDuration>,
     /// How many of them pass before it begins.
     #[serde(default)]
     pub after: u32,
@@ -42,7 +46,11 @@ pub struct Fault {
 
 /// Which calls a fault concerns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(
+    rename_all = "kebab-case",
+    expecting = "`call` must be any, graph, set, clear, prefer, clear-preferred, status-message, read, batch, token, device-code \
+                 or other"
+)]
 pub enum Matches {
     /// Every call.
     #[default]
@@ -91,11 +99,14 @@ pub enum Then {
 impl Fault {
     /// A fault that makes every call of the kind end like this, until removed.
     pub fn new(call: Matches, then: Then) -> Self {
-        Self { call, after: 0, times: None, lasts: None, delay: None, then, applied: false }
+        Self { call, at: None, after: 0, times: None, lasts: None, delay: None, then, applied: false }
     }
 
     /// What is wrong with it, if anything is.
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.at.is_some_and(|at| at.is_negative()) {
+            return Err("`at` must not be negative".to_owned());
+        }
         if self.lasts.is_some_and(|lasts| !lasts.is_positive()) {
             return Err("`for` must be longer than nothing".to_owned());
         }
@@ -125,6 +136,8 @@ pub(super) struct Hit {
 #[derive(Clone, Debug)]
 struct Standing {
     fault: Fault,
+    /// Before this it is as if it were not there.
+    stands_from: Instant,
     passed: u32,
     hits: u32,
     began: Option<Instant>,
@@ -156,8 +169,10 @@ impl Faults {
         if self.standing.len() == CAPACITY {
             return Err(format!("{CAPACITY} faults stand already"));
         }
-        let began = (fault.after == 0).then_some(now);
-        self.standing.push(Standing { fault, passed: 0, hits: 0, began });
+        let wait = fault.at.and_then(|at| Duration::try_from(at).ok()).unwrap_or_default();
+        let stands_from = now + wait;
+        let began = (fault.after == 0).then_some(stands_from);
+        self.standing.push(Standing { fault, stands_from, passed: 0, hits: 0, began });
         Ok(())
     }
 
@@ -176,7 +191,8 @@ impl Faults {
     pub(super) fn strike(&mut self, call: Call, now: Instant) -> Option<Hit> {
         let mut hit = None;
         self.standing.retain(|standing| !standing.is_over(now));
-        for standing in self.standing.iter_mut().filter(|standing| standing.fault.call.matches(call)) {
+        let concerned = |standing: &&mut Standing| standing.stands_from <= now && standing.fault.call.matches(call);
+        for standing in self.standing.iter_mut().filter(concerned) {
             if standing.began.is_none() {
                 standing.passed += 1;
                 standing.began = (standing.passed == standing.fault.after).then_some(now);
@@ -232,6 +248,20 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_to_come_lets_everything_pass_until_its_time() {
+        let mut faults = Faults::default();
+        faults.add(read(r#"{"at": "1h", "for": "10m", "then": "reset"}"#), at(100)).unwrap();
+        assert_eq!(strikes(&mut faults, Call::Set, 3699), None);
+        assert_eq!(strikes(&mut faults, Call::Set, 3700), Some(Then::Reset));
+        assert_eq!(strikes(&mut faults, Call::Set, 4299), Some(Then::Reset));
+        assert_eq!(strikes(&mut faults, Call::Set, 4300), None);
+
+        faults.add(read(r#"{"at": "1m", "after": 1, "times": 1, "then": "hang"}"#), at(5000)).unwrap();
+        let hits: Vec<_> = [5059, 5060, 5061, 5062].map(|secs| strikes(&mut faults, Call::Set, secs)).into();
+        assert_eq!(hits, [None, None, Some(Then::Hang), None], "it counts only once its time has come");
+    }
+
+    #[test]
     fn the_oldest_that_matches_acts_and_each_counts_for_itself() {
         let mut faults = Faults::default();
         faults.add(read(r#"{"call": "graph", "times": 1, "then": "reset"}"#), at(0)).unwrap();
@@ -260,6 +290,7 @@ mod tests {
             r#"{"for": "-1s"}"#,
             r#"{"for": "0s"}"#,
             r#"{"delay": "-1s"}"#,
+            r#"{"at": "-1s"}"#,
             r#"{"then": {"respond": {"status": 101}}}"#,
             r#"{"then": {"respond": {"status": 503, "headers": {"Retry After": "1"}}}}"#,
             r#"{"then": {"respond": {"status": 503, "headers": {"Retry-After": "1\n"}}}}"#,

@@ -31,8 +31,9 @@ Control
   POST   /_emulator/faults                           one more, or a list of them
   DELETE /_emulator/faults                           none
 
-A fault: {\"call\": \"set\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
+A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
   call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, batch, token, device-code, other
+  at     it waits so long before it counts; after so many calls it begins; then it hits so many, and lasts so long
   then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}}
 ";
 

@@ -6,7 +6,7 @@
 //!  service   one sans-IO state machine: a request and the time in, an answer out
 //!   ├ graph    who may do what; the calls about presence, in Graph's shapes ── model: sessions, fade, expiry, what is seen
 //!   ├ entra    the token and device code endpoints, in Entra's shapes
-//!   ├ faults   what should go wrong, on request
+//!   ├ faults   what should go wrong, on request or by a plan file ── plan
 //!   ├ journal  what was asked
 //!   └ control  /_emulator/…: look and steer
 //! ```
@@ -24,6 +24,7 @@ mod journal;
 mod message;
 mod model;
 mod options;
+mod plan;
 mod route;
 mod service;
 mod state;

@@ -1,0 +1,127 @@
+//! A fault plan: a TOML file that says what goes wrong when, so that a whole day of trouble can be lived again.
+//!
+//! ```toml
+//! [[fault]]
+//! at   = "1h"      # after the emulator's start, in its time
+//! for  = "10m"
+//! call = "token"
+//! then = { respond = { status = 503 } }
+//! ```
+//!
+//! Leaves to others: what a fault is and does (`faults`), reading the file.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::faults::{CAPACITY, Fault};
+use crate::config::{Finding, Problems};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    fault: Vec<Spanned<Fault>>,
+}
+
+impl Fault {
+    /// Reads the plan `text`, the content of `file`, whose name is for reports: one fault or more.
+    ///
+    /// # Errors
+    /// What is wrong with it; of text that is no plan at all only the first.
+    pub fn plan(text: &str, file: &Path) -> Result<Vec<Self>, Problems> {
+        let wrong = |findings| Problems::new(file, text, findings);
+        let Document { fault: faults } = toml::from_str(text).map_err(|error| wrong(vec![unreadable(&error, text)]))?;
+        let findings: Vec<Finding> = faults
+            .iter()
+            .filter_map(|fault| {
+                let message = fault.get_ref().check().err()?;
+                Some(Finding { span: Some(fault.span()), message, help: None })
+            })
+            .collect();
+        if !findings.is_empty() {
+            return Err(wrong(findings));
+        }
+        match faults.len() {
+            0 => Err(wrong(vec![whole("there is no fault in it", "begin each with [[fault]]")])),
+            1..=CAPACITY => Ok(faults.into_iter().map(Spanned::into_inner).collect()),
+            _ => {
+                let message = format!("there are more than {CAPACITY} faults in it");
+                Err(wrong(vec![whole(&message, "leave some out, or let one last longer with `for` and `times`")]))
+            }
+        }
+    }
+}
+
+fn unreadable(error: &toml::de::Error, text: &str) -> Finding {
+    Finding {
+        span: Some(error.span().unwrap_or(text.len()..text.len())),
+        message: error.message().to_owned(),
+        help: Some(
+            "the emulator's page (curl http://127.0.0.1:8765/) lists the keys of a fault and their values".to_owned(),
+        ),
+    }
+}
+
+fn whole(message: &str, help: &str) -> Finding {
+    Finding { span: None, message: message.to_owned(), help: Some(help.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let problems = Fault::plan(text, Path::new("plan.toml")).expect_err(text);
+        problems.render(80, false)
+    }
+
+    #[test]
+    fn a_plan_is_a_list_of_faults() {
+        let text = r#"
+            [[fault]]
+            at   = "1h"
+            for  = "10m"
+            call = "token"
+            then = { respond = { status = 503, headers = { Retry-After = "2.128" } } }
+
+            [[fault]]
+            at    = "PT90M"
+            times = 2
+            call  = "set"
+            then  = "reset"
+        "#;
+        let faults = Fault::plan(text, Path::new("plan.toml")).unwrap();
+        let as_json: Vec<Fault> = serde_json::from_str(
+            r#"[{"at": "1h", "for": "10m", "call": "token",
+                 "then": {"respond": {"status": 503, "headers": {"Retry-After": "2.128"}}}},
+                {"at": "90m", "times": 2, "call": "set", "then": "reset"}]"#,
+        )
+        .unwrap();
+        assert_eq!(faults, as_json);
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_where_it_is() {
+        let wrong = [
+            "[[fault]]\nat = \"soon\"\nthen = \"reset\"\n",
+            "[[fault]]\ncall = \"sett\"\n",
+            "[[fault]]\nthen = \"explode\"\n",
+            "[[fault]]\nuntil = \"1h\"\n",
+            "[[faults]]\ncall = \"set\"\n",
+            "[[fault]]\ncall = \"set\"\n[[fault]]\nfor = \"-1s\"\n",
+            "[[fault]]\nthen = { respond = { status = 42 } }\n",
+            "[[fault\n",
+            "",
+        ];
+        insta::assert_snapshot!(wrong.map(refused).join("\n\n"));
+    }
+
+    #[test]
+    fn a_plan_holds_no_more_faults_than_may_stand() {
+        let plan = "[[fault]]\nthen = \"reset\"\n".repeat(CAPACITY);
+        assert_eq!(Fault::plan(&plan, Path::new("plan.toml")).unwrap().len(), CAPACITY);
+        assert!(refused(&(plan + "[[fault]]\n")).contains("more than 100 faults"));
+    }
+}
