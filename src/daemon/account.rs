@@ -123,6 +123,11 @@ impl Account {
         self.decision.as_ref().and_then(|decision| decision.until)
     }
 
+    /// Whether nothing will happen before `until` unless something is told to it.
+    pub(super) fn rests_until(&self, until: Instant, now: &Now) -> bool {
+        self.session.rests_until(until, now.instant)
+    }
+
     /// Trying again is worth it now.
     pub(super) fn nudge(&mut self) {
         self.session.handle_nudge();
@@ -171,17 +176,20 @@ impl Account {
         }
     }
 
-    /// Stops waiting for the answer of the request in flight; it may have been applied.
+    /// The machine was asleep: what was under way then will hardly be answered, and the connections are dead.
+    pub(super) fn wake(&mut self, now: &Now) {
+        self.abandon_request(now);
+        self.client.reconnect();
+    }
+
+    /// Stops waiting for the answer of the request in flight, which may have been applied, and lets the next go at once.
     pub(super) fn abandon_request(&mut self, now: &Now) {
         if let Some(in_flight) = &self.in_flight {
             in_flight.task.abort();
-            let failure = Failure {
-                applied: Applied::Perhaps,
-                ..Failure::new(FailureKind::Passing, "no answer in time, and presenced is leaving")
-            };
+            let failure =
+                Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, "no answer in time") };
             let done = Done { account: self.id, request: in_flight.request, outcome: Err(failure) };
             self.finish(&done, now);
-            // What time is left for leaving is too short for a backoff.
             self.session.handle_nudge();
         }
     }

@@ -67,6 +67,14 @@ impl<T: Clone> Slot<T> {
         }
     }
 
+    /// Forgets what it said, if it is on.
+    fn forget(&mut self) {
+        if !matches!(self.observation.reading, Reading::Off) {
+            *self = Self::default();
+            self.configure(true);
+        }
+    }
+
     fn hear(&mut self, observation: Observation<T>) {
         // A task of an old configuration may still be heard of after its signal was turned off.
         if !matches!(self.observation.reading, Reading::Off) {
@@ -131,7 +139,21 @@ impl Board {
             Update::Sleep(observation) => self.sleep.hear_and_hold(observation, until),
             Update::Call(observation) => self.call.hear(observation),
             Update::Calendar(observation) => self.calendar.hear_and_hold(observation, until),
+            // Nothing to read on it.
+            Update::SleepHold(_) => {}
         }
+    }
+
+    /// Forgets all readings but that of sleep itself. What was set through the socket stays.
+    pub(super) fn forget(&mut self) {
+        self.lock.forget();
+        self.call.forget();
+        self.calendar.forget();
+    }
+
+    /// What was last heard of sleep.
+    pub(super) fn sleep(&self) -> &Reading<Sleep> {
+        &self.sleep.observation.reading
     }
 
     /// Whether every configured signal was heard at least once.
@@ -142,7 +164,7 @@ impl Board {
     /// Whether the user is known to be at the machine: unlocked, and not about to sleep.
     pub(super) fn is_present(&self) -> bool {
         let unlocked = self.lock.observation.reading == Reading::Known(Lock::Unlocked);
-        unlocked && self.sleep.observation.reading != Reading::Known(Sleep::Suspending)
+        unlocked && *self.sleep() != Reading::Known(Sleep::Suspending)
     }
 
     /// Overrides the rules, for `ttl` or until cleared.

@@ -11,6 +11,7 @@ mod leave;
 mod reload;
 mod report;
 mod service;
+mod sleep;
 mod sources;
 mod zone;
 
@@ -23,10 +24,9 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
 
 use crate::config::{Config, Environment};
-use crate::policy::decide;
+use crate::policy::{Reading, Sleep, decide};
 use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
@@ -38,6 +38,7 @@ use account::{Account, AccountId, Done};
 use board::Board;
 use report::Chronicle;
 use service::Service;
+use sleep::Bedtime;
 use sources::Sources;
 
 /// How long a decision waits for signals that are on and have not been heard yet. Real time: a bus does not answer sooner
@@ -105,7 +106,11 @@ pub struct Daemon {
     /// Why the configuration on disk is not the one in force.
     config_warning: Option<Warning>,
     /// Ends the waiting for signals that were not heard yet; `None`: nothing is waited for.
-    patience: Option<Pin<Box<Sleep>>>,
+    patience: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Sleep that is held up; `None`: none is.
+    bedtime: Option<Bedtime>,
+    /// Whether the machine went to sleep and was not heard to be awake again.
+    asleep: bool,
     ready: bool,
 }
 
@@ -147,6 +152,8 @@ impl Daemon {
             service: Service::new(now.instant),
             config_warning: None,
             patience: Some(patience()),
+            bedtime: None,
+            asleep: false,
             ready: false,
             clock,
             config,
@@ -230,8 +237,16 @@ impl Daemon {
     }
 
     fn hear(&mut self, update: Update, now: &Now) {
+        if let Update::SleepHold(hold) = update {
+            return self.hold_sleep(hold, now);
+        }
         let was_present = self.board.is_present();
         self.board.hear(update, now);
+        match self.board.sleep() {
+            Reading::Known(Sleep::Suspending) => self.asleep = true,
+            Reading::Known(Sleep::Awake) if std::mem::take(&mut self.asleep) => self.wake(now),
+            Reading::Known(Sleep::Awake) | Reading::Unknown | Reading::Off => {}
+        }
         if self.board.is_present() && !was_present {
             // The user is back, or the machine woke up: no backoff must keep them away.
             self.accounts.iter_mut().for_each(Account::nudge);
@@ -289,6 +304,7 @@ impl Daemon {
                 account.drain(&mut self.requests, now);
             }
         }
+        self.let_sleep(now);
         let signals = self.board.report(&snapshot, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().filter_map(|account| account.warning(now));
@@ -314,6 +330,7 @@ impl Daemon {
             .filter_map(|account| account.next_wakeup(now))
             .chain(self.board.next_end(now))
             .chain(self.service.next_watchdog())
+            .chain(self.sleep_comes())
             .min();
         let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);
         (instant, accounts.filter_map(Account::decision_until).chain(calendar).min())
@@ -332,11 +349,11 @@ fn rounded(time: Timestamp) -> Timestamp {
 }
 
 #[expect(clippy::disallowed_methods, reason = "bounded by what whoever starts it waits")]
-fn patience() -> Pin<Box<Sleep>> {
+fn patience() -> Pin<Box<tokio::time::Sleep>> {
     Box::pin(tokio::time::sleep(PATIENCE))
 }
 
-async fn patience_ends(patience: &mut Option<Pin<Box<Sleep>>>) {
+async fn patience_ends(patience: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
     match patience {
         Some(patience) => patience.as_mut().await,
         None => std::future::pending().await,

@@ -14,6 +14,8 @@ use crate::time::Clock;
 pub(super) struct Sources {
     context: Context,
     tasks: JoinSet<()>,
+    /// Apart, because it tells when the others are to read anew.
+    sleep: JoinSet<()>,
 }
 
 impl Sources {
@@ -26,13 +28,22 @@ impl Sources {
         cache_dir: PathBuf,
     ) -> Self {
         let context = Context { clock, updates, buses, watches: Watches::new(), cache_dir };
-        let mut sources = Self { context, tasks: JoinSet::new() };
+        let mut sources = Self { context, tasks: JoinSet::new(), sleep: JoinSet::new() };
         sources.restart(signals);
         sources
     }
 
     /// Stops all signals and starts those that are on.
     pub(super) fn restart(&mut self, signals: &config::Signals) {
+        self.sleep = JoinSet::new();
+        if signals.lock.is_some() {
+            self.sleep.spawn(signals::sleep::run(self.context.clone()));
+        }
+        self.read_anew(signals);
+    }
+
+    /// Stops all signals but sleep and starts those that are on, so that they read everything anew.
+    pub(super) fn read_anew(&mut self, signals: &config::Signals) {
         self.tasks = JoinSet::new();
         if let Some(calendar) = &signals.calendar {
             self.tasks.spawn(signals::calendar::run(calendar.clone(), self.context.clone()));
@@ -42,7 +53,6 @@ impl Sources {
         }
         if signals.lock.is_some() {
             self.tasks.spawn(signals::lock::run(self.context.clone()));
-            self.tasks.spawn(signals::sleep::run(self.context.clone()));
         }
     }
 }

@@ -55,6 +55,12 @@ impl Client {
         Ok(Self { endpoint: endpoint.clone(), http: http::Client::new(endpoint, timeouts)? })
     }
 
+    /// Sends the next request on a new connection: the one there is may be dead without a sign of it, after a suspend or on
+    /// another network.
+    pub fn reconnect(&self) {
+        self.http.reconnect();
+    }
+
     /// Sets the session `session_id` (the application's client id) of `user` (an object id) to `presence`, to be kept for
     /// `expiration`. The answer's body counts for nothing: a success has none.
     ///

@@ -56,7 +56,7 @@ pub(crate) struct Client {
     endpoint: Url,
     timeouts: Timeouts,
     redirects: Redirects,
-    /// Replaced after a 503, which drops its connections.
+    /// Replaced by [`Client::reconnect`].
     connections: Mutex<reqwest::Client>,
 }
 
@@ -88,12 +88,17 @@ impl Client {
         let sent = build(&connections).send().await;
         let response = sent.map_err(|error| self.no_answer(error))?;
         // Graph asks for a 503 to be retried on a new connection, which may reach a server that is well.
-        if response.status() == StatusCode::SERVICE_UNAVAILABLE
-            && let Ok(fresh) = connect(&self.endpoint, self.timeouts, self.redirects)
-        {
-            *self.connections.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            self.reconnect();
         }
         Ok(response)
+    }
+
+    /// Sends the next request on a new connection.
+    pub(crate) fn reconnect(&self) {
+        if let Ok(fresh) = connect(&self.endpoint, self.timeouts, self.redirects) {
+            *self.connections.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
     }
 
     fn no_answer(&self, error: reqwest::Error) -> Failure {

@@ -298,6 +298,11 @@ impl Session {
         }
     }
 
+    /// Whether nothing will happen before `until` unless something is told to it: no request is in flight or due by then.
+    pub fn rests_until(&self, until: Instant, now: Instant) -> bool {
+        self.in_flight.is_none() && self.next_attempt(now).is_none_or(|(at, _)| at > until)
+    }
+
     /// Whether a session that leaves has nothing left to do.
     pub fn has_left(&self) -> bool {
         self.leaving && self.in_flight.is_none() && (!self.differs() || self.blocked.is_some())

@@ -291,3 +291,20 @@ fn what_expired_is_no_longer_asserted() {
     assert_eq!(session.asserted(at(900)), None);
     assert_eq!(session.state(at(900)), State::Retrying);
 }
+
+#[test]
+fn a_session_rests_when_nothing_can_come_of_waiting() {
+    let soon = at(3);
+    let mut session = holding(Presence::Available, at(0));
+    assert!(session.rests_until(soon, at(0)), "the keepalive is due later");
+    session.handle_wish(Some(target(Presence::Away)), at(1));
+    assert!(!session.rests_until(soon, at(1)), "a change is due");
+    let request = session.poll_request(at(1)).expect("a request is due");
+    assert!(!session.rests_until(soon, at(1)), "a request is in flight");
+    session.handle_outcome(request.id, Err(&failure(FailureKind::Passing)), at(1));
+    assert!(!session.rests_until(soon, at(1)), "it is tried again within a second");
+    session.handle_nudge();
+    let throttled = Failure { retry_after: Some(Duration::from_mins(5)), ..failure(FailureKind::Throttled) };
+    answer(&mut session, at(2), Err(&throttled));
+    assert!(session.rests_until(soon, at(2)), "the service asked to wait for longer");
+}

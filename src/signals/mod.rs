@@ -37,6 +37,7 @@ use crate::policy::{Call, Lock, Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::Warning;
 
+pub use sleep::SleepHold;
 pub use watch::Watches;
 
 /// What a signal says now.
@@ -51,12 +52,14 @@ pub struct Observation<T> {
 }
 
 /// A change of one signal.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Update {
     /// The screen lock.
     Lock(Observation<Lock>),
     /// Sleep.
     Sleep(Observation<Sleep>),
+    /// The machine, which is going to sleep, waits until this is dropped.
+    SleepHold(SleepHold),
     /// Calls.
     Call(Observation<Call>),
     /// The calendar: a schedule that answers for any moment of its window.

@@ -1,8 +1,15 @@
 //! The sleep signal: logind announces that the machine goes to sleep, and that it is back.
 //!
-//! Leaves to others: holding sleep up for the last write.
+//! A delay inhibitor is held all the time, because one that is asked for after the announcement comes too late. With the
+//! announcement it goes to the daemon, as a [`SleepHold`]. Leaves to others: what is done before sleep, and when that is
+//! done.
+//!
+//! Source: <https://systemd.io/INHIBITOR_LOCKS/>.
+
+use std::time::Duration;
 
 use zbus::message::Type;
+use zbus::zvariant::OwnedFd;
 use zbus::{Connection, MatchRule, proxy};
 
 use super::backoff::Backoff;
@@ -13,10 +20,46 @@ use crate::policy::{Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::{Code, Warning};
 
+/// As long as sleep is held up at most.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// How much of what logind grants is of use; the rest is for the way there and back.
+const USABLE: f64 = 0.8;
+
 #[proxy(interface = "org.freedesktop.login1.Manager", default_path = "/org/freedesktop/login1", gen_blocking = false)]
 trait Manager {
+    fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::Result<OwnedFd>;
+
     #[zbus(property(emits_changed_signal = "false"))]
     fn preparing_for_sleep(&self) -> zbus::Result<bool>;
+
+    #[zbus(property(emits_changed_signal = "false"), name = "InhibitDelayMaxUSec")]
+    fn inhibit_delay_max(&self) -> zbus::Result<u64>;
+}
+
+/// Holds the machine's going to sleep up until it is dropped.
+#[derive(Debug)]
+pub struct SleepHold {
+    /// How long to hold it at most; soon after that logind goes on all the same.
+    pub within: Duration,
+    _inhibitor: OwnedFd,
+}
+
+impl SleepHold {
+    /// Asks logind for one. The inner error is its reason not to give it.
+    async fn take(clock: &dyn Clock, manager: &ManagerProxy<'_>) -> Result<Result<Self, String>, Lost> {
+        let why = "Show in Microsoft Teams that nobody is there";
+        let inhibitor = match answer(clock, manager.inhibit("sleep", "presenced", why, "delay")).await {
+            Ok(inhibitor) => inhibitor,
+            Err(Lost::Bus(error @ (zbus::Error::MethodError(..) | zbus::Error::FDO(_)))) => {
+                return Ok(Err(error.to_string()));
+            }
+            Err(lost) => return Err(lost),
+        };
+        let granted = refused(answer(clock, manager.inhibit_delay_max()).await)?;
+        let within = granted.map_or(LONGEST, |micros| Duration::from_micros(micros).mul_f64(USABLE).min(LONGEST));
+        Ok(Ok(Self { within, _inhibitor: inhibitor }))
+    }
 }
 
 /// Follows sleep. Never returns.
@@ -60,31 +103,71 @@ async fn follow_on(
         let rule = rule.interface(MANAGER)?.member("PrepareForSleep")?.build();
         let mut announcements = Signals::listen(clock, bus, vec![rule]).await?;
         let manager = ManagerProxy::builder(bus).destination(&owner)?.build().await?;
-        match refused(answer(clock, manager.preparing_for_sleep()).await)? {
-            Some(preparing) => publisher.publish(known(preparing)).await,
-            None => publisher.publish(unknown("logind does not say whether it prepares for sleep")).await,
-        }
-        *backoff = Backoff::new();
-        loop {
-            tokio::select! {
-                biased;
-                announced = announcements.next() => {
-                    if let Ok(preparing) = announced?.body().deserialize() {
-                        publisher.publish(known(preparing)).await;
-                    }
-                }
-                changed = owner_changes.next() => {
-                    changed?;
-                    break;
-                }
+        let follower = Follower { clock, manager, publisher };
+        tokio::select! {
+            lost = follower.follow(&mut announcements, backoff) => return lost,
+            changed = owner_changes.next() => {
+                changed?;
             }
         }
     }
 }
 
-fn known(preparing: bool) -> Observation<Sleep> {
+/// Follows one logind.
+struct Follower<'a> {
+    clock: &'a dyn Clock,
+    manager: ManagerProxy<'a>,
+    publisher: &'a mut Publisher<Sleep>,
+}
+
+impl Follower<'_> {
+    async fn follow(
+        mut self,
+        announcements: &mut Signals,
+        backoff: &mut Backoff,
+    ) -> Result<std::convert::Infallible, Lost> {
+        loop {
+            // What is announced meanwhile is in the answer that is asked for next.
+            let (taken, _) = announcements.during(SleepHold::take(self.clock, &self.manager)).await?;
+            let (mut hold, denied) = match taken? {
+                Ok(hold) => (Some(hold), None),
+                Err(reason) => (None, Some(reason)),
+            };
+            match refused(answer(self.clock, self.manager.preparing_for_sleep()).await)? {
+                Some(preparing) => self.publish(preparing, denied.as_deref(), &mut hold).await,
+                None => self.publisher.publish(unknown("logind does not say whether it prepares for sleep")).await,
+            }
+            *backoff = Backoff::new();
+            let mut awake = false;
+            while !awake {
+                let Ok(preparing) = announcements.next().await?.body().deserialize() else { continue };
+                self.publish(preparing, denied.as_deref(), &mut hold).await;
+                // The next sleep needs a hold of its own.
+                awake = !preparing;
+            }
+        }
+    }
+
+    async fn publish(&mut self, preparing: bool, denied: Option<&str>, hold: &mut Option<SleepHold>) {
+        self.publisher.publish(known(preparing, denied)).await;
+        if let Some(hold) = hold.take_if(|_| preparing) {
+            // When nobody listens any more, it has been dropped with what was not sent.
+            _ = self.publisher.updates.send(Update::SleepHold(hold)).await;
+        }
+    }
+}
+
+fn known(preparing: bool, denied: Option<&str>) -> Observation<Sleep> {
     let sleep = if preparing { Sleep::Suspending } else { Sleep::Awake };
-    Observation { reading: Reading::Known(sleep), source: "logind".to_owned(), warnings: Vec::new() }
+    let warning = denied.map(|reason| Warning {
+        code: Code::SleepUnavailable,
+        text: format!("Going to sleep cannot be held up for the last write: logind says {reason}."),
+        hint: "See `systemd-inhibit --list` and the polkit rule `org.freedesktop.login1.inhibit-delay-sleep`; the write is \
+               tried all the same."
+            .to_owned(),
+    });
+    let warnings = warning.into_iter().collect();
+    Observation { reading: Reading::Known(sleep), source: "logind".to_owned(), warnings }
 }
 
 fn unknown(reason: &str) -> Observation<Sleep> {

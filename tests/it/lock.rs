@@ -306,6 +306,23 @@ async fn sleep_is_announced() {
     assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Suspending));
     login1.prepare_for_sleep(false).await;
     assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
+    assert_eq!(signal.holds.len(), 1);
+    assert_eq!(signal.holds[0].within, Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn sleep_that_cannot_be_held_up_is_seen_all_the_same_and_said() {
+    let bus = Bus::start();
+    let login1 = Login1::start(&bus).await;
+    login1.deny_inhibitors();
+    let mut signal = follow_sleep(&ManualClock::at(NOON), &bus.address());
+    let observation = signal.next().await;
+    assert_eq!(observation.reading, Reading::Known(Sleep::Awake));
+    assert_eq!(observation.warnings[0].code, Code::SleepUnavailable);
+    assert!(observation.warnings[0].text.contains("no inhibitors today"), "{observation:?}");
+    login1.prepare_for_sleep(true).await;
+    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Suspending));
+    assert!(signal.holds.is_empty());
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! A stand-in for logind on a private bus: sessions that a test makes, locks and ends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
 use zbus::object_server::{InterfaceRef, SignalEmitter};
-use zbus::zvariant::{ObjectPath, OwnedObjectPath};
+use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
 use zbus::{Connection, fdo, interface};
 
 use crate::bus::Bus;
@@ -62,10 +64,13 @@ struct Answers {
     display: Option<String>,
     listed: Vec<String>,
     preparing: bool,
+    /// The other ends of the inhibitors that were handed out; `None`: none is to be had.
+    inhibitors: Option<Vec<UnixStream>>,
 }
 
 struct Manager {
     answers: Arc<Mutex<Answers>>,
+    inhibited: Arc<Notify>,
     uid: u32,
 }
 
@@ -88,9 +93,26 @@ impl Manager {
             .chain(listed.into_iter().map(|id| entry(id, self.uid)))
             .collect()
     }
+    fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> fdo::Result<OwnedFd> {
+        assert_eq!((what, who, mode), ("sleep", "presenced", "delay"));
+        assert!(!why.is_empty());
+        let mut answers = self.answers.lock().unwrap();
+        let denied = || fdo::Error::AccessDenied("no inhibitors today".to_owned());
+        let inhibitors = answers.inhibitors.as_mut().ok_or_else(denied)?;
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        inhibitors.push(ours);
+        drop(answers);
+        self.inhibited.notify_one();
+        Ok(std::os::fd::OwnedFd::from(theirs).into())
+    }
     #[zbus(property)]
     fn preparing_for_sleep(&self) -> bool {
         self.answers.lock().unwrap().preparing
+    }
+    #[expect(clippy::unused_self, reason = "a property belongs to its object")]
+    #[zbus(property, name = "InhibitDelayMaxUSec")]
+    fn inhibit_delay_max(&self) -> u64 {
+        5_000_000
     }
     #[zbus(signal)]
     async fn session_new(emitter: &SignalEmitter<'_>, id: &str, path: ObjectPath<'_>) -> zbus::Result<()>;
@@ -121,17 +143,20 @@ fn path(id: &str) -> OwnedObjectPath {
 pub(crate) struct Login1 {
     bus: Connection,
     answers: Arc<Mutex<Answers>>,
+    inhibited: Arc<Notify>,
 }
 
 impl Login1 {
     /// A logind without sessions.
     pub(crate) async fn start(bus: &Bus) -> Self {
         let bus = bus.connect().await;
-        let answers = Arc::new(Mutex::new(Answers::default()));
-        let manager = Manager { answers: answers.clone(), uid: rustix::process::getuid().as_raw() };
+        let answers = Answers { inhibitors: Some(Vec::new()), ..Answers::default() };
+        let (answers, inhibited) = (Arc::new(Mutex::new(answers)), Arc::new(Notify::new()));
+        let manager =
+            Manager { answers: answers.clone(), inhibited: inhibited.clone(), uid: rustix::process::getuid().as_raw() };
         bus.object_server().at(MANAGER, manager).await.unwrap();
         bus.object_server().at(USER, User(answers.clone())).await.unwrap();
-        let login1 = Self { bus, answers };
+        let login1 = Self { bus, answers, inhibited };
         login1.serve("foreign", Session::DESKTOP).await;
         login1.bus.request_name(NAME).await.unwrap();
         login1
@@ -198,6 +223,21 @@ impl Login1 {
     pub(crate) async fn prepare_for_sleep(&self, start: bool) {
         self.answers.lock().unwrap().preparing = start;
         self.manager().await.prepare_for_sleep(start).await.unwrap();
+    }
+
+    /// Waits for the inhibitor that is asked for next, or was and not taken here; gives the end that sees it closed.
+    pub(crate) async fn inhibitor(&self) -> UnixStream {
+        loop {
+            if let Some(inhibitor) = self.answers.lock().unwrap().inhibitors.as_mut().unwrap().pop() {
+                return inhibitor;
+            }
+            self.inhibited.notified().await;
+        }
+    }
+
+    /// Gives no inhibitors.
+    pub(crate) fn deny_inhibitors(&self) {
+        self.answers.lock().unwrap().inhibitors = None;
     }
 
     /// Announces `count` sessions that come and go at once.

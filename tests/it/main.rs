@@ -20,5 +20,6 @@ mod lock;
 mod login1;
 mod privilege;
 mod signal_bench;
+mod sleep;
 mod status;
 mod subscription;

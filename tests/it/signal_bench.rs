@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use presenced::signals::{Buses, Context, Observation, Update, Watches};
+use presenced::signals::{Buses, Context, Observation, SleepHold, Update, Watches};
 use presenced::time::{Clock, Instant, Now};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -130,6 +130,8 @@ impl Clock for ManualClock {
 pub(crate) struct Signal<T> {
     updates: mpsc::Receiver<Update>,
     unwrap: fn(Update) -> Option<Observation<T>>,
+    /// What holds sleep up.
+    pub(crate) holds: Vec<SleepHold>,
     task: JoinSet<()>,
 }
 
@@ -156,13 +158,19 @@ impl<T: Debug> Signal<T> {
         let context = Context { clock: clock.clone(), updates: sender, buses, watches: Watches::new(), cache_dir };
         let mut task = JoinSet::new();
         task.spawn(run(context));
-        Self { updates, unwrap, task }
+        Self { updates, unwrap, holds: Vec::new(), task }
     }
 
     /// The next observation.
     pub(crate) async fn next(&mut self) -> Observation<T> {
-        let update = soon("an observation", self.updates.recv()).await.expect("the task runs");
-        (self.unwrap)(update).expect("an update of this signal")
+        loop {
+            let update = soon("an observation", self.updates.recv()).await.expect("the task runs");
+            if let Update::SleepHold(hold) = update {
+                self.holds.push(hold);
+            } else {
+                return (self.unwrap)(update).expect("an update of this signal");
+            }
+        }
     }
 
     /// The first observation from now on for which `wanted` holds; others in between are passed over.

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Error, Result};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use zbus::zvariant::{ObjectPath, OwnedObjectPath};
+use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
 use zbus::{Connection, connection, fdo, interface};
 
 use crate::policy::Lock;
@@ -104,6 +104,13 @@ impl Manager {
 
     fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {
         Err(fdo::Error::Failed(format!("the demo knows no user {uid}")))
+    }
+
+    fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> fdo::Result<OwnedFd> {
+        tracing::debug!(what, who, why, mode, "inhibitor");
+        // It never sleeps, so nobody waits for the other end to be closed.
+        let (_, inhibitor) = std::io::pipe().map_err(|error| fdo::Error::Failed(error.to_string()))?;
+        Ok(std::os::fd::OwnedFd::from(inhibitor).into())
     }
 
     #[zbus(property)]

@@ -1,0 +1,138 @@
+//! Going to sleep and waking up, with the real program, a stand-in for logind on a real bus, and an emulated Graph.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::os::unix::net::UnixStream;
+
+use presenced::emulator::{Call, Fault, Matches, Then};
+use presenced::status::report::State;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+
+use crate::bus::Bus;
+use crate::house::{CLIENT_ID, Daemon, House, USER, guarded};
+use crate::login1::{Login1, Session};
+
+/// A daemon at an unlocked desktop that holds Available, and the inhibitor it took.
+async fn at_a_desk(house: &mut House, more: &str) -> (Bus, Login1, Daemon, UnixStream) {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    house.write("config.toml", house.configuration() + "[signals.lock]\n" + more);
+    let daemon = house
+        .start_with(&[], |command| {
+            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
+        })
+        .await;
+    house.seen("Available/Available").await;
+    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
+    (bus, login1, daemon, inhibitor)
+}
+
+/// Waits until the daemon lets an inhibitor go.
+async fn released(inhibitor: UnixStream) {
+    inhibitor.set_nonblocking(true).unwrap();
+    let mut inhibitor = tokio::net::UnixStream::from_std(inhibitor).unwrap();
+    let read = guarded("the inhibitor's release", inhibitor.read(&mut [0])).await;
+    assert_eq!(read.unwrap(), 0);
+}
+
+/// What others saw, from the first time that this was seen.
+fn seen_since(house: &House, pair: &str) -> Vec<String> {
+    let spans = house.emulator.timeline(USER).unwrap().spans;
+    spans.into_iter().map(|span| span.visible.to_string()).skip_while(|seen| seen != pair).collect()
+}
+
+#[tokio::test]
+async fn the_last_write_comes_before_sleep_and_waking_up_claims_again() {
+    let mut house = House::new().await;
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+    assert_eq!(house.visible(), "Away/Away");
+
+    login1.prepare_for_sleep(false).await;
+    house.seen("Available/Available").await;
+    let next = guarded("the next inhibitor", login1.inhibitor()).await;
+    login1.prepare_for_sleep(true).await;
+    released(next).await;
+    assert_eq!(house.visible(), "Away/Away");
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn nothing_is_written_when_nothing_changes() {
+    let mut house = House::new().await;
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    login1.set_locked("c1", true).await;
+    house.seen("Away/Away").await;
+    daemon.report("Away is held", |report| report.accounts["work"].state == State::Holding).await;
+    let before = house.emulator.requests().len();
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+    assert_eq!(house.emulator.requests().len(), before);
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_from_before_the_sleep() {
+    let mut house = House::new().await;
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+    // Locked by the sleep itself, and nobody was awake to hear of it.
+    login1.set_locked_silently("c1", true).await;
+    login1.prepare_for_sleep(false).await;
+    daemon.report("the lock is read anew", |report| report.accounts["work"].rule.as_deref() == Some("locked")).await;
+    assert_eq!(seen_since(&house, "Away/Away"), ["Away/Away"]);
+}
+
+#[tokio::test]
+async fn a_graph_that_hangs_holds_sleep_up_for_no_more_than_its_time() {
+    let mut house = House::new().await;
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    house.inject(Fault::new(Matches::Only(Call::Set), Then::Hang));
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+    assert_eq!(house.visible(), "Available/Available");
+
+    house.emulator.clear_faults();
+    login1.set_locked_silently("c1", true).await;
+    login1.prepare_for_sleep(false).await;
+    house.seen("Away/Away").await;
+    daemon.report("it holds", |report| report.accounts["work"].state == State::Holding).await;
+}
+
+#[tokio::test]
+async fn a_network_that_is_gone_already_does_not_hold_sleep_up() {
+    let mut house = House::new().await;
+    let (_bus, login1, _daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    house.inject(Fault::new(Matches::Any, Then::Reset));
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+
+    house.emulator.clear_faults();
+    login1.prepare_for_sleep(false).await;
+    house.seen("Available/Available").await;
+}
+
+#[tokio::test]
+async fn an_account_that_hangs_keeps_no_other_from_its_last_write() {
+    // Takes connections, and never answers.
+    let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut house = House::new().await;
+    let (login, graph) = (house.address.clone(), deaf.local_addr().unwrap());
+    let deaf_account = format!(
+        r#"[accounts.deaf]
+tenant    = "contoso.onmicrosoft.com"
+client_id = "{CLIENT_ID}"
+user      = "{USER}"
+auth      = {{ method = "client-secret", secret = {{ env = "BOT_SECRET" }} }}
+endpoints = {{ graph = "http://{graph}/v1.0", login = "http://{login}" }}
+"#
+    );
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, &deaf_account).await;
+    login1.prepare_for_sleep(true).await;
+    house.seen("Away/Away").await;
+    released(inhibitor).await;
+    let report = daemon.report("both stand", |report| report.accounts.len() == 2).await;
+    assert_eq!(report.accounts["work"].state, State::Holding);
+    assert_ne!(report.accounts["deaf"].state, State::Holding);
+}
