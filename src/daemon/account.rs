@@ -287,5 +287,9 @@ async fn send(
             client.set_presence(&token.bearer, &user, &account.client_id, presence, expiration).await
         }
         Action::Clear => client.clear_presence(&token.bearer, &user, &account.client_id).await,
+        Action::Prefer(Target { presence, expiration }) => {
+            client.set_preferred_presence(&token.bearer, &user, presence, expiration).await
+        }
+        Action::ClearPreferred => client.clear_preferred_presence(&token.bearer, &user).await,
     }
 }

@@ -31,6 +31,8 @@ use crate::session::{Applied, Failure, FailureKind};
 pub(super) enum Action {
     SetPresence,
     ClearPresence,
+    SetPreferred,
+    ClearPreferred,
 }
 
 impl Action {
@@ -39,6 +41,8 @@ impl Action {
         match self {
             Self::SetPresence => "setPresence",
             Self::ClearPresence => "clearPresence",
+            Self::SetPreferred => "setUserPreferredPresence",
+            Self::ClearPreferred => "clearUserPreferredPresence",
         }
     }
 }

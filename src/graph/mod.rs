@@ -1,4 +1,5 @@
-//! The Graph client: writes one presence session with `setPresence` and takes it back with `clearPresence`.
+//! The Graph client: writes one presence session with `setPresence` and takes it back with `clearPresence`; the same for the
+//! preferred presence.
 //!
 //! Each call is one request and says what became of it. Leaves to others: the bearer token (`auth/`), and when to write
 //! and write again (`session/`).
@@ -42,6 +43,19 @@ struct ClearPresence<'a> {
     session_id: &'a str,
 }
 
+/// The body of `setUserPreferredPresence`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SetPreferred {
+    availability: &'static str,
+    activity: &'static str,
+    expiration_duration: String,
+}
+
+/// The body of `clearUserPreferredPresence`: an object without anything in it.
+#[derive(Serialize)]
+struct ClearPreferred {}
+
 impl Client {
     /// A client for the Graph at `endpoint`, its version included: `https://graph.microsoft.com/v1.0`.
     ///
@@ -81,6 +95,32 @@ impl Client {
     /// Source: Graph API reference, `presence: clearPresence`.
     pub async fn clear_presence(&self, bearer: &SecretString, user: &str, session_id: &str) -> Result<(), Failure> {
         self.post(bearer, user, Action::ClearPresence, &ClearPresence { session_id }).await
+    }
+
+    /// Sets the preferred presence of `user` to the pair that matches `presence`, for `expiration`. It replaces whatever
+    /// preferred presence there was, also one that was chosen by hand.
+    ///
+    /// Source: Graph API reference, `presence: setUserPreferredPresence`.
+    pub async fn set_preferred_presence(
+        &self,
+        bearer: &SecretString,
+        user: &str,
+        presence: Presence,
+        expiration: Expiration,
+    ) -> Result<(), Failure> {
+        let body = SetPreferred {
+            availability: presence.availability(),
+            activity: presence.preferred_activity(),
+            expiration_duration: expiration.to_iso(),
+        };
+        self.post(bearer, user, Action::SetPreferred, &body).await
+    }
+
+    /// Takes the preferred presence of `user` back, whoever set it.
+    ///
+    /// Source: Graph API reference, `presence: clearUserPreferredPresence`.
+    pub async fn clear_preferred_presence(&self, bearer: &SecretString, user: &str) -> Result<(), Failure> {
+        self.post(bearer, user, Action::ClearPreferred, &ClearPreferred {}).await
     }
 
     async fn post(
