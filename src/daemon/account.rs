@@ -12,7 +12,7 @@ use crate::config;
 use crate::graph::Client;
 use crate::policy::Decision;
 use crate::presence::Expiration;
-use crate::session::{Action, Applied, Failure, FailureKind, Request, RequestId, Session, Target, Why, timing};
+use crate::session::{Action, Applied, Failure, FailureKind, Request, RequestId, Session, State, Target, Why, timing};
 use crate::status::report;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
@@ -45,8 +45,10 @@ pub(super) struct Account {
     client: Arc<Client>,
     in_flight: Option<InFlight>,
     decision: Option<Decision>,
-    /// Wall time at which the last confirmed request was sent, as it was then.
+    /// Wall time at which the last confirmed request about the session was sent, as it was then; and of the one about the
+    /// preferred presence.
     asserted_at: Option<Timestamp>,
+    preferred_at: Option<Timestamp>,
     requests: report::Requests,
     trouble: Option<Trouble>,
     /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
@@ -55,7 +57,7 @@ pub(super) struct Account {
 
 #[derive(Debug)]
 struct InFlight {
-    request: RequestId,
+    request: Request,
     task: AbortHandle,
     sent_at: Timestamp,
 }
@@ -86,6 +88,7 @@ impl Account {
             in_flight: None,
             decision: None,
             asserted_at: None,
+            preferred_at: None,
             requests: report::Requests::default(),
             trouble: None,
             forgotten_at: None,
@@ -95,19 +98,24 @@ impl Account {
     /// Takes over what was decided.
     pub(super) fn decide(&mut self, decision: Decision, session: &config::Session, now: &Now) {
         let changed = self.decision.as_ref().is_none_or(|before| {
-            (before.presence, &before.rule, &before.because) != (decision.presence, &decision.rule, &decision.because)
+            (before.presence, before.prefer, &before.rule, &before.because)
+                != (decision.presence, decision.prefer, &decision.rule, &decision.because)
         });
         if changed {
             tracing::info!(
                 account = self.name,
                 presence = decision.presence.map_or_else(|| "nothing".to_owned(), |presence| presence.to_string()),
+                prefer = decision.prefer,
                 rule = decision.rule.as_deref(),
                 because = decision.because,
                 "decided"
             );
         }
         let expiration = decision.expiration.unwrap_or(session.expiration);
-        self.session.handle_wish(decision.presence.map(|presence| Target { presence, expiration }), now.instant);
+        match decision.presence.map(|presence| Target { presence, expiration }) {
+            Some(target) if decision.prefer => self.session.handle_wish_to_prefer(target, now.instant),
+            wish => self.session.handle_wish(wish, now.instant),
+        }
         self.decision = Some(decision);
     }
 
@@ -140,6 +148,12 @@ impl Account {
         self.session.handle_leave(clear);
     }
 
+    /// This account goes, and another holds the same session from now on.
+    pub(super) fn hand_over(&mut self, now: &Now) {
+        self.forgotten_at.get_or_insert(now.instant + Expiration::MAX.as_duration());
+        self.session.handle_hand_over();
+    }
+
     /// Whether it has left.
     pub(super) fn has_left(&self, now: &Now) -> bool {
         self.session.has_left() || self.forgotten_at.is_some_and(|at| at <= now.instant)
@@ -153,19 +167,24 @@ impl Account {
         let send =
             send(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), request, now.clone());
         let task = tasks.spawn(async move { Done { account, request: id, outcome: send.await } });
-        self.in_flight = Some(InFlight { request: id, task, sent_at: rounded(now.wall) });
+        self.in_flight = Some(InFlight { request, task, sent_at: rounded(now.wall) });
     }
 
     /// Takes in how a request ended.
     pub(super) fn finish(&mut self, done: &Done, now: &Now) {
-        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request == done.request) else { return };
+        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request.id == done.request) else { return };
         self.session.handle_outcome(done.request, done.outcome.as_ref().copied(), now.instant);
         match &done.outcome {
             Ok(()) => {
-                if self.trouble.take().is_some() {
+                // The session may be well while its preferred presence is still refused.
+                if self.session.state(now.instant) != State::Refused && self.trouble.take().is_some() {
                     tracing::info!(account = self.name, "well again");
                 }
-                self.asserted_at = Some(in_flight.sent_at);
+                if in_flight.request.action.is_about_preferred() {
+                    self.preferred_at = Some(in_flight.sent_at);
+                } else {
+                    self.asserted_at = Some(in_flight.sent_at);
+                }
             }
             Err(failure) => self.note_failure(failure, now),
         }
@@ -179,7 +198,7 @@ impl Account {
                 applied: Applied::Perhaps,
                 ..Failure::new(FailureKind::Passing, "no answer in time, and presenced is leaving")
             };
-            let done = Done { account: self.id, request: in_flight.request, outcome: Err(failure) };
+            let done = Done { account: self.id, request: in_flight.request.id, outcome: Err(failure) };
             self.finish(&done, now);
             // What time is left for leaving is too short for a backoff.
             self.session.handle_nudge();
@@ -209,7 +228,8 @@ impl Account {
         let session = self.session.poll_wakeup(now.instant).map(|(at, _)| at);
         let warning = self.trouble.as_ref().map(|trouble| trouble.since + TROUBLE).filter(|at| *at > now.instant);
         // Only to stop saying that it is held: a session that is kept is set again long before.
-        let expiry = self.session.asserted(now.instant).map(|(held, sent_at)| sent_at + held.expiration.as_duration());
+        let held = [self.session.asserted(now.instant), self.session.preferred(now.instant)].into_iter().flatten();
+        let expiry = held.map(|(held, sent_at)| sent_at + held.expiration.as_duration());
         session.into_iter().chain(warning).chain(expiry).min()
     }
 
@@ -237,14 +257,21 @@ impl Account {
     /// Its part of the report.
     pub(super) fn report(&self, now: &Now) -> report::Account {
         let decision = self.decision.as_ref();
-        let asserted = self.session.asserted(now.instant).zip(self.asserted_at).map(|((target, _), sent_at)| {
-            let at = |after: Duration| sent_at.checked_add(after).unwrap_or(Timestamp::MAX);
-            report::Asserted {
+        let later = |time: Timestamp, after| time.checked_add(after).unwrap_or(Timestamp::MAX);
+        let asserted =
+            self.session.asserted(now.instant).zip(self.asserted_at).map(|((target, _), sent_at)| report::Asserted {
                 availability: target.presence.availability().to_owned(),
                 activity: target.presence.activity().to_owned(),
                 sent_at,
-                fades_at: target.presence.fades().then(|| at(timing::interval(target))),
-                expires_at: at(target.expiration.as_duration()),
+                fades_at: target.presence.fades().then(|| later(sent_at, timing::interval(target))),
+                expires_at: later(sent_at, target.expiration.as_duration()),
+            });
+        let preferred = self.session.preferred(now.instant).zip(self.preferred_at).map(|((target, _), sent_at)| {
+            report::Preferred {
+                availability: target.presence.availability().to_owned(),
+                activity: target.presence.preferred_activity().to_owned(),
+                sent_at,
+                expires_at: later(sent_at, target.expiration.as_duration()),
             }
         });
         let next = self.session.poll_wakeup(now.instant).map(|(at, why): (Instant, Why)| report::Next {
@@ -258,6 +285,7 @@ impl Account {
             because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
             until: decision.and_then(|decision| decision.until),
             asserted,
+            preferred,
             next,
             requests: self.requests,
             last_error: self.trouble.as_ref().map(|trouble| report::LastError {

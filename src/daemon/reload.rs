@@ -66,7 +66,11 @@ impl Daemon {
         for leaver in &mut self.leavers {
             // A session that somebody holds now is theirs, also if it was being cleared.
             let theirs = self.accounts.iter().any(|account| account.holds_same_session(leaver));
-            leaver.leave(clear && !theirs, now);
+            if clear && theirs {
+                leaver.hand_over(now);
+            } else {
+                leaver.leave(clear, now);
+            }
         }
         if config.signals != self.config.signals {
             self.board.configure(&config.signals);

@@ -63,6 +63,8 @@ pub struct Account {
     pub until: Option<Timestamp>,
     /// What Graph last confirmed; `None`: nothing.
     pub asserted: Option<Asserted>,
+    /// The preferred presence that presenced set and Graph last confirmed; `None`: none of presenced's.
+    pub preferred: Option<Preferred>,
     /// The session's next wake-up.
     pub next: Option<Next>,
     /// Requests since the start.
@@ -97,6 +99,19 @@ pub struct Asserted {
     pub sent_at: Timestamp,
     /// When Graph fades it; `None`: it does not fade.
     pub fades_at: Option<Timestamp>,
+    /// When Graph drops it.
+    pub expires_at: Timestamp,
+}
+
+/// The user's preferred presence, as far as presenced set it. It shows in place of every session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preferred {
+    /// Availability.
+    pub availability: String,
+    /// Activity: the same word.
+    pub activity: String,
+    /// When the confirmed request was sent.
+    pub sent_at: Timestamp,
     /// When Graph drops it.
     pub expires_at: Timestamp,
 }

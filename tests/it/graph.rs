@@ -62,6 +62,37 @@ async fn a_session_is_cleared_as_graph_documents_it() {
 }
 
 #[tokio::test]
+async fn a_preferred_presence_is_set_and_cleared_as_graph_documents_it() {
+    let server = Server::start([answer(200, "", "")]).await;
+    let client = client(&server);
+    for (presence, pair) in [
+        (Presence::Available, "Available"),
+        (Presence::InACall, "Busy"),
+        (Presence::InAConferenceCall, "Busy"),
+        (Presence::Away, "Away"),
+        (Presence::Presenting, "DoNotDisturb"),
+    ] {
+        client.set_preferred_presence(&"b3arer".into(), USER, presence, Expiration::default()).await.unwrap();
+        let request = server.requests().pop().unwrap();
+        assert_eq!(request.line, format!("POST /v1.0/users/{USER}/presence/setUserPreferredPresence HTTP/1.1"));
+        let body = format!(r#"{{"availability":"{pair}","activity":"{pair}","expirationDuration":"PT15M"}}"#);
+        assert_eq!(request.body, body);
+    }
+    client.clear_preferred_presence(&"b3arer".into(), USER).await.unwrap();
+    let request = server.requests().pop().unwrap();
+    assert_eq!(request.line, format!("POST /v1.0/users/{USER}/presence/clearUserPreferredPresence HTTP/1.1"));
+    assert_eq!(request.body, "{}");
+}
+
+#[tokio::test]
+async fn a_404_to_clearing_the_preferred_presence_is_a_failure() {
+    let server = Server::start([answer(404, "", "")]).await;
+    let failure = client(&server).clear_preferred_presence(&"t".into(), USER).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.text.contains("clearUserPreferredPresence with 404"), "{failure}");
+}
+
+#[tokio::test]
 async fn each_request_has_an_id_of_its_own_and_a_burst_one_connection() {
     let server = Server::start([answer(200, "", "")]).await;
     let client = client(&server);

@@ -18,6 +18,7 @@ mod graph;
 mod house;
 mod lock;
 mod login1;
+mod prefer;
 mod privilege;
 mod signal_bench;
 mod status;

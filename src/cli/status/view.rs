@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 
 use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
-use crate::status::report::{Account, Asserted, Health, Next, Pair, Report, Requests, Signal, State, Warning, word};
+use crate::status::report::{
+    Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Signal, State, Warning, word,
+};
 use crate::warning::Severity;
 
 /// The narrowest screen that is drawn for, in columns.
@@ -83,6 +85,9 @@ impl View<'_> {
         if let Some(asserted) = &account.asserted {
             self.fact("confirmed", &self.confirmed(asserted, account.desired.as_ref()));
         }
+        if let Some(preferred) = &account.preferred {
+            self.fact("preferred", &self.preferred(preferred));
+        }
         if let Some(next) = &account.next {
             self.fact("next", &self.next(next));
         }
@@ -113,6 +118,13 @@ impl View<'_> {
         let (sent, ago, end) = (self.clock(asserted.sent_at), relative(asserted.sent_at, self.now), self.clock(ends));
         let ending = if ends > self.now { format!("{verb}s {end} unless renewed") } else { format!("{verb}d {end}") };
         format!("{which}{sent}, {ago}; {ending}")
+    }
+
+    /// The preferred presence that is set, and how long it lasts.
+    fn preferred(&self, preferred: &Preferred) -> String {
+        let Preferred { availability, activity, sent_at, expires_at } = preferred;
+        let (sent, ago, end) = (self.clock(*sent_at), relative(*sent_at, self.now), self.clock(*expires_at));
+        format!("{availability}/{activity} {sent}, {ago}; expires {end} unless renewed")
     }
 
     fn next(&self, next: &Next) -> String {

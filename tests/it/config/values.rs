@@ -71,6 +71,7 @@ dir = "~/logs"
 name = "all at once"
 set = "busy/inacall"
 expiration = "PT5M"
+prefer = true
 [rules.when]
 lock = ["unlocked", "off"]
 sleep = "awake"
@@ -122,9 +123,21 @@ set = "nothing"
         when,
         set: Claim::Hold(Presence::InACall),
         expiration: Some(minutes(5)),
+        prefer: true,
     };
-    let last = Rule { name: "else".to_owned(), when: When::default(), set: Claim::Nothing, expiration: None };
+    let last =
+        Rule { name: "else".to_owned(), when: When::default(), set: Claim::Nothing, expiration: None, prefer: false };
     assert_eq!(config.rules, [all, last]);
+}
+
+#[test]
+fn only_a_presence_can_be_preferred() {
+    let rule = |set: &str, prefer: &str| format!("[[rules]]\nname = \"a\"\nset = \"{set}\"\nprefer = {prefer}\n");
+    assert!(good(&rule("Away/Away", "true")).rules[0].prefer);
+    assert!(!good(&rule("nothing", "false")).rules[0].prefer);
+    let problem = bad(&rule("nothing", "true"));
+    assert!(problem.contains("nothing matches \"nothing\""), "{problem}");
+    assert!(bad(&rule("Away/Away", "\"yes\"")).contains("`prefer` is true or false, and here is a text"));
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn account(state: State, desired: Option<crate::presence::Presence>) -> Account 
         because: "no rule matches".to_owned(),
         until: None,
         asserted: None,
+        preferred: None,
         next: None,
         requests: Requests::default(),
         last_error: None,
