@@ -1,4 +1,4 @@
-//! One account at work: its session, the request in flight, and what `status` shows of it. Its failures are its own: no
+//! One account at work: its session, the requests in flight, and what `status` shows of it. Its failures are its own: no
 //! account waits for another.
 
 use std::sync::Arc;
@@ -11,13 +11,16 @@ use crate::auth::Authenticator;
 use crate::config;
 use crate::graph::Client;
 use crate::policy::Decision;
-use crate::presence::Expiration;
-use crate::session::{Action, Applied, Failure, FailureKind, Request, RequestId, Session, State, Target, Why, timing};
+use crate::presence::{Expiration, Presence};
+use crate::session::{
+    Applied, Failure, FailureKind, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing,
+};
 use crate::status::report;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
 use super::rounded;
+use super::way::Way;
 
 /// How long a passing trouble lasts before it is worth a warning: one retried 503 is none.
 const TROUBLE: Duration = Duration::from_secs(30);
@@ -30,8 +33,14 @@ pub(super) struct AccountId(pub(super) u64);
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) account: AccountId,
-    request: RequestId,
-    outcome: Result<(), Failure>,
+    ended: Ended,
+}
+
+/// Which request that was, and its outcome.
+#[derive(Debug)]
+enum Ended {
+    Write(RequestId, Result<(), Failure>),
+    Read(ReadId, Result<Seen, Failure>),
 }
 
 /// One account.
@@ -41,6 +50,7 @@ pub(super) struct Account {
     pub(super) name: String,
     pub(super) config: config::Account,
     session: Session,
+    verify: Verify,
     authenticator: Arc<Authenticator>,
     client: Arc<Client>,
     in_flight: Option<InFlight>,
@@ -49,6 +59,8 @@ pub(super) struct Account {
     /// preferred presence.
     asserted_at: Option<Timestamp>,
     preferred_at: Option<Timestamp>,
+    /// The same of the last read of what others see.
+    seen_at: Option<Timestamp>,
     requests: report::Requests,
     trouble: Option<Trouble>,
     /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
@@ -82,6 +94,7 @@ impl Account {
             id,
             name: name.to_owned(),
             session: Session::new(fastrand::u64(..)),
+            verify: Verify::default(),
             authenticator: Arc::new(Authenticator::new(name, &config, environment)),
             client: Arc::new(Client::new(&config.endpoints.graph)?),
             config,
@@ -89,6 +102,7 @@ impl Account {
             decision: None,
             asserted_at: None,
             preferred_at: None,
+            seen_at: None,
             requests: report::Requests::default(),
             trouble: None,
             forgotten_at: None,
@@ -116,6 +130,7 @@ impl Account {
             Some(target) if decision.prefer => self.session.handle_wish_to_prefer(target, now.instant),
             wish => self.session.handle_wish(wish, now.instant),
         }
+        self.verify.handle_switch(session.verify, now.instant);
         self.decision = Some(decision);
     }
 
@@ -137,9 +152,10 @@ impl Account {
     }
 
     /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more.
-    pub(super) fn mended(&mut self, environment: &config::Environment) {
+    pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
         self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));
         self.session.handle_mended();
+        self.verify.handle_mended(now.instant);
     }
 
     /// The daemon, or this account, goes.
@@ -161,21 +177,54 @@ impl Account {
 
     /// Sends what is due.
     pub(super) fn drain(&mut self, tasks: &mut JoinSet<Done>, now: &Now) {
-        let Some(request) = self.session.poll_request(now.instant) else { return };
-        self.requests.sent += 1;
-        let (account, id) = (self.id, request.id);
-        let send =
-            send(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), request, now.clone());
-        let task = tasks.spawn(async move { Done { account, request: id, outcome: send.await } });
-        self.in_flight = Some(InFlight { request, task, sent_at: rounded(now.wall) });
+        let account = self.id;
+        if let Some(request) = self.session.poll_request(now.instant) {
+            self.requests.sent += 1;
+            let id = request.id;
+            let write = self.way(now).write(request);
+            let task = tasks.spawn(async move { Done { account, ended: Ended::Write(id, write.await) } });
+            self.in_flight = Some(InFlight { request, task, sent_at: rounded(now.wall) });
+        }
+        if let Some(id) = self.verify.poll_read(self.is_quiet(now), now.instant) {
+            self.requests.sent += 1;
+            let read = self.way(now).read();
+            tasks.spawn(async move { Done { account, ended: Ended::Read(id, read.await) } });
+        }
+    }
+
+    fn way(&self, now: &Now) -> Way {
+        Way::new(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), now.clone())
+    }
+
+    /// Whether no write is on its way or in trouble.
+    fn is_quiet(&self, now: &Now) -> bool {
+        self.in_flight.is_none() && matches!(self.session.state(now.instant), State::Holding | State::Released)
     }
 
     /// Takes in how a request ended.
     pub(super) fn finish(&mut self, done: &Done, now: &Now) {
-        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request.id == done.request) else { return };
-        self.session.handle_outcome(done.request, done.outcome.as_ref().copied(), now.instant);
-        match &done.outcome {
+        match &done.ended {
+            Ended::Write(id, outcome) => self.finish_write(*id, outcome.as_ref().copied(), now),
+            Ended::Read(id, outcome) => {
+                self.verify.handle_outcome(*id, outcome.as_ref(), now.instant);
+                match outcome {
+                    Ok(_) => self.seen_at = Some(rounded(now.wall)),
+                    Err(failure) => {
+                        self.count_failure(failure);
+                        tracing::warn!(account = self.name, "what others see is not known: {failure}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish_write(&mut self, id: RequestId, outcome: Result<(), &Failure>, now: &Now) {
+        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request.id == id) else { return };
+        let claimed = self.claimed(now);
+        self.session.handle_outcome(id, outcome, now.instant);
+        match outcome {
             Ok(()) => {
+                self.verify.handle_confirmed(self.claimed(now) != claimed, now.instant);
                 // The session may be well while its preferred presence is still refused.
                 if self.session.state(now.instant) != State::Refused && self.trouble.take().is_some() {
                     tracing::info!(account = self.name, "well again");
@@ -190,6 +239,12 @@ impl Account {
         }
     }
 
+    /// What Graph confirmed to hold: the session's presence, and the preferred one.
+    fn claimed(&self, now: &Now) -> [Option<Presence>; 2] {
+        [self.session.asserted(now.instant), self.session.preferred(now.instant)]
+            .map(|held| held.map(|(target, _)| target.presence))
+    }
+
     /// Stops waiting for the answer of the request in flight; it may have been applied.
     pub(super) fn abandon_request(&mut self, now: &Now) {
         if let Some(in_flight) = &self.in_flight {
@@ -198,18 +253,19 @@ impl Account {
                 applied: Applied::Perhaps,
                 ..Failure::new(FailureKind::Passing, "no answer in time, and presenced is leaving")
             };
-            let done = Done { account: self.id, request: in_flight.request.id, outcome: Err(failure) };
-            self.finish(&done, now);
+            self.finish_write(in_flight.request.id, Err(&failure), now);
             // What time is left for leaving is too short for a backoff.
             self.session.handle_nudge();
         }
     }
 
-    fn note_failure(&mut self, failure: &Failure, now: &Now) {
+    fn count_failure(&mut self, failure: &Failure) {
         self.requests.failed += 1;
-        if failure.kind == FailureKind::Throttled {
-            self.requests.throttled += 1;
-        }
+        self.requests.throttled += u64::from(failure.kind == FailureKind::Throttled);
+    }
+
+    fn note_failure(&mut self, failure: &Failure, now: &Now) {
+        self.count_failure(failure);
         let next = self.session.poll_wakeup(now.instant).map(|(at, _)| at.saturating_since(now.instant));
         tracing::warn!(
             account = self.name,
@@ -230,11 +286,21 @@ impl Account {
         // Only to stop saying that it is held: a session that is kept is set again long before.
         let held = [self.session.asserted(now.instant), self.session.preferred(now.instant)].into_iter().flatten();
         let expiry = held.map(|(held, sent_at)| sent_at + held.expiration.as_duration());
-        session.into_iter().chain(warning).chain(expiry).min()
+        let read = self.verify.poll_wakeup(self.is_quiet(now));
+        session.into_iter().chain(warning).chain(expiry).chain(read).min()
     }
 
     /// What is wrong with it, once it matters.
-    pub(super) fn warning(&self, now: &Now) -> Option<Warning> {
+    pub(super) fn warnings(&self, now: &Now) -> impl Iterator<Item = Warning> {
+        let refusal = self.verify.refusal().map(|refusal| Warning {
+            code: Code::VerifyRefused,
+            text: format!("account `{}`: what others see cannot be read: {refusal}", self.name),
+            hint: refusal.hint.clone().unwrap_or_else(|| "take `verify` out of [session]".to_owned()),
+        });
+        self.trouble_warning(now).into_iter().chain(refusal)
+    }
+
+    fn trouble_warning(&self, now: &Now) -> Option<Warning> {
         let trouble = self.trouble.as_ref()?;
         let code = match trouble.last.kind {
             FailureKind::SignInNeeded => Code::SignInNeeded,
@@ -286,6 +352,11 @@ impl Account {
             until: decision.and_then(|decision| decision.until),
             asserted,
             preferred,
+            seen: self.verify.seen().zip(self.seen_at).map(|(seen, at)| report::Seen {
+                availability: seen.availability.clone(),
+                activity: seen.activity.clone(),
+                at,
+            }),
             next,
             requests: self.requests,
             last_error: self.trouble.as_ref().map(|trouble| report::LastError {
@@ -294,30 +365,5 @@ impl Account {
                 hint: trouble.last.hint.clone(),
             }),
         }
-    }
-}
-
-/// Gets a token and sends one request.
-async fn send(
-    authenticator: Arc<Authenticator>,
-    client: Arc<Client>,
-    account: config::Account,
-    request: Request,
-    now: Now,
-) -> Result<(), Failure> {
-    let token = authenticator.token(&now, request.fresh_token).await?;
-    let user = account.user.or(token.user).ok_or_else(|| {
-        Failure::new(FailureKind::Refused, "nobody knows whose presence this is: the sign-in named no user")
-            .with_hint("set `user` of the account to the object id")
-    })?;
-    match request.action {
-        Action::Set(Target { presence, expiration }) => {
-            client.set_presence(&token.bearer, &user, &account.client_id, presence, expiration).await
-        }
-        Action::Clear => client.clear_presence(&token.bearer, &user, &account.client_id).await,
-        Action::Prefer(Target { presence, expiration }) => {
-            client.set_preferred_presence(&token.bearer, &user, presence, expiration).await
-        }
-        Action::ClearPreferred => client.clear_preferred_presence(&token.bearer, &user).await,
     }
 }

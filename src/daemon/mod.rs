@@ -12,6 +12,7 @@ mod reload;
 mod report;
 mod service;
 mod sources;
+mod way;
 mod zone;
 
 use std::path::PathBuf;
@@ -291,7 +292,7 @@ impl Daemon {
         }
         let signals = self.board.report(&snapshot, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
-        let warnings = self.accounts.iter().filter_map(|account| account.warning(now));
+        let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
         let warnings = warnings.chain(self.board.warnings().cloned()).chain(self.config_warning.clone());
         let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);

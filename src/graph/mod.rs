@@ -1,14 +1,14 @@
 //! The Graph client: writes one presence session with `setPresence` and takes it back with `clearPresence`; the same for the
-//! preferred presence.
+//! preferred presence. Reads back what others see.
 //!
 //! Each call is one request and says what became of it. Leaves to others: the bearer token (`auth/`), and when to write
 //! and write again (`session/`).
 
 mod answer;
 
-use reqwest::Response;
+use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::http::{self, Timeouts, header};
 use crate::presence::{Expiration, Presence};
-use crate::session::{Failure, FailureKind};
+use crate::session::{Failure, FailureKind, Seen};
 use answer::Action;
 
 /// A client for one Microsoft Graph.
@@ -55,6 +55,13 @@ struct SetPreferred {
 /// The body of `clearUserPreferredPresence`: an object without anything in it.
 #[derive(Serialize)]
 struct ClearPreferred {}
+
+/// What is read of the `presence` resource.
+#[derive(Deserialize)]
+struct PresenceResource {
+    availability: String,
+    activity: String,
+}
 
 impl Client {
     /// A client for the Graph at `endpoint`, its version included: `https://graph.microsoft.com/v1.0`.
@@ -123,6 +130,20 @@ impl Client {
         self.post(bearer, user, Action::ClearPreferred, &ClearPreferred {}).await
     }
 
+    /// Reads what others see of `user`.
+    ///
+    /// Source: Graph API reference, `Get presence`.
+    pub async fn read_presence(&self, bearer: &SecretString, user: &str) -> Result<Seen, Failure> {
+        let action = Action::ReadPresence;
+        let response = self.send(bearer, user, action, |request| request).await?;
+        if !response.status().is_success() {
+            answer::judge(action, &self.endpoint, response).await?;
+        } else if let Ok(read) = serde_json::from_slice::<PresenceResource>(&http::body(response).await) {
+            return Ok(Seen::new(&read.availability, &read.activity));
+        }
+        Err(Failure::new(FailureKind::Passing, "Microsoft Graph's answer to GET presence holds no presence"))
+    }
+
     async fn post(
         &self,
         bearer: &SecretString,
@@ -130,23 +151,34 @@ impl Client {
         action: Action,
         body: &impl Serialize,
     ) -> Result<(), Failure> {
+        let response = self.send(bearer, user, action, |request| request.json(body)).await?;
+        answer::judge(action, &self.endpoint, response).await
+    }
+
+    /// Sends one request, which `complete` may give a body.
+    async fn send(
+        &self,
+        bearer: &SecretString,
+        user: &str,
+        action: Action,
+        complete: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
         let url = self.presence_url(user, action)?;
+        let method = if action == Action::ReadPresence { Method::GET } else { Method::POST };
         let client_request_id = Uuid::new_v4().to_string();
         let started = Instant::now();
         let sent = self
             .http
             .send(|http| {
-                http.post(url)
-                    .bearer_auth(bearer.expose_secret())
-                    .header("client-request-id", &client_request_id)
-                    .json(body)
+                let request = http.request(method, url).bearer_auth(bearer.expose_secret());
+                complete(request.header("client-request-id", &client_request_id))
             })
             .await;
         log(action, &client_request_id, sent.as_ref(), started);
-        answer::judge(action, &self.endpoint, sent?).await
+        sent
     }
 
-    /// `{graph}/users/{user}/presence/{action}`.
+    /// `{graph}/users/{user}/presence/{action}`, or without the action for reading.
     fn presence_url(&self, user: &str, action: Action) -> Result<Url, Failure> {
         // `Url` leaves dot segments out, and the request would go somewhere else.
         if matches!(user, "" | "." | "..") {
@@ -155,7 +187,10 @@ impl Client {
         }
         let mut url = self.endpoint.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["users", user, "presence", action.name()]);
+            path.pop_if_empty().extend(["users", user, "presence"]);
+            if action != Action::ReadPresence {
+                path.push(action.name());
+            }
         }
         Ok(url)
     }

@@ -26,7 +26,9 @@ mod burst;
 mod failure;
 mod holding;
 mod request;
+pub mod seen;
 pub mod timing;
+mod verify;
 
 #[cfg(test)]
 mod preferred_tests;
@@ -43,6 +45,8 @@ use burst::Burst;
 pub use failure::{Applied, Failure, FailureKind};
 use holding::{Holding, Wish};
 pub use request::{Action, Request, RequestId, Target};
+pub use seen::Seen;
+pub use verify::{ReadId, Verify};
 
 /// What a session waits for, so that `status` can say why it will wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

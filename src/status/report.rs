@@ -65,6 +65,8 @@ pub struct Account {
     pub asserted: Option<Asserted>,
     /// The preferred presence that presenced set and Graph last confirmed; `None`: none of presenced's.
     pub preferred: Option<Preferred>,
+    /// What others saw when that was last read back; `None`: not since the last change, or `verify` is off.
+    pub seen: Option<Seen>,
     /// The session's next wake-up.
     pub next: Option<Next>,
     /// Requests since the start.
@@ -114,6 +116,17 @@ pub struct Preferred {
     pub sent_at: Timestamp,
     /// When Graph drops it.
     pub expires_at: Timestamp,
+}
+
+/// What others see, as Graph aggregates it from all sessions and the preferred presence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Availability, which may be any word that Graph has.
+    pub availability: String,
+    /// Activity, the same.
+    pub activity: String,
+    /// When it was read.
+    pub at: Timestamp,
 }
 
 /// A wake-up to come.

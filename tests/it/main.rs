@@ -23,3 +23,4 @@ mod privilege;
 mod signal_bench;
 mod status;
 mod subscription;
+mod verify;

@@ -56,7 +56,7 @@ fn calls(house: &House) -> Vec<Call> {
 #[tokio::test]
 async fn a_locked_screen_is_seen_beside_a_teams_client_only_where_it_is_preferred() {
     for prefer in [true, false] {
-        let mut house = House::new().await;
+        let house = House::new().await;
         let bus = Bus::start();
         let login1 = Login1::with(&bus, Session::DESKTOP).await;
         house.teams_says("Available", "Available").await;

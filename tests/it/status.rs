@@ -59,6 +59,8 @@ fn status_is_the_report() {
         "availability": "Busy", "activity": "Busy", "sent_at": "2026-11-23T14:02:01Z", "expires_at": "2026-11-23T14:17:01Z"
     });
     assert_eq!(shape["accounts"]["work"]["preferred"], preferred);
+    let seen = json!({"availability": "Busy", "activity": "InAMeeting", "at": "2026-11-23T14:02:06Z"});
+    assert_eq!(shape["accounts"]["work"]["seen"], seen);
     assert_eq!(shape["override"], Value::Null);
     assert_eq!(shape["signals"]["lock"]["since"], "2026-11-23T09:30:00Z");
 }

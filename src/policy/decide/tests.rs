@@ -186,11 +186,8 @@ fn a_rule_that_prefers_is_followed_and_an_override_prefers_nothing() {
     };
     let locked = Snapshot { lock: Reading::Known(Lock::Locked), ..desk() };
     assert_eq!(prefers(&locked), (Some(Presence::Away), true));
-    assert_eq!(
-        prefers(&Snapshot { sleep: Reading::Known(Sleep::Suspending), ..locked.clone() }).1,
-        false,
-        "another rule"
-    );
+    let suspending = Snapshot { sleep: Reading::Known(Sleep::Suspending), ..locked.clone() };
+    assert_eq!(prefers(&suspending), (Some(Presence::Away), false), "another rule");
     let manual = Some(Override { claim: Claim::Hold(Presence::Away), until: None });
     assert_eq!(prefers(&Snapshot { manual, ..locked }), (Some(Presence::Away), false));
     assert!(!decide(&[], &desk(), &now("09:00:00")).prefer);

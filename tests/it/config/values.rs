@@ -43,6 +43,7 @@ fn a_minimal_configuration_has_the_defaults() {
     assert_eq!(config.accounts, [("work".to_owned(), work)].into());
     assert_eq!(config.session.expiration, minutes(15));
     assert_eq!(config.session.on_exit, OnExit::Clear);
+    assert!(!config.session.verify);
     assert_eq!(config.signals, Signals::default());
     assert_eq!(config.rules, default_rules());
     assert_eq!(config.log, Log::default());
@@ -58,6 +59,7 @@ endpoints = { graph = "http://127.0.0.1:8765/v1.0/", login = "http://localhost:8
 [session]
 expiration = "1h 30m"
 on_exit = "keep"
+verify = true
 [signals.calendar]
 sources = [{ path = "~/cal" }, { path = "$CALENDARS/${TEAM}.ics" }, { path = "near.ics" }]
 identity = ["me@contoso.com", "Me.Too@contoso.com"]
@@ -93,6 +95,7 @@ set = "nothing"
     assert_eq!(work.endpoints.login.as_str(), "http://localhost:8765/");
     assert_eq!(config.session.expiration, minutes(90));
     assert_eq!(config.session.on_exit, OnExit::Keep);
+    assert!(config.session.verify);
     let paths = ["/home/me/cal", "/srv/calendars/red.ics", "/etc/presenced/near.ics"];
     assert_eq!(
         config.signals.calendar,
