@@ -138,7 +138,7 @@ pub struct Next {
     pub why: String,
 }
 
-/// Counts of requests to Graph.
+/// Counts of requests to Graph, reads of what others see included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// All that were sent.

@@ -174,7 +174,14 @@ async fn one_that_is_refused_is_said_and_does_not_cost_the_session() {
     let mut house = House::new().await;
     let then = Then::Respond { status: 403, headers: BTreeMap::new(), body: None };
     house.inject(Fault::new(Matches::Only(Call::Prefer), then));
-    configure(&house, RULES);
+    let presenting = "
+[[rules]]
+name = \"presenting\"
+when = { call = \"presenting\" }
+set = \"DoNotDisturb/Presenting\"
+prefer = true
+";
+    configure(&house, &format!("{presenting}{RULES}"));
     house.write("call-state", "in-call");
     let daemon = house.start().await;
     house.request("the 403", |record| record.status == Some(403)).await;
@@ -183,6 +190,11 @@ async fn one_that_is_refused_is_said_and_does_not_cost_the_session() {
     assert_eq!(work(&report).state, State::Refused);
     let text = &report.warnings[0].text;
     assert!(text.contains("setUserPreferredPresence with 403"), "{text}");
+    // A change of the session that succeeds is no news of what is refused.
+    house.write("call-state", "presenting");
+    house.seen("DoNotDisturb/Presenting").await;
+    let presenting = |report: &Report| work(report).asserted.as_ref().is_some_and(|held| held.activity == "Presenting");
+    assert!(refused(&daemon.report("the session", presenting).await));
     house.write("call-state", "idle");
     house.seen("Available/Available").await;
     let well = |report: &Report| work(report).state == State::Holding && report.warnings.is_empty();
