@@ -141,6 +141,15 @@ impl Account {
         self.config.is_same_session(&other.config) || (by_name && self.name == other.name)
     }
 
+    /// Whether `next` must wait for this account, which goes: two requests for one session, or for the preferred presence of
+    /// one user, must never overtake each other.
+    pub(super) fn holds_up(&self, next: &Self) -> bool {
+        let users = self.config.user.as_ref().zip(next.config.user.as_ref());
+        // Who signs in by themselves may be anybody.
+        let perhaps_same_user = users.is_none_or(|(one, two)| one.eq_ignore_ascii_case(two));
+        self.holds_same_session(next) || (perhaps_same_user && self.session.is_clearing_preferred())
+    }
+
     /// When the decision changes by itself.
     pub(super) fn decision_until(&self) -> Option<Timestamp> {
         self.decision.as_ref().and_then(|decision| decision.until)

@@ -321,10 +321,9 @@ impl Daemon {
     }
 }
 
-/// Whether an account must wait until one that goes has done with the same session: two requests for one session must
-/// never overtake each other.
+/// Whether an account must wait until one that goes has done.
 fn waits_for(leavers: &[Account], account: &Account) -> bool {
-    leavers.iter().any(|leaver| leaver.id != account.id && leaver.holds_same_session(account))
+    leavers.iter().any(|leaver| leaver.id != account.id && leaver.holds_up(account))
 }
 
 /// A time for people, without the jitter that comes from reading two clocks.

@@ -274,6 +274,11 @@ impl Session {
         self.preferred.held(now)
     }
 
+    /// Whether it still has to take a preferred presence back.
+    pub fn is_clearing_preferred(&self) -> bool {
+        self.preferred.wish == Wish::Nothing && self.preferred.differs()
+    }
+
     /// Whether a session that leaves has nothing left to do.
     pub fn has_left(&self) -> bool {
         let is_done = |of: &Holding| !of.differs() || self.looks_again_at(of).is_some();

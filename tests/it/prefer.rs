@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Call, Fault, Matches, Options, Then};
+use presenced::emulator::{App, Call, Fault, Matches, Options, Then};
 use presenced::status::report::{Account, Report, State};
 use presenced::warning::Code;
 use rustix::process::Signal;
@@ -220,4 +221,20 @@ async fn a_reload_that_takes_it_away_clears_it_and_so_does_another_name_for_the_
     assert_eq!(house.preferred(), None);
     assert!(!calls(&house).contains(&Call::Clear), "the session is the same");
     assert!(house.emulator.state().users[crate::house::USER].sessions.contains_key(CLIENT_ID));
+}
+
+#[tokio::test]
+async fn another_application_of_the_same_user_waits_until_it_is_taken_back() {
+    const OTHER: &str = "00000000-0000-0000-0000-000000000001";
+    let apps = vec![App::default(), App { client_id: OTHER.to_owned(), ..App::default() }];
+    let mut house = House::with(Options { apps, ..Options::default() }).await;
+    let daemon = preferring(&mut house, "").await;
+    let slow = Fault::new(Matches::Only(Call::ClearPreferred), Then::Answer);
+    house.inject(Fault { delay: Some(SignedDuration::from_secs(1)), ..slow });
+    house.write("config.toml", (house.configuration() + RULES).replace(CLIENT_ID, OTHER));
+    assert_eq!(house.ask(&["reload"]).await.0, 0);
+    daemon.report("the other application", |report| work(report).preferred.is_some()).await;
+    assert_eq!(house.preferred().as_deref(), Some("Away/Away"));
+    house.request("the old session's end", |record| record.call == Call::Clear).await;
+    assert_eq!(house.preferred().as_deref(), Some("Away/Away"));
 }
