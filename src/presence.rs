@@ -47,6 +47,14 @@ impl Presence {
         }
     }
 
+    /// The `activity` of the preferred presence that matches: `setUserPreferredPresence` takes the word of the availability,
+    /// as in `Busy/Busy`.
+    ///
+    /// Source: Graph API reference, `presence: setUserPreferredPresence`.
+    pub const fn preferred_activity(self) -> &'static str {
+        self.availability()
+    }
+
     /// Whether a session with this presence fades before it expires. Only Available is documented to.
     pub const fn fades(self) -> bool {
         matches!(self, Self::Available)

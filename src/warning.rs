@@ -39,6 +39,8 @@ pub enum Code {
     SignInNeeded,
     /// Graph refuses this account's requests until something is changed.
     Refused,
+    /// What others see cannot be read back; the presence is kept all the same.
+    VerifyRefused,
 }
 
 /// How bad it is.
@@ -65,7 +67,8 @@ impl Code {
             | Self::SleepUnavailable
             | Self::WatchFailed
             | Self::ConfigurationInvalid
-            | Self::Throttled => Severity::Warning,
+            | Self::Throttled
+            | Self::VerifyRefused => Severity::Warning,
             Self::ServiceUnavailable | Self::SignInNeeded | Self::Refused => Severity::Error,
         }
     }

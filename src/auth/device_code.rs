@@ -56,7 +56,7 @@ const fn default_interval() -> u32 {
 }
 
 /// Signs a person in to account `account`: `show` is called once with what the person must do, then this waits until it is
-/// done, and stores the sign-in.
+/// done, and stores the sign-in. `reads`: ask for the permission to read presences, besides that to write them.
 ///
 /// # Errors
 /// [`FailureKind::SignInNeeded`] when the code was declined or not used in time; else as the sign-in service says.
@@ -64,10 +64,11 @@ pub async fn login(
     account: &str,
     config: &config::Account,
     environment: &Environment,
+    reads: bool,
     mut show: impl FnMut(&DevicePrompt),
 ) -> Result<SignedIn, Failure> {
     let service = TokenService::new(config, Who::Person(account))?;
-    let form = [("client_id", &*config.client_id), ("scope", &scope(config))];
+    let form = [("client_id", &*config.client_id), ("scope", &scope(config, reads))];
     let authorization: DeviceAuthorization = service.post("devicecode", &form).await?;
     show(&DevicePrompt {
         user_code: authorization.user_code.clone(),
@@ -90,7 +91,8 @@ pub async fn login(
         return Err(Failure::new(FailureKind::Refused, text).with_hint("allow the application `offline_access`"));
     };
     let claims = claims(response.id_token.as_ref());
-    let sign_in = SignIn { refresh_token, user: claims.oid, tenant: claims.tid, username: claims.preferred_username };
+    let sign_in =
+        SignIn { refresh_token, user: claims.oid, tenant: claims.tid, username: claims.preferred_username, reads };
     Store::new(account, environment).save(&sign_in)?;
     Ok(SignedIn { user: sign_in.user, tenant: sign_in.tenant, username: sign_in.username })
 }
@@ -145,7 +147,7 @@ pub(super) async fn renew(
                 ("grant_type", "refresh_token"),
                 ("client_id", &config.client_id),
                 ("refresh_token", stored.refresh_token.expose_secret()),
-                ("scope", &scope(config)),
+                ("scope", &scope(config, stored.reads)),
             ],
         )
         .await?;
@@ -157,6 +159,7 @@ pub(super) async fn renew(
             user: user.clone(),
             tenant: claims.tid.or_else(|| stored.tenant.clone()),
             username: claims.preferred_username.or_else(|| stored.username.clone()),
+            reads: stored.reads,
         };
         store.rotate(&stored, &renewed);
     }
@@ -168,8 +171,9 @@ fn claims(id_token: Option<&SecretString>) -> Claims {
 }
 
 /// `offline_access` for a refresh token, `openid profile` for an `id_token` that says who it is.
-fn scope(config: &config::Account) -> String {
-    format!("{} offline_access openid profile", graph_scope(config, "Presence.ReadWrite"))
+fn scope(config: &config::Account, reads: bool) -> String {
+    let read = if reads { format!("{} ", graph_scope(config, "Presence.Read")) } else { String::new() };
+    format!("{} {read}offline_access openid profile", graph_scope(config, "Presence.ReadWrite"))
 }
 
 #[cfg(test)]

@@ -23,6 +23,10 @@ pub(super) struct SignIn {
     pub(super) tenant: Option<String>,
     /// A name to show.
     pub(super) username: Option<String>,
+    /// Whether it was asked for the permission to read presences as well. To ask for more at a renewal than at the sign-in
+    /// would end the sign-in.
+    #[serde(default)]
+    pub(super) reads: bool,
 }
 
 /// Only for the file: `SecretString` does not serialize by itself.
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
 
     fn sign_in(refresh_token: &str) -> SignIn {
-        SignIn { refresh_token: refresh_token.into(), user: None, tenant: None, username: None }
+        SignIn { refresh_token: refresh_token.into(), user: None, tenant: None, username: None, reads: false }
     }
 
     fn environment(folder: &TempDir) -> Environment {

@@ -26,11 +26,12 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Error> {
-    let (name, account) = choose(account, &load(context)?)?;
+    let config = load(context)?;
+    let (name, account) = choose(account, &config)?;
     match &account.auth {
         Auth::DeviceCode => {
             let show = |prompt: &DevicePrompt| anstream::println!("{}", instructions(&name, prompt));
-            let signed_in = block_on(auth::login(&name, &account, &context.environment, show))??;
+            let signed_in = block_on(auth::login(&name, &account, &context.environment, config.session.verify, show))??;
             anstream::println!("{}", welcome(&name, &signed_in));
             check_user(&account, &signed_in)?;
         }

@@ -24,6 +24,8 @@ pub(super) fn cut_end(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     let (head, _) = split_at_column(text, width.saturating_sub(1));
+    // A first character may be wider than the room.
+    let head = if columns(head) < width { head } else { "" };
     format!("{head}…")
 }
 
@@ -97,6 +99,7 @@ mod tests {
         assert_eq!(cut_end("short", 5), "short");
         assert_eq!(cut_start("/run/user/1000/presenced/call-state", 12), "…/call-state");
         assert_eq!(cut_end("日本語の名前", 6), "日本…");
+        assert_eq!(cut_end("日本語", 2), "…");
     }
 
     #[test]

@@ -158,6 +158,8 @@ pub struct Session {
     pub expiration: Expiration,
     /// What becomes of it when presenced stops.
     pub on_exit: OnExit,
+    /// Whether what others see is read back, to be shown.
+    pub verify: bool,
 }
 
 /// What becomes of the session in Graph when presenced stops.

@@ -1,4 +1,4 @@
-//! One account at work: its session, the request in flight, and what `status` shows of it. Its failures are its own: no
+//! One account at work: its session, the requests in flight, and what `status` shows of it. Its failures are its own: no
 //! account waits for another.
 
 use std::sync::Arc;
@@ -11,13 +11,16 @@ use crate::auth::Authenticator;
 use crate::config;
 use crate::graph::Client;
 use crate::policy::Decision;
-use crate::presence::Expiration;
-use crate::session::{Action, Applied, Failure, FailureKind, Request, RequestId, Session, Target, Why, timing};
+use crate::presence::{Expiration, Presence};
+use crate::session::{
+    Applied, Failure, FailureKind, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing,
+};
 use crate::status::report;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
 use super::rounded;
+use super::way::Way;
 
 /// How long a passing trouble lasts before it is worth a warning: one retried 503 is none.
 const TROUBLE: Duration = Duration::from_secs(30);
@@ -30,8 +33,14 @@ pub(super) struct AccountId(pub(super) u64);
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) account: AccountId,
-    request: RequestId,
-    outcome: Result<(), Failure>,
+    ended: Ended,
+}
+
+/// Which request that was, and its outcome.
+#[derive(Debug)]
+enum Ended {
+    Write(RequestId, Result<(), Failure>),
+    Read(ReadId, Result<Seen, Failure>),
 }
 
 /// One account.
@@ -41,12 +50,17 @@ pub(super) struct Account {
     pub(super) name: String,
     pub(super) config: config::Account,
     session: Session,
+    verify: Verify,
     authenticator: Arc<Authenticator>,
     client: Arc<Client>,
     in_flight: Option<InFlight>,
     decision: Option<Decision>,
-    /// Wall time at which the last confirmed request was sent, as it was then.
+    /// Wall time at which the last confirmed request about the session was sent, as it was then; and of the one about the
+    /// preferred presence.
     asserted_at: Option<Timestamp>,
+    preferred_at: Option<Timestamp>,
+    /// The same of the last read of what others see.
+    seen_at: Option<Timestamp>,
     requests: report::Requests,
     trouble: Option<Trouble>,
     /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
@@ -55,7 +69,7 @@ pub(super) struct Account {
 
 #[derive(Debug)]
 struct InFlight {
-    request: RequestId,
+    request: Request,
     task: AbortHandle,
     sent_at: Timestamp,
 }
@@ -80,12 +94,15 @@ impl Account {
             id,
             name: name.to_owned(),
             session: Session::new(fastrand::u64(..)),
+            verify: Verify::default(),
             authenticator: Arc::new(Authenticator::new(name, &config, environment)),
             client: Arc::new(Client::new(&config.endpoints.graph)?),
             config,
             in_flight: None,
             decision: None,
             asserted_at: None,
+            preferred_at: None,
+            seen_at: None,
             requests: report::Requests::default(),
             trouble: None,
             forgotten_at: None,
@@ -95,19 +112,25 @@ impl Account {
     /// Takes over what was decided.
     pub(super) fn decide(&mut self, decision: Decision, session: &config::Session, now: &Now) {
         let changed = self.decision.as_ref().is_none_or(|before| {
-            (before.presence, &before.rule, &before.because) != (decision.presence, &decision.rule, &decision.because)
+            (before.presence, before.prefer, &before.rule, &before.because)
+                != (decision.presence, decision.prefer, &decision.rule, &decision.because)
         });
         if changed {
             tracing::info!(
                 account = self.name,
                 presence = decision.presence.map_or_else(|| "nothing".to_owned(), |presence| presence.to_string()),
+                prefer = decision.prefer,
                 rule = decision.rule.as_deref(),
                 because = decision.because,
                 "decided"
             );
         }
         let expiration = decision.expiration.unwrap_or(session.expiration);
-        self.session.handle_wish(decision.presence.map(|presence| Target { presence, expiration }), now.instant);
+        match decision.presence.map(|presence| Target { presence, expiration }) {
+            Some(target) if decision.prefer => self.session.handle_wish_to_prefer(target, now.instant),
+            wish => self.session.handle_wish(wish, now.instant),
+        }
+        self.verify.handle_switch(session.verify, now.instant);
         self.decision = Some(decision);
     }
 
@@ -116,6 +139,15 @@ impl Account {
     pub(super) fn holds_same_session(&self, other: &Self) -> bool {
         let by_name = self.config.user.is_none() || other.config.user.is_none();
         self.config.is_same_session(&other.config) || (by_name && self.name == other.name)
+    }
+
+    /// Whether `next` must wait for this account, which goes: two requests for one session, or for the preferred presence of
+    /// one user, must never overtake each other.
+    pub(super) fn holds_up(&self, next: &Self) -> bool {
+        let users = self.config.user.as_ref().zip(next.config.user.as_ref());
+        // Who signs in by themselves may be anybody.
+        let perhaps_same_user = users.is_none_or(|(one, two)| one.eq_ignore_ascii_case(two));
+        self.holds_same_session(next) || (perhaps_same_user && self.session.is_clearing_preferred())
     }
 
     /// When the decision changes by itself.
@@ -134,15 +166,22 @@ impl Account {
     }
 
     /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more.
-    pub(super) fn mended(&mut self, environment: &config::Environment) {
+    pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
         self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));
         self.session.handle_mended();
+        self.verify.handle_mended(now.instant);
     }
 
     /// The daemon, or this account, goes.
     pub(super) fn leave(&mut self, clear: bool, now: &Now) {
         self.forgotten_at.get_or_insert(now.instant + Expiration::MAX.as_duration());
         self.session.handle_leave(clear);
+    }
+
+    /// This account goes, and another holds the same session from now on.
+    pub(super) fn hand_over(&mut self, now: &Now) {
+        self.forgotten_at.get_or_insert(now.instant + Expiration::MAX.as_duration());
+        self.session.handle_hand_over();
     }
 
     /// Whether it has left.
@@ -152,28 +191,72 @@ impl Account {
 
     /// Sends what is due.
     pub(super) fn drain(&mut self, tasks: &mut JoinSet<Done>, now: &Now) {
-        let Some(request) = self.session.poll_request(now.instant) else { return };
-        self.requests.sent += 1;
-        let (account, id) = (self.id, request.id);
-        let send =
-            send(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), request, now.clone());
-        let task = tasks.spawn(async move { Done { account, request: id, outcome: send.await } });
-        self.in_flight = Some(InFlight { request: id, task, sent_at: rounded(now.wall) });
+        let account = self.id;
+        if let Some(request) = self.session.poll_request(now.instant) {
+            self.requests.sent += 1;
+            let id = request.id;
+            let write = self.way(now).write(request);
+            let task = tasks.spawn(async move { Done { account, ended: Ended::Write(id, write.await) } });
+            self.in_flight = Some(InFlight { request, task, sent_at: rounded(now.wall) });
+        }
+        if let Some(id) = self.verify.poll_read(self.is_quiet(now), now.instant) {
+            self.requests.sent += 1;
+            let read = self.way(now).read();
+            tasks.spawn(async move { Done { account, ended: Ended::Read(id, read.await) } });
+        }
+    }
+
+    fn way(&self, now: &Now) -> Way {
+        Way::new(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), now.clone())
+    }
+
+    /// Whether no write is on its way or in trouble.
+    fn is_quiet(&self, now: &Now) -> bool {
+        self.in_flight.is_none() && matches!(self.session.state(now.instant), State::Holding | State::Released)
     }
 
     /// Takes in how a request ended.
     pub(super) fn finish(&mut self, done: &Done, now: &Now) {
-        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request == done.request) else { return };
-        self.session.handle_outcome(done.request, done.outcome.as_ref().copied(), now.instant);
-        match &done.outcome {
+        match &done.ended {
+            Ended::Write(id, outcome) => self.finish_write(*id, outcome.as_ref().copied(), now),
+            Ended::Read(id, outcome) => {
+                self.verify.handle_outcome(*id, outcome.as_ref(), now.instant);
+                match outcome {
+                    Ok(_) => self.seen_at = Some(rounded(now.wall)),
+                    Err(failure) => {
+                        self.count_failure(failure);
+                        tracing::warn!(account = self.name, "what others see is not known: {failure}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish_write(&mut self, id: RequestId, outcome: Result<(), &Failure>, now: &Now) {
+        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request.id == id) else { return };
+        let claimed = self.claimed(now);
+        self.session.handle_outcome(id, outcome, now.instant);
+        match outcome {
             Ok(()) => {
-                if self.trouble.take().is_some() {
+                self.verify.handle_confirmed(self.claimed(now) != claimed, now.instant);
+                // The session may be well while its preferred presence is still refused.
+                if self.session.state(now.instant) != State::Refused && self.trouble.take().is_some() {
                     tracing::info!(account = self.name, "well again");
                 }
-                self.asserted_at = Some(in_flight.sent_at);
+                if in_flight.request.action.is_about_preferred() {
+                    self.preferred_at = Some(in_flight.sent_at);
+                } else {
+                    self.asserted_at = Some(in_flight.sent_at);
+                }
             }
             Err(failure) => self.note_failure(failure, now),
         }
+    }
+
+    /// What Graph confirmed to hold: the session's presence, and the preferred one.
+    fn claimed(&self, now: &Now) -> [Option<Presence>; 2] {
+        [self.session.asserted(now.instant), self.session.preferred(now.instant)]
+            .map(|held| held.map(|(target, _)| target.presence))
     }
 
     /// The machine was asleep: what was under way then will hardly be answered, and the connections are dead.
@@ -188,17 +271,18 @@ impl Account {
             in_flight.task.abort();
             let failure =
                 Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, "no answer in time") };
-            let done = Done { account: self.id, request: in_flight.request, outcome: Err(failure) };
-            self.finish(&done, now);
+            self.finish_write(in_flight.request.id, Err(&failure), now);
             self.session.handle_nudge();
         }
     }
 
-    fn note_failure(&mut self, failure: &Failure, now: &Now) {
+    fn count_failure(&mut self, failure: &Failure) {
         self.requests.failed += 1;
-        if failure.kind == FailureKind::Throttled {
-            self.requests.throttled += 1;
-        }
+        self.requests.throttled += u64::from(failure.kind == FailureKind::Throttled);
+    }
+
+    fn note_failure(&mut self, failure: &Failure, now: &Now) {
+        self.count_failure(failure);
         let next = self.session.poll_wakeup(now.instant).map(|(at, _)| at.saturating_since(now.instant));
         tracing::warn!(
             account = self.name,
@@ -217,12 +301,23 @@ impl Account {
         let session = self.session.poll_wakeup(now.instant).map(|(at, _)| at);
         let warning = self.trouble.as_ref().map(|trouble| trouble.since + TROUBLE).filter(|at| *at > now.instant);
         // Only to stop saying that it is held: a session that is kept is set again long before.
-        let expiry = self.session.asserted(now.instant).map(|(held, sent_at)| sent_at + held.expiration.as_duration());
-        session.into_iter().chain(warning).chain(expiry).min()
+        let held = [self.session.asserted(now.instant), self.session.preferred(now.instant)].into_iter().flatten();
+        let expiry = held.map(|(held, sent_at)| sent_at + held.expiration.as_duration());
+        let read = self.verify.poll_wakeup(self.is_quiet(now));
+        session.into_iter().chain(warning).chain(expiry).chain(read).min()
     }
 
     /// What is wrong with it, once it matters.
-    pub(super) fn warning(&self, now: &Now) -> Option<Warning> {
+    pub(super) fn warnings(&self, now: &Now) -> impl Iterator<Item = Warning> {
+        let refusal = self.verify.refusal().map(|refusal| Warning {
+            code: Code::VerifyRefused,
+            text: format!("account `{}`: what others see cannot be read: {refusal}", self.name),
+            hint: refusal.hint.clone().unwrap_or_else(|| "take `verify` out of [session]".to_owned()),
+        });
+        self.trouble_warning(now).into_iter().chain(refusal)
+    }
+
+    fn trouble_warning(&self, now: &Now) -> Option<Warning> {
         let trouble = self.trouble.as_ref()?;
         let code = match trouble.last.kind {
             FailureKind::SignInNeeded => Code::SignInNeeded,
@@ -245,14 +340,21 @@ impl Account {
     /// Its part of the report.
     pub(super) fn report(&self, now: &Now) -> report::Account {
         let decision = self.decision.as_ref();
-        let asserted = self.session.asserted(now.instant).zip(self.asserted_at).map(|((target, _), sent_at)| {
-            let at = |after: Duration| sent_at.checked_add(after).unwrap_or(Timestamp::MAX);
-            report::Asserted {
+        let later = |time: Timestamp, after| time.checked_add(after).unwrap_or(Timestamp::MAX);
+        let asserted =
+            self.session.asserted(now.instant).zip(self.asserted_at).map(|((target, _), sent_at)| report::Asserted {
                 availability: target.presence.availability().to_owned(),
                 activity: target.presence.activity().to_owned(),
                 sent_at,
-                fades_at: target.presence.fades().then(|| at(timing::interval(target))),
-                expires_at: at(target.expiration.as_duration()),
+                fades_at: target.presence.fades().then(|| later(sent_at, timing::interval(target))),
+                expires_at: later(sent_at, target.expiration.as_duration()),
+            });
+        let preferred = self.session.preferred(now.instant).zip(self.preferred_at).map(|((target, _), sent_at)| {
+            report::Preferred {
+                availability: target.presence.availability().to_owned(),
+                activity: target.presence.preferred_activity().to_owned(),
+                sent_at,
+                expires_at: later(sent_at, target.expiration.as_duration()),
             }
         });
         let next = self.session.poll_wakeup(now.instant).map(|(at, why): (Instant, Why)| report::Next {
@@ -266,6 +368,12 @@ impl Account {
             because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
             until: decision.and_then(|decision| decision.until),
             asserted,
+            preferred,
+            seen: self.verify.seen().zip(self.seen_at).map(|(seen, at)| report::Seen {
+                availability: seen.availability.clone(),
+                activity: seen.activity.clone(),
+                at,
+            }),
             next,
             requests: self.requests,
             last_error: self.trouble.as_ref().map(|trouble| report::LastError {
@@ -274,26 +382,5 @@ impl Account {
                 hint: trouble.last.hint.clone(),
             }),
         }
-    }
-}
-
-/// Gets a token and sends one request.
-async fn send(
-    authenticator: Arc<Authenticator>,
-    client: Arc<Client>,
-    account: config::Account,
-    request: Request,
-    now: Now,
-) -> Result<(), Failure> {
-    let token = authenticator.token(&now, request.fresh_token).await?;
-    let user = account.user.or(token.user).ok_or_else(|| {
-        Failure::new(FailureKind::Refused, "nobody knows whose presence this is: the sign-in named no user")
-            .with_hint("set `user` of the account to the object id")
-    })?;
-    match request.action {
-        Action::Set(Target { presence, expiration }) => {
-            client.set_presence(&token.bearer, &user, &account.client_id, presence, expiration).await
-        }
-        Action::Clear => client.clear_presence(&token.bearer, &user, &account.client_id).await,
     }
 }

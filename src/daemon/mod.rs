@@ -13,6 +13,7 @@ mod report;
 mod service;
 mod sleep;
 mod sources;
+mod way;
 mod zone;
 
 use std::path::PathBuf;
@@ -307,7 +308,7 @@ impl Daemon {
         self.let_sleep(now);
         let signals = self.board.report(&snapshot, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
-        let warnings = self.accounts.iter().filter_map(|account| account.warning(now));
+        let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
         let warnings = warnings.chain(self.board.warnings().cloned()).chain(self.config_warning.clone());
         let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);
@@ -337,10 +338,9 @@ impl Daemon {
     }
 }
 
-/// Whether an account must wait until one that goes has done with the same session: two requests for one session must
-/// never overtake each other.
+/// Whether an account must wait until one that goes has done.
 fn waits_for(leavers: &[Account], account: &Account) -> bool {
-    leavers.iter().any(|leaver| leaver.id != account.id && leaver.holds_same_session(account))
+    leavers.iter().any(|leaver| leaver.id != account.id && leaver.holds_up(account))
 }
 
 /// A time for people, without the jitter that comes from reading two clocks.

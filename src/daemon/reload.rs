@@ -58,7 +58,7 @@ impl Daemon {
             .partition(|account| config.accounts.get(&account.name) == Some(&account.config));
         self.accounts = kept;
         for account in &mut self.accounts {
-            account.mended(&self.environment);
+            account.mended(&self.environment, now);
         }
         self.accounts.extend(added);
         self.accounts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -66,7 +66,11 @@ impl Daemon {
         for leaver in &mut self.leavers {
             // A session that somebody holds now is theirs, also if it was being cleared.
             let theirs = self.accounts.iter().any(|account| account.holds_same_session(leaver));
-            leaver.leave(clear && !theirs, now);
+            if clear && theirs {
+                leaver.hand_over(now);
+            } else {
+                leaver.leave(clear, now);
+            }
         }
         if config.signals != self.config.signals {
             self.board.configure(&config.signals);

@@ -26,19 +26,30 @@ use url::Url;
 use crate::http::{self, header, retry_after};
 use crate::session::{Applied, Failure, FailureKind};
 
+/// For a token that may not read what others see.
+const MAY_NOT_READ: &str = "the app registration or the sign-in lacks the permission to read: grant delegated \
+     `Presence.Read` and run `presenced login` again, or for a client secret grant the application permission \
+     `Presence.Read.All` with an administrator's consent; or take `verify` out of [session]";
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     SetPresence,
     ClearPresence,
+    SetPreferred,
+    ClearPreferred,
+    ReadPresence,
 }
 
 impl Action {
-    /// As in the URL.
+    /// As in the URL; for reading, which has no word of its own there, what it reads.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::SetPresence => "setPresence",
             Self::ClearPresence => "clearPresence",
+            Self::SetPreferred => "setUserPreferredPresence",
+            Self::ClearPreferred => "clearUserPreferredPresence",
+            Self::ReadPresence => "GET presence",
         }
     }
 }
@@ -107,6 +118,9 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     if kind == FailureKind::Refused && action == Action::SetPresence && is_china(endpoint) {
         let doubt = "Microsoft's documents do not agree whether the China cloud offers setPresence at all";
         hint = Some(hint.map_or_else(|| doubt.to_owned(), |hint| format!("{hint}; {doubt}")));
+    }
+    if action == Action::ReadPresence && status == StatusCode::FORBIDDEN {
+        hint = Some(MAY_NOT_READ.to_owned());
     }
     Err(Failure { kind, applied, retry_after, text, hint, request_id })
 }

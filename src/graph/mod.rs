@@ -1,13 +1,14 @@
-//! The Graph client: writes one presence session with `setPresence` and takes it back with `clearPresence`.
+//! The Graph client: writes one presence session with `setPresence` and takes it back with `clearPresence`; the same for the
+//! preferred presence. Reads back what others see.
 //!
 //! Each call is one request and says what became of it. Leaves to others: the bearer token (`auth/`), and when to write
 //! and write again (`session/`).
 
 mod answer;
 
-use reqwest::Response;
+use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::http::{self, Timeouts, header};
 use crate::presence::{Expiration, Presence};
-use crate::session::{Failure, FailureKind};
+use crate::session::{Failure, FailureKind, Seen};
 use answer::Action;
 
 /// A client for one Microsoft Graph.
@@ -40,6 +41,26 @@ struct SetPresence<'a> {
 #[serde(rename_all = "camelCase")]
 struct ClearPresence<'a> {
     session_id: &'a str,
+}
+
+/// The body of `setUserPreferredPresence`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SetPreferred {
+    availability: &'static str,
+    activity: &'static str,
+    expiration_duration: String,
+}
+
+/// The body of `clearUserPreferredPresence`: an object without anything in it.
+#[derive(Serialize)]
+struct ClearPreferred {}
+
+/// What is read of the `presence` resource.
+#[derive(Deserialize)]
+struct PresenceResource {
+    availability: String,
+    activity: String,
 }
 
 impl Client {
@@ -89,6 +110,46 @@ impl Client {
         self.post(bearer, user, Action::ClearPresence, &ClearPresence { session_id }).await
     }
 
+    /// Sets the preferred presence of `user` to the pair that matches `presence`, for `expiration`. It replaces whatever
+    /// preferred presence there was, also one that was chosen by hand.
+    ///
+    /// Source: Graph API reference, `presence: setUserPreferredPresence`.
+    pub async fn set_preferred_presence(
+        &self,
+        bearer: &SecretString,
+        user: &str,
+        presence: Presence,
+        expiration: Expiration,
+    ) -> Result<(), Failure> {
+        let body = SetPreferred {
+            availability: presence.availability(),
+            activity: presence.preferred_activity(),
+            expiration_duration: expiration.to_iso(),
+        };
+        self.post(bearer, user, Action::SetPreferred, &body).await
+    }
+
+    /// Takes the preferred presence of `user` back, whoever set it.
+    ///
+    /// Source: Graph API reference, `presence: clearUserPreferredPresence`.
+    pub async fn clear_preferred_presence(&self, bearer: &SecretString, user: &str) -> Result<(), Failure> {
+        self.post(bearer, user, Action::ClearPreferred, &ClearPreferred {}).await
+    }
+
+    /// Reads what others see of `user`.
+    ///
+    /// Source: Graph API reference, `Get presence`.
+    pub async fn read_presence(&self, bearer: &SecretString, user: &str) -> Result<Seen, Failure> {
+        let action = Action::ReadPresence;
+        let response = self.send(bearer, user, action, |request| request).await?;
+        if !response.status().is_success() {
+            answer::judge(action, &self.endpoint, response).await?;
+        } else if let Ok(read) = serde_json::from_slice::<PresenceResource>(&http::body(response).await) {
+            return Ok(Seen::new(&read.availability, &read.activity));
+        }
+        Err(Failure::new(FailureKind::Passing, "Microsoft Graph's answer to GET presence holds no presence"))
+    }
+
     async fn post(
         &self,
         bearer: &SecretString,
@@ -96,23 +157,34 @@ impl Client {
         action: Action,
         body: &impl Serialize,
     ) -> Result<(), Failure> {
+        let response = self.send(bearer, user, action, |request| request.json(body)).await?;
+        answer::judge(action, &self.endpoint, response).await
+    }
+
+    /// Sends one request, which `complete` may give a body.
+    async fn send(
+        &self,
+        bearer: &SecretString,
+        user: &str,
+        action: Action,
+        complete: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
         let url = self.presence_url(user, action)?;
+        let method = if action == Action::ReadPresence { Method::GET } else { Method::POST };
         let client_request_id = Uuid::new_v4().to_string();
         let started = Instant::now();
         let sent = self
             .http
             .send(|http| {
-                http.post(url)
-                    .bearer_auth(bearer.expose_secret())
-                    .header("client-request-id", &client_request_id)
-                    .json(body)
+                let request = http.request(method, url).bearer_auth(bearer.expose_secret());
+                complete(request.header("client-request-id", &client_request_id))
             })
             .await;
         log(action, &client_request_id, sent.as_ref(), started);
-        answer::judge(action, &self.endpoint, sent?).await
+        sent
     }
 
-    /// `{graph}/users/{user}/presence/{action}`.
+    /// `{graph}/users/{user}/presence/{action}`, or without the action for reading.
     fn presence_url(&self, user: &str, action: Action) -> Result<Url, Failure> {
         // `Url` leaves dot segments out, and the request would go somewhere else.
         if matches!(user, "" | "." | "..") {
@@ -121,7 +193,10 @@ impl Client {
         }
         let mut url = self.endpoint.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["users", user, "presence", action.name()]);
+            path.pop_if_empty().extend(["users", user, "presence"]);
+            if action != Action::ReadPresence {
+                path.push(action.name());
+            }
         }
         Ok(url)
     }

@@ -16,6 +16,8 @@ pub struct Decision {
     pub presence: Option<Presence>,
     /// The deciding rule's own expiration, if it has one.
     pub expiration: Option<Expiration>,
+    /// Whether the matching preferred presence is to be set as well: the deciding rule says so. An override never does.
+    pub prefer: bool,
     /// The rule that decided; `None`: none matched, or an override decides.
     pub rule: Option<String>,
     /// One clause for people: `call is in-call (baresip)`. Holds no meeting titles.
@@ -34,6 +36,7 @@ pub fn decide(rules: &[Rule], snapshot: &Snapshot, now: &Now) -> Decision {
     let mut looked = 0;
     while let Some(at) = next {
         let (then, after) = decide_at(rules, snapshot, now, at);
+        // One rule prefers always or never.
         let same =
             (then.presence, &then.rule, then.expiration) == (decision.presence, &decision.rule, decision.expiration);
         if !same || looked == LOOK_AHEAD {
@@ -56,6 +59,7 @@ fn decide_at(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> (
         let decision = Decision {
             presence: manual.claim.presence(),
             expiration: None,
+            prefer: false,
             rule: None,
             because: "set by hand".to_owned(),
             until: None,
@@ -67,6 +71,7 @@ fn decide_at(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> (
         let decision = Decision {
             presence: None,
             expiration: None,
+            prefer: false,
             rule: None,
             because: nothing_because(snapshot, at),
             until: None,
@@ -76,6 +81,7 @@ fn decide_at(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> (
     let decision = Decision {
         presence: rule.set.presence(),
         expiration: rule.expiration,
+        prefer: rule.prefer,
         rule: Some(rule.name.clone()),
         because: because(&rule.when, snapshot, at),
         until: None,

@@ -76,12 +76,19 @@ pub struct Rule {
     pub set: Claim,
     /// The session's expiration while this rule decides; `None`: the one of `[session]`.
     pub expiration: Option<Expiration>,
+    /// While this rule decides, the matching preferred presence is set as well. Says nothing where nothing is claimed.
+    pub prefer: bool,
 }
 
 /// The rules in force when the configuration has none.
 pub fn default_rules() -> Vec<Rule> {
-    let rule =
-        |name: &str, when, presence| Rule { name: name.to_owned(), when, set: Claim::Hold(presence), expiration: None };
+    let rule = |name: &str, when, presence| Rule {
+        name: name.to_owned(),
+        when,
+        set: Claim::Hold(presence),
+        expiration: None,
+        prefer: false,
+    };
     let call = |state| When { call: vec![Is::Value(state)], ..When::default() };
     let calendar = |class| When { calendar: vec![Is::Value(class)], ..When::default() };
     let lock = |lock| When { lock, ..When::default() };

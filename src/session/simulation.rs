@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::presence::{Expiration, Presence};
 
 /// What Graph's documentation says of one app session, and nothing more.
 #[derive(Default)]
@@ -23,6 +24,7 @@ impl Graph {
         self.session = match action {
             Action::Set(target) => Some((target, now)),
             Action::Clear => None,
+            Action::Prefer(_) | Action::ClearPreferred => unreachable!("no wish here prefers"),
         };
     }
 

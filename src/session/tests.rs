@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::presence::{Expiration, Presence};
 
 fn at(seconds: u64) -> Instant {
     Instant::from_origin(Duration::from_secs(seconds))

@@ -13,6 +13,10 @@ pub const FADE: Duration = Duration::from_mins(5);
 /// How often a refused session looks whether it still is.
 pub const LOOK_AGAIN: Duration = Duration::from_mins(15);
 
+/// A keepalive that would come within this time after one for the same account goes along with that: no interval is short
+/// enough for the two to chase each other.
+pub(super) const ALONG: Duration = Duration::from_mins(1);
+
 const LEAD_MIN: Duration = Duration::from_mins(1);
 const LEAD_MAX: Duration = Duration::from_mins(5);
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -26,17 +30,10 @@ pub fn interval(target: Target) -> Duration {
     if target.presence.fades() { expiration.min(FADE) } else { expiration }
 }
 
-/// When a session set to `target` by a request sent at `sent_at` fades or expires. Reckoned from the sending, since nobody
-/// knows when in between sending and answer the service began to count.
-pub fn deadline(target: Target, sent_at: Instant) -> Instant {
-    sent_at + interval(target)
-}
-
-/// When to set it again: a fifth of the interval ahead of the deadline, at least 1 and at most 5 minutes.
-pub fn refresh_at(target: Target, sent_at: Instant) -> Instant {
-    let interval = interval(target);
-    let lead = (interval / 5).clamp(LEAD_MIN, LEAD_MAX);
-    sent_at + interval.saturating_sub(lead)
+/// How long after setting it to set it again, when it lasts for `interval`: a fifth of that ahead of its end, at least 1 and
+/// at most 5 minutes.
+pub fn refresh_after(interval: Duration) -> Duration {
+    interval.saturating_sub((interval / 5).clamp(LEAD_MIN, LEAD_MAX))
 }
 
 /// How long to wait after the `failures`-th failure in a row (1 for the first): exponential from 1 s to 5 min with full
@@ -62,7 +59,7 @@ mod tests {
 
     #[test]
     fn refreshes_come_a_fifth_ahead_but_one_to_five_minutes() {
-        let after = |presence, minutes| refresh_at(target(presence, minutes), Instant::default()).since_origin();
+        let after = |presence, minutes| refresh_after(interval(target(presence, minutes)));
         assert_eq!(after(Presence::Available, 5), Duration::from_mins(4));
         assert_eq!(after(Presence::Available, 240), Duration::from_mins(4), "Available fades whatever it expires");
         assert_eq!(after(Presence::InACall, 5), Duration::from_mins(4));

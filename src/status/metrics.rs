@@ -96,6 +96,14 @@ impl Metrics {
                     .encode(metric.encode_family(&[("account", name.as_str())])?)?;
             }
         }
+        let help = "When the request was sent that set the preferred presence; absent while presenced has set none";
+        let mut metric = gauge(encoder, "account_preferred_timestamp", help, Some(&Unit::Seconds))?;
+        for (name, account) in accounts {
+            if let Some(preferred) = &account.preferred {
+                ConstGauge::new(preferred.sent_at.as_second())
+                    .encode(metric.encode_family(&[("account", name.as_str())])?)?;
+            }
+        }
         Ok(())
     }
 }

@@ -63,6 +63,10 @@ pub struct Account {
     pub until: Option<Timestamp>,
     /// What Graph last confirmed; `None`: nothing.
     pub asserted: Option<Asserted>,
+    /// The preferred presence that presenced set and Graph last confirmed; `None`: none of presenced's.
+    pub preferred: Option<Preferred>,
+    /// What others saw when that was last read back; `None`: not since the last change, or `verify` is off.
+    pub seen: Option<Seen>,
     /// The session's next wake-up.
     pub next: Option<Next>,
     /// Requests since the start.
@@ -101,6 +105,30 @@ pub struct Asserted {
     pub expires_at: Timestamp,
 }
 
+/// The user's preferred presence, as far as presenced set it. It shows in place of every session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preferred {
+    /// Availability.
+    pub availability: String,
+    /// Activity: the same word.
+    pub activity: String,
+    /// When the confirmed request was sent.
+    pub sent_at: Timestamp,
+    /// When Graph drops it.
+    pub expires_at: Timestamp,
+}
+
+/// What others see, as Graph aggregates it from all sessions and the preferred presence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Availability, which may be any word that Graph has.
+    pub availability: String,
+    /// Activity, the same.
+    pub activity: String,
+    /// When it was read.
+    pub at: Timestamp,
+}
+
 /// A wake-up to come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Next {
@@ -110,7 +138,7 @@ pub struct Next {
     pub why: String,
 }
 
-/// Counts of requests to Graph.
+/// Counts of requests to Graph, reads of what others see included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// All that were sent.

@@ -304,7 +304,7 @@ async fn a_person_signs_in_with_a_code() {
     let shown = Mutex::new(Vec::new());
     let show = |prompt: &auth::DevicePrompt| shown.lock().unwrap().push(prompt.clone());
     let signed_in =
-        auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), show).await.unwrap();
+        auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), false, show).await.unwrap();
     assert_eq!(signed_in.user.as_deref(), Some("oid-1"));
     assert_eq!(signed_in.tenant.as_deref(), Some("tenant-id"));
     assert_eq!(signed_in.username.as_deref(), Some("me@contoso.com"));
@@ -327,7 +327,30 @@ async fn a_person_signs_in_with_a_code() {
     let authenticator = Authenticator::new("work", &account(&renewing, Auth::DeviceCode), &environment(&folder));
     assert_eq!(bearer(&authenticator, &after(0)).await.as_deref(), Ok("t2"));
     assert_eq!(renewing.requests()[0].field("refresh_token").as_deref(), Some("r1"));
+    assert_eq!(renewing.requests()[0].field("scope").as_deref(), Some(scope));
     only_its_owner_sees_the_sign_in(&folder);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_may_read_is_renewed_as_one_and_an_older_one_as_it_was() {
+    let (server, folder) =
+        (Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await, TempDir::new().unwrap());
+    let config = account(&server, Auth::DeviceCode);
+    auth::login("work", &config, &environment(&folder), true, |_| {}).await.unwrap();
+    let scope = "https://graph.microsoft.com/Presence.ReadWrite https://graph.microsoft.com/Presence.Read \
+                 offline_access openid profile";
+    assert_eq!(server.requests()[0].field("scope").as_deref(), Some(scope));
+    let renewing = Server::start([delegated("t2", "r2", "oid-1"), delegated("t3", "r3", "oid-1")]).await;
+    let authenticator = Authenticator::new("work", &account(&renewing, Auth::DeviceCode), &environment(&folder));
+    for _ in 0..2 {
+        authenticator.token(&after(0), true).await.unwrap();
+        assert_eq!(renewing.requests().last().unwrap().field("scope").as_deref(), Some(scope));
+    }
+    // To ask for more than was consented to would end the sign-in.
+    sign_in(&folder, "of an older presenced");
+    authenticator.token(&after(0), true).await.unwrap();
+    let scope = renewing.requests().last().unwrap().field("scope");
+    assert_eq!(scope.as_deref(), Some("https://graph.microsoft.com/Presence.ReadWrite offline_access openid profile"));
 }
 
 fn only_its_owner_sees_the_sign_in(folder: &TempDir) {
@@ -409,7 +432,8 @@ async fn a_folder_that_cannot_be_written_is_told() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("state"), "a file where a folder should be").unwrap();
     let server = Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await;
-    let signed_in = auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), |_| {}).await;
+    let signed_in =
+        auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), false, |_| {}).await;
     let failure = signed_in.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
     assert!(failure.text.contains("state/tokens/work.json cannot be written"), "{failure}");

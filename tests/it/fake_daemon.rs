@@ -11,7 +11,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use presenced::policy::Claim;
-use presenced::status::report::{Account, Asserted, Health, Next, Pair, Report, Requests, Signal, State};
+use presenced::status::report::{
+    Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, Signal, State,
+};
 use presenced::status::{BindError, Command, Server};
 use tokio::sync::{oneshot, watch};
 
@@ -196,6 +198,17 @@ pub(crate) fn report() -> Report {
             sent_at: at("2026-11-23T14:02:00Z"),
             fades_at: None,
             expires_at: at("2026-11-23T14:17:00Z"),
+        }),
+        preferred: Some(Preferred {
+            availability: "Busy".to_owned(),
+            activity: "Busy".to_owned(),
+            sent_at: at("2026-11-23T14:02:01Z"),
+            expires_at: at("2026-11-23T14:17:01Z"),
+        }),
+        seen: Some(Seen {
+            availability: "Busy".to_owned(),
+            activity: "InAMeeting".to_owned(),
+            at: at("2026-11-23T14:02:06Z"),
         }),
         next: Some(Next { at: at("2026-11-23T14:14:00Z"), why: "keepalive".to_owned() }),
         requests: Requests { sent: 12, failed: 1, throttled: 0 },

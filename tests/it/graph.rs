@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use presenced::graph::Client;
 use presenced::presence::{Expiration, Presence};
-use presenced::session::{Applied, Failure, FailureKind};
+use presenced::session::{Applied, Failure, FailureKind, Seen};
 use secrecy::SecretString;
 
 use crate::canned::{Answer, Server, answer};
@@ -59,6 +59,66 @@ async fn a_session_is_cleared_as_graph_documents_it() {
     let request = &server.requests()[0];
     assert_eq!(request.line, format!("POST /v1.0/users/{USER}/presence/clearPresence HTTP/1.1"));
     assert_eq!(request.body, format!(r#"{{"sessionId":"{SESSION}"}}"#));
+}
+
+#[tokio::test]
+async fn a_preferred_presence_is_set_and_cleared_as_graph_documents_it() {
+    let server = Server::start([answer(200, "", "")]).await;
+    let client = client(&server);
+    for (presence, pair) in [
+        (Presence::Available, "Available"),
+        (Presence::InACall, "Busy"),
+        (Presence::InAConferenceCall, "Busy"),
+        (Presence::Away, "Away"),
+        (Presence::Presenting, "DoNotDisturb"),
+    ] {
+        client.set_preferred_presence(&"b3arer".into(), USER, presence, Expiration::default()).await.unwrap();
+        let request = server.requests().pop().unwrap();
+        assert_eq!(request.line, format!("POST /v1.0/users/{USER}/presence/setUserPreferredPresence HTTP/1.1"));
+        let body = format!(r#"{{"availability":"{pair}","activity":"{pair}","expirationDuration":"PT15M"}}"#);
+        assert_eq!(request.body, body);
+    }
+    client.clear_preferred_presence(&"b3arer".into(), USER).await.unwrap();
+    let request = server.requests().pop().unwrap();
+    assert_eq!(request.line, format!("POST /v1.0/users/{USER}/presence/clearUserPreferredPresence HTTP/1.1"));
+    assert_eq!(request.body, "{}");
+}
+
+#[tokio::test]
+async fn a_404_to_clearing_the_preferred_presence_is_a_failure() {
+    let server = Server::start([answer(404, "", "")]).await;
+    let failure = client(&server).clear_preferred_presence(&"t".into(), USER).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.text.contains("clearUserPreferredPresence with 404"), "{failure}");
+}
+
+#[tokio::test]
+async fn what_others_see_is_read_leniently() {
+    let body =
+        r#"{"@odata.context": "…", "id": "x", "availability": "busyidle", "activity": "Daydreaming", "new": {}}"#;
+    let server = Server::start([answer(200, "", body)]).await;
+    let seen = client(&server).read_presence(&"b3arer".into(), USER).await.unwrap();
+    assert_eq!(seen, Seen::new("BusyIdle", "Daydreaming"));
+    let request = &server.requests()[0];
+    assert_eq!(request.line, format!("GET /v1.0/users/{USER}/presence HTTP/1.1"));
+    assert_eq!((request.header("authorization"), request.body.as_str()), (Some("Bearer b3arer"), ""));
+    assert!(request.header("client-request-id").is_some());
+
+    for (with, kind, words) in [
+        (answer(200, "", "<html>"), FailureKind::Passing, "holds no presence"),
+        (answer(200, "", r#"{"availability": 7}"#), FailureKind::Passing, "holds no presence"),
+        (answer(204, "", ""), FailureKind::Passing, "holds no presence"),
+        (answer(503, "", ""), FailureKind::Passing, "GET presence with 503"),
+        (answer(429, "Retry-After: 7\r\n", ""), FailureKind::Throttled, "GET presence with 429"),
+        (answer(404, "", ""), FailureKind::Refused, "GET presence with 404"),
+        (answer(403, "", &error("Forbidden")), FailureKind::Refused, "GET presence with 403 Forbidden"),
+    ] {
+        let failure = client(&Server::start([with]).await).read_presence(&"t".into(), USER).await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{failure}");
+        assert!(failure.text.contains(words), "{failure}");
+        let names_it = failure.hint.is_some_and(|hint| hint.contains("`Presence.Read`") && hint.contains("login"));
+        assert_eq!(names_it, words.contains("403"));
+    }
 }
 
 #[tokio::test]

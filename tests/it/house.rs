@@ -44,7 +44,12 @@ impl House {
 
     /// A house with an emulator set up like this.
     pub(crate) async fn with(options: Options) -> Self {
-        let emulator = Emulator::new(options, Arc::new(SystemClock::real()));
+        Self::on(SystemClock::real(), options).await
+    }
+
+    /// The same, whose emulator goes by `clock`.
+    pub(crate) async fn on(clock: SystemClock, options: Options) -> Self {
+        let emulator = Emulator::new(options, Arc::new(clock));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let records = emulator.subscribe();
@@ -153,6 +158,40 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
     /// What others see now.
     pub(crate) fn visible(&self) -> String {
         self.emulator.visible(USER).unwrap().to_string()
+    }
+
+    /// Opens a Teams client of the user's, which says this.
+    pub(crate) async fn teams_says(&self, availability: &str, activity: &str) {
+        let body = serde_json::json!({"availability": availability, "activity": activity});
+        self.post(&format!("/_emulator/users/{USER}/sessions"), None, &body).await;
+    }
+
+    /// Chooses a status by hand, as Teams does.
+    pub(crate) async fn choose_by_hand(&self, availability: &str) {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", CLIENT_ID),
+            ("client_secret", "emulator-secret"),
+            ("scope", "https://graph.microsoft.com/.default"),
+        ];
+        let url = format!("http://{}/contoso.onmicrosoft.com/oauth2/v2.0/token", self.address);
+        let answer = reqwest::Client::new().post(url).form(&form).send().await.unwrap();
+        let token: serde_json::Value = answer.json().await.unwrap();
+        let body = serde_json::json!({"availability": availability, "activity": availability});
+        let path = format!("/v1.0/users/{USER}/presence/setUserPreferredPresence");
+        self.post(&path, token["access_token"].as_str(), &body).await;
+    }
+
+    async fn post(&self, path: &str, token: Option<&str>, body: &serde_json::Value) {
+        let request = reqwest::Client::new().post(format!("http://{}{path}", self.address)).json(body);
+        let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+
+    /// The user's preferred presence, whoever set it.
+    pub(crate) fn preferred(&self) -> Option<String> {
+        self.emulator.state().users[USER].preferred.as_ref().map(|preferred| preferred.pair.to_string())
     }
 
     /// Lets something go wrong.

@@ -55,6 +55,12 @@ fn status_is_the_report() {
     let shape: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(shape["accounts"]["work"]["state"], "holding");
     assert_eq!(shape["accounts"]["work"]["desired"], json!({"availability": "Busy", "activity": "InACall"}));
+    let preferred = json!({
+        "availability": "Busy", "activity": "Busy", "sent_at": "2026-11-23T14:02:01Z", "expires_at": "2026-11-23T14:17:01Z"
+    });
+    assert_eq!(shape["accounts"]["work"]["preferred"], preferred);
+    let seen = json!({"availability": "Busy", "activity": "InAMeeting", "at": "2026-11-23T14:02:06Z"});
+    assert_eq!(shape["accounts"]["work"]["seen"], seen);
     assert_eq!(shape["override"], Value::Null);
     assert_eq!(shape["signals"]["lock"]["since"], "2026-11-23T09:30:00Z");
 }

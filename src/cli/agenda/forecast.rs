@@ -130,7 +130,13 @@ mod tests {
     fn hours_cut_the_day_and_what_no_rule_claims_is_nothing() {
         let when =
             When { within: vec!["Mon..Fri 09:00-17:00".parse().unwrap()], lock: vec![Is::Off], ..When::default() };
-        let rule = Rule { name: "office".to_owned(), when, set: Claim::Hold(Presence::Available), expiration: None };
+        let rule = Rule {
+            name: "office".to_owned(),
+            when,
+            set: Claim::Hold(Presence::Available),
+            expiration: None,
+            prefer: false,
+        };
         assert_eq!(
             shown(&[rule], &Signals::default(), day(&[("10:00", BusyClass::Busy)])),
             [

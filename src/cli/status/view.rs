@@ -7,7 +7,10 @@ use jiff::tz::TimeZone;
 
 use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
-use crate::status::report::{Account, Asserted, Health, Next, Pair, Report, Requests, Signal, State, Warning, word};
+use crate::session::seen::{Winner, winner};
+use crate::status::report::{
+    Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, Signal, State, Warning, word,
+};
 use crate::warning::Severity;
 
 /// The narrowest screen that is drawn for, in columns.
@@ -83,6 +86,12 @@ impl View<'_> {
         if let Some(asserted) = &account.asserted {
             self.fact("confirmed", &self.confirmed(asserted, account.desired.as_ref()));
         }
+        if let Some(preferred) = &account.preferred {
+            self.fact("preferred", &self.preferred(preferred));
+        }
+        if let Some(seen) = &account.seen {
+            self.fact("others see", &self.seen(seen, account));
+        }
         if let Some(next) = &account.next {
             self.fact("next", &self.next(next));
         }
@@ -113,6 +122,31 @@ impl View<'_> {
         let (sent, ago, end) = (self.clock(asserted.sent_at), relative(asserted.sent_at, self.now), self.clock(ends));
         let ending = if ends > self.now { format!("{verb}s {end} unless renewed") } else { format!("{verb}d {end}") };
         format!("{which}{sent}, {ago}; {ending}")
+    }
+
+    /// The preferred presence that is set, and how long it lasts.
+    fn preferred(&self, preferred: &Preferred) -> String {
+        let Preferred { availability, activity, sent_at, expires_at } = preferred;
+        let (sent, ago, end) = (self.clock(*sent_at), relative(*sent_at, self.now), self.clock(*expires_at));
+        format!("{availability}/{activity} {sent}, {ago}; expires {end} unless renewed")
+    }
+
+    /// What others see, when that was, and who wins where it is not what is asserted.
+    fn seen(&self, seen: &Seen, account: &Account) -> String {
+        let words = (seen.availability.as_str(), seen.activity.as_str());
+        let winner = match (&account.preferred, &account.asserted) {
+            (Some(ours), _) => winner(words, (&ours.availability, &ours.activity), true),
+            (None, Some(ours)) => winner(words, (&ours.availability, &ours.activity), false),
+            (None, None) => None,
+        };
+        let who = match winner {
+            None => "",
+            Some(Winner::Preferred) => " (a preferred presence wins, such as a status chosen in Teams)",
+            Some(Winner::LaterChoice) => " (the preferred presence was replaced or reset since, as by hand in Teams)",
+            Some(Winner::SessionOrPreferred) => " (another session or a preferred presence wins)",
+        };
+        let (at, ago) = (self.clock(seen.at), relative(seen.at, self.now));
+        format!("{}/{}{who} {at}, {ago}", words.0, words.1)
     }
 
     fn next(&self, next: &Next) -> String {

@@ -90,8 +90,13 @@ impl Reader<'_> {
         let expiration = section.get("expiration").and_then(|value| self.expiration(value));
         let choices = [("clear", OnExit::Clear), ("keep", OnExit::Keep)];
         let on_exit = section.get("on_exit").and_then(|value| self.word("on_exit", value, &choices));
+        let verify = section.get("verify").and_then(|value| self.boolean("verify", value));
         self.finish(&section);
-        Session { expiration: expiration.unwrap_or_default(), on_exit: on_exit.unwrap_or_default() }
+        Session {
+            expiration: expiration.unwrap_or_default(),
+            on_exit: on_exit.unwrap_or_default(),
+            verify: verify.unwrap_or_default(),
+        }
     }
 
     fn log(&mut self, root: &mut Section<'_, '_>) -> Log {

@@ -45,8 +45,14 @@ impl Reader<'_> {
         let help = format!("write set = \"Busy/InACall\", or another of {}", claims());
         let set = self.required(&mut section, "set", &help).and_then(|value| self.claim(value));
         let expiration = section.get("expiration").and_then(|value| self.expiration(value));
+        let prefer_given = section.get("prefer");
+        let prefer = prefer_given.and_then(|value| self.boolean("prefer", value)).unwrap_or_default();
         self.finish(&section);
-        Some(Rule { name: name?.to_owned(), when, set: set?, expiration })
+        if let (Some(value), true, Some(Claim::Nothing)) = (prefer_given, prefer, set) {
+            let message = "`prefer` sets the preferred presence that matches `set`, and nothing matches \"nothing\"";
+            self.wrong(value.span(), message, "set a presence, or leave `prefer` out: then a preferred presence goes");
+        }
+        Some(Rule { name: name?.to_owned(), when, set: set?, expiration, prefer })
     }
 
     fn claim(&mut self, value: &Value<'_>) -> Option<Claim> {

@@ -160,6 +160,7 @@ fn named_signals_hold_until_their_time_is_up() {
         when: When { signal: [("focus".to_owned(), vec!["on".to_owned()])].into(), ..When::default() },
         set: Claim::Hold(Presence::Presenting),
         expiration: None,
+        prefer: false,
     };
     let signals = [("focus".to_owned(), Named { value: "on".to_owned(), until: Some(at("09:25:00")) })];
     let snapshot = Snapshot { signals: signals.into(), ..desk() };
@@ -174,8 +175,28 @@ fn named_signals_hold_until_their_time_is_up() {
 }
 
 #[test]
+fn a_rule_that_prefers_is_followed_and_an_override_prefers_nothing() {
+    let mut rules = default_rules();
+    for rule in &mut rules {
+        rule.prefer = rule.name == "locked";
+    }
+    let prefers = |snapshot: &Snapshot| {
+        let decision = decide(&rules, snapshot, &now("09:00:00"));
+        (decision.presence, decision.prefer)
+    };
+    let locked = Snapshot { lock: Reading::Known(Lock::Locked), ..desk() };
+    assert_eq!(prefers(&locked), (Some(Presence::Away), true));
+    let suspending = Snapshot { sleep: Reading::Known(Sleep::Suspending), ..locked.clone() };
+    assert_eq!(prefers(&suspending), (Some(Presence::Away), false), "another rule");
+    let manual = Some(Override { claim: Claim::Hold(Presence::Away), until: None });
+    assert_eq!(prefers(&Snapshot { manual, ..locked }), (Some(Presence::Away), false));
+    assert!(!decide(&[], &desk(), &now("09:00:00")).prefer);
+}
+
+#[test]
 fn a_rule_without_conditions_always_holds() {
-    let rule = Rule { name: "rest".to_owned(), when: When::default(), set: Claim::Nothing, expiration: None };
+    let rule =
+        Rule { name: "rest".to_owned(), when: When::default(), set: Claim::Nothing, expiration: None, prefer: false };
     let decision = decide(&[rule], &Snapshot::default(), &now("09:00:00"));
     assert_eq!((decision.rule.as_deref(), decision.presence), (Some("rest"), None));
 }

@@ -43,6 +43,7 @@ fn a_minimal_configuration_has_the_defaults() {
     assert_eq!(config.accounts, [("work".to_owned(), work)].into());
     assert_eq!(config.session.expiration, minutes(15));
     assert_eq!(config.session.on_exit, OnExit::Clear);
+    assert!(!config.session.verify);
     assert_eq!(config.signals, Signals::default());
     assert_eq!(config.rules, default_rules());
     assert_eq!(config.log, Log::default());
@@ -58,6 +59,7 @@ endpoints = { graph = "http://127.0.0.1:8765/v1.0/", login = "http://localhost:8
 [session]
 expiration = "1h 30m"
 on_exit = "keep"
+verify = true
 [signals.calendar]
 sources = [{ path = "~/cal" }, { path = "$CALENDARS/${TEAM}.ics" }, { path = "near.ics" }]
 identity = ["me@contoso.com", "Me.Too@contoso.com"]
@@ -71,6 +73,7 @@ dir = "~/logs"
 name = "all at once"
 set = "busy/inacall"
 expiration = "PT5M"
+prefer = true
 [rules.when]
 lock = ["unlocked", "off"]
 sleep = "awake"
@@ -92,6 +95,7 @@ set = "nothing"
     assert_eq!(work.endpoints.login.as_str(), "http://localhost:8765/");
     assert_eq!(config.session.expiration, minutes(90));
     assert_eq!(config.session.on_exit, OnExit::Keep);
+    assert!(config.session.verify);
     let paths = ["/home/me/cal", "/srv/calendars/red.ics", "/etc/presenced/near.ics"];
     assert_eq!(
         config.signals.calendar,
@@ -122,9 +126,21 @@ set = "nothing"
         when,
         set: Claim::Hold(Presence::InACall),
         expiration: Some(minutes(5)),
+        prefer: true,
     };
-    let last = Rule { name: "else".to_owned(), when: When::default(), set: Claim::Nothing, expiration: None };
+    let last =
+        Rule { name: "else".to_owned(), when: When::default(), set: Claim::Nothing, expiration: None, prefer: false };
     assert_eq!(config.rules, [all, last]);
+}
+
+#[test]
+fn only_a_presence_can_be_preferred() {
+    let rule = |set: &str, prefer: &str| format!("[[rules]]\nname = \"a\"\nset = \"{set}\"\nprefer = {prefer}\n");
+    assert!(good(&rule("Away/Away", "true")).rules[0].prefer);
+    assert!(!good(&rule("nothing", "false")).rules[0].prefer);
+    let problem = bad(&rule("nothing", "true"));
+    assert!(problem.contains("nothing matches \"nothing\""), "{problem}");
+    assert!(bad(&rule("Away/Away", "\"yes\"")).contains("`prefer` is true or false, and here is a text"));
 }
 
 #[test]

@@ -19,6 +19,8 @@ fn account(state: State, desired: Option<crate::presence::Presence>) -> Account 
         because: "no rule matches".to_owned(),
         until: None,
         asserted: None,
+        preferred: None,
+        seen: None,
         next: None,
         requests: Requests::default(),
         last_error: None,
@@ -153,6 +155,36 @@ fn a_narrow_terminal() {
 }
 
 #[test]
+fn what_others_see_and_who_wins() {
+    use crate::presence::Presence::{Available, Away, InACall};
+    let seen = |availability: &str, activity: &str| {
+        Some(Seen { availability: availability.to_owned(), activity: activity.to_owned(), at: at("13:08:00") })
+    };
+    let preferred = Some(Preferred {
+        availability: "Away".to_owned(),
+        activity: "Away".to_owned(),
+        sent_at: at("13:02:00"),
+        expires_at: at("13:17:00"),
+    });
+    let with = |presence, seen, preferred| Account {
+        asserted: Some(asserted(presence, None)),
+        seen,
+        preferred,
+        ..account(State::Holding, Some(presence))
+    };
+    let accounts = [
+        ("1 as asserted", with(InACall, seen("Busy", "InACall"), None)),
+        ("2 a stronger session", with(Available, seen("Busy", "InAMeeting"), None)),
+        ("3 a status that hides it", with(InACall, seen("Offline", "OffWork"), None)),
+        ("4 preferred", with(Away, seen("Away", "Away"), preferred.clone())),
+        ("5 preferred before", with(Away, seen("Available", "Available"), preferred)),
+        ("6 nothing claimed", Account { asserted: None, ..with(Away, seen("Dreaming", "OnMars"), None) }),
+    ];
+    let accounts = accounts.map(|(name, account)| (name.to_owned(), account)).into();
+    insta::assert_snapshot!(plain(&Report { accounts, signals: [].into(), ..well() }, 80));
+}
+
+#[test]
 fn an_override_without_end() {
     let manual = Some(Override { presence: "nothing".to_owned(), until: None });
     let text = plain(&Report { manual, ..well() }, 80);
@@ -178,7 +210,8 @@ proptest! {
         let odd = format!("{text}{control}{text}");
         let mut report = ill();
         let contoso = report.accounts.remove("contoso").unwrap();
-        report.accounts.insert(odd.clone(), Account { because: odd.clone(), rule: Some(odd.clone()), ..contoso });
+        let seen = Some(Seen { availability: odd.clone(), activity: odd.clone(), at: at("13:08:00") });
+        report.accounts.insert(odd.clone(), Account { because: odd.clone(), rule: Some(odd.clone()), seen, ..contoso });
         report.signals.insert(odd.clone(), Signal { until: Some(at("14:00:00")), ..signal(&odd, &odd) });
         report.manual = Some(Override { presence: odd.clone(), until: None });
         report.warnings.push(warning(Code::Refused, &odd, &odd));
