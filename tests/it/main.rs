@@ -9,6 +9,7 @@ mod calendar_signal;
 mod call;
 mod canned;
 mod cli;
+mod clock;
 mod config;
 mod daemon;
 mod demo;
