@@ -3,9 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name.
+# dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
+command -v ip >/dev/null || need+=(iproute2)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -140,7 +140,7 @@ impl Board {
             Update::Call(observation) => self.call.hear(observation),
             Update::Calendar(observation) => self.calendar.hear_and_hold(observation, until),
             // Nothing to read on it.
-            Update::SleepHold(_) => {}
+            Update::SleepHold(_) | Update::NetworkBack => {}
         }
     }
 

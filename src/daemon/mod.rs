@@ -238,8 +238,10 @@ impl Daemon {
     }
 
     fn hear(&mut self, update: Update, now: &Now) {
-        if let Update::SleepHold(hold) = update {
-            return self.hold_sleep(hold, now);
+        match update {
+            Update::SleepHold(hold) => return self.hold_sleep(hold, now),
+            Update::NetworkBack => return self.accounts.iter_mut().for_each(Account::nudge),
+            Update::Lock(_) | Update::Sleep(_) | Update::Call(_) | Update::Calendar(_) => {}
         }
         let was_present = self.board.is_present();
         self.board.hear(update, now);

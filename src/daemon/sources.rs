@@ -16,6 +16,8 @@ pub(super) struct Sources {
     tasks: JoinSet<()>,
     /// Apart, because it tells when the others are to read anew.
     sleep: JoinSet<()>,
+    /// Needs no configuration, and so never starts anew.
+    _network: JoinSet<()>,
 }
 
 impl Sources {
@@ -28,7 +30,9 @@ impl Sources {
         cache_dir: PathBuf,
     ) -> Self {
         let context = Context { clock, updates, buses, watches: Watches::new(), cache_dir };
-        let mut sources = Self { context, tasks: JoinSet::new(), sleep: JoinSet::new() };
+        let mut network = JoinSet::new();
+        network.spawn(signals::network::run(context.clone()));
+        let mut sources = Self { context, tasks: JoinSet::new(), sleep: JoinSet::new(), _network: network };
         sources.restart(signals);
         sources
     }

@@ -18,6 +18,8 @@ mod call_file;
 mod call_state;
 pub mod lock;
 mod logind;
+pub mod network;
+mod network_routes;
 mod place;
 mod process;
 mod screensaver;
@@ -62,6 +64,8 @@ pub enum Update {
     SleepHold(SleepHold),
     /// Calls.
     Call(Observation<Call>),
+    /// The network came back: trying again is worth it now.
+    NetworkBack,
     /// The calendar: a schedule that answers for any moment of its window.
     Calendar(Observation<Arc<Schedule>>),
 }

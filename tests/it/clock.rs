@@ -11,11 +11,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
-use presenced::emulator::{self, Call, Cause, Emulator, Record};
+use presenced::emulator::{self, Call, Cause, Emulator, Outcome, Record};
 use presenced::signals::Buses;
+use presenced::status::report::{Report, State};
 use presenced::time::Clock as _;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::house::{CLIENT_ID, USER, guarded};
@@ -24,9 +25,10 @@ use crate::signal_bench::ManualClock;
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A daemon that holds Available on 24 November 2026 from 09:00, with a meeting from 10:00 to 11:00.
-struct Desk {
-    clock: Arc<ManualClock>,
-    emulator: Emulator,
+pub(crate) struct Desk {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) emulator: Emulator,
+    reports: watch::Receiver<Arc<Report>>,
     records: broadcast::Receiver<Record>,
     _folder: tempfile::TempDir,
     running: JoinHandle<()>,
@@ -34,6 +36,12 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
+        // Nobody's real bus.
+        Self::on_bus("unix:path=/nonexistent").await
+    }
+
+    /// The same with a system bus.
+    pub(crate) async fn on_bus(system: &str) -> Self {
         let clock = ManualClock::at("2026-11-24T09:00:00Z");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
@@ -71,33 +79,39 @@ sources = [{{ path = "work.ics" }}]
             environment,
             clock: clock.clone(),
             socket: folder.path().join("presenced.sock"),
-            buses: Buses::default(),
+            buses: Buses { system: Some(system.to_owned()), session: None },
         })
         .unwrap();
-        let serving = emulator.clone();
+        let (serving, reports) = (emulator.clone(), daemon.reports());
         let running = tokio::spawn(async move {
             tokio::select! {
                 served = serving.serve(listener) => panic!("{served:?}"),
                 ran = daemon.run(std::future::pending()) => ran.unwrap(),
             }
         });
-        let mut desk = Self { clock, emulator, records, _folder: folder, running };
+        let mut desk = Self { clock, emulator, reports, records, _folder: folder, running };
         desk.sets("Available/Available").await;
         desk
     }
 
     /// Waits for the next setPresence, which must be to this pair.
-    async fn sets(&mut self, pair: &str) {
+    pub(crate) async fn sets(&mut self, pair: &str) {
         let set = guarded(pair, async {
             loop {
                 let record = self.records.recv().await.unwrap();
-                if record.call == Call::Set {
+                if record.call == Call::Set && record.outcome == Outcome::Answered {
                     return record;
                 }
             }
         })
         .await;
         assert_eq!((set.status, set.visible.map(|pair| pair.to_string()).as_deref()), (Some(200), Some(pair)));
+    }
+
+    /// Waits until the session is in this state.
+    pub(crate) async fn stands(&mut self, state: State) {
+        let standing = self.reports.wait_for(|report| report.accounts["work"].state == state);
+        guarded("a state", standing).await.unwrap();
     }
 
     /// The machine sleeps for a while without a word: both clocks go on, and nobody runs.

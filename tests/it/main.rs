@@ -19,6 +19,7 @@ mod graph;
 mod house;
 mod lock;
 mod login1;
+mod network;
 mod prefer;
 mod privilege;
 mod signal_bench;
