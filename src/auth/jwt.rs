@@ -18,6 +18,9 @@ pub(super) struct Claims {
     pub(super) preferred_username: Option<String>,
     /// Delegated permissions: there is a user behind the token.
     pub(super) scp: Option<String>,
+    /// Application permissions; a token of an application without any has no such claim.
+    #[serde(default)]
+    pub(super) roles: Vec<String>,
     /// When it expires, in seconds since 1970.
     pub(super) exp: Option<i64>,
 }

@@ -8,6 +8,7 @@ mod command;
 mod device_code;
 mod entra_error;
 mod jwt;
+mod permissions;
 mod secret;
 mod store;
 mod token_command;
@@ -17,7 +18,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
@@ -26,6 +27,7 @@ use crate::session::{Failure, FailureKind};
 use crate::time::{Instant, Now};
 
 pub use device_code::{DevicePrompt, SignedIn, login};
+pub use permissions::Permissions;
 pub use store::logout;
 
 /// After a renewal ahead of time failed, the token that still holds is used this long before the next try.
@@ -38,6 +40,8 @@ pub struct Token {
     pub bearer: SecretString,
     /// The object id of who signed in; `None` when an application did, or nobody said.
     pub user: Option<String>,
+    /// What it permits; `None`: it does not say.
+    pub permissions: Option<Permissions>,
     /// When it is over.
     pub expires_at: Instant,
 }
@@ -141,7 +145,8 @@ impl Grant {
     fn held_from(self, asked_at: Instant) -> Held {
         let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
         let expires_at = asked_at + self.lifetime;
-        let token = Token { bearer: self.bearer, user: self.user, expires_at };
+        let permissions = Permissions::of(self.bearer.expose_secret());
+        let token = Token { bearer: self.bearer, user: self.user, permissions, expires_at };
         Held { token, renew_at: expires_at - ahead }
     }
 }

@@ -24,7 +24,7 @@ use tracing::trace;
 use url::Url;
 
 use crate::http::{self, header, retry_after};
-use crate::session::{Applied, Failure, FailureKind};
+use crate::session::{Applied, Failure, FailureKind, Permission};
 
 /// For a token that may not read what others see.
 const MAY_NOT_READ: &str = "the app registration or the sign-in lacks the permission to read: grant delegated \
@@ -122,7 +122,13 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     if action == Action::ReadPresence && status == StatusCode::FORBIDDEN {
         hint = Some(MAY_NOT_READ.to_owned());
     }
-    Err(Failure { kind, applied, retry_after, text, hint, request_id })
+    let lacks = (status == StatusCode::FORBIDDEN).then_some(match action {
+        Action::ReadPresence => Permission::Read,
+        Action::SetPresence | Action::ClearPresence | Action::SetPreferred | Action::ClearPreferred => {
+            Permission::Write
+        }
+    });
+    Err(Failure { kind, applied, retry_after, text, hint, lacks, request_id })
 }
 
 fn challenge(response: &Response) -> Challenge {

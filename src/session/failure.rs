@@ -19,6 +19,15 @@ pub enum FailureKind {
     Refused,
 }
 
+/// What the account needs of Graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// To write a presence.
+    Write,
+    /// To read one.
+    Read,
+}
+
 /// Whether a request that failed may have changed the session in Graph all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Applied {
@@ -41,6 +50,8 @@ pub struct Failure {
     pub text: String,
     /// What mends it, where something can.
     pub hint: Option<String>,
+    /// The permission without which it was refused, if that is why.
+    pub lacks: Option<Permission>,
     /// The service's name for the request, which its support asks for.
     pub request_id: Option<String>,
 }
@@ -48,7 +59,15 @@ pub struct Failure {
 impl Failure {
     /// A failure that had no effect, without `Retry-After` and hint.
     pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
-        Self { kind, applied: Applied::No, retry_after: None, text: text.into(), hint: None, request_id: None }
+        Self {
+            kind,
+            applied: Applied::No,
+            retry_after: None,
+            text: text.into(),
+            hint: None,
+            lacks: None,
+            request_id: None,
+        }
     }
 
     /// The same failure with a hint.

@@ -59,7 +59,11 @@ const TELLERS: [Teller; 2] = [
 /// Follows the network. Never returns.
 pub async fn run(context: Context) {
     let (back, route_came) = (Notify::new(), Notify::new());
-    tokio::join!(follow_routes(&back, &route_came), follow_services(&context, &back, &route_came), tell(&context, &back));
+    tokio::join!(
+        follow_routes(&back, &route_came),
+        follow_services(&context, &back, &route_came),
+        tell(&context, &back)
+    );
 }
 
 /// Tells the daemon, at most every so often.

@@ -54,7 +54,9 @@ impl Routes {
             match ready.try_io(|socket| Ok(recv(socket, &mut buffer[..], RecvFlags::empty())?.0)) {
                 Ok(Ok(length)) if tells_of_default_route(&buffer[..length.min(buffer.len())]) => return Ok(()),
                 // More came than the kernel keeps: one of them may have been it.
-                Ok(Err(error)) if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => return Ok(()),
+                Ok(Err(error)) if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => {
+                    return Ok(());
+                }
                 Ok(Err(error)) => return Err(error),
                 Ok(Ok(_)) | Err(_) => {}
             }

@@ -317,20 +317,61 @@ async fn a_missing_permission_says_what_to_grant() {
     let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
     assert_eq!((work(&report).state, report.health), (State::Refused, Health::Failing));
     let hint = &report.warnings[0].hint;
-    assert!(hint.contains("Presence.ReadWrite"), "{hint}");
+    assert!(hint.contains("the application lacks `Presence.ReadWrite.All`"), "{hint}");
     let (code, shown, _) = house.ask(&["status"]).await;
     assert_eq!(code, 1);
     assert!(shown.contains("Presence.ReadWrite"), "{shown}");
 }
 
+/// Continuous Access Evaluation: 401, and what more the token must hold.
+fn claims_challenge() -> Then {
+    let challenge = r#"Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ==""#;
+    respond(401, &[("WWW-Authenticate", challenge)])
+}
+
+#[tokio::test]
+async fn a_claims_challenge_to_an_application_is_for_its_administrator() {
+    let mut house = House::new().await;
+    house.write("config.toml", house.configuration());
+    house.inject(on(Call::Set, claims_challenge()));
+    let daemon = house.start().await;
+    house.request("the 401", |record| record.status == Some(401)).await;
+    let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+    assert_eq!(work(&report).next.as_ref().map(|next| next.why.as_str()), Some("look-again"));
+    assert!(report.warnings[0].hint.contains("Conditional Access"), "{:?}", report.warnings);
+}
+
+/// An account to which a person signs in.
+fn personal(house: &House) -> String {
+    house
+        .account("work")
+        .replace(r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#, r#"{ method = "device-code" }"#)
+        .replace(&format!("user      = \"{USER}\"\n"), "")
+}
+
+#[tokio::test]
+async fn a_claims_challenge_to_a_person_is_met_by_signing_in() {
+    let mut house = House::new().await;
+    house.write("config.toml", personal(&house) + "[signals.call]\npath = \"call-state\"\n");
+    let (code, shown, error) = house.ask(&["login"]).await;
+    assert_eq!(code, 0, "{shown}{error}");
+    let daemon = house.start().await;
+    house.seen("Available/Available").await;
+    house.inject(once(on(Call::Set, claims_challenge())));
+    house.write("call-state", "in-call");
+    let report = daemon.report("sign-in needed", |report| work(report).state == State::SignInNeeded).await;
+    assert!(has(&report, Code::SignInNeeded), "{:?}", report.warnings);
+    let asked = house.emulator.requests().len();
+    assert_eq!(house.ask(&["login"]).await.0, 0);
+    house.seen("Busy/InACall").await;
+    let between = house.emulator.requests().split_off(asked);
+    assert!(!between.iter().any(|record| record.status == Some(401)), "nothing is asked in vain: {between:?}");
+}
+
 #[tokio::test]
 async fn an_account_without_a_sign_in_says_so_and_goes_on_after_it() {
     let mut house = House::new().await;
-    let account = house
-        .account("work")
-        .replace(r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#, r#"{ method = "device-code" }"#)
-        .replace(&format!("user      = \"{USER}\"\n"), "");
-    house.write("config.toml", account);
+    house.write("config.toml", personal(&house));
     let daemon = house.start().await;
     let report = daemon.report("sign-in needed", |report| work(report).state == State::SignInNeeded).await;
     assert!(report.warnings[0].hint.contains("presenced login"), "{}", report.warnings[0].hint);
