@@ -33,8 +33,6 @@ mod verify;
 #[cfg(test)]
 mod preferred_tests;
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
