@@ -160,6 +160,11 @@ impl Account {
         self.session.rests_until(until, now.instant)
     }
 
+    /// There is little time left to send anything.
+    pub(super) fn hurry(&mut self) {
+        self.session.handle_hurry();
+    }
+
     /// Trying again is worth it now.
     pub(super) fn nudge(&mut self) {
         self.session.handle_nudge();

@@ -298,6 +298,7 @@ impl Daemon {
                 Service::ready();
             }
         }
+        self.make_room_before_sleep(now);
         for account in &mut self.leavers {
             account.drain(&mut self.requests, now);
         }

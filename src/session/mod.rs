@@ -197,6 +197,13 @@ impl Session {
         self.failures = 0;
     }
 
+    /// There is little time left to send what is wished: the machine goes to sleep. Neither a backoff nor the gathering of
+    /// changes holds it up; a `Retry-After` does.
+    pub fn handle_hurry(&mut self) {
+        self.burst.note_sent();
+        self.handle_nudge();
+    }
+
     /// Somebody signed in or changed the configuration: whatever was refused is worth another look.
     pub fn handle_mended(&mut self) {
         self.sign_in_needed = false;

@@ -304,8 +304,25 @@ fn a_session_rests_when_nothing_can_come_of_waiting() {
     assert!(!session.rests_until(soon, at(1)), "a request is in flight");
     session.handle_outcome(request.id, Err(&failure(FailureKind::Passing)), at(1));
     assert!(!session.rests_until(soon, at(1)), "it is tried again within a second");
-    session.handle_nudge();
+    session.handle_hurry();
+    assert_eq!(session.poll_wakeup(at(1)), Some((at(1), Why::Coalesce)), "no backoff when there is little time");
     let throttled = Failure { retry_after: Some(Duration::from_mins(5)), ..failure(FailureKind::Throttled) };
     answer(&mut session, at(2), Err(&throttled));
     assert!(session.rests_until(soon, at(2)), "the service asked to wait for longer");
+}
+
+#[test]
+fn in_a_hurry_changes_are_not_gathered() {
+    let mut session = holding(Presence::Available, at(0));
+    for second in 1..=8 {
+        let wish = if second % 2 == 0 { Presence::Available } else { Presence::Away };
+        session.handle_wish(Some(target(wish)), at(second));
+        if let Some(request) = session.poll_request(at(second)) {
+            session.handle_outcome(request.id, Ok(()), at(second));
+        }
+    }
+    session.handle_wish(Some(target(Presence::InACall)), at(9));
+    assert!(session.poll_wakeup(at(9)).is_some_and(|(next, why)| next > at(9) && why == Why::Coalesce));
+    session.handle_hurry();
+    assert_eq!(answer(&mut session, at(9), Ok(())).action, set(Presence::InACall));
 }

@@ -455,8 +455,9 @@ impl<'a> World<'a> {
     fn suspend(&mut self, lasts: Duration, announced: bool) -> Outcome {
         if announced {
             self.snapshot.sleep = Reading::Known(Sleep::Suspending);
-            self.nudge();
             self.turn()?;
+            self.session.handle_hurry();
+            self.drain()?;
             let ends = self.now + SLEEP_HELD;
             while self.now < ends && !self.session.rests_until(ends, self.now) {
                 let next = self.next_moment().map_or(ends, |next| next.min(ends));

@@ -3,7 +3,7 @@
 
 use std::os::unix::net::UnixStream;
 
-use presenced::emulator::{Call, Fault, Matches, Then};
+use presenced::emulator::{Call, Fault, Matches, Outcome, Then};
 use presenced::status::report::State;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -98,6 +98,19 @@ async fn a_graph_that_hangs_holds_sleep_up_for_no_more_than_its_time() {
     login1.prepare_for_sleep(false).await;
     house.seen("Away/Away").await;
     daemon.report("it holds", |report| report.accounts["work"].state == State::Holding).await;
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_leaves_time_for_the_last_write() {
+    let mut house = House::new().await;
+    let (_bus, login1, _daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    house.inject(Fault { times: Some(1), ..Fault::new(Matches::Only(Call::Set), Then::Hang) });
+    house.write("call-state", "in-call");
+    house.request("the request that hangs", |record| record.outcome == Outcome::Hung).await;
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+    // A call holds, asleep or not.
+    assert_eq!(house.visible(), "Busy/InACall");
 }
 
 #[tokio::test]
