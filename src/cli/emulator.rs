@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::runtime::block_on;
-use super::{Context, Error, Exit, check, examples};
+use super::{Context, Error, Exit, check, examples, run};
 use crate::daemon::clock::SystemClock;
 use crate::emulator::{App, Emulator, Fault, Options, Outcome, Record, User};
 use crate::time::Clock;
@@ -34,8 +33,12 @@ pub(super) struct Args {
     listen: SocketAddr,
 
     /// How many times faster than real time its clock runs; a client whose clock does not will look slow to it
-    #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = run::speed)]
     speed: f64,
+
+    /// When its fast clock began, for a daemon and an emulator that are to agree [default: now]
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
 
     /// What goes wrong when: a TOML file of faults, counted from the start
     #[arg(long, value_name = "FILE")]
@@ -44,12 +47,6 @@ pub(super) struct Args {
 
 /// No plan is longer: what is, is something else.
 const LONGEST_PLAN: u64 = 1024 * 1024;
-
-/// Reads `--speed`.
-fn speed(text: &str) -> Result<f64, String> {
-    let speed: f64 = text.parse().map_err(|_| "a speed is a number, such as 60".to_owned())?;
-    if (0.01..=10_000.0).contains(&speed) { Ok(speed) } else { Err("a speed is 0.01 to 10000".to_owned()) }
-}
 
 /// Runs it until Ctrl-C or SIGTERM.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
@@ -77,7 +74,12 @@ async fn serve(args: &Args, plan: Vec<Fault>) -> Result<Exit, Error> {
     let failed = |error: io::Error| Error::new(Exit::Failed, format!("the emulator on {address} failed: {error}"));
     let options = Options::default();
     let introduction = introduction(address, args.speed, &options);
-    let emulator = Emulator::new(options, clock(args.speed));
+    let clock: Arc<dyn Clock> = if args.speed.total_cmp(&1.0).is_eq() {
+        Arc::new(SystemClock::real())
+    } else {
+        run::fast_clock(args.speed, args.since)
+    };
+    let emulator = Emulator::new(options, clock);
     for fault in plan {
         // Checked as it was read.
         emulator.inject(fault).map_err(|text| Error::new(Exit::Usage, text))?;
@@ -168,14 +170,4 @@ fn line(record: &Record) -> String {
 
 fn time_of_day(at: Timestamp) -> String {
     at.strftime("%H:%M:%SZ").to_string()
-}
-
-/// The emulator's clock: the machine's, or one that runs on from now at another speed.
-#[expect(clippy::disallowed_methods, reason = "the roof may ask what time it is")]
-fn clock(speed: f64) -> Arc<dyn Clock> {
-    if speed.total_cmp(&1.0).is_eq() {
-        Arc::new(SystemClock::real())
-    } else {
-        Arc::new(SystemClock::scaled(speed, Timestamp::now(), TimeZone::system()))
-    }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::runtime::block_on;
 use super::{Context, Error, Exit, check, examples, logging};
 use crate::config::{self, Config};
@@ -21,18 +23,56 @@ pub(super) struct Args {
     /// Write the log to a new file each day in this folder instead
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
+
+    /// Run so many times as fast as time, against an emulator that does the same
+    #[arg(long, value_name = "N", value_parser = speed)]
+    speed: Option<f64>,
+
+    /// When the fast clock began, for a daemon and an emulator that are to agree [default: now]
+    #[arg(long, value_name = "TIME", requires = "speed")]
+    since: Option<Timestamp>,
+}
+
+/// Reads `--speed`.
+pub(super) fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a speed is a number, such as 60".to_owned())?;
+    if (0.01..=10_000.0).contains(&speed) { Ok(speed) } else { Err("a speed is 0.01 to 10000".to_owned()) }
+}
+
+/// A clock that runs at another speed since `since`, or else from now on.
+#[expect(clippy::disallowed_methods, reason = "the roof may ask what time it is")]
+pub(super) fn fast_clock(speed: f64, since: Option<Timestamp>) -> Arc<SystemClock> {
+    Arc::new(SystemClock::fast_since(speed, since.unwrap_or_else(Timestamp::now)))
+}
+
+/// The daemon's clock: the machine's own, unless nobody but emulators is spoken to.
+fn clock(
+    speed: Option<f64>,
+    since: Option<Timestamp>,
+    config: &Config,
+    context: &Context,
+) -> Result<Arc<SystemClock>, Error> {
+    let Some(speed) = speed else { return Ok(Arc::new(SystemClock::of(&context.environment))) };
+    match config.accounts.iter().find(|(_, account)| !account.endpoints.are_loopback()) {
+        None => Ok(fast_clock(speed, since)),
+        Some((name, _)) => {
+            let text = format!("`--speed` is for an emulator, and account `{name}` is not on one");
+            Err(Error::new(Exit::Usage, text).with_hint("see `presenced emulator --help`, or leave `--speed` out"))
+        }
+    }
 }
 
 /// Runs it.
-pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Result<Exit, Error> {
     let config = load(context)?;
-    let log = config::Log { dir: args.log_dir.or_else(|| config.log.dir.clone()), ..config.log.clone() };
+    let log = config::Log { dir: log_dir.or_else(|| config.log.dir.clone()), ..config.log.clone() };
     logging::start(&log, &context.environment)?;
+    let clock = clock(speed, since, &config, context)?;
     let options = Options {
         config,
         config_file: Some(context.config.clone()),
         environment: context.environment.clone(),
-        clock: Arc::new(SystemClock::of(&context.environment)),
+        clock,
         socket: context.require_socket()?.to_owned(),
         buses: Buses::default(),
     };

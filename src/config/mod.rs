@@ -107,6 +107,11 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
+    /// Whether both lead to this machine itself, as an emulator's do.
+    pub fn are_loopback(&self) -> bool {
+        [&self.graph, &self.login].into_iter().all(read::is_loopback)
+    }
+
     /// The addresses of `cloud`. Source: Graph's page on national cloud deployments.
     #[expect(clippy::missing_panics_doc, reason = "the addresses are constants, and a test parses each")]
     pub fn of(cloud: Cloud) -> Self {

@@ -52,6 +52,14 @@ impl SystemClock {
         Self { scale: Some(Scale { speed, boot: boot_time(), wall, zone }), zone: Arc::default() }
     }
 
+    /// A clock that runs `speed` times as fast as the machine's since it read `since`, in the system's time zone. Programs that
+    /// are told the same read the same.
+    pub fn fast_since(speed: f64, since: Timestamp) -> Self {
+        let passed = Duration::try_from(wall_time().duration_since(since)).unwrap_or_default();
+        let scale = Scale { speed, boot: boot_time().saturating_sub(passed), wall: since, zone: TimeZone::system() };
+        Self { scale: Some(scale), zone: Arc::default() }
+    }
+
     /// How many times as fast as the machine's clock it runs.
     pub fn speed(&self) -> f64 {
         self.scale.as_ref().map_or(1.0, |scale| scale.speed)

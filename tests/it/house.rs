@@ -14,6 +14,7 @@ use presenced::status::report::Report;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 
 /// The emulator's user.
 pub(crate) const USER: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
@@ -34,6 +35,7 @@ pub(crate) struct House {
     pub(crate) emulator: Emulator,
     pub(crate) address: String,
     records: broadcast::Receiver<Record>,
+    serving: JoinHandle<()>,
 }
 
 impl House {
@@ -53,9 +55,19 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let records = emulator.subscribe();
-        let serving = emulator.clone();
-        tokio::spawn(async move { serving.serve(listener).await });
-        Self { folder: tempfile::tempdir().unwrap(), emulator, address, records }
+        let serving = serve(emulator.clone(), listener);
+        Self { folder: tempfile::tempdir().unwrap(), emulator, address, records, serving }
+    }
+
+    /// Puts another emulator at the address of the one there is, as a restart does.
+    pub(crate) async fn restart_emulator(&mut self, clock: SystemClock) {
+        self.serving.abort();
+        // The abort has taken effect, and the address is free, when the task is gone.
+        let _ = (&mut self.serving).await;
+        let listener = TcpListener::bind(&self.address).await.unwrap();
+        self.emulator = Emulator::new(Options::default(), Arc::new(clock));
+        self.records = self.emulator.subscribe();
+        self.serving = serve(self.emulator.clone(), listener);
     }
 
     /// A path in the house.
@@ -200,6 +212,13 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
     }
 }
 
+fn serve(emulator: Emulator, listener: TcpListener) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let Err(error) = emulator.serve(listener).await;
+        panic!("{error}");
+    })
+}
+
 /// A running daemon; dropped, it is killed.
 pub(crate) struct Daemon {
     child: Child,
@@ -254,6 +273,11 @@ impl Daemon {
     /// Waits until it ended by itself.
     pub(crate) async fn ended(mut self) -> ExitStatus {
         guarded("the daemon's end", self.child.wait()).await.unwrap()
+    }
+
+    /// Waits until it is gone, as after it was killed.
+    pub(crate) async fn gone(&mut self) {
+        guarded("the daemon's end", self.child.wait()).await.unwrap();
     }
 
     /// Tells it to stop, and waits.

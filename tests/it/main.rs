@@ -27,3 +27,4 @@ mod sleep;
 mod status;
 mod subscription;
 mod verify;
+mod week;

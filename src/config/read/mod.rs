@@ -14,6 +14,7 @@ use super::{Config, Environment, Log, OnExit, Session};
 use crate::policy::default_rules;
 use crate::suggest;
 use section::Section;
+pub(super) use values::is_loopback;
 
 mod account;
 mod auth;

@@ -228,7 +228,7 @@ impl Reader<'_> {
 }
 
 /// Whether an address leads to this machine itself.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(in crate::config) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
