@@ -1,0 +1,223 @@
+//! How soon a change of each signal is a request on the wire: 1,000 changes of each, with the daemon as a process of its own,
+//! real files, a real bus and the emulator on loopback. Prints medians and 99th percentiles; asserts nothing. Called by
+//! `benches/budgets.sh`: `signals BINARY`.
+//!
+//! The daemon's clock runs 3,000 times as fast as time, or it would gather changes that come so close; what is printed is
+//! real time.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on panics")]
+
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/it/bus.rs"]
+mod bus;
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/it/login1.rs"]
+mod login1;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use presenced::daemon::clock::SystemClock;
+use presenced::emulator::{Call, Emulator, Options, Record};
+use presenced::policy::Claim;
+use presenced::presence::Presence;
+use presenced::status::{Client, SignalName, SignalValue};
+use presenced::time::Clock as _;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::broadcast;
+
+use bus::Bus;
+use login1::{Login1, Session};
+
+const SPEED: f64 = 3000.0;
+const CHANGES: usize = 1000;
+
+/// Beyond what is gathered: five changes in 30 s of the daemon's time.
+const APART: Duration = Duration::from_millis(12);
+
+const RULES: &str = r#"
+[signals.lock]
+[signals.calendar]
+sources = [{ path = "work.ics" }]
+[signals.call]
+path = "call-state"
+[[rules]]
+name = "focus"
+when = { signal = { focus = "on" } }
+set  = "DoNotDisturb/Presenting"
+[[rules]]
+name = "away"
+when = { sleep = "suspending" }
+set  = "Away/Away"
+[[rules]]
+name = "locked"
+when = { lock = "locked" }
+set  = "Away/Away"
+[[rules]]
+name = "call"
+when = { call = "in-call" }
+set  = "Busy/InACall"
+[[rules]]
+name = "meeting"
+when = { calendar = "busy" }
+set  = "Busy/InAConferenceCall"
+[[rules]]
+name = "at the desk"
+when = { lock = "unlocked" }
+set  = "Available/Available"
+"#;
+
+/// A daemon, and all that it looks at.
+struct Bench {
+    folder: tempfile::TempDir,
+    clock: SystemClock,
+    records: broadcast::Receiver<Record>,
+    login1: Login1,
+    _bus: Bus,
+    _daemon: Child,
+}
+
+/// What can be changed, and what others see of it while it is on.
+#[derive(Clone, Copy)]
+enum Signal {
+    CallFile,
+    CalendarFile,
+    Lock,
+    Named,
+    Override,
+    Sleep,
+}
+
+const SIGNALS: [(Signal, &str, &str); 6] = [
+    (Signal::CallFile, "call-state file", "Busy/InACall"),
+    (Signal::CalendarFile, "calendar file", "Busy/InAConferenceCall"),
+    (Signal::Lock, "screen lock over D-Bus", "Away/Away"),
+    (Signal::Named, "named signal by socket", "DoNotDisturb/Presenting"),
+    (Signal::Override, "override by socket", "Away/Away"),
+    (Signal::Sleep, "sleep over D-Bus", "Away/Away"),
+];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let binary = std::env::args().nth(1).expect("the program to measure");
+    let mut bench = Bench::start(Path::new(&binary)).await;
+    let mut out = std::io::stdout();
+    writeln!(out, "{:32}{:>12}{:>12}{:>12}", "signal to request, 1,000 changes", "median", "99 %", "budget").unwrap();
+    for (signal, name, on) in SIGNALS {
+        let mut latencies = Vec::new();
+        while latencies.len() < CHANGES {
+            latencies.push(bench.change(signal, true, on).await);
+            let back = bench.change(signal, false, "Available/Available").await;
+            // Everything is read anew after sleep, which is no change of a signal.
+            if !matches!(signal, Signal::Sleep) {
+                latencies.push(back);
+            }
+        }
+        latencies.sort_unstable();
+        let at = |percent: usize| latencies[latencies.len() * percent / 100].as_secs_f64() * 1000.0;
+        writeln!(out, "  {name:30}{:>9.2} ms{:>9.2} ms{:>9} ms", at(50), at(99), 5).unwrap();
+    }
+}
+
+impl Bench {
+    async fn start(binary: &Path) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the fast clock begins now")]
+        let since = Timestamp::now();
+        let clock = SystemClock::fast_since(SPEED, since);
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let emulator = Emulator::new(Options::default(), Arc::new(clock.clone()));
+        let records = emulator.subscribe();
+        tokio::spawn(async move { emulator.serve(listener).await });
+        let bus = Bus::start();
+        let login1 = Login1::with(&bus, Session::DESKTOP).await;
+        let account = format!(
+            r#"[accounts.bench]
+tenant    = "contoso.onmicrosoft.com"
+client_id = "22553876-f5ab-4529-bffb-cfe50aa89f87"
+user      = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3"
+auth      = {{ method = "client-secret", secret = {{ env = "BENCH_SECRET" }} }}
+endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
+"#
+        );
+        std::fs::write(folder.path().join("config.toml"), account + RULES).unwrap();
+        std::fs::write(folder.path().join("work.ics"), calendar(false)).unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let daemon = Command::new(binary)
+            .arg("--config")
+            .arg(path("config.toml"))
+            .arg("--socket")
+            .arg(path("presenced.sock"))
+            .args(["run", "--speed", &SPEED.to_string(), "--since", &since.to_string()])
+            .env("BENCH_SECRET", "emulator-secret")
+            .env("HOME", folder.path())
+            .env("DBUS_SYSTEM_BUS_ADDRESS", bus.address())
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut bench = Self { folder, clock, records, login1, _bus: bus, _daemon: daemon };
+        bench.seen("Available/Available").await;
+        bench
+    }
+
+    /// Changes a signal; how long it took, in real time, until the request was there.
+    async fn change(&mut self, signal: Signal, on: bool, pair: &str) -> Duration {
+        let now = self.clock.now().instant;
+        self.clock.sleep_until(now + APART.mul_f64(SPEED)).await;
+        let write = |name: &str, content: String| {
+            let next = self.folder.path().join(".next");
+            std::fs::write(&next, content).unwrap();
+            std::fs::rename(next, self.folder.path().join(name)).unwrap();
+        };
+        let changed = self.clock.now().wall;
+        match signal {
+            Signal::CallFile => write("call-state", if on { "in-call" } else { "idle" }.to_owned()),
+            Signal::CalendarFile => write("work.ics", calendar(on)),
+            Signal::Lock => self.login1.set_locked("c1", on).await,
+            Signal::Sleep => self.login1.prepare_for_sleep(on).await,
+            Signal::Named => {
+                let focus: SignalName = "focus".parse().unwrap();
+                let mut client = self.client().await;
+                let value: SignalValue = if on { "on" } else { "off" }.parse().unwrap();
+                client.set_signal(&focus, &value, None).await.unwrap();
+            }
+            Signal::Override if on => {
+                self.client().await.set_override(Claim::Hold(Presence::Away), None).await.unwrap();
+            }
+            Signal::Override => self.client().await.clear_override().await.unwrap(),
+        }
+        let arrived = self.seen(pair).await;
+        Duration::try_from(arrived.duration_since(changed)).unwrap_or_default().div_f64(SPEED)
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(&self.folder.path().join("presenced.sock")).await.unwrap()
+    }
+
+    /// Waits for the request that makes others see this pair; when it arrived.
+    async fn seen(&mut self, pair: &str) -> Timestamp {
+        loop {
+            let record = self.records.recv().await.unwrap();
+            if record.call == Call::Set && record.visible.is_some_and(|visible| visible.to_string() == pair) {
+                return record.at;
+            }
+        }
+    }
+}
+
+/// A calendar with a meeting all day, or with none.
+fn calendar(busy: bool) -> String {
+    let status = if busy { "BUSY" } else { "FREE" };
+    format!(
+        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20200101T000000Z\r\nDURATION:P1D\r\nRRULE:FREQ=DAILY\r\n\
+         X-MICROSOFT-CDO-BUSYSTATUS:{status}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+}
