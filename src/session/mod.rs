@@ -199,6 +199,13 @@ impl Session {
         self.failures = 0;
     }
 
+    /// The machine is about to sleep: what waits for a backoff or for the end of a burst goes now, since there is no later.
+    /// Cuts no `Retry-After` short.
+    pub fn handle_suspend(&mut self) {
+        self.burst = Burst::default();
+        self.handle_nudge();
+    }
+
     /// Somebody signed in or changed the configuration: whatever was refused is worth another look.
     pub fn handle_mended(&mut self) {
         self.sign_in_needed = false;

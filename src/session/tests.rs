@@ -309,3 +309,22 @@ fn a_session_rests_when_nothing_can_come_of_waiting() {
     answer(&mut session, at(2), Err(&throttled));
     assert!(session.rests_until(soon, at(2)), "the service asked to wait for longer");
 }
+
+#[test]
+fn before_sleep_neither_a_burst_nor_a_backoff_is_waited_for_but_a_retry_after_is() {
+    let mut session = holding(Presence::Available, at(0));
+    for (second, presence) in (1..).zip([Presence::Away, Presence::InACall].into_iter().cycle().take(4)) {
+        session.handle_wish(Some(target(presence)), at(second));
+        answer(&mut session, at(second), Ok(()));
+    }
+    session.handle_wish(Some(target(Presence::Away)), at(6));
+    assert_eq!(session.poll_request(at(6)), None, "changes are being gathered");
+    session.handle_suspend();
+    answer(&mut session, at(6), Err(&failure(FailureKind::Passing)));
+    session.handle_suspend();
+    let throttled = Failure { retry_after: Some(Duration::from_secs(2)), ..failure(FailureKind::Throttled) };
+    answer(&mut session, at(6), Err(&throttled));
+    session.handle_suspend();
+    assert_eq!(session.poll_request(at(7)), None);
+    answer(&mut session, at(8), Ok(()));
+}

@@ -4,7 +4,8 @@
 use std::os::unix::net::UnixStream;
 
 use presenced::emulator::{Call, Fault, Matches, Then};
-use presenced::status::report::State;
+use presenced::status::report::{Report, State};
+use presenced::warning::Code;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
@@ -16,6 +17,13 @@ use crate::login1::{Login1, Session};
 async fn at_a_desk(house: &mut House, more: &str) -> (Bus, Login1, Daemon, UnixStream) {
     let bus = Bus::start();
     let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let daemon = start(house, &bus, more).await;
+    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
+    (bus, login1, daemon, inhibitor)
+}
+
+/// A daemon that watches the lock on this bus, and holds Available.
+async fn start(house: &mut House, bus: &Bus, more: &str) -> Daemon {
     house.write("config.toml", house.configuration() + "[signals.lock]\n" + more);
     let daemon = house
         .start_with(&[], |command| {
@@ -23,8 +31,7 @@ async fn at_a_desk(house: &mut House, more: &str) -> (Bus, Login1, Daemon, UnixS
         })
         .await;
     house.seen("Available/Available").await;
-    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
-    (bus, login1, daemon, inhibitor)
+    daemon
 }
 
 /// Waits until the daemon lets an inhibitor go.
@@ -98,6 +105,58 @@ async fn a_graph_that_hangs_holds_sleep_up_for_no_more_than_its_time() {
     login1.prepare_for_sleep(false).await;
     house.seen("Away/Away").await;
     daemon.report("it holds", |report| report.accounts["work"].state == State::Holding).await;
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_already_leaves_time_for_the_last_write() {
+    let mut house = House::new().await;
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    house.inject(Fault { times: Some(1), ..Fault::new(Matches::Only(Call::Set), Then::Hang) });
+    login1.set_locked("c1", true).await;
+    daemon.report("a request in flight", |report| report.accounts["work"].requests.sent == 2).await;
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+    assert_eq!(house.visible(), "Away/Away");
+}
+
+#[tokio::test]
+async fn many_changes_just_before_sleep_do_not_hold_up_the_last_write() {
+    let mut house = House::new().await;
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    // Another change within the same half minute would be gathered for 5 s.
+    for _ in 0..2 {
+        house.write("call-state", "in-call");
+        house.seen("Busy/InACall").await;
+        house.write("call-state", "idle");
+        house.seen("Available/Available").await;
+    }
+    daemon.report("Available is held", |report| report.accounts["work"].state == State::Holding).await;
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+    assert_eq!(house.visible(), "Away/Away");
+}
+
+#[tokio::test]
+async fn without_an_inhibitor_the_last_write_is_tried_all_the_same() {
+    let mut house = House::new().await;
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    login1.deny_inhibitors();
+    let daemon = start(&mut house, &bus, "").await;
+    let is_said = |report: &Report| report.warnings.iter().any(|warning| warning.code == Code::SleepUnavailable);
+    daemon.report("a warning", is_said).await;
+    login1.prepare_for_sleep(true).await;
+    house.seen("Away/Away").await;
+    login1.prepare_for_sleep(false).await;
+    house.seen("Available/Available").await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_dies_holds_no_sleep_up() {
+    let mut house = House::new().await;
+    let (_bus, _login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    daemon.signal(rustix::process::Signal::KILL);
+    released(inhibitor).await;
 }
 
 #[tokio::test]
