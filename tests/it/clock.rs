@@ -43,6 +43,11 @@ impl Desk {
 
     /// The same with a system bus.
     pub(crate) async fn on_bus(system: &str) -> Self {
+        Self::with(system, "").await
+    }
+
+    /// The same with more configuration.
+    pub(crate) async fn with(system: &str, more: &str) -> Self {
         let clock = ManualClock::at("2026-11-24T09:00:00Z");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
@@ -63,7 +68,7 @@ auth      = {{ method = "client-secret", secret = {{ env = "SECRET" }} }}
 endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
 [signals.calendar]
 sources = [{{ path = "work.ics" }}]
-"#
+{more}"#
         );
         let (serving, (reports, mut daemon)) = (emulator.clone(), run(folder.path(), &text, &clock, system));
         let running = tokio::spawn(async move {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use presenced::emulator::{Call, Fault, Matches, Then};
 use presenced::status::report::{Report, State};
@@ -10,6 +11,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use crate::bus::Bus;
+use crate::clock::Desk;
 use crate::house::{CLIENT_ID, Daemon, House, USER, guarded};
 use crate::login1::{Login1, Session};
 
@@ -96,8 +98,11 @@ async fn a_graph_that_hangs_holds_sleep_up_for_no_more_than_its_time() {
     let mut house = House::new().await;
     let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
     house.inject(Fault::new(Matches::Only(Call::Set), Then::Hang));
+    let begun = tokio::time::Instant::now();
     login1.prepare_for_sleep(true).await;
     released(inhibitor).await;
+    // The bound is the daemon's own, 3 s; anything near the request's time-out of 10 s would be wrong.
+    assert!(begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
     assert_eq!(house.visible(), "Available/Available");
 
     house.emulator.clear_faults();
@@ -194,4 +199,32 @@ endpoints = {{ graph = "http://{graph}/v1.0", login = "http://{login}" }}
     let report = daemon.report("both stand", |report| report.accounts.len() == 2).await;
     assert_eq!(report.accounts["work"].state, State::Holding);
     assert_ne!(report.accounts["deaf"].state, State::Holding);
+}
+
+#[tokio::test]
+async fn waking_up_cuts_a_backoff_short_also_where_the_screen_is_locked() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut desk = Desk::with(&bus.address(), "[signals.lock]\n").await;
+    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
+    desk.emulator.inject(Fault::new(Matches::Only(Call::Set), Then::Reset)).unwrap();
+    login1.set_locked("c1", true).await;
+    desk.stands(State::Retrying).await;
+    login1.prepare_for_sleep(true).await;
+    let time_passes = async {
+        loop {
+            desk.clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = released(inhibitor) => {}
+        () = time_passes => {}
+    }
+
+    desk.clock.advance(Duration::from_hours(10));
+    desk.emulator.clear_faults();
+    login1.prepare_for_sleep(false).await;
+    // The clock does not move, so that no backoff ends by itself.
+    desk.sets("Away/Away").await;
 }
