@@ -170,9 +170,9 @@ impl Account {
         self.session.handle_nudge();
     }
 
-    /// The network came back.
-    pub(super) fn network_back(&mut self, now: &Now) {
-        self.session.handle_network_back(now.instant);
+    /// The machine is about to sleep: what is to be written must go now.
+    pub(super) fn suspend(&mut self) {
+        self.session.handle_suspend();
     }
 
     /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more.
@@ -269,10 +269,12 @@ impl Account {
             .map(|held| held.map(|(target, _)| target.presence))
     }
 
-    /// The machine was asleep: what was under way then will hardly be answered, and the connections are dead.
+    /// The machine was asleep: what was under way then will hardly be answered, the connections are dead, and no backoff of
+    /// before counts.
     pub(super) fn wake(&mut self, now: &Now) {
         self.abandon_request(now);
         self.client.reconnect();
+        self.session.handle_nudge();
     }
 
     /// Stops waiting for the answer of the request in flight, which may have been applied, and lets the next go at once.

@@ -108,7 +108,7 @@ pub struct Daemon {
     config_warning: Option<Warning>,
     /// Ends the waiting for signals that were not heard yet; `None`: nothing is waited for.
     patience: Option<Pin<Box<tokio::time::Sleep>>>,
-    /// Sleep that is held up; `None`: none is.
+    /// The last moments before sleep; `None`: the machine is not about to, or the last writes are done.
     bedtime: Option<Bedtime>,
     /// Whether the machine went to sleep and was not heard to be awake again.
     asleep: bool,
@@ -246,9 +246,9 @@ impl Daemon {
         let was_present = self.board.is_present();
         self.board.hear(update, now);
         match self.board.sleep() {
-            Reading::Known(Sleep::Suspending) => self.asleep = true,
-            Reading::Known(Sleep::Awake) if std::mem::take(&mut self.asleep) => self.wake(now),
-            Reading::Known(Sleep::Awake) | Reading::Unknown | Reading::Off => {}
+            Reading::Known(Sleep::Suspending) if !self.asleep => self.go_to_sleep(now),
+            Reading::Known(Sleep::Awake) if self.asleep => self.wake(now),
+            Reading::Known(_) | Reading::Unknown | Reading::Off => {}
         }
         if self.board.is_present() && !was_present {
             // The user is back, or the machine woke up: no backoff must keep them away.
@@ -289,7 +289,7 @@ impl Daemon {
     /// Everything that follows from what is known now: decisions, requests, the report.
     fn turn(&mut self, now: &Now) {
         let snapshot = self.board.snapshot(now);
-        if self.board.is_complete() || self.patience.is_none() {
+        if self.can_decide() {
             self.patience = None;
             for account in &mut self.accounts {
                 account.decide(decide(&self.config.rules, &snapshot, now), &self.config.session, now);
@@ -298,7 +298,7 @@ impl Daemon {
                 Service::ready();
             }
         }
-        self.make_room_before_sleep(now);
+        self.hurry(now);
         for account in &mut self.leavers {
             account.drain(&mut self.requests, now);
         }
@@ -324,6 +324,11 @@ impl Daemon {
         });
     }
 
+    /// Whether there is nothing left to wait for before a decision.
+    fn can_decide(&self) -> bool {
+        self.board.is_complete() || self.patience.is_none()
+    }
+
     /// When to look again if nothing happens before: on the clock that counts suspend, and on wall time.
     fn wakeups(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
         let accounts = self.accounts.iter().chain(&self.leavers);
@@ -334,10 +339,12 @@ impl Daemon {
             .filter_map(|account| account.next_wakeup(now))
             .chain(self.board.next_end(now))
             .chain(self.service.next_watchdog())
-            .chain(self.sleep_comes())
+            .chain(self.bedtime_wakeup())
             .min();
         let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);
-        (instant, accounts.filter_map(Account::decision_until).chain(calendar).min())
+        // While signals are waited for, a decision that is over stays: to wake for it would be in vain, and at once.
+        let decisions = accounts.filter_map(Account::decision_until).filter(|_| self.can_decide());
+        (instant, decisions.chain(calendar).min())
     }
 }
 

@@ -1,25 +1,62 @@
 //! Going to sleep and waking up: sleep is held up until the sessions say so, and what was read before it counts no more.
 
+use std::time::Duration;
+
 use super::{Account, Daemon, patience};
 use crate::signals::{SleepHold, Update};
 use crate::time::{Instant, Now};
 
-/// Sleep that is held up.
+/// How long the last writes may take, and how long of it a request in flight gets to be answered. logind may grant less.
+const WRITE_WITHIN: Duration = Duration::from_secs(3);
+const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// The last moments before sleep.
 #[derive(Debug)]
 pub(super) struct Bedtime {
-    /// Until when a request in flight may still be answered, so that there is time for the next; `None`: that is over.
-    patient_until: Option<Instant>,
     /// When sleep is let come, whatever the sessions are at.
     ends: Instant,
-    _hold: SleepHold,
+    /// When a request in flight is given up for the next; `None`: that is done.
+    last_answer: Option<Instant>,
+    /// Whether the sessions were told.
+    told: bool,
+    /// What sleep waits for; `None`: it does not wait.
+    hold: Option<SleepHold>,
+}
+
+impl Bedtime {
+    fn new(now: &Now) -> Self {
+        Self {
+            ends: now.instant + WRITE_WITHIN,
+            last_answer: Some(now.instant + LAST_ANSWER_WITHIN),
+            told: false,
+            hold: None,
+        }
+    }
 }
 
 impl Daemon {
-    /// The machine waits with going to sleep. The decision has been told already.
+    /// The machine announced that it goes to sleep. The last writes are tried also when it does not wait for them.
+    pub(super) fn go_to_sleep(&mut self, now: &Now) {
+        self.asleep = true;
+        self.bedtime.get_or_insert_with(|| Bedtime::new(now));
+    }
+
+    /// The machine waits with going to sleep.
     pub(super) fn hold_sleep(&mut self, hold: SleepHold, now: &Now) {
-        let (patient_until, ends) = (Some(now.instant + hold.within / 3), now.instant + hold.within);
-        self.bedtime = Some(Bedtime { patient_until, ends, _hold: hold });
-        self.accounts.iter_mut().chain(&mut self.leavers).for_each(Account::hurry);
+        let bedtime = self.bedtime.get_or_insert_with(|| Bedtime::new(now));
+        bedtime.ends = bedtime.ends.min(now.instant + hold.within);
+        bedtime.hold = Some(hold);
+    }
+
+    /// Sees to it that the last writes go out in the time there is. The decision has been told to the sessions already.
+    pub(super) fn hurry(&mut self, now: &Now) {
+        let Some(bedtime) = &mut self.bedtime else { return };
+        if !std::mem::replace(&mut bedtime.told, true) {
+            self.accounts.iter_mut().chain(&mut self.leavers).for_each(Account::suspend);
+        }
+        if bedtime.last_answer.take_if(|at| *at <= now.instant).is_some() {
+            self.accounts.iter_mut().chain(&mut self.leavers).for_each(|account| account.abandon_request(now));
+        }
     }
 
     /// Before the sessions are drained: gives up, when it is time, what is in flight for too long.
@@ -33,23 +70,24 @@ impl Daemon {
     /// After the sessions were drained: lets sleep come when none will get anything done in the time that is left, or when
     /// that is over.
     pub(super) fn let_sleep(&mut self, now: &Now) {
-        let Some(ends) = self.bedtime.as_ref().map(|bedtime| bedtime.ends) else { return };
-        let rest = self.accounts.iter().chain(&self.leavers).all(|account| account.rests_until(ends, now));
-        if rest || ends <= now.instant {
+        let Some(bedtime) = &self.bedtime else { return };
+        let rest = self.accounts.iter().chain(&self.leavers).all(|account| account.rests_until(bedtime.ends, now));
+        if rest || bedtime.ends <= now.instant {
+            tracing::info!(written = rest, held = bedtime.hold.is_some(), "going to sleep");
             self.bedtime = None;
-            tracing::info!(written = rest, "going to sleep");
         }
     }
 
-    /// When to look at sleep that is held up again.
-    pub(super) fn sleep_comes(&self) -> Option<Instant> {
-        self.bedtime.as_ref().map(|bedtime| bedtime.patient_until.unwrap_or(bedtime.ends))
+    /// When to look again at the last writes.
+    pub(super) fn bedtime_wakeup(&self) -> Option<Instant> {
+        self.bedtime.as_ref().map(|bedtime| bedtime.last_answer.unwrap_or(bedtime.ends).min(bedtime.ends))
     }
 
     /// The machine is awake again: everything is read anew before anything is claimed. Until then the sessions stay as they
     /// were for the sleep.
     pub(super) fn wake(&mut self, now: &Now) {
         tracing::info!("awake again");
+        self.asleep = false;
         self.bedtime = None;
         self.accounts.iter_mut().chain(&mut self.leavers).for_each(|account| account.wake(now));
         self.board.forget();
@@ -63,5 +101,16 @@ impl Daemon {
             }
         }
         self.patience = Some(patience());
+        // What the tasks of before had still to say is of before the sleep.
+        let mut others = Vec::new();
+        while let Ok(update) = self.updates.try_recv() {
+            match update {
+                Update::Lock(_) | Update::Call(_) | Update::Calendar(_) => {}
+                Update::Sleep(_) | Update::SleepHold(_) | Update::NetworkBack => others.push(update),
+            }
+        }
+        for update in others {
+            self.hear(update, now);
+        }
     }
 }

@@ -201,10 +201,10 @@ impl Session {
         self.failures = 0;
     }
 
-    /// There is little time left to send what is wished: the machine goes to sleep. Neither a backoff nor the gathering of
-    /// changes holds it up; a `Retry-After` does.
-    pub fn handle_hurry(&mut self) {
-        self.burst.note_sent();
+    /// The machine is about to sleep: what waits for a backoff or for the end of a burst goes now, since there is no later.
+    /// Cuts no `Retry-After` short.
+    pub fn handle_suspend(&mut self) {
+        self.burst = Burst::default();
         self.handle_nudge();
     }
 

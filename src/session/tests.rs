@@ -326,17 +326,20 @@ fn a_session_rests_when_nothing_can_come_of_waiting() {
 }
 
 #[test]
-fn in_a_hurry_changes_are_not_gathered() {
+fn before_sleep_neither_a_burst_nor_a_backoff_is_waited_for_but_a_retry_after_is() {
     let mut session = holding(Presence::Available, at(0));
-    for second in 1..=8 {
-        let wish = if second % 2 == 0 { Presence::Available } else { Presence::Away };
-        session.handle_wish(Some(target(wish)), at(second));
-        if let Some(request) = session.poll_request(at(second)) {
-            session.handle_outcome(request.id, Ok(()), at(second));
-        }
+    for (second, presence) in (1..).zip([Presence::Away, Presence::InACall].into_iter().cycle().take(4)) {
+        session.handle_wish(Some(target(presence)), at(second));
+        answer(&mut session, at(second), Ok(()));
     }
-    session.handle_wish(Some(target(Presence::InACall)), at(9));
-    assert!(session.poll_wakeup(at(9)).is_some_and(|(next, why)| next > at(9) && why == Why::Coalesce));
-    session.handle_hurry();
-    assert_eq!(answer(&mut session, at(9), Ok(())).action, set(Presence::InACall));
+    session.handle_wish(Some(target(Presence::Away)), at(6));
+    assert_eq!(session.poll_request(at(6)), None, "changes are being gathered");
+    session.handle_suspend();
+    answer(&mut session, at(6), Err(&failure(FailureKind::Passing)));
+    session.handle_suspend();
+    let throttled = Failure { retry_after: Some(Duration::from_secs(2)), ..failure(FailureKind::Throttled) };
+    answer(&mut session, at(6), Err(&throttled));
+    session.handle_suspend();
+    assert_eq!(session.poll_request(at(7)), None);
+    answer(&mut session, at(8), Ok(()));
 }

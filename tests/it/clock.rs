@@ -5,6 +5,7 @@
 //! made and the other must not be on a machine that runs tests; `daemon/clock.rs` asks the kernel for both.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use presenced::status::report::{Report, State};
 use presenced::time::Clock as _;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::house::{CLIENT_ID, USER, guarded};
 use crate::signal_bench::ManualClock;
@@ -42,6 +43,11 @@ impl Desk {
 
     /// The same with a system bus.
     pub(crate) async fn on_bus(system: &str) -> Self {
+        Self::with(system, "").await
+    }
+
+    /// The same with more configuration.
+    pub(crate) async fn with(system: &str, more: &str) -> Self {
         let clock = ManualClock::at("2026-11-24T09:00:00Z");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
@@ -53,14 +59,6 @@ impl Desk {
         let address = listener.local_addr().unwrap();
         let emulator = Emulator::new(emulator::Options::default(), clock.clone());
         let records = emulator.subscribe();
-        let environment = Environment {
-            home: folder.path().to_owned(),
-            runtime_dir: Some(folder.path().to_owned()),
-            config_dir: folder.path().to_owned(),
-            state_dir: folder.path().to_owned(),
-            cache_dir: folder.path().to_owned(),
-            lookup: Arc::new(|_| Some("emulator-secret".to_owned())),
-        };
         let text = format!(
             r#"[accounts.work]
 tenant    = "contoso.onmicrosoft.com"
@@ -70,23 +68,13 @@ auth      = {{ method = "client-secret", secret = {{ env = "SECRET" }} }}
 endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
 [signals.calendar]
 sources = [{{ path = "work.ics" }}]
-"#
+{more}"#
         );
-        let config = Config::parse(&text, &folder.path().join("config.toml"), &environment).unwrap().config;
-        let daemon = Daemon::new(Options {
-            config,
-            config_file: None,
-            environment,
-            clock: clock.clone(),
-            socket: folder.path().join("presenced.sock"),
-            buses: Buses { system: Some(system.to_owned()), session: None },
-        })
-        .unwrap();
-        let (serving, reports) = (emulator.clone(), daemon.reports());
+        let (serving, (reports, mut daemon)) = (emulator.clone(), run(folder.path(), &text, &clock, system));
         let running = tokio::spawn(async move {
             tokio::select! {
                 served = serving.serve(listener) => panic!("{served:?}"),
-                ran = daemon.run(std::future::pending()) => ran.unwrap(),
+                Some(ran) = daemon.join_next() => ran.unwrap(),
             }
         });
         let mut desk = Self { clock, emulator, reports, records, _folder: folder, running };
@@ -134,6 +122,37 @@ impl Drop for Desk {
     fn drop(&mut self) {
         self.running.abort();
     }
+}
+
+/// Runs a daemon in this process, with this configuration, on this clock; its reports, and what ends it when dropped.
+pub(crate) fn run(
+    folder: &Path,
+    config: &str,
+    clock: &Arc<ManualClock>,
+    system_bus: &str,
+) -> (watch::Receiver<Arc<Report>>, JoinSet<()>) {
+    let environment = Environment {
+        home: folder.to_owned(),
+        runtime_dir: Some(folder.to_owned()),
+        config_dir: folder.to_owned(),
+        state_dir: folder.to_owned(),
+        cache_dir: folder.to_owned(),
+        lookup: Arc::new(|_| Some("emulator-secret".to_owned())),
+    };
+    let config = Config::parse(config, &folder.join("config.toml"), &environment).unwrap().config;
+    let daemon = Daemon::new(Options {
+        config,
+        config_file: None,
+        environment,
+        clock: clock.clone(),
+        socket: folder.join("presenced.sock"),
+        buses: Buses { system: Some(system_bus.to_owned()), session: None },
+    })
+    .unwrap();
+    let reports = daemon.reports();
+    let mut running = JoinSet::new();
+    running.spawn(async move { daemon.run(std::future::pending()).await.unwrap() });
+    (reports, running)
 }
 
 #[tokio::test]

@@ -311,6 +311,22 @@ async fn sleep_is_announced() {
 }
 
 #[tokio::test]
+async fn sleep_is_held_up_for_no_longer_than_logind_grants() {
+    let bus = Bus::start();
+    let login1 = Login1::start(&bus).await;
+    login1.set_delay_max(Duration::from_secs(2));
+    let mut signal = follow_sleep(&ManualClock::at(NOON), &bus.address());
+    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
+    login1.prepare_for_sleep(true).await;
+    login1.prepare_for_sleep(false).await;
+    signal.next().await;
+    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
+    assert_eq!(signal.holds.len(), 1);
+    assert!(signal.holds[0].within < Duration::from_secs(2), "{:?}", signal.holds[0].within);
+    assert!(signal.holds[0].within > Duration::from_secs(1), "{:?}", signal.holds[0].within);
+}
+
+#[tokio::test]
 async fn sleep_that_cannot_be_held_up_is_seen_all_the_same_and_said() {
     let bus = Bus::start();
     let login1 = Login1::start(&bus).await;

@@ -66,6 +66,8 @@ struct Answers {
     preparing: bool,
     /// The other ends of the inhibitors that were handed out; `None`: none is to be had.
     inhibitors: Option<Vec<UnixStream>>,
+    /// `InhibitDelayMaxUSec`.
+    delay_max: u64,
 }
 
 struct Manager {
@@ -109,10 +111,9 @@ impl Manager {
     fn preparing_for_sleep(&self) -> bool {
         self.answers.lock().unwrap().preparing
     }
-    #[expect(clippy::unused_self, reason = "a property belongs to its object")]
     #[zbus(property, name = "InhibitDelayMaxUSec")]
     fn inhibit_delay_max(&self) -> u64 {
-        5_000_000
+        self.answers.lock().unwrap().delay_max
     }
     #[zbus(signal)]
     async fn session_new(emitter: &SignalEmitter<'_>, id: &str, path: ObjectPath<'_>) -> zbus::Result<()>;
@@ -150,7 +151,7 @@ impl Login1 {
     /// A logind without sessions.
     pub(crate) async fn start(bus: &Bus) -> Self {
         let bus = bus.connect().await;
-        let answers = Answers { inhibitors: Some(Vec::new()), ..Answers::default() };
+        let answers = Answers { inhibitors: Some(Vec::new()), delay_max: 5_000_000, ..Answers::default() };
         let (answers, inhibited) = (Arc::new(Mutex::new(answers)), Arc::new(Notify::new()));
         let manager =
             Manager { answers: answers.clone(), inhibited: inhibited.clone(), uid: rustix::process::getuid().as_raw() };
@@ -233,6 +234,11 @@ impl Login1 {
             }
             self.inhibited.notified().await;
         }
+    }
+
+    /// Grants inhibitors no more than this.
+    pub(crate) fn set_delay_max(&self, delay_max: std::time::Duration) {
+        self.answers.lock().unwrap().delay_max = delay_max.as_micros().try_into().unwrap();
     }
 
     /// Gives no inhibitors.

@@ -1,5 +1,6 @@
 //! Integration tests: the edges against something real, and the binary as a person drives it.
 
+mod accounts;
 mod agenda;
 mod auth;
 mod bus;

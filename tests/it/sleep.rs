@@ -2,13 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use presenced::emulator::{Call, Fault, Matches, Outcome, Then};
-use presenced::status::report::State;
+use presenced::emulator::{Call, Fault, Matches, Then};
+use presenced::status::report::{Report, State};
+use presenced::warning::Code;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use crate::bus::Bus;
+use crate::clock::Desk;
 use crate::house::{CLIENT_ID, Daemon, House, USER, guarded};
 use crate::login1::{Login1, Session};
 
@@ -16,6 +19,13 @@ use crate::login1::{Login1, Session};
 async fn at_a_desk(house: &mut House, more: &str) -> (Bus, Login1, Daemon, UnixStream) {
     let bus = Bus::start();
     let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let daemon = start(house, &bus, more).await;
+    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
+    (bus, login1, daemon, inhibitor)
+}
+
+/// A daemon that watches the lock on this bus, and holds Available.
+async fn start(house: &mut House, bus: &Bus, more: &str) -> Daemon {
     house.write("config.toml", house.configuration() + "[signals.lock]\n" + more);
     let daemon = house
         .start_with(&[], |command| {
@@ -23,8 +33,7 @@ async fn at_a_desk(house: &mut House, more: &str) -> (Bus, Login1, Daemon, UnixS
         })
         .await;
     house.seen("Available/Available").await;
-    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
-    (bus, login1, daemon, inhibitor)
+    daemon
 }
 
 /// Waits until the daemon lets an inhibitor go.
@@ -89,8 +98,11 @@ async fn a_graph_that_hangs_holds_sleep_up_for_no_more_than_its_time() {
     let mut house = House::new().await;
     let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
     house.inject(Fault::new(Matches::Only(Call::Set), Then::Hang));
+    let begun = tokio::time::Instant::now();
     login1.prepare_for_sleep(true).await;
     released(inhibitor).await;
+    // The bound is the daemon's own, 3 s; anything near the request's time-out of 10 s would be wrong.
+    assert!(begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
     assert_eq!(house.visible(), "Available/Available");
 
     house.emulator.clear_faults();
@@ -101,16 +113,55 @@ async fn a_graph_that_hangs_holds_sleep_up_for_no_more_than_its_time() {
 }
 
 #[tokio::test]
-async fn a_request_that_hangs_leaves_time_for_the_last_write() {
+async fn a_request_that_hangs_already_leaves_time_for_the_last_write() {
     let mut house = House::new().await;
-    let (_bus, login1, _daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
     house.inject(Fault { times: Some(1), ..Fault::new(Matches::Only(Call::Set), Then::Hang) });
-    house.write("call-state", "in-call");
-    house.request("the request that hangs", |record| record.outcome == Outcome::Hung).await;
+    login1.set_locked("c1", true).await;
+    daemon.report("a request in flight", |report| report.accounts["work"].requests.sent == 2).await;
     login1.prepare_for_sleep(true).await;
     released(inhibitor).await;
-    // A call holds, asleep or not.
-    assert_eq!(house.visible(), "Busy/InACall");
+    assert_eq!(house.visible(), "Away/Away");
+}
+
+#[tokio::test]
+async fn many_changes_just_before_sleep_do_not_hold_up_the_last_write() {
+    let mut house = House::new().await;
+    let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    // Another change within the same half minute would be gathered for 5 s.
+    for _ in 0..2 {
+        house.write("call-state", "in-call");
+        house.seen("Busy/InACall").await;
+        house.write("call-state", "idle");
+        house.seen("Available/Available").await;
+    }
+    daemon.report("Available is held", |report| report.accounts["work"].state == State::Holding).await;
+    login1.prepare_for_sleep(true).await;
+    released(inhibitor).await;
+    assert_eq!(house.visible(), "Away/Away");
+}
+
+#[tokio::test]
+async fn without_an_inhibitor_the_last_write_is_tried_all_the_same() {
+    let mut house = House::new().await;
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    login1.deny_inhibitors();
+    let daemon = start(&mut house, &bus, "").await;
+    let is_said = |report: &Report| report.warnings.iter().any(|warning| warning.code == Code::SleepUnavailable);
+    daemon.report("a warning", is_said).await;
+    login1.prepare_for_sleep(true).await;
+    house.seen("Away/Away").await;
+    login1.prepare_for_sleep(false).await;
+    house.seen("Available/Available").await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_dies_holds_no_sleep_up() {
+    let mut house = House::new().await;
+    let (_bus, _login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
+    daemon.signal(rustix::process::Signal::KILL);
+    released(inhibitor).await;
 }
 
 #[tokio::test]
@@ -148,4 +199,32 @@ endpoints = {{ graph = "http://{graph}/v1.0", login = "http://{login}" }}
     let report = daemon.report("both stand", |report| report.accounts.len() == 2).await;
     assert_eq!(report.accounts["work"].state, State::Holding);
     assert_ne!(report.accounts["deaf"].state, State::Holding);
+}
+
+#[tokio::test]
+async fn waking_up_cuts_a_backoff_short_also_where_the_screen_is_locked() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut desk = Desk::with(&bus.address(), "[signals.lock]\n").await;
+    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
+    desk.emulator.inject(Fault::new(Matches::Only(Call::Set), Then::Reset)).unwrap();
+    login1.set_locked("c1", true).await;
+    desk.stands(State::Retrying).await;
+    login1.prepare_for_sleep(true).await;
+    let time_passes = async {
+        loop {
+            desk.clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = released(inhibitor) => {}
+        () = time_passes => {}
+    }
+
+    desk.clock.advance(Duration::from_hours(10));
+    desk.emulator.clear_faults();
+    login1.prepare_for_sleep(false).await;
+    // The clock does not move, so that no backoff ends by itself.
+    desk.sets("Away/Away").await;
 }
