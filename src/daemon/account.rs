@@ -160,14 +160,14 @@ impl Account {
         self.session.rests_until(until, now.instant)
     }
 
-    /// There is little time left to send anything.
-    pub(super) fn hurry(&mut self) {
-        self.session.handle_hurry();
-    }
-
     /// Trying again is worth it now.
     pub(super) fn nudge(&mut self) {
         self.session.handle_nudge();
+    }
+
+    /// The network came back.
+    pub(super) fn network_back(&mut self, now: &Now) {
+        self.session.handle_network_back(now.instant);
     }
 
     /// The machine is about to sleep: what is to be written must go now.

@@ -59,16 +59,7 @@ impl Daemon {
         }
     }
 
-    /// Before the sessions are drained: gives up, when it is time, what is in flight for too long.
-    pub(super) fn make_room_before_sleep(&mut self, now: &Now) {
-        let Some(bedtime) = &mut self.bedtime else { return };
-        if bedtime.patient_until.take_if(|until| *until <= now.instant).is_some() {
-            self.accounts.iter_mut().chain(&mut self.leavers).for_each(|account| account.abandon_request(now));
-        }
-    }
-
-    /// After the sessions were drained: lets sleep come when none will get anything done in the time that is left, or when
-    /// that is over.
+    /// Lets sleep come when no session will get anything done in the time that is left, or when that is over.
     pub(super) fn let_sleep(&mut self, now: &Now) {
         let Some(bedtime) = &self.bedtime else { return };
         let rest = self.accounts.iter().chain(&self.leavers).all(|account| account.rests_until(bedtime.ends, now));
@@ -92,14 +83,6 @@ impl Daemon {
         self.accounts.iter_mut().chain(&mut self.leavers).for_each(|account| account.wake(now));
         self.board.forget();
         self.sources.read_anew(&self.config.signals);
-        // What the tasks that were stopped had still to say is of before the sleep.
-        let queued: Vec<Update> = std::iter::from_fn(|| self.updates.try_recv().ok()).collect();
-        for update in queued {
-            match update {
-                Update::Lock(_) | Update::Call(_) | Update::Calendar(_) => {}
-                Update::Sleep(_) | Update::SleepHold(_) | Update::NetworkBack => self.hear(update, now),
-            }
-        }
         self.patience = Some(patience());
         // What the tasks of before had still to say is of before the sleep.
         let mut others = Vec::new();

@@ -318,7 +318,7 @@ fn a_session_rests_when_nothing_can_come_of_waiting() {
     assert!(!session.rests_until(soon, at(1)), "a request is in flight");
     session.handle_outcome(request.id, Err(&failure(FailureKind::Passing)), at(1));
     assert!(!session.rests_until(soon, at(1)), "it is tried again within a second");
-    session.handle_hurry();
+    session.handle_suspend();
     assert_eq!(session.poll_wakeup(at(1)), Some((at(1), Why::Coalesce)), "no backoff when there is little time");
     let throttled = Failure { retry_after: Some(Duration::from_mins(5)), ..failure(FailureKind::Throttled) };
     answer(&mut session, at(2), Err(&throttled));

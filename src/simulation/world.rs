@@ -456,7 +456,7 @@ impl<'a> World<'a> {
         if announced {
             self.snapshot.sleep = Reading::Known(Sleep::Suspending);
             self.turn()?;
-            self.session.handle_hurry();
+            self.session.handle_suspend();
             self.drain()?;
             let ends = self.now + SLEEP_HELD;
             while self.now < ends && !self.session.rests_until(ends, self.now) {
