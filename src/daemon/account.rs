@@ -165,6 +165,11 @@ impl Account {
         self.session.handle_nudge();
     }
 
+    /// The network came back.
+    pub(super) fn network_back(&mut self, now: &Now) {
+        self.session.handle_network_back(now.instant);
+    }
+
     /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more.
     pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
         self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));

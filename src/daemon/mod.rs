@@ -240,7 +240,7 @@ impl Daemon {
     fn hear(&mut self, update: Update, now: &Now) {
         match update {
             Update::SleepHold(hold) => return self.hold_sleep(hold, now),
-            Update::NetworkBack => return self.accounts.iter_mut().for_each(Account::nudge),
+            Update::NetworkBack => return self.accounts.iter_mut().for_each(|account| account.network_back(now)),
             Update::Lock(_) | Update::Sleep(_) | Update::Call(_) | Update::Calendar(_) => {}
         }
         let was_present = self.board.is_present();

@@ -25,6 +25,7 @@
 mod burst;
 mod failure;
 mod holding;
+mod network;
 mod request;
 pub mod seen;
 pub mod timing;
@@ -130,6 +131,7 @@ pub struct Session {
     in_flight: Option<InFlight>,
     last_id: RequestId,
     burst: Burst,
+    comebacks: network::Comebacks,
     /// Failures in a row since the last success or nudge; what the backoff grows with.
     failures: u32,
     /// The earliest next attempt by backoff.
@@ -153,6 +155,7 @@ impl Session {
             in_flight: None,
             last_id: RequestId(0),
             burst: Burst::default(),
+            comebacks: network::Comebacks::default(),
             failures: 0,
             retry_at: None,
             not_before: None,
@@ -192,8 +195,7 @@ impl Session {
         }
     }
 
-    /// Something says that trying again is worth it now: the network came back, the user unlocked, the machine resumed.
-    /// Cuts a backoff short, never a `Retry-After`.
+    /// Trying again is worth it now: the user unlocked, the machine resumed. Cuts a backoff short, never a `Retry-After`.
     pub fn handle_nudge(&mut self) {
         self.retry_at = None;
         self.failures = 0;
