@@ -103,25 +103,53 @@ impl Drop for Follower {
     }
 }
 
-/// A desk whose keepalive has just failed, with a clock that stands still: nothing is tried again unless somebody says so.
+/// A desk whose first request has just failed, with a clock that stands still: nothing is tried again unless somebody says
+/// so.
 async fn cut_off(bus: &Bus) -> Desk {
-    let mut desk = Desk::on_bus(&bus.address()).await;
-    desk.emulator.inject(Fault::new(Matches::Any, Then::Reset)).unwrap();
-    desk.clock.pass(Duration::from_mins(4)).await;
+    let mut desk = Desk::start(&bus.address(), Some(Fault::new(Matches::Any, Then::Reset))).await;
     desk.stands(State::Retrying).await;
     desk.emulator.clear_faults();
     desk
 }
 
+/// Says it until the daemon, which listens in its own time, has tried again.
+async fn tried_again(desk: &mut Desk, say: impl AsyncFn()) {
+    let say = async {
+        loop {
+            say().await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = desk.sets("Available/Available") => {}
+        never = say => never,
+    }
+    desk.stands(State::Holding).await;
+}
+
 #[tokio::test]
-async fn network_manager_cuts_a_backoff_short() {
+async fn network_manager_cuts_a_backoff_short_and_no_retry_after() {
     let bus = Bus::start();
     let manager = network_manager(&bus).await;
     let mut desk = cut_off(&bus).await;
-    set_state(&manager, 40).await;
-    set_state(&manager, 70).await;
+    let comes_back = async || {
+        set_state(&manager, 40).await;
+        set_state(&manager, 70).await;
+    };
+    tried_again(&mut desk, comes_back).await;
+
+    let headers = [("retry-after".to_owned(), "100".to_owned())].into();
+    desk.emulator.inject(Fault::new(Matches::Any, Then::Respond { status: 429, headers, body: None })).unwrap();
+    desk.clock.pass(Duration::from_mins(4)).await;
+    desk.stands(State::Throttled).await;
+    desk.emulator.clear_faults();
+    comes_back().await;
+    // It has told the daemon, and now says no more for a while.
+    desk.clock.pass(Duration::from_secs(5)).await;
+    // The daemon still waits for exactly as long as it was told; in between it only begins to warn.
+    desk.clock.pass(Duration::from_secs(25)).await;
+    desk.clock.pass(Duration::from_secs(70)).await;
     desk.sets("Available/Available").await;
-    desk.stands(State::Holding).await;
 }
 
 #[tokio::test]
@@ -134,8 +162,10 @@ async fn networkd_cuts_a_backoff_short_and_may_come_later() {
     networkd.request_name("org.freedesktop.network1").await.unwrap();
     let manager: InterfaceRef<Networkd> = networkd.object_server().interface(path).await.unwrap();
     manager.get_mut().await.online = "online";
-    manager.get().await.online_state_changed(manager.signal_emitter()).await.unwrap();
-    desk.sets("Available/Available").await;
+    tried_again(&mut desk, async || {
+        manager.get().await.online_state_changed(manager.signal_emitter()).await.unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -182,9 +212,14 @@ async fn the_kernel_tells_of_a_default_route() {
     assert!(text.contains("1 passed"), "{text}");
 }
 
+/// Does it, and lets the follower take in what the kernel tells of it: that is there before the command's end is, so all it
+/// takes is turns.
 async fn ip(arguments: &str) {
     let status = Command::new("ip").args(arguments.split(' ')).status().await.expect("this test needs `ip`");
     assert!(status.success(), "ip {arguments}");
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -202,9 +237,17 @@ async fn in_a_network_of_its_own() {
     ip("route add default dev lo").await;
     follower.hears().await;
 
-    ip("route del default").await;
     clock.pass(Duration::from_secs(5)).await;
+    // What only takes away, and what renews the route that there is, as each router advertisement does.
+    ip("route del default").await;
     ip("-6 route add default dev lo").await;
     follower.hears().await;
+    clock.pass(Duration::from_secs(5)).await;
+    ip("-6 route replace default dev lo expires 1800").await;
+    assert!(follower.updates.is_empty());
+    // A VPN's.
+    ip("route add 0.0.0.0/1 dev lo").await;
+    follower.hears().await;
+    clock.pass(Duration::from_secs(5)).await;
     assert!(follower.updates.is_empty());
 }
