@@ -19,6 +19,16 @@ use crate::clock::Desk;
 use crate::house::guarded;
 use crate::signal_bench::ManualClock;
 
+/// How far apart the daemon is told.
+const APART: Duration = Duration::from_secs(5);
+
+/// Lets whoever has something to do go on.
+async fn turns() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// `NetworkManager`, as far as it is listened to.
 struct Manager {
     state: u32,
@@ -137,15 +147,22 @@ async fn network_manager_cuts_a_backoff_short_and_no_retry_after() {
         set_state(&manager, 70).await;
     };
     tried_again(&mut desk, comes_back).await;
+    // Once the bus answers, it has passed on what was said before.
+    zbus::fdo::DBusProxy::new(&manager).await.unwrap().get_id().await.unwrap();
+    turns().await;
+    // What was said more than once is told again.
+    desk.clock.pass(APART).await;
+    turns().await;
 
     let headers = [("retry-after".to_owned(), "100".to_owned())].into();
     desk.emulator.inject(Fault::new(Matches::Any, Then::Respond { status: 429, headers, body: None })).unwrap();
-    desk.clock.pass(Duration::from_mins(4)).await;
+    desk.clock.pass(Duration::from_mins(4) - APART).await;
     desk.stands(State::Throttled).await;
     desk.emulator.clear_faults();
     comes_back().await;
-    // It has told the daemon, and now says no more for a while.
-    desk.clock.pass(Duration::from_secs(5)).await;
+    // The daemon was told, since nothing more is told for a while.
+    desk.clock.pass(APART).await;
+    turns().await;
     // The daemon still waits for exactly as long as it was told; in between it only begins to warn.
     desk.clock.pass(Duration::from_secs(25)).await;
     desk.clock.pass(Duration::from_secs(70)).await;
@@ -184,11 +201,11 @@ async fn a_network_that_flaps_is_told_of_every_five_seconds_and_one_that_goes_ne
         set_state(&manager, 70).await;
         set_state(&manager, 20).await;
     }
-    clock.pass(Duration::from_secs(5)).await;
+    clock.pass(APART).await;
     follower.hears().await;
     set_state(&manager, 20).await;
     set_connection(&manager, "/").await;
-    clock.pass(Duration::from_secs(5)).await;
+    clock.pass(APART).await;
     set_state(&manager, 70).await;
     follower.hears().await;
     assert!(follower.updates.is_empty());
@@ -206,8 +223,8 @@ async fn the_kernel_tells_of_a_default_route() {
     let text = String::from_utf8_lossy(&inner.stdout) + String::from_utf8_lossy(&inner.stderr);
     assert!(
         inner.status.success(),
-        "this test needs user and network namespaces (sysctl kernel.unprivileged_userns_clone=1, or root) and `ip` (Debian \
-         package iproute2):\n{text}"
+        "this test needs user and network namespaces (root has them, others with sysctl kernel.unprivileged_userns_clone=1 and \
+         kernel.apparmor_restrict_unprivileged_userns=0) and `ip` (Debian package iproute2):\n{text}"
     );
     assert!(text.contains("1 passed"), "{text}");
 }
@@ -217,9 +234,7 @@ async fn the_kernel_tells_of_a_default_route() {
 async fn ip(arguments: &str) {
     let status = Command::new("ip").args(arguments.split(' ')).status().await.expect("this test needs `ip`");
     assert!(status.success(), "ip {arguments}");
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
+    turns().await;
 }
 
 #[tokio::test]
@@ -237,17 +252,17 @@ async fn in_a_network_of_its_own() {
     ip("route add default dev lo").await;
     follower.hears().await;
 
-    clock.pass(Duration::from_secs(5)).await;
+    clock.pass(APART).await;
     // What only takes away, and what renews the route that there is, as each router advertisement does.
     ip("route del default").await;
     ip("-6 route add default dev lo").await;
     follower.hears().await;
-    clock.pass(Duration::from_secs(5)).await;
+    clock.pass(APART).await;
     ip("-6 route replace default dev lo expires 1800").await;
     assert!(follower.updates.is_empty());
     // A VPN's.
     ip("route add 0.0.0.0/1 dev lo").await;
     follower.hears().await;
-    clock.pass(Duration::from_secs(5)).await;
+    clock.pass(APART).await;
     assert!(follower.updates.is_empty());
 }
