@@ -4,6 +4,7 @@
 //! Peers are spoken to by their unique name. That starts no service, and an answer can only come from the peer that was
 //! asked, not from its successor.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use zbus::names::{BusName, OwnedUniqueName, WellKnownName};
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use super::Buses;
-use super::backoff::within;
+use super::backoff::{Backoff, within};
 use crate::time::Clock;
 
 /// How long a peer, or the bus itself, may take to answer.
@@ -57,6 +58,35 @@ impl Buses {
             None => Builder::session(),
         };
         answer(clock, builder?.build()).await
+    }
+}
+
+/// What goes on on one bus for as long as the connection to it lasts.
+pub(super) trait Follow {
+    /// Connects to the bus that this is about.
+    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost>;
+
+    /// Follows on a new connection until that is lost. Sets `backoff` back once what it follows has answered.
+    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost>;
+
+    /// The bus is of no use for now: whatever was known by it is unknown.
+    async fn lost(&mut self, lost: &Lost);
+}
+
+/// Follows for ever: after each loss on a new connection, with doubling waits in between.
+pub(super) async fn keep_following(clock: &dyn Clock, mut follower: impl Follow) -> Infallible {
+    let mut backoff = Backoff::new();
+    loop {
+        let lost = match follower.connect(clock).await {
+            Ok(bus) => {
+                let Err(lost) = follower.follow(&bus, &mut backoff).await;
+                lost
+            }
+            Err(lost) => lost,
+        };
+        tracing::debug!(%lost, "bus");
+        follower.lost(&lost).await;
+        backoff.wait(clock).await;
     }
 }
 

@@ -5,6 +5,7 @@
 //! from what a signal said. Leaves to others: what the lock is when logind cannot tell (`lock`).
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use tokio::sync::watch;
 use zbus::fdo::PropertiesProxy;
@@ -63,19 +64,25 @@ struct Subject {
 
 /// Keeps `view` true. Never returns.
 pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) {
-    let clock = &*context.clock;
-    let mut backoff = Backoff::new();
-    loop {
-        let lost = match context.buses.connect_system(clock).await {
-            Ok(bus) => {
-                let Err(lost) = follow_on(clock, &bus, view, &mut backoff).await;
-                lost
-            }
-            Err(lost) => lost,
-        };
-        tracing::debug!(%lost, "system bus");
-        view.send_replace(View::Unavailable(format!("the system bus cannot be used: {lost}")));
-        backoff.wait(clock).await;
+    bus::keep_following(&*context.clock, Follower { context, view }).await;
+}
+
+struct Follower<'a> {
+    context: &'a Context,
+    view: &'a watch::Sender<View>,
+}
+
+impl bus::Follow for Follower<'_> {
+    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
+        self.context.buses.connect_system(clock).await
+    }
+
+    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
+        follow_on(&*self.context.clock, bus, self.view, backoff).await
+    }
+
+    async fn lost(&mut self, lost: &Lost) {
+        self.view.send_replace(View::Unavailable(format!("the system bus cannot be used: {lost}")));
     }
 }
 
@@ -85,7 +92,7 @@ async fn follow_on(
     bus: &Connection,
     view: &watch::Sender<View>,
     backoff: &mut Backoff,
-) -> Result<std::convert::Infallible, Lost> {
+) -> Result<Infallible, Lost> {
     let mut subject = Subject::default();
     let mut signals = Signals::listen(clock, bus, subject.rules()?).await?;
     loop {

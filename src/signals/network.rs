@@ -12,11 +12,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use zbus::message::Type;
 use zbus::zvariant::Value;
-use zbus::{MatchRule, Message};
+use zbus::{Connection, MatchRule, Message};
 
-use super::bus::{Lost, Signals};
+use super::backoff::Backoff;
+use super::bus::{self, Lost, Signals};
 use super::network_routes::Routes;
 use super::{Context, Update};
+use crate::time::Clock;
 
 /// A network that comes and goes is told of no more often than this.
 const APART: Duration = Duration::from_secs(5);
@@ -59,9 +61,10 @@ const TELLERS: [Teller; 2] = [
 /// Follows the network. Never returns.
 pub async fn run(context: Context) {
     let (back, route_came) = (Notify::new(), Notify::new());
+    let services = Services { context: &context, back: &back, route_came: &route_came };
     tokio::join!(
         follow_routes(&back, &route_came),
-        follow_services(&context, &back, &route_came),
+        bus::keep_following(&*context.clock, services),
         tell(&context, &back)
     );
 }
@@ -93,25 +96,37 @@ async fn follow_routes(back: &Notify, route_came: &Notify) {
     tracing::debug!(?followed, "no word of routes");
 }
 
-/// Follows the services on the system bus. A bus that is lost is looked for again with the next route: there is no sooner
-/// sign of it that costs nothing, and little depends on it.
-async fn follow_services(context: &Context, back: &Notify, route_came: &Notify) {
-    let clock = &*context.clock;
-    loop {
-        let followed: Result<Infallible, Lost> = async {
-            let bus = context.buses.connect_system(clock).await?;
-            let rules = TELLERS.iter().map(Teller::rule).collect::<zbus::Result<_>>()?;
-            let mut changes = Signals::listen(clock, &bus, rules).await?;
-            loop {
-                if let Some(name) = teller_of(&changes.next().await?) {
-                    tracing::debug!(by = name, "the network is there");
-                    back.notify_one();
-                }
+/// Follows the services on the system bus.
+struct Services<'a> {
+    context: &'a Context,
+    back: &'a Notify,
+    route_came: &'a Notify,
+}
+
+impl bus::Follow for Services<'_> {
+    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
+        self.context.buses.connect_system(clock).await
+    }
+
+    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
+        let rules = TELLERS.iter().map(Teller::rule).collect::<zbus::Result<_>>()?;
+        let mut changes = Signals::listen(&*self.context.clock, bus, rules).await?;
+        *backoff = Backoff::new();
+        loop {
+            if let Some(name) = teller_of(&changes.next().await?) {
+                tracing::debug!(by = name, "the network is there");
+                self.back.notify_one();
             }
         }
-        .await;
-        tracing::debug!(?followed, "no word of the network from the system bus");
-        route_came.notified().await;
+    }
+
+    /// Where there is no bus, as in many a container, it is looked for again with the next route: there is no sooner sign of
+    /// one that costs nothing. One that is only slow to answer is not given up.
+    async fn lost(&mut self, lost: &Lost) {
+        match lost {
+            Lost::Bus(_) => self.route_came.notified().await,
+            Lost::Silent => {}
+        }
     }
 }
 

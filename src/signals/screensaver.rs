@@ -3,6 +3,8 @@
 //! Owning a screen saver's name proves nothing, since browsers and video players own `org.freedesktop.ScreenSaver` only
 //! to be asked not to blank. An answer to `GetActive` proves it. As with logind, a signal only means: ask again.
 
+use std::convert::Infallible;
+
 use tokio::sync::watch;
 use zbus::message::Type;
 use zbus::names::{OwnedUniqueName, WellKnownName};
@@ -74,19 +76,25 @@ type Proven = (&'static Kind, OwnedUniqueName);
 
 /// Keeps `view` true. Never returns.
 pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) {
-    let clock = &*context.clock;
-    let mut backoff = Backoff::new();
-    loop {
-        let lost = match context.buses.connect_session(clock).await {
-            Ok(bus) => {
-                let Err(lost) = follow_on(clock, &bus, view, &mut backoff).await;
-                lost
-            }
-            Err(lost) => lost,
-        };
-        tracing::debug!(%lost, "session bus");
-        view.send_replace(View::None);
-        backoff.wait(clock).await;
+    bus::keep_following(&*context.clock, Follower { context, view }).await;
+}
+
+struct Follower<'a> {
+    context: &'a Context,
+    view: &'a watch::Sender<View>,
+}
+
+impl bus::Follow for Follower<'_> {
+    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
+        self.context.buses.connect_session(clock).await
+    }
+
+    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
+        follow_on(&*self.context.clock, bus, self.view, backoff).await
+    }
+
+    async fn lost(&mut self, _: &Lost) {
+        self.view.send_replace(View::None);
     }
 }
 
@@ -96,7 +104,7 @@ async fn follow_on(
     bus: &Connection,
     view: &watch::Sender<View>,
     backoff: &mut Backoff,
-) -> Result<std::convert::Infallible, Lost> {
+) -> Result<Infallible, Lost> {
     let mut proven = Vec::new();
     let mut signals = Signals::listen(clock, bus, rules(&proven)?).await?;
     loop {

@@ -64,20 +64,26 @@ impl SleepHold {
 
 /// Follows sleep. Never returns.
 pub async fn run(context: Context) {
-    let clock = &*context.clock;
-    let mut publisher = Publisher::new(context.updates, Update::Sleep);
-    let mut backoff = Backoff::new();
-    loop {
-        let lost = match context.buses.connect_system(clock).await {
-            Ok(bus) => {
-                let Err(lost) = follow_on(clock, &bus, &mut publisher, &mut backoff).await;
-                lost
-            }
-            Err(lost) => lost,
-        };
-        tracing::debug!(%lost, "system bus");
-        publisher.publish(unknown(&format!("the system bus cannot be used: {lost}"))).await;
-        backoff.wait(clock).await;
+    let publisher = Publisher::new(context.updates.clone(), Update::Sleep);
+    bus::keep_following(&*context.clock, OnSystemBus { context: &context, publisher }).await;
+}
+
+struct OnSystemBus<'a> {
+    context: &'a Context,
+    publisher: Publisher<Sleep>,
+}
+
+impl bus::Follow for OnSystemBus<'_> {
+    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
+        self.context.buses.connect_system(clock).await
+    }
+
+    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<std::convert::Infallible, Lost> {
+        follow_on(&*self.context.clock, bus, &mut self.publisher, backoff).await
+    }
+
+    async fn lost(&mut self, lost: &Lost) {
+        self.publisher.publish(unknown(&format!("the system bus cannot be used: {lost}"))).await;
     }
 }
 

@@ -145,7 +145,8 @@ async fn with_watches(house: &House, limit: u32) -> tokio::process::Child {
     let may = tokio::process::Command::new("unshare").args(["-Ur", "sh", "-c", &script(limit), "true"]).output().await;
     assert!(
         may.is_ok_and(|output| output.status.success()),
-        "this test needs user namespaces: sysctl kernel.unprivileged_userns_clone=1, or root"
+        "this test needs user namespaces: root has them, others with sysctl kernel.unprivileged_userns_clone=1 and \
+         kernel.apparmor_restrict_unprivileged_userns=0"
     );
     let real = house.command(&["run"]);
     let real = real.as_std();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
-use presenced::emulator::{self, Call, Cause, Emulator, Outcome, Record};
+use presenced::emulator::{self, Call, Cause, Emulator, Fault, Outcome, Record};
 use presenced::signals::Buses;
 use presenced::status::report::{Report, State};
 use presenced::time::Clock as _;
@@ -38,16 +38,13 @@ pub(crate) struct Desk {
 impl Desk {
     async fn new() -> Self {
         // Nobody's real bus.
-        Self::on_bus("unix:path=/nonexistent").await
+        let mut desk = Self::start("unix:path=/nonexistent", "", None).await;
+        desk.sets("Available/Available").await;
+        desk
     }
 
-    /// The same with a system bus.
-    pub(crate) async fn on_bus(system: &str) -> Self {
-        Self::with(system, "").await
-    }
-
-    /// The same with more configuration.
-    pub(crate) async fn with(system: &str, more: &str) -> Self {
+    /// A daemon on this system bus, with more configuration, and with a fault that meets it from its first request on.
+    pub(crate) async fn start(system: &str, more: &str, fault: Option<Fault>) -> Self {
         let clock = ManualClock::at("2026-11-24T09:00:00Z");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
@@ -59,6 +56,9 @@ impl Desk {
         let address = listener.local_addr().unwrap();
         let emulator = Emulator::new(emulator::Options::default(), clock.clone());
         let records = emulator.subscribe();
+        if let Some(fault) = fault {
+            emulator.inject(fault).unwrap();
+        }
         let text = format!(
             r#"[accounts.work]
 tenant    = "contoso.onmicrosoft.com"
@@ -77,28 +77,27 @@ sources = [{{ path = "work.ics" }}]
                 Some(ran) = daemon.join_next() => ran.unwrap(),
             }
         });
-        let mut desk = Self { clock, emulator, reports, records, _folder: folder, running };
-        desk.sets("Available/Available").await;
-        desk
+        Self { clock, emulator, reports, records, _folder: folder, running }
     }
 
-    /// Waits for the next setPresence, which must be to this pair.
+    /// Waits for the next setPresence that succeeds, which must be to this pair.
     pub(crate) async fn sets(&mut self, pair: &str) {
         let set = guarded(pair, async {
             loop {
                 let record = self.records.recv().await.unwrap();
-                if record.call == Call::Set && record.outcome == Outcome::Answered {
+                if record.call == Call::Set && record.outcome == Outcome::Answered && record.status == Some(200) {
                     return record;
                 }
             }
         })
         .await;
-        assert_eq!((set.status, set.visible.map(|pair| pair.to_string()).as_deref()), (Some(200), Some(pair)));
+        assert_eq!(set.visible.map(|pair| pair.to_string()).as_deref(), Some(pair));
     }
 
     /// Waits until the session is in this state.
     pub(crate) async fn stands(&mut self, state: State) {
-        let standing = self.reports.wait_for(|report| report.accounts["work"].state == state);
+        let standing =
+            self.reports.wait_for(|report| report.accounts.get("work").is_some_and(|work| work.state == state));
         guarded("a state", standing).await.unwrap();
     }
 

@@ -19,6 +19,16 @@ use crate::clock::Desk;
 use crate::house::guarded;
 use crate::signal_bench::ManualClock;
 
+/// How far apart the daemon is told.
+const APART: Duration = Duration::from_secs(5);
+
+/// Lets whoever has something to do go on.
+async fn turns() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// `NetworkManager`, as far as it is listened to.
 struct Manager {
     state: u32,
@@ -103,25 +113,61 @@ impl Drop for Follower {
     }
 }
 
-/// A desk whose keepalive has just failed, with a clock that stands still: nothing is tried again unless somebody says so.
+/// A desk whose first request has just failed, with a clock that stands still: nothing is tried again unless somebody says
+/// so.
 async fn cut_off(bus: &Bus) -> Desk {
-    let mut desk = Desk::on_bus(&bus.address()).await;
-    desk.emulator.inject(Fault::new(Matches::Any, Then::Reset)).unwrap();
-    desk.clock.pass(Duration::from_mins(4)).await;
+    let mut desk = Desk::start(&bus.address(), "", Some(Fault::new(Matches::Any, Then::Reset))).await;
     desk.stands(State::Retrying).await;
     desk.emulator.clear_faults();
     desk
 }
 
+/// Says it until the daemon, which listens in its own time, has tried again.
+async fn tried_again(desk: &mut Desk, say: impl AsyncFn()) {
+    let say = async {
+        loop {
+            say().await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = desk.sets("Available/Available") => {}
+        never = say => never,
+    }
+    desk.stands(State::Holding).await;
+}
+
 #[tokio::test]
-async fn network_manager_cuts_a_backoff_short() {
+async fn network_manager_cuts_a_backoff_short_and_no_retry_after() {
     let bus = Bus::start();
     let manager = network_manager(&bus).await;
     let mut desk = cut_off(&bus).await;
-    set_state(&manager, 40).await;
-    set_state(&manager, 70).await;
+    let comes_back = async || {
+        set_state(&manager, 40).await;
+        set_state(&manager, 70).await;
+    };
+    tried_again(&mut desk, comes_back).await;
+    // Once the bus answers, it has passed on what was said before.
+    zbus::fdo::DBusProxy::new(&manager).await.unwrap().get_id().await.unwrap();
+    turns().await;
+    // What was said more than once is told again.
+    desk.clock.pass(APART).await;
+    turns().await;
+
+    let headers = [("retry-after".to_owned(), "100".to_owned())].into();
+    desk.emulator.inject(Fault::new(Matches::Any, Then::Respond { status: 429, headers, body: None })).unwrap();
+    // To the keepalive, four minutes after the set.
+    desk.clock.pass(Duration::from_secs(235)).await;
+    desk.stands(State::Throttled).await;
+    desk.emulator.clear_faults();
+    comes_back().await;
+    // The daemon was told, since nothing more is told for a while.
+    desk.clock.pass(APART).await;
+    turns().await;
+    // The daemon still waits for exactly as long as it was told; in between it only begins to warn.
+    desk.clock.pass(Duration::from_secs(25)).await;
+    desk.clock.pass(Duration::from_secs(70)).await;
     desk.sets("Available/Available").await;
-    desk.stands(State::Holding).await;
 }
 
 #[tokio::test]
@@ -134,8 +180,10 @@ async fn networkd_cuts_a_backoff_short_and_may_come_later() {
     networkd.request_name("org.freedesktop.network1").await.unwrap();
     let manager: InterfaceRef<Networkd> = networkd.object_server().interface(path).await.unwrap();
     manager.get_mut().await.online = "online";
-    manager.get().await.online_state_changed(manager.signal_emitter()).await.unwrap();
-    desk.sets("Available/Available").await;
+    tried_again(&mut desk, async || {
+        manager.get().await.online_state_changed(manager.signal_emitter()).await.unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -154,11 +202,11 @@ async fn a_network_that_flaps_is_told_of_every_five_seconds_and_one_that_goes_ne
         set_state(&manager, 70).await;
         set_state(&manager, 20).await;
     }
-    clock.pass(Duration::from_secs(5)).await;
+    clock.pass(APART).await;
     follower.hears().await;
     set_state(&manager, 20).await;
     set_connection(&manager, "/").await;
-    clock.pass(Duration::from_secs(5)).await;
+    clock.pass(APART).await;
     set_state(&manager, 70).await;
     follower.hears().await;
     assert!(follower.updates.is_empty());
@@ -176,15 +224,18 @@ async fn the_kernel_tells_of_a_default_route() {
     let text = String::from_utf8_lossy(&inner.stdout) + String::from_utf8_lossy(&inner.stderr);
     assert!(
         inner.status.success(),
-        "this test needs user and network namespaces (sysctl kernel.unprivileged_userns_clone=1, or root) and `ip` (Debian \
-         package iproute2):\n{text}"
+        "this test needs user and network namespaces (root has them, others with sysctl kernel.unprivileged_userns_clone=1 and \
+         kernel.apparmor_restrict_unprivileged_userns=0) and `ip` (Debian package iproute2):\n{text}"
     );
     assert!(text.contains("1 passed"), "{text}");
 }
 
+/// Does it, and lets the follower take in what the kernel tells of it: that is there before the command's end is, so all it
+/// takes is turns.
 async fn ip(arguments: &str) {
     let status = Command::new("ip").args(arguments.split(' ')).status().await.expect("this test needs `ip`");
     assert!(status.success(), "ip {arguments}");
+    turns().await;
 }
 
 #[tokio::test]
@@ -202,9 +253,17 @@ async fn in_a_network_of_its_own() {
     ip("route add default dev lo").await;
     follower.hears().await;
 
+    clock.pass(APART).await;
+    // What only takes away, and what renews the route that there is, as each router advertisement does.
     ip("route del default").await;
-    clock.pass(Duration::from_secs(5)).await;
     ip("-6 route add default dev lo").await;
     follower.hears().await;
+    clock.pass(APART).await;
+    ip("-6 route replace default dev lo expires 1800").await;
+    assert!(follower.updates.is_empty());
+    // A VPN's.
+    ip("route add 0.0.0.0/1 dev lo").await;
+    follower.hears().await;
+    clock.pass(APART).await;
     assert!(follower.updates.is_empty());
 }

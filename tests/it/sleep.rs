@@ -205,7 +205,8 @@ endpoints = {{ graph = "http://{graph}/v1.0", login = "http://{login}" }}
 async fn waking_up_cuts_a_backoff_short_also_where_the_screen_is_locked() {
     let bus = Bus::start();
     let login1 = Login1::with(&bus, Session::DESKTOP).await;
-    let mut desk = Desk::with(&bus.address(), "[signals.lock]\n").await;
+    let mut desk = Desk::start(&bus.address(), "[signals.lock]\n", None).await;
+    desk.sets("Available/Available").await;
     let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
     desk.emulator.inject(Fault::new(Matches::Only(Call::Set), Then::Reset)).unwrap();
     login1.set_locked("c1", true).await;
