@@ -79,8 +79,6 @@ try:
     wait_for_sets(1)
     start = time.monotonic() - started
 
-    with open(f"/proc/{daemon.pid}/smaps_rollup") as file:
-        memory = {line.split(":")[0]: int(line.split()[1]) for line in file if "kB" in line}
     def switches():
         total = 0
         for task in os.listdir(f"/proc/{daemon.pid}/task"):
@@ -97,6 +95,8 @@ try:
     before, cpu_before, sets_before = switches(), cpu(), sets()
     time.sleep(int(idle))
     wakeups, used, keepalives = switches() - before, cpu() - cpu_before, sets() - sets_before
+    with open(f"/proc/{daemon.pid}/smaps_rollup") as file:
+        memory = {line.split(":")[0]: int(line.split()[1]) for line in file if "kB" in line}
     threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
     size = os.path.getsize(binary)
     rows = [
