@@ -54,6 +54,8 @@ struct InFlight {
     action: Action,
     sent_at: Instant,
     fresh_token: bool,
+    /// Something was mended since: that it is turned down says nothing about the next one.
+    outdated: bool,
 }
 
 /// The state machine.
@@ -140,6 +142,9 @@ impl Session {
         self.sign_in_needed = false;
         self.app.look_again_at = None;
         self.preferred.look_again_at = None;
+        if let Some(request) = &mut self.in_flight {
+            request.outdated = true;
+        }
         self.handle_nudge();
     }
 
@@ -173,7 +178,7 @@ impl Session {
         self.last_id = RequestId(self.last_id.0 + 1);
         let fresh_token = std::mem::take(&mut self.fresh_token);
         self.burst.note_sent();
-        self.in_flight = Some(InFlight { id: self.last_id, action, sent_at: now, fresh_token });
+        self.in_flight = Some(InFlight { id: self.last_id, action, sent_at: now, fresh_token, outdated: false });
         Some(Request { id: self.last_id, action, fresh_token })
     }
 
@@ -306,6 +311,10 @@ impl Session {
             self.not_before = Some(now + wait).max(self.not_before);
         }
         match failure.kind {
+            FailureKind::SignInNeeded | FailureKind::Refused if request.outdated => {
+                self.sort(request.action).0.look_again_at = None;
+                self.fresh_token = true;
+            }
             FailureKind::TokenRefused if !request.fresh_token => self.fresh_token = true,
             FailureKind::TokenRefused | FailureKind::Passing | FailureKind::Throttled => {
                 // A renewal that did not come about is still owed.

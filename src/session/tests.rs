@@ -259,6 +259,20 @@ fn a_needed_sign_in_stops_the_asking_until_somebody_signed_in() {
 }
 
 #[test]
+fn what_was_on_its_way_when_somebody_signed_in_says_nothing_about_after() {
+    for kind in [FailureKind::SignInNeeded, FailureKind::Refused] {
+        let mut session = Session::new(1);
+        session.handle_wish(Some(target(Presence::Available)), at(0));
+        let request = session.poll_request(at(0)).expect("a request is due");
+        session.handle_mended();
+        session.handle_outcome(request.id, Err(&failure(kind)), at(1));
+        let again = answer(&mut session, at(1), Err(&failure(kind)));
+        assert!(again.fresh_token);
+        assert_eq!(session.poll_request(at(2)), None, "this one was sent after it");
+    }
+}
+
+#[test]
 fn a_refused_session_looks_again_every_quarter_of_an_hour() {
     let mut session = Session::new(1);
     session.handle_wish(Some(target(Presence::Available)), at(0));
