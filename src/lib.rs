@@ -15,6 +15,8 @@ pub mod config;
 pub mod policy;
 pub mod presence;
 pub mod session;
+#[cfg(test)]
+mod simulation;
 mod suggest;
 pub mod time;
 pub mod warning;

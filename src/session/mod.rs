@@ -34,8 +34,6 @@ mod verify;
 #[cfg(test)]
 mod preferred_tests;
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;
 
 use crate::time::Instant;

@@ -1,0 +1,365 @@
+//! A day: how presenced is set up, and a script of what happens. Made from a seed, and written so that a person can follow it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::graph::Pair;
+use super::network::Fault;
+use crate::calendar::BusyClass;
+use crate::policy::{CallState, Claim, Lock, Reading, Rule, default_rules};
+use crate::presence::{Expiration, Presence};
+
+pub(super) const DAY: Duration = Duration::from_hours(24);
+
+/// Which of the default rules have `prefer = true`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prefers {
+    None,
+    /// Those that say Away, which a Teams client would hide.
+    Away,
+    All,
+}
+
+impl Prefers {
+    pub(super) fn rules(self) -> Vec<Rule> {
+        let mut rules = default_rules();
+        for rule in &mut rules {
+            rule.prefer = rule.set.presence().is_some_and(|presence| self.includes(presence));
+        }
+        rules
+    }
+
+    pub(super) fn includes(self, presence: Presence) -> bool {
+        match self {
+            Self::None => false,
+            Self::Away => presence == Presence::Away,
+            Self::All => true,
+        }
+    }
+}
+
+/// How a fault is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// Nobody says so.
+    Unnoticed,
+    /// The driver hears that trying again is worth it.
+    Nudged,
+    /// Somebody signs in or reloads the configuration.
+    Mended,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Lock(Reading<Lock>),
+    Call(Reading<CallState>),
+    /// The whole calendar: from when on in the day which class holds.
+    Calendar(Vec<(Duration, BusyClass)>),
+    Override(Claim, Option<Duration>),
+    Unset,
+    Sleep {
+        announced: bool,
+        lasts: Duration,
+    },
+    /// Somebody sets the wall clock, by so many seconds.
+    SetClock(i64),
+    Fault {
+        fault: Fault,
+        lasts: Duration,
+        ends: Ends,
+    },
+    /// Graph refuses the token from now on, and so many new ones.
+    Revoke(u8),
+    Nudge,
+    Teams(Option<Pair>),
+}
+
+impl What {
+    /// Whether a request may fail for it, or the machine stands still.
+    pub(super) fn is_trouble(&self) -> bool {
+        matches!(self, Self::Sleep { .. } | Self::Fault { .. } | Self::Revoke(_))
+    }
+}
+
+/// A day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Day {
+    /// What it was made from; drives the latencies and the session's jitter, too.
+    pub(super) seed: u64,
+    pub(super) expiration: Expiration,
+    pub(super) prefers: Prefers,
+    /// `on_exit = "keep"`.
+    pub(super) keeps: bool,
+    pub(super) token_life: Duration,
+    /// The lock's reading at first; off: the signals lock and sleep are not configured.
+    pub(super) lock: Reading<Lock>,
+    /// In the order of their times.
+    pub(super) script: Vec<(Duration, What)>,
+    pub(super) ends_at: Duration,
+}
+
+impl Day {
+    /// The day of `seed`. One in four is calm: nothing fails, and the machine does not sleep.
+    pub(super) fn of(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let expiration = pick(&mut random, &[900, 900, 900, 300, 420, 3600, 14_400]);
+        let has_lock = random.u8(..) > 30;
+        let mut day = Self {
+            seed,
+            expiration: Expiration::try_from(Duration::from_secs(expiration)).unwrap_or_default(),
+            prefers: pick(&mut random, &[Prefers::None, Prefers::None, Prefers::Away, Prefers::All]),
+            keeps: random.u8(0..6) == 0,
+            token_life: Duration::from_mins(pick(&mut random, &[60, 75, 90, 5, 24 * 60])),
+            lock: if has_lock { Reading::Known(Lock::Locked) } else { Reading::Off },
+            script: Vec::new(),
+            ends_at: DAY,
+        };
+        Author { day: &mut day, random, calm: seed.is_multiple_of(4) }.write();
+        day
+    }
+
+    pub(super) fn is_calm(&self) -> bool {
+        !self.script.iter().any(|(_, what)| what.is_trouble())
+    }
+}
+
+fn pick<T: Copy>(random: &mut fastrand::Rng, from: &[T]) -> T {
+    from[random.usize(..from.len())]
+}
+
+/// Writes a script.
+struct Author<'a> {
+    day: &'a mut Day,
+    random: fastrand::Rng,
+    calm: bool,
+}
+
+impl Author<'_> {
+    fn write(mut self) {
+        let calendar = self.calendar();
+        self.day.script.push((Duration::ZERO, What::Calendar(calendar)));
+        for _ in 0..self.random.u8(3..12) {
+            let at = self.moment();
+            self.happens(at, What::Lock(Reading::Known(Lock::Unlocked)));
+            let until = at + self.a_while();
+            self.happens(until, What::Lock(Reading::Known(Lock::Locked)));
+        }
+        for _ in 0..self.random.u8(0..6) {
+            self.call();
+        }
+        for _ in 0..self.random.u8(0..8) {
+            let at = self.moment();
+            let what = self.signal();
+            self.happens(at, what);
+        }
+        if self.random.u8(0..4) == 0 {
+            self.flap();
+        }
+        for _ in 0..self.random.u8(0..8) {
+            if self.calm {
+                break;
+            }
+            self.trouble();
+        }
+        self.day.script.sort_by_key(|(at, _)| *at);
+    }
+
+    /// The first entry at a moment is told first.
+    fn happens(&mut self, at: Duration, what: What) {
+        if at < self.day.ends_at {
+            self.day.script.push((at, what));
+        }
+    }
+
+    /// Some time in the day; often soon after something else, since that is where things go wrong.
+    fn moment(&mut self) -> Duration {
+        if self.random.u8(0..3) > 0 {
+            let beside = self.random.usize(..self.day.script.len());
+            let after = pick(&mut self.random, &[2.0, 20.0, 300.0]);
+            return self.day.script[beside].0 + Duration::from_secs_f64(after * self.random.f64());
+        }
+        DAY.mul_f64(self.random.f64())
+    }
+
+    fn a_while(&mut self) -> Duration {
+        let longest = pick(&mut self.random, &[5.0, 60.0, 60.0, 600.0, 600.0, 7200.0, 20_000.0]);
+        Duration::from_secs_f64(longest * self.random.f64())
+    }
+
+    fn call(&mut self) {
+        let at = self.moment();
+        let state = pick(&mut self.random, &CallState::ALL[1..]);
+        self.happens(at, What::Call(Reading::Known(state)));
+        let until = at + self.a_while();
+        let after = if self.random.u8(0..5) == 0 { Reading::Unknown } else { Reading::Known(CallState::Idle) };
+        self.happens(until, What::Call(after));
+    }
+
+    fn calendar(&mut self) -> Vec<(Duration, BusyClass)> {
+        let (mut changes, mut at) = (Vec::new(), Duration::ZERO);
+        loop {
+            at += Duration::from_secs(60 * self.random.u64(1..300));
+            if at >= DAY {
+                return changes;
+            }
+            changes.push((at, pick(&mut self.random, BusyClass::ALL)));
+        }
+    }
+
+    fn signal(&mut self) -> What {
+        match self.random.u8(0..9) {
+            0 => What::Lock(Reading::Unknown),
+            1 => What::Call(Reading::Unknown),
+            2 => What::Calendar(self.calendar()),
+            3 | 4 => {
+                let claim = Claim::Hold(pick(&mut self.random, &Presence::ALL));
+                let claim = if self.random.u8(0..4) == 0 { Claim::Nothing } else { claim };
+                What::Override(claim, (self.random.u8(0..3) > 0).then(|| self.a_while()))
+            }
+            5 => What::Unset,
+            6 => What::SetClock(self.random.i64(-8000..8000)),
+            7 => What::Nudge,
+            _ => What::Teams(pick(
+                &mut self.random,
+                &[None, Some(("Available", "Available")), Some(("Away", "Away")), Some(("Busy", "InAMeeting"))],
+            )),
+        }
+    }
+
+    /// A signal that cannot make up its mind.
+    fn flap(&mut self) {
+        let mut at = self.moment();
+        for flap in 0..self.random.usize(4..20) {
+            at += Duration::from_secs_f64(6.0 * self.random.f64());
+            let lock = if flap % 2 == 0 { Lock::Locked } else { Lock::Unlocked };
+            self.happens(at, What::Lock(Reading::Known(lock)));
+        }
+    }
+
+    fn trouble(&mut self) {
+        let at = self.moment();
+        match self.random.u8(0..10) {
+            0 => {
+                let after = self.random.u8(0..2);
+                self.happens(at, What::Revoke(after));
+            }
+            1 | 2 => {
+                let announced = self.random.bool();
+                let lasts = self.a_while();
+                self.happens(at, What::Sleep { announced, lasts });
+            }
+            // Slow answers turn into none.
+            3 | 4 => {
+                let first = self.fault_lasting(Fault::Slow, Duration::from_mins(5));
+                let second = self.fault(at + Duration::from_mins(5));
+                self.happens(at, first);
+                self.happens(at + Duration::from_mins(5), second);
+            }
+            _ => {
+                let what = self.fault(at);
+                self.happens(at, what);
+            }
+        }
+    }
+
+    /// A fault, and what happens in the midst of it.
+    fn fault(&mut self, at: Duration) -> What {
+        let lasts = self.a_while();
+        for _ in 0..self.random.u8(0..3) {
+            let state = pick(&mut self.random, CallState::ALL);
+            let within = at + lasts.mul_f64(self.random.f64());
+            self.happens(within, What::Call(Reading::Known(state)));
+        }
+        let retry_after = Duration::from_millis(self.random.u64(100..400_000));
+        let retry_after = self.random.bool().then_some(retry_after);
+        let fault = pick(
+            &mut self.random,
+            &[
+                Fault::Down,
+                Fault::Blocked,
+                Fault::Deaf,
+                Fault::Mute,
+                Fault::Failing(None),
+                Fault::Failing(retry_after),
+                Fault::TimingOut,
+                Fault::Throttling(retry_after),
+                Fault::Flapping,
+                Fault::NoTokens,
+                Fault::SignIn,
+                Fault::Claims,
+                Fault::Refusing,
+                Fault::Slow,
+            ],
+        );
+        self.fault_lasting(fault, lasts)
+    }
+
+    fn fault_lasting(&mut self, fault: Fault, lasts: Duration) -> What {
+        let ends = match fault {
+            // Nothing else ends these.
+            Fault::SignIn | Fault::Claims => Ends::Mended,
+            _ => pick(&mut self.random, &[Ends::Unnoticed, Ends::Unnoticed, Ends::Nudged, Ends::Mended]),
+        };
+        What::Fault { fault, lasts, ends }
+    }
+}
+
+/// A time of the day or a while, as a clock shows it.
+pub(super) struct Clocked(pub(super) Duration);
+
+impl fmt::Display for Clocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        write!(f, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
+        match self.0.subsec_millis() {
+            0 => Ok(()),
+            millis => write!(f, ".{millis:03}"),
+        }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lock(lock) => write!(f, "lock is {lock}"),
+            Self::Call(call) => write!(f, "call is {call}"),
+            Self::Calendar(changes) => {
+                f.write_str("calendar is free")?;
+                changes.iter().try_for_each(|(from, class)| write!(f, ", {class} from {}", Clocked(*from)))
+            }
+            Self::Override(claim, None) => write!(f, "set by hand to {claim}"),
+            Self::Override(claim, Some(lasts)) => write!(f, "set by hand to {claim} for {}", Clocked(*lasts)),
+            Self::Unset => f.write_str("no longer set by hand"),
+            Self::Sleep { announced, lasts } => {
+                write!(f, "sleeps for {}, {}", Clocked(*lasts), if *announced { "announced" } else { "unannounced" })
+            }
+            Self::SetClock(seconds) => write!(f, "wall clock set by {seconds} s"),
+            Self::Fault { fault, lasts, ends } => write!(f, "{fault} for {}, then {ends:?}", Clocked(*lasts)),
+            Self::Revoke(0) => f.write_str("the token is refused"),
+            Self::Revoke(after) => write!(f, "the token is refused, and {after} after it"),
+            Self::Nudge => f.write_str("nudged"),
+            Self::Teams(None) => f.write_str("no Teams client"),
+            Self::Teams(Some((availability, activity))) => write!(f, "a Teams client says {availability}/{activity}"),
+        }
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "seed {}: expiration {}, prefers {:?}, tokens live {}, lock is {} at first",
+            self.seed,
+            self.expiration.to_iso(),
+            self.prefers,
+            Clocked(self.token_life),
+            self.lock,
+        )?;
+        for (at, what) in &self.script {
+            writeln!(f, "  {}  {what}", Clocked(*at))?;
+        }
+        let leaves = if self.keeps { "leaves its session" } else { "clears and leaves" };
+        write!(f, "  {}  {leaves}", Clocked(self.ends_at))
+    }
+}

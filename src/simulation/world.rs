@@ -1,0 +1,408 @@
+//! The driver: lives a day with the real policy and the real session, in virtual time, and has the watch look on. It does what
+//! `daemon/` does with its accounts, sleep and leaving.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::day::{Day, Ends, What};
+use super::facts::Facts;
+use super::graph::{Graph, InvalidArgument};
+use super::network::{Flight, LATENCY, Network, TIME_OUT, TOKEN_LATENCY};
+use super::watch::{Invariant, Violation, Watch, violation};
+use crate::policy::{Reading, Rule, Sleep, decide};
+use crate::presence::Presence;
+use crate::session::{Action, Applied, Failure, FailureKind, Request, Session, Target};
+use crate::time::{Instant, Now};
+
+/// How long the driver holds sleep up, how long it takes to leave, and how long of that it waits for an answer.
+const HOLD: Duration = Duration::from_secs(3);
+const LEAVE_WITHIN: Duration = Duration::from_millis(2800);
+const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// So short that nothing happens in it.
+const INSTANT: Duration = Duration::from_nanos(1);
+
+/// Who drives the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Driver {
+    Honest,
+    /// Answers keepalives without sending them, to see that it is found out.
+    DropsKeepalives,
+}
+
+/// What a day came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) requests: u32,
+    /// The fewest that could have done; meaningful on a calm day.
+    pub(super) least: f64,
+}
+
+/// Lives `day` to its end.
+pub(super) fn live(day: &Day, driver: Driver) -> Result<Tally, Violation> {
+    let mut world = World::new(day, driver);
+    world.live()?;
+    world.leave()?;
+    if day.is_calm() {
+        world.watch.check_requests(world.now)?;
+    }
+    Ok(Tally { requests: world.watch.requests, least: world.watch.least })
+}
+
+struct World<'a> {
+    day: &'a Day,
+    driver: Driver,
+    rules: Vec<Rule>,
+    now: Instant,
+    /// Wall time at the origin of `now`, as the clock is set.
+    wall_origin: Timestamp,
+    facts: Facts,
+    session: Session,
+    graph: Graph,
+    network: Network,
+    watch: Watch,
+    /// The next entry of the script.
+    next: usize,
+    fault_ends: Option<(Instant, Ends)>,
+    flight: Option<Flight>,
+    /// Requests that nobody waits for any more and that are still on their way.
+    strays: Vec<(Instant, Action)>,
+    /// Whether the facts changed since the last decision, and when it changes by itself.
+    decide_anew: bool,
+    decided_until: Option<Timestamp>,
+    /// What Graph last confirmed, for the driver that drops keepalives.
+    last_confirmed: Option<Action>,
+    /// Sleep that is held up until then, and how long it will last.
+    bedtime: Option<(Instant, Duration)>,
+}
+
+impl<'a> World<'a> {
+    fn new(day: &'a Day, driver: Driver) -> Self {
+        // Any day will do, and so will any zone: the default rules know no hours.
+        let midnight = Timestamp::from_second(1_772_409_600).unwrap_or_default();
+        let now = Instant::default();
+        Self {
+            day,
+            driver,
+            rules: day.prefers.rules(),
+            now,
+            wall_origin: midnight,
+            facts: Facts::new(day.lock.clone(), midnight),
+            session: Session::new(day.seed),
+            graph: Graph::default(),
+            network: Network::new(day.token_life, day.seed),
+            watch: Watch::new(day.expiration, now),
+            next: 0,
+            fault_ends: None,
+            flight: None,
+            strays: Vec::new(),
+            decide_anew: true,
+            decided_until: None,
+            last_confirmed: None,
+            bedtime: None,
+        }
+    }
+
+    fn both_clocks(&self) -> Now {
+        Now { instant: self.now, wall: self.wall_origin + self.now.since_origin(), zone: TimeZone::UTC }
+    }
+
+    fn live(&mut self) -> Result<(), Violation> {
+        let end = Instant::from_origin(self.day.ends_at);
+        while self.now < end {
+            let before = self.now;
+            self.happen()?;
+            if self.now > before {
+                // The machine slept.
+                continue;
+            }
+            self.decide();
+            self.drain()?;
+            if self.bedtime.is_some_and(|(ends, _)| ends <= self.now || self.session.rests_until(ends, self.now)) {
+                self.sleep()?;
+                continue;
+            }
+            let next = self.next_step()?.min(end);
+            if !self.is_in_trouble() {
+                // Just before the next step is when it would go wrong.
+                self.watch.check(&self.graph, next - INSTANT)?;
+            }
+            self.now = next;
+        }
+        Ok(())
+    }
+
+    fn is_in_trouble(&self) -> bool {
+        self.network.fault.is_some() || self.flight.as_ref().is_some_and(|flight| flight.in_trouble)
+    }
+
+    /// The next moment at which something happens.
+    fn next_step(&self) -> Result<Instant, Violation> {
+        let now = self.both_clocks();
+        let script = self.day.script.get(self.next).map(|(at, _)| Instant::from_origin(*at));
+        let flight = self.flight.as_ref().map(|flight| flight.arrives_at.unwrap_or(flight.ends_at));
+        let wakeup = self.session.poll_wakeup(self.now).map(|(at, _)| at);
+        let decision = self.decided_until.map(|until| now.instant_at(until));
+        let fault = self.fault_ends.map(|(at, _)| at);
+        let bedtime = self.bedtime.map(|(ends, _)| ends);
+        let strays = self.strays.iter().map(|(at, _)| *at).min();
+        let steps = [script, flight, wakeup, decision, fault, bedtime, strays, self.facts.next_change(&now)];
+        let next = steps.into_iter().flatten().min().unwrap_or(Instant::from_origin(self.day.ends_at));
+        if next > self.now {
+            return Ok(next);
+        }
+        Err(violation(Invariant::GoesOn, self.now, format!("{:?}", self.session.poll_wakeup(self.now))))
+    }
+
+    /// All that is due by now.
+    fn happen(&mut self) -> Result<(), Violation> {
+        self.arrive()?;
+        if let Some(flight) = self.flight.take_if(|flight| flight.ends_at <= self.now) {
+            self.finish(&flight)?;
+        }
+        if let Some((_, ends)) = self.fault_ends.take_if(|(at, _)| *at <= self.now) {
+            self.end_fault(ends);
+        }
+        while let Some((_, what)) =
+            self.day.script.get(self.next).filter(|(at, _)| Instant::from_origin(*at) <= self.now)
+        {
+            self.next += 1;
+            self.script(what);
+        }
+        Ok(())
+    }
+
+    fn script(&mut self, what: &What) {
+        let was_present = self.is_present();
+        self.decide_anew = true;
+        match what {
+            What::Lock(lock) if self.facts.lock != Reading::Off => self.facts.lock = lock.clone(),
+            What::Lock(_) => {}
+            What::Call(call) => self.facts.call = call.clone(),
+            What::Calendar(changes) => self.facts.set_calendar(changes),
+            What::Override(claim, lasts) => self.facts.manual = Some((*claim, lasts.map(|lasts| self.now + lasts))),
+            What::Unset => self.facts.manual = None,
+            What::SetClock(seconds) => self.wall_origin += SignedDuration::from_secs(*seconds),
+            What::Nudge => self.nudge(),
+            What::Teams(pair) => self.graph.teams = *pair,
+            What::Revoke(after) => {
+                self.network.revoke(*after);
+                self.watch.note_trouble(self.now);
+            }
+            What::Fault { fault, lasts, ends } => {
+                if let Some((_, ends)) = self.fault_ends.take() {
+                    self.end_fault(ends);
+                }
+                self.network.fault = Some(*fault);
+                self.fault_ends = Some((self.now + *lasts, *ends));
+            }
+            What::Sleep { announced, lasts } => self.go_to_sleep(*announced, *lasts),
+        }
+        if self.is_present() && !was_present {
+            self.nudge();
+        }
+    }
+
+    /// As the daemon's board says it.
+    fn is_present(&self) -> bool {
+        self.facts.lock == Reading::Known(crate::policy::Lock::Unlocked)
+            && self.facts.sleep != Reading::Known(Sleep::Suspending)
+    }
+
+    fn nudge(&mut self) {
+        self.session.handle_nudge();
+        self.watch.note_nudge(self.now);
+    }
+
+    fn end_fault(&mut self, ends: Ends) {
+        self.network.fault = None;
+        self.watch.note_trouble(self.now);
+        match ends {
+            Ends::Unnoticed => {}
+            Ends::Nudged => self.nudge(),
+            Ends::Mended => {
+                self.network.sign_in();
+                self.session.handle_mended();
+                self.watch.note_mended(self.now);
+            }
+        }
+    }
+
+    fn decide(&mut self) {
+        let now = self.both_clocks();
+        self.watch.note_ought(self.facts.ought(self.day.prefers, &now), self.now);
+        if !self.decide_anew && self.decided_until.is_none_or(|until| now.wall < until) {
+            return;
+        }
+        self.decide_anew = false;
+        let decision = decide(&self.rules, &self.facts.snapshot(&now), &now);
+        let expiration = decision.expiration.unwrap_or(self.day.expiration);
+        match decision.presence.map(|presence| Target { presence, expiration }) {
+            Some(target) if decision.prefer => self.session.handle_wish_to_prefer(target, self.now),
+            wish => self.session.handle_wish(wish, self.now),
+        }
+        self.decided_until = decision.until;
+    }
+
+    /// Sends what is due. Asks also while a request is in flight, as the daemon does.
+    fn drain(&mut self) -> Result<(), Violation> {
+        while let Some(request) = self.session.poll_request(self.now) {
+            if self.driver == Driver::DropsKeepalives && self.last_confirmed == Some(request.action) {
+                self.session.handle_outcome(request.id, Ok(()), self.now);
+                continue;
+            }
+            self.watch.note_sent(request.action, self.flight.is_some(), self.now)?;
+            self.flight = Some(self.network.send(request, self.now));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, flight: &Flight) -> Result<(), Violation> {
+        let Flight { request: Request { id, action, .. }, ref outcome, in_trouble, .. } = *flight;
+        if outcome.is_ok() {
+            self.last_confirmed = Some(action);
+        }
+        self.session.handle_outcome(id, outcome.as_ref().copied(), self.now);
+        self.watch.note_outcome(action, outcome.as_ref().copied(), in_trouble, self.now)
+    }
+
+    /// Has Graph carry out what arrived by now.
+    fn arrive(&mut self) -> Result<(), Violation> {
+        while let Some(stray) = self.strays.iter().position(|(at, _)| *at <= self.now) {
+            let (at, action) = self.strays.swap_remove(stray);
+            self.apply(action, at)?;
+        }
+        let Some(flight) = &mut self.flight else { return Ok(()) };
+        let action = flight.request.action;
+        match flight.arrives_at.take_if(|at| *at <= self.now) {
+            Some(at) => self.apply(action, at),
+            None => Ok(()),
+        }
+    }
+
+    fn apply(&mut self, action: Action, at: Instant) -> Result<(), Violation> {
+        self.watch.note_arrived(action);
+        let pair = |presence: Presence| (presence.availability(), presence.activity());
+        let preferred = |presence: Presence| (presence.availability(), presence.preferred_activity());
+        let graph = &mut self.graph;
+        let answer = match action {
+            Action::Set(Target { presence, expiration }) => {
+                graph.set_presence(pair(presence), expiration.as_duration(), at)
+            }
+            Action::Prefer(Target { presence, expiration }) => {
+                graph.set_preferred(preferred(presence), expiration.as_duration(), at)
+            }
+            Action::Clear => {
+                graph.clear_presence();
+                Ok(())
+            }
+            Action::ClearPreferred => {
+                graph.clear_preferred();
+                Ok(())
+            }
+        };
+        answer.map_err(|InvalidArgument| violation(Invariant::OnlyDocumentedRequests, at, format!("{action:?}")))
+    }
+
+    fn go_to_sleep(&mut self, announced: bool, lasts: Duration) {
+        // Without the signal nobody hears an announcement.
+        if announced && self.facts.sleep != Reading::Off {
+            self.facts.sleep = Reading::Known(Sleep::Suspending);
+            self.bedtime = Some((self.now + HOLD, lasts));
+            self.nudge();
+        } else {
+            self.suspend(lasts);
+            // The client's time-out stood still.
+            if let Some(flight) = &mut self.flight {
+                flight.ends_at = self.now + TIME_OUT;
+                flight.outcome = Err(unanswered());
+                flight.in_trouble = true;
+            }
+        }
+    }
+
+    /// Sleep comes that was held up, and is over.
+    fn sleep(&mut self) -> Result<(), Violation> {
+        let Some((ends, lasts)) = self.bedtime.take() else { return Ok(()) };
+        if ends > self.now && !self.is_in_trouble() && self.watch.is_steady(self.now) {
+            self.watch
+                .check_now(&self.graph, self.now)
+                .map_err(|not_written| Violation { invariant: Invariant::AsleepIsWritten, ..not_written })?;
+        }
+        self.suspend(lasts);
+        self.facts.sleep = Reading::Known(Sleep::Awake);
+        self.decide_anew = true;
+        self.abandon()?;
+        self.nudge();
+        Ok(())
+    }
+
+    /// Nothing runs for a while. What is on its way to Graph arrives.
+    fn suspend(&mut self, lasts: Duration) {
+        self.now = self.now + lasts;
+        self.watch.note_trouble(self.now);
+    }
+
+    /// Nobody waits for the request in flight any more.
+    fn abandon(&mut self) -> Result<(), Violation> {
+        self.arrive()?;
+        let Some(mut flight) = self.flight.take() else { return Ok(()) };
+        self.strays.extend(flight.arrives_at.map(|at| (at, flight.request.action)));
+        flight.outcome = Err(unanswered());
+        flight.in_trouble = true;
+        self.finish(&flight)?;
+        self.nudge();
+        Ok(())
+    }
+
+    /// The daemon ends.
+    fn leave(&mut self) -> Result<(), Violation> {
+        let begun = self.now;
+        let free = self.network.fault.is_none() && self.watch.may_send(begun) && self.network.has_good_tokens();
+        // One that is slow may overtake nobody, and arrive after all is cleared.
+        let free = free && self.flight.as_ref().is_none_or(|flight| !flight.in_trouble) && self.strays.is_empty();
+        let (requests, before) = (self.watch.requests, self.graph.session(begun));
+        self.session.handle_leave(!self.day.keeps);
+        self.watch.note_nudge(begun);
+        let (mut patience, mut end) = (Some(begun + LAST_ANSWER_WITHIN), begun + LEAVE_WITHIN);
+        while self.now < end {
+            self.arrive()?;
+            if let Some(flight) = self.flight.take_if(|flight| flight.ends_at <= self.now) {
+                self.finish(&flight)?;
+            }
+            if patience.take_if(|patience| *patience <= self.now).is_some() {
+                self.abandon()?;
+            }
+            self.drain()?;
+            if self.session.has_left() {
+                break;
+            }
+            let flight = self.flight.as_ref().map(|flight| flight.arrives_at.unwrap_or(flight.ends_at));
+            let wakeup = self.session.poll_wakeup(self.now).map(|(at, _)| at);
+            let next = [flight, wakeup, patience].into_iter().flatten().min();
+            self.now = next.map_or(end, |next| next.min(end));
+        }
+        end = self.now;
+        if self.day.keeps {
+            if self.watch.requests > requests {
+                return Err(violation(Invariant::KeepsOnExit, end, "something is sent"));
+            }
+            let kept = self.flight.is_some() || before.is_none() || self.graph.session(begun).is_some();
+            return if kept { Ok(()) } else { Err(violation(Invariant::KeepsOnExit, end, "the session is gone")) };
+        }
+        // What is still on its way arrives.
+        self.now = end + TIME_OUT + LATENCY + TOKEN_LATENCY;
+        self.arrive()?;
+        let left = (self.graph.session(end), self.graph.preferred(end));
+        if free && left != (None, None) {
+            return Err(violation(Invariant::LeavesNothing, end, format!("(session, preferred) is {left:?}")));
+        }
+        Ok(())
+    }
+}
+
+fn unanswered() -> Failure {
+    Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, "no answer in time") }
+}
