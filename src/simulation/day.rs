@@ -296,10 +296,11 @@ impl Author<'_> {
     }
 
     fn fault_lasting(&mut self, fault: Fault, lasts: Duration) -> What {
-        let ends = match fault {
+        let ends = if matches!(fault, Fault::SignIn | Fault::Claims) {
             // Nothing else ends these.
-            Fault::SignIn | Fault::Claims => Ends::Mended,
-            _ => pick(&mut self.random, &[Ends::Unnoticed, Ends::Unnoticed, Ends::Nudged, Ends::Mended]),
+            Ends::Mended
+        } else {
+            pick(&mut self.random, &[Ends::Unnoticed, Ends::Unnoticed, Ends::Nudged, Ends::Mended])
         };
         What::Fault { fault, lasts, ends }
     }

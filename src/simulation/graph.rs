@@ -124,7 +124,7 @@ impl Graph {
 }
 
 fn held(pairs: &[Pair], pair: Pair, expiration: Duration, now: Instant) -> Result<Held, InvalidArgument> {
-    let in_range = (Duration::from_mins(5)..=Duration::from_mins(240)).contains(&expiration);
+    let in_range = (Duration::from_mins(5)..=Duration::from_hours(4)).contains(&expiration);
     if !in_range || !pairs.contains(&pair) {
         return Err(InvalidArgument);
     }

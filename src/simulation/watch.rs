@@ -147,10 +147,8 @@ impl Watch {
     fn reckon(&mut self, now: Instant) {
         let passed = now.saturating_since(self.reckoned_at).as_secs_f64();
         let expiration = self.expiration.as_duration().as_secs_f64();
-        let session = self.ought.presence.map_or(0.0, |presence| match presence {
-            Presence::Available => passed / 300.0,
-            _ => passed / expiration,
-        });
+        let lasts = |presence| if presence == Presence::Available { 300.0 } else { expiration };
+        let session = self.ought.presence.map_or(0.0, |presence| passed / lasts(presence));
         self.least += session + if self.ought.prefer { passed / expiration } else { 0.0 };
         self.reckoned_at = now;
     }

@@ -1,6 +1,8 @@
 //! The driver: lives a day with the real policy and the real session, in virtual time, and has the watch look on. It does what
 //! `daemon/` does with its accounts, sleep and leaving.
 
+mod rest;
+
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -9,17 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::day::{Day, Ends, What};
 use super::facts::Facts;
 use super::graph::{Graph, InvalidArgument};
-use super::network::{Flight, LATENCY, Network, TIME_OUT, TOKEN_LATENCY};
+use super::network::{Flight, Network};
 use super::watch::{Invariant, Violation, Watch, violation};
-use crate::policy::{Reading, Rule, Sleep, decide};
+use crate::policy::{Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
-use crate::session::{Action, Applied, Failure, FailureKind, Request, Session, Target};
+use crate::session::{Action, Request, Session, Target};
 use crate::time::{Instant, Now};
-
-/// How long the driver holds sleep up, how long it takes to leave, and how long of that it waits for an answer.
-const HOLD: Duration = Duration::from_secs(3);
-const LEAVE_WITHIN: Duration = Duration::from_millis(2800);
-const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// So short that nothing happens in it.
 const INSTANT: Duration = Duration::from_nanos(1);
@@ -207,8 +204,7 @@ impl<'a> World<'a> {
 
     /// As the daemon's board says it.
     fn is_present(&self) -> bool {
-        self.facts.lock == Reading::Known(crate::policy::Lock::Unlocked)
-            && self.facts.sleep != Reading::Known(Sleep::Suspending)
+        self.facts.lock == Reading::Known(Lock::Unlocked) && self.facts.sleep != Reading::Known(Sleep::Suspending)
     }
 
     fn nudge(&mut self) {
@@ -305,104 +301,4 @@ impl<'a> World<'a> {
         };
         answer.map_err(|InvalidArgument| violation(Invariant::OnlyDocumentedRequests, at, format!("{action:?}")))
     }
-
-    fn go_to_sleep(&mut self, announced: bool, lasts: Duration) {
-        // Without the signal nobody hears an announcement.
-        if announced && self.facts.sleep != Reading::Off {
-            self.facts.sleep = Reading::Known(Sleep::Suspending);
-            self.bedtime = Some((self.now + HOLD, lasts));
-            self.nudge();
-        } else {
-            self.suspend(lasts);
-            // The client's time-out stood still.
-            if let Some(flight) = &mut self.flight {
-                flight.ends_at = self.now + TIME_OUT;
-                flight.outcome = Err(unanswered());
-                flight.in_trouble = true;
-            }
-        }
-    }
-
-    /// Sleep comes that was held up, and is over.
-    fn sleep(&mut self) -> Result<(), Violation> {
-        let Some((ends, lasts)) = self.bedtime.take() else { return Ok(()) };
-        if ends > self.now && !self.is_in_trouble() && self.watch.is_steady(self.now) {
-            self.watch
-                .check_now(&self.graph, self.now)
-                .map_err(|not_written| Violation { invariant: Invariant::AsleepIsWritten, ..not_written })?;
-        }
-        self.suspend(lasts);
-        self.facts.sleep = Reading::Known(Sleep::Awake);
-        self.decide_anew = true;
-        self.abandon()?;
-        self.nudge();
-        Ok(())
-    }
-
-    /// Nothing runs for a while. What is on its way to Graph arrives.
-    fn suspend(&mut self, lasts: Duration) {
-        self.now = self.now + lasts;
-        self.watch.note_trouble(self.now);
-    }
-
-    /// Nobody waits for the request in flight any more.
-    fn abandon(&mut self) -> Result<(), Violation> {
-        self.arrive()?;
-        let Some(mut flight) = self.flight.take() else { return Ok(()) };
-        self.strays.extend(flight.arrives_at.map(|at| (at, flight.request.action)));
-        flight.outcome = Err(unanswered());
-        flight.in_trouble = true;
-        self.finish(&flight)?;
-        self.nudge();
-        Ok(())
-    }
-
-    /// The daemon ends.
-    fn leave(&mut self) -> Result<(), Violation> {
-        let begun = self.now;
-        let free = self.network.fault.is_none() && self.watch.may_send(begun) && self.network.has_good_tokens();
-        // One that is slow may overtake nobody, and arrive after all is cleared.
-        let free = free && self.flight.as_ref().is_none_or(|flight| !flight.in_trouble) && self.strays.is_empty();
-        let (requests, before) = (self.watch.requests, self.graph.session(begun));
-        self.session.handle_leave(!self.day.keeps);
-        self.watch.note_nudge(begun);
-        let (mut patience, mut end) = (Some(begun + LAST_ANSWER_WITHIN), begun + LEAVE_WITHIN);
-        while self.now < end {
-            self.arrive()?;
-            if let Some(flight) = self.flight.take_if(|flight| flight.ends_at <= self.now) {
-                self.finish(&flight)?;
-            }
-            if patience.take_if(|patience| *patience <= self.now).is_some() {
-                self.abandon()?;
-            }
-            self.drain()?;
-            if self.session.has_left() {
-                break;
-            }
-            let flight = self.flight.as_ref().map(|flight| flight.arrives_at.unwrap_or(flight.ends_at));
-            let wakeup = self.session.poll_wakeup(self.now).map(|(at, _)| at);
-            let next = [flight, wakeup, patience].into_iter().flatten().min();
-            self.now = next.map_or(end, |next| next.min(end));
-        }
-        end = self.now;
-        if self.day.keeps {
-            if self.watch.requests > requests {
-                return Err(violation(Invariant::KeepsOnExit, end, "something is sent"));
-            }
-            let kept = self.flight.is_some() || before.is_none() || self.graph.session(begun).is_some();
-            return if kept { Ok(()) } else { Err(violation(Invariant::KeepsOnExit, end, "the session is gone")) };
-        }
-        // What is still on its way arrives.
-        self.now = end + TIME_OUT + LATENCY + TOKEN_LATENCY;
-        self.arrive()?;
-        let left = (self.graph.session(end), self.graph.preferred(end));
-        if free && left != (None, None) {
-            return Err(violation(Invariant::LeavesNothing, end, format!("(session, preferred) is {left:?}")));
-        }
-        Ok(())
-    }
-}
-
-fn unanswered() -> Failure {
-    Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, "no answer in time") }
 }
