@@ -249,17 +249,25 @@ impl Author<'_> {
                 let lasts = self.a_while();
                 self.happens(at, What::Sleep { announced, lasts });
             }
-            // Slow answers turn into none.
-            3 | 4 => {
-                let first = self.fault_lasting(Fault::Slow, Duration::from_mins(5));
-                let second = self.fault(at + Duration::from_mins(5));
-                self.happens(at, first);
-                self.happens(at + Duration::from_mins(5), second);
-            }
+            3 | 4 => self.unsteady(at),
             _ => {
                 let what = self.fault(at);
                 self.happens(at, what);
             }
+        }
+    }
+
+    /// A network where slow answers turn into none and come back, over and over, so that some come back just in time for what
+    /// is kept.
+    fn unsteady(&mut self, mut at: Duration) {
+        for _ in 0..self.random.u8(2..20) {
+            for (fault, longest) in [(Fault::Slow, 240.0), (pick(&mut self.random, &[Fault::Down, Fault::Mute]), 300.0)]
+            {
+                let lasts = Duration::from_secs_f64(longest * self.random.f64());
+                self.happens(at, What::Fault { fault, lasts, ends: Ends::Unnoticed });
+                at += lasts;
+            }
+            at += Duration::from_secs_f64(60.0 * self.random.f64());
         }
     }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 use day::{DAY, Day, Ends, What};
 use network::Fault;
 use watch::{Invariant, Violation};
-use world::{Driver, Tally, live};
+use world::{Driver, Tally, last_requests, live};
 
 /// How many days each of the threads lives.
 const DAYS: u64 = 5000;
@@ -32,9 +32,10 @@ fn report(day: &Day, driver: Driver, violation: &Violation) -> String {
     let violation_of_small = live(&small, driver).err();
     let seed = day.seed;
     format!(
-        "day {seed} is {violation}\n\nThe smallest day like it is {}\n{small}\n\nTo live it again:\n    \
+        "day {seed} is {violation}\n\nThe smallest day like it is {}\n{small}\n\nIts last requests:\n{}\nTo live it again:\n    \
          PRESENCED_SIM_SEED={seed} cargo test --lib simulation -- --nocapture\n",
         violation_of_small.map(|violation| violation.to_string()).unwrap_or_default(),
+        last_requests(&small, driver),
     )
 }
 

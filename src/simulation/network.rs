@@ -70,6 +70,7 @@ impl fmt::Display for Fault {
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) request: Request,
+    pub(super) sent_at: Instant,
     /// When Graph carries it out; `None`: it does not.
     pub(super) arrives_at: Option<Instant>,
     pub(super) ends_at: Instant,
@@ -123,12 +124,11 @@ impl Network {
     pub(super) fn send(&mut self, request: Request, now: Instant) -> Flight {
         let in_trouble = self.fault.is_some();
         let (asked, token) = self.token(request.fresh_token, now);
-        let sent_at = now + asked;
         let (arrives_at, ends_at, outcome) = match token {
-            Ok(token) => self.ask_graph(token, sent_at),
-            Err(failure) => (None, sent_at, Err(failure)),
+            Ok(token) => self.ask_graph(token, now + asked),
+            Err(failure) => (None, now + asked, Err(failure)),
         };
-        Flight { request, arrives_at, ends_at, outcome, in_trouble }
+        Flight { request, sent_at: now, arrives_at, ends_at, outcome, in_trouble }
     }
 
     fn up_to(&mut self, longest: Duration) -> Duration {

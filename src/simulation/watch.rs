@@ -99,8 +99,9 @@ pub(super) struct Watch {
     forbidden_until: Instant,
     refused_until: Instant,
     failures: u32,
-    /// Whether the last thing that Graph carried out was confirmed: of the session, and of the preferred presence.
-    confirmed: [bool; 2],
+    /// How long after its sending Graph carried out the last request about the session, and about the preferred presence; and
+    /// whether it was confirmed.
+    carried_out: [(Duration, bool); 2],
     pub(super) requests: u32,
     /// The fewest requests that could do.
     pub(super) least: f64,
@@ -119,7 +120,7 @@ impl Watch {
             forbidden_until: now,
             refused_until: now,
             failures: 0,
-            confirmed: [false; 2],
+            carried_out: [(Duration::ZERO, false); 2],
             requests: 0,
             least: 0.0,
             reckoned_at: now,
@@ -192,9 +193,9 @@ impl Watch {
         Ok(())
     }
 
-    /// Graph carries `action` out, and nobody knows yet.
-    pub(super) fn note_arrived(&mut self, action: Action) {
-        self.confirmed[usize::from(action.is_about_preferred())] = false;
+    /// Graph carries `action` out, so long after it was sent, and nobody knows yet.
+    pub(super) fn note_arrived(&mut self, action: Action, after: Duration) {
+        self.carried_out[usize::from(action.is_about_preferred())] = (after, false);
     }
 
     pub(super) fn note_outcome(
@@ -208,7 +209,7 @@ impl Watch {
             self.note_trouble(now);
         }
         let Err(failure) = outcome else {
-            self.confirmed[usize::from(action.is_about_preferred())] = true;
+            self.carried_out[usize::from(action.is_about_preferred())].1 = true;
             self.failures = 0;
             self.backoff_ends = self.backoff_ends.min(now);
             return Ok(());
@@ -244,10 +245,14 @@ impl Watch {
         let free_since = self.trouble_ended.max(self.forbidden_until).max(self.refused_until);
         let changed = self.ought_since + self.window();
         let names = [("the session", self.ought.presence.is_some()), ("the preferred presence", self.ought.prefer)];
-        for ((run_out, confirmed), (name, wished)) in graph.run_outs().into_iter().zip(self.confirmed).zip(names) {
-            let lapsed = run_out.filter(|run_out| *run_out <= at && *run_out >= free_since.max(changed) + FIT);
-            if let Some(lapsed) = lapsed.filter(|_| wished && confirmed) {
-                return Err(violation(Invariant::NeverLapses, lapsed, format!("{name} is over")));
+        for ((run_out, (after, confirmed)), (name, wished)) in
+            graph.run_outs().into_iter().zip(self.carried_out).zip(names)
+        {
+            // Nobody but Graph knows when it began to count: it may have been at the sending.
+            let deadline = run_out.filter(|_| wished && confirmed).map(|run_out| run_out - after);
+            let missed = |deadline: &Instant| *deadline <= at && *deadline >= free_since.max(changed) + FIT;
+            if let Some(missed) = deadline.filter(missed) {
+                return Err(violation(Invariant::NeverLapses, missed, format!("{name} was not set again")));
             }
         }
         let free_since = free_since.max(self.backoff_ends);

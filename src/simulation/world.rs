@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::day::{Day, Ends, What};
+use super::day::{Clocked, Day, Ends, What};
 use super::facts::Facts;
 use super::graph::{Graph, InvalidArgument};
 use super::network::{Flight, Network};
@@ -39,14 +39,20 @@ pub(super) struct Tally {
 
 /// Lives `day` to its end.
 pub(super) fn live(day: &Day, driver: Driver) -> Result<Tally, Violation> {
-    let mut world = World::new(day, driver);
-    world.live()?;
-    world.leave()?;
-    if day.is_calm() {
-        world.watch.check_requests(world.now)?;
-    }
-    Ok(Tally { requests: world.watch.requests, least: world.watch.least })
+    World::new(day, driver).live_and_leave()
 }
+
+/// Lives `day` and tells what its last requests were and how they ended.
+pub(super) fn last_requests(day: &Day, driver: Driver) -> String {
+    let mut world = World { trace: Some(Vec::new()), ..World::new(day, driver) };
+    // How it ends is known.
+    let _ = world.live_and_leave();
+    let trace = world.trace.unwrap_or_default();
+    trace[trace.len().saturating_sub(TRACED)..].concat()
+}
+
+/// How many lines tell of the last requests.
+const TRACED: usize = 24;
 
 struct World<'a> {
     day: &'a Day,
@@ -64,8 +70,8 @@ struct World<'a> {
     next: usize,
     fault_ends: Option<(Instant, Ends)>,
     flight: Option<Flight>,
-    /// Requests that nobody waits for any more and that are still on their way.
-    strays: Vec<(Instant, Action)>,
+    /// Requests that nobody waits for any more and that are still on their way: when they arrive, and when they were sent.
+    strays: Vec<(Instant, Instant, Action)>,
     /// Whether the facts changed since the last decision, and when it changes by itself.
     decide_anew: bool,
     decided_until: Option<Timestamp>,
@@ -73,6 +79,8 @@ struct World<'a> {
     last_confirmed: Option<Action>,
     /// Sleep that is held up until then, and how long it will last.
     bedtime: Option<(Instant, Duration)>,
+    /// What is told of the requests, where somebody wants to know.
+    trace: Option<Vec<String>>,
 }
 
 impl<'a> World<'a> {
@@ -99,11 +107,28 @@ impl<'a> World<'a> {
             decided_until: None,
             last_confirmed: None,
             bedtime: None,
+            trace: None,
         }
     }
 
     fn both_clocks(&self) -> Now {
         Now { instant: self.now, wall: self.wall_origin + self.now.since_origin(), zone: TimeZone::UTC }
+    }
+
+    fn live_and_leave(&mut self) -> Result<Tally, Violation> {
+        self.live()?;
+        self.leave()?;
+        if self.day.is_calm() {
+            self.watch.check_requests(self.now)?;
+        }
+        Ok(Tally { requests: self.watch.requests, least: self.watch.least })
+    }
+
+    fn trace(&mut self, what: impl FnOnce() -> String) {
+        let at = Clocked(self.now.since_origin());
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("  {at}  {}\n", what()));
+        }
     }
 
     fn live(&mut self) -> Result<(), Violation> {
@@ -144,7 +169,7 @@ impl<'a> World<'a> {
         let decision = self.decided_until.map(|until| now.instant_at(until));
         let fault = self.fault_ends.map(|(at, _)| at);
         let bedtime = self.bedtime.map(|(ends, _)| ends);
-        let strays = self.strays.iter().map(|(at, _)| *at).min();
+        let strays = self.strays.iter().map(|(at, ..)| *at).min();
         let steps = [script, flight, wakeup, decision, fault, bedtime, strays, self.facts.next_change(&now)];
         let next = steps.into_iter().flatten().min().unwrap_or(Instant::from_origin(self.day.ends_at));
         if next > self.now {
@@ -249,6 +274,7 @@ impl<'a> World<'a> {
                 self.session.handle_outcome(request.id, Ok(()), self.now);
                 continue;
             }
+            self.trace(|| format!("{:?} is sent", request.action));
             self.watch.note_sent(request.action, self.flight.is_some(), self.now)?;
             self.flight = Some(self.network.send(request, self.now));
         }
@@ -260,26 +286,30 @@ impl<'a> World<'a> {
         if outcome.is_ok() {
             self.last_confirmed = Some(action);
         }
+        self.trace(|| match outcome {
+            Ok(()) => format!("{action:?} succeeded"),
+            Err(failure) => format!("{action:?} failed: {:?}, applied: {:?}", failure.kind, failure.applied),
+        });
         self.session.handle_outcome(id, outcome.as_ref().copied(), self.now);
         self.watch.note_outcome(action, outcome.as_ref().copied(), in_trouble, self.now)
     }
 
     /// Has Graph carry out what arrived by now.
     fn arrive(&mut self) -> Result<(), Violation> {
-        while let Some(stray) = self.strays.iter().position(|(at, _)| *at <= self.now) {
-            let (at, action) = self.strays.swap_remove(stray);
-            self.apply(action, at)?;
+        while let Some(stray) = self.strays.iter().position(|(at, ..)| *at <= self.now) {
+            let (at, sent_at, action) = self.strays.swap_remove(stray);
+            self.apply(action, sent_at, at)?;
         }
         let Some(flight) = &mut self.flight else { return Ok(()) };
-        let action = flight.request.action;
+        let (action, sent_at) = (flight.request.action, flight.sent_at);
         match flight.arrives_at.take_if(|at| *at <= self.now) {
-            Some(at) => self.apply(action, at),
+            Some(at) => self.apply(action, sent_at, at),
             None => Ok(()),
         }
     }
 
-    fn apply(&mut self, action: Action, at: Instant) -> Result<(), Violation> {
-        self.watch.note_arrived(action);
+    fn apply(&mut self, action: Action, sent_at: Instant, at: Instant) -> Result<(), Violation> {
+        self.watch.note_arrived(action, at.saturating_since(sent_at));
         let pair = |presence: Presence| (presence.availability(), presence.activity());
         let preferred = |presence: Presence| (presence.availability(), presence.preferred_activity());
         let graph = &mut self.graph;

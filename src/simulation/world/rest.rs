@@ -58,7 +58,7 @@ impl World<'_> {
     fn abandon(&mut self) -> Result<(), Violation> {
         self.arrive()?;
         let Some(mut flight) = self.flight.take() else { return Ok(()) };
-        self.strays.extend(flight.arrives_at.map(|at| (at, flight.request.action)));
+        self.strays.extend(flight.arrives_at.map(|at| (at, flight.sent_at, flight.request.action)));
         flight.outcome = Err(unanswered());
         flight.in_trouble = true;
         self.finish(&flight)?;
