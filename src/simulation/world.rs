@@ -72,9 +72,11 @@ struct World<'a> {
     flight: Option<Flight>,
     /// Requests that nobody waits for any more and that are still on their way: when they arrive, and when they were sent.
     strays: Vec<(Instant, Instant, Action)>,
-    /// Whether the facts changed since the last decision, and when it changes by itself.
+    /// Whether the facts changed since the last decision.
     decide_anew: bool,
-    decided_until: Option<Timestamp>,
+    /// When the decision changes by itself, as the policy says; and when the facts do.
+    decided_until: Option<Instant>,
+    facts_until: Option<Instant>,
     /// What Graph last confirmed, for the driver that drops keepalives.
     last_confirmed: Option<Action>,
     /// Sleep that is held up until then, and how long it will last.
@@ -105,6 +107,7 @@ impl<'a> World<'a> {
             strays: Vec::new(),
             decide_anew: true,
             decided_until: None,
+            facts_until: None,
             last_confirmed: None,
             bedtime: None,
             trace: None,
@@ -162,15 +165,13 @@ impl<'a> World<'a> {
 
     /// The next moment at which something happens.
     fn next_step(&self) -> Result<Instant, Violation> {
-        let now = self.both_clocks();
         let script = self.day.script.get(self.next).map(|(at, _)| Instant::from_origin(*at));
         let flight = self.flight.as_ref().map(|flight| flight.arrives_at.unwrap_or(flight.ends_at));
         let wakeup = self.session.poll_wakeup(self.now).map(|(at, _)| at);
-        let decision = self.decided_until.map(|until| now.instant_at(until));
         let fault = self.fault_ends.map(|(at, _)| at);
         let bedtime = self.bedtime.map(|(ends, _)| ends);
         let strays = self.strays.iter().map(|(at, ..)| *at).min();
-        let steps = [script, flight, wakeup, decision, fault, bedtime, strays, self.facts.next_change(&now)];
+        let steps = [script, flight, wakeup, self.decided_until, self.facts_until, fault, bedtime, strays];
         let next = steps.into_iter().flatten().min().unwrap_or(Instant::from_origin(self.day.ends_at));
         if next > self.now {
             return Ok(next);
@@ -252,9 +253,17 @@ impl<'a> World<'a> {
     }
 
     fn decide(&mut self) {
+        let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= self.now);
+        let (facts_changed, decision_is_over) = (is_over(self.facts_until), is_over(self.decided_until));
+        if !(self.decide_anew || facts_changed || decision_is_over) {
+            return;
+        }
         let now = self.both_clocks();
-        self.watch.note_ought(self.facts.ought(self.day.prefers, &now), self.now);
-        if !self.decide_anew && self.decided_until.is_none_or(|until| now.wall < until) {
+        if self.decide_anew || facts_changed {
+            self.watch.note_ought(self.facts.ought(self.day.prefers, &now), self.now);
+            self.facts_until = self.facts.next_change(&now);
+        }
+        if !(self.decide_anew || decision_is_over) {
             return;
         }
         self.decide_anew = false;
@@ -264,7 +273,7 @@ impl<'a> World<'a> {
             Some(target) if decision.prefer => self.session.handle_wish_to_prefer(target, self.now),
             wish => self.session.handle_wish(wish, self.now),
         }
-        self.decided_until = decision.until;
+        self.decided_until = decision.until.map(|until| now.instant_at(until));
     }
 
     /// Sends what is due. Asks also while a request is in flight, as the daemon does.
