@@ -25,8 +25,8 @@ const INSTANT: Duration = Duration::from_nanos(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Driver {
     Honest,
-    /// Answers keepalives without sending them, to see that it is found out.
-    DropsKeepalives,
+    /// Answers keepalives of this presence without sending them, to see that it is found out.
+    DropsKeepalivesOf(Presence),
 }
 
 /// What a day came to.
@@ -279,7 +279,7 @@ impl<'a> World<'a> {
     /// Sends what is due. Asks also while a request is in flight, as the daemon does.
     fn drain(&mut self) -> Result<(), Violation> {
         while let Some(request) = self.session.poll_request(self.now) {
-            if self.driver == Driver::DropsKeepalives && self.last_confirmed == Some(request.action) {
+            if self.drops(request.action) {
                 self.session.handle_outcome(request.id, Ok(()), self.now);
                 continue;
             }
@@ -288,6 +288,12 @@ impl<'a> World<'a> {
             self.flight = Some(self.network.send(request, self.now));
         }
         Ok(())
+    }
+
+    fn drops(&self, action: Action) -> bool {
+        let Driver::DropsKeepalivesOf(presence) = self.driver else { return false };
+        let is_of = matches!(action, Action::Set(target) if target.presence == presence);
+        is_of && self.last_confirmed == Some(action)
     }
 
     fn finish(&mut self, flight: &Flight) -> Result<(), Violation> {

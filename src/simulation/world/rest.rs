@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::World;
 use crate::policy::{Reading, Sleep};
 use crate::session::{Applied, Failure, FailureKind};
+use crate::simulation::facts::Ought;
+use crate::simulation::graph::Graph;
 use crate::simulation::network::{LATENCY, TIME_OUT, TOKEN_LATENCY};
 use crate::simulation::watch::{Invariant, Violation, violation};
 
@@ -72,9 +74,15 @@ impl World<'_> {
         let free = self.network.fault.is_none() && self.watch.may_send(begun) && self.network.has_good_tokens();
         // One that is slow may overtake nobody, and arrive after all is cleared.
         let free = free && self.flight.as_ref().is_none_or(|flight| !flight.in_trouble) && self.strays.is_empty();
-        let (requests, before) = (self.watch.requests, self.graph.session(begun));
+        let held = |graph: &Graph| (graph.session(begun), graph.preferred(begun));
+        let (requests, before) = (self.watch.requests, held(&self.graph));
+        // What is on its way may still arrive.
+        let still = self.flight.is_none() && self.strays.is_empty();
         self.session.handle_leave(!self.day.keeps);
         self.watch.note_nudge(begun);
+        if !self.day.keeps {
+            self.watch.note_ought(Ought::default(), begun);
+        }
         let (mut patience, mut end) = (Some(begun + LAST_ANSWER_WITHIN), begun + LEAVE_WITHIN);
         while self.now < end {
             self.arrive()?;
@@ -98,8 +106,11 @@ impl World<'_> {
             if self.watch.requests > requests {
                 return Err(violation(Invariant::KeepsOnExit, end, "something is sent"));
             }
-            let kept = self.flight.is_some() || before.is_none() || self.graph.session(begun).is_some();
-            return if kept { Ok(()) } else { Err(violation(Invariant::KeepsOnExit, end, "the session is gone")) };
+            if still && held(&self.graph) != before {
+                let what = format!("{before:?} became {:?}", held(&self.graph));
+                return Err(violation(Invariant::KeepsOnExit, end, what));
+            }
+            return Ok(());
         }
         // What is still on its way arrives.
         self.now = end + TIME_OUT + LATENCY + TOKEN_LATENCY;
