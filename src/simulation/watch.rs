@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::day::Clocked;
 use super::facts::Ought;
 use super::graph::{Graph, Pair};
-use super::network::{LATENCY, TOKEN_LATENCY};
+use super::network::{LATENCY, TIME_OUT, TOKEN_LATENCY};
 use crate::presence::{Expiration, Presence};
 use crate::session::{Action, Failure, FailureKind};
 use crate::time::Instant;
@@ -28,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_mins(15);
 const SETTLE: Duration = LATENCY.saturating_add(TOKEN_LATENCY).saturating_mul(3);
 /// So long before its end a session that is kept can still be saved: half of it may be spent waiting for the next attempt.
 const FIT: Duration = LATENCY.saturating_add(TOKEN_LATENCY).saturating_mul(4);
+/// The same while each of them takes up to the client's time-out.
+const FIT_SLOWLY: Duration = TIME_OUT.saturating_add(TOKEN_LATENCY).saturating_mul(4);
 /// So many requests in a row may fail for tokens that are refused.
 const TOKEN_TRIES: u32 = 4;
 /// Most requests, in terms of the fewest that could do.
@@ -242,7 +244,27 @@ impl Watch {
 
     /// What others see at `at`, a moment at which nothing is wrong and nothing in flight met with trouble.
     pub(super) fn check(&self, graph: &Graph, at: Instant) -> Result<(), Violation> {
-        let free_since = self.trouble_ended.max(self.forbidden_until).max(self.refused_until);
+        self.check_deadlines(graph, FIT, at)?;
+        let changed = self.ought_since + self.window();
+        if at < changed.max(self.free_since()).max(self.backoff_ends) + SETTLE {
+            return Ok(());
+        }
+        self.check_now(graph, at)
+    }
+
+    /// The same while requests succeed and are slow: what is kept is kept.
+    pub(super) fn check_slow(&self, graph: &Graph, at: Instant) -> Result<(), Violation> {
+        self.check_deadlines(graph, FIT_SLOWLY, at)
+    }
+
+    /// Since when requests can succeed.
+    fn free_since(&self) -> Instant {
+        self.trouble_ended.max(self.forbidden_until).max(self.refused_until)
+    }
+
+    /// Nothing is over by `at` that could have been set again, if `fit` is enough for that.
+    fn check_deadlines(&self, graph: &Graph, fit: Duration, at: Instant) -> Result<(), Violation> {
+        let free_since = self.free_since();
         let changed = self.ought_since + self.window();
         let names = [("the session", self.ought.presence.is_some()), ("the preferred presence", self.ought.prefer)];
         for ((run_out, (after, confirmed)), (name, wished)) in
@@ -250,16 +272,12 @@ impl Watch {
         {
             // Nobody but Graph knows when it began to count: it may have been at the sending.
             let deadline = run_out.filter(|_| wished && confirmed).map(|run_out| run_out - after);
-            let missed = |deadline: &Instant| *deadline <= at && *deadline >= free_since.max(changed) + FIT;
+            let missed = |deadline: &Instant| *deadline <= at && *deadline >= free_since.max(changed) + fit;
             if let Some(missed) = deadline.filter(missed) {
                 return Err(violation(Invariant::NeverLapses, missed, format!("{name} was not set again")));
             }
         }
-        let free_since = free_since.max(self.backoff_ends);
-        if at < changed.max(free_since) + SETTLE {
-            return Ok(());
-        }
-        self.check_now(graph, at)
+        Ok(())
     }
 
     /// The same without any time to settle.

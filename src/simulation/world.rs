@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::day::{Clocked, Day, Ends, What};
 use super::facts::Facts;
 use super::graph::{Graph, InvalidArgument};
-use super::network::{Flight, Network};
+use super::network::{Fault, Flight, Network};
 use super::watch::{Invariant, Violation, Watch, violation};
 use crate::policy::{Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
@@ -150,9 +150,11 @@ impl<'a> World<'a> {
                 continue;
             }
             let next = self.next_step()?.min(end);
+            // Just before the next step is when it would go wrong.
             if !self.is_in_trouble() {
-                // Just before the next step is when it would go wrong.
                 self.watch.check(&self.graph, next - INSTANT)?;
+            } else if self.network.fault == Some(Fault::Slow) {
+                self.watch.check_slow(&self.graph, next - INSTANT)?;
             }
             self.now = next;
         }
