@@ -1,197 +1,374 @@
-//! A day: what happens at which time, drawn from a seed or written by hand, and as text for whoever must understand it.
+//! A day: how presenced is set up, and a script of what happens. Made from a seed, and written so that a person can follow it.
 
 use std::fmt;
 use std::time::Duration;
 
+use super::graph::Pair;
+use super::network::Fault;
 use crate::calendar::BusyClass;
-use crate::policy::{CallState, Claim, Lock, Reading};
+use crate::policy::{CallState, Claim, Lock, Reading, Rule, default_rules};
 use crate::presence::{Expiration, Presence};
 
-/// How long a day is; after that everything is well again.
-pub(super) const LENGTH: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
-/// A day.
-#[derive(Clone, Debug)]
-pub(super) struct Day {
-    /// Where all chance in it comes from: how long answers take, what becomes of requests.
-    pub(super) seed: u64,
-    /// The longest that an answer takes.
-    pub(super) latency: Duration,
-    pub(super) expiration: Expiration,
-    /// Whether leaving clears the session.
-    pub(super) clears: bool,
-    /// From when to when what is busy, in wall time after the day's begin.
-    pub(super) meetings: Vec<(Duration, Duration, BusyClass)>,
-    /// In order of time.
-    pub(super) events: Vec<(Duration, Event)>,
+/// Which of the default rules have `prefer = true`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prefers {
+    None,
+    /// Those that say Away, which a Teams client would hide.
+    Away,
+    All,
 }
 
-/// Something that happens.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Event {
+impl Prefers {
+    pub(super) fn rules(self) -> Vec<Rule> {
+        let mut rules = default_rules();
+        for rule in &mut rules {
+            rule.prefer = rule.set.presence().is_some_and(|presence| self.includes(presence));
+        }
+        rules
+    }
+
+    pub(super) fn includes(self, presence: Presence) -> bool {
+        match self {
+            Self::None => false,
+            Self::Away => presence == Presence::Away,
+            Self::All => true,
+        }
+    }
+}
+
+/// How a fault is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// Nobody says so.
+    Unnoticed,
+    /// The driver hears that trying again is worth it.
+    Nudged,
+    /// Somebody signs in or reloads the configuration.
+    Mended,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
     Lock(Reading<Lock>),
     Call(Reading<CallState>),
-    /// Whether the calendar can be read.
-    Calendar(bool),
-    /// Set by hand for a while; `None`: unset.
-    Override(Option<(Claim, Duration)>),
-    /// How requests end from now on. `told`: somebody notices when the network is back.
-    Network(Network, bool),
-    /// What the sign-in service does from now on; a sign-in that counts again is noticed.
-    SignIn(SignIn),
-    /// So many tokens, the present one among them, are refused.
-    RefuseTokens(u32),
-    /// The machine sleeps so long, `announced` or not.
-    Suspend(Duration, bool),
-    /// Somebody sets the wall clock by so many seconds.
+    /// The whole calendar: from when on in the day which class holds.
+    Calendar(Vec<(Duration, BusyClass)>),
+    Override(Claim, Option<Duration>),
+    Unset,
+    Sleep {
+        announced: bool,
+        lasts: Duration,
+    },
+    /// Somebody sets the wall clock, by so many seconds.
     SetClock(i64),
-    /// presenced stops and starts again; `true`: it crashes.
-    Restart(bool),
+    Fault {
+        fault: Fault,
+        lasts: Duration,
+        ends: Ends,
+    },
+    /// Graph refuses the token from now on, and so many new ones.
+    Revoke(u8),
+    Nudge,
+    Teams(Option<Pair>),
 }
 
-/// How requests to Graph end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Network {
-    Well,
-    /// Nothing leaves the machine.
-    Down,
-    /// Requests arrive and are carried out, answers are lost.
-    Deaf,
-    /// 503, after the request was carried out or before.
-    Failing,
-    /// 429, with a `Retry-After` of so many seconds or without.
-    Throttling(Option<u64>),
-    /// 401 `ServiceError` for every other request.
-    Flapping,
-    /// 403.
-    Refusing,
+impl What {
+    /// Whether a request may fail for it, or the machine stands still.
+    pub(super) fn is_trouble(&self) -> bool {
+        matches!(self, Self::Sleep { .. } | Self::Fault { .. } | Self::Revoke(_))
+    }
 }
 
-/// What the sign-in service does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SignIn {
-    Well,
-    /// It cannot be reached.
-    Down,
-    /// It wants the person to sign in.
-    Needed,
+/// A day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Day {
+    /// What it was made from; drives the latencies and the session's jitter, too.
+    pub(super) seed: u64,
+    pub(super) expiration: Expiration,
+    pub(super) prefers: Prefers,
+    /// `on_exit = "keep"`.
+    pub(super) keeps: bool,
+    pub(super) token_life: Duration,
+    /// The lock's reading at first; off: the signals lock and sleep are not configured.
+    pub(super) lock: Reading<Lock>,
+    /// In the order of their times.
+    pub(super) script: Vec<(Duration, What)>,
+    pub(super) ends_at: Duration,
 }
 
 impl Day {
-    /// The day of a seed. Every third is calm: signals, meetings and a clock that is set, but nothing that fails.
+    /// The day of `seed`. One in four is calm: nothing fails, and the machine does not sleep.
     pub(super) fn of(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let calm = seed.is_multiple_of(3);
-        let minutes = *random.choice([5, 6, 15, 15, 60, 240].iter()).expect("six");
+        let expiration = pick(&mut random, &[900, 900, 900, 300, 420, 3600, 14_400]);
+        let has_lock = random.u8(..) > 30;
         let mut day = Self {
             seed,
-            latency: Duration::from_secs(*random.choice([1, 2, 10].iter()).expect("three")),
-            expiration: Expiration::try_from(Duration::from_mins(minutes)).expect("in range"),
-            clears: random.bool(),
-            meetings: (0..random.usize(0..12)).map(|_| meeting(&mut random)).collect(),
-            events: Vec::new(),
+            expiration: Expiration::try_from(Duration::from_secs(expiration)).unwrap_or_default(),
+            prefers: pick(&mut random, &[Prefers::None, Prefers::None, Prefers::Away, Prefers::All]),
+            keeps: random.u8(0..6) == 0,
+            token_life: Duration::from_mins(pick(&mut random, &[60, 75, 90, 5, 24 * 60])),
+            lock: if has_lock { Reading::Known(Lock::Locked) } else { Reading::Off },
+            script: Vec::new(),
+            ends_at: DAY,
         };
-        for _ in 0..random.usize(10..60) {
-            let at = Duration::from_secs_f64(LENGTH.as_secs_f64() * random.f64());
-            // Signals like to come together.
-            for after in 0..random.u64(1..4) {
-                day.events.push((at + Duration::from_secs(after * random.u64(0..20)), signal(&mut random)));
-            }
-        }
-        if !calm {
-            for _ in 0..random.usize(1..12) {
-                trouble(&mut random, &mut day.events);
-            }
-        }
-        day.events.sort_by_key(|(at, _)| *at);
+        Author { day: &mut day, random, calm: seed.is_multiple_of(4) }.write();
         day
     }
 
-    /// Whether nothing fails in it, so that requests can be counted.
     pub(super) fn is_calm(&self) -> bool {
-        self.events.iter().all(|(_, event)| match event {
-            Event::Lock(_) | Event::Call(_) | Event::Calendar(_) | Event::Override(_) | Event::SetClock(_) => true,
-            Event::Network(..) | Event::SignIn(_) | Event::RefuseTokens(_) | Event::Suspend(..) | Event::Restart(_) => {
-                false
+        !self.script.iter().any(|(_, what)| what.is_trouble())
+    }
+}
+
+fn pick<T: Copy>(random: &mut fastrand::Rng, from: &[T]) -> T {
+    from[random.usize(..from.len())]
+}
+
+/// Writes a script.
+struct Author<'a> {
+    day: &'a mut Day,
+    random: fastrand::Rng,
+    calm: bool,
+}
+
+impl Author<'_> {
+    fn write(mut self) {
+        let calendar = self.calendar();
+        self.day.script.push((Duration::ZERO, What::Calendar(calendar)));
+        for _ in 0..self.random.u8(3..12) {
+            let at = self.moment();
+            self.happens(at, What::Lock(Reading::Known(Lock::Unlocked)));
+            let until = at + self.a_while();
+            self.happens(until, What::Lock(Reading::Known(Lock::Locked)));
+        }
+        for _ in 0..self.random.u8(0..6) {
+            self.call();
+        }
+        for _ in 0..self.random.u8(0..8) {
+            let at = self.moment();
+            let what = self.signal();
+            self.happens(at, what);
+        }
+        if self.random.u8(0..4) == 0 {
+            self.flap();
+        }
+        for _ in 0..self.random.u8(0..8) {
+            if self.calm {
+                break;
             }
-        })
+            self.trouble();
+        }
+        self.day.script.sort_by_key(|(at, _)| *at);
+    }
+
+    /// The first entry at a moment is told first.
+    fn happens(&mut self, at: Duration, what: What) {
+        if at < self.day.ends_at {
+            self.day.script.push((at, what));
+        }
+    }
+
+    /// Some time in the day; often soon after something else, since that is where things go wrong.
+    fn moment(&mut self) -> Duration {
+        if self.random.u8(0..3) > 0 {
+            let beside = self.random.usize(..self.day.script.len());
+            let after = pick(&mut self.random, &[2.0, 20.0, 300.0]);
+            return self.day.script[beside].0 + Duration::from_secs_f64(after * self.random.f64());
+        }
+        DAY.mul_f64(self.random.f64())
+    }
+
+    fn a_while(&mut self) -> Duration {
+        let longest = pick(&mut self.random, &[5.0, 60.0, 60.0, 600.0, 600.0, 7200.0, 20_000.0]);
+        Duration::from_secs_f64(longest * self.random.f64())
+    }
+
+    fn call(&mut self) {
+        let at = self.moment();
+        let state = pick(&mut self.random, &CallState::ALL[1..]);
+        self.happens(at, What::Call(Reading::Known(state)));
+        let until = at + self.a_while();
+        let after = if self.random.u8(0..5) == 0 { Reading::Unknown } else { Reading::Known(CallState::Idle) };
+        self.happens(until, What::Call(after));
+    }
+
+    fn calendar(&mut self) -> Vec<(Duration, BusyClass)> {
+        let (mut changes, mut at) = (Vec::new(), Duration::ZERO);
+        loop {
+            at += Duration::from_secs(60 * self.random.u64(1..300));
+            if at >= DAY {
+                return changes;
+            }
+            changes.push((at, pick(&mut self.random, BusyClass::ALL)));
+        }
+    }
+
+    fn signal(&mut self) -> What {
+        match self.random.u8(0..9) {
+            0 => What::Lock(Reading::Unknown),
+            1 => What::Call(Reading::Unknown),
+            2 => What::Calendar(self.calendar()),
+            3 | 4 => {
+                let claim = Claim::Hold(pick(&mut self.random, &Presence::ALL));
+                let claim = if self.random.u8(0..4) == 0 { Claim::Nothing } else { claim };
+                What::Override(claim, (self.random.u8(0..3) > 0).then(|| self.a_while()))
+            }
+            5 => What::Unset,
+            6 => What::SetClock(self.random.i64(-8000..8000)),
+            7 => What::Nudge,
+            _ => What::Teams(pick(
+                &mut self.random,
+                &[None, Some(("Available", "Available")), Some(("Away", "Away")), Some(("Busy", "InAMeeting"))],
+            )),
+        }
+    }
+
+    /// A signal that cannot make up its mind.
+    fn flap(&mut self) {
+        let mut at = self.moment();
+        for flap in 0..self.random.usize(4..20) {
+            at += Duration::from_secs_f64(6.0 * self.random.f64());
+            let lock = if flap % 2 == 0 { Lock::Locked } else { Lock::Unlocked };
+            self.happens(at, What::Lock(Reading::Known(lock)));
+        }
+    }
+
+    fn trouble(&mut self) {
+        let at = self.moment();
+        match self.random.u8(0..10) {
+            0 => {
+                let after = self.random.u8(0..2);
+                self.happens(at, What::Revoke(after));
+            }
+            1 | 2 => {
+                let announced = self.random.bool();
+                let lasts = self.a_while();
+                self.happens(at, What::Sleep { announced, lasts });
+            }
+            3 | 4 => self.unsteady(at),
+            _ => {
+                let what = self.fault(at);
+                self.happens(at, what);
+            }
+        }
+    }
+
+    /// A network where slow answers turn into none and come back, over and over, so that some come back just in time for what
+    /// is kept.
+    fn unsteady(&mut self, mut at: Duration) {
+        for _ in 0..self.random.u8(2..20) {
+            for (fault, longest) in [(Fault::Slow, 240.0), (pick(&mut self.random, &[Fault::Down, Fault::Mute]), 300.0)]
+            {
+                let lasts = Duration::from_secs_f64(longest * self.random.f64());
+                self.happens(at, What::Fault { fault, lasts, ends: Ends::Unnoticed });
+                at += lasts;
+            }
+            at += Duration::from_secs_f64(60.0 * self.random.f64());
+        }
+    }
+
+    /// A fault, and what happens in the midst of it.
+    fn fault(&mut self, at: Duration) -> What {
+        let lasts = self.a_while();
+        for _ in 0..self.random.u8(0..3) {
+            let state = pick(&mut self.random, CallState::ALL);
+            let within = at + lasts.mul_f64(self.random.f64());
+            self.happens(within, What::Call(Reading::Known(state)));
+        }
+        let retry_after = Duration::from_millis(self.random.u64(100..400_000));
+        let retry_after = self.random.bool().then_some(retry_after);
+        let fault = pick(
+            &mut self.random,
+            &[
+                Fault::Down,
+                Fault::Blocked,
+                Fault::Deaf,
+                Fault::Mute,
+                Fault::Failing(None),
+                Fault::Failing(retry_after),
+                Fault::TimingOut,
+                Fault::Throttling(retry_after),
+                Fault::Flapping,
+                Fault::NoTokens,
+                Fault::SignIn,
+                Fault::Claims,
+                Fault::Refusing,
+                Fault::Slow,
+            ],
+        );
+        self.fault_lasting(fault, lasts)
+    }
+
+    fn fault_lasting(&mut self, fault: Fault, lasts: Duration) -> What {
+        let ends = if matches!(fault, Fault::SignIn | Fault::Claims) {
+            // Nothing else ends these.
+            Ends::Mended
+        } else {
+            pick(&mut self.random, &[Ends::Unnoticed, Ends::Unnoticed, Ends::Nudged, Ends::Mended])
+        };
+        What::Fault { fault, lasts, ends }
     }
 }
 
-fn meeting(random: &mut fastrand::Rng) -> (Duration, Duration, BusyClass) {
-    let start = Duration::from_mins(random.u64(0..24 * 12) * 5);
-    let class = *random.choice(BusyClass::ALL.iter()).expect("five");
-    (start, start + Duration::from_mins(random.u64(1..20) * 5), class)
-}
+/// A time of the day or a while, as a clock shows it.
+pub(super) struct Clocked(pub(super) Duration);
 
-fn signal(random: &mut fastrand::Rng) -> Event {
-    match random.u8(0..20) {
-        0..8 => Event::Lock(reading(random, Lock::ALL)),
-        8..16 => Event::Call(reading(random, CallState::ALL)),
-        16 => Event::Calendar(random.bool()),
-        17 => Event::SetClock(random.i64(-7200..7200)),
-        _ => {
-            let claim = match random.usize(0..6) {
-                5 => Claim::Nothing,
-                number => Claim::Hold(Presence::ALL[number]),
-            };
-            Event::Override((random.u8(..) > 60).then(|| (claim, Duration::from_secs(random.u64(60..7200)))))
+impl fmt::Display for Clocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        write!(f, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
+        match self.0.subsec_millis() {
+            0 => Ok(()),
+            millis => write!(f, ".{millis:03}"),
         }
     }
 }
 
-/// Mostly known.
-fn reading<T: Copy>(random: &mut fastrand::Rng, values: &[T]) -> Reading<T> {
-    if random.u8(..) < 25 { Reading::Unknown } else { Reading::Known(*random.choice(values.iter()).expect("some")) }
-}
-
-/// Something that fails, and where that does not end by itself also its end.
-fn trouble(random: &mut fastrand::Rng, events: &mut Vec<(Duration, Event)>) {
-    let at = Duration::from_secs_f64(LENGTH.as_secs_f64() * random.f64());
-    let longest = *random.choice([20.0, 200.0, 2000.0, 20_000.0].iter()).expect("four");
-    let end = at + Duration::from_secs_f64(longest * random.f64());
-    let lasts = |event, last| [(at, event), (end, last)];
-    match random.u8(0..12) {
-        0..6 => {
-            let network = match random.u8(0..6) {
-                0 => Network::Down,
-                1 => Network::Deaf,
-                2 => Network::Failing,
-                3 => Network::Throttling(random.bool().then(|| random.u64(1..600))),
-                4 => Network::Flapping,
-                _ => Network::Refusing,
-            };
-            let told = random.bool();
-            events.extend(lasts(Event::Network(network, false), Event::Network(Network::Well, told)));
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lock(lock) => write!(f, "lock is {lock}"),
+            Self::Call(call) => write!(f, "call is {call}"),
+            Self::Calendar(changes) => {
+                f.write_str("calendar is free")?;
+                changes.iter().try_for_each(|(from, class)| write!(f, ", {class} from {}", Clocked(*from)))
+            }
+            Self::Override(claim, None) => write!(f, "set by hand to {claim}"),
+            Self::Override(claim, Some(lasts)) => write!(f, "set by hand to {claim} for {}", Clocked(*lasts)),
+            Self::Unset => f.write_str("no longer set by hand"),
+            Self::Sleep { announced, lasts } => {
+                write!(f, "sleeps for {}, {}", Clocked(*lasts), if *announced { "announced" } else { "unannounced" })
+            }
+            Self::SetClock(seconds) => write!(f, "wall clock set by {seconds} s"),
+            Self::Fault { fault, lasts, ends } => write!(f, "{fault} for {}, then {ends:?}", Clocked(*lasts)),
+            Self::Revoke(0) => f.write_str("the token is refused"),
+            Self::Revoke(after) => write!(f, "the token is refused, and {after} after it"),
+            Self::Nudge => f.write_str("nudged"),
+            Self::Teams(None) => f.write_str("no Teams client"),
+            Self::Teams(Some((availability, activity))) => write!(f, "a Teams client says {availability}/{activity}"),
         }
-        6 => events.extend(lasts(Event::SignIn(SignIn::Down), Event::SignIn(SignIn::Well))),
-        7 => {
-            // A password was changed: the tokens are refused, and a new one takes a person.
-            events.push((at, Event::RefuseTokens(1)));
-            events.extend(lasts(Event::SignIn(SignIn::Needed), Event::SignIn(SignIn::Well)));
-        }
-        8 => events.push((at, Event::RefuseTokens(random.u32(1..3)))),
-        9 | 10 => events.push((at, Event::Suspend(end.saturating_sub(at), random.bool()))),
-        _ => events.push((at, Event::Restart(random.bool()))),
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { latency, expiration, clears, .. } = self;
-        writeln!(f, "answers take up to {latency:?}, expiration {}, clears on exit: {clears}", expiration.to_iso())?;
-        for (from, to, class) in &self.meetings {
-            writeln!(f, "{} to {}: the calendar is {class}", clock(*from), clock(*to))?;
+        writeln!(
+            f,
+            "seed {}: expiration {}, prefers {:?}, tokens live {}, lock is {} at first",
+            self.seed,
+            self.expiration.to_iso(),
+            self.prefers,
+            Clocked(self.token_life),
+            self.lock,
+        )?;
+        for (at, what) in &self.script {
+            writeln!(f, "  {}  {what}", Clocked(*at))?;
         }
-        for (at, event) in &self.events {
-            writeln!(f, "{} {event:?}", clock(*at))?;
-        }
-        Ok(())
+        let leaves = if self.keeps { "leaves its session" } else { "clears and leaves" };
+        write!(f, "  {}  {leaves}", Clocked(self.ends_at))
     }
-}
-
-/// A time of the day.
-pub(super) fn clock(at: Duration) -> String {
-    let seconds = at.as_secs();
-    format!("{:02}:{:02}:{:02}.{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, at.subsec_millis())
 }

@@ -1,14 +1,21 @@
-//! What Graph's documentation says of one application's session, and nothing more: the reference that the simulation holds
-//! the real session against. Written apart from the session and from the emulator.
+//! What Microsoft Graph does with one user's presence: the app's session with its two clocks, a Teams client's session, the
+//! preferred presence, and what others see of the three. Written from Graph's documentation alone, apart from the emulator
+//! and from `crate::session`, so that the three agree only where each of them is right.
 //!
-//! Source: Graph API reference, `presence: setPresence` ("Timeout, expiration, and keep alive") and `clearPresence`.
+//! Source: Graph API reference, `presence: setPresence`, `setUserPreferredPresence`, and `Manage presence state using the
+//! Microsoft Graph API` for the aggregation.
 
 use std::time::Duration;
 
 use crate::time::Instant;
 
-/// The pairs that `setPresence` accepts.
-const PAIRS: [(&str, &str); 5] = [
+/// Availability and activity.
+pub(super) type Pair = (&'static str, &'static str);
+
+/// What others see where there is no session.
+pub(super) const OFFLINE: Pair = ("Offline", "Offline");
+
+const SESSION_PAIRS: [Pair; 5] = [
     ("Available", "Available"),
     ("Busy", "InACall"),
     ("Busy", "InAConferenceCall"),
@@ -16,70 +23,170 @@ const PAIRS: [(&str, &str); 5] = [
     ("DoNotDisturb", "Presenting"),
 ];
 
-/// A session.
-#[derive(Clone, Debug)]
-struct Session {
-    pair: (&'static str, &'static str),
-    set_at: Instant,
-    expiration: Duration,
-}
+const PREFERRED_PAIRS: [Pair; 6] = [
+    ("Available", "Available"),
+    ("Busy", "Busy"),
+    ("DoNotDisturb", "DoNotDisturb"),
+    ("BeRightBack", "BeRightBack"),
+    ("Away", "Away"),
+    ("Offline", "OffWork"),
+];
 
-/// What others see.
+/// How long an Available session lasts, whatever its expiration, and how long it is inactive after that.
+const FADE: Duration = Duration::from_mins(5);
+
+/// An answer of 400.
+#[derive(Debug)]
+pub(super) struct InvalidArgument;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// There is no session.
-    Offline,
-    /// `Available/AvailableInactive`, and later `Away/Away`, which nobody asked for.
-    Faded,
-    /// What was asked for.
-    As((&'static str, &'static str)),
+struct Held {
+    pair: Pair,
+    set_at: Instant,
+    expires_at: Instant,
 }
 
-/// The service.
+/// One user's presence.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    session: Option<Session>,
+    session: Option<Held>,
+    preferred: Option<Held>,
+    /// What a Teams client says, if one is open. It keeps its own session up.
+    pub(super) teams: Option<Pair>,
 }
 
 impl Graph {
-    /// `setPresence`. The error is what Graph would refuse.
-    pub(super) fn set(
+    pub(super) fn set_presence(
         &mut self,
-        pair: (&'static str, &'static str),
+        pair: Pair,
         expiration: Duration,
         now: Instant,
-    ) -> Result<(), String> {
-        if !PAIRS.contains(&pair) {
-            return Err(format!("{pair:?} is none of the five pairs"));
-        }
-        if !(Duration::from_mins(5)..=Duration::from_hours(4)).contains(&expiration) {
-            return Err(format!("{expiration:?} is out of range"));
-        }
-        self.session = Some(Session { pair, set_at: now, expiration });
+    ) -> Result<(), InvalidArgument> {
+        self.session = Some(held(&SESSION_PAIRS, pair, expiration, now)?);
         Ok(())
     }
 
-    /// `clearPresence`.
-    pub(super) fn clear(&mut self) {
+    /// That there is none is a 404, which for whoever wants it gone is a success.
+    pub(super) fn clear_presence(&mut self) {
         self.session = None;
     }
 
+    pub(super) fn set_preferred(
+        &mut self,
+        pair: Pair,
+        expiration: Duration,
+        now: Instant,
+    ) -> Result<(), InvalidArgument> {
+        self.preferred = Some(held(&PREFERRED_PAIRS, pair, expiration, now)?);
+        Ok(())
+    }
+
+    pub(super) fn clear_preferred(&mut self) {
+        self.preferred = None;
+    }
+
     /// What others see.
-    pub(super) fn seen(&self, now: Instant) -> Seen {
-        let Some(Session { pair, set_at, expiration }) = &self.session else { return Seen::Offline };
-        if now >= *set_at + *expiration {
-            Seen::Offline
-        } else if pair.0 == "Available" && now >= *set_at + Duration::from_mins(5) {
-            Seen::Faded
-        } else {
-            Seen::As(*pair)
+    pub(super) fn seen(&self, now: Instant) -> Pair {
+        let session = self.session.filter(|held| now < held.expires_at).map(|held| faded(&held, now));
+        self.seen_with(session, self.preferred(now))
+    }
+
+    /// What others would see beside the Teams client, if the app's session and the preferred presence were these.
+    pub(super) fn seen_with(&self, session: Option<Pair>, preferred: Option<Pair>) -> Pair {
+        let sessions = session.into_iter().chain(self.teams);
+        // Of two of one rank the first counts; the documentation does not say.
+        let strongest = sessions.reduce(|one, two| if rank(two) > rank(one) { two } else { one });
+        match (strongest, preferred) {
+            (None, _) => OFFLINE,
+            (Some(_), Some(preferred)) => preferred,
+            (Some(strongest), None) => strongest,
         }
     }
 
-    /// When the session faded or expired, whichever came first, if it did by `now`.
-    pub(super) fn lapsed_at(&self, now: Instant) -> Option<Instant> {
-        let Session { pair, set_at, expiration } = self.session.as_ref()?;
-        let lasts = if pair.0 == "Available" { Duration::from_mins(5).min(*expiration) } else { *expiration };
-        Some(*set_at + lasts).filter(|at| *at <= now)
+    /// The app's session, faded or not, until it expires.
+    pub(super) fn session(&self, now: Instant) -> Option<Pair> {
+        self.session.filter(|held| now < held.expires_at).map(|held| held.pair)
+    }
+
+    /// The preferred presence, until it expires.
+    pub(super) fn preferred(&self, now: Instant) -> Option<Pair> {
+        self.preferred.filter(|held| now < held.expires_at).map(|held| held.pair)
+    }
+
+    /// When the app's session is no longer what it was set to, and when the preferred presence is over.
+    pub(super) fn run_outs(&self) -> [Option<Instant>; 2] {
+        let session = self.session.map(|held| match held.pair {
+            ("Available", _) => held.expires_at.min(held.set_at + FADE),
+            _ => held.expires_at,
+        });
+        [session, self.preferred.map(|held| held.expires_at)]
+    }
+}
+
+fn held(pairs: &[Pair], pair: Pair, expiration: Duration, now: Instant) -> Result<Held, InvalidArgument> {
+    let in_range = (Duration::from_mins(5)..=Duration::from_hours(4)).contains(&expiration);
+    if !in_range || !pairs.contains(&pair) {
+        return Err(InvalidArgument);
+    }
+    Ok(Held { pair, set_at: now, expires_at: now + expiration })
+}
+
+fn faded(held: &Held, now: Instant) -> Pair {
+    match held.pair {
+        ("Available", _) if now >= held.set_at + FADE * 2 => ("Away", "Away"),
+        ("Available", _) if now >= held.set_at + FADE => ("Available", "AvailableInactive"),
+        pair => pair,
+    }
+}
+
+/// The rank among sessions.
+fn rank(pair: Pair) -> u8 {
+    match pair.0 {
+        "DoNotDisturb" => 3,
+        "Busy" => 2,
+        "Available" => 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: u64) -> Instant {
+        Instant::from_origin(Duration::from_mins(minutes))
+    }
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn available_fades_in_two_steps_and_expires() {
+        let mut graph = Graph::default();
+        graph.set_presence(("Available", "Available"), HOUR, at(0)).expect("valid");
+        let seen = [4, 5, 9, 10, 59, 60].map(|minutes| graph.seen(at(minutes)).1);
+        assert_eq!(seen, ["Available", "AvailableInactive", "AvailableInactive", "Away", "Away", "Offline"]);
+        assert_eq!(graph.run_outs(), [Some(at(5)), None]);
+    }
+
+    #[test]
+    fn the_preferred_presence_wins_where_there_is_a_session() {
+        let mut graph = Graph { teams: Some(("Available", "Available")), ..Graph::default() };
+        graph.set_presence(("Away", "Away"), HOUR, at(0)).expect("valid");
+        assert_eq!(graph.seen(at(1)), ("Available", "Available"));
+        graph.set_preferred(("Away", "Away"), HOUR, at(0)).expect("valid");
+        assert_eq!(graph.seen(at(1)), ("Away", "Away"));
+        graph.clear_presence();
+        assert_eq!(graph.seen(at(1)), ("Away", "Away"));
+        graph.teams = None;
+        assert_eq!(graph.seen(at(1)), OFFLINE);
+    }
+
+    #[test]
+    fn nothing_else_than_the_documented_is_taken() {
+        let mut graph = Graph::default();
+        assert!(graph.set_presence(("Busy", "Busy"), HOUR, at(0)).is_err());
+        assert!(graph.set_presence(("Away", "Away"), Duration::from_mins(4), at(0)).is_err());
+        assert!(graph.set_presence(("Away", "Away"), Duration::from_mins(241), at(0)).is_err());
+        assert!(graph.set_preferred(("Busy", "InACall"), HOUR, at(0)).is_err());
     }
 }
