@@ -223,7 +223,7 @@ async fn waking_up_cuts_a_backoff_short_also_where_the_screen_is_locked() {
         () = time_passes => {}
     }
 
-    desk.clock.advance(Duration::from_hours(10));
+    desk.stands(State::Retrying).await;
     desk.emulator.clear_faults();
     login1.prepare_for_sleep(false).await;
     // The clock does not move, so that no backoff ends by itself.
