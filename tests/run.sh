@@ -20,3 +20,5 @@ if [ "${#need[@]}" -gt 0 ]; then
 fi
 
 cargo test --locked "$@"
+# Alone, since it must not wait for other tests: about a minute.
+[ "$#" -gt 0 ] || cargo test --locked --test it week -- --ignored

@@ -386,6 +386,21 @@ async fn an_account_without_a_sign_in_says_so_and_goes_on_after_it() {
 }
 
 #[tokio::test]
+async fn a_fast_clock_is_for_emulators() {
+    let house = House::new().await;
+    let elsewhere = house
+        .configuration()
+        .lines()
+        .filter(|line| !line.starts_with("endpoints"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    house.write("config.toml", elsewhere);
+    let (code, _, error) = house.ask(&["run", "--speed", "60"]).await;
+    assert_eq!(code, 2);
+    assert!(error.contains("`--speed` is for an emulator, and account `work` is not on one"), "{error}");
+    assert_eq!(house.ask(&["run", "--since", "2026-11-24T08:00:00Z"]).await.0, 2, "since when is there no fast clock");
+}
+
+#[tokio::test]
 async fn a_second_daemon_is_refused() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());

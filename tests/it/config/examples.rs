@@ -112,6 +112,10 @@ fn each_snippet_of_the_documents_loads() {
     documents(&root().join("docs"), &mut found);
     for document in found.into_iter().filter(|path| path.exists()) {
         for snippet in snippets(&fs::read_to_string(&document).unwrap()) {
+            if snippet.contains("[[fault]]") {
+                presenced::emulator::Fault::plan(&snippet, &document).unwrap();
+                continue;
+            }
             // A document may show a part.
             let whole = if snippet.contains("[accounts.") { snippet } else { format!("{ACCOUNT}{snippet}") };
             must_load(&whole, &document.display().to_string());

@@ -94,3 +94,23 @@ async fn addresses_that_are_not_loopback_and_speeds_that_are_none_are_misuse() {
         assert_eq!(fails(&arguments).await.0, Some(2), "{arguments:?}");
     }
 }
+
+#[tokio::test]
+async fn a_plan_is_followed_and_one_that_is_wrong_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("plan.toml");
+    std::fs::write(&plan, "[[fault]]\ncall = \"token\"\ntimes = 1\nthen = { respond = { status = 503 } }\n").unwrap();
+    let (_child, address, _lines) = start(&["--plan", plan.to_str().unwrap()]).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let login = format!("http://{address}/contoso.onmicrosoft.com/oauth2/v2.0/token");
+    let mut ask = async || Answer::of(client.post(&login).form(&client_credentials())).await.status;
+    assert_eq!((ask().await.as_u16(), ask().await.as_u16()), (503, 200));
+
+    std::fs::write(&plan, "[[fault]]\nthen = \"explode\"\n").unwrap();
+    let (code, text) = fails(&["--plan", plan.to_str().unwrap()]).await;
+    assert_eq!(code, Some(2));
+    assert!(text.contains("plan.toml:2:8") && text.contains("unknown variant `explode`"), "{text}");
+    let (code, text) = fails(&["--plan", "/nonexistent"]).await;
+    assert_eq!(code, Some(2));
+    assert!(text.contains("the plan /nonexistent cannot be read"), "{text}");
+}
