@@ -103,7 +103,7 @@ async fn a_plan_is_followed_and_one_that_is_wrong_is_shown() {
     let (_child, address, _lines) = start(&["--plan", plan.to_str().unwrap()]).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let login = format!("http://{address}/contoso.onmicrosoft.com/oauth2/v2.0/token");
-    let mut ask = async || Answer::of(client.post(&login).form(&client_credentials())).await.status;
+    let ask = async || Answer::of(client.post(&login).form(&client_credentials())).await.status;
     assert_eq!((ask().await.as_u16(), ask().await.as_u16()), (503, 200));
 
     std::fs::write(&plan, "[[fault]]\nthen = \"explode\"\n").unwrap();
