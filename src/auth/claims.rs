@@ -1,4 +1,4 @@
-//! The `claims` parameter of a token request (OpenID Connect Core, 5.5): it declares that presenced handles claims challenges
+//! The `claims` parameter of a token request (`OpenID` Connect Core, 5.5): it declares that presenced handles claims challenges
 //! (`cp1`), and hands on what one asked for.
 //!
 //! Declared where a challenge can be met by asking for a token with its claims: by a refresh token, and by a client secret.

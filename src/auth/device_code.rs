@@ -9,10 +9,10 @@ use tracing::debug;
 use crate::config::{self, Environment};
 use crate::session::{Failure, FailureKind};
 
-use super::{Grant, claims};
 use super::jwt::{self, Claims};
 use super::store::{SignIn, Store};
 use super::token_service::{Rejection, TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
+use super::{Grant, claims};
 
 /// How much slower to ask after `slow_down` (RFC 8628, 3.5), and after a request that got lost, as the same paragraph asks
 /// to ask less then.

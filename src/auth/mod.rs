@@ -126,10 +126,7 @@ impl Authenticator {
             }
             Err(failure) => match held {
                 Some(held)
-                    if challenge.is_none()
-                        && !fresh
-                        && passes(failure.kind)
-                        && now.instant < held.token.expires_at =>
+                    if challenge.is_none() && !fresh && passes(failure.kind) && now.instant < held.token.expires_at =>
                 {
                     warn!(account = self.account, "the token could not be renewed ahead of time: {failure}");
                     let wait = failure.retry_after.unwrap_or_default().max(RENEWAL_RETRY);

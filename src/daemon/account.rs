@@ -314,7 +314,8 @@ impl Account {
         };
         let last_at = rounded(now.wall);
         let began = self.trouble.as_ref().map_or(now.instant, |trouble| trouble.began);
-        let since = self.trouble.as_ref().filter(|trouble| trouble.code == code).map_or(last_at, |trouble| trouble.since);
+        let since =
+            self.trouble.as_ref().filter(|trouble| trouble.code == code).map_or(last_at, |trouble| trouble.since);
         self.trouble = Some(Trouble { began, code, since, last_at, last: failure.clone() });
     }
 

@@ -51,7 +51,8 @@ impl Chronicle {
             .map(|(warning, since)| {
                 let known = self.warnings.get(&warning).copied();
                 let in_other_words = || {
-                    let is = |(other, at): (&warning::Warning, &Timestamp)| other.code == warning.code && Some(*at) == since;
+                    let is =
+                        |(other, at): (&warning::Warning, &Timestamp)| other.code == warning.code && Some(*at) == since;
                     self.warnings.iter().any(is)
                 };
                 if known.is_none() && !in_other_words() {

@@ -63,20 +63,21 @@ impl Way {
 
     /// What Graph's refusal of a request with `token` means for this account.
     async fn judge(&self, failure: Failure, token: &Token) -> Failure {
-        match &failure.lacks {
+        match failure.lacks.as_deref() {
             Some(Lack::Permission(needed)) => {
                 let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed));
                 mend.map_or(failure.clone(), |mend| failure.with_hint(mend))
             }
-            Some(Lack::Claims(claims)) if self.authenticator.challenge(token, claims).await => failure,
-            Some(Lack::Claims(_)) => self.ask_for_more(failure),
-            // Whose presence it is does not change, so that it is not what Graph means: such answers come and go.
+            Some(Lack::Claims(claims)) => {
+                let another_may_do = self.authenticator.challenge(token, claims).await;
+                if another_may_do { failure } else { self.ask_for_more(failure) }
+            }
+            // Graph accepted this sign-in for this user before, so that it cannot mean that: such answers come and go.
             Some(Lack::User) if self.accepted => {
                 Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, ..failure }
             }
-            Some(Lack::User) => failure,
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
-            None => failure,
+            Some(Lack::User) | None => failure,
         }
     }
 

@@ -90,7 +90,7 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     }
     let challenge = Challenge::of(response.headers());
     let retry_after = retry_after(response.headers());
-    let request_id = header(&response, "request-id").map(printable);
+    let request_id = header(&response, "request-id").map(|id| printable(id).into_boxed_str());
     let body = http::body(response).await;
     let detail = serde_json::from_slice::<ErrorBody>(&body).ok().map(|body| body.error);
     trace!(status = status.as_u16(), message = detail.as_ref().map(|detail| &*detail.message), "Graph's error");
@@ -115,7 +115,7 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     if action == Action::ReadPresence && status == StatusCode::FORBIDDEN {
         hint = Some(MAY_NOT_READ.to_owned());
     }
-    let lacks = refusal.lacks(action);
+    let lacks = refusal.lacks(action).map(Box::new);
     Err(Failure { kind, applied, retry_after, text, hint, lacks, request_id })
 }
 

@@ -82,13 +82,20 @@ mod tests {
         assert_eq!(of(&["Basic realm=x", graph]), claims(json));
         assert_eq!(of(&[&format!("Basic realm=\"a, error=b\", {graph}")]), claims(json));
         assert_eq!(of(&["Bearer CLAIMS = e30 ,Error=Insufficient_Claims"]), claims("{}"));
-        assert_eq!(of(&[r#"Bearer error="insufficient_claims", claims="eyI/Pz8iOiI+Pj4ifQ==""#]), claims(r#"{"???":">>>"}"#));
+        assert_eq!(
+            of(&[r#"Bearer error="insufficient_claims", claims="eyI/Pz8iOiI+Pj4ifQ==""#]),
+            claims(r#"{"???":">>>"}"#)
+        );
     }
 
     #[test]
     fn claims_that_cannot_be_read_are_none() {
         for value in ["", "claims=", "claims=\"e30", "claims=W10=", "claims=!!", "claims=_w==", "claims"] {
-            assert_eq!(of(&[&format!("Bearer error=insufficient_claims, {value}")]), Challenge::Claims(None), "{value}");
+            assert_eq!(
+                of(&[&format!("Bearer error=insufficient_claims, {value}")]),
+                Challenge::Claims(None),
+                "{value}"
+            );
         }
     }
 

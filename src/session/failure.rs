@@ -35,7 +35,7 @@ pub enum Lack {
     Permission(Permission),
     /// The right to the presence of this user: it is another's.
     User,
-    /// Claims: what to ask a token with, as the JSON text of OpenID Connect Core, 5.5.
+    /// Claims: what to ask a token with, as the JSON text of `OpenID` Connect Core, 5.5.
     Claims(String),
 }
 
@@ -62,9 +62,9 @@ pub struct Failure {
     /// What mends it, where something can.
     pub hint: Option<String>,
     /// What the token lacked, if that is why.
-    pub lacks: Option<Lack>,
+    pub lacks: Option<Box<Lack>>,
     /// The service's name for the request, which its support asks for.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
 }
 
 impl Failure {
