@@ -6,12 +6,13 @@ use crate::config::{self, Environment, SecretSource};
 use crate::session::Failure;
 
 use super::token_service::{TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
-use super::{Grant, secret};
+use super::{Grant, claims, secret};
 
 /// A new token. The secret is read each time, so that a rotated one needs no restart.
 pub(super) async fn ask(
     config: &config::Account,
     source: &SecretSource,
+    challenge: Option<&str>,
     environment: &Environment,
 ) -> Result<Grant, Failure> {
     let secret = secret::read(source, environment).await?;
@@ -23,6 +24,7 @@ pub(super) async fn ask(
                 ("client_id", &config.client_id),
                 ("client_secret", secret.expose_secret()),
                 ("scope", &graph_scope(config, ".default")),
+                ("claims", &claims::parameter(challenge)),
             ],
         )
         .await?;

@@ -9,10 +9,10 @@ use tracing::debug;
 use crate::config::{self, Environment};
 use crate::session::{Failure, FailureKind};
 
-use super::Grant;
 use super::jwt::{self, Claims};
 use super::store::{SignIn, Store};
 use super::token_service::{Rejection, TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
+use super::{Grant, claims};
 
 /// How much slower to ask after `slow_down` (RFC 8628, 3.5), and after a request that got lost, as the same paragraph asks
 /// to ask less then.
@@ -90,7 +90,7 @@ pub async fn login(
         let text = "the sign-in service gave no refresh token, so the sign-in would not last";
         return Err(Failure::new(FailureKind::Refused, text).with_hint("allow the application `offline_access`"));
     };
-    let claims = claims(response.id_token.as_ref());
+    let claims = identity(response.id_token.as_ref());
     let sign_in =
         SignIn { refresh_token, user: claims.oid, tenant: claims.tid, username: claims.preferred_username, reads };
     Store::new(account, environment).save(&sign_in)?;
@@ -136,6 +136,7 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
 pub(super) async fn renew(
     account: &str,
     config: &config::Account,
+    challenge: Option<&str>,
     environment: &Environment,
 ) -> Result<Grant, Failure> {
     let store = Store::new(account, environment);
@@ -148,10 +149,11 @@ pub(super) async fn renew(
                 ("client_id", &config.client_id),
                 ("refresh_token", stored.refresh_token.expose_secret()),
                 ("scope", &scope(config, stored.reads)),
+                ("claims", &claims::parameter(challenge)),
             ],
         )
         .await?;
-    let claims = claims(response.id_token.as_ref());
+    let claims = identity(response.id_token.as_ref());
     let user = claims.oid.or_else(|| stored.user.clone());
     if let Some(refresh_token) = response.refresh_token {
         let renewed = SignIn {
@@ -166,7 +168,7 @@ pub(super) async fn renew(
     Ok(Grant { bearer: response.access_token, user, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
 }
 
-fn claims(id_token: Option<&SecretString>) -> Claims {
+fn identity(id_token: Option<&SecretString>) -> Claims {
     id_token.map(|token| jwt::claims(token.expose_secret())).unwrap_or_default()
 }
 

@@ -3,6 +3,7 @@
 //! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with device codes. Leaves
 //! to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
 
+mod claims;
 mod client_secret;
 mod command;
 mod device_code;
@@ -42,6 +43,8 @@ pub struct Token {
     pub user: Option<String>,
     /// What it permits; `None`: it does not say.
     pub permissions: Option<Permissions>,
+    /// The claims challenge it was asked for to meet.
+    claims: Option<String>,
     /// When it is over.
     pub expires_at: Instant,
 }
@@ -60,13 +63,21 @@ struct Held {
     renew_at: Instant,
 }
 
+/// What an authenticator has.
+#[derive(Default)]
+struct Wallet {
+    held: Option<Held>,
+    /// The claims that Graph asked for, of which the next token must say that it has them; until then there is none.
+    challenge: Option<String>,
+}
+
 /// The tokens of one account.
 pub struct Authenticator {
     account: String,
     config: config::Account,
     environment: Environment,
     /// Locked during a renewal, so that there is one at a time and everyone else waits for its result.
-    held: Mutex<Option<Held>>,
+    wallet: Mutex<Wallet>,
     renewals: AtomicU64,
 }
 
@@ -84,7 +95,7 @@ impl Authenticator {
             account: account.to_owned(),
             config: config.clone(),
             environment: environment.clone(),
-            held: Mutex::new(None),
+            wallet: Mutex::default(),
             renewals: AtomicU64::new(0),
         }
     }
@@ -96,23 +107,27 @@ impl Authenticator {
     /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure that passes is not reported.
     pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
         let seen = self.renewals.load(Ordering::Acquire);
-        let mut held = self.held.lock().await;
+        let mut wallet = self.wallet.lock().await;
+        let Wallet { held, challenge } = &mut *wallet;
         let renewed_meanwhile = self.renewals.load(Ordering::Acquire) != seen;
-        if let Some(held) = &*held
+        if let Some(held) = held
+            && challenge.is_none()
             && (!fresh || renewed_meanwhile)
             && now.instant < held.renew_at
         {
             return Ok(held.token.clone());
         }
-        match self.ask(now).await {
+        match self.ask(challenge.as_deref(), now).await {
             Ok(grant) => {
                 self.renewals.fetch_add(1, Ordering::Release);
-                let new = grant.held_from(now.instant);
+                let new = grant.held_from(now.instant, challenge.take());
                 debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
                 Ok(held.insert(new).token.clone())
             }
-            Err(failure) => match &mut *held {
-                Some(held) if !fresh && passes(failure.kind) && now.instant < held.token.expires_at => {
+            Err(failure) => match held {
+                Some(held)
+                    if challenge.is_none() && !fresh && passes(failure.kind) && now.instant < held.token.expires_at =>
+                {
                     warn!(account = self.account, "the token could not be renewed ahead of time: {failure}");
                     let wait = failure.retry_after.unwrap_or_default().max(RENEWAL_RETRY);
                     held.renew_at = (now.instant + wait).min(held.token.expires_at);
@@ -123,10 +138,27 @@ impl Authenticator {
         }
     }
 
-    async fn ask(&self, now: &Now) -> Result<Grant, Failure> {
+    /// Graph asked for `claims` that `token` lacks, and the next token will be asked for with them. `false`: it was asked for
+    /// with them already, so that no other would be better.
+    pub async fn challenge(&self, token: &Token, claims: &str) -> bool {
+        if token.claims.as_deref() == Some(claims) {
+            return false;
+        }
+        let mut wallet = self.wallet.lock().await;
+        let is_met = wallet.held.as_ref().is_some_and(|held| held.token.claims.as_deref() == Some(claims));
+        if !is_met {
+            wallet.challenge = Some(claims.to_owned());
+        }
+        true
+    }
+
+    async fn ask(&self, challenge: Option<&str>, now: &Now) -> Result<Grant, Failure> {
         match &self.config.auth {
-            Auth::DeviceCode => device_code::renew(&self.account, &self.config, &self.environment).await,
-            Auth::ClientSecret { secret } => client_secret::ask(&self.config, secret, &self.environment).await,
+            Auth::DeviceCode => device_code::renew(&self.account, &self.config, challenge, &self.environment).await,
+            Auth::ClientSecret { secret } => {
+                client_secret::ask(&self.config, secret, challenge, &self.environment).await
+            }
+            // A newer token may do: often the claims only ask for one that was issued since.
             Auth::TokenCommand { command } => token_command::ask(command, now).await,
         }
     }
@@ -142,11 +174,11 @@ fn passes(kind: FailureKind) -> bool {
 impl Grant {
     /// Renewed when less than 5 minutes or a tenth of its life is left, whichever is more; one that lives so short that this
     /// would be at once, in the second half of its life.
-    fn held_from(self, asked_at: Instant) -> Held {
+    fn held_from(self, asked_at: Instant, claims: Option<String>) -> Held {
         let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
         let expires_at = asked_at + self.lifetime;
         let permissions = Permissions::of(self.bearer.expose_secret());
-        let token = Token { bearer: self.bearer, user: self.user, permissions, expires_at };
+        let token = Token { bearer: self.bearer, user: self.user, permissions, claims, expires_at };
         Held { token, renew_at: expires_at - ahead }
     }
 }
@@ -159,7 +191,7 @@ mod tests {
     fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
         let ahead = |minutes| {
             let grant = Grant { bearer: "t".into(), user: None, lifetime: Duration::from_mins(minutes) };
-            let held = grant.held_from(Instant::from_origin(Duration::from_hours(1)));
+            let held = grant.held_from(Instant::from_origin(Duration::from_hours(1)), None);
             held.token.expires_at.saturating_since(held.renew_at)
         };
         assert_eq!(ahead(75), Duration::from_secs(450));

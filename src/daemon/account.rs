@@ -52,6 +52,8 @@ pub(super) struct Account {
     session: Session,
     verify: Verify,
     authenticator: Arc<Authenticator>,
+    /// Whether Graph accepted a request with a token of it.
+    accepted: bool,
     client: Arc<Client>,
     in_flight: Option<InFlight>,
     decision: Option<Decision>,
@@ -77,8 +79,11 @@ struct InFlight {
 /// The failures since the last success.
 #[derive(Debug)]
 struct Trouble {
-    since: Instant,
-    at: Timestamp,
+    began: Instant,
+    code: Code,
+    /// Since when it is of this code.
+    since: Timestamp,
+    last_at: Timestamp,
     last: Failure,
 }
 
@@ -96,6 +101,7 @@ impl Account {
             session: Session::new(fastrand::u64(..)),
             verify: Verify::default(),
             authenticator: Arc::new(Authenticator::new(name, &config, environment)),
+            accepted: false,
             client: Arc::new(Client::new(&config.endpoints.graph)?),
             config,
             in_flight: None,
@@ -178,6 +184,7 @@ impl Account {
     /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more.
     pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
         self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));
+        self.accepted = false;
         self.session.handle_mended();
         self.verify.handle_mended(now.instant);
     }
@@ -217,7 +224,13 @@ impl Account {
     }
 
     fn way(&self, now: &Now) -> Way {
-        Way::new(Arc::clone(&self.authenticator), Arc::clone(&self.client), self.config.clone(), now.clone())
+        Way {
+            authenticator: Arc::clone(&self.authenticator),
+            client: Arc::clone(&self.client),
+            account: self.config.clone(),
+            accepted: self.accepted,
+            now: now.clone(),
+        }
     }
 
     /// Whether no write is on its way or in trouble.
@@ -248,6 +261,7 @@ impl Account {
         self.session.handle_outcome(id, outcome, now.instant);
         match outcome {
             Ok(()) => {
+                self.accepted = true;
                 self.verify.handle_confirmed(self.claimed(now) != claimed, now.instant);
                 // The session may be well while its preferred presence is still refused.
                 if self.session.state(now.instant) != State::Refused && self.trouble.take().is_some() {
@@ -304,14 +318,23 @@ impl Account {
             hint = failure.hint,
             "{failure}"
         );
-        let since = self.trouble.as_ref().map_or(now.instant, |trouble| trouble.since);
-        self.trouble = Some(Trouble { since, at: rounded(now.wall), last: failure.clone() });
+        let code = match failure.kind {
+            FailureKind::SignInNeeded => Code::SignInNeeded,
+            FailureKind::Refused => Code::Refused,
+            FailureKind::Throttled => Code::Throttled,
+            FailureKind::Passing | FailureKind::TokenRefused => Code::ServiceUnavailable,
+        };
+        let last_at = rounded(now.wall);
+        let began = self.trouble.as_ref().map_or(now.instant, |trouble| trouble.began);
+        let since =
+            self.trouble.as_ref().filter(|trouble| trouble.code == code).map_or(last_at, |trouble| trouble.since);
+        self.trouble = Some(Trouble { began, code, since, last_at, last: failure.clone() });
     }
 
     /// When it must be looked at again if nothing happens before.
     pub(super) fn next_wakeup(&self, now: &Now) -> Option<Instant> {
         let session = self.session.poll_wakeup(now.instant).map(|(at, _)| at);
-        let warning = self.trouble.as_ref().map(|trouble| trouble.since + TROUBLE).filter(|at| *at > now.instant);
+        let warning = self.trouble.as_ref().map(|trouble| trouble.began + TROUBLE).filter(|at| *at > now.instant);
         // Only to stop saying that it is held: a session that is kept is set again long before.
         let held = [self.session.asserted(now.instant), self.session.preferred(now.instant)].into_iter().flatten();
         let expiry = held.map(|(held, sent_at)| sent_at + held.expiration.as_duration());
@@ -319,34 +342,29 @@ impl Account {
         session.into_iter().chain(warning).chain(expiry).chain(read).min()
     }
 
-    /// What is wrong with it, once it matters.
-    pub(super) fn warnings(&self, now: &Now) -> impl Iterator<Item = Warning> {
+    /// What is wrong with it, once it matters, and since when where that is known: the words change with each attempt.
+    pub(super) fn warnings(&self, now: &Now) -> impl Iterator<Item = (Warning, Option<Timestamp>)> {
         let refusal = self.verify.refusal().map(|refusal| Warning {
             code: Code::VerifyRefused,
             text: format!("account `{}`: what others see cannot be read: {refusal}", self.name),
             hint: refusal.hint.clone().unwrap_or_else(|| "take `verify` out of [session]".to_owned()),
         });
-        self.trouble_warning(now).into_iter().chain(refusal)
+        self.trouble_warning(now).into_iter().chain(refusal.map(|refusal| (refusal, None)))
     }
 
-    fn trouble_warning(&self, now: &Now) -> Option<Warning> {
+    fn trouble_warning(&self, now: &Now) -> Option<(Warning, Option<Timestamp>)> {
         let trouble = self.trouble.as_ref()?;
-        let code = match trouble.last.kind {
-            FailureKind::SignInNeeded => Code::SignInNeeded,
-            FailureKind::Refused => Code::Refused,
-            FailureKind::Throttled => Code::Throttled,
-            FailureKind::Passing | FailureKind::TokenRefused => Code::ServiceUnavailable,
-        };
-        let at_once = matches!(code, Code::SignInNeeded | Code::Refused);
-        if !at_once && now.instant < trouble.since + TROUBLE {
+        let at_once = matches!(trouble.code, Code::SignInNeeded | Code::Refused);
+        if !at_once && now.instant < trouble.began + TROUBLE {
             return None;
         }
         let hint = trouble.last.hint.clone();
-        Some(Warning {
-            code,
+        let warning = Warning {
+            code: trouble.code,
             text: format!("account `{}`: {}", self.name, trouble.last),
             hint: hint.unwrap_or_else(|| "presenced goes on trying; see its log for each attempt".to_owned()),
-        })
+        };
+        Some((warning, Some(trouble.since)))
     }
 
     /// Its part of the report.
@@ -389,7 +407,7 @@ impl Account {
             next,
             requests: self.requests,
             last_error: self.trouble.as_ref().map(|trouble| report::LastError {
-                at: trouble.at,
+                at: trouble.last_at,
                 text: trouble.last.text.clone(),
                 hint: trouble.last.hint.clone(),
             }),

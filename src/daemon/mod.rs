@@ -312,7 +312,8 @@ impl Daemon {
         let signals = self.board.report(&snapshot, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
-        let warnings = warnings.chain(self.board.warnings().cloned()).chain(self.config_warning.clone());
+        let others = self.board.warnings().cloned().chain(self.config_warning.clone());
+        let warnings = warnings.chain(others.map(|warning| (warning, None)));
         let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);
         self.reports.send_if_modified(|current| {

@@ -38,22 +38,27 @@ impl Chronicle {
         }
     }
 
-    /// The report of this turn. A warning that was there the turn before keeps its time.
+    /// The report of this turn. A warning that comes without its time has it from the turn before, or from now.
     pub(super) fn report(
         &mut self,
         accounts: BTreeMap<String, Account>,
         signals: BTreeMap<String, Signal>,
         manual: Option<&policy::Override>,
-        warnings: impl Iterator<Item = warning::Warning>,
+        warnings: impl Iterator<Item = (warning::Warning, Option<Timestamp>)>,
         now: &Now,
     ) -> Report {
         self.warnings = warnings
-            .map(|warning| {
-                let since = self.warnings.get(&warning).copied();
-                if since.is_none() {
+            .map(|(warning, since)| {
+                let known = self.warnings.get(&warning).copied();
+                let in_other_words = || {
+                    let is =
+                        |(other, at): (&warning::Warning, &Timestamp)| other.code == warning.code && Some(*at) == since;
+                    self.warnings.iter().any(is)
+                };
+                if known.is_none() && !in_other_words() {
                     tracing::warn!(code = ?warning.code, hint = warning.hint, "{warning}");
                 }
-                (warning, since.unwrap_or_else(|| rounded(now.wall)))
+                (warning, since.or(known).unwrap_or_else(|| rounded(now.wall)))
             })
             .collect();
         let warnings: Vec<_> = self

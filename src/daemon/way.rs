@@ -1,55 +1,54 @@
 //! The way of one request: a token first, then the one call to Graph that it stands for. What Graph refuses for want of a
-//! permission is explained with what the token says it permits.
+//! permission is explained with what the token says it permits; the claims that Graph asks for go to who gets the next token.
 
 use std::sync::Arc;
 
-use crate::auth::{Authenticator, Permissions, Token};
+use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
 use crate::graph::Client;
-use crate::session::{Action, Failure, FailureKind, Request, Seen, Target};
+use crate::session::{Action, Applied, Failure, FailureKind, Lack, Request, Seen, Target};
 use crate::time::Now;
 
 /// What a request needs on its way.
 pub(super) struct Way {
-    authenticator: Arc<Authenticator>,
-    client: Arc<Client>,
-    account: config::Account,
-    now: Now,
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) client: Arc<Client>,
+    pub(super) account: config::Account,
+    /// Whether Graph accepted a request of this sign-in before.
+    pub(super) accepted: bool,
+    /// When it is sent.
+    pub(super) now: Now,
 }
 
 impl Way {
-    /// The way of a request of `account` that is sent at `now`.
-    pub(super) fn new(
-        authenticator: Arc<Authenticator>,
-        client: Arc<Client>,
-        account: config::Account,
-        now: Now,
-    ) -> Self {
-        Self { authenticator, client, account, now }
-    }
-
     /// Sends what a session asks for.
     pub(super) async fn write(self, request: Request) -> Result<(), Failure> {
-        let (Token { bearer, permissions, .. }, user) = self.token(request.fresh_token).await?;
+        let (token, user) = self.token(request.fresh_token).await?;
+        let bearer = &token.bearer;
         let (client, session_id) = (&self.client, &self.account.client_id);
         let outcome = match request.action {
             Action::Set(Target { presence, expiration }) => {
-                client.set_presence(&bearer, &user, session_id, presence, expiration).await
+                client.set_presence(bearer, &user, session_id, presence, expiration).await
             }
-            Action::Clear => client.clear_presence(&bearer, &user, session_id).await,
+            Action::Clear => client.clear_presence(bearer, &user, session_id).await,
             Action::Prefer(Target { presence, expiration }) => {
-                client.set_preferred_presence(&bearer, &user, presence, expiration).await
+                client.set_preferred_presence(bearer, &user, presence, expiration).await
             }
-            Action::ClearPreferred => client.clear_preferred_presence(&bearer, &user).await,
+            Action::ClearPreferred => client.clear_preferred_presence(bearer, &user).await,
         };
-        outcome.map_err(|failure| self.judge(failure, permissions.as_ref()))
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.judge(failure, &token).await),
+        }
     }
 
     /// Reads what others see.
     pub(super) async fn read(self) -> Result<Seen, Failure> {
-        let (Token { bearer, permissions, .. }, user) = self.token(false).await?;
-        let outcome = self.client.read_presence(&bearer, &user).await;
-        outcome.map_err(|failure| self.judge(failure, permissions.as_ref()))
+        let (token, user) = self.token(false).await?;
+        match self.client.read_presence(&token.bearer, &user).await {
+            Ok(seen) => Ok(seen),
+            Err(failure) => Err(self.judge(failure, &token).await),
+        }
     }
 
     /// A token, and the user it is good for.
@@ -62,18 +61,40 @@ impl Way {
         Ok((token, user))
     }
 
-    /// What Graph's refusal means for an account of this kind, whose token permits what it says.
-    fn judge(&self, failure: Failure, permissions: Option<&Permissions>) -> Failure {
-        let nobody_signs_in = !matches!(self.account.auth, Auth::DeviceCode);
-        match (failure.kind, failure.lacks.zip(permissions)) {
-            (_, Some((needed, permissions))) => failure.with_hint(permissions.mend(needed)),
-            // What a person would be asked for, an application can only be allowed to do without.
-            (FailureKind::SignInNeeded, None) if nobody_signs_in => {
-                let hint =
-                    "have an administrator check which Conditional Access policy asks for more than the token has";
-                Failure { kind: FailureKind::Refused, ..failure }.with_hint(hint)
+    /// What Graph's refusal of a request with `token` means for this account.
+    async fn judge(&self, failure: Failure, token: &Token) -> Failure {
+        match failure.lacks.as_deref() {
+            Some(Lack::Permission(needed)) => {
+                let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed));
+                mend.map_or(failure.clone(), |mend| failure.with_hint(mend))
             }
-            (_, None) => failure,
+            Some(Lack::Claims(claims)) => {
+                let another_may_do = self.authenticator.challenge(token, claims).await;
+                if another_may_do { failure } else { self.ask_for_more(failure) }
+            }
+            // Graph accepted this sign-in for this user before, so that it cannot mean that: such answers come and go.
+            Some(Lack::User) if self.accepted => {
+                Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, ..failure }
+            }
+            None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
+            Some(Lack::User) | None => failure,
         }
+    }
+
+    /// No token that can be had without somebody has the claims that Graph asks for.
+    fn ask_for_more(&self, failure: Failure) -> Failure {
+        let hint = match self.account.auth {
+            Auth::DeviceCode => {
+                return Failure { kind: FailureKind::SignInNeeded, ..failure }.with_hint("run `presenced login`");
+            }
+            Auth::ClientSecret { .. } => {
+                "have an administrator check which Conditional Access policy asks for more than the token has"
+            }
+            Auth::TokenCommand { .. } => {
+                "sign in anew to the program behind the token command: Graph asks for more than its token has, and \
+                 presenced cannot tell it"
+            }
+        };
+        Failure { kind: FailureKind::Refused, ..failure }.with_hint(hint)
     }
 }

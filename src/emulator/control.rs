@@ -3,14 +3,14 @@
 //! Errors are `{"error": "one sentence"}`.
 
 use hyper::StatusCode;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::faults::Fault;
 use super::message::{Reply, Request};
-use super::model::{Availability, Holder, Pair, Session};
+use super::model::{Availability, Holder, Pair, Session, Timeline};
 use super::service::Service;
 use crate::time::Now;
 
@@ -35,6 +35,25 @@ struct ClientSession {
 
 fn client() -> String {
     CLIENT.to_owned()
+}
+
+/// What others should have seen, as `POST …/timeline` takes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Comparison {
+    /// From when on what, in order of time.
+    expected: Vec<ExpectedFrom>,
+    /// Left out: from the first of them.
+    from: Option<Timestamp>,
+    /// Left out: until now.
+    to: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExpectedFrom {
+    from: Timestamp,
+    #[serde(flatten)]
+    pair: Pair,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +92,7 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
             // All or none: a list with a mistake in it changes nothing.
             let faults: Vec<Fault> = faults.into_iter().map(checked).collect::<Result<_, _>>()?;
             for fault in faults {
-                service.faults.add(fault, now.instant).map_err(|text| (StatusCode::CONFLICT, text))?;
+                service.faults.add(fault, now).map_err(|text| (StatusCode::CONFLICT, text))?;
             }
             Ok(done)
         }
@@ -98,6 +117,11 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
         ("GET", ["users", id, "timeline"]) => {
             let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
             Ok(ok(&person.timeline()))
+        }
+        ("POST", ["users", id, "timeline"]) => {
+            let asked: Comparison = read(request)?;
+            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
+            compare(&person.timeline(), asked, now)
         }
         ("POST", ["users", id, "revoke"]) => {
             let user = service.graph.user(id).ok_or_else(|| unknown_user(id))?;
@@ -129,7 +153,8 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
 /// What is wrong with a path that has nothing, or nothing for this method.
 fn elsewhere(segments: &[&str]) -> Refused {
     let allowed = match segments {
-        ["state" | "requests" | "device"] | ["users", _, "timeline"] => "GET",
+        ["state" | "requests" | "device"] => "GET",
+        ["users", _, "timeline"] => "GET and POST",
         ["faults"] => "GET, POST and DELETE",
         ["tokens"] | ["users", _, "sessions", _] => "DELETE",
         ["users", _, "sessions"] => "POST and DELETE",
@@ -137,6 +162,18 @@ fn elsewhere(segments: &[&str]) -> Refused {
         _ => return (StatusCode::NOT_FOUND, "nothing is here; `GET /` lists what there is".to_owned()),
     };
     (StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} can be used here"))
+}
+
+/// For how long others saw something else than they should have, and how often they saw Available fade.
+fn compare(timeline: &Timeline, asked: Comparison, now: &Now) -> Result<Reply, Refused> {
+    let expected: Vec<_> = asked.expected.into_iter().map(|expected| (expected.from, expected.pair)).collect();
+    let first = expected.first().ok_or_else(|| bad("`expected` is empty"))?.0;
+    if !expected.is_sorted_by_key(|expected| expected.0) {
+        return Err(bad("`expected` must be in order of time"));
+    }
+    let (from, to) = (asked.from.unwrap_or(first), asked.to.unwrap_or(now.wall));
+    let wrong = timeline.wrong(&expected, from, to).as_secs_f64();
+    Ok(ok(&json!({ "wrong_seconds": wrong, "fades": timeline.fades(from, to) })))
 }
 
 fn open(service: &mut Service, id: &str, client: ClientSession, now: &Now) -> Result<(), Refused> {

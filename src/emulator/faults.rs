@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::route::Call;
-use crate::time::Instant;
+use crate::time::{Instant, Now};
 
 /// How many faults may stand at once.
 pub(super) const CAPACITY: usize = 100;
@@ -21,9 +21,9 @@ pub struct Fault {
     /// Which calls it concerns.
     #[serde(default)]
     pub call: Matches,
-    /// How long, in the emulator's time, it waits before it counts the calls it concerns; `None`: not at all.
+    /// When it begins to count the calls it concerns; `None`: at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<SignedDuration>,
+    pub at: Option<At>,
     /// How many of them pass before it begins.
     #[serde(default)]
     pub after: u32,
@@ -42,6 +42,29 @@ pub struct Fault {
     /// Whether the request has its effect all the same, and on arrival: the answer is what gets lost.
     #[serde(default)]
     pub applied: bool,
+}
+
+/// A time of the emulator's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`at` must be a duration from now on, like \"1h\", or a time, like \"2026-11-24T09:10:00Z\""
+)]
+pub enum At {
+    /// So long after the fault was injected.
+    After(SignedDuration),
+    /// Then. One that is past is as if the fault had been injected then.
+    Time(Timestamp),
+}
+
+impl At {
+    fn instant(self, now: &Now) -> Instant {
+        let wait = match self {
+            Self::After(wait) => wait,
+            Self::Time(time) => time.duration_since(now.wall),
+        };
+        if wait.is_negative() { now.instant - wait.unsigned_abs() } else { now.instant + wait.unsigned_abs() }
+    }
 }
 
 /// Which calls a fault concerns.
@@ -94,6 +117,12 @@ pub enum Then {
     Reset,
     /// It is never answered.
     Hang,
+    /// A call to Graph whose token declared that its client handles it (`cp1`) is answered with 401 and the claims that the
+    /// next token must be asked for with; one whose token was, and any other call, is answered as ever.
+    ClaimsChallenge,
+    /// All sign-ins are revoked, as changed passwords do: refresh tokens are refused, access tokens run out. The call itself is
+    /// answered after that.
+    Revoke,
 }
 
 impl Fault {
@@ -104,7 +133,7 @@ impl Fault {
 
     /// What is wrong with it, if anything is.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.at.is_some_and(|at| at.is_negative()) {
+        if matches!(self.at, Some(At::After(wait)) if wait.is_negative()) {
             return Err("`at` must not be negative".to_owned());
         }
         if self.lasts.is_some_and(|lasts| !lasts.is_positive()) {
@@ -128,6 +157,8 @@ impl Fault {
 /// What a fault does to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Hit {
+    /// When the fault began.
+    pub(super) began: Instant,
     pub(super) delay: Duration,
     pub(super) then: Then,
     pub(super) applied: bool,
@@ -163,14 +194,13 @@ impl Faults {
     ///
     /// # Errors
     /// It makes no sense, or too many stand already.
-    pub(super) fn add(&mut self, fault: Fault, now: Instant) -> Result<(), String> {
+    pub(super) fn add(&mut self, fault: Fault, now: &Now) -> Result<(), String> {
         fault.check()?;
-        self.standing.retain(|standing| !standing.is_over(now));
+        self.standing.retain(|standing| !standing.is_over(now.instant));
         if self.standing.len() == CAPACITY {
             return Err(format!("{CAPACITY} faults stand already"));
         }
-        let wait = fault.at.and_then(|at| Duration::try_from(at).ok()).unwrap_or_default();
-        let stands_from = now + wait;
+        let stands_from = fault.at.map_or(now.instant, |at| at.instant(now));
         let began = (fault.after == 0).then_some(stands_from);
         self.standing.push(Standing { fault, stands_from, passed: 0, hits: 0, began });
         Ok(())
@@ -193,12 +223,15 @@ impl Faults {
         self.standing.retain(|standing| !standing.is_over(now));
         let concerned = |standing: &&mut Standing| standing.stands_from <= now && standing.fault.call.matches(call);
         for standing in self.standing.iter_mut().filter(concerned) {
-            if standing.began.is_none() {
+            let Some(began) = standing.began else {
                 standing.passed += 1;
                 standing.began = (standing.passed == standing.fault.after).then_some(now);
-            } else if hit.is_none() {
+                continue;
+            };
+            if hit.is_none() {
                 standing.hits += 1;
                 hit = Some(Hit {
+                    began,
                     delay: standing.fault.delay.and_then(|delay| delay.try_into().ok()).unwrap_or_default(),
                     then: standing.fault.then.clone(),
                     applied: standing.fault.applied,
@@ -213,8 +246,11 @@ impl Faults {
 mod tests {
     use super::*;
 
-    fn at(secs: u64) -> Instant {
-        Instant::from_origin(Duration::from_secs(secs))
+    /// So many seconds after the machine's start, which was at 08:00.
+    fn at(secs: u64) -> Now {
+        let started: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
+        let passed = Duration::from_secs(secs);
+        Now { instant: Instant::from_origin(passed), wall: started + passed, zone: jiff::tz::TimeZone::UTC }
     }
 
     fn read(json: &str) -> Fault {
@@ -222,26 +258,26 @@ mod tests {
     }
 
     fn strikes(faults: &mut Faults, call: Call, secs: u64) -> Option<Then> {
-        faults.strike(call, at(secs)).map(|hit| hit.then)
+        faults.strike(call, at(secs).instant).map(|hit| hit.then)
     }
 
     #[test]
     fn a_fault_lets_some_pass_hits_some_and_is_over() {
         let mut faults = Faults::default();
-        faults.add(read(r#"{"call": "set", "after": 2, "times": 2, "then": "reset"}"#), at(0)).unwrap();
+        faults.add(read(r#"{"call": "set", "after": 2, "times": 2, "then": "reset"}"#), &at(0)).unwrap();
         let hits: Vec<_> = (0..6).map(|secs| strikes(&mut faults, Call::Set, secs)).collect();
         assert_eq!(hits, [None, None, Some(Then::Reset), Some(Then::Reset), None, None]);
-        assert!(faults.list(at(6)).is_empty());
+        assert!(faults.list(at(6).instant).is_empty());
     }
 
     #[test]
     fn a_fault_for_a_time_counts_from_when_it_begins() {
         let mut faults = Faults::default();
-        faults.add(read(r#"{"for": "10s", "then": "hang"}"#), at(0)).unwrap();
+        faults.add(read(r#"{"for": "10s", "then": "hang"}"#), &at(0)).unwrap();
         assert_eq!(strikes(&mut faults, Call::Token, 9), Some(Then::Hang));
         assert_eq!(strikes(&mut faults, Call::Token, 10), None);
 
-        faults.add(read(r#"{"for": "PT10S", "after": 1, "then": "hang"}"#), at(10)).unwrap();
+        faults.add(read(r#"{"for": "PT10S", "after": 1, "then": "hang"}"#), &at(10)).unwrap();
         assert_eq!(strikes(&mut faults, Call::Set, 100), None, "the one that passes");
         assert_eq!(strikes(&mut faults, Call::Set, 109), Some(Then::Hang));
         assert_eq!(strikes(&mut faults, Call::Set, 110), None);
@@ -250,22 +286,36 @@ mod tests {
     #[test]
     fn a_fault_to_come_lets_everything_pass_until_its_time() {
         let mut faults = Faults::default();
-        faults.add(read(r#"{"at": "1h", "for": "10m", "then": "reset"}"#), at(100)).unwrap();
+        faults.add(read(r#"{"at": "1h", "for": "10m", "then": "reset"}"#), &at(100)).unwrap();
         assert_eq!(strikes(&mut faults, Call::Set, 3699), None);
         assert_eq!(strikes(&mut faults, Call::Set, 3700), Some(Then::Reset));
         assert_eq!(strikes(&mut faults, Call::Set, 4299), Some(Then::Reset));
         assert_eq!(strikes(&mut faults, Call::Set, 4300), None);
 
-        faults.add(read(r#"{"at": "1m", "after": 1, "times": 1, "then": "hang"}"#), at(5000)).unwrap();
+        faults.add(read(r#"{"at": "1m", "after": 1, "times": 1, "then": "hang"}"#), &at(5000)).unwrap();
         let hits: Vec<_> = [5059, 5060, 5061, 5062].map(|secs| strikes(&mut faults, Call::Set, secs)).into();
         assert_eq!(hits, [None, None, Some(Then::Hang), None], "it counts only once its time has come");
     }
 
     #[test]
+    fn a_fault_may_come_at_a_time_of_day() {
+        let mut faults = Faults::default();
+        let fault = read(r#"{"at": "2026-11-24T09:10:00Z", "for": "10m", "then": "reset"}"#);
+        faults.add(fault.clone(), &at(0)).unwrap();
+        let hits: Vec<_> = [4199, 4200, 4799, 4800].map(|secs| strikes(&mut faults, Call::Set, secs).is_some()).into();
+        assert_eq!(hits, [false, true, true, false]);
+        // As for an emulator that was started again meanwhile.
+        faults.add(fault.clone(), &at(4500)).unwrap();
+        let hits: Vec<_> = [4500, 4799, 4800].map(|secs| strikes(&mut faults, Call::Set, secs).is_some()).into();
+        assert_eq!(hits, [true, true, false]);
+        assert_eq!(serde_json::to_value(&fault).unwrap()["at"], "2026-11-24T09:10:00Z");
+    }
+
+    #[test]
     fn the_oldest_that_matches_acts_and_each_counts_for_itself() {
         let mut faults = Faults::default();
-        faults.add(read(r#"{"call": "graph", "times": 1, "then": "reset"}"#), at(0)).unwrap();
-        faults.add(read(r#"{"call": "set", "then": {"respond": {"status": 503}}}"#), at(0)).unwrap();
+        faults.add(read(r#"{"call": "graph", "times": 1, "then": "reset"}"#), &at(0)).unwrap();
+        faults.add(read(r#"{"call": "set", "then": {"respond": {"status": 503}}}"#), &at(0)).unwrap();
         assert_eq!(strikes(&mut faults, Call::Token, 1), None);
         assert_eq!(strikes(&mut faults, Call::Set, 1), Some(Then::Reset));
         assert!(matches!(strikes(&mut faults, Call::Set, 2), Some(Then::Respond { status: 503, .. })));
@@ -303,9 +353,9 @@ mod tests {
     fn the_number_of_faults_is_bounded_by_those_that_stand() {
         let mut faults = Faults::default();
         for _ in 0..CAPACITY {
-            faults.add(read(r#"{"for": "10s"}"#), at(0)).unwrap();
+            faults.add(read(r#"{"for": "10s"}"#), &at(0)).unwrap();
         }
-        assert!(faults.add(read("{}"), at(9)).is_err());
-        assert!(faults.add(read("{}"), at(10)).is_ok());
+        assert!(faults.add(read("{}"), &at(9)).is_err());
+        assert!(faults.add(read("{}"), &at(10)).is_ok());
     }
 }

@@ -21,6 +21,9 @@ Control
   GET    /_emulator/state                            everything, as JSON
   GET    /_emulator/requests[?after=N]               the requests seen, without secrets
   GET    /_emulator/users/{id}/timeline              what others saw, since when and why
+  POST   /_emulator/users/{id}/timeline              for how long that was not what was expected, and how often it faded:
+                                                     {\"expected\": [{\"from\": \"2026-11-24T09:00:00Z\", \"availability\": \"Busy\",
+                                                     \"activity\": \"InACall\"}, …]}, and \"from\" and \"to\" for a part of it
   POST   /_emulator/users/{id}/sessions              another client's session: {\"availability\": \"Available\"}
   DELETE /_emulator/users/{id}/sessions[/{name}]     it closes
   POST   /_emulator/users/{id}/revoke                revoke the user's sign-ins
@@ -33,8 +36,10 @@ Control
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
   call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, batch, token, device-code, other
-  at     it waits so long before it counts; after so many calls it begins; then it hits so many, and lasts so long
-  then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}}
+  at     when it begins to count: after so long, or at a time; after so many calls it begins; then it hits so many, and
+         lasts so long
+  then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}},
+         \"claims-challenge\" (401 until a token is asked for with its claims), \"revoke\" (all sign-ins, then answer)
 ";
 
 /// The page.

@@ -17,7 +17,7 @@ const CAPACITY: usize = 2_000;
 const BODY_KEPT: usize = 4 * 1024;
 
 /// The form fields that may be shown: what is not named here may be a secret.
-const PLAIN_FIELDS: [&str; 4] = ["grant_type", "client_id", "scope", "client_info"];
+const PLAIN_FIELDS: [&str; 5] = ["grant_type", "client_id", "scope", "client_info", "claims"];
 
 /// One request that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
-pub use self::faults::{Fault, Matches, Then};
+pub use self::faults::{At, Fault, Matches, Then};
 pub use self::journal::{Counts, Outcome, Record};
 pub use self::model::{Availability, Cause, Pair, Span, Timeline};
 pub use self::options::{App, Approval, Device, Options, Tenants, Throttle, User};
@@ -106,7 +106,7 @@ impl Emulator {
     /// It makes no sense, or too many stand already: one sentence.
     pub fn inject(&self, fault: Fault) -> Result<(), String> {
         let now = self.clock.now();
-        self.service().faults.add(fault, now.instant)
+        self.service().faults.add(fault, &now)
     }
 
     /// Removes all faults.

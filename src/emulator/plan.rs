@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [[fault]]
-//! at   = "1h"      # after the emulator's start, in its time
+//! at   = "1h"      # after the emulator's start, or a time: "2026-11-24T09:10:00Z"
 //! for  = "10m"
 //! call = "token"
 //! then = { respond = { status = 503 } }
@@ -87,7 +87,7 @@ mod tests {
             then = { respond = { status = 503, headers = { Retry-After = "2.128" } } }
 
             [[fault]]
-            at    = "PT90M"
+            at    = "2026-11-24T09:10:00+01:00"
             times = 2
             call  = "set"
             then  = "reset"
@@ -96,7 +96,7 @@ mod tests {
         let as_json: Vec<Fault> = serde_json::from_str(
             r#"[{"at": "1h", "for": "10m", "call": "token",
                  "then": {"respond": {"status": 503, "headers": {"Retry-After": "2.128"}}}},
-                {"at": "90m", "times": 2, "call": "set", "then": "reset"}]"#,
+                {"at": "2026-11-24T08:10:00Z", "times": 2, "call": "set", "then": "reset"}]"#,
         )
         .unwrap();
         assert_eq!(faults, as_json);

@@ -83,6 +83,14 @@ impl Service {
             }
             Then::Reset => Fate::Reset,
             Then::Hang => Fate::Hang,
+            Then::ClaimsChallenge => {
+                let challenge = self.graph.claims_challenge(request, &self.entra, hit.began, now);
+                challenge.or(early).map_or(Fate::Answer, Fate::Reply)
+            }
+            Then::Revoke => {
+                self.entra.revoke_all();
+                early.map_or(Fate::Answer, Fate::Reply)
+            }
         };
         Arrival { ticket, delay: hit.delay, fate }
     }

@@ -7,8 +7,8 @@
 //! | 429 | throttled |
 //! | 5xx, 408, 401 `ServiceError` | passing, perhaps applied |
 //! | a redirect, which Graph does not use: something stands between | passing |
-//! | 401 with a claims challenge (Continuous Access Evaluation) | sign-in needed |
-//! | 401 for the token | token refused |
+//! | 401 for the token, or for claims it lacks (Continuous Access Evaluation) | token refused |
+//! | 401 for claims that cannot be read | sign-in needed |
 //! | 401 from the presence service, for another user | refused |
 //! | any other 4xx | refused |
 //!
@@ -16,15 +16,19 @@
 //! 401, and with a code about tokens (`InvalidAuthenticationToken`). The presence service behind the gate has accepted the
 //! token already when it turns the *user* down, and so sends neither. A 401 without an error code is taken as the token's,
 //! because the session then tries once with a new one.
+//!
+//! `ServiceError` is the code that is reported for a 401 that comes and goes. Another one may; whether a 401 that reads like
+//! another user's is one, who sent the request can tell from what was accepted before (`daemon/`).
 
-use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tracing::trace;
 use url::Url;
 
 use crate::http::{self, header, retry_after};
-use crate::session::{Applied, Failure, FailureKind, Permission};
+use crate::session::{Applied, Failure, FailureKind, Lack, Permission};
+
+use super::challenge::Challenge;
 
 /// For a token that may not read what others see.
 const MAY_NOT_READ: &str = "the app registration or the sign-in lacks the permission to read: grant delegated \
@@ -78,26 +82,15 @@ struct Refusal {
     challenge: Challenge,
 }
 
-/// What `WWW-Authenticate` says.
-#[derive(PartialEq, Eq)]
-enum Challenge {
-    /// There is none.
-    Absent,
-    /// Another token is asked for.
-    Token,
-    /// More claims are asked for: only a sign-in can give them.
-    Claims,
-}
-
 /// Whether `response` to `action` is a success, and if not, what is to be done.
 pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) -> Result<(), Failure> {
     let status = response.status();
     if status.is_success() {
         return Ok(());
     }
-    let challenge = challenge(&response);
+    let challenge = Challenge::of(response.headers());
     let retry_after = retry_after(response.headers());
-    let request_id = header(&response, "request-id").map(printable);
+    let request_id = header(&response, "request-id").map(|id| printable(id).into_boxed_str());
     let body = http::body(response).await;
     let detail = serde_json::from_slice::<ErrorBody>(&body).ok().map(|body| body.error);
     trace!(status = status.as_u16(), message = detail.as_ref().map(|detail| &*detail.message), "Graph's error");
@@ -122,22 +115,8 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     if action == Action::ReadPresence && status == StatusCode::FORBIDDEN {
         hint = Some(MAY_NOT_READ.to_owned());
     }
-    let lacks = (status == StatusCode::FORBIDDEN).then_some(match action {
-        Action::ReadPresence => Permission::Read,
-        Action::SetPresence | Action::ClearPresence | Action::SetPreferred | Action::ClearPreferred => {
-            Permission::Write
-        }
-    });
+    let lacks = refusal.lacks(action).map(Box::new);
     Err(Failure { kind, applied, retry_after, text, hint, lacks, request_id })
-}
-
-fn challenge(response: &Response) -> Challenge {
-    let mut challenges = response.headers().get_all(WWW_AUTHENTICATE).iter().peekable();
-    if challenges.peek().is_none() {
-        return Challenge::Absent;
-    }
-    let wants_claims = challenges.any(|value| value.to_str().is_ok_and(|value| value.contains("insufficient_claims")));
-    if wants_claims { Challenge::Claims } else { Challenge::Token }
 }
 
 impl Refusal {
@@ -155,11 +134,26 @@ impl Refusal {
 
     fn unauthorized(&self) -> (FailureKind, Applied) {
         match (&self.challenge, self.code.as_deref()) {
-            (Challenge::Claims, _) => (FailureKind::SignInNeeded, Applied::No),
+            (Challenge::Claims(Some(_)), _) => (FailureKind::TokenRefused, Applied::No),
+            (Challenge::Claims(None), _) => (FailureKind::SignInNeeded, Applied::No),
             // Reported to alternate with 200 for the same request: the service failed, at whatever point.
             (_, Some("ServiceError")) => (FailureKind::Passing, Applied::Perhaps),
             (Challenge::Absent, Some(code)) if !is_about_the_token(code) => (FailureKind::Refused, Applied::No),
             (Challenge::Absent | Challenge::Token, _) => (FailureKind::TokenRefused, Applied::No),
+        }
+    }
+
+    fn lacks(&self, action: Action) -> Option<Lack> {
+        match (self.status, &self.challenge) {
+            (StatusCode::FORBIDDEN, _) => Some(Lack::Permission(match action {
+                Action::ReadPresence => Permission::Read,
+                Action::SetPresence | Action::ClearPresence | Action::SetPreferred | Action::ClearPreferred => {
+                    Permission::Write
+                }
+            })),
+            (StatusCode::UNAUTHORIZED, Challenge::Claims(claims)) => claims.clone().map(Lack::Claims),
+            (StatusCode::UNAUTHORIZED, _) if self.kind().0 == FailureKind::Refused => Some(Lack::User),
+            _ => None,
         }
     }
 

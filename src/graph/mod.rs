@@ -5,6 +5,7 @@
 //! and write again (`session/`).
 
 mod answer;
+mod challenge;
 
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};

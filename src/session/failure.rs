@@ -11,9 +11,9 @@ pub enum FailureKind {
     Passing,
     /// 429: wait, then retry with backoff.
     Throttled,
-    /// 401 for the token: one forced renewal, then retry.
+    /// 401 for the token, also for the claims it lacks: one forced renewal, then retry.
     TokenRefused,
-    /// `invalid_grant`, a claims challenge, nobody signed in: stop asking until somebody signs in.
+    /// `invalid_grant`, claims that no renewal brings, nobody signed in: stop asking until somebody signs in.
     SignInNeeded,
     /// 400, 403, 401 for another user, 404 user, a broken setup: say what to fix and look again every 15 minutes.
     Refused,
@@ -26,6 +26,17 @@ pub enum Permission {
     Write,
     /// To read one.
     Read,
+}
+
+/// What the token of a request lacked, for whoever holds the token and can say more about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// A permission.
+    Permission(Permission),
+    /// The right to the presence of this user: it is another's.
+    User,
+    /// Claims: what to ask a token with, as the JSON text of `OpenID` Connect Core, 5.5.
+    Claims(String),
 }
 
 /// Whether a request that failed may have changed the session in Graph all the same.
@@ -50,10 +61,10 @@ pub struct Failure {
     pub text: String,
     /// What mends it, where something can.
     pub hint: Option<String>,
-    /// The permission without which it was refused, if that is why.
-    pub lacks: Option<Permission>,
+    /// What the token lacked, if that is why.
+    pub lacks: Option<Box<Lack>>,
     /// The service's name for the request, which its support asks for.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
 }
 
 impl Failure {

@@ -40,7 +40,7 @@ mod tests;
 use crate::time::Instant;
 
 use burst::Burst;
-pub use failure::{Applied, Failure, FailureKind, Permission};
+pub use failure::{Applied, Failure, FailureKind, Lack, Permission};
 use holding::{Holding, Wish};
 pub use request::{Action, Request, RequestId, Target};
 pub use seen::Seen;

@@ -106,8 +106,38 @@ async fn an_application_gets_its_token_by_client_secret() {
         ("client_id", "22553876-f5ab-4529-bffb-cfe50aa89f87"),
         ("client_secret", "s3cret"),
         ("scope", "https://graph.microsoft.com/.default"),
+        ("claims", CP1),
     ];
     assert_eq!(request.form(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+/// What is declared with each token request.
+const CP1: &str = r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#;
+
+#[tokio::test]
+async fn the_next_token_is_asked_for_with_the_claims_of_a_challenge() {
+    let challenge = r#"{"access_token": {"nbf": {"essential": true, "value": "7"}}}"#;
+    let both = r#"{"access_token":{"nbf":{"essential":true,"value":"7"},"xms_cc":{"values":["cp1"]}}}"#;
+    let folder = TempDir::new().unwrap();
+    sign_in(&folder, "r1");
+    for (name, auth) in
+        [("work", Auth::DeviceCode), ("bot", Auth::ClientSecret { secret: SecretSource::Env("SECRET".to_owned()) })]
+    {
+        let server = Server::start([granted("t1"), answer(503, "", ""), granted("t2"), granted("t3")]).await;
+        let authenticator = Authenticator::new(name, &account(&server, auth), &environment(&folder));
+        let first = authenticator.token(&after(0), false).await.unwrap();
+        assert!(authenticator.challenge(&first, challenge).await, "another token may do");
+        // The one that was challenged is no good any more, however long it lives.
+        assert_eq!(bearer(&authenticator, &after(1)).await.unwrap_err().kind, FailureKind::Passing);
+        let second = authenticator.token(&after(2), false).await.unwrap();
+        assert_eq!(second.bearer.expose_secret(), "t2");
+        assert!(authenticator.challenge(&first, challenge).await, "by a request that was on its way");
+        assert_eq!(bearer(&authenticator, &after(3)).await.as_deref(), Ok("t2"));
+        assert!(!authenticator.challenge(&second, challenge).await, "none would do");
+        assert_eq!(bearer(&authenticator, &after(75)).await.as_deref(), Ok("t3"));
+        let asked: Vec<_> = server.requests().iter().map(|request| request.field("claims").unwrap()).collect();
+        assert_eq!(asked, [CP1, both, both, CP1], "{name}");
+    }
 }
 
 #[tokio::test]
@@ -328,6 +358,7 @@ async fn a_person_signs_in_with_a_code() {
     assert_eq!(bearer(&authenticator, &after(0)).await.as_deref(), Ok("t2"));
     assert_eq!(renewing.requests()[0].field("refresh_token").as_deref(), Some("r1"));
     assert_eq!(renewing.requests()[0].field("scope").as_deref(), Some(scope));
+    assert_eq!(renewing.requests()[0].field("claims").as_deref(), Some(CP1));
     only_its_owner_sees_the_sign_in(&folder);
 }
 

@@ -323,22 +323,39 @@ async fn a_missing_permission_says_what_to_grant() {
     assert!(shown.contains("Presence.ReadWrite"), "{shown}");
 }
 
-/// Continuous Access Evaluation: 401, and what more the token must hold.
-fn claims_challenge() -> Then {
-    let challenge = r#"Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ==""#;
-    respond(401, &[("WWW-Authenticate", challenge)])
+#[tokio::test]
+async fn a_permission_that_is_there_and_does_not_help_is_not_asked_for() {
+    let mut house = House::new().await;
+    house.inject(on(Call::Set, respond(403, &[])));
+    house.write("config.toml", house.configuration());
+    let daemon = house.start().await;
+    house.request("the 403", |record| record.status == Some(403)).await;
+    let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+    insta::assert_snapshot!("a_403_in_spite_of_the_permission", warned(&report));
+    // A token that nobody can read.
+    let command = r#"{ method = "token-command", command = ["echo", "opaque"] }"#;
+    let secret = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
+    house.write("config.toml", house.configuration().replace(secret, command));
+    assert_eq!(house.ask(&["reload"]).await.0, 0);
+    let general = |report: &Report| has(report, Code::Refused) && report.warnings[0].hint.contains("grant delegated");
+    let report = daemon.report("the general hint", general).await;
+    insta::assert_snapshot!("a_403_to_a_token_that_cannot_be_read", warned(&report));
 }
 
 #[tokio::test]
-async fn a_claims_challenge_to_an_application_is_for_its_administrator() {
+async fn a_user_that_is_none_is_told() {
     let mut house = House::new().await;
-    house.write("config.toml", house.configuration());
-    house.inject(on(Call::Set, claims_challenge()));
+    house.write("config.toml", house.configuration().replace(USER, "00000000-0000-0000-0000-000000000001"));
     let daemon = house.start().await;
-    house.request("the 401", |record| record.status == Some(401)).await;
+    house.request("the 404", |record| record.status == Some(404)).await;
     let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
-    assert_eq!(work(&report).next.as_ref().map(|next| next.why.as_str()), Some("look-again"));
-    assert!(report.warnings[0].hint.contains("Conditional Access"), "{:?}", report.warnings);
+    insta::assert_snapshot!("a_404_for_the_user", warned(&report));
+}
+
+/// The warnings as people read them.
+fn warned(report: &Report) -> String {
+    let lines = report.warnings.iter().map(|warning| format!("{}\nhint: {}\n", warning.text, warning.hint));
+    lines.collect()
 }
 
 /// An account to which a person signs in.
@@ -349,23 +366,139 @@ fn personal(house: &House) -> String {
         .replace(&format!("user      = \"{USER}\"\n"), "")
 }
 
+/// The claims of the token requests so far.
+fn claims(house: &House) -> Vec<bool> {
+    let requests = house.emulator.requests().into_iter().filter(|record| record.call == Call::Token);
+    let renewals = requests.filter(|record| !record.body.contains("device_code"));
+    renewals.map(|record| record.body.contains("nbf")).collect()
+}
+
 #[tokio::test]
-async fn a_claims_challenge_to_a_person_is_met_by_signing_in() {
+async fn a_claims_challenge_is_met_by_the_next_token_without_a_word() {
+    let call = "[signals.call]\npath = \"call-state\"\n";
+    for signs_in in [true, false] {
+        let mut house = House::new().await;
+        let account = if signs_in { personal(&house) } else { house.account("work") };
+        house.write("config.toml", account + call);
+        assert!(!signs_in || house.ask(&["login"]).await.0 == 0);
+        let daemon = house.start().await;
+        house.seen("Available/Available").await;
+        house.inject(Fault::new(Matches::Graph, Then::ClaimsChallenge));
+        house.write("call-state", "in-call");
+        house.request("the challenge", |record| record.status == Some(401)).await;
+        house.seen("Busy/InACall").await;
+        assert_eq!(claims(&house), [false, true]);
+        let report = daemon.report("held", |report| work(report).state == State::Holding).await;
+        assert_eq!((report.health, work(&report).requests.failed), (Health::Ok, 1));
+        house.write("call-state", "presenting");
+        house.seen("DoNotDisturb/Presenting").await;
+        assert_eq!(claims(&house).len(), 2, "one renewal was enough");
+    }
+}
+
+#[tokio::test]
+async fn a_claims_challenge_after_a_revocation_needs_a_sign_in() {
     let mut house = House::new().await;
     house.write("config.toml", personal(&house) + "[signals.call]\npath = \"call-state\"\n");
-    let (code, shown, error) = house.ask(&["login"]).await;
-    assert_eq!(code, 0, "{shown}{error}");
+    assert_eq!(house.ask(&["login"]).await.0, 0);
     let daemon = house.start().await;
     house.seen("Available/Available").await;
-    house.inject(once(on(Call::Set, claims_challenge())));
+    house.inject(once(on(Call::Token, Then::Revoke)));
+    house.inject(Fault::new(Matches::Graph, Then::ClaimsChallenge));
     house.write("call-state", "in-call");
     let report = daemon.report("sign-in needed", |report| work(report).state == State::SignInNeeded).await;
-    assert!(has(&report, Code::SignInNeeded), "{:?}", report.warnings);
+    let trace = work(&report).last_error.as_ref().unwrap().text.clone();
+    assert!(trace.contains("AADSTS50173"), "{trace}");
+    let asked = house.emulator.requests().len();
+    assert_eq!(house.ask(&["login"]).await.0, 0);
+    house.seen("Busy/InACall").await;
+    let statuses: Vec<_> =
+        house.emulator.requests().split_off(asked).iter().filter_map(|record| record.status).collect();
+    assert!(
+        statuses.iter().filter(|status| **status == 401).count() == 1,
+        "the emulator asks for its claims: {statuses:?}"
+    );
+    daemon.report("healed", |report| report.health == Health::Ok).await;
+}
+
+/// A challenge that asks for the same whatever token comes.
+fn unmeetable() -> Then {
+    let challenge = r#"Bearer realm="", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ==""#;
+    respond(401, &[("WWW-Authenticate", challenge)])
+}
+
+#[tokio::test]
+async fn claims_that_no_renewal_brings_need_who_can_bring_them() {
+    let house = House::new().await;
+    house.inject(on(Call::Set, unmeetable()));
+    house.write("config.toml", house.configuration());
+    let daemon = house.start().await;
+    let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+    assert_eq!(work(&report).next.as_ref().map(|next| next.why.as_str()), Some("look-again"));
+    assert_eq!(work(&report).requests.sent, 2, "with a token, and with one that was asked for with the claims");
+    insta::assert_snapshot!("claims_that_an_application_cannot_bring", warned(&report));
+
+    let command = r#"{ method = "token-command", command = ["echo", "opaque"] }"#;
+    let secret = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
+    house.write("config.toml", house.configuration().replace(secret, command));
+    assert_eq!(house.ask(&["reload"]).await.0, 0);
+    let by_command = |report: &Report| has(report, Code::Refused) && report.warnings[0].hint.contains("command");
+    let report = daemon.report("the command", by_command).await;
+    insta::assert_snapshot!("claims_that_a_command_cannot_bring", warned(&report));
+}
+
+#[tokio::test]
+async fn claims_that_a_person_must_bring_are_brought_by_signing_in() {
+    let mut house = House::new().await;
+    house.write("config.toml", personal(&house) + "[signals.call]\npath = \"call-state\"\n");
+    assert_eq!(house.ask(&["login"]).await.0, 0);
+    let daemon = house.start().await;
+    house.seen("Available/Available").await;
+    house.inject(Fault { times: Some(2), ..on(Call::Set, unmeetable()) });
+    house.write("call-state", "in-call");
+    let report = daemon.report("sign-in needed", |report| work(report).state == State::SignInNeeded).await;
+    insta::assert_snapshot!("claims_that_a_person_must_bring", warned(&report));
     let asked = house.emulator.requests().len();
     assert_eq!(house.ask(&["login"]).await.0, 0);
     house.seen("Busy/InACall").await;
     let between = house.emulator.requests().split_off(asked);
     assert!(!between.iter().any(|record| record.status == Some(401)), "nothing is asked in vain: {between:?}");
+}
+
+fn unauthorized(code: &str) -> Then {
+    let body = serde_json::json!({"error": {"code": code, "message": "An error has occurred."}});
+    Then::Respond { status: 401, headers: BTreeMap::new(), body: Some(body) }
+}
+
+#[tokio::test]
+async fn a_401_that_comes_and_goes_is_retried_whatever_its_code() {
+    let mut house = House::new().await;
+    house.write("config.toml", house.configuration());
+    let daemon = house.start().await;
+    house.seen("Available/Available").await;
+    for (code, state, pair) in
+        [("ServiceError", "in-call", "Busy/InACall"), ("UnknownError", "presenting", "DoNotDisturb/Presenting")]
+    {
+        house.inject(once(on(Call::Set, unauthorized(code))));
+        house.write("call-state", state);
+        let refused = house.request("the 401", |record| record.status == Some(401)).await;
+        assert_eq!(refused.code.as_deref(), Some(code));
+        house.seen(pair).await;
+        let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
+        assert_eq!((report.health, report.warnings.len()), (Health::Ok, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_401_for_another_user_is_refused_from_the_start() {
+    let house = House::new().await;
+    house.inject(on(Call::Set, unauthorized("Unauthorized")));
+    house.write("config.toml", house.configuration());
+    let daemon = house.start().await;
+    let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+    assert_eq!(work(&report).requests.sent, 1);
+    insta::assert_snapshot!("a_401_for_another_user", warned(&report));
+    assert_eq!(house.visible(), "Offline/Offline");
 }
 
 #[tokio::test]

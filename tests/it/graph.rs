@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use presenced::graph::Client;
 use presenced::presence::{Expiration, Presence};
-use presenced::session::{Applied, Failure, FailureKind, Seen};
+use presenced::session::{Applied, Failure, FailureKind, Lack, Permission, Seen};
 use secrecy::SecretString;
 
 use crate::canned::{Answer, Server, answer};
@@ -175,6 +175,7 @@ async fn every_answer_has_one_meaning() {
     use FailureKind::{Passing, Refused, SignInNeeded, Throttled, TokenRefused};
     const GATE: &str = "WWW-Authenticate: Bearer realm=\"\", authorization_uri=\"https://login.example/authorize\"\r\n";
     const CLAIMS: &str = "WWW-Authenticate: Basic\r\nWWW-Authenticate: Bearer realm=\"\", error=\"insufficient_claims\", claims=\"e30=\"\r\n";
+    const NO_CLAIMS: &str = "WWW-Authenticate: Bearer realm=\"\", error=\"insufficient_claims\"\r\n";
     let rows: Vec<Row> = vec![
         (500, "", error("InternalServerError"), Passing, Perhaps, ""),
         (502, "", "<html>Bad Gateway".to_owned(), Passing, Perhaps, ""),
@@ -195,7 +196,9 @@ async fn every_answer_has_one_meaning() {
         (401, "", "not JSON".to_owned(), TokenRefused, No, ""),
         (401, "", error("Unauthorized"), Refused, No, "leave `user` out"),
         (401, "", error("Forbidden"), Refused, No, "leave `user` out"),
-        (401, CLAIMS, error("InvalidAuthenticationToken"), SignInNeeded, No, "presenced login"),
+        (401, CLAIMS, error("InvalidAuthenticationToken"), TokenRefused, No, ""),
+        (401, CLAIMS, error("ServiceError"), TokenRefused, No, ""),
+        (401, NO_CLAIMS, error("InvalidAuthenticationToken"), SignInNeeded, No, "presenced login"),
         (403, "", error("Forbidden"), Refused, No, "Presence.ReadWrite.All"),
         (403, "", String::new(), Refused, No, "Presence.ReadWrite.All"),
         (400, "", error("InvalidArgument"), Refused, No, "client_id"),
@@ -217,6 +220,23 @@ async fn every_answer_has_one_meaning() {
             Some(said) => assert!(!hint.is_empty() && said.contains(hint), "{row}: {said}"),
             None => assert_eq!(hint, "", "{row}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn what_the_token_lacked_is_told() {
+    const CLAIMS: &str = "WWW-Authenticate: Bearer error=\"insufficient_claims\", claims=\"eyJhIjogMX0=\"\r\n";
+    for (status, headers, body, lack) in [
+        (401, CLAIMS, error("InvalidAuthenticationToken"), Some(Lack::Claims(r#"{"a": 1}"#.to_owned()))),
+        (401, "", error("Unauthorized"), Some(Lack::User)),
+        (401, "", error("InvalidAuthenticationToken"), None),
+        (401, "", error("ServiceError"), None),
+        (403, "", String::new(), Some(Lack::Permission(Permission::Write))),
+        (404, "", error("NotFound"), None),
+        (503, CLAIMS, String::new(), None),
+    ] {
+        let failure = set_answered(answer(status, headers, &body)).await.unwrap_err();
+        assert_eq!(failure.lacks.map(|lacked| *lacked), lack, "{status} {body}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Names and codes are those of Entra's error reference and its pages on each grant; the wording of descriptions is only
 //! like Entra's, and nobody should read it. Inferred are the codes of a declined and of a redeemed device code, and that
-//! `slow_down` carries none.
+//! `slow_down` and malformed `claims` carry none.
 
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue};
@@ -31,6 +31,7 @@ pub(super) enum Refusal {
     DeviceCodeExpired,
     SlowDown,
     MalformedGrant,
+    MalformedClaims,
     RefreshTokenExpired,
     Revoked,
 }
@@ -89,6 +90,7 @@ impl Refusal {
             Self::DeviceCodeExpired => ("expired_token", 70_020, "The device code has expired.".to_owned()),
             Self::SlowDown => ("slow_down", 0, "The client polls too often: wait 5 seconds more.".to_owned()),
             Self::MalformedGrant => ("invalid_grant", 9_002_313, "The request is malformed or invalid.".to_owned()),
+            Self::MalformedClaims => ("invalid_request", 0, "The parameter 'claims' is no JSON object.".to_owned()),
             Self::RefreshTokenExpired => {
                 ("invalid_grant", 700_082, "The refresh token has expired due to inactivity.".to_owned())
             }
@@ -120,6 +122,7 @@ impl Refusal {
             | Self::DeviceCodeExpired
             | Self::SlowDown
             | Self::MalformedGrant
+            | Self::MalformedClaims
             | Self::RefreshTokenExpired
             | Self::Revoked => StatusCode::BAD_REQUEST,
         };

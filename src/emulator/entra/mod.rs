@@ -17,8 +17,8 @@ use url::form_urlencoded;
 
 use self::device::{Devices, Poll};
 use self::error::Refusal;
-use self::tokens::Tokens;
 pub(super) use self::tokens::{Access, Invalid, Subject};
+use self::tokens::{Asked, Tokens};
 use super::message::{Reply, Request};
 use super::options::{App, Options, TENANT_ID, Tenants, User};
 use super::route::Call;
@@ -42,6 +42,7 @@ pub(super) struct Entra {
 struct Client<'a> {
     app: App,
     tenant: String,
+    asked: Asked,
     form: &'a HashMap<String, String>,
 }
 
@@ -115,7 +116,12 @@ impl Entra {
 
     /// Revokes all sign-ins of a user, as a changed password does: refresh tokens are refused, access tokens run out.
     pub(super) fn revoke(&mut self, user: &User) {
-        self.tokens.revoke(&user.id);
+        self.tokens.revoke(Some(&user.id));
+    }
+
+    /// Revokes all sign-ins of everybody.
+    pub(super) fn revoke_all(&mut self) {
+        self.tokens.revoke(None);
     }
 
     /// Forgets every access token, so that Graph refuses them at once.
@@ -139,7 +145,8 @@ impl Entra {
         let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
         let app = app.ok_or_else(|| Refusal::UnknownApp(client_id.to_owned()))?;
         check_secret(&app, &form)?;
-        let client = Client { app, tenant, form: &form };
+        let asked = asked(&form)?;
+        let client = Client { app, tenant, asked, form: &form };
         match grant {
             None => self.start_device(&client, base, now),
             Some("client_credentials") => self.client_credentials(&client, now),
@@ -251,7 +258,7 @@ impl Entra {
 
     fn access_token(&mut self, client: &Client<'_>, subject: Subject, now: &Now) -> Value {
         let (token, lifetime): (String, Duration) =
-            self.tokens.issue_access(&client.app.client_id, &client.tenant, subject, now, &mut self.rng);
+            self.tokens.issue_access(&client.app.client_id, &client.tenant, subject, client.asked, now, &mut self.rng);
         json!({
             "token_type": "Bearer",
             "expires_in": lifetime.as_secs(),
@@ -267,6 +274,18 @@ fn check_secret(app: &App, form: &HashMap<String, String>) -> Result<(), Refusal
         Some(secret) if app.secret.as_ref() != Some(secret) => Err(Refusal::WrongSecret(app.client_id.clone())),
         Some(_) | None => Ok(()),
     }
+}
+
+/// What the `claims` of a token request say, of what is looked at here.
+fn asked(form: &HashMap<String, String>) -> Result<Asked, Refusal> {
+    let Some(claims) = form.get("claims") else { return Ok(Asked::default()) };
+    let claims: serde_json::Map<String, Value> = serde_json::from_str(claims).map_err(|_| Refusal::MalformedClaims)?;
+    let token = claims.get("access_token").unwrap_or(&Value::Null);
+    let capabilities = token.pointer("/xms_cc/values").and_then(Value::as_array);
+    Ok(Asked {
+        capable: capabilities.is_some_and(|values| values.contains(&"cp1".into())),
+        not_before: token.pointer("/nbf/value").is_some_and(Value::is_string),
+    })
 }
 
 fn is_openid(scope: &str) -> bool {

@@ -36,7 +36,25 @@ pub(in crate::emulator) struct Access {
     pub(in crate::emulator) app: String,
     pub(in crate::emulator) tenant: String,
     pub(in crate::emulator) subject: Subject,
+    asked: Asked,
+    issued_at: Instant,
     expires_at: Instant,
+}
+
+/// What the `claims` of a token request say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The client handles claims challenges: its capability `cp1`.
+    pub(super) capable: bool,
+    /// The token is to be one that was not issued before some time (`nbf`), as a challenge asks for.
+    pub(super) not_before: bool,
+}
+
+impl Access {
+    /// Whether it may be challenged, and was not issued to meet a challenge since `began`.
+    pub(in crate::emulator) fn is_open_to_challenge(&self, began: Instant) -> bool {
+        self.asked.capable && !(self.asked.not_before && self.issued_at >= began)
+    }
 }
 
 /// Why an access token is not accepted.
@@ -80,6 +98,7 @@ impl Tokens {
         app: &str,
         tenant: &str,
         subject: Subject,
+        asked: Asked,
         now: &Now,
         rng: &mut fastrand::Rng,
     ) -> (String, Duration) {
@@ -109,9 +128,18 @@ impl Tokens {
                 claims["scp"] = scopes.join(" ").into();
             }
         }
+        if asked.capable {
+            claims["xms_cc"] = json!(["cp1"]);
+        }
         let token = jwt(&claims, rng);
-        let access =
-            Access { app: app.to_owned(), tenant: tenant.to_owned(), subject, expires_at: now.instant + lifetime };
+        let access = Access {
+            app: app.to_owned(),
+            tenant: tenant.to_owned(),
+            subject,
+            asked,
+            issued_at: now.instant,
+            expires_at: now.instant + lifetime,
+        };
         self.access.insert(token.clone(), access);
         (token, lifetime)
     }
@@ -165,9 +193,9 @@ impl Tokens {
         Ok(grant.clone())
     }
 
-    /// Revokes the refresh tokens a user has.
-    pub(super) fn revoke(&mut self, user: &str) {
-        for grant in self.refresh.values_mut().filter(|grant| grant.user == user) {
+    /// Revokes the refresh tokens a user has; `None`: those of all.
+    pub(super) fn revoke(&mut self, user: Option<&str>) {
+        for grant in self.refresh.values_mut().filter(|grant| user.is_none_or(|user| grant.user == user)) {
             grant.revoked = true;
         }
     }

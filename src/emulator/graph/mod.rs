@@ -22,7 +22,7 @@ use super::model::Person;
 use super::options::{Options, User};
 use super::route::{Route, Whose};
 use super::throttle::Throttle;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 /// Graph's diagnostic header names the machine that answered.
 const DIAGNOSTIC: &str =
@@ -80,6 +80,22 @@ impl Graph {
         let reply =
             if status.is_success() { Reply::empty(status) } else { Refusal::of_status(status).reply(&ids, now) };
         Self::finish(reply, &ids, now)
+    }
+
+    /// The claims challenge that has stood since `began`, for a request whose token does not meet it; `None`: this one's does,
+    /// or its client never said that it handles such.
+    pub(super) fn claims_challenge(
+        &mut self,
+        request: &Request,
+        entra: &Entra,
+        began: Instant,
+        now: &Now,
+    ) -> Option<Reply> {
+        let access = entra.authenticate(bearer(request)?, now).ok()?;
+        access.is_open_to_challenge(began).then(|| {
+            let ids = self.ids(request);
+            Self::finish(Refusal::claims(now.wall_at(began)).reply(&ids, now), &ids, now)
+        })
     }
 
     /// The answer to a path that is neither Graph's nor Entra's.

@@ -6,8 +6,11 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::Ids;
@@ -55,6 +58,16 @@ impl Refusal {
             Invalid::Unknown => "Access token validation failure. Invalid signature.",
             Invalid::Expired => "Lifetime validation failed, the token is expired.",
         })
+    }
+
+    /// The token must be one that was not issued before `not_before` (Continuous Access Evaluation).
+    pub(super) fn claims(not_before: Timestamp) -> Self {
+        let time = not_before.as_second().to_string();
+        let claims = json!({"access_token": {"nbf": {"essential": true, "value": time}}}).to_string();
+        let challenge = format!("{CHALLENGE}, error=\"insufficient_claims\", claims=\"{}\"", STANDARD.encode(claims));
+        let message = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
+                       TokenIssuedBeforeRevocationTimestamp";
+        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message).with(WWW_AUTHENTICATE, challenge)
     }
 
     /// The path goes where Graph has nothing.

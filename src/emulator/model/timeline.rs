@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Pair;
+use super::{Availability, Pair};
 
 /// How many changes are kept; the oldest are dropped first.
 const CAPACITY: usize = 10_000;
@@ -79,6 +79,14 @@ impl Timeline {
         }
         wrong
     }
+
+    /// How often, within `[from, to)`, others saw Available fade.
+    pub fn fades(&self, from: Timestamp, to: Timestamp) -> usize {
+        let begins = |span: &&Span| from <= span.from && span.from < to;
+        let inactive =
+            |span: &&Span| span.cause == Cause::Faded && span.visible.availability == Availability::Available;
+        self.spans.iter().filter(begins).filter(inactive).count()
+    }
 }
 
 /// The bounded record behind a [`Timeline`].
@@ -126,7 +134,6 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Availability;
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -153,6 +160,17 @@ mod tests {
         assert_eq!(timeline.wrong(&expected, at(0), at(200)), Duration::from_secs(15));
         assert_eq!(timeline.wrong(&expected, at(8), at(95)), Duration::from_secs(7));
         assert_eq!(timeline.wrong(&[], at(0), at(200)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_fade_counts_once_and_when_it_begins() {
+        let mut record = Record::new(at(0));
+        record.note(at(10), pair(Availability::Available), Cause::Set);
+        record.note(at(310), Pair::new(Availability::Available, "AvailableInactive"), Cause::Faded);
+        record.note(at(610), pair(Availability::Away), Cause::Faded);
+        let timeline = record.read();
+        let fades = [(0, 310), (310, 311), (311, 700), (0, 700)].map(|(from, to)| timeline.fades(at(from), at(to)));
+        assert_eq!(fades, [0, 1, 0, 1]);
     }
 
     #[test]

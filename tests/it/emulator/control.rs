@@ -105,6 +105,20 @@ async fn the_timeline_tells_how_long_others_saw_the_wrong_thing_and_how_often_it
     ];
     let wrong = timeline.wrong(&expected, start, rig.clock.now().wall);
     assert_eq!(wrong, Duration::from_secs(100 + 10));
+
+    let compare =
+        |body: Value| Answer::of(rig.request(Method::POST, &format!("/_emulator/users/{USER}/timeline")).json(&body));
+    let from = |(from, pair): &(Timestamp, Pair)| json!({"from": from, "availability": pair.availability, "activity": pair.activity});
+    let expected = json!(expected.iter().map(from).collect::<Vec<_>>());
+    let answer = compare(json!({"expected": expected})).await.json();
+    assert_eq!(answer, json!({"wrong_seconds": 110.0, "fades": 1}));
+    let later = start + Duration::from_secs(400);
+    let answer = compare(json!({"expected": expected, "from": later, "to": start + Duration::from_secs(595)})).await;
+    assert_eq!(answer.json(), json!({"wrong_seconds": 5.0, "fades": 0}));
+    let backwards = json!([expected[1], expected[0]]);
+    for wrong in [json!({}), json!({"expected": []}), json!({"expected": backwards}), json!({"expected": [{}]})] {
+        assert_eq!(compare(wrong.clone()).await.status, 400, "{wrong}");
+    }
 }
 
 #[tokio::test]

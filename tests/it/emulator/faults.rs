@@ -39,17 +39,58 @@ async fn without_a_body_an_error_looks_like_graphs_or_entras() {
     assert_eq!(rig.sign_in("token", &client_credentials()).await.status, 200);
 }
 
+/// A token of the application, asked for with these claims.
+async fn token_with(rig: &Rig, claims: &Value) -> String {
+    let claims = claims.to_string();
+    let form: Vec<_> = client_credentials().into_iter().chain([("claims", claims.as_str())]).collect();
+    rig.sign_in("token", &form).await.text("access_token")
+}
+
 #[tokio::test]
-async fn a_claims_challenge_can_be_staged() {
+async fn a_claims_challenge_stands_until_a_token_is_asked_for_with_its_claims() {
+    use base64::Engine as _;
     let rig = Rig::new().await;
-    let token = rig.app_token().await;
-    let challenge = "Bearer realm=\"\", error=\"insufficient_claims\", claims=\"e30=\"";
-    rig.fault(json!({"call": "graph", "then": {"respond": {"status": 401, "headers": {"WWW-Authenticate": challenge},
-        "body": {"error": {"code": "InvalidAuthenticationToken", "message": "Continuous access evaluation", "innerError": {}}}}}}))
-        .await;
-    let answer = rig.set(&token, "Away", "Away", "PT5M").await;
-    assert_eq!((answer.status.as_u16(), answer.header("www-authenticate")), (401, challenge));
-    assert_eq!(rig.emulator.requests().last().unwrap().code.as_deref(), Some("InvalidAuthenticationToken"));
+    let cp1 = json!({"access_token": {"xms_cc": {"values": ["cp1"]}}});
+    let (simple, capable) = (rig.app_token().await, token_with(&rig, &cp1).await);
+    rig.advance(60);
+    rig.fault(json!({"call": "graph", "for": "1h", "then": "claims-challenge"})).await;
+    let set = async |token: &str| rig.set(token, "Away", "Away", "PT5M").await;
+    assert_eq!(set(&simple).await.status, 200, "its client never said that it handles challenges");
+    rig.advance(1);
+    let answer = set(&capable).await;
+    assert_eq!(answer.status, 401);
+    let header = answer.header("www-authenticate");
+    assert!(header.contains(r#", error="insufficient_claims", claims=""#), "{header}");
+    let claims = header.rsplit_once("claims=\"").unwrap().1.trim_end_matches('"');
+    let claims = base64::engine::general_purpose::STANDARD.decode(claims).unwrap();
+    let mut claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims, json!({"access_token": {"nbf": {"essential": true, "value": "1795421860"}}}));
+    // A new token alone does not do.
+    assert_eq!(set(&token_with(&rig, &cp1).await).await.status, 401);
+    claims["access_token"]["xms_cc"] = cp1["access_token"]["xms_cc"].clone();
+    let met = token_with(&rig, &claims).await;
+    assert_eq!(set(&met).await.status, 200);
+    // A later challenge asks anew.
+    rig.emulator.clear_faults();
+    rig.advance(60);
+    assert_eq!(set(&capable).await.status, 200);
+    rig.fault(json!({"call": "set", "then": "claims-challenge"})).await;
+    assert_eq!(set(&met).await.status, 401);
+    assert_eq!(rig.get(&met, &format!("/v1.0/users/{USER}/presence")).await.status, 200, "another call");
+    let form: Vec<_> = client_credentials().into_iter().chain([("claims", "[]")]).collect();
+    rig.sign_in("token", &form).await.is_entra_error(400, "invalid_request", 0);
+}
+
+#[tokio::test]
+async fn sign_ins_can_be_revoked_by_a_fault() {
+    let rig = Rig::new().await;
+    let signed_in = rig.device_sign_in("offline_access Presence.ReadWrite").await;
+    rig.fault(json!({"call": "set", "times": 1, "then": "revoke"})).await;
+    let refresh_token = signed_in.text("refresh_token");
+    let refresh = [("grant_type", "refresh_token"), ("client_id", APP), ("refresh_token", &*refresh_token)];
+    assert_eq!(rig.sign_in("token", &refresh).await.status, 200);
+    assert_eq!(rig.set(&signed_in.text("access_token"), "Away", "Away", "PT5M").await.status, 200);
+    rig.sign_in("token", &refresh).await.is_entra_error(400, "invalid_grant", 50_173);
 }
 
 /// Sends bytes on a connection of their own, and says how it ends.
