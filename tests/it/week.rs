@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Cause, Fault, Options, Pair, Span, Timeline};
+use presenced::emulator::{At, Cause, Fault, Options, Pair, Span, Timeline};
 use presenced::presence::Presence;
 use presenced::time::Clock as _;
 use rustix::process::Signal;
@@ -174,7 +174,8 @@ impl Day {
     fn follow(&mut self, plan: &str) {
         let injected = self.clock.now().wall;
         for fault in Fault::plan(plan, Path::new("plan.toml")).unwrap() {
-            let begins = injected + fault.at.unwrap();
+            let Some(At::After(wait)) = fault.at else { panic!("when does {fault:?} begin?") };
+            let begins = injected + wait;
             self.note_trouble(begins, begins + fault.lasts.unwrap() + BACKOFF);
             self.house.inject(fault);
         }
