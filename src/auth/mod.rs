@@ -43,8 +43,10 @@ pub struct Token {
     pub user: Option<String>,
     /// What it permits; `None`: it does not say.
     pub permissions: Option<Permissions>,
-    /// The claims challenge it was asked for to meet.
-    claims: Option<String>,
+    /// Which one it is, counted from 1.
+    number: u64,
+    /// Whether it was asked for to meet a claims challenge.
+    meets_challenge: bool,
     /// When it is over.
     pub expires_at: Instant,
 }
@@ -79,6 +81,8 @@ pub struct Authenticator {
     /// Locked during a renewal, so that there is one at a time and everyone else waits for its result.
     wallet: Mutex<Wallet>,
     renewals: AtomicU64,
+    /// The newest token that Graph accepted; 0: none yet.
+    accepted: AtomicU64,
 }
 
 impl fmt::Debug for Authenticator {
@@ -97,6 +101,7 @@ impl Authenticator {
             environment: environment.clone(),
             wallet: Mutex::default(),
             renewals: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
         }
     }
 
@@ -119,8 +124,8 @@ impl Authenticator {
         }
         match self.ask(challenge.as_deref(), now).await {
             Ok(grant) => {
-                self.renewals.fetch_add(1, Ordering::Release);
-                let new = grant.held_from(now.instant, challenge.take());
+                let number = self.renewals.fetch_add(1, Ordering::Release) + 1;
+                let new = grant.held_from(now.instant, number, challenge.take().is_some());
                 debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
                 Ok(held.insert(new).token.clone())
             }
@@ -139,17 +144,33 @@ impl Authenticator {
     }
 
     /// Graph asked for `claims` that `token` lacks, and the next token will be asked for with them. `false`: it was asked for
-    /// with them already, so that no other would be better.
+    /// to meet a challenge itself and was never accepted, so that no other would be better. Whether the claims are the same
+    /// says nothing about that: the time in them may be another one in each challenge.
     pub async fn challenge(&self, token: &Token, claims: &str) -> bool {
-        if token.claims.as_deref() == Some(claims) {
+        if token.meets_challenge && self.accepted.load(Ordering::Acquire) < token.number {
             return false;
         }
         let mut wallet = self.wallet.lock().await;
-        let is_met = wallet.held.as_ref().is_some_and(|held| held.token.claims.as_deref() == Some(claims));
-        if !is_met {
+        // A newer one may have come while the request was on its way.
+        if wallet.held.as_ref().is_none_or(|held| held.token.number == token.number) {
             wallet.challenge = Some(claims.to_owned());
         }
         true
+    }
+
+    /// Graph did what a request with `token` asked for.
+    pub fn note_accepted(&self, token: &Token) {
+        self.accepted.fetch_max(token.number, Ordering::AcqRel);
+    }
+
+    /// Whether Graph ever did what a request of this sign-in asked for.
+    pub fn was_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Acquire) > 0
+    }
+
+    /// The account whose tokens these are.
+    pub fn account(&self) -> &str {
+        &self.account
     }
 
     async fn ask(&self, challenge: Option<&str>, now: &Now) -> Result<Grant, Failure> {
@@ -174,11 +195,11 @@ fn passes(kind: FailureKind) -> bool {
 impl Grant {
     /// Renewed when less than 5 minutes or a tenth of its life is left, whichever is more; one that lives so short that this
     /// would be at once, in the second half of its life.
-    fn held_from(self, asked_at: Instant, claims: Option<String>) -> Held {
+    fn held_from(self, asked_at: Instant, number: u64, meets_challenge: bool) -> Held {
         let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
         let expires_at = asked_at + self.lifetime;
         let permissions = Permissions::of(self.bearer.expose_secret());
-        let token = Token { bearer: self.bearer, user: self.user, permissions, claims, expires_at };
+        let token = Token { bearer: self.bearer, user: self.user, permissions, number, meets_challenge, expires_at };
         Held { token, renew_at: expires_at - ahead }
     }
 }
@@ -191,7 +212,7 @@ mod tests {
     fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
         let ahead = |minutes| {
             let grant = Grant { bearer: "t".into(), user: None, lifetime: Duration::from_mins(minutes) };
-            let held = grant.held_from(Instant::from_origin(Duration::from_hours(1)), None);
+            let held = grant.held_from(Instant::from_origin(Duration::from_hours(1)), 1, false);
             held.token.expires_at.saturating_since(held.renew_at)
         };
         assert_eq!(ahead(75), Duration::from_secs(450));

@@ -27,8 +27,8 @@ impl Permissions {
         })
     }
 
-    /// What mends it that Graph refuses for want of the permission `needed`.
-    pub fn mend(&self, needed: Permission) -> String {
+    /// What mends it that Graph refuses for want of the permission `needed`; `sign_in` says how a person signs in.
+    pub fn mend(&self, needed: Permission, sign_in: &str) -> String {
         let (delegated, application) = match needed {
             Permission::Write => ("Presence.ReadWrite", "Presence.ReadWrite.All"),
             Permission::Read => ("Presence.Read", "Presence.Read.All"),
@@ -40,8 +40,8 @@ impl Permissions {
                  and that no policy of the tenant stands against it"
             ),
             Self::Delegated(_) => format!(
-                "the sign-in lacks `{delegated}`: add it to the app registration as a delegated permission, and run \
-                 `presenced login` again"
+                "the sign-in lacks `{delegated}`: add it to the app registration as a delegated permission, and then \
+                 {sign_in}"
             ),
             Self::Application(roles) if has(roles, application) => format!(
                 "the application has `{application}` and Graph refuses all the same: check that `user` is of this tenant and \
@@ -87,11 +87,15 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_and_what_is_there_is_not_asked_for() {
-        let mend = |payload, needed| of(payload).unwrap().mend(needed);
+        let mend = |payload, needed| of(payload).unwrap().mend(needed, "run `presenced login work`");
         let user = r#"{"exp": 1, "scp": "Presence.ReadWrite"}"#;
         let application = r#"{"exp": 1, "roles": ["Presence.Read.All"]}"#;
         for (mend, expected) in [
-            (mend(user, Permission::Read), "the sign-in lacks `Presence.Read`: "),
+            (
+                mend(user, Permission::Read),
+                "the sign-in lacks `Presence.Read`: add it to the app registration as a delegated permission, and then run \
+                 `presenced login work`; or",
+            ),
             (mend(user, Permission::Write), "the sign-in has `Presence.ReadWrite` and Graph refuses all the same: "),
             (mend(application, Permission::Write), "the application lacks `Presence.ReadWrite.All`: "),
             (

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::{Authenticator, Token};
+use crate::auth::{Authenticator, Permissions, Token};
 use crate::config::{self, Auth};
 use crate::graph::Client;
 use crate::session::{Action, Applied, Failure, FailureKind, Lack, Request, Seen, Target};
@@ -14,8 +14,6 @@ pub(super) struct Way {
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) client: Arc<Client>,
     pub(super) account: config::Account,
-    /// Whether Graph accepted a request of this sign-in before.
-    pub(super) accepted: bool,
     /// When it is sent.
     pub(super) now: Now,
 }
@@ -37,8 +35,11 @@ impl Way {
             Action::ClearPreferred => client.clear_preferred_presence(bearer, &user).await,
         };
         match outcome {
-            Ok(()) => Ok(()),
-            Err(failure) => Err(self.judge(failure, &token).await),
+            Ok(()) => {
+                self.authenticator.note_accepted(&token);
+                Ok(())
+            }
+            Err(failure) => Err(self.judge(failure, &token, &user).await),
         }
     }
 
@@ -47,7 +48,7 @@ impl Way {
         let (token, user) = self.token(false).await?;
         match self.client.read_presence(&token.bearer, &user).await {
             Ok(seen) => Ok(seen),
-            Err(failure) => Err(self.judge(failure, &token).await),
+            Err(failure) => Err(self.judge(failure, &token, &user).await),
         }
     }
 
@@ -61,23 +62,42 @@ impl Way {
         Ok((token, user))
     }
 
-    /// What Graph's refusal of a request with `token` means for this account.
-    async fn judge(&self, failure: Failure, token: &Token) -> Failure {
+    /// What Graph's refusal of a request about `user` with `token` means for this account.
+    async fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
         match failure.lacks.as_deref() {
             Some(Lack::Permission(needed)) => {
-                let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed));
+                let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed, &self.sign_in()));
                 mend.map_or(failure.clone(), |mend| failure.with_hint(mend))
             }
             Some(Lack::Claims(claims)) => {
                 let another_may_do = self.authenticator.challenge(token, claims).await;
                 if another_may_do { failure } else { self.ask_for_more(failure) }
             }
-            // Graph accepted this sign-in for this user before, so that it cannot mean that: such answers come and go.
-            Some(Lack::User) if self.accepted => {
-                Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, ..failure }
+            // It cannot mean that, so it is one of the answers that come and go.
+            Some(Lack::User) if self.authenticator.was_accepted() || !self.may_be_anothers(user, token) => {
+                Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, hint: None, ..failure }
             }
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
             Some(Lack::User) | None => failure,
+        }
+    }
+
+    /// Whether `user` may be another than who signed in. An application has no presence of its own, and so no other's.
+    fn may_be_anothers(&self, user: &str, token: &Token) -> bool {
+        match (&self.account.auth, &token.permissions, &token.user) {
+            (Auth::ClientSecret { .. }, ..) | (_, Some(Permissions::Application(_)), _) => false,
+            (_, _, Some(own)) => !own.eq_ignore_ascii_case(user),
+            (_, _, None) => true,
+        }
+    }
+
+    /// How to sign in to this account, where somebody can.
+    fn sign_in(&self) -> String {
+        match self.account.auth {
+            Auth::DeviceCode | Auth::ClientSecret { .. } => {
+                format!("run `presenced login {}`", self.authenticator.account())
+            }
+            Auth::TokenCommand { .. } => "sign in anew to the program behind the token command".to_owned(),
         }
     }
 
@@ -85,14 +105,14 @@ impl Way {
     fn ask_for_more(&self, failure: Failure) -> Failure {
         let hint = match self.account.auth {
             Auth::DeviceCode => {
-                return Failure { kind: FailureKind::SignInNeeded, ..failure }.with_hint("run `presenced login`");
+                return Failure { kind: FailureKind::SignInNeeded, ..failure }.with_hint(self.sign_in());
             }
             Auth::ClientSecret { .. } => {
                 "have an administrator check which Conditional Access policy asks for more than the token has"
+                    .to_owned()
             }
             Auth::TokenCommand { .. } => {
-                "sign in anew to the program behind the token command: Graph asks for more than its token has, and \
-                 presenced cannot tell it"
+                self.sign_in() + ": Graph asks for more than its token has, and presenced cannot tell it"
             }
         };
         Failure { kind: FailureKind::Refused, ..failure }.with_hint(hint)

@@ -7,6 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde_json::{Map, Value};
 
+/// Longer claims are not read: they are a network's word, and go on to the sign-in service. Real ones have some 100 bytes.
+const LONGEST: usize = 4096;
+
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -53,6 +56,9 @@ fn parameter<'a>(challenges: &'a str, name: &str) -> Option<&'a str> {
 
 /// The JSON object behind `claims`, which is base64 in either alphabet.
 fn decode(claims: &str) -> Option<String> {
+    if claims.len() > LONGEST {
+        return None;
+    }
     let claims = claims.trim_end_matches('=').replace('+', "-").replace('/', "_");
     let json = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
     serde_json::from_str::<Map<String, Value>>(&json).is_ok().then_some(json)
@@ -97,6 +103,18 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn claims_are_bounded() {
+        let long = |length: usize| URL_SAFE_NO_PAD.encode(format!(r#"{{"a":"{}"}}"#, "x".repeat(length)));
+        let read = |claims: &str| of(&[&format!("Bearer error=insufficient_claims, claims={claims}")]);
+        let (longest, longer) = (long(4096 / 4 * 3 - 8), long(4096 / 4 * 3 - 7));
+        assert_eq!((longest.len(), longer.len()), (4096, 4098));
+        assert!(matches!(read(&longest), Challenge::Claims(Some(_))));
+        assert_eq!(read(&longer), Challenge::Claims(None));
+        let deep = URL_SAFE_NO_PAD.encode(r#"{"a":"#.repeat(600));
+        assert_eq!(read(&deep), Challenge::Claims(None));
     }
 
     proptest::proptest! {

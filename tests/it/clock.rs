@@ -36,7 +36,7 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         // Nobody's real bus.
         let mut desk = Self::start("unix:path=/nonexistent", "", None).await;
         desk.sets("Available/Available").await;
@@ -99,6 +99,11 @@ sources = [{{ path = "work.ics" }}]
         let standing =
             self.reports.wait_for(|report| report.accounts.get("work").is_some_and(|work| work.state == state));
         guarded("a state", standing).await.unwrap();
+    }
+
+    /// Waits until its report is like this.
+    pub(crate) async fn report(&mut self, what: &str, matches: impl Fn(&Report) -> bool) -> Arc<Report> {
+        guarded(what, self.reports.wait_for(|report| matches(report))).await.unwrap().clone()
     }
 
     /// The machine sleeps for a while without a word: both clocks go on, and nobody runs.

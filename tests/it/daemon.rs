@@ -13,24 +13,24 @@ use crate::bus::Bus;
 use crate::house::{CLIENT_ID, Daemon, House, USER, exists, guarded};
 use crate::login1::{Login1, Session};
 
-fn respond(status: u16, headers: &[(&str, &str)]) -> Then {
+pub(crate) fn respond(status: u16, headers: &[(&str, &str)]) -> Then {
     let headers: BTreeMap<_, _> = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     Then::Respond { status, headers, body: None }
 }
 
-fn on(call: Call, then: Then) -> Fault {
+pub(crate) fn on(call: Call, then: Then) -> Fault {
     Fault::new(Matches::Only(call), then)
 }
 
-fn once(fault: Fault) -> Fault {
+pub(crate) fn once(fault: Fault) -> Fault {
     Fault { times: Some(1), ..fault }
 }
 
-fn work(report: &Report) -> &presenced::status::report::Account {
+pub(crate) fn work(report: &Report) -> &presenced::status::report::Account {
     &report.accounts["work"]
 }
 
-fn has(report: &Report, code: Code) -> bool {
+pub(crate) fn has(report: &Report, code: Code) -> bool {
     report.warnings.iter().any(|warning| warning.code == code)
 }
 
@@ -353,13 +353,13 @@ async fn a_user_that_is_none_is_told() {
 }
 
 /// The warnings as people read them.
-fn warned(report: &Report) -> String {
+pub(crate) fn warned(report: &Report) -> String {
     let lines = report.warnings.iter().map(|warning| format!("{}\nhint: {}\n", warning.text, warning.hint));
     lines.collect()
 }
 
 /// An account to which a person signs in.
-fn personal(house: &House) -> String {
+pub(crate) fn personal(house: &House) -> String {
     house
         .account("work")
         .replace(r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#, r#"{ method = "device-code" }"#)
@@ -465,7 +465,7 @@ async fn claims_that_a_person_must_bring_are_brought_by_signing_in() {
     assert!(!between.iter().any(|record| record.status == Some(401)), "nothing is asked in vain: {between:?}");
 }
 
-fn unauthorized(code: &str) -> Then {
+pub(crate) fn unauthorized(code: &str) -> Then {
     let body = serde_json::json!({"error": {"code": code, "message": "An error has occurred."}});
     Then::Respond { status: 401, headers: BTreeMap::new(), body: Some(body) }
 }
@@ -487,18 +487,6 @@ async fn a_401_that_comes_and_goes_is_retried_whatever_its_code() {
         let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
         assert_eq!((report.health, report.warnings.len()), (Health::Ok, 0));
     }
-}
-
-#[tokio::test]
-async fn a_401_for_another_user_is_refused_from_the_start() {
-    let house = House::new().await;
-    house.inject(on(Call::Set, unauthorized("Unauthorized")));
-    house.write("config.toml", house.configuration());
-    let daemon = house.start().await;
-    let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
-    assert_eq!(work(&report).requests.sent, 1);
-    insta::assert_snapshot!("a_401_for_another_user", warned(&report));
-    assert_eq!(house.visible(), "Offline/Offline");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod login1;
 mod network;
 mod prefer;
 mod privilege;
+mod refusals;
 mod signal_bench;
 mod sleep;
 mod status;
