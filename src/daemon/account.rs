@@ -63,6 +63,8 @@ pub(super) struct Account {
     seen_at: Option<Timestamp>,
     requests: report::Requests,
     trouble: Option<Trouble>,
+    /// The machine sleeps, or is about to: what passes is no trouble then.
+    asleep: bool,
     /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
     forgotten_at: Option<Instant>,
 }
@@ -108,6 +110,7 @@ impl Account {
             seen_at: None,
             requests: report::Requests::default(),
             trouble: None,
+            asleep: false,
             forgotten_at: None,
         })
     }
@@ -175,6 +178,7 @@ impl Account {
 
     /// The machine is about to sleep: what is to be written must go now.
     pub(super) fn suspend(&mut self) {
+        self.asleep = true;
         self.session.handle_suspend();
     }
 
@@ -281,6 +285,11 @@ impl Account {
     /// before counts.
     pub(super) fn wake(&mut self, now: &Now) {
         self.abandon_request(now);
+        self.asleep = false;
+        if let Some(trouble) = &mut self.trouble {
+            // The time asleep says nothing about how long it lasts.
+            trouble.began = now.instant;
+        }
         self.client.reconnect();
         self.session.handle_nudge();
     }
@@ -349,7 +358,7 @@ impl Account {
     fn trouble_warning(&self, now: &Now) -> Option<(Warning, Option<Timestamp>)> {
         let trouble = self.trouble.as_ref()?;
         let at_once = matches!(trouble.code, Code::SignInNeeded | Code::Refused);
-        if !at_once && now.instant < trouble.began + TROUBLE {
+        if !at_once && (self.asleep || now.instant < trouble.began + TROUBLE) {
             return None;
         }
         let hint = trouble.last.hint.clone();

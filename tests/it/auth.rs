@@ -134,6 +134,7 @@ async fn the_next_token_is_asked_for_with_the_claims_of_a_challenge() {
         assert!(authenticator.challenge(&first, challenge).await, "by a request that was on its way");
         assert_eq!(bearer(&authenticator, &after(3)).await.as_deref(), Ok("t2"));
         assert!(!authenticator.challenge(&second, challenge).await, "none would do");
+        assert!(!authenticator.challenge(&second, r#"{"access_token": null}"#).await, "nor for other claims");
         assert_eq!(bearer(&authenticator, &after(75)).await.as_deref(), Ok("t3"));
         let asked: Vec<_> = server.requests().iter().map(|request| request.field("claims").unwrap()).collect();
         assert_eq!(asked, [CP1, both, both, CP1], "{name}");

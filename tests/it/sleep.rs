@@ -229,3 +229,39 @@ async fn waking_up_cuts_a_backoff_short_also_where_the_screen_is_locked() {
     // The clock does not move, so that no backoff ends by itself.
     desk.sets("Away/Away").await;
 }
+
+#[tokio::test]
+async fn a_trouble_of_before_sleep_is_no_warning_after_it_until_it_lasts() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut desk = Desk::start(&bus.address(), "[signals.lock]\n", None).await;
+    desk.sets("Available/Available").await;
+    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
+    desk.emulator.inject(Fault::new(Matches::Only(Call::Set), Then::Reset)).unwrap();
+    login1.set_locked("c1", true).await;
+    desk.stands(State::Retrying).await;
+    login1.prepare_for_sleep(true).await;
+    let time_passes = async {
+        loop {
+            desk.clock.advance(Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = released(inhibitor) => {}
+        () = time_passes => {}
+    }
+
+    let failed = |report: &Report| report.accounts["work"].requests.failed;
+    let before = failed(&*desk.report("anything", |_| true).await);
+    desk.clock.advance(Duration::from_hours(8));
+    let asleep = desk.report("a try on a timer that the resume fires", |report| failed(report) > before).await;
+    assert_eq!(asleep.warnings, []);
+    login1.prepare_for_sleep(false).await;
+    let tried = |report: &Report| report.signals["sleep"].value == "awake" && failed(report) > failed(&asleep);
+    let awake = desk.report("a try after waking up", tried).await;
+    assert_eq!(awake.warnings, []);
+    desk.clock.advance(Duration::from_secs(30));
+    let warned = |report: &Report| report.warnings.iter().any(|warning| warning.code == Code::ServiceUnavailable);
+    desk.report("it lasts", warned).await;
+}
