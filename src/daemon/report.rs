@@ -47,20 +47,7 @@ impl Chronicle {
         warnings: impl Iterator<Item = (warning::Warning, Option<Timestamp>)>,
         now: &Now,
     ) -> Report {
-        self.warnings = warnings
-            .map(|(warning, since)| {
-                let known = self.warnings.get(&warning).copied();
-                let in_other_words = || {
-                    let is =
-                        |(other, at): (&warning::Warning, &Timestamp)| other.code == warning.code && Some(*at) == since;
-                    self.warnings.iter().any(is)
-                };
-                if known.is_none() && !in_other_words() {
-                    tracing::warn!(code = ?warning.code, hint = warning.hint, "{warning}");
-                }
-                (warning, since.or(known).unwrap_or_else(|| rounded(now.wall)))
-            })
-            .collect();
+        self.remember(warnings, now);
         let warnings: Vec<_> = self
             .warnings
             .iter()
@@ -79,5 +66,86 @@ impl Chronicle {
         };
         let manual = manual.map(|manual| Override { presence: manual.claim.to_string(), until: manual.until });
         Report { health, accounts, signals, manual, warnings, ..self.first() }
+    }
+    /// Takes over the warnings of this turn. One that is there again keeps its time, and so does one in other words: one that
+    /// comes while another of its code goes. What is wrong is the same then, and only how it showed last is not.
+    fn remember(&mut self, warnings: impl Iterator<Item = (warning::Warning, Option<Timestamp>)>, now: &Now) {
+        let mut gone = std::mem::take(&mut self.warnings);
+        let mut new = Vec::new();
+        for (warning, since) in warnings {
+            match gone.get(&warning) {
+                Some(known) => drop(self.warnings.insert(warning, since.unwrap_or(*known))),
+                None => new.push((warning, since)),
+            }
+        }
+        gone.retain(|warning, _| !self.warnings.contains_key(warning));
+        for (warning, since) in new {
+            if self.warnings.contains_key(&warning) {
+                continue;
+            }
+            let is_same = |other: &warning::Warning, at: Timestamp| {
+                other.code == warning.code && since.is_none_or(|since| since == at)
+            };
+            let before = gone.iter().find(|(other, at)| is_same(other, **at)).map(|(other, _)| other.clone());
+            let known = before.and_then(|before| gone.remove(&before));
+            // What brings its time logs each of its attempts by itself.
+            if known.is_none() || since.is_none() {
+                tracing::warn!(code = ?warning.code, hint = warning.hint, "{warning}");
+            }
+            self.warnings.insert(warning, since.or(known).unwrap_or_else(|| rounded(now.wall)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::time::Instant;
+    use crate::warning::Code;
+
+    const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+    /// The texts of the warnings in the report of `second`, each with the second since which it is there.
+    fn told(chronicle: &mut Chronicle, second: u64, warnings: &[(Code, &str, Option<u64>)]) -> Vec<(String, i64)> {
+        let after = |seconds| START + Duration::from_secs(seconds);
+        let now = Now { instant: Instant::default(), wall: after(second), zone: TimeZone::UTC };
+        let warnings = warnings.iter().map(|(code, text, since)| {
+            let warning = warning::Warning { code: *code, text: (*text).to_owned(), hint: "mend it".to_owned() };
+            (warning, since.map(after))
+        });
+        let report = chronicle.report(BTreeMap::new(), BTreeMap::new(), None, warnings, &now);
+        report.warnings.into_iter().map(|warning| (warning.text, warning.since.as_second())).collect()
+    }
+
+    fn since(list: &[(&str, i64)]) -> Vec<(String, i64)> {
+        list.iter().map(|(text, since)| ((*text).to_owned(), *since)).collect()
+    }
+
+    #[test]
+    fn a_warning_keeps_its_time_also_in_other_words_until_it_goes() {
+        use Code::{CalendarStale, LockUnavailable};
+        let mut chronicle = Chronicle::new(START);
+        assert_eq!(told(&mut chronicle, 1, &[(CalendarStale, "503", None)]), since(&[("503", 1)]));
+        let two = [(CalendarStale, "no answer", None), (LockUnavailable, "no bus", None)];
+        assert_eq!(told(&mut chronicle, 2, &two), since(&[("no answer", 1), ("no bus", 2)]));
+        let another = [(CalendarStale, "no answer", None), (CalendarStale, "another one", None)];
+        assert_eq!(told(&mut chronicle, 3, &another), since(&[("another one", 3), ("no answer", 1)]));
+        let twice = [(CalendarStale, "no answer", None), (CalendarStale, "no answer", None)];
+        assert_eq!(told(&mut chronicle, 4, &twice), since(&[("no answer", 1)]));
+        assert_eq!(told(&mut chronicle, 5, &[]), []);
+        assert_eq!(told(&mut chronicle, 6, &[(CalendarStale, "no answer", None)]), since(&[("no answer", 6)]));
+    }
+
+    #[test]
+    fn a_warning_that_brings_its_time_has_that() {
+        let mut chronicle = Chronicle::new(START);
+        let trouble = |text, since| [(Code::ServiceUnavailable, text, Some(since))];
+        assert_eq!(told(&mut chronicle, 40, &trouble("503", 10)), since(&[("503", 10)]));
+        assert_eq!(told(&mut chronicle, 41, &trouble("reset", 10)), since(&[("reset", 10)]));
+        assert_eq!(told(&mut chronicle, 90, &trouble("reset", 60)), since(&[("reset", 60)]));
     }
 }
