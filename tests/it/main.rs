@@ -28,4 +28,4 @@ mod sleep;
 mod status;
 mod subscription;
 mod verify;
-mod week;
+mod week_at_speed;

@@ -257,7 +257,7 @@ async fn start(house: &House, since: &str) -> Daemon {
 }
 
 #[tokio::test]
-#[ignore = "runs alone, since it must not wait for other tests: cargo test --test it week -- --ignored"]
+#[ignore = "runs alone, since it must not wait for other tests: cargo test --test it week_at_speed -- --ignored"]
 async fn a_working_week_is_right_but_for_its_troubles() {
     let seed = fastrand::u64(..);
     println!("crashes by seed {seed}");
