@@ -52,8 +52,6 @@ pub(super) struct Account {
     session: Session,
     verify: Verify,
     authenticator: Arc<Authenticator>,
-    /// Whether Graph accepted a request with a token of it.
-    accepted: bool,
     client: Arc<Client>,
     in_flight: Option<InFlight>,
     decision: Option<Decision>,
@@ -101,7 +99,6 @@ impl Account {
             session: Session::new(fastrand::u64(..)),
             verify: Verify::default(),
             authenticator: Arc::new(Authenticator::new(name, &config, environment)),
-            accepted: false,
             client: Arc::new(Client::new(&config.endpoints.graph)?),
             config,
             in_flight: None,
@@ -184,7 +181,6 @@ impl Account {
     /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more.
     pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
         self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));
-        self.accepted = false;
         self.session.handle_mended();
         self.verify.handle_mended(now.instant);
     }
@@ -228,7 +224,6 @@ impl Account {
             authenticator: Arc::clone(&self.authenticator),
             client: Arc::clone(&self.client),
             account: self.config.clone(),
-            accepted: self.accepted,
             now: now.clone(),
         }
     }
@@ -261,7 +256,6 @@ impl Account {
         self.session.handle_outcome(id, outcome, now.instant);
         match outcome {
             Ok(()) => {
-                self.accepted = true;
                 self.verify.handle_confirmed(self.claimed(now) != claimed, now.instant);
                 // The session may be well while its preferred presence is still refused.
                 if self.session.state(now.instant) != State::Refused && self.trouble.take().is_some() {

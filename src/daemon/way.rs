@@ -14,8 +14,6 @@ pub(super) struct Way {
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) client: Arc<Client>,
     pub(super) account: config::Account,
-    /// Whether Graph accepted a request of this sign-in before.
-    pub(super) accepted: bool,
     /// When it is sent.
     pub(super) now: Now,
 }
@@ -38,7 +36,7 @@ impl Way {
         };
         match outcome {
             Ok(()) => Ok(()),
-            Err(failure) => Err(self.judge(failure, &token).await),
+            Err(failure) => Err(self.judge(failure, &token, &user).await),
         }
     }
 
@@ -47,7 +45,7 @@ impl Way {
         let (token, user) = self.token(false).await?;
         match self.client.read_presence(&token.bearer, &user).await {
             Ok(seen) => Ok(seen),
-            Err(failure) => Err(self.judge(failure, &token).await),
+            Err(failure) => Err(self.judge(failure, &token, &user).await),
         }
     }
 
@@ -61,8 +59,8 @@ impl Way {
         Ok((token, user))
     }
 
-    /// What Graph's refusal of a request with `token` means for this account.
-    async fn judge(&self, failure: Failure, token: &Token) -> Failure {
+    /// What Graph's refusal of a request about `user` with `token` means for this account.
+    async fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
         match failure.lacks.as_deref() {
             Some(Lack::Permission(needed)) => {
                 let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed));
@@ -72,9 +70,9 @@ impl Way {
                 let another_may_do = self.authenticator.challenge(token, claims).await;
                 if another_may_do { failure } else { self.ask_for_more(failure) }
             }
-            // Graph accepted this sign-in for this user before, so that it cannot mean that: such answers come and go.
-            Some(Lack::User) if self.accepted => {
-                Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, ..failure }
+            // It cannot be that, and so it is one of the service's 401s that come and go.
+            Some(Lack::User) if token.may_set(user) => {
+                Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, hint: None, ..failure }
             }
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
             Some(Lack::User) | None => failure,
