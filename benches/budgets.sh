@@ -90,8 +90,8 @@ try:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    # The start has settled when the last of it is written.
-    time.sleep(2)
+    # The threads that read the calendar end after 10 s without work, and take their counts with them.
+    time.sleep(12)
     before, cpu_before, sets_before = switches(), cpu(), sets()
     time.sleep(int(idle))
     wakeups, used, keepalives = switches() - before, cpu() - cpu_before, sets() - sets_before

@@ -21,4 +21,4 @@ fi
 
 cargo test --locked "$@"
 # Alone, since it must not wait for other tests: about a minute.
-[ "$#" -gt 0 ] || cargo test --locked --test it week -- --ignored
+[ "$#" -gt 0 ] || cargo test --locked --test it week_at_speed -- --ignored

@@ -51,6 +51,17 @@ pub struct Token {
     pub expires_at: Instant,
 }
 
+impl Token {
+    /// Whether it is known to be for the presence of `user`: it is that user's, or an application's, which may set anyone's.
+    pub fn may_set(&self, user: &str) -> bool {
+        match (&self.user, &self.permissions) {
+            (Some(own), _) => own.eq_ignore_ascii_case(user),
+            (None, Some(Permissions::Application(_))) => true,
+            (None, Some(Permissions::Delegated(_)) | None) => false,
+        }
+    }
+}
+
 /// What a method of getting tokens got.
 struct Grant {
     bearer: SecretString,

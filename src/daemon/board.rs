@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::calendar::Schedule;
 use crate::config;
@@ -200,7 +200,12 @@ impl Board {
 
     /// All readings, for a decision.
     pub(super) fn snapshot(&self, now: &Now) -> Snapshot {
-        let until = |until: Option<Instant>| until.map(|until| rounded(now.wall_at(until)));
+        // In whole seconds, so that it does not change from turn to turn; and never earlier than the end itself, which is what
+        // counts.
+        let up = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
+        let until = |until: Option<Instant>| {
+            until.map(|until| now.wall_at(until)).map(|until| until.round(up).unwrap_or(until))
+        };
         let named = |(name, entry): (&String, &Entry<String>)| {
             (name.clone(), Named { value: entry.value.clone(), until: until(entry.until) })
         };

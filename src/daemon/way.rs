@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::{Authenticator, Permissions, Token};
+use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
 use crate::graph::Client;
 use crate::session::{Action, Applied, Failure, FailureKind, Lack, Request, Seen, Target};
@@ -73,21 +73,12 @@ impl Way {
                 let another_may_do = self.authenticator.challenge(token, claims).await;
                 if another_may_do { failure } else { self.ask_for_more(failure) }
             }
-            // It cannot mean that, so it is one of the answers that come and go.
-            Some(Lack::User) if self.authenticator.was_accepted() || !self.may_be_anothers(user, token) => {
+            // It cannot be that, or was not before: it is one of the service's 401s that come and go.
+            Some(Lack::User) if token.may_set(user) || self.authenticator.was_accepted() => {
                 Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, hint: None, ..failure }
             }
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
             Some(Lack::User) | None => failure,
-        }
-    }
-
-    /// Whether `user` may be another than who signed in. An application has no presence of its own, and so no other's.
-    fn may_be_anothers(&self, user: &str, token: &Token) -> bool {
-        match (&self.account.auth, &token.permissions, &token.user) {
-            (Auth::ClientSecret { .. }, ..) | (_, Some(Permissions::Application(_)), _) => false,
-            (_, _, Some(own)) => !own.eq_ignore_ascii_case(user),
-            (_, _, None) => true,
         }
     }
 

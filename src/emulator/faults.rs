@@ -30,7 +30,8 @@ pub struct Fault {
     /// How many it hits; `None`: any number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// For how long, in the emulator's time, it lasts from when it begins; `None`: until removed.
+    /// For how long, in the emulator's time, it lasts: from `at` on where that is given, else from when it begins; `None`:
+    /// until removed.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<SignedDuration>,
     /// How long, in the emulator's time, the request is held up.
@@ -178,7 +179,8 @@ impl Standing {
     fn is_over(&self, now: Instant) -> bool {
         let spent = self.fault.times.is_some_and(|times| self.hits >= times);
         let lasts = self.fault.lasts.and_then(|lasts| Duration::try_from(lasts).ok());
-        let late = lasts.zip(self.began).is_some_and(|(lasts, began)| now.saturating_since(began) >= lasts);
+        let from = if self.fault.at.is_some() { Some(self.stands_from) } else { self.began };
+        let late = lasts.zip(from).is_some_and(|(lasts, from)| now >= from + lasts);
         spent || late
     }
 }
@@ -308,6 +310,8 @@ mod tests {
         faults.add(fault.clone(), &at(4500)).unwrap();
         let hits: Vec<_> = [4500, 4799, 4800].map(|secs| strikes(&mut faults, Call::Set, secs).is_some()).into();
         assert_eq!(hits, [true, true, false]);
+        faults.add(Fault { after: 1, ..fault.clone() }, &at(5000)).unwrap();
+        assert!(faults.list(at(5000).instant).is_empty(), "it was over before any call came");
         assert_eq!(serde_json::to_value(&fault).unwrap()["at"], "2026-11-24T09:10:00Z");
     }
 

@@ -18,7 +18,7 @@
 //! because the session then tries once with a new one.
 //!
 //! `ServiceError` is the code that is reported for a 401 that comes and goes. Another one may; whether a 401 that reads like
-//! another user's is one, who sent the request can tell: from what was accepted before, and from who signed in (`daemon/`).
+//! another user's is one, who has the token can tell, or who knows what was accepted before (`daemon/`).
 
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;

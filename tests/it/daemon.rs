@@ -472,21 +472,47 @@ pub(crate) fn unauthorized(code: &str) -> Then {
 
 #[tokio::test]
 async fn a_401_that_comes_and_goes_is_retried_whatever_its_code() {
-    let mut house = House::new().await;
-    house.write("config.toml", house.configuration());
-    let daemon = house.start().await;
-    house.seen("Available/Available").await;
-    for (code, state, pair) in
-        [("ServiceError", "in-call", "Busy/InACall"), ("UnknownError", "presenting", "DoNotDisturb/Presenting")]
-    {
-        house.inject(once(on(Call::Set, unauthorized(code))));
-        house.write("call-state", state);
-        let refused = house.request("the 401", |record| record.status == Some(401)).await;
-        assert_eq!(refused.code.as_deref(), Some(code));
-        house.seen(pair).await;
-        let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
-        assert_eq!((report.health, report.warnings.len()), (Health::Ok, 0));
+    let call = "[signals.call]\npath = \"call-state\"\n";
+    for signs_in in [true, false] {
+        let mut house = House::new().await;
+        let account = if signs_in { personal(&house) } else { house.account("work") };
+        house.write("config.toml", account + call);
+        assert!(!signs_in || house.ask(&["login"]).await.0 == 0);
+        // The first request may meet it as well as any other.
+        house.inject(once(on(Call::Set, unauthorized("UnknownError"))));
+        let daemon = house.start().await;
+        house.seen("Available/Available").await;
+        for (code, state, pair) in
+            [("ServiceError", "in-call", "Busy/InACall"), ("UnknownError", "presenting", "DoNotDisturb/Presenting")]
+        {
+            house.inject(once(on(Call::Set, unauthorized(code))));
+            house.write("call-state", state);
+            let refused = house.request("the 401", |record| record.status == Some(401)).await;
+            assert_eq!(refused.code.as_deref(), Some(code));
+            house.seen(pair).await;
+            let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
+            assert_eq!((report.health, report.warnings.len()), (Health::Ok, 0));
+        }
     }
+}
+
+#[tokio::test]
+async fn another_users_presence_is_refused() {
+    let other = "00000000-0000-0000-0000-000000000001";
+    let mut options = presenced::emulator::Options::default();
+    options
+        .users
+        .push(presenced::emulator::User { id: other.to_owned(), principal_name: "other@contoso.com".to_owned() });
+    let mut house = House::with(options).await;
+    house.write("config.toml", personal(&house));
+    assert_eq!(house.ask(&["login"]).await.0, 0);
+    let account = personal(&house).replace("auth      =", &format!("user      = \"{other}\"\nauth      ="));
+    house.write("config.toml", account);
+    let daemon = house.start().await;
+    house.request("the 401", |record| record.status == Some(401)).await;
+    let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+    assert_eq!(work(&report).requests.sent, 1);
+    insta::assert_snapshot!("a_401_for_another_user", warned(&report));
 }
 
 #[tokio::test]

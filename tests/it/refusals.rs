@@ -3,17 +3,16 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use presenced::emulator::{Call, Fault, Matches, Options, Then, User};
+use presenced::emulator::{Call, Fault, Matches, Options, Then};
 use presenced::status::report::{Health, State};
 use presenced::warning::Code;
 
 use crate::clock::Desk;
 use crate::daemon::{has, on, once, personal, respond, unauthorized, warned, work};
-use crate::house::{House, USER};
+use crate::house::House;
 
 const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
 const SECRET: &str = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
-const COLLEAGUE: &str = "00000000-0000-0000-0000-000000000001";
 
 /// A claims challenge for a token that was not issued before `second`.
 fn challenge(second: u32) -> Then {
@@ -128,36 +127,21 @@ async fn retry_after_is_obeyed_as_a_date_and_done_without() {
     assert_eq!((work(&report).requests.throttled, report.warnings.len()), (2, 0));
 }
 
-/// Only a signed-in user can be another than the one whose presence it is: an application has no presence of its own.
 #[tokio::test]
-async fn a_401_that_cannot_be_about_another_user_is_retried_from_the_start() {
-    let own = |house: &House| personal(house).replace("client_id", &format!("user = \"{USER}\"\nclient_id"));
-    for account in [|house: &House| house.account("work"), own] {
-        let mut house = House::with(options()).await;
-        house.write("config.toml", account(&house) + CALL);
-        assert_eq!(house.ask(&["login"]).await.0, 0);
-        house.inject(once(on(Call::Set, unauthorized("Unauthorized"))));
-        let daemon = house.start().await;
-        house.request("the 401", |record| record.status == Some(401)).await;
-        house.seen("Available/Available").await;
-        let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
-        assert_eq!((work(&report).requests.failed, report.warnings.len()), (1, 0));
+async fn a_401_that_comes_and_goes_is_retried_also_for_a_token_that_does_not_say_whose_it_is() {
+    let mut house = House::with(options()).await;
+    let opaque = r#"{ method = "token-command", command = ["echo", "opaque"] }"#;
+    house.write("config.toml", house.configuration().replace(SECRET, opaque));
+    for then in [respond(200, &[]), unauthorized("UnknownError"), respond(200, &[])] {
+        house.inject(once(on(Call::Set, then)));
     }
-}
-
-#[tokio::test]
-async fn a_401_for_another_user_is_refused_and_looked_at_again() {
-    let mut options = options();
-    options.users.push(User { id: COLLEAGUE.to_owned(), principal_name: "you@contoso.onmicrosoft.com".to_owned() });
-    let house = House::with(options).await;
-    let account = personal(&house).replace("client_id", &format!("user = \"{COLLEAGUE}\"\nclient_id"));
-    house.write("config.toml", account + CALL);
-    assert_eq!(house.ask(&["login"]).await.0, 1, "it says so as well");
     let daemon = house.start().await;
-    let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
-    assert_eq!((work(&report).state, work(&report).requests.sent), (State::Refused, 1));
-    assert_eq!(work(&report).next.as_ref().map(|next| next.why.as_str()), Some("look-again"));
-    insta::assert_snapshot!("a_401_for_another_user", warned(&report));
+    house.request("the first", |record| record.status == Some(200)).await;
+    house.write("call-state", "in-call");
+    house.request("the 401", |record| record.status == Some(401)).await;
+    house.request("the retry", |record| record.status == Some(200)).await;
+    let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
+    assert_eq!((work(&report).requests.failed, report.warnings.len()), (1, 0));
 }
 
 /// A command that prints a token with these claims.

@@ -94,6 +94,18 @@ impl ManualClock {
         targets.iter().any(|target| sleepers.get(target).is_some_and(|&count| count > 0))
     }
 
+    /// When the next of those who wait is to be woken; a time that has come is one who was not polled since.
+    pub(crate) fn next_wakeup(&self) -> Option<Instant> {
+        let now = self.now.borrow().clone();
+        let sleepers = self.sleepers.lock().unwrap();
+        let waiting = sleepers.iter().filter(|&(_, &count)| count > 0);
+        let at = waiting.map(|(until, _)| match until {
+            Until::Instant(instant) => *instant,
+            Until::Wall(wall) => now.instant_at(*wall),
+        });
+        at.min()
+    }
+
     /// Sets the wall clock, as a person or a time server does, and the zone.
     pub(crate) fn set_wall(&self, wall: &str, zone: TimeZone) {
         self.now.send_modify(|now| (now.wall, now.zone) = (wall.parse().unwrap(), zone));
