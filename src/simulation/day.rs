@@ -5,38 +5,12 @@ use std::time::Duration;
 
 use super::graph::Pair;
 use super::network::Fault;
+use super::rules::{FOCUS, FOCUS_VALUES, Prefers, Rules};
 use crate::calendar::BusyClass;
-use crate::policy::{CallState, Claim, Lock, Reading, Rule, default_rules};
+use crate::policy::{CallState, Claim, Lock, Reading};
 use crate::presence::{Expiration, Presence};
 
 pub(super) const DAY: Duration = Duration::from_hours(24);
-
-/// Which of the default rules have `prefer = true`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Prefers {
-    None,
-    /// Those that say Away, which a Teams client would hide.
-    Away,
-    All,
-}
-
-impl Prefers {
-    pub(super) fn rules(self) -> Vec<Rule> {
-        let mut rules = default_rules();
-        for rule in &mut rules {
-            rule.prefer = rule.set.presence().is_some_and(|presence| self.includes(presence));
-        }
-        rules
-    }
-
-    pub(super) fn includes(self, presence: Presence) -> bool {
-        match self {
-            Self::None => false,
-            Self::Away => presence == Presence::Away,
-            Self::All => true,
-        }
-    }
-}
 
 /// How a fault is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +28,10 @@ pub(super) enum Ends {
 pub(super) enum What {
     Lock(Reading<Lock>),
     Call(Reading<CallState>),
-    /// The whole calendar: from when on in the day which class holds.
-    Calendar(Vec<(Duration, BusyClass)>),
+    /// The whole calendar: from when on in the day which class holds, and whether online.
+    Calendar(Vec<(Duration, BusyClass, bool)>),
+    /// The named signal is set, for a while or for good; or it is unset.
+    Focus(Option<(&'static str, Option<Duration>)>),
     Override(Claim, Option<Duration>),
     Unset,
     Sleep {
@@ -88,7 +64,7 @@ pub(super) struct Day {
     /// What it was made from; drives the latencies and the session's jitter, too.
     pub(super) seed: u64,
     pub(super) expiration: Expiration,
-    pub(super) prefers: Prefers,
+    pub(super) rules: Rules,
     /// `on_exit = "keep"`.
     pub(super) keeps: bool,
     pub(super) token_life: Duration,
@@ -108,7 +84,17 @@ impl Day {
         let mut day = Self {
             seed,
             expiration: Expiration::try_from(Duration::from_secs(expiration)).unwrap_or_default(),
-            prefers: pick(&mut random, &[Prefers::None, Prefers::None, Prefers::Away, Prefers::All]),
+            rules: pick(
+                &mut random,
+                &[
+                    Rules::Default(Prefers::None),
+                    Rules::Default(Prefers::None),
+                    Rules::Default(Prefers::Away),
+                    Rules::Default(Prefers::All),
+                    Rules::Office,
+                    Rules::Office,
+                ],
+            ),
             keeps: random.u8(0..6) == 0,
             token_life: Duration::from_mins(pick(&mut random, &[60, 75, 90, 5, 24 * 60])),
             lock: if has_lock { Reading::Known(Lock::Locked) } else { Reading::Off },
@@ -196,19 +182,20 @@ impl Author<'_> {
         self.happens(until, What::Call(after));
     }
 
-    fn calendar(&mut self) -> Vec<(Duration, BusyClass)> {
+    fn calendar(&mut self) -> Vec<(Duration, BusyClass, bool)> {
         let (mut changes, mut at) = (Vec::new(), Duration::ZERO);
         loop {
             at += Duration::from_secs(60 * self.random.u64(1..300));
             if at >= DAY {
                 return changes;
             }
-            changes.push((at, pick(&mut self.random, BusyClass::ALL)));
+            let class = pick(&mut self.random, BusyClass::ALL);
+            changes.push((at, class, class != BusyClass::Free && self.random.bool()));
         }
     }
 
     fn signal(&mut self) -> What {
-        match self.random.u8(0..9) {
+        match self.random.u8(0..11) {
             0 => What::Lock(Reading::Unknown),
             1 => What::Call(Reading::Unknown),
             2 => What::Calendar(self.calendar()),
@@ -220,6 +207,11 @@ impl Author<'_> {
             5 => What::Unset,
             6 => What::SetClock(self.random.i64(-8000..8000)),
             7 => What::Nudge,
+            8 | 9 => {
+                let value = pick(&mut self.random, &FOCUS_VALUES);
+                let lasts = (self.random.u8(0..3) > 0).then(|| self.a_while());
+                What::Focus((self.random.u8(0..4) > 0).then_some((value, lasts)))
+            }
             _ => What::Teams(pick(
                 &mut self.random,
                 &[None, Some(("Available", "Available")), Some(("Away", "Away")), Some(("Busy", "InAMeeting"))],
@@ -230,8 +222,9 @@ impl Author<'_> {
     /// A signal that cannot make up its mind.
     fn flap(&mut self) {
         let mut at = self.moment();
-        for flap in 0..self.random.usize(4..20) {
-            at += Duration::from_secs_f64(6.0 * self.random.f64());
+        let longest = pick(&mut self.random, &[6.0, 2.0]);
+        for flap in 0..self.random.usize(4..30) {
+            at += Duration::from_secs_f64(longest * self.random.f64());
             let lock = if flap % 2 == 0 { Lock::Locked } else { Lock::Unlocked };
             self.happens(at, What::Lock(Reading::Known(lock)));
         }
@@ -335,8 +328,13 @@ impl fmt::Display for What {
             Self::Call(call) => write!(f, "call is {call}"),
             Self::Calendar(changes) => {
                 f.write_str("calendar is free")?;
-                changes.iter().try_for_each(|(from, class)| write!(f, ", {class} from {}", Clocked(*from)))
+                changes.iter().try_for_each(|(from, class, online)| {
+                    write!(f, ", {class}{} from {}", if *online { " online" } else { "" }, Clocked(*from))
+                })
             }
+            Self::Focus(None) => write!(f, "{FOCUS} is unset"),
+            Self::Focus(Some((value, None))) => write!(f, "{FOCUS} is {value}"),
+            Self::Focus(Some((value, Some(lasts)))) => write!(f, "{FOCUS} is {value} for {}", Clocked(*lasts)),
             Self::Override(claim, None) => write!(f, "set by hand to {claim}"),
             Self::Override(claim, Some(lasts)) => write!(f, "set by hand to {claim} for {}", Clocked(*lasts)),
             Self::Unset => f.write_str("no longer set by hand"),
@@ -358,10 +356,10 @@ impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: expiration {}, prefers {:?}, tokens live {}, lock is {} at first",
+            "seed {}: expiration {}, rules {:?}, tokens live {}, lock is {} at first",
             self.seed,
             self.expiration.to_iso(),
-            self.prefers,
+            self.rules,
             Clocked(self.token_life),
             self.lock,
         )?;

@@ -5,13 +5,14 @@
 //!
 //!     PRESENCED_SIM_SEED=123 cargo test --lib simulation -- --nocapture
 //!
-//! `graph` is the model of Graph, `network` the way to it and what can be wrong with that, `day` the scripts, `facts` what ought
-//! to be seen, `world` the driver, `watch` the invariants, `shrink` what makes a script small.
+//! `graph` is the model of Graph, `network` the way to it and what can be wrong with that, `day` the scripts, `facts` the
+//! signals, `rules` what ought to come of them, `world` the driver, `watch` the invariants, `shrink` what makes a script small.
 
 mod day;
 mod facts;
 mod graph;
 mod network;
+mod rules;
 mod shrink;
 mod watch;
 mod world;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use day::{DAY, Day, Ends, What};
 use network::Fault;
+use rules::{Prefers, Rules};
 use watch::{Invariant, Violation};
 use world::{Driver, Tally, last_requests, live};
 
@@ -97,7 +99,7 @@ fn all_holds_on_every_day() {
 
 /// A day on which nothing changes but what `script` says.
 fn scripted(script: Vec<(Duration, What)>) -> Day {
-    Day { lock: Reading::Off, script, prefers: day::Prefers::None, keeps: false, ends_at: DAY, ..Day::of(0) }
+    Day { lock: Reading::Off, script, rules: Rules::Default(Prefers::None), keeps: false, ends_at: DAY, ..Day::of(0) }
 }
 
 #[test]

@@ -91,6 +91,10 @@ fn plainer((at, what): &(Duration, What)) -> Vec<(Duration, What)> {
             plainer.push((*at, What::Override(*claim, None)));
             plainer.extend(shorter(*lasts).map(|lasts| (*at, What::Override(*claim, Some(lasts)))));
         }
+        What::Focus(Some((value, Some(lasts)))) => {
+            plainer.push((*at, What::Focus(Some((*value, None)))));
+            plainer.extend(shorter(*lasts).map(|lasts| (*at, What::Focus(Some((*value, Some(lasts)))))));
+        }
         What::Sleep { announced, lasts } => {
             plainer.extend(shorter(*lasts).map(|lasts| (*at, What::Sleep { announced: *announced, lasts })));
         }
@@ -101,6 +105,7 @@ fn plainer((at, what): &(Duration, What)) -> Vec<(Duration, What)> {
         | What::Call(_)
         | What::Override(_, None)
         | What::Unset
+        | What::Focus(None | Some((_, None)))
         | What::SetClock(_)
         | What::Revoke(_)
         | What::Nudge

@@ -12,14 +12,17 @@ use super::day::Clocked;
 use super::facts::Ought;
 use super::graph::{Graph, Pair};
 use super::network::{LATENCY, TIME_OUT, TOKEN_LATENCY};
-use crate::presence::{Expiration, Presence};
-use crate::session::{Action, Failure, FailureKind};
+use crate::presence::Presence;
+use crate::session::{Action, Failure, FailureKind, Target};
 use crate::time::Instant;
 
 /// The window of a burst, and what makes one.
 const WINDOW: Duration = Duration::from_secs(5);
 const BURST: usize = 5;
 const BURST_SPAN: Duration = Duration::from_secs(36);
+/// Most changes that are sent in 30 s: those that go at once, and one at the end of each window, also of the one that was open.
+const CHANGES_SPAN: Duration = Duration::from_secs(30);
+const CHANGES: usize = BURST + 1 + 30 / 5;
 /// The longest backoff.
 const BACKOFF: Duration = Duration::from_mins(5);
 /// When a refused session is tried again.
@@ -38,9 +41,11 @@ const FACTOR: f64 = 1.3;
 /// What may be found broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invariant {
+    DecidesByTheRules,
     OnlyDocumentedRequests,
     OneInFlight,
     RetryAfterObeyed,
+    BurstsAreGathered,
     NeverLapses,
     ShowsWhatIsDecided,
     FailsOnlyForAReason,
@@ -54,9 +59,11 @@ pub(super) enum Invariant {
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::DecidesByTheRules => "the policy decides what the rules say",
             Self::OnlyDocumentedRequests => "only the five pairs and 5 to 240 minutes are asked for",
             Self::OneInFlight => "one request is in flight",
             Self::RetryAfterObeyed => "Retry-After is obeyed",
+            Self::BurstsAreGathered => "many changes are gathered into windows of 5 s",
             Self::NeverLapses => "nothing fades or expires while requests can succeed",
             Self::ShowsWhatIsDecided => "others see what is decided within the bound",
             Self::FailsOnlyForAReason => "requests succeed while nothing is wrong",
@@ -91,7 +98,6 @@ pub(super) fn violation(invariant: Invariant, at: Instant, what: impl Into<Strin
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) ought: Ought,
-    expiration: Expiration,
     ought_since: Instant,
     changes: VecDeque<Instant>,
     /// When the last thing that was wrong was over, or the last answer that came of it.
@@ -104,6 +110,8 @@ pub(super) struct Watch {
     /// How long after its sending Graph carried out the last request about the session, and about the preferred presence; and
     /// whether it was confirmed.
     carried_out: [(Duration, bool); 2],
+    /// The last request about each of the two, and when those that asked for something else than the one before were sent.
+    sent: [(Option<Action>, VecDeque<Instant>); 2],
     pub(super) requests: u32,
     /// The fewest requests that could do.
     pub(super) least: f64,
@@ -111,10 +119,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(expiration: Expiration, now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             ought: Ought::default(),
-            expiration,
             ought_since: now,
             changes: VecDeque::new(),
             trouble_ended: now,
@@ -123,6 +130,7 @@ impl Watch {
             refused_until: now,
             failures: 0,
             carried_out: [(Duration::ZERO, false); 2],
+            sent: Default::default(),
             requests: 0,
             least: 0.0,
             reckoned_at: now,
@@ -136,7 +144,7 @@ impl Watch {
             return;
         }
         let changes =
-            [self.changes.is_empty() || ought.presence != self.ought.presence, self.preferred() != preferred(ought)];
+            [self.changes.is_empty() || ought.target != self.ought.target, preferred(ought) != preferred(self.ought)];
         self.least += changes.into_iter().map(|changed| f64::from(u8::from(changed))).sum::<f64>();
         self.ought = ought;
         self.ought_since = now;
@@ -149,15 +157,11 @@ impl Watch {
     /// Adds the fewest keepalives since it was last asked.
     fn reckon(&mut self, now: Instant) {
         let passed = now.saturating_since(self.reckoned_at).as_secs_f64();
-        let expiration = self.expiration.as_duration().as_secs_f64();
-        let lasts = |presence| if presence == Presence::Available { 300.0 } else { expiration };
-        let session = self.ought.presence.map_or(0.0, |presence| passed / lasts(presence));
-        self.least += session + if self.ought.prefer { passed / expiration } else { 0.0 };
+        let expires = |target: Target| target.expiration.as_duration().as_secs_f64();
+        let lasts = |target: Target| if target.presence == Presence::Available { 300.0 } else { expires(target) };
+        let session = self.ought.target.map_or(0.0, |target| passed / lasts(target));
+        self.least += session + preferred(self.ought).map_or(0.0, |target| passed / expires(target));
         self.reckoned_at = now;
-    }
-
-    fn preferred(&self) -> Option<Pair> {
-        preferred(self.ought)
     }
 
     fn is_bursting(&self) -> bool {
@@ -187,6 +191,15 @@ impl Watch {
         self.requests += 1;
         if others_in_flight {
             return Err(violation(Invariant::OneInFlight, now, format!("{action:?} is a second one")));
+        }
+        let (last, changes) = &mut self.sent[usize::from(action.is_about_preferred())];
+        if last.replace(action) != Some(action) {
+            changes.retain(|sent| now.saturating_since(*sent) < CHANGES_SPAN);
+            changes.push_back(now);
+            if changes.len() > CHANGES {
+                let what = format!("{action:?} is the {}th change in {CHANGES_SPAN:?}", changes.len());
+                return Err(violation(Invariant::BurstsAreGathered, now, what));
+            }
         }
         if now < self.forbidden_until {
             let early = self.forbidden_until.saturating_since(now);
@@ -266,7 +279,7 @@ impl Watch {
     fn check_deadlines(&self, graph: &Graph, fit: Duration, at: Instant) -> Result<(), Violation> {
         let free_since = self.free_since();
         let changed = self.ought_since + self.window();
-        let names = [("the session", self.ought.presence.is_some()), ("the preferred presence", self.ought.prefer)];
+        let names = [("the session", self.ought.target.is_some()), ("the preferred presence", self.ought.prefer)];
         for ((run_out, (after, confirmed)), (name, wished)) in
             graph.run_outs().into_iter().zip(self.carried_out).zip(names)
         {
@@ -282,8 +295,10 @@ impl Watch {
 
     /// The same without any time to settle.
     pub(super) fn check_now(&self, graph: &Graph, at: Instant) -> Result<(), Violation> {
-        let session = self.ought.presence.map(|presence| (presence.availability(), presence.activity()));
-        let expected = (graph.seen_with(session, self.preferred()), session, self.preferred());
+        let session = self.ought.target.map(|Target { presence, .. }| (presence.availability(), presence.activity()));
+        let preferred: Option<Pair> =
+            preferred(self.ought).map(|Target { presence, .. }| (presence.availability(), presence.availability()));
+        let expected = (graph.seen_with(session, preferred), session, preferred);
         let found = (graph.seen(at), graph.session(at), graph.preferred(at));
         if found == expected {
             return Ok(());
@@ -291,6 +306,15 @@ impl Watch {
         let since = Clocked(self.ought_since.since_origin());
         let what = format!("(seen, session, preferred) is {found:?}, and ought to be {expected:?} since {since}");
         Err(violation(Invariant::ShowsWhatIsDecided, at, what))
+    }
+
+    /// What the policy decided.
+    pub(super) fn check_decision(&self, decided: Ought, now: Instant) -> Result<(), Violation> {
+        if decided == self.ought {
+            return Ok(());
+        }
+        let what = format!("{decided:?} is decided, and ought to be {:?}", self.ought);
+        Err(violation(Invariant::DecidesByTheRules, now, what))
     }
 
     /// The requests of a calm day.
@@ -304,6 +328,6 @@ impl Watch {
     }
 }
 
-fn preferred(ought: Ought) -> Option<Pair> {
-    ought.presence.filter(|_| ought.prefer).map(|presence| (presence.availability(), presence.availability()))
+fn preferred(ought: Ought) -> Option<Target> {
+    ought.target.filter(|_| ought.prefer)
 }

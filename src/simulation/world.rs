@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::day::{Clocked, Day, Ends, What};
-use super::facts::Facts;
+use super::facts::{Facts, Ought};
 use super::graph::{Graph, InvalidArgument};
 use super::network::{Fault, Flight, Network};
 use super::watch::{Invariant, Violation, Watch, violation};
@@ -87,20 +87,20 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(day: &'a Day, driver: Driver) -> Self {
-        // Any day will do, and so will any zone: the default rules know no hours.
-        let midnight = Timestamp::from_second(1_772_409_600).unwrap_or_default();
+        // Any week will do, and so will any zone: what hours are in each of them has tests of its own.
+        let midnight = Timestamp::UNIX_EPOCH + Duration::from_hours(24 * (20_514 + day.seed % 7));
         let now = Instant::default();
         Self {
             day,
             driver,
-            rules: day.prefers.rules(),
+            rules: day.rules.list(),
             now,
             wall_origin: midnight,
             facts: Facts::new(day.lock.clone(), midnight),
             session: Session::new(day.seed),
             graph: Graph::default(),
             network: Network::new(day.token_life, day.seed),
-            watch: Watch::new(day.expiration, now),
+            watch: Watch::new(now),
             next: 0,
             fault_ends: None,
             flight: None,
@@ -143,7 +143,7 @@ impl<'a> World<'a> {
                 // The machine slept.
                 continue;
             }
-            self.decide();
+            self.decide()?;
             self.drain()?;
             if self.bedtime.is_some_and(|(ends, _)| ends <= self.now || self.session.rests_until(ends, self.now)) {
                 self.sleep()?;
@@ -209,6 +209,9 @@ impl<'a> World<'a> {
             What::Calendar(changes) => self.facts.set_calendar(changes),
             What::Override(claim, lasts) => self.facts.manual = Some((*claim, lasts.map(|lasts| self.now + lasts))),
             What::Unset => self.facts.manual = None,
+            What::Focus(set) => {
+                self.facts.focus = set.map(|(value, lasts)| (value, lasts.map(|lasts| self.now + lasts)));
+            }
             What::SetClock(seconds) => self.wall_origin += SignedDuration::from_secs(*seconds),
             What::Nudge => self.nudge(),
             What::Teams(pair) => self.graph.teams = *pair,
@@ -254,28 +257,30 @@ impl<'a> World<'a> {
         }
     }
 
-    fn decide(&mut self) {
+    fn decide(&mut self) -> Result<(), Violation> {
         let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= self.now);
         let (facts_changed, decision_is_over) = (is_over(self.facts_until), is_over(self.decided_until));
         if !(self.decide_anew || facts_changed || decision_is_over) {
-            return;
+            return Ok(());
         }
         let now = self.both_clocks();
         if self.decide_anew || facts_changed {
-            self.watch.note_ought(self.facts.ought(self.day.prefers, &now), self.now);
-            self.facts_until = self.facts.next_change(&now);
+            self.watch.note_ought(self.facts.ought(self.day.rules, self.day.expiration, &now), self.now);
+            self.facts_until = self.facts.next_change(self.day.rules, &now);
         }
         if !(self.decide_anew || decision_is_over) {
-            return;
+            return Ok(());
         }
         self.decide_anew = false;
         let decision = decide(&self.rules, &self.facts.snapshot(&now), &now);
         let expiration = decision.expiration.unwrap_or(self.day.expiration);
-        match decision.presence.map(|presence| Target { presence, expiration }) {
+        let target = decision.presence.map(|presence| Target { presence, expiration });
+        match target {
             Some(target) if decision.prefer => self.session.handle_wish_to_prefer(target, self.now),
             wish => self.session.handle_wish(wish, self.now),
         }
         self.decided_until = decision.until.map(|until| now.instant_at(until));
+        self.watch.check_decision(Ought { target, prefer: decision.prefer }, self.now)
     }
 
     /// Sends what is due. Asks also while a request is in flight, as the daemon does.

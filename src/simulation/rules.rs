@@ -1,0 +1,181 @@
+//! The rules that a day is lived by, each set twice: as the policy gets it, and as what a person who reads it would say comes
+//! of it. The second is told anew from the documentation, to hold the policy against.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::facts::{Moment, Ought};
+use crate::calendar::BusyClass;
+use crate::policy::{CallState, Claim, Is, Lock, Reading, Rule, Sleep, When, default_rules};
+use crate::presence::{Expiration, Presence};
+use crate::session::Target;
+
+/// The named signal that the office listens to, and what it may be set to.
+pub(super) const FOCUS: &str = "focus";
+pub(super) const FOCUS_VALUES: [&str; 3] = ["deep", "light", "off"];
+
+/// When the office opens and closes on a working day.
+const OPENS: i64 = 8 * 3600 + 1800;
+const CLOSES: i64 = 18 * 3600;
+const DAY: i64 = 24 * 3600;
+
+/// A set of rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// The default ones, some with `prefer = true`.
+    Default(Prefers),
+    /// Those of somebody who uses all that a rule can say: hours, a named signal, online meetings, expirations, "nothing".
+    Office,
+}
+
+/// Which of the default rules have `prefer = true`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prefers {
+    None,
+    /// Those that say Away, which a Teams client would hide.
+    Away,
+    All,
+}
+
+impl Prefers {
+    fn includes(self, presence: Presence) -> bool {
+        match self {
+            Self::None => false,
+            Self::Away => presence == Presence::Away,
+            Self::All => true,
+        }
+    }
+}
+
+impl Rules {
+    /// For the policy.
+    pub(super) fn list(self) -> Vec<Rule> {
+        match self {
+            Self::Default(prefers) => {
+                let mut rules = default_rules();
+                for rule in &mut rules {
+                    rule.prefer = rule.set.presence().is_some_and(|presence| prefers.includes(presence));
+                }
+                rules
+            }
+            Self::Office => office(),
+        }
+    }
+
+    /// What they come to where the session's expiration is `expiration`.
+    pub(super) fn ought(self, moment: &Moment<'_>, expiration: Expiration) -> Ought {
+        let (presence, own_expiration) = match self {
+            Self::Default(_) => (default_ought(moment), None),
+            Self::Office => office_ought(moment),
+        };
+        let expiration = own_expiration.unwrap_or(expiration);
+        let prefer = match self {
+            Self::Default(prefers) => presence.is_some_and(|presence| prefers.includes(presence)),
+            Self::Office => presence == Some(Presence::InAConferenceCall),
+        };
+        Ought { target: presence.map(|presence| Target { presence, expiration }), prefer }
+    }
+
+    /// When what they say may next change by the passing of wall time, whatever the facts.
+    pub(super) fn next_hour(self, wall: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Default(_) => None,
+            Self::Office => {
+                let midnight = wall.as_second().div_euclid(DAY) * DAY;
+                let hours =
+                    [OPENS, CLOSES, DAY].into_iter().filter_map(|hour| Timestamp::from_second(midnight + hour).ok());
+                hours.filter(|hour| *hour > wall).min()
+            }
+        }
+    }
+}
+
+fn default_ought(moment: &Moment<'_>) -> Option<Presence> {
+    match (moment.call, moment.sleep, moment.lock, moment.class) {
+        (Reading::Known(CallState::Presenting), ..) => Some(Presence::Presenting),
+        (Reading::Known(CallState::Conference), ..) => Some(Presence::InAConferenceCall),
+        (Reading::Known(CallState::InCall), ..) => Some(Presence::InACall),
+        (_, Reading::Known(Sleep::Suspending), ..)
+        | (_, _, Reading::Known(Lock::Locked), _)
+        | (.., BusyClass::OutOfOffice) => Some(Presence::Away),
+        (.., BusyClass::Busy) => Some(Presence::InAConferenceCall),
+        (_, _, Reading::Known(Lock::Unlocked) | Reading::Off, _) => Some(Presence::Available),
+        (_, _, Reading::Unknown, _) => None,
+    }
+}
+
+fn office() -> Vec<Rule> {
+    let rule = |name: &str, when, set| Rule { name: name.to_owned(), when, set, expiration: None, prefer: false };
+    let hold = |name, when, presence| rule(name, when, Claim::Hold(presence));
+    let focus =
+        |value: &str| When { signal: BTreeMap::from([(FOCUS.to_owned(), vec![value.to_owned()])]), ..When::default() };
+    let any_call = CallState::ALL[1..].iter().copied().map(Is::Value).collect();
+    let busy = vec![Is::Value(BusyClass::Busy)];
+    let claimed = vec![Is::Value(BusyClass::Busy), Is::Value(BusyClass::Tentative)];
+    let closed = vec!["Mon..Fri 08:30-18:00".parse().expect("hours")];
+    vec![
+        Rule { expiration: Some(minutes(60)), ..hold("deep", focus("deep"), Presence::Presenting) },
+        hold("call", When { call: any_call, ..When::default() }, Presence::InACall),
+        hold("asleep", When { sleep: vec![Is::Value(Sleep::Suspending)], ..When::default() }, Presence::Away),
+        rule("closed", When { outside: closed, ..When::default() }, Claim::Nothing),
+        Rule {
+            prefer: true,
+            expiration: Some(minutes(30)),
+            ..hold(
+                "online meeting",
+                When { calendar: busy, online: Some(true), ..When::default() },
+                Presence::InAConferenceCall,
+            )
+        },
+        hold("meeting", When { calendar: claimed, ..When::default() }, Presence::InACall),
+        hold("light", focus("light"), Presence::Presenting),
+        Rule {
+            expiration: Some(Expiration::MAX),
+            ..hold("locked", When { lock: vec![Is::Value(Lock::Locked)], ..When::default() }, Presence::Away)
+        },
+        Rule {
+            expiration: Some(Expiration::MIN),
+            ..hold(
+                "desk",
+                When { lock: vec![Is::Value(Lock::Unlocked), Is::Off], ..When::default() },
+                Presence::Available,
+            )
+        },
+    ]
+}
+
+fn office_ought(moment: &Moment<'_>) -> (Option<Presence>, Option<Expiration>) {
+    if moment.focus == Some("deep") {
+        return (Some(Presence::Presenting), Some(minutes(60)));
+    }
+    if !matches!(moment.call, Reading::Known(CallState::Idle) | Reading::Unknown | Reading::Off) {
+        return (Some(Presence::InACall), None);
+    }
+    if *moment.sleep == Reading::Known(Sleep::Suspending) {
+        return (Some(Presence::Away), None);
+    }
+    if !is_open(moment.wall) {
+        return (None, None);
+    }
+    match (moment.class, moment.online, moment.focus, moment.lock) {
+        (BusyClass::Busy, true, ..) => (Some(Presence::InAConferenceCall), Some(minutes(30))),
+        (BusyClass::Busy | BusyClass::Tentative, ..) => (Some(Presence::InACall), None),
+        (.., Some("light"), _) => (Some(Presence::Presenting), None),
+        (.., Reading::Known(Lock::Locked)) => (Some(Presence::Away), Some(Expiration::MAX)),
+        (.., Reading::Known(Lock::Unlocked) | Reading::Off) => (Some(Presence::Available), Some(Expiration::MIN)),
+        (.., Reading::Unknown) => (None, None),
+    }
+}
+
+fn is_open(wall: Timestamp) -> bool {
+    let (day, second) = (wall.as_second().div_euclid(DAY), wall.as_second().rem_euclid(DAY));
+    // The first day of 1970 was a Thursday.
+    let weekday_from_monday = (day + 3).rem_euclid(7);
+    weekday_from_monday < 5 && (OPENS..CLOSES).contains(&second)
+}
+
+fn minutes(minutes: u64) -> Expiration {
+    Expiration::try_from(Duration::from_mins(minutes)).expect("in range")
+}
