@@ -294,12 +294,12 @@ impl Account {
         self.session.handle_nudge();
     }
 
-    /// Stops waiting for the answer of the request in flight, which may have been applied, and lets the next go at once.
+    /// Stops waiting for the answer of the request in flight, which may be applied yet, and lets the next go at once.
     pub(super) fn abandon_request(&mut self, now: &Now) {
         if let Some(in_flight) = &self.in_flight {
             in_flight.task.abort();
             let failure =
-                Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, "no answer in time") };
+                Failure { applied: Applied::PerhapsLater, ..Failure::new(FailureKind::Passing, "no answer in time") };
             self.finish_write(in_flight.request.id, Err(&failure), now);
             self.session.handle_nudge();
         }

@@ -46,6 +46,8 @@ pub enum Applied {
     No,
     /// It may have: the answer never came, or came from a gateway.
     Perhaps,
+    /// It may have, or may have yet, even after requests that are sent now: nobody waited for its answer to the end.
+    PerhapsLater,
 }
 
 /// One failed request.

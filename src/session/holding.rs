@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Applied, FailureKind, Target, timing};
+use super::{Action, Applied, FailureKind, Target, Why, timing};
 use crate::time::Instant;
 
 /// Which of the two it is.
@@ -56,6 +56,8 @@ pub(super) struct Holding {
     confirmed: Confirmed,
     /// A request since the last confirmation may have been applied.
     uncertain: bool,
+    /// Until when a request that was given up may overtake later ones: what is confirmed of those is not to be relied on.
+    strays_until: Option<Instant>,
     /// When the last of all that may have been set has expired.
     expires_at: Instant,
     /// How the last request failed, if it did.
@@ -81,6 +83,7 @@ impl Holding {
             wish: Wish::Undecided,
             confirmed,
             uncertain: false,
+            strays_until: None,
             expires_at: Instant::from_origin(Duration::ZERO),
             last_failure: None,
             look_again_at: None,
@@ -113,9 +116,17 @@ impl Holding {
         }
     }
 
+    /// When to ask again for what is wished and confirmed, and why; `None`: no need to.
+    pub(super) fn repeat_at(&self, other: &Self) -> Option<(Instant, Why)> {
+        let keepalive = self.refresh_at(other).map(|at| (at, Why::Keepalive));
+        let is_wished = self.wish != Wish::Undecided;
+        let retry = self.strays_until.filter(|_| is_wished).map(|at| (at, Why::Retry));
+        keepalive.into_iter().chain(retry).min_by_key(|(at, _)| *at)
+    }
+
     /// When to set again what is held and wished, ahead of its deadline; `None` where there is nothing to keep. It goes along
     /// with `other` where that was set again just before it would be, so that the two wake the machine once.
-    pub(super) fn refresh_at(&self, other: &Self) -> Option<Instant> {
+    fn refresh_at(&self, other: &Self) -> Option<Instant> {
         let (Wish::Hold(_), Confirmed::Held { target, sent_at }) = (self.wish, self.confirmed) else { return None };
         let own = sent_at + timing::refresh_after(self.resource.interval(target));
         let along = match other.confirmed {
@@ -160,6 +171,7 @@ impl Holding {
         if now >= self.expires_at {
             self.confirmed = Confirmed::Nothing;
             self.uncertain = false;
+            self.strays_until = None;
         }
     }
 
@@ -173,17 +185,26 @@ impl Holding {
             Action::Clear | Action::ClearPreferred => Confirmed::Nothing,
         };
         self.uncertain = false;
+        // What was sent before then may be overtaken.
+        self.strays_until.take_if(|until| *until <= sent_at);
         self.last_failure = None;
         self.look_again_at = None;
     }
 
     /// `action` failed, and that is known at `now`.
     pub(super) fn fail(&mut self, action: Action, kind: FailureKind, applied: Applied, now: Instant) {
-        if applied == Applied::Perhaps {
+        let applied_by = match applied {
+            Applied::No => None,
+            Applied::Perhaps => Some(now),
+            Applied::PerhapsLater => {
+                self.strays_until = Some(now + timing::STRAY);
+                self.strays_until
+            }
+        };
+        if let Some(applied_by) = applied_by {
             self.uncertain = true;
             if let Action::Set(target) | Action::Prefer(target) = action {
-                // It was applied before now, if it was.
-                self.expires_at = self.expires_at.max(now + target.expiration.as_duration());
+                self.expires_at = self.expires_at.max(applied_by + target.expiration.as_duration());
             }
         }
         self.last_failure = Some(kind);

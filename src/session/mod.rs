@@ -277,7 +277,7 @@ impl Session {
             let waits_until = if self.leaving { None } else { self.burst.waits_until(now) };
             (waits_until.unwrap_or(now), Why::Coalesce)
         } else {
-            (of.refresh_at(other)?, Why::Keepalive)
+            of.repeat_at(other)?
         };
         let looks_again_at = self.looks_again_at(of);
         let floors =

@@ -161,6 +161,37 @@ fn an_unanswered_request_leaves_the_session_uncertain() {
 }
 
 #[test]
+fn what_may_be_overtaken_by_a_request_that_was_given_up_is_asked_for_again() {
+    let given_up = Failure { applied: Applied::PerhapsLater, ..failure(FailureKind::Passing) };
+    for (wish, action) in [(Some(target(Presence::Away)), set(Presence::Away)), (None, Action::Clear)] {
+        let mut session = holding(Presence::Available, at(0));
+        session.handle_wish(Some(target(Presence::InACall)), at(10));
+        let request = session.poll_request(at(10)).expect("due");
+        session.handle_outcome(request.id, Err(&given_up), at(11));
+        session.handle_nudge();
+        session.handle_wish(wish, at(12));
+        assert_eq!(answer(&mut session, at(12), Ok(())).action, action);
+        assert_eq!(session.poll_request(at(20)), None);
+        assert_eq!(session.poll_wakeup(at(12)), Some((at(21), Why::Retry)));
+        assert_eq!(answer(&mut session, at(21), Ok(())).action, action);
+        let keepalive = wish.map(|_| (at(21 + 720), Why::Keepalive));
+        assert_eq!(session.poll_wakeup(at(21)), keepalive, "nothing overtakes that one");
+    }
+}
+
+#[test]
+fn leaving_does_not_wait_for_what_may_be_overtaken() {
+    let given_up = Failure { applied: Applied::PerhapsLater, ..failure(FailureKind::Passing) };
+    let mut session = holding(Presence::Available, at(0));
+    let request = session.poll_request(at(240)).expect("the keepalive");
+    session.handle_leave(true);
+    session.handle_outcome(request.id, Err(&given_up), at(241));
+    session.handle_nudge();
+    assert_eq!(answer(&mut session, at(241), Ok(())).action, Action::Clear);
+    assert!(session.has_left());
+}
+
+#[test]
 fn a_refusal_leaves_no_doubt() {
     let mut session = holding(Presence::Available, at(0));
     session.handle_wish(Some(target(Presence::Away)), at(10));

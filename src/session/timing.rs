@@ -17,6 +17,10 @@ pub const LOOK_AGAIN: Duration = Duration::from_mins(15);
 /// enough for the two to chase each other.
 pub(super) const ALONG: Duration = Duration::from_mins(1);
 
+/// How long a request that nobody waits for any more may still take to have its effect. A client that waits to the end gives
+/// up no sooner.
+pub const STRAY: Duration = Duration::from_secs(10);
+
 const LEAD_MIN: Duration = Duration::from_mins(1);
 const LEAD_MAX: Duration = Duration::from_mins(5);
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
