@@ -272,6 +272,11 @@ impl Author<'_> {
             let within = at + lasts.mul_f64(self.random.f64());
             self.happens(within, What::Call(Reading::Known(state)));
         }
+        if self.random.u8(0..3) == 0 {
+            let within = at + lasts.mul_f64(self.random.f64());
+            let (announced, lasts) = (self.random.bool(), self.a_while());
+            self.happens(within, What::Sleep { announced, lasts });
+        }
         let retry_after = Duration::from_millis(self.random.u64(100..400_000));
         let retry_after = self.random.bool().then_some(retry_after);
         let fault = pick(
@@ -290,6 +295,7 @@ impl Author<'_> {
                 Fault::SignIn,
                 Fault::Claims,
                 Fault::Refusing,
+                Fault::Slow,
                 Fault::Slow,
             ],
         );

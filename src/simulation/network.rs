@@ -71,6 +71,8 @@ impl fmt::Display for Fault {
 pub(super) struct Flight {
     pub(super) request: Request,
     pub(super) sent_at: Instant,
+    /// When it has its token and goes to Graph.
+    pub(super) leaves_at: Instant,
     /// When Graph carries it out; `None`: it does not.
     pub(super) arrives_at: Option<Instant>,
     pub(super) ends_at: Instant,
@@ -128,7 +130,7 @@ impl Network {
             Ok(token) => self.ask_graph(token, now + asked),
             Err(failure) => (None, now + asked, Err(failure)),
         };
-        Flight { request, sent_at: now, arrives_at, ends_at, outcome, in_trouble }
+        Flight { request, sent_at: now, leaves_at: now + asked, arrives_at, ends_at, outcome, in_trouble }
     }
 
     fn up_to(&mut self, longest: Duration) -> Duration {

@@ -104,6 +104,8 @@ pub(super) struct Watch {
     trouble_ended: Instant,
     /// When the next attempt comes at the latest, for the last failure.
     backoff_ends: Instant,
+    /// Until when a request that was given up may overtake later ones.
+    strays_until: Instant,
     forbidden_until: Instant,
     refused_until: Instant,
     failures: u32,
@@ -126,6 +128,7 @@ impl Watch {
             changes: VecDeque::new(),
             trouble_ended: now,
             backoff_ends: now,
+            strays_until: now,
             forbidden_until: now,
             refused_until: now,
             failures: 0,
@@ -182,6 +185,17 @@ impl Watch {
         self.backoff_ends = self.backoff_ends.min(now);
     }
 
+    /// The machine is about to sleep: nothing is gathered any more.
+    pub(super) fn note_suspend(&mut self, now: Instant) {
+        if self.is_bursting() {
+            // What waited for the end of a window is due now.
+            self.ought_since = now;
+        }
+        self.changes.drain(..self.changes.len().saturating_sub(1));
+        self.sent = Default::default();
+        self.note_nudge(now);
+    }
+
     pub(super) fn note_mended(&mut self, now: Instant) {
         self.refused_until = self.refused_until.min(now);
         self.note_nudge(now);
@@ -206,6 +220,11 @@ impl Watch {
             return Err(violation(Invariant::RetryAfterObeyed, now, format!("{action:?} comes {early:?} early")));
         }
         Ok(())
+    }
+
+    /// Nobody waits for the answer of a request any more.
+    pub(super) fn note_given_up(&mut self, now: Instant) {
+        self.strays_until = now + TIME_OUT;
     }
 
     /// Graph carries `action` out, so long after it was sent, and nobody knows yet.
@@ -259,7 +278,8 @@ impl Watch {
     pub(super) fn check(&self, graph: &Graph, at: Instant) -> Result<(), Violation> {
         self.check_deadlines(graph, FIT, at)?;
         let changed = self.ought_since + self.window();
-        if at < changed.max(self.free_since()).max(self.backoff_ends) + SETTLE {
+        let settled = changed.max(self.free_since()).max(self.backoff_ends).max(self.strays_until);
+        if at < settled + SETTLE {
             return Ok(());
         }
         self.check_now(graph, at)

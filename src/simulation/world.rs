@@ -17,6 +17,7 @@ use crate::policy::{Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
 use crate::session::{Action, Request, Session, Target};
 use crate::time::{Instant, Now};
+use rest::Bedtime;
 
 /// So short that nothing happens in it.
 const INSTANT: Duration = Duration::from_nanos(1);
@@ -79,8 +80,8 @@ struct World<'a> {
     facts_until: Option<Instant>,
     /// What Graph last confirmed, for the driver that drops keepalives.
     last_confirmed: Option<Action>,
-    /// Sleep that is held up until then, and how long it will last.
-    bedtime: Option<(Instant, Duration)>,
+    /// Sleep that was announced.
+    bedtime: Option<Bedtime>,
     /// What is told of the requests, where somebody wants to know.
     trace: Option<Vec<String>>,
 }
@@ -144,8 +145,9 @@ impl<'a> World<'a> {
                 continue;
             }
             self.decide()?;
+            self.hurry()?;
             self.drain()?;
-            if self.bedtime.is_some_and(|(ends, _)| ends <= self.now || self.session.rests_until(ends, self.now)) {
+            if self.may_sleep() {
                 self.sleep()?;
                 continue;
             }
@@ -171,7 +173,7 @@ impl<'a> World<'a> {
         let flight = self.flight.as_ref().map(|flight| flight.arrives_at.unwrap_or(flight.ends_at));
         let wakeup = self.session.poll_wakeup(self.now).map(|(at, _)| at);
         let fault = self.fault_ends.map(|(at, _)| at);
-        let bedtime = self.bedtime.map(|(ends, _)| ends);
+        let bedtime = self.bedtime.as_ref().map(Bedtime::wakeup);
         let strays = self.strays.iter().map(|(at, ..)| *at).min();
         let steps = [script, flight, wakeup, self.decided_until, self.facts_until, fault, bedtime, strays];
         let next = steps.into_iter().flatten().min().unwrap_or(Instant::from_origin(self.day.ends_at));
@@ -226,7 +228,7 @@ impl<'a> World<'a> {
                 self.network.fault = Some(*fault);
                 self.fault_ends = Some((self.now + *lasts, *ends));
             }
-            What::Sleep { announced, lasts } => self.go_to_sleep(*announced, *lasts),
+            What::Sleep { announced, lasts } => self.hear_of_sleep(*announced, *lasts),
         }
         if self.is_present() && !was_present {
             self.nudge();

@@ -10,19 +10,37 @@ use crate::simulation::facts::Ought;
 use crate::simulation::graph::Graph;
 use crate::simulation::network::{LATENCY, TIME_OUT, TOKEN_LATENCY};
 use crate::simulation::watch::{Invariant, Violation, violation};
+use crate::time::Instant;
 
-/// How long the driver holds sleep up, how long it takes to leave, and how long of that it waits for an answer.
+/// How long the driver holds sleep up, how long it takes to leave, and how long of either it waits for an answer.
 const HOLD: Duration = Duration::from_secs(3);
 const LEAVE_WITHIN: Duration = Duration::from_millis(2800);
 const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
+/// The last moments before sleep.
+#[derive(Debug)]
+pub(super) struct Bedtime {
+    ends: Instant,
+    /// When the request in flight is given up; `None`: that is done.
+    last_answer: Option<Instant>,
+    told: bool,
+    lasts: Duration,
+}
+
+impl Bedtime {
+    pub(super) fn wakeup(&self) -> Instant {
+        self.last_answer.unwrap_or(self.ends)
+    }
+}
+
 impl World<'_> {
-    pub(super) fn go_to_sleep(&mut self, announced: bool, lasts: Duration) {
+    pub(super) fn hear_of_sleep(&mut self, announced: bool, lasts: Duration) {
         // Without the signal nobody hears an announcement.
         if announced && self.facts.sleep != Reading::Off {
             self.facts.sleep = Reading::Known(Sleep::Suspending);
-            self.bedtime = Some((self.now + HOLD, lasts));
-            self.nudge();
+            let now = self.now;
+            let last_answer = Some(now + LAST_ANSWER_WITHIN);
+            self.bedtime.get_or_insert(Bedtime { ends: now + HOLD, last_answer, told: false, lasts });
         } else {
             self.suspend(lasts);
             // The client's time-out stood still.
@@ -34,9 +52,26 @@ impl World<'_> {
         }
     }
 
+    /// Sees to it that what the sleep brings is written in the time there is. It has been decided already.
+    pub(super) fn hurry(&mut self) -> Result<(), Violation> {
+        let Some(bedtime) = &mut self.bedtime else { return Ok(()) };
+        let is_late = bedtime.last_answer.take_if(|at| *at <= self.now).is_some();
+        if !std::mem::replace(&mut bedtime.told, true) {
+            self.session.handle_suspend();
+            self.watch.note_suspend(self.now);
+        }
+        if is_late { self.abandon() } else { Ok(()) }
+    }
+
+    pub(super) fn may_sleep(&self) -> bool {
+        self.bedtime
+            .as_ref()
+            .is_some_and(|Bedtime { ends, .. }| *ends <= self.now || self.session.rests_until(*ends, self.now))
+    }
+
     /// Sleep comes that was held up, and is over.
     pub(super) fn sleep(&mut self) -> Result<(), Violation> {
-        let Some((ends, lasts)) = self.bedtime.take() else { return Ok(()) };
+        let Some(Bedtime { ends, lasts, .. }) = self.bedtime.take() else { return Ok(()) };
         if ends > self.now && !self.is_in_trouble() && self.watch.is_steady(self.now) {
             self.watch
                 .check_now(&self.graph, self.now)
@@ -60,9 +95,12 @@ impl World<'_> {
     fn abandon(&mut self) -> Result<(), Violation> {
         self.arrive()?;
         let Some(mut flight) = self.flight.take() else { return Ok(()) };
-        self.strays.extend(flight.arrives_at.map(|at| (at, flight.sent_at, flight.request.action)));
-        flight.outcome = Err(unanswered());
+        // While it waits for its token it is not on its way.
+        let arrives_at = flight.arrives_at.filter(|_| flight.leaves_at <= self.now);
+        self.strays.extend(arrives_at.map(|at| (at, flight.sent_at, flight.request.action)));
+        flight.outcome = Err(Failure { applied: Applied::PerhapsLater, ..unanswered() });
         flight.in_trouble = true;
+        self.watch.note_given_up(self.now);
         self.finish(&flight)?;
         self.nudge();
         Ok(())
