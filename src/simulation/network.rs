@@ -133,8 +133,9 @@ impl Network {
         Flight { request, sent_at: now, leaves_at: now + asked, arrives_at, ends_at, outcome, in_trouble }
     }
 
+    /// Never nothing: what happens at once is an answer to nobody.
     fn up_to(&mut self, longest: Duration) -> Duration {
-        longest.mul_f64(self.random.f64())
+        longest.mul_f64(self.random.f64()).max(Duration::from_nanos(1))
     }
 
     /// A token, and how long it took to get it. As `auth::Authenticator::token` does it.
