@@ -37,7 +37,7 @@ pub(super) struct Args {
     speed: f64,
 
     /// When its fast clock began, for a daemon and an emulator that are to agree [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", requires = "speed")]
     since: Option<Timestamp>,
 
     /// What goes wrong when: a TOML file of faults, counted from the start
@@ -45,7 +45,7 @@ pub(super) struct Args {
     plan: Option<PathBuf>,
 }
 
-/// No plan is longer: what is, is something else.
+/// No plan is longer, in bytes: what is, is something else.
 const LONGEST_PLAN: u64 = 1024 * 1024;
 
 /// Runs it until Ctrl-C or SIGTERM.
@@ -61,10 +61,17 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
 
 /// Reads a fault plan.
 fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
+    let unreadable = |why: &dyn std::fmt::Display| {
+        Error::new(Exit::Usage, format!("the plan {} cannot be read: {why}", file.display()))
+    };
     let mut text = String::new();
+    // One byte more is enough to know that there is more.
     std::fs::File::open(file)
-        .and_then(|opened| opened.take(LONGEST_PLAN).read_to_string(&mut text))
-        .map_err(|error| Error::new(Exit::Usage, format!("the plan {} cannot be read: {error}", file.display())))?;
+        .and_then(|opened| opened.take(LONGEST_PLAN + 1).read_to_string(&mut text))
+        .map_err(|error| unreadable(&error))?;
+    if text.len() as u64 > LONGEST_PLAN {
+        return Err(unreadable(&"it is larger than 1 MB"));
+    }
     Fault::plan(&text, file).map_err(|problems| check::refused(&problems))
 }
 

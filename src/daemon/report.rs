@@ -67,6 +67,7 @@ impl Chronicle {
         let manual = manual.map(|manual| Override { presence: manual.claim.to_string(), until: manual.until });
         Report { health, accounts, signals, manual, warnings, ..self.first() }
     }
+
     /// Takes over the warnings of this turn. One that is there again keeps its time, and so does one in other words: one that
     /// comes while another of its code goes. What is wrong is the same then, and only how it showed last is not.
     fn remember(&mut self, warnings: impl Iterator<Item = (warning::Warning, Option<Timestamp>)>, now: &Now) {

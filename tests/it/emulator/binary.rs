@@ -110,6 +110,11 @@ async fn a_plan_is_followed_and_one_that_is_wrong_is_shown() {
     let (code, text) = fails(&["--plan", plan.to_str().unwrap()]).await;
     assert_eq!(code, Some(2));
     assert!(text.contains("plan.toml:2:8") && text.contains("unknown variant `explode`"), "{text}");
+    std::fs::write(&plan, "#".repeat(1024 * 1024 + 1)).unwrap();
+    let (code, text) = fails(&["--plan", plan.to_str().unwrap()]).await;
+    assert_eq!(code, Some(2));
+    assert!(text.contains("it is larger than 1 MB"), "{text}");
+    assert_eq!(fails(&["--since", "2026-11-24T08:00:00Z"]).await.0, Some(2), "since when is there no fast clock");
     let (code, text) = fails(&["--plan", "/nonexistent"]).await;
     assert_eq!(code, Some(2));
     assert!(text.contains("the plan /nonexistent cannot be read"), "{text}");
