@@ -133,8 +133,7 @@ impl Daemon {
         let mut board = Board::default();
         board.configure(&config.signals);
         let (sender, updates) = mpsc::channel(64);
-        let cache_dir = environment.cache_dir.clone();
-        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, cache_dir);
+        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, &environment);
         let chronicle = Chronicle::new(rounded(now.wall));
         let (reports, _) = watch::channel(Arc::new(chronicle.first()));
         let mut daemon = Self {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::config;
+use crate::config::{self, Environment};
 use crate::signals::{self, Buses, Context, Update, Watches};
 use crate::time::Clock;
 
 /// The running signal tasks. Dropping it stops them.
 pub(super) struct Sources {
     context: Context,
+    runtime_dir: Option<PathBuf>,
     tasks: JoinSet<()>,
     /// Apart, because it tells when the others are to read anew.
     sleep: JoinSet<()>,
@@ -27,12 +28,19 @@ impl Sources {
         clock: Arc<dyn Clock>,
         updates: mpsc::Sender<Update>,
         buses: Buses,
-        cache_dir: PathBuf,
+        environment: &Environment,
     ) -> Self {
+        let cache_dir = environment.cache_dir.clone();
         let context = Context { clock, updates, buses, watches: Watches::new(), cache_dir };
         let mut network = JoinSet::new();
         network.spawn(signals::network::run(context.clone()));
-        let mut sources = Self { context, tasks: JoinSet::new(), sleep: JoinSet::new(), _network: network };
+        let mut sources = Self {
+            context,
+            runtime_dir: environment.runtime_dir.clone(),
+            tasks: JoinSet::new(),
+            sleep: JoinSet::new(),
+            _network: network,
+        };
         sources.restart(signals);
         sources
     }
@@ -56,7 +64,7 @@ impl Sources {
             self.tasks.spawn(signals::call::run(call.clone(), self.context.clone()));
         }
         if signals.lock.is_some() {
-            self.tasks.spawn(signals::lock::run(self.context.clone()));
+            self.tasks.spawn(signals::lock::run(self.runtime_dir.clone(), self.context.clone()));
         }
     }
 }

@@ -1,68 +1,135 @@
-//! The lock signal: what logind and the screen savers say, made one.
+//! The lock signal: what logind, the screen savers and COSMIC's greeter say, made one.
 //!
 //! logind's `LockedHint` of the user's session comes first. A screen saver decides where logind cannot tell; and where
-//! its desktop does not keep the hint, an active screen saver is a locked screen whatever the hint says. The `Lock` and
-//! `Unlock` signals are requests and prove nothing: nobody listens to them here.
+//! its desktop does not keep the hint, an active screen saver is a locked screen whatever the hint says. A hint that a new
+//! logind may have forgotten is not believed before somebody agrees. The `Lock` and `Unlock` signals are requests and
+//! prove nothing: nobody listens to them here. Leaves to others: what is said through the socket (`daemon/`).
+
+use std::path::PathBuf;
 
 use tokio::sync::watch;
 
-use super::{Context, Observation, Publisher, Update, logind, screensaver};
+use super::logind::{self, Trust};
+use super::logind_session::Session;
+use super::{Context, Observation, Publisher, Update, cosmic, screensaver};
 use crate::policy::{Lock, Reading};
 use crate::warning::{Code, Warning};
 
-/// Follows the screen lock. Never returns.
-pub async fn run(context: Context) {
+/// Desktops, as sessions call them, that tell nobody of the lock: the screen is locked by a program of the user's choice.
+const TELL_NOBODY: [&str; 12] =
+    ["awesome", "bspwm", "dwm", "hyprland", "i3", "labwc", "openbox", "qtile", "river", "sway", "wayfire", "xmonad"];
+
+/// Follows the screen lock. `runtime_dir` is `$XDG_RUNTIME_DIR`. Never returns.
+pub async fn run(runtime_dir: Option<PathBuf>, context: Context) {
     let (logind, mut logind_view) = watch::channel(logind::View::Unread);
     let (savers, mut saver_view) = watch::channel(screensaver::View::Unread);
+    let (cosmic, mut cosmic_view) = watch::channel(cosmic::View::Unread);
+    let of_cosmic = logind_view.clone();
     let mut publisher = Publisher::new(context.updates.clone(), Update::Lock);
     let publish = async {
         loop {
-            let seen = reconcile(&logind_view.borrow_and_update(), *saver_view.borrow_and_update());
+            let seen = reconcile(
+                &logind_view.borrow_and_update(),
+                *saver_view.borrow_and_update(),
+                *cosmic_view.borrow_and_update(),
+            );
             if let Some(observation) = seen {
                 publisher.publish(observation).await;
             }
-            // The senders live as long as this future does, so neither wait can fail.
+            // The senders live as long as this future does, so no wait can fail.
             tokio::select! {
                 _ = logind_view.changed() => {}
                 _ = saver_view.changed() => {}
+                _ = cosmic_view.changed() => {}
             }
         }
     };
-    tokio::join!(logind::follow(&context, &logind), screensaver::follow(&context, &savers), publish);
+    tokio::join!(
+        // In this order, so that of another session nothing is published before its file was looked for.
+        biased;
+        logind::follow(&context, &logind),
+        cosmic::follow(runtime_dir.as_deref(), &context, of_cosmic, &cosmic),
+        screensaver::follow(&context, &savers),
+        publish
+    );
 }
 
-/// What both say together; `None` while one that matters was not read yet.
-fn reconcile(logind: &logind::View, savers: screensaver::View) -> Option<Observation<Lock>> {
+/// What all say together; `None` while one that matters was not read yet, or one that is not believed stands alone: then
+/// what was said before stands.
+fn reconcile(logind: &logind::View, savers: screensaver::View, cosmic: cosmic::View) -> Option<Observation<Lock>> {
     use logind::View::{NoSession, Session, Unavailable, Unread};
     use screensaver::View::{None as NoSaver, Says, Unread as UnreadSaver};
 
-    let known = |lock, source: &str| Observation {
-        reading: Reading::Known(lock),
-        source: source.to_owned(),
-        warnings: Vec::new(),
-    };
     let observation = match (logind, savers) {
-        (Unread, _) | (Session(Lock::Unlocked) | NoSession | Unavailable(_), UnreadSaver) => return None,
-        (Session(Lock::Unlocked), Says { saver, active: true }) if !saver.hints => known(Lock::Locked, &saver.name),
-        (Session(lock), NoSaver | Says { .. } | UnreadSaver) => known(*lock, "logind"),
-        (NoSession | Unavailable(_), Says { saver, active }) => {
-            known(if active { Lock::Locked } else { Lock::Unlocked }, &saver.name)
-        }
+        (Unread, _) | (NoSession | Unavailable(_), UnreadSaver) => return None,
+        (Session(session, trust), savers) => return of_session(session, *trust, savers, cosmic),
+        (NoSession | Unavailable(_), Says { saver, active }) => known(locked_if(active), &saver.name),
         (NoSession, NoSaver) => unknown(
-            "The screen lock cannot be seen: logind has no session of this user, and no screen saver answers."
+            "The screen lock cannot be seen: logind has no session of this user at a screen, and no screen saver answers."
                 .to_owned(),
-            "Run presenced in the user's desktop session (`loginctl list-sessions` shows it), or take [signals.lock] out \
-             of the configuration.",
+            "Run presenced in the user's desktop session (`loginctl list-sessions` shows it), have the locker say \
+             `presenced signal lock locked` and `unlocked`, or take [signals.lock] out of the configuration.",
         ),
         (Unavailable(reason), NoSaver) => unknown(
             format!("The screen lock cannot be seen: {reason}, and no screen saver answers."),
-            "Check `systemctl status dbus systemd-logind`, or take [signals.lock] out of the configuration.",
+            "Check `systemctl status dbus systemd-logind`, have the locker say `presenced signal lock locked` and \
+             `unlocked`, or take [signals.lock] out of the configuration.",
         ),
     };
     Some(observation)
+}
+
+/// What is known of the lock where the user has a session at a screen.
+fn of_session(
+    session: &Session,
+    trust: Trust,
+    savers: screensaver::View,
+    cosmic: cosmic::View,
+) -> Option<Observation<Lock>> {
+    use screensaver::View::{None as NoSaver, Says, Unread as UnreadSaver};
+
+    if session.locked_hint || !session.active {
+        return Some(known(Lock::Locked, "logind"));
+    }
+    let observation = match (cosmic, savers, trust) {
+        (cosmic::View::Unread, ..) | (_, UnreadSaver, _) | (cosmic::View::None, NoSaver, Trust::Doubt) => return None,
+        (cosmic::View::Locked(locked), ..) => known(locked_if(locked), "cosmic-greeter"),
+        (cosmic::View::None, Says { saver, active: true }, trust)
+            if !saver.hints || matches!(trust, Trust::Again | Trust::Doubt) =>
+        {
+            known(Lock::Locked, &saver.name)
+        }
+        (cosmic::View::None, NoSaver, Trust::Full | Trust::Again) => {
+            Observation { warnings: doubt(&session.desktop).into_iter().collect(), ..known(Lock::Unlocked, "logind") }
+        }
+        (cosmic::View::None, Says { .. } | NoSaver, _) => known(Lock::Unlocked, "logind"),
+    };
+    Some(observation)
+}
+
+const fn locked_if(locked: bool) -> Lock {
+    if locked { Lock::Locked } else { Lock::Unlocked }
+}
+
+fn known(lock: Lock, source: &str) -> Observation<Lock> {
+    Observation { reading: Reading::Known(lock), source: source.to_owned(), warnings: Vec::new() }
 }
 
 fn unknown(text: String, hint: &str) -> Observation<Lock> {
     let warning = Warning { code: Code::LockUnavailable, text, hint: hint.to_owned() };
     Observation { reading: Reading::Unknown, source: "logind".to_owned(), warnings: vec![warning] }
 }
+
+/// What to say where "unlocked" may only mean that nobody told otherwise.
+fn doubt(desktop: &str) -> Option<Warning> {
+    TELL_NOBODY.iter().any(|name| name.eq_ignore_ascii_case(desktop)).then(|| Warning {
+        code: Code::LockUnproved,
+        text: format!("The screen counts as unlocked, but {desktop} tells nobody when it is locked."),
+        hint: "Have the locker say it: `presenced signal lock locked` before it, and `presenced signal lock unlocked` after \
+               it. docs/desktops.md has the lines for swayidle, hypridle and xss-lock."
+            .to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,58 +1,57 @@
-//! logind's side of the screen lock: which session is the user's, and whether it is locked.
+//! logind's side of the screen lock: follows the user's session.
 //!
-//! presenced runs as a systemd user service, which belongs to no session, so the session is looked for. It is looked
-//! for again, and read again, after every signal that may concern it: the state comes from what logind says now, never
-//! from what a signal said. Leaves to others: what the lock is when logind cannot tell (`lock`).
+//! The session is looked for again, and read again, after every signal that may concern it: the state comes from what
+//! logind says now, never from what a signal said. Leaves to others: which session that is (`logind_session`), and what
+//! the lock is when logind cannot tell (`lock`).
 
-use std::collections::HashMap;
 use std::convert::Infallible;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use zbus::fdo::PropertiesProxy;
 use zbus::message::Type;
-use zbus::names::{InterfaceName, OwnedUniqueName, WellKnownName};
-use zbus::zvariant::{OwnedObjectPath, OwnedValue};
-use zbus::{Connection, MatchRule, proxy};
+use zbus::names::{OwnedUniqueName, WellKnownName};
+use zbus::zvariant::OwnedObjectPath;
+use zbus::{Connection, MatchRule};
 
 use super::Context;
-use super::backoff::Backoff;
-use super::bus::{self, Lost, Signals, answer, refused};
-use crate::policy::Lock;
-use crate::time::Clock;
+use super::backoff::{Backoff, until};
+use super::bus::{self, Lost, Signals};
+use super::logind_session::{self, Session};
+use crate::time::{Clock, Instant};
 
 pub(super) const NAME: WellKnownName<'static> = WellKnownName::from_static_str_unchecked("org.freedesktop.login1");
 pub(super) const PATH: &str = "/org/freedesktop/login1";
 pub(super) const MANAGER: &str = "org.freedesktop.login1.Manager";
-const SESSION: InterfaceName<'static> = InterfaceName::from_static_str_unchecked("org.freedesktop.login1.Session");
-const USER: InterfaceName<'static> = InterfaceName::from_static_str_unchecked("org.freedesktop.login1.User");
 
-/// Session types with a screen that can be locked.
-const GRAPHICAL: [&str; 3] = ["wayland", "x11", "mir"];
+/// How long after its first reading a new logind is read a second time.
+const SECOND_READING: Duration = Duration::from_secs(1);
 
 /// What logind says of the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// Nothing yet.
     Unread,
-    /// The state of the user's session.
-    Session(Lock),
+    /// The user's session, and how far to believe that it is not locked.
+    Session(Session, Trust),
     /// The user has no session here.
     NoSession,
     /// logind cannot be asked; why, for people.
     Unavailable(String),
 }
 
-#[proxy(interface = "org.freedesktop.login1.Manager", default_path = "/org/freedesktop/login1", gen_blocking = false)]
-trait Manager {
-    fn get_session(&self, session_id: &str) -> zbus::Result<OwnedObjectPath>;
-    fn get_user(&self, uid: u32) -> zbus::Result<OwnedObjectPath>;
-    fn list_sessions(&self) -> zbus::Result<Vec<ListedSession>>;
+/// How far to believe a `LockedHint` that is off. A logind that restarts forgets the hint, and no desktop says it again
+/// before the lock changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// This logind had the hint on before: the desktop sets it.
+    Proven,
+    /// This logind runs since we look.
+    Full,
+    /// It started since, and said so twice.
+    Again,
+    /// It started since, and said so once.
+    Doubt,
 }
-
-/// Session id, user id, user name, seat and object path, as `ListSessions` gives them.
-type ListedSession = (String, u32, String, String, OwnedObjectPath);
-
-type Properties = HashMap<String, OwnedValue>;
 
 /// What is watched.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -64,12 +63,13 @@ struct Subject {
 
 /// Keeps `view` true. Never returns.
 pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) {
-    bus::keep_following(&*context.clock, Follower { context, view }).await;
+    bus::keep_following(&*context.clock, Follower { context, view, belief: Belief::default() }).await;
 }
 
 struct Follower<'a> {
     context: &'a Context,
     view: &'a watch::Sender<View>,
+    belief: Belief,
 }
 
 impl bus::Follow for Follower<'_> {
@@ -77,39 +77,67 @@ impl bus::Follow for Follower<'_> {
         self.context.buses.connect_system(clock).await
     }
 
+    /// Follows for as long as the connection lasts.
     async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
-        follow_on(&*self.context.clock, bus, self.view, backoff).await
+        let clock = &*self.context.clock;
+        let mut subject = Subject::default();
+        let mut signals = Signals::listen(clock, bus, subject.rules()?).await?;
+        loop {
+            let (looked, came) = signals.during(look(clock, bus)).await?;
+            let (found, seen) = looked?;
+            *backoff = Backoff::new();
+            if found != subject {
+                if found.owner != subject.owner {
+                    self.belief.new_owner(found.owner.as_ref());
+                }
+                subject = found;
+                signals = Signals::listen(clock, bus, subject.rules()?).await?;
+                // Look once more: what changed before the signals were listened to is seen by that.
+                continue;
+            }
+            if came {
+                continue;
+            }
+            let seen = match seen {
+                Looked::Session(session) => {
+                    let trust = self.belief.judge(&session, clock.now().instant);
+                    View::Session(session, trust)
+                }
+                Looked::NoSession => View::NoSession,
+                Looked::NotRunning => View::Unavailable("logind (org.freedesktop.login1) is not running".to_owned()),
+            };
+            self.view.send_if_modified(|view| std::mem::replace(view, seen.clone()) != seen);
+            tokio::select! {
+                signal = signals.next() => drop(signal?),
+                () = until(clock, self.belief.look_again_at()) => {}
+            }
+        }
     }
 
     async fn lost(&mut self, lost: &Lost) {
+        self.belief.new_owner(None);
         self.view.send_replace(View::Unavailable(format!("the system bus cannot be used: {lost}")));
     }
 }
 
-/// Keeps `view` true as long as the connection lasts.
-async fn follow_on(
-    clock: &dyn Clock,
-    bus: &Connection,
-    view: &watch::Sender<View>,
-    backoff: &mut Backoff,
-) -> Result<Infallible, Lost> {
-    let mut subject = Subject::default();
-    let mut signals = Signals::listen(clock, bus, subject.rules()?).await?;
-    loop {
-        let (looked, came) = signals.during(look(clock, bus)).await?;
-        let (found, seen) = looked?;
-        *backoff = Backoff::new();
-        if found != subject {
-            subject = found;
-            signals = Signals::listen(clock, bus, subject.rules()?).await?;
-            // Look once more: what changed before the signals were listened to is seen by that.
-            continue;
-        }
-        if !came {
-            view.send_if_modified(|view| std::mem::replace(view, seen.clone()) != seen);
-            signals.next().await?;
-        }
-    }
+/// What a look found.
+enum Looked {
+    Session(Session),
+    NoSession,
+    NotRunning,
+}
+
+/// Finds the user's session and reads it.
+async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Subject, Looked), Lost> {
+    let Some(owner) = bus::owner(clock, bus, &NAME).await? else {
+        return Ok((Subject::default(), Looked::NotRunning));
+    };
+    let found = logind_session::find(clock, bus, &owner).await?;
+    let (path, looked) = match found.session {
+        Some((path, session)) => (Some(path), Looked::Session(session)),
+        None => (None, Looked::NoSession),
+    };
+    Ok((Subject { owner: Some(owner), user: found.user, session: path }, looked))
 }
 
 impl Subject {
@@ -129,76 +157,56 @@ impl Subject {
     }
 }
 
-/// Finds the user's session and reads it.
-async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Subject, View), Lost> {
-    let Some(owner) = bus::owner(clock, bus, &NAME).await? else {
-        let reason = "logind (org.freedesktop.login1) is not running".to_owned();
-        return Ok((Subject::default(), View::Unavailable(reason)));
-    };
-    let logind = Logind { clock, bus, owner: &owner };
-    let uid = rustix::process::getuid().as_raw();
-    let manager = ManagerProxy::builder(bus).destination(&owner)?.build().await?;
-    let user = refused(answer(clock, manager.get_user(uid)).await)?;
-    let mut found = refused(answer(clock, manager.get_session("auto")).await)?;
-    let mut lock = logind.lock_of(found.as_ref()).await?;
-    if lock.is_none() {
-        found = logind.display_of(user.as_ref()).await?;
-        lock = logind.lock_of(found.as_ref()).await?;
+/// What is remembered of the logind at hand, to know how far to believe it.
+#[derive(Debug, Default)]
+enum Belief {
+    /// None was there yet.
+    #[default]
+    Nobody,
+    /// It is the first.
+    First,
+    /// There was another before it; since when this one is read.
+    Successor(Option<Instant>),
+    /// There was, and this one was read twice.
+    Again,
+    /// It had the hint on.
+    Proven,
+}
+
+impl Belief {
+    /// Another one runs now, or none.
+    fn new_owner(&mut self, owner: Option<&OwnedUniqueName>) {
+        *self = match (&self, owner) {
+            (Self::Nobody, None) => Self::Nobody,
+            (Self::Nobody, Some(_)) => Self::First,
+            (Self::First | Self::Successor(_) | Self::Again | Self::Proven, _) => Self::Successor(None),
+        };
     }
-    if lock.is_none() {
-        let listed = refused(answer(clock, manager.list_sessions()).await)?.unwrap_or_default();
-        for (_, _, _, _, session) in listed.into_iter().filter(|session| session.1 == uid) {
-            let other = logind.lock_of(Some(&session)).await?;
-            // Of several the one that is in use counts.
-            if other > lock {
-                (found, lock) = (Some(session), other);
+
+    /// How far to believe it that the session is not locked.
+    fn judge(&mut self, session: &Session, now: Instant) -> Trust {
+        if session.locked_hint {
+            *self = Self::Proven;
+        }
+        match self {
+            Self::Proven => Trust::Proven,
+            Self::Nobody | Self::First => Trust::Full,
+            Self::Again => Trust::Again,
+            Self::Successor(read_at) => {
+                if now < *read_at.get_or_insert(now) + SECOND_READING {
+                    return Trust::Doubt;
+                }
+                *self = Self::Again;
+                Trust::Again
             }
         }
     }
-    let view = lock.map_or(View::NoSession, View::Session);
-    let session = found.filter(|_| lock.is_some());
-    Ok((Subject { owner: Some(owner), user, session }, view))
-}
 
-/// One running logind.
-struct Logind<'a> {
-    clock: &'a dyn Clock,
-    bus: &'a Connection,
-    owner: &'a OwnedUniqueName,
-}
-
-impl Logind<'_> {
-    /// The session that logind shows for the user.
-    async fn display_of(&self, user: Option<&OwnedObjectPath>) -> Result<Option<OwnedObjectPath>, Lost> {
-        let properties = self.properties(user, USER).await?;
-        let display = properties.as_ref().and_then(|properties| properties.get("Display"));
-        let display: Option<(String, OwnedObjectPath)> =
-            display.and_then(|value| value.try_clone().ok()?.try_into().ok());
-        Ok(display.filter(|(id, _)| !id.is_empty()).map(|(_, path)| path))
-    }
-
-    /// The lock of a session; `None` when it is not one at whose screen the user sits. An older logind, or another
-    /// program in its place, may not have every property: what is missing is taken as usual.
-    async fn lock_of(&self, session: Option<&OwnedObjectPath>) -> Result<Option<Lock>, Lost> {
-        let Some(properties) = self.properties(session, SESSION).await? else { return Ok(None) };
-        let flag = |name| properties.get(name).and_then(|value| bool::try_from(value).ok());
-        let text = |name| properties.get(name).and_then(|value| <&str>::try_from(value).ok());
-        let elsewhere = flag("Remote") == Some(true) && !text("Type").is_some_and(|kind| GRAPHICAL.contains(&kind));
-        if elsewhere || text("Class").is_some_and(|class| !class.starts_with("user")) {
-            return Ok(None);
+    /// When to look again though nothing was signalled.
+    fn look_again_at(&self) -> Option<Instant> {
+        match self {
+            Self::Successor(Some(read_at)) => Some(*read_at + SECOND_READING),
+            Self::Nobody | Self::First | Self::Successor(None) | Self::Again | Self::Proven => None,
         }
-        let locked = flag("LockedHint") == Some(true) || flag("Active") == Some(false);
-        Ok(Some(if locked { Lock::Locked } else { Lock::Unlocked }))
-    }
-
-    /// All properties of an object; `None` when there is no such object (any more).
-    async fn properties(
-        &self,
-        object: Option<&OwnedObjectPath>,
-        interface: InterfaceName<'_>,
-    ) -> Result<Option<Properties>, Lost> {
-        let Some(object) = object else { return Ok(None) };
-        let proxy = PropertiesProxy::builder(self.bus).destination(self.owner)?.path(object)?.build().await?;
-        refused(answer(self.clock, proxy.get_all(interface)).await)
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Kind {
 }
 
 /// The screen savers that are asked; one that is active comes first, else the order is this.
-static KINDS: [Kind; 5] = [
+pub(super) static KINDS: [Kind; 5] = [
     Kind {
         name: WellKnownName::from_static_str_unchecked("org.gnome.ScreenSaver"),
         paths: &["/org/gnome/ScreenSaver"],

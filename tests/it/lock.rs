@@ -1,5 +1,6 @@
 //! The lock and sleep signals, against a stand-in logind and screen savers on real private buses.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use presenced::policy::{Lock, Reading, Sleep};
@@ -66,9 +67,19 @@ impl Inhibitor {
 }
 
 fn follow_lock(clock: &std::sync::Arc<ManualClock>, system: &str, session: &str) -> Signal<Lock> {
+    follow_lock_in(None, clock, system, session)
+}
+
+/// The same with a runtime folder.
+fn follow_lock_in(
+    runtime_dir: Option<PathBuf>,
+    clock: &std::sync::Arc<ManualClock>,
+    system: &str,
+    session: &str,
+) -> Signal<Lock> {
     let buses = Buses { system: Some(system.to_owned()), session: Some(session.to_owned()) };
     let unwrap = |update| if let Update::Lock(observation) = update { Some(observation) } else { None };
-    Signal::start(clock, buses, unwrap, lock::run)
+    Signal::start(clock, buses, unwrap, |context| lock::run(runtime_dir, context))
 }
 
 fn follow_sleep(clock: &std::sync::Arc<ManualClock>, system: &str) -> Signal<Sleep> {
@@ -159,6 +170,7 @@ async fn a_session_without_a_screen_is_none() {
     let bus = Bus::start();
     let ssh = Session { kind: "tty", remote: true, ..Session::DESKTOP };
     let login1 = Login1::with(&bus, ssh).await;
+    login1.add("c4", Session { kind: "tty", ..Session::DESKTOP }).await;
     login1.add("c2", Session { class: "manager", ..Session::DESKTOP }).await;
     let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
     let observation = signal.next().await;
@@ -197,6 +209,72 @@ async fn a_new_logind_takes_over_from_one_that_died() {
     signal.until(|observation| observation.reading == LOCKED).await;
     second.set_locked("c1", false).await;
     assert_eq!(signal.next().await.reading, UNLOCKED);
+}
+
+#[tokio::test]
+async fn a_new_logind_that_forgot_the_lock_is_not_believed_at_once() {
+    let bus = Bus::start();
+    let clock = ManualClock::at(NOON);
+    let login1 = Login1::with(&bus, Session { locked: true, ..Session::DESKTOP }).await;
+    let mut signal = follow_lock(&clock, &bus.address(), &bus.address());
+    assert_eq!(signal.next().await.reading, LOCKED);
+    login1
+        .restart(async |login1| {
+            assert_unknown(&signal.next().await, Code::LockUnavailable, "is not running");
+            login1.set_locked_silently("c1", false).await;
+        })
+        .await;
+    // What was known holds on the board for as long as the second reading takes; a signal of anything makes none.
+    login1.storm(1).await;
+    clock.pass(Duration::from_secs(1)).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+}
+
+#[tokio::test]
+async fn a_screen_saver_knows_what_a_new_logind_forgot() {
+    let bus = Bus::start();
+    let clock = ManualClock::at(NOON);
+    let login1 = Login1::with(&bus, Session { locked: true, ..Session::DESKTOP }).await;
+    let gnome = Gnome::start(&bus, true).await;
+    let mut signal = follow_lock(&clock, &bus.address(), &bus.address());
+    assert_eq!(signal.next().await, says(LOCKED, "logind"));
+    login1
+        .restart(async |login1| {
+            signal.until(|observation| *observation == says(LOCKED, "org.gnome.ScreenSaver")).await;
+            login1.set_locked_silently("c1", false).await;
+        })
+        .await;
+    // The second reading, which the screen saver contradicts as well.
+    clock.pass(Duration::from_secs(1)).await;
+    Gnome::set(&gnome, false).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+    // From its next change on, the hint counts again.
+    login1.set_locked("c1", true).await;
+    assert_eq!(signal.next().await, says(LOCKED, "logind"));
+    Gnome::set(&gnome, true).await;
+    login1.set_locked("c1", false).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
+}
+
+#[tokio::test]
+async fn cosmic_locks_by_its_file() {
+    let bus = Bus::start();
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("cosmic-greeter-c1.lock");
+    let login1 = Login1::with(&bus, Session { desktop: "COSMIC", ..Session::DESKTOP }).await;
+    std::fs::write(&lock, "").unwrap();
+    let runtime_dir = Some(folder.path().to_owned());
+    let mut signal = follow_lock_in(runtime_dir, &ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await, says(LOCKED, "cosmic-greeter"));
+    std::fs::remove_file(&lock).unwrap();
+    assert_eq!(signal.next().await, says(UNLOCKED, "cosmic-greeter"));
+    // The file of another session is nobody's here.
+    std::fs::write(folder.path().join("cosmic-greeter-c2.lock"), "").unwrap();
+    std::fs::write(&lock, "").unwrap();
+    assert_eq!(signal.next().await, says(LOCKED, "cosmic-greeter"));
+    login1.set_auto(Some("c3"));
+    login1.add("c3", Session { desktop: "GNOME", ..Session::DESKTOP }).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
 }
 
 #[tokio::test]

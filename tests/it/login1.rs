@@ -23,12 +23,22 @@ pub(crate) struct Session {
     pub(crate) class: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) remote: bool,
+    pub(crate) desktop: &'static str,
+    /// Set where it is served.
+    pub(crate) id: String,
 }
 
 impl Session {
     /// An unlocked desktop.
-    pub(crate) const DESKTOP: Self =
-        Self { locked: false, active: true, class: "user", kind: "wayland", remote: false };
+    pub(crate) const DESKTOP: Self = Self {
+        locked: false,
+        active: true,
+        class: "user",
+        kind: "wayland",
+        remote: false,
+        desktop: "",
+        id: String::new(),
+    };
 }
 
 #[interface(name = "org.freedesktop.login1.Session")]
@@ -52,6 +62,14 @@ impl Session {
     #[zbus(property)]
     fn remote(&self) -> bool {
         self.remote
+    }
+    #[zbus(property)]
+    fn desktop(&self) -> &str {
+        self.desktop
+    }
+    #[zbus(property)]
+    fn id(&self) -> &str {
+        &self.id
     }
     #[zbus(signal)]
     async fn lock(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
@@ -172,6 +190,7 @@ impl Login1 {
     }
 
     async fn serve(&self, id: &str, session: Session) {
+        let session = Session { id: id.to_owned(), ..session };
         self.bus.object_server().at(path(id), session).await.unwrap();
     }
 
