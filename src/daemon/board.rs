@@ -16,7 +16,7 @@ use crate::status::report::{self, Health};
 use crate::time::{Instant, Now};
 use crate::warning::Warning;
 
-use super::rounded;
+use super::{lock_word, rounded};
 
 /// How many signals may be set through the socket, so that a runaway script fills no memory.
 const NAMED_MAX: usize = 256;
@@ -32,7 +32,7 @@ pub(super) struct Board {
     sleep: Slot<Sleep>,
     call: Slot<Call>,
     calendar: Slot<Arc<Schedule>>,
-    named: BTreeMap<String, Entry<String>>,
+    named: BTreeMap<String, Entry<Word>>,
     manual: Option<Entry<Claim>>,
     shown: BTreeMap<String, Shown>,
 }
@@ -108,6 +108,13 @@ impl<T: Clone> Slot<T> {
     }
 }
 
+/// The value of a signal that was set through the socket, and by which program.
+#[derive(Debug)]
+struct Word {
+    value: String,
+    writer: Option<String>,
+}
+
 /// What was set through the socket.
 #[derive(Debug)]
 struct Entry<T> {
@@ -161,9 +168,18 @@ impl Board {
         self.lock.heard && self.sleep.heard && self.call.heard && self.calendar.heard
     }
 
+    /// What was said of the lock through the socket, while that holds.
+    fn lock_word(&self, now: &Now) -> Option<Lock> {
+        self.named
+            .get(lock_word::NAME)
+            .filter(|entry| entry.lives(now))
+            .and_then(|entry| lock_word::read(&entry.value.value))
+    }
+
     /// Whether the user is known to be at the machine: unlocked, and not about to sleep.
-    pub(super) fn is_present(&self) -> bool {
-        let unlocked = self.lock.observation.reading == Reading::Known(Lock::Unlocked);
+    pub(super) fn is_present(&self, now: &Now) -> bool {
+        let lock = lock_word::join(self.lock_word(now), self.lock.observation.reading.clone());
+        let unlocked = lock == Reading::Known(Lock::Unlocked);
         unlocked && *self.sleep() != Reading::Known(Sleep::Suspending)
     }
 
@@ -183,12 +199,16 @@ impl Board {
         name: String,
         value: String,
         ttl: Option<Duration>,
+        writer: Option<String>,
         now: &Now,
     ) -> Result<(), String> {
+        if name == lock_word::NAME && lock_word::read(&value).is_none() {
+            return Err("the signal `lock` is either locked or unlocked".to_owned());
+        }
         if self.named.len() >= NAMED_MAX && !self.named.contains_key(&name) {
             return Err(format!("{NAMED_MAX} signals are set already; unset one first"));
         }
-        self.named.insert(name, Entry { value, until: ttl.map(|ttl| now.instant + ttl) });
+        self.named.insert(name, Entry { value: Word { value, writer }, until: ttl.map(|ttl| now.instant + ttl) });
         Ok(())
     }
 
@@ -206,11 +226,11 @@ impl Board {
         let until = |until: Option<Instant>| {
             until.map(|until| now.wall_at(until)).map(|until| until.round(up).unwrap_or(until))
         };
-        let named = |(name, entry): (&String, &Entry<String>)| {
-            (name.clone(), Named { value: entry.value.clone(), until: until(entry.until) })
+        let named = |(name, entry): (&String, &Entry<Word>)| {
+            (name.clone(), Named { value: entry.value.value.clone(), until: until(entry.until) })
         };
         Snapshot {
-            lock: self.lock.reading(now),
+            lock: lock_word::join(self.lock_word(now), self.lock.reading(now)),
             sleep: self.sleep.reading(now),
             call: self.call.reading(now),
             calendar: self.calendar.reading(now),
@@ -234,16 +254,18 @@ impl Board {
         ends.chain(held).flatten().filter(|end| *end > now.instant).min()
     }
 
-    /// All warnings of all signals.
-    pub(super) fn warnings(&self) -> impl Iterator<Item = &Warning> {
+    /// All warnings of all signals. That the lock cannot be seen is no trouble once it is said.
+    pub(super) fn warnings(&self, now: &Now) -> impl Iterator<Item = &Warning> {
         let (lock, sleep) = (&self.lock.observation.warnings, &self.sleep.observation.warnings);
         let (call, calendar) = (&self.call.observation.warnings, &self.calendar.observation.warnings);
+        let lock = if self.lock_word(now).is_some() { &[] } else { lock.as_slice() };
         lock.iter().chain(sleep).chain(call).chain(calendar)
     }
 
     /// The signals' part of the report.
     pub(super) fn report(&mut self, snapshot: &Snapshot, now: &Now) -> BTreeMap<String, report::Signal> {
         let busy = snapshot.calendar_at(now.wall);
+        let word = self.lock_word(now);
         let calendar_until = busy.known().and_then(|state| state.until);
         let mut signals = BTreeMap::new();
         let shown = &mut self.shown;
@@ -256,15 +278,23 @@ impl Board {
             signals.insert(name.to_owned(), signal);
         };
         let Self { lock, sleep, call, calendar, .. } = self;
-        add("lock", &snapshot.lock, &lock.observation.source, lock.health(&snapshot.lock), None);
+        let (lock_source, lock_health) = match word {
+            Some(word) if snapshot.lock == Reading::Known(word) && lock.observation.reading != Reading::Known(word) => {
+                ("presenced signal", Health::Ok)
+            }
+            Some(_) => (&*lock.observation.source, Health::Ok),
+            None => (&*lock.observation.source, lock.health(&snapshot.lock)),
+        };
+        add("lock", &snapshot.lock, lock_source, lock_health, None);
         add("sleep", &snapshot.sleep, &sleep.observation.source, sleep.health(&snapshot.sleep), None);
         add("call", &snapshot.call, &call.observation.source, call.health(&snapshot.call), None);
         add("calendar", &busy, &calendar.observation.source, calendar.health(&busy), calendar_until);
         for (name, entry) in &self.named {
             let lives = snapshot.signals.get(name);
-            let value = if lives.is_some() { entry.value.as_str() } else { "unknown" };
+            let value = if lives.is_some() { entry.value.value.as_str() } else { "unknown" };
+            let writer = entry.value.writer.as_deref().unwrap_or("socket");
             // One whose time is up is as it was meant to be.
-            add(&format!("signal.{name}"), &value, "socket", Health::Ok, lives.and_then(|named| named.until));
+            add(&format!("signal.{name}"), &value, writer, Health::Ok, lives.and_then(|named| named.until));
         }
         signals
     }

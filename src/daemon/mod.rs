@@ -8,6 +8,7 @@ mod account;
 mod board;
 pub mod clock;
 mod leave;
+mod lock_word;
 mod reload;
 mod report;
 mod service;
@@ -242,15 +243,19 @@ impl Daemon {
             Update::NetworkBack => return self.accounts.iter_mut().for_each(|account| account.network_back(now)),
             Update::Lock(_) | Update::Sleep(_) | Update::Call(_) | Update::Calendar(_) => {}
         }
-        let was_present = self.board.is_present();
+        let was_present = self.board.is_present(now);
         self.board.hear(update, now);
         match self.board.sleep() {
             Reading::Known(Sleep::Suspending) if !self.asleep => self.go_to_sleep(now),
             Reading::Known(Sleep::Awake) if self.asleep => self.wake(now),
             Reading::Known(_) | Reading::Unknown | Reading::Off => {}
         }
-        if self.board.is_present() && !was_present {
-            // The user is back, or the machine woke up: no backoff must keep them away.
+        self.welcome(was_present, now);
+    }
+
+    /// The user is back, or the machine woke up: no backoff must keep them away.
+    fn welcome(&mut self, was_present: bool, now: &Now) {
+        if self.board.is_present(now) && !was_present {
             self.accounts.iter_mut().for_each(Account::nudge);
         }
     }
@@ -266,8 +271,10 @@ impl Daemon {
                 self.board.clear_override();
                 let _ = reply.send(Ok(()));
             }
-            Command::SetSignal { name, value, ttl, reply } => {
-                let _ = reply.send(self.board.set_signal(name, value, ttl, now));
+            Command::SetSignal { name, value, ttl, writer, reply } => {
+                let was_present = self.board.is_present(now);
+                let _ = reply.send(self.board.set_signal(name, value, ttl, writer, now));
+                self.welcome(was_present, now);
             }
             Command::ClearSignal { name, reply } => {
                 let _ = reply.send(self.board.clear_signal(&name));
@@ -311,7 +318,7 @@ impl Daemon {
         let signals = self.board.report(&snapshot, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
-        let others = self.board.warnings().cloned().chain(self.config_warning.clone());
+        let others = self.board.warnings(now).cloned().chain(self.config_warning.clone());
         let warnings = warnings.chain(others.map(|warning| (warning, None)));
         let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);

@@ -46,6 +46,7 @@ mod request;
 mod routes;
 mod server;
 mod socket;
+mod writer;
 
 pub use client::{Client, ClientError};
 pub use request::{Invalid, SignalName, SignalValue, parse_ttl};
@@ -83,6 +84,8 @@ pub enum Command {
         value: String,
         /// After how long it is unknown; `None`: never.
         ttl: Option<Duration>,
+        /// The program that sets it, for people; `None`: nobody knows.
+        writer: Option<String>,
         /// Answered once it is in force.
         reply: oneshot::Sender<Result<(), String>>,
     },

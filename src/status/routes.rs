@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,12 +20,17 @@ use super::answer::Refusal;
 use super::metrics;
 use super::report::{Health, Report};
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, parse_claim, parse_ttl};
+use super::writer;
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The process id of who is at the other end.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) i32);
 
 /// What every route is given: the daemon, as far as clients know it.
 #[derive(Clone)]
@@ -109,12 +114,18 @@ async fn clear_override(State(daemon): State<Daemon>) -> Done {
     done(daemon.ask(|reply| Command::ClearOverride { reply }).await?)
 }
 
-async fn set_signal(State(daemon): State<Daemon>, name: Result<Path<String>, PathRejection>, body: Body) -> Done {
+async fn set_signal(
+    State(daemon): State<Daemon>,
+    peer: Option<Extension<Peer>>,
+    name: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Done {
     let name = signal_name(name)?;
     let body: SignalBody = read_json(body, r#"{"value": "on-air", "ttl": "2m"}"#).await?;
     let value = body.value.parse::<SignalValue>()?.into();
     let ttl = body.ttl.as_deref().map(parse_ttl).transpose()?;
-    done(daemon.ask(|reply| Command::SetSignal { name, value, ttl, reply }).await?)
+    let writer = peer.and_then(|Extension(Peer(pid))| writer::name(pid));
+    done(daemon.ask(|reply| Command::SetSignal { name, value, ttl, writer, reply }).await?)
 }
 
 async fn clear_signal(State(daemon): State<Daemon>, name: Result<Path<String>, PathRejection>) -> Done {

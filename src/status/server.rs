@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -82,11 +82,16 @@ impl Server {
             };
             while connections.try_join_next().is_some() {}
             // The mode keeps everyone else out but root, who has a daemon of its own if any.
-            let own = stream.peer_cred().is_ok_and(|peer| peer.uid() == own_uid);
-            if !own {
+            let peer = stream.peer_cred().ok().filter(|peer| peer.uid() == own_uid);
+            let Some(peer) = peer else {
                 connections.spawn(turn_away(stream, Refusal::not_yours()));
-            } else if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-                let routes = routes.clone();
+                continue;
+            };
+            if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+                let routes = match peer.pid() {
+                    Some(pid) => routes.clone().layer(Extension(routes::Peer(pid))),
+                    None => routes.clone(),
+                };
                 connections.spawn(async move {
                     converse(stream, routes).await;
                     drop(seat);

@@ -140,6 +140,49 @@ async fn locked_is_away_and_unlocked_available_again() {
 }
 
 #[tokio::test]
+async fn a_locker_says_what_the_desktop_does_not() {
+    let mut house = House::new().await;
+    let (_bus, login1, daemon) = at_a_desk(&mut house).await;
+    login1.set_auto(Some("2"));
+    login1.add("2", Session { desktop: "sway", ..Session::DESKTOP }).await;
+    let report = daemon.report("a doubt", |report| has(report, Code::LockUnproved)).await;
+    assert_eq!((report.health, &*report.signals["lock"].value), (Health::Degraded, "unlocked"));
+    assert_eq!(house.ask(&["signal", "lock", "locked"]).await.0, 0);
+    house.seen("Away/Away").await;
+    let report = daemon.report("no doubt", |report| !has(report, Code::LockUnproved)).await;
+    let lock = &report.signals["lock"];
+    assert_eq!((&*lock.value, &*lock.source, report.health), ("locked", "presenced signal", Health::Ok));
+    assert_eq!(report.signals["signal.lock"].source, me());
+    assert_eq!(house.ask(&["signal", "lock", "unlocked"]).await.0, 0);
+    house.seen("Available/Available").await;
+    // It opens no screen that logind knows to be locked.
+    login1.set_locked("2", true).await;
+    house.seen("Away/Away").await;
+    assert_eq!(house.ask(&["signal", "lock", "unlocked"]).await.0, 0);
+    let report = daemon.report("logind", |report| report.signals["lock"].source == "logind").await;
+    assert_eq!(report.signals["lock"].value, "locked");
+    let (code, _, said) = house.ask(&["signal", "lock", "ajar"]).await;
+    assert_eq!((code, said.contains("the signal `lock` is either locked or unlocked")), (1, true), "{said}");
+}
+
+/// This program's name, as the kernel has it.
+fn me() -> String {
+    std::fs::read_to_string("/proc/self/comm").unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_locker_speaks_for_the_whole_lock_where_that_is_off() {
+    let mut house = House::new().await;
+    house.write("config.toml", house.account("work") + "[signals.lock]\nenabled = false\n");
+    let _daemon = house.start().await;
+    house.seen("Available/Available").await;
+    assert_eq!(house.ask(&["signal", "lock", "locked", "--ttl", "1h"]).await.0, 0);
+    house.seen("Away/Away").await;
+    assert_eq!(house.ask(&["signal", "lock", "--unset"]).await.0, 0);
+    house.seen("Available/Available").await;
+}
+
+#[tokio::test]
 async fn a_calendar_that_is_missing_is_unknown_and_heals() {
     let mut house = House::new().await;
     let rules = "

@@ -169,7 +169,7 @@ fn record(command: Command) -> (Asked, oneshot::Sender<Result<(), String>>) {
     match command {
         Command::SetOverride { claim, ttl, reply } => (Asked::SetOverride(claim, ttl), reply),
         Command::ClearOverride { reply } => (Asked::ClearOverride, reply),
-        Command::SetSignal { name, value, ttl, reply } => (Asked::SetSignal(name, value, ttl), reply),
+        Command::SetSignal { name, value, ttl, reply, .. } => (Asked::SetSignal(name, value, ttl), reply),
         Command::ClearSignal { name, reply } => (Asked::ClearSignal(name), reply),
         Command::Reload { reply } => (Asked::Reload, reply),
     }

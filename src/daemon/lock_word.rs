@@ -1,0 +1,50 @@
+//! The lock by word of mouth: `presenced signal lock locked`, which a screen locker's hook says where no desktop does.
+//!
+//! Who says "locked" is believed, because nobody says so of an open screen. "unlocked" is believed where nothing else is
+//! known; it does not open a screen that logind knows to be locked. A word whose time is up was never said.
+
+use crate::policy::{Lock, Reading};
+
+/// The name of the signal.
+pub(super) const NAME: &str = "lock";
+
+/// What is said.
+pub(super) fn read(word: &str) -> Option<Lock> {
+    [Lock::Locked, Lock::Unlocked].into_iter().find(|lock| lock.as_str() == word)
+}
+
+/// What a word and what the sources read come to.
+pub(super) fn join(word: Option<Lock>, sources: Reading<Lock>) -> Reading<Lock> {
+    match (word, sources) {
+        (Some(Lock::Locked), _) | (_, Reading::Known(Lock::Locked)) => Reading::Known(Lock::Locked),
+        (Some(Lock::Unlocked), _) => Reading::Known(Lock::Unlocked),
+        (None, sources) => sources,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_a_word_and_a_reading() {
+        use Lock::{Locked, Unlocked};
+        use Reading::{Known, Off, Unknown};
+        for (sources, without, unlocked) in [
+            (Off, Off, Known(Unlocked)),
+            (Unknown, Unknown, Known(Unlocked)),
+            (Known(Unlocked), Known(Unlocked), Known(Unlocked)),
+            (Known(Locked), Known(Locked), Known(Locked)),
+        ] {
+            assert_eq!(join(None, sources.clone()), without);
+            assert_eq!(join(Some(Unlocked), sources.clone()), unlocked, "{sources:?}");
+            assert_eq!(join(Some(Locked), sources.clone()), Known(Locked), "{sources:?}");
+        }
+    }
+
+    #[test]
+    fn there_are_two_words() {
+        assert_eq!((read("locked"), read("unlocked")), (Some(Lock::Locked), Some(Lock::Unlocked)));
+        assert_eq!((read("Locked"), read("off")), (None, None));
+    }
+}
