@@ -4,9 +4,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
+# curl, git, lua5.4 and python3 run the hooks of config/hooks.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v ip >/dev/null || need+=(iproute2)
+for program in curl git lua5.4 python3; do
+    command -v "$program" >/dev/null || need+=("$program")
+done
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -167,7 +167,7 @@ async fn a_locker_says_what_the_desktop_does_not() {
 
 /// This program's name, as the kernel has it.
 fn me() -> String {
-    std::fs::read_to_string("/proc/self/comm").unwrap().trim().to_owned()
+    std::fs::read_to_string("/proc/self/comm").expect("this process runs").trim().to_owned()
 }
 
 #[tokio::test]

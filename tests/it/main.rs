@@ -17,6 +17,7 @@ mod demo;
 mod emulator;
 mod fake_daemon;
 mod graph;
+mod hooks;
 mod house;
 mod kill;
 mod lapse;
