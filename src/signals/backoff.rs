@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::time::{Clock, Instant};
 
-/// The first wait.
-const FIRST: Duration = Duration::from_secs(1);
+/// The first wait: what restarts is back before anybody notices.
+const FIRST: Duration = Duration::from_millis(100);
 
 /// The longest wait.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// Doubling waits, from 1 second to 1 minute. Without jitter: what is tried again is on this machine.
+/// Doubling waits, from a tenth of a second to 1 minute. Without jitter: what is tried again is on this machine.
 #[derive(Debug)]
 pub(super) struct Backoff(Duration);
 
@@ -69,7 +69,7 @@ mod tests {
     fn waits_double_up_to_a_minute() {
         let mut backoff = Backoff::new();
         let start = Instant::default();
-        let waits: Vec<u64> = (0..8).map(|_| backoff.next(start).saturating_since(start).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        let waits: Vec<u128> = (0..12).map(|_| backoff.next(start).saturating_since(start).as_millis()).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000]);
     }
 }

@@ -24,7 +24,7 @@ pub(super) const PATH: &str = "/org/freedesktop/login1";
 pub(super) const MANAGER: &str = "org.freedesktop.login1.Manager";
 
 /// How long after its first reading a new logind is read a second time.
-const SECOND_READING: Duration = Duration::from_secs(1);
+const SECOND_READING: Duration = Duration::from_millis(500);
 
 /// What logind says of the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]

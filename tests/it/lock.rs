@@ -6,52 +6,16 @@ use std::time::Duration;
 use presenced::policy::{Lock, Reading, Sleep};
 use presenced::signals::{Buses, Observation, Update, lock, sleep};
 use presenced::warning::Code;
-use zbus::Connection;
-use zbus::object_server::SignalEmitter;
 
 use crate::bus::Bus;
 use crate::login1::{Login1, Session};
+use crate::saver::{Cinnamon, Gnome, Kde, Mate, NewKde, Saver, Xfce};
 use crate::signal_bench::{ManualClock, Signal, soon};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 const LOCKED: Reading<Lock> = Reading::Known(Lock::Locked);
 const UNLOCKED: Reading<Lock> = Reading::Known(Lock::Unlocked);
 const NOWHERE: &str = "unix:path=/nonexistent/bus";
-
-/// Screen savers differ only in their name.
-macro_rules! saver {
-    ($saver:ident, $name:literal, $path:literal) => {
-        struct $saver(bool);
-
-        #[zbus::interface(name = $name)]
-        impl $saver {
-            fn get_active(&self) -> bool {
-                self.0
-            }
-            #[zbus(signal)]
-            async fn active_changed(emitter: &SignalEmitter<'_>, active: bool) -> zbus::Result<()>;
-        }
-
-        impl $saver {
-            async fn start(bus: &Bus, active: bool) -> Connection {
-                let connection = bus.connect().await;
-                connection.object_server().at($path, Self(active)).await.unwrap();
-                connection.request_name($name).await.unwrap();
-                connection
-            }
-
-            async fn set(connection: &Connection, active: bool) {
-                let saver = connection.object_server().interface::<_, Self>($path).await.unwrap();
-                saver.get_mut().await.0 = active;
-                Self::active_changed(saver.signal_emitter(), active).await.unwrap();
-            }
-        }
-    };
-}
-
-saver!(Gnome, "org.gnome.ScreenSaver", "/org/gnome/ScreenSaver");
-saver!(Cinnamon, "org.cinnamon.ScreenSaver", "/org/cinnamon/ScreenSaver");
-saver!(Kde, "org.freedesktop.ScreenSaver", "/ScreenSaver");
 
 /// A browser that owns the name only to be asked not to blank.
 struct Inhibitor {
@@ -226,7 +190,7 @@ async fn a_new_logind_that_forgot_the_lock_is_not_believed_at_once() {
         .await;
     // What was known holds on the board for as long as the second reading takes; a signal of anything makes none.
     login1.storm(1).await;
-    clock.pass(Duration::from_secs(1)).await;
+    clock.pass(Duration::from_millis(500)).await;
     assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
 }
 
@@ -245,7 +209,7 @@ async fn a_screen_saver_knows_what_a_new_logind_forgot() {
         })
         .await;
     // The second reading, which the screen saver contradicts as well.
-    clock.pass(Duration::from_secs(1)).await;
+    clock.pass(Duration::from_millis(500)).await;
     Gnome::set(&gnome, false).await;
     assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
     // From its next change on, the hint counts again.
@@ -287,11 +251,11 @@ async fn a_bus_that_dies_is_reconnected() {
     bus.kill();
     drop(login1);
     assert_unknown(&signal.next().await, Code::LockUnavailable, "system bus cannot be used");
-    clock.pass(Duration::from_secs(1)).await;
+    clock.pass(Duration::from_millis(100)).await;
     // Still dead: the next attempt comes after twice the time.
     bus.resume();
     let login1 = Login1::with(&bus, Session { locked: true, ..Session::DESKTOP }).await;
-    clock.pass(Duration::from_secs(2)).await;
+    clock.pass(Duration::from_millis(200)).await;
     signal.until(|observation| *observation == says(LOCKED, "logind")).await;
     login1.set_locked("c1", false).await;
     assert_eq!(signal.next().await.reading, UNLOCKED);
@@ -311,6 +275,28 @@ async fn without_logind_a_screen_saver_that_answers_decides() {
     assert_eq!(signal.next().await, says(LOCKED, "org.freedesktop.ScreenSaver"));
     Kde::set(&kde, false).await;
     assert_eq!(signal.next().await, says(UNLOCKED, "org.freedesktop.ScreenSaver"));
+}
+
+/// A screen saver of one desktop is asked at its own name and path, and followed.
+async fn is_followed<S: Saver>(name: &str) {
+    let bus = Bus::start();
+    let saver = S::start(&bus, true).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), NOWHERE, &bus.address());
+    assert_eq!(signal.next().await, says(LOCKED, name));
+    S::set(&saver, false).await;
+    assert_eq!(signal.next().await, says(UNLOCKED, name));
+    S::set(&saver, true).await;
+    assert_eq!(signal.next().await, says(LOCKED, name));
+}
+
+#[tokio::test]
+async fn each_desktops_screen_saver_is_followed() {
+    is_followed::<Gnome>("org.gnome.ScreenSaver").await;
+    is_followed::<Cinnamon>("org.cinnamon.ScreenSaver").await;
+    is_followed::<Mate>("org.mate.ScreenSaver").await;
+    is_followed::<Xfce>("org.xfce.ScreenSaver").await;
+    is_followed::<Kde>("org.freedesktop.ScreenSaver").await;
+    is_followed::<NewKde>("org.freedesktop.ScreenSaver").await;
 }
 
 #[tokio::test]
@@ -442,7 +428,7 @@ async fn sleep_is_unknown_without_logind_and_heals() {
     assert_unknown(&signal.next().await, Code::SleepUnavailable, "system bus cannot be used");
     bus.resume();
     let login1 = Login1::start(&bus).await;
-    clock.pass(Duration::from_secs(1)).await;
+    clock.pass(Duration::from_millis(100)).await;
     signal.until(|observation| observation.reading == Reading::Known(Sleep::Awake)).await;
     login1.prepare_for_sleep(true).await;
     assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Suspending));
