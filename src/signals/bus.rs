@@ -2,7 +2,8 @@
 //! again".
 //!
 //! Peers are spoken to by their unique name. That starts no service, and an answer can only come from the peer that was
-//! asked, not from its successor.
+//! asked, not from its successor. They are listened to by their well-known name: the bus forgets a rule on a unique name
+//! together with its peer, and zbus would keep what it has for such a rule for ever.
 
 use std::convert::Infallible;
 use std::future::Future;

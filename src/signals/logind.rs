@@ -144,13 +144,15 @@ impl Subject {
     /// The signals that may change what is said of it.
     fn rules(&self) -> zbus::Result<Vec<MatchRule<'_>>> {
         let mut rules = vec![bus::owner_changed(&NAME)?];
-        let Some(owner) = &self.owner else { return Ok(rules) };
+        if self.owner.is_none() {
+            return Ok(rules);
+        }
         for member in ["SessionNew", "SessionRemoved"] {
-            let rule = MatchRule::builder().msg_type(Type::Signal).sender(owner)?;
+            let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?;
             rules.push(rule.path(PATH)?.interface(MANAGER)?.member(member)?.build());
         }
         for object in [&self.user, &self.session].into_iter().flatten() {
-            let rule = MatchRule::builder().msg_type(Type::Signal).sender(owner)?.path(object)?;
+            let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?.path(object)?;
             rules.push(rule.interface("org.freedesktop.DBus.Properties")?.member("PropertiesChanged")?.build());
         }
         Ok(rules)

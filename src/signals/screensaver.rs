@@ -129,8 +129,8 @@ fn rules(proven: &[Proven]) -> zbus::Result<Vec<MatchRule<'_>>> {
     for kind in &KINDS {
         rules.push(bus::owner_changed(&kind.name)?);
     }
-    for (kind, owner) in proven {
-        let rule = MatchRule::builder().msg_type(Type::Signal).sender(owner)?;
+    for (kind, _) in proven {
+        let rule = MatchRule::builder().msg_type(Type::Signal).sender(kind.name.as_str())?;
         rules.push(rule.interface(kind.name.as_str())?.member("ActiveChanged")?.build());
     }
     Ok(rules)

@@ -105,7 +105,7 @@ async fn follow_on(
             owner_changes.next().await?;
             continue;
         };
-        let rule = MatchRule::builder().msg_type(Type::Signal).sender(&owner)?.path(PATH)?;
+        let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?.path(PATH)?;
         let rule = rule.interface(MANAGER)?.member("PrepareForSleep")?.build();
         let mut announcements = Signals::listen(clock, bus, vec![rule]).await?;
         let manager = ManagerProxy::builder(bus).destination(&owner)?.build().await?;
