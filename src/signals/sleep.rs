@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use zbus::message::Type;
+use zbus::proxy::CacheProperties;
 use zbus::zvariant::OwnedFd;
 use zbus::{Connection, MatchRule, proxy};
 
@@ -108,7 +109,9 @@ async fn follow_on(
         let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?.path(PATH)?;
         let rule = rule.interface(MANAGER)?.member("PrepareForSleep")?.build();
         let mut announcements = Signals::listen(clock, bus, vec![rule]).await?;
-        let manager = ManagerProxy::builder(bus).destination(&owner)?.build().await?;
+        let manager = ManagerProxy::builder(bus).destination(&owner)?;
+        // A cache would listen to this owner by its unique name.
+        let manager = manager.cache_properties(CacheProperties::No).build().await?;
         let follower = Follower { clock, manager, publisher };
         tokio::select! {
             lost = follower.follow(&mut announcements, backoff) => return lost,
