@@ -8,6 +8,7 @@ mod client_secret;
 mod command;
 mod device_code;
 mod entra_error;
+mod entra_numbers;
 mod jwt;
 mod permissions;
 mod secret;
