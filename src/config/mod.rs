@@ -143,6 +143,17 @@ pub enum Auth {
     },
 }
 
+impl Auth {
+    /// The word for its method in the configuration.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::DeviceCode => "device-code",
+            Self::ClientSecret { .. } => "client-secret",
+            Self::TokenCommand { .. } => "token-command",
+        }
+    }
+}
+
 /// Where a secret is found; never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
