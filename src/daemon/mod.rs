@@ -11,6 +11,7 @@ mod leave;
 mod reload;
 mod report;
 mod service;
+mod sign_in;
 mod sleep;
 mod sources;
 mod way;
