@@ -32,7 +32,7 @@ use crate::time::{Instant, Now};
 
 pub use device_code::{DevicePrompt, SignedIn, login};
 pub use permissions::Permissions;
-pub use store::logout;
+pub use store::{logout, stored};
 
 /// After a renewal ahead of time failed, the token that still holds is used this long before the next try.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);

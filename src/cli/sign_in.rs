@@ -20,5 +20,5 @@ pub(super) fn permissions(sign_in: &SignIn) -> Option<String> {
     sign_in.kind?;
     let names = sign_in.permissions.iter().map(String::as_str);
     let permits: Vec<_> = names.filter(|name| !ABOUT_THE_SIGN_IN.contains(name)).collect();
-    Some(if permits.is_empty() { "permits nothing".to_owned() } else { format!("permits {}", permits.join(", ")) })
+    Some(if permits.is_empty() { "nothing".to_owned() } else { permits.join(", ") })
 }

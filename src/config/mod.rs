@@ -152,6 +152,14 @@ impl Auth {
             Self::TokenCommand { .. } => "token-command",
         }
     }
+
+    /// Whether a person signs in, whose sign-in is then stored; else the account gets its tokens by itself.
+    pub const fn is_by_person(&self) -> bool {
+        match self {
+            Self::DeviceCode => true,
+            Self::ClientSecret { .. } | Self::TokenCommand { .. } => false,
+        }
+    }
 }
 
 /// Where a secret is found; never the secret itself.

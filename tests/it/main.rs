@@ -26,6 +26,7 @@ mod network;
 mod prefer;
 mod privilege;
 mod refusals;
+mod sign_in;
 mod sign_in_errors;
 mod signal_bench;
 mod sleep;

@@ -156,7 +156,7 @@ impl View<'_> {
     /// Who signed in and how, what that permits, and until when the token is good.
     fn sign_in(&self, sign_in: &SignIn) -> String {
         let mut parts = vec![format!("{} by {}", who(sign_in), sign_in.method)];
-        parts.extend(permissions(sign_in));
+        parts.extend(permissions(sign_in).map(|permits| format!("permits {permits}")));
         if let Some(at) = sign_in.token_expires_at {
             let verb = if at > self.now { "ends" } else { "ended" };
             let failed = if sign_in.renewal_error.is_some() { ", could not be renewed" } else { "" };
