@@ -64,7 +64,7 @@ pub(super) struct Account {
     seen_at: Option<Timestamp>,
     requests: report::Requests,
     trouble: Option<Trouble>,
-    /// Whether the sign-in still holds is to be asked.
+    /// Whether the sign-in still holds is to be asked, once no write is on its way or in trouble.
     ask_sign_in: bool,
     /// Somebody signed out, which the session has no reason to notice before its next request.
     signed_out: bool,
@@ -189,11 +189,11 @@ impl Account {
         self.session.handle_suspend();
     }
 
-    /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more. Where no request
-    /// is due that would need another, it is asked for all the same, to tell at once if nobody is signed in.
+    /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more. Once no
+    /// request needs another any more, it is asked for all the same, to tell at once if nobody is signed in.
     pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
-        self.ask_sign_in = self.is_quiet(now);
-        self.signed_out &= self.ask_sign_in;
+        self.ask_sign_in = true;
+        self.signed_out &= self.is_quiet(now);
         self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));
         self.session.handle_mended();
         self.verify.handle_mended(now.instant);
@@ -219,19 +219,20 @@ impl Account {
     /// Sends what is due.
     pub(super) fn drain(&mut self, tasks: &mut JoinSet<Done>, now: &Now) {
         let account = self.id;
-        if std::mem::take(&mut self.ask_sign_in) {
-            let (authenticator, now) = (Arc::clone(&self.authenticator), now.clone());
-            tasks.spawn(async move {
-                let outcome = authenticator.token(&now, false).await;
-                Done { account, ended: Ended::SignIn(authenticator, outcome) }
-            });
-        }
         if let Some(request) = self.session.poll_request(now.instant) {
             self.requests.sent += 1;
             let id = request.id;
             let write = self.way(now).write(request);
             let task = tasks.spawn(async move { Done { account, ended: Ended::Write(id, write.await) } });
             self.in_flight = Some(InFlight { request, task, sent_at: rounded(now.wall) });
+        }
+        if self.ask_sign_in && self.is_quiet(now) {
+            self.ask_sign_in = false;
+            let (authenticator, now) = (Arc::clone(&self.authenticator), now.clone());
+            tasks.spawn(async move {
+                let outcome = authenticator.token(&now, false).await;
+                Done { account, ended: Ended::SignIn(authenticator, outcome) }
+            });
         }
         if let Some(id) = self.verify.poll_read(self.is_quiet(now), now.instant) {
             self.requests.sent += 1;
