@@ -2,11 +2,11 @@
 //! signed in.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use presenced::emulator::{Call, Record};
+use presenced::emulator::{Call, Fault, Record, Then};
 use presenced::status::report::{Health, PermissionKind, Report, State};
 use presenced::warning::Code;
 
-use crate::daemon::{has, personal, work};
+use crate::daemon::{has, on, once, personal, work};
 use crate::house::{Daemon, House, USER, guarded};
 use crate::refusals::{CALL, options};
 
@@ -114,6 +114,20 @@ async fn a_sign_out_that_meets_a_request_ends_the_same_way() {
     house.seen("Busy/InACall").await;
     let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
     assert_eq!((report.health, report.warnings.len()), (Health::Ok, 0));
+}
+
+#[tokio::test]
+async fn a_sign_out_while_a_request_is_on_its_way_is_noticed_after_it() {
+    let mut house = House::with(options()).await;
+    let daemon = signed_in(&mut house).await;
+    let delay = Some(jiff::SignedDuration::from_secs(2));
+    house.inject(Fault { delay, ..once(on(Call::Set, Then::Answer)) });
+    house.write("call-state", "in-call");
+    daemon.report("the request", |report| work(report).requests.sent == 2).await;
+    assert_eq!(house.ask(&["logout"]).await.0, 0);
+    let report = sign_in_needed(&daemon).await;
+    assert_eq!(work(&report).requests.failed, 0);
+    assert_eq!(house.visible(), "Busy/InACall");
 }
 
 #[tokio::test]
