@@ -6,7 +6,7 @@ use crate::config::{self, Environment, SecretSource};
 use crate::session::Failure;
 
 use super::token_service::{TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
-use super::{Grant, claims, secret};
+use super::{Grant, SignedIn, claims, secret};
 
 /// A new token. The secret is read each time, so that a rotated one needs no restart.
 pub(super) async fn ask(
@@ -28,5 +28,6 @@ pub(super) async fn ask(
             ],
         )
         .await?;
-    Ok(Grant { bearer: response.access_token, user: None, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
+    let lifetime = response.expires_in.unwrap_or(UNKNOWN_LIFETIME);
+    Ok(Grant { bearer: response.access_token, who: SignedIn::default(), lifetime })
 }

@@ -154,18 +154,22 @@ pub(super) async fn renew(
         )
         .await?;
     let claims = identity(response.id_token.as_ref());
-    let user = claims.oid.or_else(|| stored.user.clone());
+    let who = SignedIn {
+        user: claims.oid.or_else(|| stored.user.clone()),
+        tenant: claims.tid.or_else(|| stored.tenant.clone()),
+        username: claims.preferred_username.or_else(|| stored.username.clone()),
+    };
     if let Some(refresh_token) = response.refresh_token {
         let renewed = SignIn {
             refresh_token,
-            user: user.clone(),
-            tenant: claims.tid.or_else(|| stored.tenant.clone()),
-            username: claims.preferred_username.or_else(|| stored.username.clone()),
+            user: who.user.clone(),
+            tenant: who.tenant.clone(),
+            username: who.username.clone(),
             reads: stored.reads,
         };
         store.rotate(&stored, &renewed);
     }
-    Ok(Grant { bearer: response.access_token, user, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
+    Ok(Grant { bearer: response.access_token, who, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
 }
 
 fn identity(id_token: Option<&SecretString>) -> Claims {

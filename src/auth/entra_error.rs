@@ -2,11 +2,14 @@
 //!
 //! Decided on the `AADSTS` number (`error_codes`) first and on OAuth's `error` second (RFC 6749, 5.2; RFC 8628, 3.5), never
 //! on `error_description`, which is for people and may name them.
-//! Source: Microsoft identity platform, "Microsoft Entra authentication and authorization error codes".
+//! Leaves to others: what each number means (`entra_numbers`), and the words for who signs in (`token_service`).
 
 use serde::Deserialize;
 
+use super::entra_numbers::ROWS;
 use crate::session::FailureKind;
+
+use Mend::{Change, SignIn, Wait};
 
 /// The body of a token error.
 #[derive(Debug, Default, Deserialize)]
@@ -22,7 +25,6 @@ pub(super) struct ErrorBody {
 
 /// What is to be done about an error.
 pub(super) struct Verdict {
-    pub(super) kind: FailureKind,
     /// The `AADSTS` number the verdict is built on, where it is.
     pub(super) number: Option<u32>,
     /// What is wrong, as the end of a sentence about the account.
@@ -35,88 +37,60 @@ pub(super) struct Verdict {
 pub(super) enum Mend {
     /// `presenced login`.
     SignIn,
+    /// The same, in a way that these words tell.
+    SignInAnd(&'static str),
+    /// Signing in with a browser on this machine, where a device code cannot do it; else a change, in these words.
+    Browser(&'static str),
     /// A change, in these words.
     Change(&'static str),
     /// Time.
     Wait,
+    /// Time, in which it is asked less.
+    Pause,
 }
 
-use Mend::{Change, SignIn};
+impl Mend {
+    /// The kind of failure that it mends, when a person signs in.
+    pub(super) fn kind(self) -> FailureKind {
+        match self {
+            Self::SignIn | Self::SignInAnd(_) => FailureKind::SignInNeeded,
+            Self::Browser(_) | Self::Change(_) => FailureKind::Refused,
+            Self::Wait => FailureKind::Passing,
+            Self::Pause => FailureKind::Throttled,
+        }
+    }
+}
 
-const NUMBERS: &[(u32, &str, Mend)] = &[
-    (
-        7_000_215,
-        "the client secret is wrong",
-        Change("store the secret's Value, not its Secret ID, from the app registration's `Certificates & secrets`"),
-    ),
-    (
-        7_000_222,
-        "the client secret has expired",
-        Change("create a new one in the app registration's `Certificates & secrets` and store its Value"),
-    ),
-    (
-        7_000_218,
-        "the app registration does not let programs without a secret sign in",
-        Change("turn on `Allow public client flows` in the app registration's `Authentication`"),
-    ),
-    (7_000_112, "the application is disabled", Change("have an administrator enable it in `Enterprise applications`")),
-    (
-        700_016,
-        "the tenant has no application with this client id",
-        Change("check `client_id` and `tenant` in the account"),
-    ),
-    (90_002, "there is no such tenant", Change("check `tenant` and `cloud` in the account")),
-    (900_023, "the tenant is neither a domain name nor a directory id", Change("check `tenant` in the account")),
-    (500_011, "the tenant does not know this Microsoft Graph", Change("check `cloud` in the account")),
-    (70_011, "the requested permission does not exist there", Change("check `cloud` in the account")),
-    (65_001, "nobody has consented to the application's permission", SignIn),
-    (50_105, "the user is not assigned to the application", Change("have an administrator assign the user to it")),
-    (50_057, "the user's account is disabled", Change("ask an administrator")),
-    (
-        53_003,
-        "a Conditional Access policy blocks this way of signing in",
-        Change("ask an administrator to allow it, or use another `auth` method, such as `token-command`"),
-    ),
-    (50_199, "the sign-in was held up for a confirmation that a device code cannot give", SignIn),
-    (50_076, "another factor is asked for", SignIn),
-    (50_079, "another factor must be set up", SignIn),
-    (50_173, "the sign-in was revoked, as a changed password does", SignIn),
-    (700_082, "the sign-in was not used for too long", SignIn),
-];
+/// What the number in `body` means, where it is a known one.
+pub(super) fn known(body: &ErrorBody) -> Option<Verdict> {
+    let of = |number: &u32| ROWS.iter().find(|(numbers, ..)| numbers.contains(number)).map(|row| (*number, row));
+    let (number, (_, wrong, mend)) = body.error_codes.iter().find_map(of)?;
+    Some(Verdict { number: Some(number), wrong, mend: *mend })
+}
 
 /// What `body`, answered with a 4xx that is neither 408 nor 429, means.
 pub(super) fn verdict(body: &ErrorBody) -> Verdict {
-    let known = NUMBERS.iter().find(|(number, ..)| body.error_codes.contains(number));
-    if let Some(&(number, wrong, mend)) = known {
-        let kind = if mend == SignIn { FailureKind::SignInNeeded } else { FailureKind::Refused };
-        return Verdict { kind, number: Some(number), wrong, mend };
-    }
-    let (kind, wrong, mend) = match &*body.error {
-        "invalid_grant" => (FailureKind::SignInNeeded, "the sign-in is over", SignIn),
-        "interaction_required" | "login_required" | "consent_required" => {
-            (FailureKind::SignInNeeded, "a person is asked for", SignIn)
-        }
-        "authorization_declined" | "access_denied" => (FailureKind::SignInNeeded, "the sign-in was declined", SignIn),
-        "expired_token" | "code_expired" => (FailureKind::SignInNeeded, "the code was not used in time", SignIn),
-        "bad_verification_code" => (FailureKind::SignInNeeded, "the code is not known any more", SignIn),
-        "temporarily_unavailable" | "server_error" => (FailureKind::Passing, "it is busy", Mend::Wait),
-        "invalid_client" => (
-            FailureKind::Refused,
-            "the client secret is not accepted",
-            Change("check `client_id` and the client secret"),
-        ),
+    known(body).unwrap_or_else(|| {
+        let (wrong, mend) = by_word(&body.error);
+        Verdict { number: None, wrong, mend }
+    })
+}
+
+fn by_word(error: &str) -> (&'static str, Mend) {
+    match error {
+        "invalid_grant" => ("the sign-in is over", SignIn),
+        "interaction_required" | "login_required" | "consent_required" => ("a person is asked for", SignIn),
+        "authorization_declined" | "access_denied" => ("the sign-in was declined", SignIn),
+        "expired_token" | "code_expired" => ("the code was not used in time", SignIn),
+        "bad_verification_code" => ("the code is not known any more", SignIn),
+        "temporarily_unavailable" | "server_error" => ("it is busy", Wait),
+        "invalid_client" => ("the client secret is not accepted", Change("check `client_id` and the client secret")),
         "unauthorized_client" => (
-            FailureKind::Refused,
             "the application may not sign in this way",
             Change("check `client_id`, `tenant` and `auth` against the app registration"),
         ),
-        _ => (
-            FailureKind::Refused,
-            "it refuses the request",
-            Change("check the account's `tenant`, `client_id` and `auth`"),
-        ),
-    };
-    Verdict { kind, number: None, wrong, mend }
+        _ => ("it refuses the request", Change("check the account's `tenant`, `client_id` and `auth`")),
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +100,7 @@ mod tests {
     fn judge(error: &str, error_codes: &[u32]) -> (FailureKind, Option<u32>) {
         let body = ErrorBody { error: error.to_owned(), error_codes: error_codes.to_vec(), ..ErrorBody::default() };
         let verdict = verdict(&body);
-        (verdict.kind, verdict.number)
+        (verdict.mend.kind(), verdict.number)
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod client_secret;
 mod command;
 mod device_code;
 mod entra_error;
+mod entra_numbers;
 mod jwt;
 mod permissions;
 mod secret;
@@ -17,8 +18,10 @@ mod token_service;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 use tracing::{debug, warn};
@@ -29,7 +32,7 @@ use crate::time::{Instant, Now};
 
 pub use device_code::{DevicePrompt, SignedIn, login};
 pub use permissions::Permissions;
-pub use store::logout;
+pub use store::{logout, stored};
 
 /// After a renewal ahead of time failed, the token that still holds is used this long before the next try.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);
@@ -62,10 +65,24 @@ impl Token {
     }
 }
 
+/// What is known of a sign-in, for whoever wants to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Who signed in; nobody where the application did.
+    pub who: SignedIn,
+    /// What the token permits; `None`: it does not say.
+    pub permissions: Option<Permissions>,
+    /// When the token ends, as the wall clock was when it was asked for.
+    pub expires_at: Timestamp,
+    /// Why no newer token could be had, since this one was.
+    pub renewal_failure: Option<String>,
+}
+
 /// What a method of getting tokens got.
 struct Grant {
     bearer: SecretString,
-    user: Option<String>,
+    /// Nobody where the application signed in.
+    who: SignedIn,
     /// From when it was asked for.
     lifetime: Duration,
 }
@@ -94,6 +111,8 @@ pub struct Authenticator {
     renewals: AtomicU64,
     /// The newest token that Graph accepted; 0: none yet.
     accepted: AtomicU64,
+    /// What is shown of the newest token, also during a renewal; `None`: there was none yet.
+    standing: SyncMutex<Option<Standing>>,
 }
 
 impl fmt::Debug for Authenticator {
@@ -113,6 +132,7 @@ impl Authenticator {
             wallet: Mutex::default(),
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
+            standing: SyncMutex::default(),
         }
     }
 
@@ -133,11 +153,20 @@ impl Authenticator {
         {
             return Ok(held.token.clone());
         }
-        match self.ask(challenge.as_deref(), now).await {
+        let asked = self.ask(challenge.as_deref(), now).await;
+        if let Err(failure) = &asked {
+            self.show(|shown| {
+                if let Some(standing) = shown {
+                    standing.renewal_failure = Some(failure.text.clone());
+                }
+            });
+        }
+        match asked {
             Ok(grant) => {
                 let number = self.renewals.fetch_add(1, Ordering::Release) + 1;
-                let new = grant.held_from(now.instant, number, challenge.take().is_some());
+                let (new, standing) = grant.held_from(now, number, challenge.take().is_some());
                 debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
+                self.show(|shown| *shown = Some(standing));
                 Ok(held.insert(new).token.clone())
             }
             Err(failure) => match held {
@@ -179,6 +208,16 @@ impl Authenticator {
         self.accepted.load(Ordering::Acquire) > 0
     }
 
+    /// What is known of the sign-in; `None`: no token was got yet.
+    pub fn standing(&self) -> Option<Standing> {
+        self.show(|shown| shown.clone())
+    }
+
+    /// Nobody panics while it is locked; were it so, what is shown would still be whole.
+    fn show<T>(&self, change: impl FnOnce(&mut Option<Standing>) -> T) -> T {
+        change(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The account whose tokens these are.
     pub fn account(&self) -> &str {
         &self.account
@@ -206,12 +245,20 @@ fn passes(kind: FailureKind) -> bool {
 impl Grant {
     /// Renewed when less than 5 minutes or a tenth of its life is left, whichever is more; one that lives so short that this
     /// would be at once, in the second half of its life.
-    fn held_from(self, asked_at: Instant, number: u64, meets_challenge: bool) -> Held {
+    fn held_from(self, asked_at: &Now, number: u64, meets_challenge: bool) -> (Held, Standing) {
         let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
-        let expires_at = asked_at + self.lifetime;
+        let expires_at = asked_at.instant + self.lifetime;
         let permissions = Permissions::of(self.bearer.expose_secret());
-        let token = Token { bearer: self.bearer, user: self.user, permissions, number, meets_challenge, expires_at };
-        Held { token, renew_at: expires_at - ahead }
+        let tenant = self.who.tenant.or_else(|| jwt::claims(self.bearer.expose_secret()).tid);
+        let standing = Standing {
+            who: SignedIn { tenant, ..self.who },
+            permissions: permissions.clone(),
+            expires_at: asked_at.wall_at(expires_at),
+            renewal_failure: None,
+        };
+        let user = standing.who.user.clone();
+        let token = Token { bearer: self.bearer, user, permissions, number, meets_challenge, expires_at };
+        (Held { token, renew_at: expires_at - ahead }, standing)
     }
 }
 
@@ -222,8 +269,11 @@ mod tests {
     #[test]
     fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
         let ahead = |minutes| {
-            let grant = Grant { bearer: "t".into(), user: None, lifetime: Duration::from_mins(minutes) };
-            let held = grant.held_from(Instant::from_origin(Duration::from_hours(1)), 1, false);
+            let grant = Grant { bearer: "t".into(), who: SignedIn::default(), lifetime: Duration::from_mins(minutes) };
+            let instant = Instant::from_origin(Duration::from_hours(1));
+            let now = Now { instant, wall: Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
+            let (held, standing) = grant.held_from(&now, 1, false);
+            assert_eq!(standing.expires_at.as_second(), i64::try_from(minutes * 60).unwrap());
             held.token.expires_at.saturating_since(held.renew_at)
         };
         assert_eq!(ahead(75), Duration::from_secs(450));

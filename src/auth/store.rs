@@ -12,6 +12,8 @@ use tracing::warn;
 use crate::config::Environment;
 use crate::session::{Failure, FailureKind};
 
+use super::SignedIn;
+
 /// One sign-in.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SignIn {
@@ -38,6 +40,15 @@ fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, 
 /// it expires or an administrator revokes it.
 pub fn logout(account: &str, environment: &Environment) -> io::Result<bool> {
     Store::new(account, environment).remove()
+}
+
+/// Who signed in to `account`, as it is stored; says nothing about whether the service still takes it.
+///
+/// # Errors
+/// [`FailureKind::SignInNeeded`] when nobody did; [`FailureKind::Refused`] when it cannot be read.
+pub fn stored(account: &str, environment: &Environment) -> Result<SignedIn, Failure> {
+    let SignIn { user, tenant, username, .. } = Store::new(account, environment).load()?;
+    Ok(SignedIn { user, tenant, username })
 }
 
 /// The file of one account.

@@ -12,7 +12,7 @@ use crate::session::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::token_service::UNKNOWN_LIFETIME;
-use super::{Grant, command, jwt};
+use super::{Grant, SignedIn, command, jwt};
 
 const WHAT: &str = "the token command";
 
@@ -60,7 +60,8 @@ fn read(printed: &str, now: &Now) -> Option<Grant> {
         said.or_else(|| Some(until(Timestamp::from_second(claims.exp?).ok()?, now))).unwrap_or(UNKNOWN_LIFETIME);
     // Without delegated permissions, the object is the application itself.
     let user = claims.oid.filter(|_| claims.scp.is_some());
-    Some(Grant { bearer, user, lifetime })
+    let username = claims.preferred_username.filter(|_| user.is_some());
+    Some(Grant { bearer, who: SignedIn { user, tenant: claims.tid, username }, lifetime })
 }
 
 impl Printed {
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_user_is_known_from_a_delegated_token_only() {
-        let user = |claims: &str| read(&jwt(claims), &now()).unwrap().user;
+        let user = |claims: &str| read(&jwt(claims), &now()).unwrap().who.user;
         assert_eq!(user(r#"{"oid": "o", "scp": "Presence.ReadWrite"}"#).as_deref(), Some("o"));
         assert_eq!(user(r#"{"oid": "o", "roles": ["Presence.ReadWrite.All"]}"#), None);
     }

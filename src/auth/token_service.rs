@@ -71,13 +71,22 @@ pub(super) struct TokenService<'a> {
     login: &'a Url,
     tenant: &'a str,
     who: Who<'a>,
+    /// Whether there is another way in for what a device code cannot do.
+    by_device_code: bool,
 }
 
 impl<'a> TokenService<'a> {
     /// A client made for the occasion: a token is asked for once an hour, and TLS certificates fill much memory.
     pub(super) fn new(config: &'a config::Account, who: Who<'a>) -> Result<Self, Failure> {
         let login = &config.endpoints.login;
-        Ok(Self { http: http::Client::new(login, Timeouts::default())?, login, tenant: &config.tenant, who })
+        let by_device_code = config.auth == config::Auth::DeviceCode;
+        Ok(Self {
+            http: http::Client::new(login, Timeouts::default())?,
+            login,
+            tenant: &config.tenant,
+            who,
+            by_device_code,
+        })
     }
 
     /// Posts `form` to `endpoint` (`token`, `devicecode`).
@@ -115,7 +124,14 @@ impl<'a> TokenService<'a> {
             let text = format!("the sign-in service answered with {number}");
             Failure { retry_after, hint: hint.map(ToOwned::to_owned), ..Failure::new(kind, text) }
         };
+        let puts_off = |body: &ErrorBody| {
+            let kind = entra_error::known(body).map(|verdict| verdict.mend.kind());
+            matches!(kind, Some(FailureKind::Passing | FailureKind::Throttled))
+        };
         let failure = match (status, &body) {
+            (status, Some(body)) if !status.is_redirection() && puts_off(body) => {
+                Failure { retry_after, ..self.judge(number, body) }
+            }
             (StatusCode::TOO_MANY_REQUESTS, _) => plain(FailureKind::Throttled, None),
             (StatusCode::REQUEST_TIMEOUT, _) => plain(FailureKind::Passing, None),
             (status, Some(body)) if status.is_client_error() => {
@@ -134,17 +150,40 @@ impl<'a> TokenService<'a> {
         let number = verdict.number.map(|number| format!("AADSTS{number}, ")).unwrap_or_default();
         let error = printable(&body.error);
         let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable(id))).unwrap_or_default();
-        let text = format!("the sign-in service refuses: {} ({number}{status} {error}{trace})", verdict.wrong);
-        let (kind, hint) = match (self.who, verdict.mend) {
-            (_, Mend::Wait) => (verdict.kind, None),
-            (_, Mend::Change(hint)) => (verdict.kind, Some(hint.to_owned())),
-            (Who::Person(account), Mend::SignIn) => (verdict.kind, Some(format!("run `presenced login {account}`"))),
-            (Who::Application, Mend::SignIn) => (
-                FailureKind::Refused,
-                Some("have an administrator check the application's permissions and sign-in log".to_owned()),
-            ),
+        let does = match verdict.mend {
+            Mend::Wait | Mend::Pause => "puts it off",
+            Mend::SignIn | Mend::SignInAnd(_) | Mend::Browser(_) | Mend::Change(_) => "refuses",
+        };
+        let text = format!("the sign-in service {does}: {} ({number}{status} {error}{trace})", verdict.wrong);
+        let hint = self.hint(verdict.mend);
+        let kind = match (self.who, verdict.mend.kind()) {
+            (Who::Application, FailureKind::SignInNeeded) => FailureKind::Refused,
+            (_, kind) => kind,
         };
         Failure { hint, ..Failure::new(kind, text) }
+    }
+
+    /// `mend` in words for who signs in here.
+    fn hint(&self, mend: Mend) -> Option<String> {
+        let Who::Person(account) = self.who else {
+            return match mend {
+                Mend::SignIn | Mend::SignInAnd(_) => {
+                    Some("have an administrator check the application's permissions and sign-in log".to_owned())
+                }
+                Mend::Browser(words) | Mend::Change(words) => Some(words.to_owned()),
+                Mend::Wait | Mend::Pause => None,
+            };
+        };
+        match mend {
+            Mend::SignIn => Some(format!("run `presenced login {account}`")),
+            Mend::SignInAnd(how) => Some(format!("run `presenced login {account}` {how}")),
+            Mend::Browser(otherwise) if self.by_device_code => Some(format!(
+                "sign in with a browser: set `auth = {{ method = \"browser\" }}` in the account and run \
+                 `presenced login {account}`; or {otherwise}"
+            )),
+            Mend::Browser(words) | Mend::Change(words) => Some(words.to_owned()),
+            Mend::Wait | Mend::Pause => None,
+        }
     }
 }
 

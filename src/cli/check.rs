@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::{Context, Error, Exit, examples};
 use crate::calendar::BusyClass;
-use crate::config::{self, Account, Auth, Config, Problem, Problems};
+use crate::config::{self, Account, Config, Problem, Problems};
 use crate::policy::{CallState, Is, Lock, Rule, Sleep, When, default_rules};
 use crate::suggest;
 
@@ -104,13 +104,13 @@ fn table(title: &str, rows: &[(String, String)]) -> String {
 }
 
 fn describe_account(account: &Account) -> String {
-    let method = match &account.auth {
-        Auth::DeviceCode => "device-code",
-        Auth::ClientSecret { .. } => "client-secret",
-        Auth::TokenCommand { .. } => "token-command",
-    };
     let whose = account.user.as_ref().map_or_else(|| "whoever signs in".to_owned(), |user| format!("user {user}"));
-    format!("tenant {}, cloud {}, by {method}, presence of {whose}", account.tenant, account.cloud.as_str())
+    format!(
+        "tenant {}, cloud {}, by {}, presence of {whose}",
+        account.tenant,
+        account.cloud.as_str(),
+        account.auth.method()
+    )
 }
 
 fn describe_signals(config: &Config) -> Vec<(String, String)> {

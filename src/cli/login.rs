@@ -1,4 +1,7 @@
-//! `presenced login`: signs a person in to an account, or shows that an account that needs no person gets its token.
+//! `presenced login`: signs a person in to an account, or shows that an account that needs no person gets its token; with
+//! `--status` it shows who is signed in ([`status`]).
+
+mod status;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,17 +19,29 @@ use crate::time::{Instant, Now};
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "presenced login              Sign in to the only account"
-    "presenced login contoso      Sign in to one of several";
-    "An account with a client secret or a token command needs nobody: `login` then\nshows that it gets its token."
+    "presenced login contoso      Sign in to one of several"
+    "presenced login --status     Who is signed in, and until when";
+    "Exit codes of --status: 0 signed in; 1 refused; 4 sign-in needed.\n\nAn account with a client secret or a token command needs nobody: `login` then\nshows that it gets its token."
 ))]
 pub(super) struct Args {
     /// The account of the configuration; may be left out when there is only one
     account: Option<String>,
+
+    /// Show who is signed in, by which method, and what that permits; sign nobody in
+    #[arg(long)]
+    status: bool,
+
+    /// Print that as JSON
+    #[arg(long, requires = "status")]
+    json: bool,
 }
 
 /// Runs it.
-pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Error> {
+pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Result<Exit, Error> {
     let config = load(context)?;
+    if status {
+        return status::run(account, json, &config, context);
+    }
     let (name, account) = choose(account, &config)?;
     match &account.auth {
         Auth::DeviceCode => {
@@ -47,16 +62,14 @@ pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Err
     Ok(Exit::Ok)
 }
 
-/// Has a running daemon go on with what is on disk now; that none runs is as well.
+/// Has a running daemon go on with what is on disk now, or says why none does. That none runs is as well.
 pub(super) fn reload_daemon(context: &Context) {
-    if context.socket.is_none() {
-        return;
-    }
-    let reloaded = ask(context, async |mut daemon| daemon.reload().await);
-    if let Err(error) = reloaded
-        && error.exit != Exit::NotRunning
-    {
-        anstream::eprintln!("The running daemon did not take it over: {}", error.text);
+    let Err(Error { exit, text, hint }) = ask(context, async |mut daemon| daemon.reload().await) else { return };
+    if exit == Exit::NotRunning {
+        anstream::eprintln!("note: {text}. It goes by this from its start on.");
+    } else {
+        let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        anstream::eprintln!("No running presenced took it over: {text}{hint}");
     }
 }
 

@@ -8,6 +8,7 @@ mod logging;
 mod output;
 mod runtime;
 mod screen;
+mod sign_in;
 mod text;
 mod times;
 

@@ -143,6 +143,25 @@ pub enum Auth {
     },
 }
 
+impl Auth {
+    /// The word for its method in the configuration.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::DeviceCode => "device-code",
+            Self::ClientSecret { .. } => "client-secret",
+            Self::TokenCommand { .. } => "token-command",
+        }
+    }
+
+    /// Whether a person signs in, whose sign-in is then stored; else the account gets its tokens by itself.
+    pub const fn is_by_person(&self) -> bool {
+        match self {
+            Self::DeviceCode => true,
+            Self::ClientSecret { .. } | Self::TokenCommand { .. } => false,
+        }
+    }
+}
+
 /// Where a secret is found; never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {

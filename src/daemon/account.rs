@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Token};
 use crate::config;
 use crate::graph::Client;
 use crate::policy::Decision;
@@ -19,8 +19,8 @@ use crate::status::report;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
-use super::rounded;
 use super::way::Way;
+use super::{rounded, sign_in};
 
 /// How long a passing trouble lasts before it is worth a warning: one retried 503 is none.
 const TROUBLE: Duration = Duration::from_secs(30);
@@ -41,6 +41,7 @@ pub(super) struct Done {
 enum Ended {
     Write(RequestId, Result<(), Failure>),
     Read(ReadId, Result<Seen, Failure>),
+    SignIn(Arc<Authenticator>, Result<Token, Failure>),
 }
 
 /// One account.
@@ -63,6 +64,10 @@ pub(super) struct Account {
     seen_at: Option<Timestamp>,
     requests: report::Requests,
     trouble: Option<Trouble>,
+    /// Whether the sign-in still holds is to be asked, once no write is on its way or in trouble.
+    ask_sign_in: bool,
+    /// Somebody signed out, which the session has no reason to notice before its next request.
+    signed_out: bool,
     /// The machine sleeps, or is about to: what passes is no trouble then.
     asleep: bool,
     /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
@@ -110,6 +115,8 @@ impl Account {
             seen_at: None,
             requests: report::Requests::default(),
             trouble: None,
+            ask_sign_in: false,
+            signed_out: false,
             asleep: false,
             forgotten_at: None,
         })
@@ -182,8 +189,11 @@ impl Account {
         self.session.handle_suspend();
     }
 
-    /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more.
+    /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more. Once no
+    /// request needs another any more, it is asked for all the same, to tell at once if nobody is signed in.
     pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
+        self.ask_sign_in = true;
+        self.signed_out &= self.is_quiet(now);
         self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));
         self.session.handle_mended();
         self.verify.handle_mended(now.instant);
@@ -216,6 +226,14 @@ impl Account {
             let task = tasks.spawn(async move { Done { account, ended: Ended::Write(id, write.await) } });
             self.in_flight = Some(InFlight { request, task, sent_at: rounded(now.wall) });
         }
+        if self.ask_sign_in && self.is_quiet(now) {
+            self.ask_sign_in = false;
+            let (authenticator, now) = (Arc::clone(&self.authenticator), now.clone());
+            tasks.spawn(async move {
+                let outcome = authenticator.token(&now, false).await;
+                Done { account, ended: Ended::SignIn(authenticator, outcome) }
+            });
+        }
         if let Some(id) = self.verify.poll_read(self.is_quiet(now), now.instant) {
             self.requests.sent += 1;
             let read = self.way(now).read();
@@ -241,6 +259,11 @@ impl Account {
     pub(super) fn finish(&mut self, done: &Done, now: &Now) {
         match &done.ended {
             Ended::Write(id, outcome) => self.finish_write(*id, outcome.as_ref().copied(), now),
+            Ended::SignIn(authenticator, outcome) if Arc::ptr_eq(authenticator, &self.authenticator) => {
+                self.finish_sign_in(outcome.as_ref().err(), now);
+            }
+            // Of before the last change.
+            Ended::SignIn(..) => {}
             Ended::Read(id, outcome) => {
                 self.verify.handle_outcome(*id, outcome.as_ref(), now.instant);
                 match outcome {
@@ -254,12 +277,27 @@ impl Account {
         }
     }
 
+    fn finish_sign_in(&mut self, failure: Option<&Failure>, now: &Now) {
+        let was_signed_out = self.signed_out;
+        self.signed_out = failure.is_some_and(|failure| failure.kind == FailureKind::SignInNeeded);
+        match failure {
+            Some(failure) if self.signed_out || was_signed_out => self.note_trouble(failure, now),
+            // The next request says what it means.
+            Some(failure) => tracing::warn!(account = self.name, "there is no token: {failure}"),
+            None if was_signed_out && self.trouble.take().is_some() => {
+                tracing::info!(account = self.name, "well again");
+            }
+            None => {}
+        }
+    }
+
     fn finish_write(&mut self, id: RequestId, outcome: Result<(), &Failure>, now: &Now) {
         let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request.id == id) else { return };
         let claimed = self.claimed(now);
         self.session.handle_outcome(id, outcome, now.instant);
         match outcome {
             Ok(()) => {
+                self.signed_out = false;
                 self.verify.handle_confirmed(self.claimed(now) != claimed, now.instant);
                 // The session may be well while its preferred presence is still refused.
                 if self.session.state(now.instant) != State::Refused && self.trouble.take().is_some() {
@@ -312,6 +350,10 @@ impl Account {
 
     fn note_failure(&mut self, failure: &Failure, now: &Now) {
         self.count_failure(failure);
+        self.note_trouble(failure, now);
+    }
+
+    fn note_trouble(&mut self, failure: &Failure, now: &Now) {
         let next = self.session.poll_wakeup(now.instant).map(|(at, _)| at.saturating_since(now.instant));
         tracing::warn!(
             account = self.name,
@@ -370,6 +412,12 @@ impl Account {
         Some((warning, Some(trouble.since)))
     }
 
+    fn state(&self, now: &Now) -> State {
+        let state = self.session.state(now.instant);
+        let is_well = matches!(state, State::Holding | State::Released);
+        if is_well && self.signed_out { State::SignInNeeded } else { state }
+    }
+
     /// Its part of the report.
     pub(super) fn report(&self, now: &Now) -> report::Account {
         let decision = self.decision.as_ref();
@@ -395,7 +443,7 @@ impl Account {
             why: why.as_str().to_owned(),
         });
         report::Account {
-            state: self.session.state(now.instant),
+            state: self.state(now),
             desired: decision.and_then(|decision| decision.presence).map(Into::into),
             rule: decision.and_then(|decision| decision.rule.clone()),
             because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
@@ -414,6 +462,7 @@ impl Account {
                 text: trouble.last.text.clone(),
                 hint: trouble.last.hint.clone(),
             }),
+            sign_in: self.authenticator.standing().map(|standing| sign_in::report(standing, &self.config)),
         }
     }
 }

@@ -12,6 +12,7 @@ mod lock_word;
 mod reload;
 mod report;
 mod service;
+mod sign_in;
 mod sleep;
 mod sources;
 mod way;

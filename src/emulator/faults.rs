@@ -114,6 +114,8 @@ pub enum Then {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<serde_json::Value>,
     },
+    /// A call to the sign-in service is answered with the error of this number, as Entra shapes it.
+    Aadsts(u32),
     /// The connection is reset.
     Reset,
     /// It is never answered.
@@ -143,7 +145,11 @@ impl Fault {
         if self.delay.is_some_and(|delay| delay.is_negative()) {
             return Err("`delay` must not be negative".to_owned());
         }
-        let Then::Respond { status, headers, .. } = &self.then else { return Ok(()) };
+        let (status, headers) = match &self.then {
+            Then::Respond { status, headers, .. } => (status, headers),
+            Then::Aadsts(number) => return self.check_number(*number),
+            Then::Answer | Then::Reset | Then::Hang | Then::ClaimsChallenge | Then::Revoke => return Ok(()),
+        };
         if !(200..=599).contains(status) {
             return Err(format!("`status` must be 200 to 599, and is {status}"));
         }
@@ -152,6 +158,18 @@ impl Fault {
                 || hyper::header::HeaderValue::try_from(value.as_str()).is_err()
         });
         wrong.map_or(Ok(()), |(name, _)| Err(format!("`{name}` with its value is no HTTP header")))
+    }
+
+    fn check_number(&self, number: u32) -> Result<(), String> {
+        if number == 0 {
+            return Err("`aadsts` must be a number of Entra's, like 53003".to_owned());
+        }
+        match self.call {
+            Matches::Only(Call::Token | Call::DeviceCode) => Ok(()),
+            Matches::Any | Matches::Graph | Matches::Only(_) => {
+                Err("`aadsts` is an answer of the sign-in service: `call` must be token or device-code".to_owned())
+            }
+        }
     }
 }
 
@@ -348,6 +366,9 @@ mod tests {
             r#"{"then": {"respond": {"status": 101}}}"#,
             r#"{"then": {"respond": {"status": 503, "headers": {"Retry After": "1"}}}}"#,
             r#"{"then": {"respond": {"status": 503, "headers": {"Retry-After": "1\n"}}}}"#,
+            r#"{"then": {"aadsts": 53003}}"#,
+            r#"{"call": "set", "then": {"aadsts": 53003}}"#,
+            r#"{"call": "token", "then": {"aadsts": 0}}"#,
         ] {
             assert!(read(json).check().is_err(), "{json}");
         }

@@ -39,7 +39,8 @@ A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\"
   at     when it begins to count: after so long, or at a time; after so many calls it begins; then it hits so many, and
          lasts so long
   then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}},
-         \"claims-challenge\" (401 until a token is asked for with its claims), \"revoke\" (all sign-ins, then answer)
+         \"claims-challenge\" (401 until a token is asked for with its claims), \"revoke\" (all sign-ins, then answer),
+         {\"aadsts\": 53003} (for token and device-code: the sign-in service's error of that number)
 ";
 
 /// The page.

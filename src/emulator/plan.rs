@@ -91,12 +91,17 @@ mod tests {
             times = 2
             call  = "set"
             then  = "reset"
+
+            [[fault]]
+            call = "token"
+            then = { aadsts = 53003 }
         "#;
         let faults = Fault::plan(text, Path::new("plan.toml")).unwrap();
         let as_json: Vec<Fault> = serde_json::from_str(
             r#"[{"at": "1h", "for": "10m", "call": "token",
                  "then": {"respond": {"status": 503, "headers": {"Retry-After": "2.128"}}}},
-                {"at": "2026-11-24T08:10:00Z", "times": 2, "call": "set", "then": "reset"}]"#,
+                {"at": "2026-11-24T08:10:00Z", "times": 2, "call": "set", "then": "reset"},
+                {"call": "token", "then": {"aadsts": 53003}}]"#,
         )
         .unwrap();
         assert_eq!(faults, as_json);

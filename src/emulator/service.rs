@@ -81,6 +81,7 @@ impl Service {
             Then::Respond { status, headers, body } => {
                 Fate::Reply(self.fault_reply(call, request, status, &headers, body, now))
             }
+            Then::Aadsts(number) => Fate::Reply(self.entra.refuse(number, now)),
             Then::Reset => Fate::Reset,
             Then::Hang => Fate::Hang,
             Then::ClaimsChallenge => {

@@ -73,6 +73,39 @@ pub struct Account {
     pub requests: Requests,
     /// The last failure, until a request succeeds.
     pub last_error: Option<LastError>,
+    /// The sign-in; `None`: there was no token yet.
+    pub sign_in: Option<SignIn>,
+}
+
+/// Who signed in, and what the newest token is good for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignIn {
+    /// The method's name in the configuration.
+    pub method: String,
+    /// The user's object id; `None`: the application signed in, or nobody said.
+    pub user: Option<String>,
+    /// The user's name; often an e-mail address.
+    pub username: Option<String>,
+    /// The tenant's directory id.
+    pub tenant: Option<String>,
+    /// What the token permits, as far as it says so.
+    pub permissions: Vec<String>,
+    /// Whose permissions these are; `None`: the token does not say.
+    pub kind: Option<PermissionKind>,
+    /// When the token ends. It is renewed before that.
+    pub token_expires_at: Option<Timestamp>,
+    /// Why no newer token could be had since; `None`: none was asked for, or it came.
+    pub renewal_error: Option<String>,
+}
+
+/// Whose permissions a token carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermissionKind {
+    /// A signed-in user's.
+    Delegated,
+    /// The application's own.
+    Application,
 }
 
 /// A pair as Graph writes it.

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::canned::{Answer, Server, answer};
 
-fn environment(folder: &TempDir) -> Environment {
+pub(crate) fn environment(folder: &TempDir) -> Environment {
     let path = folder.path().to_owned();
     let credentials = path.display().to_string();
     Environment {
@@ -51,7 +51,7 @@ fn client_secret(server: &Server) -> Account {
 }
 
 /// The time `minutes` after the start of the test.
-fn after(minutes: u64) -> Now {
+pub(crate) fn after(minutes: u64) -> Now {
     let wall: jiff::Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
     let passed = Duration::from_mins(minutes);
     Now { instant: Instant::from_origin(passed), wall: wall.checked_add(passed).unwrap(), zone: TimeZone::UTC }
@@ -320,7 +320,7 @@ fn device_authorization() -> Answer {
 }
 
 /// Signs somebody in: the file as `auth::login` leaves it.
-fn sign_in(folder: &TempDir, refresh_token: &str) {
+pub(crate) fn sign_in(folder: &TempDir, refresh_token: &str) {
     let tokens = folder.path().join("state/tokens");
     std::fs::create_dir_all(&tokens).unwrap();
     let stored = serde_json::json!({"refresh_token": refresh_token, "user": "oid-1", "tenant": "tenant-id",

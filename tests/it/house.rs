@@ -194,7 +194,8 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         self.post(&path, token["access_token"].as_str(), &body).await;
     }
 
-    async fn post(&self, path: &str, token: Option<&str>, body: &serde_json::Value) {
+    /// Posts something to the emulator.
+    pub(crate) async fn post(&self, path: &str, token: Option<&str>, body: &serde_json::Value) {
         let request = reqwest::Client::new().post(format!("http://{}{path}", self.address)).json(body);
         let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
         let answer = request.send().await.unwrap();

@@ -30,6 +30,8 @@ mod privilege;
 mod refusals;
 mod restarts;
 mod saver;
+mod sign_in;
+mod sign_in_errors;
 mod signal_bench;
 mod sleep;
 mod status;

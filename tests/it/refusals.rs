@@ -11,7 +11,7 @@ use crate::clock::Desk;
 use crate::daemon::{has, on, once, personal, respond, unauthorized, warned, work};
 use crate::house::House;
 
-const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
+pub(crate) const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
 const SECRET: &str = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
 
 /// A claims challenge for a token that was not issued before `second`.
@@ -22,7 +22,7 @@ fn challenge(second: u32) -> Then {
 }
 
 /// An emulator in which nobody waits long for a sign-in.
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     let mut options = Options::default();
     options.device.interval = Duration::from_secs(1);
     options

@@ -5,11 +5,12 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::cli::sign_in::{permissions, who};
 use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
 use crate::session::seen::{Winner, winner};
 use crate::status::report::{
-    Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, Signal, State, Warning, word,
+    Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State, Warning, word,
 };
 use crate::warning::Severity;
 
@@ -92,6 +93,9 @@ impl View<'_> {
         if let Some(seen) = &account.seen {
             self.fact("others see", &self.seen(seen, account));
         }
+        if let Some(sign_in) = &account.sign_in {
+            self.fact("signed in", &self.sign_in(sign_in));
+        }
         if let Some(next) = &account.next {
             self.fact("next", &self.next(next));
         }
@@ -147,6 +151,18 @@ impl View<'_> {
         };
         let (at, ago) = (self.clock(seen.at), relative(seen.at, self.now));
         format!("{}/{}{who} {at}, {ago}", words.0, words.1)
+    }
+
+    /// Who signed in and how, what that permits, and until when the token is good.
+    fn sign_in(&self, sign_in: &SignIn) -> String {
+        let mut parts = vec![format!("{} by {}", who(sign_in), sign_in.method)];
+        parts.extend(permissions(sign_in).map(|permits| format!("permits {permits}")));
+        if let Some(at) = sign_in.token_expires_at {
+            let verb = if at > self.now { "ends" } else { "ended" };
+            let failed = if sign_in.renewal_error.is_some() { ", could not be renewed" } else { "" };
+            parts.push(format!("token {verb} {}{failed}", self.clock(at)));
+        }
+        parts.join("; ")
     }
 
     fn next(&self, next: &Next) -> String {

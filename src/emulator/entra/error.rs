@@ -135,6 +135,29 @@ impl Refusal {
     }
 }
 
+/// The status and OAuth's `error` that go with an `AADSTS` number. Inferred where no page of Microsoft's shows an answer with
+/// it: those of a person who must do more, and of what passes.
+pub(super) fn word(number: u32) -> (StatusCode, &'static str) {
+    let error = match number {
+        70_002 | 7_000_215 | 7_000_218 | 7_000_222 => return (StatusCode::UNAUTHORIZED, "invalid_client"),
+        90_055 => return (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+        50_033 | 50_087 | 90_006 | 90_012 | 90_024 | 90_033 | 90_090 => {
+            return (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
+        }
+        700_011 | 700_016 | 7_000_112 | 65_002 => "unauthorized_client",
+        50_001 | 500_011 | 500_014 | 650_057 => "invalid_resource",
+        70_011 => "invalid_scope",
+        50_059 | 50_128 | 50_194 | 90_002 | 90_019 | 90_038 | 900_023 | 9_001_023 => "invalid_request",
+        16_000 | 50_072 | 50_074 | 50_076 | 50_079 | 50_158 | 50_199 | 700_020 => "interaction_required",
+        65_004 => "authorization_declined",
+        70_016 => "authorization_pending",
+        70_018 => "bad_verification_code",
+        70_019 | 70_020 => "expired_token",
+        _ => "invalid_grant",
+    };
+    (StatusCode::BAD_REQUEST, error)
+}
+
 /// An error in Entra's shape.
 pub(super) fn reply(
     status: StatusCode,

@@ -99,6 +99,13 @@ impl Entra {
         error::reply(status, error, code, text, &trace, &correlation, now.wall)
     }
 
+    /// The error with this `AADSTS` number, for a fault.
+    pub(super) fn refuse(&mut self, number: u32, now: &Now) -> Reply {
+        let (trace, correlation) = (self.uuid(), self.uuid());
+        let (status, error) = error::word(number);
+        error::reply(status, error, number, "This answer was asked for.", &trace, &correlation, now.wall)
+    }
+
     /// Whose a bearer token is.
     pub(super) fn authenticate(&self, token: &str, now: &Now) -> Result<&Access, Invalid> {
         self.tokens.authenticate(token, now.instant)

@@ -104,6 +104,22 @@ async fn raw(rig: &Rig, request: &str) -> std::io::Result<Vec<u8>> {
 }
 
 #[tokio::test]
+async fn the_sign_in_service_can_refuse_with_any_of_its_numbers() {
+    let rig = Rig::new().await;
+    rig.fault(json!([
+        {"call": "token", "times": 1, "then": {"aadsts": 53003}},
+        {"call": "token", "times": 1, "then": {"aadsts": 90055}},
+        {"call": "device-code", "then": {"aadsts": 700_016}},
+    ]))
+    .await;
+    rig.sign_in("token", &client_credentials()).await.is_entra_error(400, "invalid_grant", 53_003);
+    rig.sign_in("token", &client_credentials()).await.is_entra_error(429, "temporarily_unavailable", 90_055);
+    assert_eq!(rig.sign_in("token", &client_credentials()).await.status, 200);
+    let form = [("client_id", APP), ("scope", "openid")];
+    rig.sign_in("devicecode", &form).await.is_entra_error(400, "unauthorized_client", 700_016);
+}
+
+#[tokio::test]
 async fn a_reset_is_a_reset() {
     let rig = Rig::new().await;
     let request = "POST /v1.0/me/presence/setPresence HTTP/1.1\r\nHost: emulator\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
@@ -199,6 +215,7 @@ async fn faults_are_listed_removed_and_refused_when_they_make_no_sense() {
         json!([{}, {"for": "soon"}]),
         json!("reset"),
         json!({"then": {"respond": {"status": 99}}}),
+        json!({"call": "set", "then": {"aadsts": 53003}}),
     ] {
         let answer = Answer::of(rig.request(Method::POST, "/_emulator/faults").json(&wrong)).await;
         assert_eq!(answer.status, 400, "{wrong}");

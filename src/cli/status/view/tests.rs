@@ -4,7 +4,7 @@ use jiff::tz::{Offset, TimeZone};
 use proptest::prelude::*;
 
 use super::*;
-use crate::status::report::{LastError, Override};
+use crate::status::report::{LastError, Override, PermissionKind};
 use crate::warning::Code;
 
 fn at(text: &str) -> Timestamp {
@@ -24,6 +24,7 @@ fn account(state: State, desired: Option<crate::presence::Presence>) -> Account 
         next: None,
         requests: Requests::default(),
         last_error: None,
+        sign_in: None,
     }
 }
 
@@ -185,6 +186,45 @@ fn what_others_see_and_who_wins() {
 }
 
 #[test]
+fn who_signed_in_and_what_that_permits() {
+    use crate::presence::Presence::InACall;
+    let person = SignIn {
+        method: "device-code".to_owned(),
+        user: Some("fa8bf3dc-eca7-46b7-bad1-db199b62afc3".to_owned()),
+        username: Some("me@contoso.com".to_owned()),
+        tenant: Some("dcd219dd-bc68-4b9b-bf0b-4a33a796be35".to_owned()),
+        permissions: ["openid", "Presence.ReadWrite", "Presence.Read"].map(str::to_owned).into(),
+        kind: Some(PermissionKind::Delegated),
+        token_expires_at: Some(at("14:02:00")),
+        renewal_error: None,
+    };
+    let nameless = SignIn { username: None, token_expires_at: None, ..person.clone() };
+    let bot = SignIn {
+        method: "client-secret".to_owned(),
+        user: None,
+        permissions: vec!["Presence.ReadWrite.All".to_owned()],
+        kind: Some(PermissionKind::Application),
+        ..nameless.clone()
+    };
+    let late = SignIn {
+        token_expires_at: Some(at("13:10:00")),
+        renewal_error: Some("no answer".to_owned()),
+        ..person.clone()
+    };
+    let accounts = [
+        ("1 a person", person),
+        ("2 a person without a name", nameless),
+        ("3 an application", bot.clone()),
+        ("4 one that may nothing", SignIn { permissions: Vec::new(), ..bot.clone() }),
+        ("5 a token that cannot be read", SignIn { permissions: Vec::new(), kind: None, ..bot }),
+        ("6 one whose token is over", late),
+    ];
+    let signed_in = |sign_in| Account { sign_in: Some(sign_in), ..account(State::Holding, Some(InACall)) };
+    let accounts = accounts.map(|(name, sign_in)| (name.to_owned(), signed_in(sign_in))).into();
+    insta::assert_snapshot!(plain(&Report { accounts, signals: [].into(), ..well() }, 80));
+}
+
+#[test]
 fn an_override_without_end() {
     let manual = Some(Override { presence: "nothing".to_owned(), until: None });
     let text = plain(&Report { manual, ..well() }, 80);
@@ -211,7 +251,18 @@ proptest! {
         let mut report = ill();
         let contoso = report.accounts.remove("contoso").unwrap();
         let seen = Some(Seen { availability: odd.clone(), activity: odd.clone(), at: at("13:08:00") });
-        report.accounts.insert(odd.clone(), Account { because: odd.clone(), rule: Some(odd.clone()), seen, ..contoso });
+        let sign_in = Some(SignIn {
+            method: odd.clone(),
+            user: None,
+            username: Some(odd.clone()),
+            tenant: None,
+            permissions: vec![odd.clone()],
+            kind: Some(PermissionKind::Delegated),
+            token_expires_at: Some(at("14:00:00")),
+            renewal_error: Some(odd.clone()),
+        });
+        let (because, rule) = (odd.clone(), Some(odd.clone()));
+        report.accounts.insert(odd.clone(), Account { rule, because, seen, sign_in, ..contoso });
         report.signals.insert(odd.clone(), Signal { until: Some(at("14:00:00")), ..signal(&odd, &odd) });
         report.manual = Some(Override { presence: odd.clone(), until: None });
         report.warnings.push(warning(Code::Refused, &odd, &odd));

@@ -1,0 +1,291 @@
+//! What each `AADSTS` number that people meet means, and what mends it: the one table, which `docs/sign-in.md` shows too.
+//!
+//! Only numbers whose meaning Microsoft's pages tell are in it: "Microsoft Entra authentication and authorization error
+//! codes"; for 530036 "Conditional Access: Authentication flows"; 500014, 530031, 530033, 700003, 70020 and 900023 by their
+//! own descriptions.
+
+use super::entra_error::Mend::{self, Browser, Change, Pause, SignIn, SignInAnd, Wait};
+
+/// Numbers of one meaning: what is wrong, as the end of a sentence about the account, and what mends it.
+pub(super) type Row = (&'static [u32], &'static str, Mend);
+
+const CHECK_TENANT: &str = "check `tenant` in the account";
+const ALLOW_POLICY: &str =
+    "have an administrator exempt this sign-in from the Conditional Access policy that blocks it";
+const ALLOW_DEVICE: &str = "have an administrator exempt this sign-in from the policy, or enrol this machine";
+
+/// All of them; no number is in it twice.
+pub(super) const ROWS: &[Row] = &[
+    // Which tenant.
+    (&[90_002], "there is no such tenant", Change("check `tenant` and `cloud` in the account")),
+    (&[900_023], "the tenant is neither a domain name nor a directory id", Change(CHECK_TENANT)),
+    (
+        &[50_059, 50_128, 90_019],
+        "nothing says which tenant is meant",
+        Change("set `tenant` in the account to the directory id"),
+    ),
+    (
+        &[50_194, 9_001_023],
+        "the application cannot be used without naming its tenant",
+        Change("set `tenant` in the account to the directory id, not to `common` or `consumers`"),
+    ),
+    (&[90_038], "the tenant belongs to another national cloud", Change("check `cloud` in the account")),
+    (&[700_005], "the sign-in was for another tenant", Change("check `tenant` in the account, then sign in again")),
+    (
+        &[16_000, 16_003, 50_014, 50_020, 50_034, 51_004, 90_072],
+        "who signed in has no account in the tenant",
+        SignInAnd("with an account of the tenant, or check `tenant` in the account"),
+    ),
+    (
+        &[500_208],
+        "the tenant does not take this kind of account, such as a personal one",
+        SignInAnd("with a work or school account"),
+    ),
+    (
+        &[50_002, 500_021, 500_022],
+        "this network lets nobody sign in to the tenant",
+        Change("have an administrator of the network add the tenant to its tenant restrictions"),
+    ),
+    (
+        &[500_212, 500_213],
+        "a policy for access between tenants forbids it",
+        Change("have administrators of both tenants check their cross-tenant access settings"),
+    ),
+    // Which application.
+    (
+        &[700_011, 700_016],
+        "the tenant has no application with this client id",
+        Change("check `client_id` and `tenant` in the account"),
+    ),
+    (
+        &[7_000_112],
+        "the application is disabled",
+        Change("have an administrator enable it in `Enterprise applications`"),
+    ),
+    (
+        &[65_002],
+        "the client id is that of an application of Microsoft's, which is not for others",
+        Change("register an application of your own, and set its `client_id` in the account"),
+    ),
+    (
+        &[7_000_218],
+        "the app registration does not let programs without a secret sign in",
+        Change("turn on `Allow public client flows` in the app registration's `Authentication`"),
+    ),
+    (
+        &[70_002, 7_000_215],
+        "the client secret is wrong",
+        Change("store the secret's Value, not its Secret ID, from the app registration's `Certificates & secrets`"),
+    ),
+    (
+        &[7_000_222],
+        "the client secret has expired",
+        Change("create a new one in the app registration's `Certificates & secrets` and store its Value"),
+    ),
+    (&[50_105], "the user is not assigned to the application", Change("have an administrator assign the user to it")),
+    // Which permission.
+    (&[50_001, 500_011], "the tenant does not know this Microsoft Graph", Change("check `cloud` in the account")),
+    (
+        &[500_014],
+        "Microsoft Graph is disabled in the tenant",
+        Change("have an administrator check whether a subscription has lapsed"),
+    ),
+    (
+        &[650_052],
+        "the organization has not subscribed to the service, or not enabled it",
+        Change("have an administrator check the tenant's subscriptions"),
+    ),
+    (
+        &[65_005, 650_056, 650_057],
+        "the app registration does not list the permission",
+        Change(
+            "add `Presence.ReadWrite` (for an account without a person `Presence.ReadWrite.All`) to the app registration's \
+             `API permissions`, with consent",
+        ),
+    ),
+    (&[70_011], "the requested permission does not exist there", Change("check `cloud` in the account")),
+    (
+        &[65_001, 90_008, 9_002_341],
+        "nobody has consented to the application's permission",
+        SignInAnd("and consent; where the tenant forbids that, have an administrator consent"),
+    ),
+    (&[65_004], "the consent was declined", SignInAnd("and consent")),
+    (
+        &[90_094, 90_095],
+        "only an administrator can consent to the application's permission",
+        Change("have an administrator press `Grant admin consent` in the app registration's `API permissions`"),
+    ),
+    // Another factor.
+    (&[50_074, 50_076], "another factor is asked for", SignIn),
+    (&[50_072, 50_079], "another factor must be set up", SignInAnd("and set it up there")),
+    (&[50_078], "the other factor was given too long ago", SignIn),
+    (&[50_088], "too many calls were made for the other factor", SignInAnd("in a few minutes")),
+    (&[50_158], "a further check that the tenant asks for was not passed", SignIn),
+    (
+        &[53_004],
+        "another factor must be set up before",
+        SignInAnd("after you have set it up at https://mysignins.microsoft.com/security-info"),
+    ),
+    (
+        &[53_010],
+        "another factor must be set up, and only from certain places or devices",
+        SignInAnd("after you have set it up from there"),
+    ),
+    // Conditional Access and other policies.
+    (&[53_003, 530_031], "a Conditional Access policy blocks this way of signing in", Browser(ALLOW_POLICY)),
+    (
+        &[530_036],
+        "a Conditional Access policy blocks device codes, and ended the sign-in that was made with one",
+        Browser(ALLOW_POLICY),
+    ),
+    (
+        &[530_033],
+        "a Conditional Access policy asks for a certain device, which a device code cannot show",
+        Browser(ALLOW_DEVICE),
+    ),
+    (&[53_000], "a Conditional Access policy asks for a compliant device", Browser(ALLOW_DEVICE)),
+    (&[53_001], "a Conditional Access policy asks for a device of the domain", Browser(ALLOW_DEVICE)),
+    (
+        &[50_097, 50_129, 50_155, 50_187],
+        "a policy asks for a device that is registered in the tenant",
+        Browser(ALLOW_DEVICE),
+    ),
+    (
+        &[50_005],
+        "a Conditional Access policy does not know this kind of device",
+        Browser("have an administrator exempt this sign-in from the policy"),
+    ),
+    (
+        &[53_002],
+        "a Conditional Access policy asks for an approved application",
+        Change("have an administrator exempt the application from the policy"),
+    ),
+    (
+        &[530_032],
+        "a security policy of the tenant blocks it",
+        Change("have an administrator check the security policies of the tenant"),
+    ),
+    (
+        &[530_035],
+        "the security defaults of the tenant block it",
+        Browser("have an administrator check the security defaults of the tenant"),
+    ),
+    (
+        &[50_131],
+        "a policy or a suspicion stands against it",
+        Change("have an administrator look at it in the tenant's sign-in log"),
+    ),
+    (
+        &[53_011, 530_034],
+        "the user is held to be at risk in the home tenant",
+        Change("have an administrator of the user's home tenant look at the risk"),
+    ),
+    (
+        &[50_199],
+        "it asks whether you mean to sign in to this application",
+        SignInAnd("and answer that; should it come again, with `auth = { method = \"browser\" }` in the account"),
+    ),
+    // A sign-in that is over.
+    (&[50_173], "the sign-in was revoked, as a changed password does", SignIn),
+    (&[50_132, 50_133], "the password has expired or was changed since the sign-in", SignIn),
+    (&[70_008, 700_082], "the sign-in was not used for too long", SignIn),
+    (&[70_043], "the tenant asks to sign in anew from time to time, and that time is over", SignIn),
+    (
+        &[700_084],
+        "the sign-in was one of a single-page application, and such a one ends after a short time",
+        SignInAnd(
+            "after you have moved the redirect URI of the app registration from `Single-page application` to \
+             `Mobile and desktop applications`",
+        ),
+    ),
+    (&[50_085, 50_089, 70_000], "the sign-in is over", SignIn),
+    (&[700_003], "the device of the sign-in is not in the tenant any more", SignIn),
+    (&[700_020], "a person is asked for", SignIn),
+    // A code.
+    (&[70_018], "the code is not known", SignIn),
+    (&[70_019, 70_020], "the code was not used in time", SignIn),
+    (&[54_005], "the code was used already", SignIn),
+    // The user.
+    (&[50_057], "the user's account is disabled", Change("have an administrator enable it")),
+    (&[50_126], "the name or the password is wrong", SignIn),
+    (&[50_055, 50_144], "the user's password has expired", SignInAnd("and change it there")),
+    (
+        &[50_053],
+        "the user's account is locked after too many wrong passwords, or this network's address is held to be malicious",
+        SignInAnd("later; an administrator finds out more in the tenant's sign-in log"),
+    ),
+    // The service.
+    (&[50_033, 50_087, 90_006, 90_012, 90_024, 90_033, 90_090], "it is busy", Wait),
+    (&[90_055], "the tenant makes too many requests", Pause),
+    (&[50_196], "it was asked for the same too often in a short time", Pause),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::session::FailureKind;
+
+    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sign-in.md");
+    const HEAD: &str = "| number | what is wrong | what mends it | `status` says |\n|---|---|---|---|\n";
+
+    fn table() -> String {
+        let mut table = HEAD.to_owned();
+        for (numbers, wrong, mend) in ROWS {
+            let numbers: Vec<_> = numbers.iter().map(|number| format!("AADSTS{number}")).collect();
+            let mends = match mend {
+                SignIn => "`presenced login`".to_owned(),
+                SignInAnd(how) => format!("`presenced login` {how}"),
+                Browser(otherwise) => format!(
+                    "sign in with a browser: `auth = {{ method = \"browser\" }}` and `presenced login`; or {otherwise}"
+                ),
+                Change(words) => (*words).to_owned(),
+                Wait => "nothing: presenced tries again by itself".to_owned(),
+                Pause => "nothing: presenced waits, and tries again by itself".to_owned(),
+            };
+            let state = match mend.kind() {
+                FailureKind::SignInNeeded => "sign-in-needed",
+                FailureKind::Refused => "refused",
+                FailureKind::Throttled => "throttled",
+                FailureKind::Passing | FailureKind::TokenRefused => "retrying",
+            };
+            writeln!(table, "| {} | {wrong} | {mends} | {state} |", numbers.join(", ")).unwrap();
+        }
+        table
+    }
+
+    /// `INSTA_UPDATE=always` renews the document, as it does snapshots.
+    #[test]
+    fn the_document_has_this_table() {
+        let document = fs::read_to_string(DOCUMENT).unwrap();
+        let start = document.find(HEAD).expect("the document has a table of numbers");
+        let length = document[start..].find("\n\n").map_or(document.len() - start, |end| end + 1);
+        let written = &document[start..start + length];
+        if written != table() && std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+            let renewed = format!("{}{}{}", &document[..start], table(), &document[start + length..]);
+            fs::write(Path::new(DOCUMENT), renewed).unwrap();
+            return;
+        }
+        assert_same(written, &table());
+    }
+
+    /// Says which line differs first, not the whole of both.
+    fn assert_same(written: &str, table: &str) {
+        for (line, expected) in written.lines().zip(table.lines()) {
+            assert_eq!(line, expected, "INSTA_UPDATE=always renews docs/sign-in.md");
+        }
+        assert_eq!(written.lines().count(), table.lines().count(), "INSTA_UPDATE=always renews docs/sign-in.md");
+    }
+
+    #[test]
+    fn a_number_has_one_meaning() {
+        let mut seen = BTreeSet::new();
+        for number in ROWS.iter().flat_map(|(numbers, ..)| *numbers) {
+            assert!(seen.insert(number), "{number} is there twice");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the report shows of a sign-in.
+
+use crate::auth::{Permissions, Standing};
+use crate::config;
+use crate::status::report::{PermissionKind, SignIn};
+
+use super::rounded;
+
+/// A sign-in's part of the report.
+pub(super) fn report(standing: Standing, config: &config::Account) -> SignIn {
+    let Standing { who, permissions, expires_at, renewal_failure } = standing;
+    let (kind, permissions) = match permissions {
+        Some(Permissions::Delegated(scopes)) => (Some(PermissionKind::Delegated), scopes),
+        Some(Permissions::Application(roles)) => (Some(PermissionKind::Application), roles),
+        None => (None, Vec::new()),
+    };
+    SignIn {
+        method: config.auth.method().to_owned(),
+        user: who.user,
+        username: who.username,
+        tenant: who.tenant,
+        permissions,
+        kind,
+        token_expires_at: Some(rounded(expires_at)),
+        renewal_error: renewal_failure,
+    }
+}
