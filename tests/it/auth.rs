@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt as _;
 use jiff::tz::TimeZone;
 use presenced::auth::{self, Authenticator};
 use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource};
@@ -15,6 +16,7 @@ use presenced::session::{Applied, Failure, FailureKind};
 use presenced::time::{Instant, Now};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::canned::{Answer, Server, answer};
 
@@ -126,18 +128,25 @@ async fn the_next_token_is_asked_for_with_the_claims_of_a_challenge() {
         let server = Server::start([granted("t1"), answer(503, "", ""), granted("t2"), granted("t3")]).await;
         let authenticator = Authenticator::new(name, &account(&server, auth), &environment(&folder));
         let first = authenticator.token(&after(0), false).await.unwrap();
-        assert!(authenticator.challenge(&first, challenge).await, "another token may do");
+        assert!(authenticator.challenge(&first, challenge), "another token may do");
         // The one that was challenged is no good any more, however long it lives.
         assert_eq!(bearer(&authenticator, &after(1)).await.unwrap_err().kind, FailureKind::Passing);
         let second = authenticator.token(&after(2), false).await.unwrap();
         assert_eq!(second.bearer.expose_secret(), "t2");
-        assert!(authenticator.challenge(&first, challenge).await, "by a request that was on its way");
+        assert!(authenticator.challenge(&first, challenge), "by a request that was on its way");
         assert_eq!(bearer(&authenticator, &after(3)).await.as_deref(), Ok("t2"));
-        assert!(!authenticator.challenge(&second, challenge).await, "none would do");
-        assert!(!authenticator.challenge(&second, r#"{"access_token": null}"#).await, "nor for other claims");
-        assert_eq!(bearer(&authenticator, &after(75)).await.as_deref(), Ok("t3"));
+        assert!(!authenticator.challenge(&second, challenge), "none would do");
+        assert!(!authenticator.challenge(&second, r#"{"access_token": null}"#), "nor for other claims");
+        assert_eq!(bearer(&authenticator, &after(77)).await.as_deref(), Ok("t3"));
         let asked: Vec<_> = server.requests().iter().map(|request| request.field("claims").unwrap()).collect();
         assert_eq!(asked, [CP1, both, both, CP1], "{name}");
+    }
+}
+
+/// Asks at `now` until the renewal in the background has brought `token`.
+async fn renewed_to(authenticator: &Authenticator, now: &Now, token: &str) {
+    while bearer(authenticator, now).await.as_deref() != Ok(token) {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -147,10 +156,32 @@ async fn a_token_is_kept_until_it_is_nearly_over() {
         (Server::start([granted("t1"), granted("t2"), granted("t3")]).await, TempDir::new().unwrap());
     let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
     // A tenth of 75 minutes is 7.5.
-    for (minute, expected) in [(0, "t1"), (67, "t1"), (68, "t2"), (68 + 67, "t2"), (68 + 68, "t3")] {
-        assert_eq!(bearer(&authenticator, &after(minute)).await.as_deref(), Ok(expected), "minute {minute}");
+    for (minute, expected, asked) in
+        [(0, "t1", 1), (67, "t1", 1), (68, "t2", 2), (68 + 67, "t2", 2), (68 + 68, "t3", 3)]
+    {
+        renewed_to(&authenticator, &after(minute), expected).await;
+        assert_eq!(server.requests().len(), asked, "minute {minute}");
     }
-    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_sign_in_service_that_hangs_holds_nobody_up_while_the_token_holds() {
+    let (server, folder) = (Server::start([granted("t1"), Answer::Hang]).await, TempDir::new().unwrap());
+    let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
+    assert_eq!(bearer(&authenticator, &after(0)).await.as_deref(), Ok("t1"));
+    for asking in 0..20 {
+        // At once: it is not even waited for a turn of the runtime.
+        let token = bearer(&authenticator, &after(68)).now_or_never();
+        assert_eq!(token.expect("waited for the renewal").as_deref(), Ok("t1"), "{asking}");
+    }
+    server.asked(2).await;
+    // Once it is over nothing but a new one will do, and after a sleep not the one that hangs.
+    assert_eq!(bearer(&authenticator, &after(75)).now_or_never(), None);
+    assert_eq!(server.requests().len(), 2);
+    authenticator.abandon_renewal();
+    let waits = tokio::spawn(async move { bearer(&authenticator, &after(75)).await });
+    server.asked(3).await;
+    waits.abort();
 }
 
 #[tokio::test]
@@ -159,7 +190,8 @@ async fn while_a_token_holds_a_passing_failure_to_renew_it_does_not_matter() {
     let (server, folder) = (Server::start(answers).await, TempDir::new().unwrap());
     let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
     for (minute, expected, asked) in [(0, "t1", 1), (68, "t1", 2), (71, "t1", 2), (72, "t2", 3)] {
-        assert_eq!(bearer(&authenticator, &after(minute)).await.as_deref(), Ok(expected), "minute {minute}");
+        renewed_to(&authenticator, &after(minute), expected).await;
+        server.asked(asked).await;
         assert_eq!(server.requests().len(), asked, "minute {minute}");
     }
 }
@@ -444,6 +476,31 @@ async fn a_sign_in_counts_at_once() {
     assert_eq!(bearer(&authenticator, &after(0)).await.unwrap_err().kind, FailureKind::SignInNeeded);
     sign_in(&folder, "r1");
     assert_eq!(bearer(&authenticator, &after(0)).await.as_deref(), Ok("t1"));
+}
+
+#[tokio::test]
+async fn a_renewal_under_way_does_not_undo_a_sign_in() {
+    let folder = TempDir::new().unwrap();
+    sign_in(&folder, "r1");
+    let signed_in = Arc::new(Notify::new());
+    let slow = Answer::After(Arc::clone(&signed_in), Box::new(delegated("t1", "r2", "oid-1")));
+    let server = Server::start([slow, delegated("t2", "n2", "oid-2")]).await;
+    let config = account(&server, Auth::DeviceCode);
+    let old = Authenticator::new("work", &config, &environment(&folder));
+    let renewal = async { bearer(&old, &after(0)).await };
+    let signing_in = async {
+        server.asked(1).await;
+        sign_in(&folder, "n1");
+        signed_in.notify_one();
+    };
+    let (renewed, ()) = tokio::join!(renewal, signing_in);
+    assert_eq!(renewed.as_deref(), Ok("t1"), "of who was signed in when it was asked for");
+    // One that the daemon begins with after the sign-in, and one that was there all the time.
+    let new = Authenticator::new("work", &config, &environment(&folder)).token(&after(0), false).await.unwrap();
+    assert_eq!((new.bearer.expose_secret(), new.user.as_deref()), ("t2", Some("oid-2")));
+    assert_eq!(old.token(&after(0), true).await.unwrap().user.as_deref(), Some("oid-2"));
+    let used: Vec<_> = server.requests().iter().map(|request| request.field("refresh_token").unwrap()).collect();
+    assert_eq!(used, ["r1", "n1", "n2"]);
 }
 
 #[tokio::test]
