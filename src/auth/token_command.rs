@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::session::{Failure, FailureKind};
 use crate::time::Now;
 
-use super::token_service::UNKNOWN_LIFETIME;
+use super::token_service::{UNKNOWN_LIFETIME, is_token};
 use super::{Grant, command, jwt};
 
 const WHAT: &str = "the token command";
@@ -52,7 +52,7 @@ fn read(printed: &str, now: &Now) -> Option<Grant> {
         _ => (SecretString::from(printed), None),
     };
     let token = bearer.expose_secret();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !is_token(token) {
         return None;
     }
     let claims = jwt::claims(token);

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use super::ask::ask;
 use super::run::load;
 use super::runtime::block_on;
+use super::text::printable;
 use super::{Context, Error, Exit, examples};
 use crate::auth::{self, Authenticator, DevicePrompt, SignedIn};
 use crate::config::{self, Auth, Config};
@@ -100,7 +101,8 @@ fn instructions(account: &str, prompt: &DevicePrompt) -> String {
 fn welcome(account: &str, signed_in: &SignedIn) -> String {
     let who = signed_in.username.as_deref().or(signed_in.user.as_deref()).unwrap_or("a user who was not named");
     let tenant = signed_in.tenant.as_deref().map(|tenant| format!(", tenant {tenant}")).unwrap_or_default();
-    format!("Signed in to `{account}` as {who}{tenant}.")
+    // They come from outside, and this is a terminal.
+    printable(&format!("Signed in to `{account}` as {who}{tenant}."))
 }
 
 /// A sign-in can only set its own presence.
@@ -191,6 +193,8 @@ mod tests {
         };
         assert_eq!(welcome("work", &signed_in), "Signed in to `work` as me@contoso.com, tenant dcd219dd.");
         assert_eq!(welcome("work", &SignedIn::default()), "Signed in to `work` as a user who was not named.");
+        let hostile = SignedIn { username: Some("a\u{1b}[2Jb\n".to_owned()), ..SignedIn::default() };
+        assert_eq!(welcome("work", &hostile), "Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.");
         let check = |user: Option<&str>, signed_in: &SignedIn| {
             let account = config(&["work"]).accounts.remove("work").unwrap();
             check_user(&config::Account { user: user.map(ToOwned::to_owned), ..account }, signed_in)
