@@ -254,7 +254,7 @@ impl Source {
                 client_secret::ask(&self.config, secret, challenge, &self.environment).await
             }
             // A newer token may do: often the claims only ask for one that was issued since.
-            Auth::TokenCommand { command } => token_command::ask(command, now).await,
+            Auth::TokenCommand { command } => token_command::ask(command, &self.environment, now).await,
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn read(source: &SecretSource, environment: &Environment) -> Re
             refused(format!("the environment variable `{name}` with the client secret is not set"))
                 .with_hint("set it where presenced is started, or use `secret = { file = … }`")
         }),
-        SecretSource::Command(command) => command::output(command, "the client secret's command").await,
+        SecretSource::Command(command) => command::output(command, "the client secret's command", environment).await,
     }
 }
 

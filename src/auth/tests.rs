@@ -55,6 +55,7 @@ impl Issuer {
             state_dir: PathBuf::new(),
             cache_dir: PathBuf::new(),
             lookup: Arc::new(|_| None),
+            secret_vars: Vec::new(),
         };
         Self { authenticator: Authenticator::new("work", &config, &environment), folder }
     }

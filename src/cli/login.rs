@@ -29,15 +29,16 @@ pub(super) struct Args {
 pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Error> {
     let config = load(context)?;
     let (name, account) = choose(account, &config)?;
+    let environment = context.environment.clone().guarding(&config);
     match &account.auth {
         Auth::DeviceCode => {
             let show = |prompt: &DevicePrompt| anstream::println!("{}", instructions(&name, prompt));
-            let signed_in = block_on(auth::login(&name, &account, &context.environment, config.session.verify, show))??;
+            let signed_in = block_on(auth::login(&name, &account, &environment, config.session.verify, show))??;
             anstream::println!("{}", welcome(&name, &signed_in));
             check_user(&account, &signed_in)?;
         }
         Auth::ClientSecret { .. } | Auth::TokenCommand { .. } => {
-            let authenticator = Authenticator::new(&name, &account, &context.environment);
+            let authenticator = Authenticator::new(&name, &account, &environment);
             block_on(authenticator.token(&now(), true))??;
             anstream::println!(
                 "There is nobody to sign in: account `{name}` gets its tokens by itself, and that works."

@@ -34,6 +34,7 @@ fn environment(folder: &TempDir) -> Environment {
             "CREDENTIALS_DIRECTORY" => Some(credentials.clone()),
             _ => None,
         }),
+        secret_vars: Vec::new(),
     }
 }
 
