@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
@@ -58,7 +59,7 @@ async fn output_within(
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = tokio::time::timeout(timeout, async {
         let (printed, complaint, status) = tokio::join!(start(stdout), start_of_all(stderr), child.wait());
-        Ok((printed?, complaint?, status?))
+        Ok((Zeroizing::new(printed?), complaint?, status?))
     });
     let Ok(ended) = ended.await else {
         let text = format!("{what} `{program}` did not end within {timeout:?}");
@@ -73,7 +74,7 @@ async fn output_within(
         let text = format!("{what} `{program}` failed with {status}{}", quote(&complaint));
         return Err(Failure::new(FailureKind::Passing, text));
     }
-    match String::from_utf8(printed) {
+    match std::str::from_utf8(&printed) {
         Ok(printed) if !printed.trim().is_empty() => Ok(printed.trim().into()),
         Ok(_) => Err(refused(format!("{what} `{program}` prints nothing"))),
         Err(_) => Err(refused(format!("{what} `{program}` prints something that is not UTF-8"))),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
@@ -125,7 +126,8 @@ impl<'a> TokenService<'a> {
         if !response.status().is_success() {
             return Err(self.reject(response).await);
         }
-        let body = http::body(response).await;
+        // Wiped after it: the token is in it.
+        let body = Zeroizing::new(http::body(response).await);
         // The parser's own words are left out: they may quote the token.
         let failure = match serde_json::from_slice::<T>(&body).map(|granted| (granted.flaw(), granted)) {
             Ok((None, granted)) => return Ok(granted),
