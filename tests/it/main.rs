@@ -26,6 +26,7 @@ mod network;
 mod prefer;
 mod privilege;
 mod refusals;
+mod renewal;
 mod secrets;
 mod signal_bench;
 mod sleep;
