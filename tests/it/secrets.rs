@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use presenced::daemon::clock::SystemClock;
 use presenced::emulator::{App, At, Call, Device, Fault, Matches, Options, Then};
+use presenced::time::Clock as _;
 use rustix::thread::{CapabilitySet, capabilities, remove_capability_from_bounding_set, set_capabilities};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -182,7 +183,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 #[expect(clippy::disallowed_methods, reason = "two programs agree when their fast clocks began")]
 async fn no_secret_is_anywhere_but_in_its_place() {
     let began = Timestamp::now();
-    let mut house = House::on(SystemClock::fast_since(SPEED, began), options()).await;
+    let house = House::on(SystemClock::fast_since(SPEED, began), options()).await;
     let calendars = canned::Server::start([answer(200, "Content-Type: text/calendar\r\n", MEETING)]).await;
     furnish(&house, &calendars.url);
     write(&house.path("known/token"), &fetch_token(&house).await, 0o600);
@@ -204,7 +205,13 @@ async fn no_secret_is_anywhere_but_in_its_place() {
     let pid = daemon.pid().as_raw_nonzero();
     hear("cmdline", (0, std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap(), String::new()));
 
-    house.request("noon", |record| record.at > end - Duration::from_hours(12)).await;
+    let clock = SystemClock::fast_since(SPEED, began);
+    let until = async |time| {
+        while clock.now().wall < time {
+            clock.sleep_until_wall(time).await;
+        }
+    };
+    until(end - Duration::from_hours(12)).await;
     for command in [
         &["status"][..],
         &["status", "--json"],
@@ -225,7 +232,7 @@ async fn no_secret_is_anywhere_but_in_its_place() {
     for path in ["/v1/status", "/v1/watch", "/metrics", "/healthz", "/v1/nothing"] {
         hear(path, (0, guarded(path, socket(&house, path)).await, String::new()));
     }
-    house.request("the end of the day", |record| record.at > end).await;
+    until(end).await;
     let last_words = daemon.log();
     daemon.stop().await;
 
