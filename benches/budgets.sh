@@ -95,13 +95,13 @@ try:
     before, cpu_before, sets_before = switches(), cpu(), sets()
     time.sleep(int(idle))
     wakeups, used, keepalives = switches() - before, cpu() - cpu_before, sets() - sets_before
-    with open(f"/proc/{daemon.pid}/smaps_rollup") as file:
+    with open(f"/proc/{daemon.pid}/status") as file:
         memory = {line.split(":")[0]: int(line.split()[1]) for line in file if "kB" in line}
     threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
     size = os.path.getsize(binary)
     rows = [
-        ("resident memory, idle, 1,000 events", f"{memory['Rss'] / 1024:.1f} MB", "10 MB"),
-        ("  of it anonymous", f"{memory['Anonymous'] / 1024:.1f} MB", "4 MB"),
+        ("resident memory, idle, 1,000 events", f"{memory['VmRSS'] / 1024:.1f} MB", "10 MB"),
+        ("  of it anonymous", f"{memory['RssAnon'] / 1024:.1f} MB", "4 MB"),
         (f"wake-ups in {idle} s, {keepalives} keepalives", f"{wakeups}", ""),
         (f"CPU time in {idle} s", f"{used:.2f} s", ""),
         ("threads, idle", f"{threads}", ""),

@@ -4,9 +4,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
+use crate::config::Environment;
 use crate::session::{Failure, FailureKind};
 
 /// Long enough for a command that asks a service of its own.
@@ -24,16 +26,26 @@ const QUOTE_LIMIT: usize = 200;
 /// # Errors
 /// [`FailureKind::Passing`] when it fails or takes longer than 30 s, which a missing network may cause;
 /// [`FailureKind::Refused`] when it cannot be run or prints nothing, more than 64 KiB, or no UTF-8.
-pub(super) async fn output(command: &[String], what: &str) -> Result<SecretString, Failure> {
-    output_within(command, what, TIMEOUT).await
+pub(super) async fn output(command: &[String], what: &str, environment: &Environment) -> Result<SecretString, Failure> {
+    output_within(command, what, environment, TIMEOUT).await
 }
 
-async fn output_within(command: &[String], what: &str, timeout: Duration) -> Result<SecretString, Failure> {
+async fn output_within(
+    command: &[String],
+    what: &str,
+    environment: &Environment,
+    timeout: Duration,
+) -> Result<SecretString, Failure> {
     let refused = |text: String| Failure::new(FailureKind::Refused, text);
     let Some((program, arguments)) = command.split_first() else {
         return Err(refused(format!("{what} is empty")).with_hint("name a program in `command`"));
     };
-    let mut child = Command::new(program)
+    let mut started = Command::new(program);
+    // What it needs for itself it gets, but no secret of another account's.
+    for name in &environment.secret_vars {
+        started.env_remove(name);
+    }
+    let mut child = started
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -47,7 +59,7 @@ async fn output_within(command: &[String], what: &str, timeout: Duration) -> Res
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = tokio::time::timeout(timeout, async {
         let (printed, complaint, status) = tokio::join!(start(stdout), start_of_all(stderr), child.wait());
-        Ok((printed?, complaint?, status?))
+        Ok((Zeroizing::new(printed?), complaint?, status?))
     });
     let Ok(ended) = ended.await else {
         let text = format!("{what} `{program}` did not end within {timeout:?}");
@@ -62,7 +74,7 @@ async fn output_within(command: &[String], what: &str, timeout: Duration) -> Res
         let text = format!("{what} `{program}` failed with {status}{}", quote(&complaint));
         return Err(Failure::new(FailureKind::Passing, text));
     }
-    match String::from_utf8(printed) {
+    match std::str::from_utf8(&printed) {
         Ok(printed) if !printed.trim().is_empty() => Ok(printed.trim().into()),
         Ok(_) => Err(refused(format!("{what} `{program}` prints nothing"))),
         Err(_) => Err(refused(format!("{what} `{program}` prints something that is not UTF-8"))),
@@ -97,22 +109,46 @@ fn quote(complaint: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
     use secrecy::ExposeSecret as _;
     use tempfile::TempDir;
 
     use super::*;
+
+    fn nowhere() -> Environment {
+        Environment {
+            home: PathBuf::new(),
+            runtime_dir: None,
+            config_dir: PathBuf::new(),
+            state_dir: PathBuf::new(),
+            cache_dir: PathBuf::new(),
+            lookup: Arc::new(|_| None),
+            secret_vars: Vec::new(),
+        }
+    }
 
     fn shell(script: &str) -> Vec<String> {
         ["/bin/sh", "-c", script].map(ToOwned::to_owned).to_vec()
     }
 
     async fn run(script: &str) -> Result<String, Failure> {
-        output(&shell(script), "the command").await.map(|secret| secret.expose_secret().to_owned())
+        output(&shell(script), "the command", &nowhere()).await.map(|secret| secret.expose_secret().to_owned())
     }
 
     #[tokio::test]
     async fn what_is_printed_is_the_secret() {
         assert_eq!(run("printf ' s3cret \\r\\n'; echo noise >&2").await, Ok("s3cret".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_variable_with_a_secret_is_not_handed_on_and_any_other_is() {
+        // One that every test has.
+        let environment = Environment { secret_vars: vec!["CARGO_PKG_NAME".to_owned()], ..nowhere() };
+        let script = "echo ${CARGO_PKG_NAME:-none} ${CARGO_PKG_VERSION:-none}";
+        let printed = output(&shell(script), "the command", &environment).await.unwrap();
+        assert_eq!(printed.expose_secret(), concat!("none ", env!("CARGO_PKG_VERSION")));
     }
 
     #[tokio::test]
@@ -134,15 +170,17 @@ mod tests {
             assert_eq!(failure.kind, FailureKind::Refused, "{script}");
             assert!(failure.text.contains(wrong), "{}", failure.text);
         }
-        let missing = output(&["/nonexistent/az".to_owned(), "s3cret".to_owned()], "the command").await.unwrap_err();
+        let missing =
+            output(&["/nonexistent/az".to_owned(), "s3cret".to_owned()], "the command", &nowhere()).await.unwrap_err();
         assert_eq!(missing.kind, FailureKind::Refused);
         assert!(missing.text.contains("`/nonexistent/az` cannot be run") && !missing.text.contains("s3cret"));
-        assert_eq!(output(&[], "the command").await.unwrap_err().kind, FailureKind::Refused);
+        assert_eq!(output(&[], "the command", &nowhere()).await.unwrap_err().kind, FailureKind::Refused);
     }
 
     #[tokio::test]
     async fn a_command_that_does_not_end_is_given_up() {
-        let failure = output_within(&shell("exec sleep 600"), "it", Duration::from_millis(50)).await.unwrap_err();
+        let failure =
+            output_within(&shell("exec sleep 600"), "it", &nowhere(), Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(
             (failure.kind, failure.text.as_str()),
             (FailureKind::Passing, "it `/bin/sh` did not end within 50ms")
@@ -154,7 +192,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let pid_file = folder.path().join("pid");
         let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600", pid_file.display());
-        let asked = tokio::spawn(async move { output(&shell(&script), "the command").await });
+        let asked = tokio::spawn(async move { output(&shell(&script), "the command", &nowhere()).await });
         while !pid_file.exists() {
             tokio::task::yield_now().await;
         }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tracing::debug;
+use url::Url;
 
 use crate::config::{self, Environment};
 use crate::session::{Failure, FailureKind};
 
 use super::jwt::{self, Claims};
 use super::store::{SignIn, Store};
-use super::token_service::{Rejection, TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
+use super::token_service::{Granted, Rejection, TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
 use super::{Grant, claims};
 
 /// How much slower to ask after `slow_down` (RFC 8628, 3.5), and after a request that got lost, as the same paragraph asks
@@ -53,6 +54,25 @@ struct DeviceAuthorization {
 
 const fn default_interval() -> u32 {
     5
+}
+
+/// More than any code that a person is to type has.
+const LONGEST_CODE: usize = 64;
+
+/// A service that asks for longer pauses, in seconds, would have the code run out before it is asked about.
+const LONGEST_INTERVAL: u32 = 60;
+
+impl Granted for DeviceAuthorization {
+    /// Both are shown on a terminal and followed by a person: nothing but a web page and characters to type.
+    fn flaw(&self) -> Option<&'static str> {
+        let code = &self.user_code;
+        if code.is_empty() || code.len() > LONGEST_CODE || !code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Some("gives a code that cannot be typed");
+        }
+        let page = &self.verification_uri;
+        let is_web = Url::parse(page).is_ok_and(|page| matches!(page.scheme(), "https" | "http"));
+        (!is_web || !page.bytes().all(|byte| byte.is_ascii_graphic())).then_some("gives a sign-in page that is none")
+    }
 }
 
 /// Signs a person in to account `account`: `show` is called once with what the person must do, then this waits until it is
@@ -104,7 +124,7 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
     ask: impl Fn() -> A,
 ) -> Result<TokenResponse, Failure> {
     let mut left = Duration::from_secs(authorization.expires_in.into());
-    let mut interval = Duration::from_secs(authorization.interval.max(1).into());
+    let mut interval = Duration::from_secs(authorization.interval.clamp(1, LONGEST_INTERVAL).into());
     let mut next = interval;
     loop {
         wait(next).await;
@@ -216,7 +236,7 @@ mod tests {
             pauses.borrow_mut().push(pause.as_secs());
             ready(())
         };
-        let token = TokenResponse { access_token: "t".into(), expires_in: None, refresh_token: None, id_token: None };
+        let token: TokenResponse = serde_json::from_str(r#"{"access_token": "t"}"#).unwrap();
         let token = Cell::new(Some(token));
         let ask = || ready(rejections.borrow_mut().next().map_or_else(|| Ok(token.take().unwrap()), Err));
         let polled = poll(&authorization, wait, ask).await;
@@ -231,6 +251,8 @@ mod tests {
         assert!(response.is_ok());
         assert_eq!(pauses, [5, 5, 10, 10, 15, 15]);
         assert_eq!(polled(900, 0, []).await.1, [1], "no pause at all");
+        assert_eq!(polled(900, u32::MAX, []).await.1, [60], "a pause that nobody would live to the end of");
+        assert_eq!(polled(0, 5, []).await.1, [5], "a code that is over at once may be good all the same");
     }
 
     #[tokio::test]

@@ -16,14 +16,17 @@ mod store;
 mod token_command;
 mod token_service;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex as SyncMutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
 use crate::config::{self, Auth, Environment};
@@ -34,8 +37,10 @@ pub use device_code::{DevicePrompt, SignedIn, login};
 pub use permissions::Permissions;
 pub use store::{logout, stored};
 
-/// After a renewal ahead of time failed, the token that still holds is used this long before the next try.
+/// After a renewal ahead of time failed, the token that still holds is used this long before the next try; and where trying
+/// again does not help by itself, this long.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);
+const REFUSAL_RETRY: Duration = Duration::from_mins(15);
 
 /// A bearer token for Microsoft Graph.
 #[derive(Clone, Debug)]
@@ -99,98 +104,91 @@ struct Wallet {
     held: Option<Held>,
     /// The claims that Graph asked for, of which the next token must say that it has them; until then there is none.
     challenge: Option<String>,
+    /// The last renewal ahead of time.
+    ahead: Option<AbortHandle>,
+    /// What is shown of the newest token; `None`: there was none yet.
+    standing: Option<Standing>,
 }
 
 /// The tokens of one account.
 pub struct Authenticator {
+    source: Arc<Source>,
+}
+
+/// What an authenticator shares with a renewal ahead of time.
+struct Source {
     account: String,
     config: config::Account,
     environment: Environment,
-    /// Locked during a renewal, so that there is one at a time and everyone else waits for its result.
+    /// Never locked across an await.
     wallet: Mutex<Wallet>,
+    /// Held during a renewal, so that there is one at a time.
+    turn: Arc<tokio::sync::Mutex<()>>,
     renewals: AtomicU64,
     /// The newest token that Graph accepted; 0: none yet.
     accepted: AtomicU64,
-    /// What is shown of the newest token, also during a renewal; `None`: there was none yet.
-    standing: SyncMutex<Option<Standing>>,
 }
 
 impl fmt::Debug for Authenticator {
     /// Leaves the configuration out: the arguments of a command may hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("Authenticator").field("account", &self.source.account).finish_non_exhaustive()
     }
 }
 
 impl Authenticator {
     /// Gets tokens for the account named `account`.
     pub fn new(account: &str, config: &config::Account, environment: &Environment) -> Self {
-        Self {
+        let source = Source {
             account: account.to_owned(),
             config: config.clone(),
             environment: environment.clone(),
             wallet: Mutex::default(),
+            turn: Arc::default(),
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
-            standing: SyncMutex::default(),
-        }
+        };
+        Self { source: Arc::new(source) }
     }
 
-    /// A token that holds at `now`: the one there is, or a new one when that is nearly over. `fresh` asks for one newer than
-    /// any the caller has seen, because Graph turned that down.
+    /// A token that holds at `now`. While the one there is holds, it is given at once, and when it is nearly over the next one
+    /// is got in the meantime: a slow sign-in service holds no request up. `fresh` asks for one newer than any the caller has
+    /// seen, because Graph turned that down.
     ///
     /// # Errors
-    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure that passes is not reported.
+    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure to renew it is not reported.
     pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
-        let seen = self.renewals.load(Ordering::Acquire);
-        let mut wallet = self.wallet.lock().await;
-        let Wallet { held, challenge } = &mut *wallet;
-        let renewed_meanwhile = self.renewals.load(Ordering::Acquire) != seen;
-        if let Some(held) = held
-            && challenge.is_none()
-            && (!fresh || renewed_meanwhile)
-            && now.instant < held.renew_at
+        let source = &self.source;
+        let seen = source.renewals.load(Ordering::Acquire);
+        if !fresh && let Some(token) = source.held(|token| now.instant < token.expires_at) {
+            source.renew_ahead(now);
+            return Ok(token);
+        }
+        let _turn = source.turn.lock().await;
+        // Whoever had the turn before has got one for everybody who waited, however short it lives.
+        if source.renewals.load(Ordering::Acquire) != seen
+            && let Some(token) = source.held(|_| true)
         {
-            return Ok(held.token.clone());
+            return Ok(token);
         }
-        let asked = self.ask(challenge.as_deref(), now).await;
-        if let Err(failure) = &asked {
-            self.show(|shown| {
-                if let Some(standing) = shown {
-                    standing.renewal_failure = Some(failure.text.clone());
-                }
-            });
-        }
-        match asked {
-            Ok(grant) => {
-                let number = self.renewals.fetch_add(1, Ordering::Release) + 1;
-                let (new, standing) = grant.held_from(now, number, challenge.take().is_some());
-                debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
-                self.show(|shown| *shown = Some(standing));
-                Ok(held.insert(new).token.clone())
-            }
-            Err(failure) => match held {
-                Some(held)
-                    if challenge.is_none() && !fresh && passes(failure.kind) && now.instant < held.token.expires_at =>
-                {
-                    warn!(account = self.account, "the token could not be renewed ahead of time: {failure}");
-                    let wait = failure.retry_after.unwrap_or_default().max(RENEWAL_RETRY);
-                    held.renew_at = (now.instant + wait).min(held.token.expires_at);
-                    Ok(held.token.clone())
-                }
-                Some(_) | None => Err(failure),
-            },
+        source.renew(now).await
+    }
+
+    /// What is under way will hardly be answered, as after the machine slept: nobody waits for it any more.
+    pub fn abandon_renewal(&self) {
+        if let Some(ahead) = self.source.wallet().ahead.take() {
+            ahead.abort();
         }
     }
 
     /// Graph asked for `claims` that `token` lacks, and the next token will be asked for with them. `false`: it was asked for
     /// to meet a challenge itself and was never accepted, so that no other would be better. Whether the claims are the same
     /// says nothing about that: the time in them may be another one in each challenge.
-    pub async fn challenge(&self, token: &Token, claims: &str) -> bool {
-        if token.meets_challenge && self.accepted.load(Ordering::Acquire) < token.number {
+    pub fn challenge(&self, token: &Token, claims: &str) -> bool {
+        if token.meets_challenge && self.source.accepted.load(Ordering::Acquire) < token.number {
             return false;
         }
-        let mut wallet = self.wallet.lock().await;
+        let mut wallet = self.source.wallet();
         // A newer one may have come while the request was on its way.
         if wallet.held.as_ref().is_none_or(|held| held.token.number == token.number) {
             wallet.challenge = Some(claims.to_owned());
@@ -200,27 +198,81 @@ impl Authenticator {
 
     /// Graph did what a request with `token` asked for.
     pub fn note_accepted(&self, token: &Token) {
-        self.accepted.fetch_max(token.number, Ordering::AcqRel);
+        self.source.accepted.fetch_max(token.number, Ordering::AcqRel);
     }
 
     /// Whether Graph ever did what a request of this sign-in asked for.
     pub fn was_accepted(&self) -> bool {
-        self.accepted.load(Ordering::Acquire) > 0
+        self.source.accepted.load(Ordering::Acquire) > 0
     }
 
     /// What is known of the sign-in; `None`: no token was got yet.
     pub fn standing(&self) -> Option<Standing> {
-        self.show(|shown| shown.clone())
-    }
-
-    /// Nobody panics while it is locked; were it so, what is shown would still be whole.
-    fn show<T>(&self, change: impl FnOnce(&mut Option<Standing>) -> T) -> T {
-        change(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner))
+        self.source.wallet().standing.clone()
     }
 
     /// The account whose tokens these are.
     pub fn account(&self) -> &str {
-        &self.account
+        &self.source.account
+    }
+}
+
+impl Source {
+    fn wallet(&self) -> MutexGuard<'_, Wallet> {
+        self.wallet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token there is, if it is `good` and nothing more was asked of it.
+    fn held(&self, good: impl FnOnce(&Token) -> bool) -> Option<Token> {
+        let wallet = self.wallet();
+        let held = wallet.held.as_ref().filter(|held| wallet.challenge.is_none() && good(&held.token));
+        held.map(|held| held.token.clone())
+    }
+
+    /// Gets the next token in the background when it is time to, and nobody does so already.
+    fn renew_ahead(self: &Arc<Self>, now: &Now) {
+        if self.wallet().held.as_ref().is_none_or(|held| now.instant < held.renew_at) {
+            return;
+        }
+        let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else { return };
+        let (source, now) = (Arc::clone(self), now.clone());
+        let renewal = tokio::spawn(async move {
+            let _turn = turn;
+            if let Err(failure) = source.renew(&now).await {
+                source.put_off(&failure, now.instant);
+            }
+        });
+        self.wallet().ahead = Some(renewal.abort_handle());
+    }
+
+    /// A new token, which is kept. Only for whoever has the turn.
+    async fn renew(&self, now: &Now) -> Result<Token, Failure> {
+        let challenge = self.wallet().challenge.clone();
+        let asked = self.ask(challenge.as_deref(), now).await;
+        let mut wallet = self.wallet();
+        if let (Err(failure), Some(standing)) = (&asked, &mut wallet.standing) {
+            standing.renewal_failure = Some(failure.text.clone());
+        }
+        let number = self.renewals.load(Ordering::Acquire) + 1;
+        let (new, standing) = asked?.held_from(now, number, challenge.is_some());
+        self.renewals.store(number, Ordering::Release);
+        wallet.standing = Some(standing);
+        debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
+        // One that came in the meantime still stands.
+        if wallet.challenge == challenge {
+            wallet.challenge = None;
+        }
+        Ok(wallet.held.insert(new).token.clone())
+    }
+
+    /// A renewal ahead of time failed.
+    fn put_off(&self, failure: &Failure, asked_at: Instant) {
+        warn!(account = self.account, hint = failure.hint, "the token could not be renewed ahead of time: {failure}");
+        let pause = if passes(failure.kind) { RENEWAL_RETRY } else { REFUSAL_RETRY };
+        if let Some(held) = &mut self.wallet().held {
+            let wait = failure.retry_after.unwrap_or_default().max(pause);
+            held.renew_at = (asked_at + wait).min(held.token.expires_at);
+        }
     }
 
     async fn ask(&self, challenge: Option<&str>, now: &Now) -> Result<Grant, Failure> {
@@ -230,7 +282,7 @@ impl Authenticator {
                 client_secret::ask(&self.config, secret, challenge, &self.environment).await
             }
             // A newer token may do: often the claims only ask for one that was issued since.
-            Auth::TokenCommand { command } => token_command::ask(command, now).await,
+            Auth::TokenCommand { command } => token_command::ask(command, &self.environment, now).await,
         }
     }
 }
@@ -259,27 +311,5 @@ impl Grant {
         let user = standing.who.user.clone();
         let token = Token { bearer: self.bearer, user, permissions, number, meets_challenge, expires_at };
         (Held { token, renew_at: expires_at - ahead }, standing)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
-        let ahead = |minutes| {
-            let grant = Grant { bearer: "t".into(), who: SignedIn::default(), lifetime: Duration::from_mins(minutes) };
-            let instant = Instant::from_origin(Duration::from_hours(1));
-            let now = Now { instant, wall: Timestamp::UNIX_EPOCH, zone: jiff::tz::TimeZone::UTC };
-            let (held, standing) = grant.held_from(&now, 1, false);
-            assert_eq!(standing.expires_at.as_second(), i64::try_from(minutes * 60).unwrap());
-            held.token.expires_at.saturating_since(held.renew_at)
-        };
-        assert_eq!(ahead(75), Duration::from_secs(450));
-        assert_eq!(ahead(28 * 60), Duration::from_mins(168));
-        assert_eq!(ahead(30), Duration::from_mins(5));
-        assert_eq!(ahead(4), Duration::from_mins(2));
-        assert_eq!(ahead(0), Duration::ZERO);
     }
 }

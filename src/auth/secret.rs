@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 
 use crate::config::{Environment, SecretSource};
 use crate::session::{Failure, FailureKind};
@@ -33,7 +34,7 @@ pub(super) async fn read(source: &SecretSource, environment: &Environment) -> Re
             refused(format!("the environment variable `{name}` with the client secret is not set"))
                 .with_hint("set it where presenced is started, or use `secret = { file = … }`")
         }),
-        SecretSource::Command(command) => command::output(command, "the client secret's command").await,
+        SecretSource::Command(command) => command::output(command, "the client secret's command", environment).await,
     }
 }
 
@@ -55,7 +56,8 @@ fn file(path: &Path, readers: Readers) -> Result<SecretString, Failure> {
         return Err(refused(format!("the client secret in {shown} can be read by others (mode {:03o})", mode & 0o777))
             .with_hint(format!("run `chmod 600 {shown}`")));
     }
-    let mut secret = String::new();
+    // As long as it may be, so that it never moves and leaves a copy behind; and wiped, since it is copied once.
+    let mut secret = Zeroizing::new(String::with_capacity(usize::try_from(LIMIT).unwrap_or_default()));
     file.take(LIMIT).read_to_string(&mut secret).map_err(unreadable)?;
     let secret = secret.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {

@@ -170,6 +170,7 @@ mod tests {
             state_dir: path.clone(),
             cache_dir: path,
             lookup: Arc::new(|_| None),
+            secret_vars: Vec::new(),
         }
     }
 

@@ -8,10 +8,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::config::Environment;
 use crate::session::{Failure, FailureKind};
 use crate::time::Now;
 
-use super::token_service::UNKNOWN_LIFETIME;
+use super::token_service::{UNKNOWN_LIFETIME, is_token};
 use super::{Grant, SignedIn, command, jwt};
 
 const WHAT: &str = "the token command";
@@ -33,8 +34,8 @@ struct Printed {
 }
 
 /// Runs `command` for a new token.
-pub(super) async fn ask(command: &[String], now: &Now) -> Result<Grant, Failure> {
-    let printed = command::output(command, WHAT).await?;
+pub(super) async fn ask(command: &[String], environment: &Environment, now: &Now) -> Result<Grant, Failure> {
+    let printed = command::output(command, WHAT, environment).await?;
     read(printed.expose_secret(), now).ok_or_else(|| {
         Failure::new(FailureKind::Refused, format!("{WHAT} prints neither a token nor JSON with `accessToken`"))
             .with_hint("let it print the token and nothing else, as `az account get-access-token` does")
@@ -52,7 +53,7 @@ fn read(printed: &str, now: &Now) -> Option<Grant> {
         _ => (SecretString::from(printed), None),
     };
     let token = bearer.expose_secret();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !is_token(token) {
         return None;
     }
     let claims = jwt::claims(token);

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
-use secrecy::SecretString;
-use serde::de::{DeserializeOwned, Deserializer};
-use serde::{Deserialize, de};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use tracing::{debug, trace};
 use url::Url;
 
@@ -18,9 +19,20 @@ use super::entra_error::{self, ErrorBody, Mend};
 /// A token's life when nobody says it: short, so that it is asked for again soon.
 pub(super) const UNKNOWN_LIFETIME: Duration = Duration::from_mins(5);
 
+/// No token is believed to live longer. Entra's longest are for 28 hours.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
+/// An answer that grants what was asked for.
+pub(super) trait Granted: DeserializeOwned {
+    /// What is wrong with it, as the end of a sentence about the sign-in service; never the wrong thing itself.
+    fn flaw(&self) -> Option<&'static str>;
+}
+
 /// The answer to a token request (RFC 6749, 5.1).
 #[derive(Debug, Deserialize)]
 pub(super) struct TokenResponse {
+    #[serde(default)]
+    token_type: Option<String>,
     pub(super) access_token: SecretString,
     #[serde(default, deserialize_with = "lifetime")]
     pub(super) expires_in: Option<Duration>,
@@ -28,19 +40,38 @@ pub(super) struct TokenResponse {
     pub(super) id_token: Option<SecretString>,
 }
 
-/// Seconds, as a number or (some services do) as a text.
+impl Granted for TokenResponse {
+    fn flaw(&self) -> Option<&'static str> {
+        // RFC 6749, 7.1: a token of a type that one does not know must not be used.
+        if self.token_type.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Some("gives a token that is no bearer token");
+        }
+        (!is_token(self.access_token.expose_secret())).then_some("gives a token with characters that no token has")
+    }
+}
+
+/// Whether `text` can be a bearer token. Whatever else is in it must not get into a header or a log.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Seconds, as a number or (some services do) as a text. What is no number counts as not said, and one that is below zero
+/// as zero.
 fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Seconds {
-        Number(u32),
+        Number(f64),
         Text(String),
+        Other(IgnoredAny),
     }
     let seconds = match Seconds::deserialize(deserializer)? {
-        Seconds::Number(seconds) => seconds,
-        Seconds::Text(text) => text.parse().map_err(de::Error::custom)?,
+        Seconds::Number(seconds) => Some(seconds),
+        Seconds::Text(text) => text.trim().parse::<f64>().ok(),
+        Seconds::Other(_) => None,
     };
-    Ok(Some(Duration::from_secs(seconds.into())))
+    let seconds = seconds.filter(|seconds| !seconds.is_nan());
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).map_or(LONGEST, |life| life.min(LONGEST))))
 }
 
 /// A request that was not granted.
@@ -90,11 +121,7 @@ impl<'a> TokenService<'a> {
     }
 
     /// Posts `form` to `endpoint` (`token`, `devicecode`).
-    pub(super) async fn post<T: DeserializeOwned>(
-        &self,
-        endpoint: &str,
-        form: &[(&str, &str)],
-    ) -> Result<T, Rejection> {
+    pub(super) async fn post<T: Granted>(&self, endpoint: &str, form: &[(&str, &str)]) -> Result<T, Rejection> {
         let mut url = self.login.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend([self.tenant, "oauth2", "v2.0", endpoint]);
@@ -108,11 +135,22 @@ impl<'a> TokenService<'a> {
         if !response.status().is_success() {
             return Err(self.reject(response).await);
         }
+        // Wiped after it: the token is in it.
+        let body = Zeroizing::new(http::body(response).await);
         // The parser's own words are left out: they may quote the token.
-        serde_json::from_slice(&http::body(response).await).map_err(|_| {
-            let text = "the sign-in service answered with something that is not the expected JSON";
-            Rejection { error: None, failure: Failure::new(FailureKind::Passing, text).with_hint(NOT_ENTRA) }
-        })
+        let failure = match serde_json::from_slice::<T>(&body).map(|granted| (granted.flaw(), granted)) {
+            Ok((None, granted)) => return Ok(granted),
+            Ok((Some(flaw), _)) => Failure::new(FailureKind::Refused, format!("the sign-in service {flaw}")),
+            Err(_) => {
+                // It may be a refusal in the clothes of a success.
+                if let Ok(body) = serde_json::from_slice::<ErrorBody>(&body) {
+                    return Err(Rejection { failure: self.judge(200, &body), error: Some(body.error) });
+                }
+                let text = "the sign-in service answered with something that is not the expected JSON";
+                Failure::new(FailureKind::Passing, text)
+            }
+        };
+        Err(Rejection { error: None, failure: failure.with_hint(NOT_ENTRA) })
     }
 
     async fn reject(&self, response: Response) -> Rejection {

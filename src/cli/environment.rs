@@ -25,5 +25,13 @@ pub(super) fn read() -> Environment {
         None => (start.join(".config/presenced"), start.join(".local/state/presenced"), start.join(".cache/presenced")),
     };
     let runtime_dir = base.as_ref().and_then(|base| base.runtime_dir()).map(ToOwned::to_owned);
-    Environment { home, runtime_dir, config_dir, state_dir, cache_dir, lookup: Arc::new(lookup) }
+    Environment {
+        home,
+        runtime_dir,
+        config_dir,
+        state_dir,
+        cache_dir,
+        lookup: Arc::new(lookup),
+        secret_vars: Vec::new(),
+    }
 }

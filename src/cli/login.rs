@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::ask::ask;
 use super::run::load;
 use super::runtime::block_on;
+use super::text::printable;
 use super::{Context, Error, Exit, examples};
 use crate::auth::{self, Authenticator, DevicePrompt, SignedIn};
 use crate::config::{self, Auth, Config};
@@ -43,15 +44,16 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
         return status::run(account, json, &config, context);
     }
     let (name, account) = choose(account, &config)?;
+    let environment = context.environment.clone().guarding(&config);
     match &account.auth {
         Auth::DeviceCode => {
             let show = |prompt: &DevicePrompt| anstream::println!("{}", instructions(&name, prompt));
-            let signed_in = block_on(auth::login(&name, &account, &context.environment, config.session.verify, show))??;
+            let signed_in = block_on(auth::login(&name, &account, &environment, config.session.verify, show))??;
             anstream::println!("{}", welcome(&name, &signed_in));
             check_user(&account, &signed_in)?;
         }
         Auth::ClientSecret { .. } | Auth::TokenCommand { .. } => {
-            let authenticator = Authenticator::new(&name, &account, &context.environment);
+            let authenticator = Authenticator::new(&name, &account, &environment);
             block_on(authenticator.token(&now(), true))??;
             anstream::println!(
                 "There is nobody to sign in: account `{name}` gets its tokens by itself, and that works."
@@ -113,7 +115,8 @@ fn instructions(account: &str, prompt: &DevicePrompt) -> String {
 fn welcome(account: &str, signed_in: &SignedIn) -> String {
     let who = signed_in.username.as_deref().or(signed_in.user.as_deref()).unwrap_or("a user who was not named");
     let tenant = signed_in.tenant.as_deref().map(|tenant| format!(", tenant {tenant}")).unwrap_or_default();
-    format!("Signed in to `{account}` as {who}{tenant}.")
+    // They come from outside, and this is a terminal.
+    printable(&format!("Signed in to `{account}` as {who}{tenant}."))
 }
 
 /// A sign-in can only set its own presence.
@@ -204,6 +207,8 @@ mod tests {
         };
         assert_eq!(welcome("work", &signed_in), "Signed in to `work` as me@contoso.com, tenant dcd219dd.");
         assert_eq!(welcome("work", &SignedIn::default()), "Signed in to `work` as a user who was not named.");
+        let hostile = SignedIn { username: Some("a\u{1b}[2Jb\n".to_owned()), ..SignedIn::default() };
+        assert_eq!(welcome("work", &hostile), "Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.");
         let check = |user: Option<&str>, signed_in: &SignedIn| {
             let account = config(&["work"]).accounts.remove("work").unwrap();
             check_user(&config::Account { user: user.map(ToOwned::to_owned), ..account }, signed_in)

@@ -134,8 +134,16 @@ impl Context {
     }
 }
 
+/// Keeps tokens and secrets out of core dumps, and out of reach of other programs of the same user: a debugger cannot attach,
+/// and `/proc/PID/mem` and `environ` belong to root. Programs that this one starts are not like that.
+fn keep_memory_private() {
+    // Only a sandbox refuses it, and then the program is no worse off than others.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
+    keep_memory_private();
     let cli = Cli::parse();
     let environment = environment::read();
     let context = Context {

@@ -69,9 +69,9 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
     logging::start(&log, &context.environment)?;
     let clock = clock(speed, since, &config, context)?;
     let options = Options {
+        environment: context.environment.clone().guarding(&config),
         config,
         config_file: Some(context.config.clone()),
-        environment: context.environment.clone(),
         clock,
         socket: context.require_socket()?.to_owned(),
         buses: Buses::default(),

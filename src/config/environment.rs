@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Config;
+
 /// Looks an environment variable up; one that is empty or no UTF-8 counts as unset.
 pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -22,12 +24,21 @@ pub struct Environment {
     pub cache_dir: PathBuf,
     /// The environment variables.
     pub lookup: Lookup,
+    /// The names of those that hold a secret of the configuration: no program that is started gets them.
+    pub secret_vars: Vec<String>,
 }
 
 impl Environment {
     /// The value of the environment variable `name`.
     pub fn var(&self, name: &str) -> Option<String> {
         (self.lookup)(name)
+    }
+
+    /// The same for `config`, which says which variables hold secrets.
+    #[must_use]
+    pub fn guarding(self, config: &Config) -> Self {
+        let secret_vars = config.accounts.values().filter_map(|account| account.auth.secret_var());
+        Self { secret_vars: secret_vars.map(ToOwned::to_owned).collect(), ..self }
     }
 
     /// The status socket: `$XDG_RUNTIME_DIR/presenced/presenced.sock`.

@@ -160,6 +160,18 @@ impl Auth {
             Self::ClientSecret { .. } | Self::TokenCommand { .. } => false,
         }
     }
+
+    /// The environment variable that holds a secret of it.
+    pub fn secret_var(&self) -> Option<&str> {
+        match self {
+            Self::ClientSecret { secret: SecretSource::Env(name) } => Some(name),
+            Self::ClientSecret {
+                secret: SecretSource::File(_) | SecretSource::Credential(_) | SecretSource::Command(_),
+            }
+            | Self::DeviceCode
+            | Self::TokenCommand { .. } => None,
+        }
+    }
 }
 
 /// Where a secret is found; never the secret itself.

@@ -329,6 +329,7 @@ impl Account {
             trouble.began = now.instant;
         }
         self.client.reconnect();
+        self.authenticator.abandon_renewal();
         self.session.handle_nudge();
     }
 

@@ -39,7 +39,7 @@ impl Way {
                 self.authenticator.note_accepted(&token);
                 Ok(())
             }
-            Err(failure) => Err(self.judge(failure, &token, &user).await),
+            Err(failure) => Err(self.judge(failure, &token, &user)),
         }
     }
 
@@ -48,7 +48,7 @@ impl Way {
         let (token, user) = self.token(false).await?;
         match self.client.read_presence(&token.bearer, &user).await {
             Ok(seen) => Ok(seen),
-            Err(failure) => Err(self.judge(failure, &token, &user).await),
+            Err(failure) => Err(self.judge(failure, &token, &user)),
         }
     }
 
@@ -63,14 +63,14 @@ impl Way {
     }
 
     /// What Graph's refusal of a request about `user` with `token` means for this account.
-    async fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
+    fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
         match failure.lacks.as_deref() {
             Some(Lack::Permission(needed)) => {
                 let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed, &self.sign_in()));
                 mend.map_or(failure.clone(), |mend| failure.with_hint(mend))
             }
             Some(Lack::Claims(claims)) => {
-                let another_may_do = self.authenticator.challenge(token, claims).await;
+                let another_may_do = self.authenticator.challenge(token, claims);
                 if another_may_do { failure } else { self.ask_for_more(failure) }
             }
             // It cannot be that, or was not before: it is one of the service's 401s that come and go.

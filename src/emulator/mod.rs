@@ -95,6 +95,12 @@ impl Emulator {
         self.service().journal.records(0)
     }
 
+    /// The secrets that were handed out, oldest first, as far as they are remembered: access, refresh and `id` tokens, device
+    /// codes.
+    pub fn issued(&self) -> Vec<String> {
+        self.service().entra.issued()
+    }
+
     /// Every request that comes to an end from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Record> {
         self.records.subscribe()

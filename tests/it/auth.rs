@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt as _;
 use jiff::tz::TimeZone;
 use presenced::auth::{self, Authenticator};
 use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource};
@@ -15,6 +16,7 @@ use presenced::session::{Applied, Failure, FailureKind};
 use presenced::time::{Instant, Now};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::canned::{Answer, Server, answer};
 
@@ -32,6 +34,7 @@ pub(crate) fn environment(folder: &TempDir) -> Environment {
             "CREDENTIALS_DIRECTORY" => Some(credentials.clone()),
             _ => None,
         }),
+        secret_vars: Vec::new(),
     }
 }
 
@@ -126,18 +129,25 @@ async fn the_next_token_is_asked_for_with_the_claims_of_a_challenge() {
         let server = Server::start([granted("t1"), answer(503, "", ""), granted("t2"), granted("t3")]).await;
         let authenticator = Authenticator::new(name, &account(&server, auth), &environment(&folder));
         let first = authenticator.token(&after(0), false).await.unwrap();
-        assert!(authenticator.challenge(&first, challenge).await, "another token may do");
+        assert!(authenticator.challenge(&first, challenge), "another token may do");
         // The one that was challenged is no good any more, however long it lives.
         assert_eq!(bearer(&authenticator, &after(1)).await.unwrap_err().kind, FailureKind::Passing);
         let second = authenticator.token(&after(2), false).await.unwrap();
         assert_eq!(second.bearer.expose_secret(), "t2");
-        assert!(authenticator.challenge(&first, challenge).await, "by a request that was on its way");
+        assert!(authenticator.challenge(&first, challenge), "by a request that was on its way");
         assert_eq!(bearer(&authenticator, &after(3)).await.as_deref(), Ok("t2"));
-        assert!(!authenticator.challenge(&second, challenge).await, "none would do");
-        assert!(!authenticator.challenge(&second, r#"{"access_token": null}"#).await, "nor for other claims");
-        assert_eq!(bearer(&authenticator, &after(75)).await.as_deref(), Ok("t3"));
+        assert!(!authenticator.challenge(&second, challenge), "none would do");
+        assert!(!authenticator.challenge(&second, r#"{"access_token": null}"#), "nor for other claims");
+        assert_eq!(bearer(&authenticator, &after(77)).await.as_deref(), Ok("t3"));
         let asked: Vec<_> = server.requests().iter().map(|request| request.field("claims").unwrap()).collect();
         assert_eq!(asked, [CP1, both, both, CP1], "{name}");
+    }
+}
+
+/// Asks at `now` until the renewal in the background has brought `token`.
+async fn renewed_to(authenticator: &Authenticator, now: &Now, token: &str) {
+    while bearer(authenticator, now).await.as_deref() != Ok(token) {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -147,10 +157,32 @@ async fn a_token_is_kept_until_it_is_nearly_over() {
         (Server::start([granted("t1"), granted("t2"), granted("t3")]).await, TempDir::new().unwrap());
     let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
     // A tenth of 75 minutes is 7.5.
-    for (minute, expected) in [(0, "t1"), (67, "t1"), (68, "t2"), (68 + 67, "t2"), (68 + 68, "t3")] {
-        assert_eq!(bearer(&authenticator, &after(minute)).await.as_deref(), Ok(expected), "minute {minute}");
+    for (minute, expected, asked) in
+        [(0, "t1", 1), (67, "t1", 1), (68, "t2", 2), (68 + 67, "t2", 2), (68 + 68, "t3", 3)]
+    {
+        renewed_to(&authenticator, &after(minute), expected).await;
+        assert_eq!(server.requests().len(), asked, "minute {minute}");
     }
-    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_sign_in_service_that_hangs_holds_nobody_up_while_the_token_holds() {
+    let (server, folder) = (Server::start([granted("t1"), Answer::Hang]).await, TempDir::new().unwrap());
+    let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
+    assert_eq!(bearer(&authenticator, &after(0)).await.as_deref(), Ok("t1"));
+    for asking in 0..20 {
+        // At once: it is not even waited for a turn of the runtime.
+        let token = bearer(&authenticator, &after(68)).now_or_never();
+        assert_eq!(token.expect("waited for the renewal").as_deref(), Ok("t1"), "{asking}");
+    }
+    server.asked(2).await;
+    // Once it is over nothing but a new one will do, and after a sleep not the one that hangs.
+    assert_eq!(bearer(&authenticator, &after(75)).now_or_never(), None);
+    assert_eq!(server.requests().len(), 2);
+    authenticator.abandon_renewal();
+    let waits = tokio::spawn(async move { bearer(&authenticator, &after(75)).await });
+    server.asked(3).await;
+    waits.abort();
 }
 
 #[tokio::test]
@@ -159,7 +191,8 @@ async fn while_a_token_holds_a_passing_failure_to_renew_it_does_not_matter() {
     let (server, folder) = (Server::start(answers).await, TempDir::new().unwrap());
     let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
     for (minute, expected, asked) in [(0, "t1", 1), (68, "t1", 2), (71, "t1", 2), (72, "t2", 3)] {
-        assert_eq!(bearer(&authenticator, &after(minute)).await.as_deref(), Ok(expected), "minute {minute}");
+        renewed_to(&authenticator, &after(minute), expected).await;
+        server.asked(asked).await;
         assert_eq!(server.requests().len(), asked, "minute {minute}");
     }
 }
@@ -216,6 +249,19 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
         (answer(302, "Location: /portal\r\n", ""), Passing, "302", "this network"),
         (answer(200, "", "<html>Welcome to the hotel"), Passing, "not the expected JSON", "this network"),
         (answer(200, "", "{}"), Passing, "not the expected JSON", "this network"),
+        (answer(200, "", ""), Passing, "not the expected JSON", "this network"),
+        (answer(200, "", "\0\u{1b}[2J\u{7f}"), Passing, "not the expected JSON", "this network"),
+        (answer(200, "", r#"{"access_token": "t", "expi"#), Passing, "not the expected JSON", "this network"),
+        (json(200, &serde_json::json!({"error": "invalid_client"})), Refused, "200 invalid_client", "client_id"),
+        (granted("t\r\nX-Evil: 1"), Refused, "characters that no token has", "this network"),
+        (granted("tökén"), Refused, "characters that no token has", "this network"),
+        (granted(""), Refused, "characters that no token has", "this network"),
+        (
+            json(200, &serde_json::json!({"token_type": "pop", "access_token": "t"})),
+            Refused,
+            "no bearer token",
+            "this network",
+        ),
         (answer(200, "", &format!("{{\"access_token\": \"{}", "x".repeat(1 << 20))), Passing, "JSON", "this network"),
         (Answer::Close, Passing, "broke off", ""),
         (Answer::Reset, Passing, "broke off", ""),
@@ -233,6 +279,96 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
             }
             None => assert_eq!(hint, "", "{}", failure.text),
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_service_says_of_a_lifetime_is_read_with_sense() {
+    let days = |days: u64| Duration::from_hours(24 * days);
+    for (said, lives) in [
+        ("3600", Duration::from_hours(1)),
+        (r#""3600""#, Duration::from_hours(1)),
+        ("90.5", Duration::from_millis(90_500)),
+        ("0", Duration::ZERO),
+        ("-1", Duration::ZERO),
+        (r#""-3600""#, Duration::ZERO),
+        ("99999999999999999999999", days(7)),
+        ("1e300", days(7)),
+        (r#""inf""#, days(7)),
+        // Not said: five minutes.
+        ("null", Duration::from_mins(5)),
+        (r#""NaN""#, Duration::from_mins(5)),
+        (r#""soon""#, Duration::from_mins(5)),
+        ("[3600]", Duration::from_mins(5)),
+        (r#"{"a": 1}"#, Duration::from_mins(5)),
+    ] {
+        // Neither the media type nor what else is there matters.
+        let body = format!(r#"{{"access_token": "t", "expires_in": {said}, "token_type": "bearer"}}"#);
+        let (server, folder) =
+            (Server::start([answer(200, "Content-Type: text/html\r\n", &body)]).await, TempDir::new().unwrap());
+        let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
+        let token = authenticator.token(&after(0), false).await.unwrap();
+        assert_eq!(token.expires_at.saturating_since(after(0).instant), lives, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_goes_to_no_other_address() {
+    let folder = TempDir::new().unwrap();
+    sign_in(&folder, "r3fresh");
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Server::start([granted("t")]).await;
+        let location = format!("Location: {}\r\n", elsewhere.url);
+        let server = Server::start([answer(status, &location, "")]).await;
+        for (name, config) in [("bot", client_secret(&server)), ("work", account(&server, Auth::DeviceCode))] {
+            let authenticator = Authenticator::new(name, &config, &environment(&folder));
+            let failure = bearer(&authenticator, &after(0)).await.unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Passing);
+            assert_eq!(failure.text, format!("the sign-in service answered with {status}"));
+        }
+        assert_eq!(elsewhere.requests().len(), 0, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_nobody_can_mean_is_a_day_at_most_and_no_longer_than_the_token() {
+    let absurd = "Retry-After: 99999999999999999999\r\n";
+    let answers = [answer(429, absurd, ""), granted("t1"), answer(429, absurd, ""), granted("t2")];
+    let (server, folder) = (Server::start(answers).await, TempDir::new().unwrap());
+    let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
+    let failure = bearer(&authenticator, &after(0)).await.unwrap_err();
+    assert_eq!((failure.kind, failure.retry_after), (FailureKind::Throttled, Some(Duration::from_hours(24))));
+    assert_eq!(bearer(&authenticator, &after(0)).await.as_deref(), Ok("t1"));
+    assert_eq!(bearer(&authenticator, &after(70)).await.as_deref(), Ok("t1"));
+    server.asked(3).await;
+    assert_eq!(bearer(&authenticator, &after(75)).await.as_deref(), Ok("t2"));
+}
+
+#[tokio::test]
+async fn nothing_is_shown_that_is_no_code_and_no_web_page() {
+    let folder = TempDir::new().unwrap();
+    for (code, page, wrong) in [
+        ("ABCD\u{1b}[2J", "https://microsoft.com/devicelogin", "a code that cannot be typed"),
+        ("ABCD\n1234", "https://microsoft.com/devicelogin", "a code that cannot be typed"),
+        ("\u{202e}4321", "https://microsoft.com/devicelogin", "a code that cannot be typed"),
+        ("", "https://microsoft.com/devicelogin", "a code that cannot be typed"),
+        (&"A".repeat(65), "https://microsoft.com/devicelogin", "a code that cannot be typed"),
+        ("ABCD-1234", "javascript:alert(1)", "a sign-in page that is none"),
+        ("ABCD-1234", "file:///etc/passwd", "a sign-in page that is none"),
+        ("ABCD-1234", "https://microsoft.com/\u{1b}]8;;", "a sign-in page that is none"),
+        ("ABCD-1234", "https://microsoft.com/a\nb", "a sign-in page that is none"),
+        ("ABCD-1234", "microsoft.com/devicelogin", "a sign-in page that is none"),
+        ("ABCD-1234", "", "a sign-in page that is none"),
+    ] {
+        let prompt = serde_json::json!({"device_code": "d3vice", "user_code": code, "expires_in": 900,
+                                        "verification_uri": page});
+        let server = Server::start([json(200, &prompt)]).await;
+        let show = |prompt: &auth::DevicePrompt| panic!("shown: {prompt:?}");
+        let signed_in =
+            auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), false, show).await;
+        let failure = signed_in.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Refused);
+        assert_eq!(failure.text, format!("the sign-in service gives {wrong}"));
     }
 }
 
@@ -444,6 +580,31 @@ async fn a_sign_in_counts_at_once() {
     assert_eq!(bearer(&authenticator, &after(0)).await.unwrap_err().kind, FailureKind::SignInNeeded);
     sign_in(&folder, "r1");
     assert_eq!(bearer(&authenticator, &after(0)).await.as_deref(), Ok("t1"));
+}
+
+#[tokio::test]
+async fn a_renewal_under_way_does_not_undo_a_sign_in() {
+    let folder = TempDir::new().unwrap();
+    sign_in(&folder, "r1");
+    let signed_in = Arc::new(Notify::new());
+    let slow = Answer::After(Arc::clone(&signed_in), Box::new(delegated("t1", "r2", "oid-1")));
+    let server = Server::start([slow, delegated("t2", "n2", "oid-2")]).await;
+    let config = account(&server, Auth::DeviceCode);
+    let old = Authenticator::new("work", &config, &environment(&folder));
+    let renewal = async { bearer(&old, &after(0)).await };
+    let signing_in = async {
+        server.asked(1).await;
+        sign_in(&folder, "n1");
+        signed_in.notify_one();
+    };
+    let (renewed, ()) = tokio::join!(renewal, signing_in);
+    assert_eq!(renewed.as_deref(), Ok("t1"), "of who was signed in when it was asked for");
+    // One that the daemon begins with after the sign-in, and one that was there all the time.
+    let new = Authenticator::new("work", &config, &environment(&folder)).token(&after(0), false).await.unwrap();
+    assert_eq!((new.bearer.expose_secret(), new.user.as_deref()), ("t2", Some("oid-2")));
+    assert_eq!(old.token(&after(0), true).await.unwrap().user.as_deref(), Some("oid-2"));
+    let used: Vec<_> = server.requests().iter().map(|request| request.field("refresh_token").unwrap()).collect();
+    assert_eq!(used, ["r1", "n1", "n2"]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What becomes of one request.
 #[derive(Clone)]
@@ -16,6 +17,10 @@ pub(crate) enum Answer {
     Close,
     /// The connection is reset.
     Reset,
+    /// Nothing comes.
+    Hang,
+    /// It comes once this is notified.
+    After(Arc<Notify>, Box<Answer>),
 }
 
 /// An answer with `status`, `headers` (each ending in CRLF) and `body`.
@@ -77,6 +82,13 @@ impl Server {
         Self { url, requests }
     }
 
+    /// Waits until there were so many requests.
+    pub(crate) async fn asked(&self, times: usize) {
+        while self.requests.lock().unwrap().len() < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// All requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
@@ -95,7 +107,12 @@ async fn serve(
             let mut answers = answers.lock().unwrap();
             if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
         };
-        match answer.expect("a test gives an answer at least") {
+        let mut answer = answer.expect("a test gives an answer at least");
+        if let Answer::After(go, held) = answer {
+            go.notified().await;
+            answer = *held;
+        }
+        match answer {
             Answer::Bytes(bytes) => {
                 if connection.write_all(&bytes).await.is_err() {
                     return;
@@ -103,6 +120,7 @@ async fn serve(
             }
             Answer::Close => return,
             Answer::Reset => return connection.set_zero_linger().unwrap(),
+            Answer::Hang | Answer::After(..) => std::future::pending().await,
         }
     }
 }

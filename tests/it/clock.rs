@@ -142,6 +142,7 @@ pub(crate) fn run(
         state_dir: folder.to_owned(),
         cache_dir: folder.to_owned(),
         lookup: Arc::new(|_| Some("emulator-secret".to_owned())),
+        secret_vars: Vec::new(),
     };
     let config = Config::parse(config, &folder.join("config.toml"), &environment).unwrap().config;
     let daemon = Daemon::new(Options {

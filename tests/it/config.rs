@@ -31,6 +31,7 @@ fn environment() -> Environment {
             "TEAM" => Some("red".to_owned()),
             _ => None,
         }),
+        secret_vars: Vec::new(),
     }
 }
 

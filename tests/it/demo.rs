@@ -108,6 +108,7 @@ async fn keepalives(call_state: &str, count: usize) -> (Vec<Record>, u64) {
         state_dir: folder.path().to_owned(),
         cache_dir: folder.path().to_owned(),
         lookup: Arc::new(|_| None),
+        secret_vars: Vec::new(),
     };
     let text = format!(
         r#"[accounts.work]

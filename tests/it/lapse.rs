@@ -107,6 +107,7 @@ impl Lapse {
             state_dir: folder.to_owned(),
             cache_dir: folder.to_owned(),
             lookup: Arc::new(|_| Some("emulator-secret".to_owned())),
+            secret_vars: Vec::new(),
         };
         let text = format!(
             r#"[accounts.{ACCOUNT}]

@@ -7,7 +7,7 @@ mod device;
 mod error;
 mod tokens;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -27,6 +27,9 @@ use crate::time::Now;
 /// The scopes that ask for things about the sign-in itself, and are no permissions.
 const OPENID_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
+/// How many tokens and codes are remembered as handed out.
+const ISSUED_KEPT: usize = 10_000;
+
 /// The sign-in service.
 #[derive(Debug)]
 pub(super) struct Entra {
@@ -35,6 +38,8 @@ pub(super) struct Entra {
     users: Vec<User>,
     tokens: Tokens,
     devices: Devices,
+    /// The newest tokens and codes that were handed out, for whoever looks whether they leak.
+    issued: VecDeque<String>,
     rng: fastrand::Rng,
 }
 
@@ -65,6 +70,7 @@ impl Entra {
             users: options.users,
             tokens: Tokens::new(options.token_lifetime),
             devices: Devices::new(options.device),
+            issued: VecDeque::new(),
             rng: fastrand::Rng::with_seed(options.seed),
         }
     }
@@ -75,13 +81,27 @@ impl Entra {
         let trace = self.uuid();
         let correlation = correlation.unwrap_or_else(|| self.uuid());
         let reply = match self.answer(call, tenant, request, base, now) {
-            Ok(value) => Reply::json(StatusCode::OK, &value),
+            Ok(value) => {
+                self.note_issued(&value);
+                Reply::json(StatusCode::OK, &value)
+            }
             Err(refusal) => refusal.reply(&trace, &correlation, now.wall),
         };
         reply
             .with(CACHE_CONTROL, "no-store, no-cache")
             .with(HeaderName::from_static("x-ms-request-id"), &trace)
             .with(HeaderName::from_static("client-request-id"), &correlation)
+    }
+
+    fn note_issued(&mut self, answer: &Value) {
+        let secrets = ["access_token", "refresh_token", "id_token", "device_code"].into_iter();
+        self.issued.extend(secrets.filter_map(|name| Some(answer.get(name)?.as_str()?.to_owned())));
+        self.issued.drain(..self.issued.len().saturating_sub(ISSUED_KEPT));
+    }
+
+    /// Every token and device code that was handed out, the newest last.
+    pub(super) fn issued(&self) -> Vec<String> {
+        self.issued.iter().cloned().collect()
     }
 
     /// An error of Entra's, for a fault: with `status`, and what Entra may say with it.

@@ -1,0 +1,165 @@
+//! Renewals in virtual time: how long a token is used, and how often the next is asked for. The tokens come from a command,
+//! which is a real partner that needs no server.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::{Cloud, Endpoints};
+
+#[test]
+fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
+    let ahead = |minutes| {
+        let grant = Grant { bearer: "t".into(), who: SignedIn::default(), lifetime: Duration::from_mins(minutes) };
+        let instant = Instant::from_origin(Duration::from_hours(1));
+        let now = Now { instant, wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
+        let (held, standing) = grant.held_from(&now, 1, false);
+        assert_eq!(standing.expires_at.as_second(), i64::try_from(minutes * 60).unwrap());
+        held.token.expires_at.saturating_since(held.renew_at)
+    };
+    assert_eq!(ahead(75), Duration::from_secs(450));
+    assert_eq!(ahead(28 * 60), Duration::from_mins(168));
+    assert_eq!(ahead(30), Duration::from_mins(5));
+    assert_eq!(ahead(4), Duration::from_mins(2));
+    assert_eq!(ahead(0), Duration::ZERO);
+}
+
+/// A token command that does what its script says, and counts how often it is run.
+struct Issuer {
+    folder: TempDir,
+    authenticator: Authenticator,
+}
+
+impl Issuer {
+    /// `$n` in the script is the number of the run, from 1.
+    fn new(script: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let program = folder.path().join("issue");
+        let count = folder.path().join("count");
+        let text = format!("#!/bin/sh\necho >> {0}\nn=$(wc -l < {0})\n{script}\n", count.display());
+        std::fs::write(&program, text).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let config = config::Account {
+            tenant: "contoso.onmicrosoft.com".to_owned(),
+            client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
+            user: None,
+            cloud: Cloud::Global,
+            auth: Auth::TokenCommand { command: vec!["/bin/sh".to_owned(), program.display().to_string()] },
+            endpoints: Endpoints::of(Cloud::Global),
+        };
+        let environment = Environment {
+            home: PathBuf::new(),
+            runtime_dir: None,
+            config_dir: PathBuf::new(),
+            state_dir: PathBuf::new(),
+            cache_dir: PathBuf::new(),
+            lookup: Arc::new(|_| None),
+            secret_vars: Vec::new(),
+        };
+        Self { authenticator: Authenticator::new("work", &config, &environment), folder }
+    }
+
+    fn runs(&self) -> usize {
+        std::fs::read(self.folder.path().join("count")).unwrap_or_default().len()
+    }
+
+    /// Uses a token at `now`, and waits for the end of a renewal that this sets off.
+    async fn token(&self, now: &Now) -> Result<String, FailureKind> {
+        let token = self.authenticator.token(now, false).await;
+        drop(self.authenticator.source.turn.lock().await);
+        token.map(|token| token.bearer.expose_secret().to_owned()).map_err(|failure| failure.kind)
+    }
+}
+
+/// So many seconds after the start, by a wall clock that is right.
+fn at(seconds: u64) -> Now {
+    at_with_skew(seconds, 0)
+}
+
+/// The same, by a wall clock that is `skew` seconds ahead.
+fn at_with_skew(seconds: u64, skew: i64) -> Now {
+    let passed = Duration::from_secs(seconds);
+    let wall = Timestamp::UNIX_EPOCH + passed;
+    Now { instant: Instant::from_origin(passed), wall: wall + SignedDuration::from_secs(skew), zone: TimeZone::UTC }
+}
+
+#[tokio::test]
+async fn twenty_requests_at_an_expired_token_make_one_renewal() {
+    for lifetime in [3600, 0] {
+        let issuer = Issuer::new(&format!(r#"echo "{{\"access_token\": \"t$n\", \"expires_in\": {lifetime}}}""#));
+        for (seconds, expected) in [(0, "t1"), (3600, "t2")] {
+            let now = at(seconds);
+            let tokens = futures_util::future::join_all((0..20).map(|_| issuer.token(&now))).await;
+            assert!(tokens.iter().all(|token| token.as_deref() == Ok(expected)), "{tokens:?}");
+        }
+        assert_eq!(issuer.runs(), 2, "living for {lifetime} s");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_minute_is_renewed_in_time_and_without_a_storm() {
+    let issuer = Issuer::new(r#"echo "{\"access_token\": \"t$n\", \"expires_in\": 60}""#);
+    // Every other second for an hour.
+    for seconds in (0..3600).step_by(2) {
+        issuer.token(&at(seconds)).await.unwrap();
+    }
+    assert_eq!(issuer.runs(), 120, "each at half of the life of the one before");
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_for_an_hour_is_tried_each_minute_and_told_once_the_token_is_over() {
+    let issuer = Issuer::new(
+        r#"[ $n -gt 1 ] && { echo "no network" >&2; exit 1; }
+           echo '{"access_token": "t1", "expires_in": 36000}'"#,
+    );
+    // Of ten hours the last is for renewing.
+    for minute in 0..600 {
+        assert_eq!(issuer.token(&at(minute * 60)).await.as_deref(), Ok("t1"), "minute {minute}");
+    }
+    assert_eq!(issuer.runs(), 1 + 60);
+    assert_eq!(issuer.token(&at(36_000)).await, Err(FailureKind::Passing));
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_refused_is_tried_each_quarter_of_an_hour() {
+    let issuer = Issuer::new(r#"[ $n -gt 1 ] || echo '{"access_token": "t1", "expires_in": 36000}'"#);
+    for minute in 0..600 {
+        assert_eq!(issuer.token(&at(minute * 60)).await.as_deref(), Ok("t1"), "minute {minute}");
+    }
+    assert_eq!(issuer.runs(), 1 + 4);
+    assert_eq!(issuer.token(&at(36_000)).await, Err(FailureKind::Refused));
+}
+
+/// What a command says about the end of its token is absolute: with a wrong wall clock it is worth more, or less.
+#[tokio::test]
+async fn a_wall_clock_that_is_wrong_makes_no_storm() {
+    for (skew, runs) in [(0, 1), (300, 1), (-300, 1), (4000, 14), (-86_400, 1)] {
+        let issuer = Issuer::new(r#"echo "{\"access_token\": \"t$n\", \"expires_on\": 4500}""#);
+        // A keepalive each 4 minutes, for an hour: at worst each asks once.
+        for minute in (0..60).step_by(4) {
+            let token = issuer.token(&at_with_skew(minute * 60, skew)).await;
+            assert!(token.is_ok(), "the token is good, whatever the clock says");
+        }
+        assert_eq!(issuer.runs(), runs, "ahead by {skew} s");
+    }
+}
+
+#[tokio::test]
+async fn a_relative_lifetime_does_not_care_for_the_wall_clock() {
+    let issuer = Issuer::new(r#"echo "{\"access_token\": \"t$n\", \"expires_in\": 4500}""#);
+    for (seconds, skew, expected) in [
+        (0, 0, "t1"),
+        (600, 300, "t1"),
+        (1200, -300, "t1"),
+        (1800, 86_400, "t1"),
+        (4040, -86_400, "t1"),
+        (4100, 0, "t1"),
+        (4101, 0, "t2"),
+    ] {
+        assert_eq!(issuer.token(&at_with_skew(seconds, skew)).await.as_deref(), Ok(expected), "{seconds} {skew}");
+    }
+}
