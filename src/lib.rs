@@ -11,6 +11,7 @@
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 
 pub mod calendar;
+mod certificate;
 pub mod config;
 pub mod policy;
 pub mod presence;

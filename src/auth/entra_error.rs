@@ -43,6 +43,12 @@ pub(super) enum Mend {
 
 use Mend::{Change, SignIn};
 
+const NO_FEDERATION: &str = "the app registration has no federated credential that fits the assertion";
+const FEDERATION: &str =
+    "compare issuer, subject (also its capitals) and audience: az ad app federated-credential list --id CLIENT_ID";
+const UNREACHABLE: &str = "it cannot reach the issuer of the assertion";
+const PUBLISH: &str = "the issuer's /.well-known/openid-configuration and keys must be reachable from the internet";
+
 const NUMBERS: &[(u32, &str, Mend)] = &[
     (
         7_000_215,
@@ -59,6 +65,32 @@ const NUMBERS: &[(u32, &str, Mend)] = &[
         "the app registration does not let programs without a secret sign in",
         Change("turn on `Allow public client flows` in the app registration's `Authentication`"),
     ),
+    (
+        700_027,
+        "the certificate is not the application's, or not any more",
+        Change(
+            "upload it (not the key) to the app registration's `Certificates & secrets`, or check `client_id` and `tenant`",
+        ),
+    ),
+    (
+        700_024,
+        "the assertion is not of now",
+        Change("set this machine's clock (`timedatectl`); one that another provider issues must be renewed in time"),
+    ),
+    (
+        700_021,
+        "the assertion is for another application",
+        Change("check `client_id` against what the assertion is issued for"),
+    ),
+    (700_023, "the assertion is for another sign-in service", Change("check `tenant` and `cloud` in the account")),
+    (50_027, "the assertion is not one that it reads", Change("check what `auth` names: it must be a JSON Web Token")),
+    (70_021, NO_FEDERATION, Change(FEDERATION)),
+    (700_211, "the app registration has no federated credential for the assertion's issuer", Change(FEDERATION)),
+    (700_212, "the app registration has no federated credential for the assertion's audience", Change(FEDERATION)),
+    (700_213, "the app registration has no federated credential for the assertion's subject", Change(FEDERATION)),
+    (7_002_138, NO_FEDERATION, Change(FEDERATION)),
+    (50_166, UNREACHABLE, Change(PUBLISH)),
+    (90_061, UNREACHABLE, Change(PUBLISH)),
     (7_000_112, "the application is disabled", Change("have an administrator enable it in `Enterprise applications`")),
     (
         700_016,
@@ -102,8 +134,8 @@ pub(super) fn verdict(body: &ErrorBody) -> Verdict {
         "temporarily_unavailable" | "server_error" => (FailureKind::Passing, "it is busy", Mend::Wait),
         "invalid_client" => (
             FailureKind::Refused,
-            "the client secret is not accepted",
-            Change("check `client_id` and the client secret"),
+            "what the application proves itself with is not accepted",
+            Change("check `client_id`, and the secret, certificate or assertion that `auth` names"),
         ),
         "unauthorized_client" => (
             FailureKind::Refused,

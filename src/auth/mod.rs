@@ -4,10 +4,15 @@
 //! to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
 
 mod claims;
+mod client_certificate;
+mod client_credentials;
 mod client_secret;
 mod command;
+mod credential;
 mod device_code;
 mod entra_error;
+mod expiry;
+mod federated;
 mod jwt;
 mod permissions;
 mod secret;
@@ -27,7 +32,10 @@ use crate::config::{self, Auth, Environment};
 use crate::session::{Failure, FailureKind};
 use crate::time::{Instant, Now};
 
+use credential::Credential;
+
 pub use device_code::{DevicePrompt, SignedIn, login};
+pub use expiry::Expiry;
 pub use permissions::Permissions;
 pub use store::logout;
 
@@ -94,6 +102,8 @@ pub struct Authenticator {
     renewals: AtomicU64,
     /// The newest token that Graph accepted; 0: none yet.
     accepted: AtomicU64,
+    /// Until when the certificate is good, where there is one.
+    certificate: expiry::Watch,
 }
 
 impl fmt::Debug for Authenticator {
@@ -113,6 +123,7 @@ impl Authenticator {
             wallet: Mutex::default(),
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
+            certificate: expiry::Watch::new(&config.auth),
         }
     }
 
@@ -131,6 +142,7 @@ impl Authenticator {
             && (!fresh || renewed_meanwhile)
             && now.instant < held.renew_at
         {
+            self.certificate.look_again(&self.config.auth, now);
             return Ok(held.token.clone());
         }
         match self.ask(challenge.as_deref(), now).await {
@@ -184,11 +196,25 @@ impl Authenticator {
         &self.account
     }
 
+    /// Until when the certificate is good that it signs in with, as far as that is known.
+    pub fn certificate(&self) -> Option<Expiry> {
+        self.certificate.expiry()
+    }
+
     async fn ask(&self, challenge: Option<&str>, now: &Now) -> Result<Grant, Failure> {
         match &self.config.auth {
             Auth::DeviceCode => device_code::renew(&self.account, &self.config, challenge, &self.environment).await,
             Auth::ClientSecret { secret } => {
                 client_secret::ask(&self.config, secret, challenge, &self.environment).await
+            }
+            Auth::ClientCertificate { certificate, key } => {
+                let credential = Credential::read(certificate, key.as_ref(), &self.environment).await?;
+                self.certificate.note(certificate, &credential.certificate);
+                credential.check_time(certificate, now)?;
+                client_certificate::ask(&self.config, &credential, challenge, now).await
+            }
+            Auth::Federated { assertion } => {
+                federated::ask(&self.config, assertion, challenge, &self.environment, now).await
             }
             // A newer token may do: often the claims only ask for one that was issued since.
             Auth::TokenCommand { command } => token_command::ask(command, now).await,

@@ -107,6 +107,8 @@ fn describe_account(account: &Account) -> String {
     let method = match &account.auth {
         Auth::DeviceCode => "device-code",
         Auth::ClientSecret { .. } => "client-secret",
+        Auth::ClientCertificate { .. } => "client-certificate",
+        Auth::Federated { .. } => "federated",
         Auth::TokenCommand { .. } => "token-command",
     };
     let whose = account.user.as_ref().map_or_else(|| "whoever signs in".to_owned(), |user| format!("user {user}"));

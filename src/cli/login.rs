@@ -17,7 +17,7 @@ use crate::time::{Instant, Now};
 #[command(after_help = examples!(
     "presenced login              Sign in to the only account"
     "presenced login contoso      Sign in to one of several";
-    "An account with a client secret or a token command needs nobody: `login` then\nshows that it gets its token."
+    "An account with a client secret, a certificate, a federated identity or a token\ncommand needs nobody: `login` then shows that it gets its token."
 ))]
 pub(super) struct Args {
     /// The account of the configuration; may be left out when there is only one
@@ -35,7 +35,10 @@ pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Err
             anstream::println!("{}", welcome(&name, &signed_in));
             check_user(&account, &signed_in)?;
         }
-        Auth::ClientSecret { .. } | Auth::TokenCommand { .. } => {
+        Auth::ClientSecret { .. }
+        | Auth::ClientCertificate { .. }
+        | Auth::Federated { .. }
+        | Auth::TokenCommand { .. } => {
             let authenticator = Authenticator::new(&name, &account, &context.environment);
             block_on(authenticator.token(&now(), true))??;
             anstream::println!(

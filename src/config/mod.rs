@@ -4,7 +4,7 @@
 //! becomes [`Problems`], all at once. [`Config::parse`] is pure; only [`load`] touches the disk.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -136,6 +136,18 @@ pub enum Auth {
         /// Where the secret is.
         secret: SecretSource,
     },
+    /// Application permission, by a certificate whose key signs an assertion.
+    ClientCertificate {
+        /// The PEM file with the certificate.
+        certificate: PathBuf,
+        /// Where its private key is; `None`: in the same file.
+        key: Option<SecretSource>,
+    },
+    /// Application permission, by an assertion that another identity provider issues and renews.
+    Federated {
+        /// Where the assertion is.
+        assertion: SecretSource,
+    },
     /// A command prints the token.
     TokenCommand {
         /// The program and its arguments; run without a shell.
@@ -154,6 +166,16 @@ pub enum SecretSource {
     Env(String),
     /// A command that prints it; run without a shell.
     Command(Vec<String>),
+}
+
+impl SecretSource {
+    /// The file it is in, when it is in one that has a path of its own.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Credential(_) | Self::Env(_) | Self::Command(_) => None,
+        }
+    }
 }
 
 /// What holds for every session.
