@@ -4,9 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
+# openssl: keys and certificates, and a second opinion on signatures.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v ip >/dev/null || need+=(iproute2)
+command -v openssl >/dev/null || need+=(openssl)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

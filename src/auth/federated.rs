@@ -40,7 +40,8 @@ pub(super) async fn ask(
 
 /// Refuses what the sign-in service would, with words that tell more.
 fn check(assertion: &str, source: &SecretSource, now: &Now) -> Result<(), Failure> {
-    let claims = jwt::read(assertion).filter(|_| assertion.split('.').count() == 3).ok_or_else(|| {
+    let is_bare = assertion.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let claims = jwt::read(assertion).filter(|_| is_bare && assertion.split('.').count() == 3).ok_or_else(|| {
         Failure::new(FailureKind::Refused, format!("{WHAT} is no JSON Web Token"))
             .with_hint("a token has three parts with points between, begins with eyJ, and stands alone")
     })?;

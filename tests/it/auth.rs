@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::canned::{Answer, Server, answer};
 
-fn environment(folder: &TempDir) -> Environment {
+pub(crate) fn environment(folder: &TempDir) -> Environment {
     let path = folder.path().to_owned();
     let credentials = path.display().to_string();
     Environment {
@@ -35,7 +35,7 @@ fn environment(folder: &TempDir) -> Environment {
     }
 }
 
-fn account(server: &Server, auth: Auth) -> Account {
+pub(crate) fn account(server: &Server, auth: Auth) -> Account {
     Account {
         tenant: "contoso.onmicrosoft.com".to_owned(),
         client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
@@ -51,7 +51,7 @@ fn client_secret(server: &Server) -> Account {
 }
 
 /// The time `minutes` after the start of the test.
-fn after(minutes: u64) -> Now {
+pub(crate) fn after(minutes: u64) -> Now {
     let wall: jiff::Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
     let passed = Duration::from_mins(minutes);
     Now { instant: Instant::from_origin(passed), wall: wall.checked_add(passed).unwrap(), zone: TimeZone::UTC }
@@ -62,7 +62,7 @@ fn json(status: u16, body: &serde_json::Value) -> Answer {
 }
 
 /// A token that lives for 75 minutes.
-fn granted(token: &str) -> Answer {
+pub(crate) fn granted(token: &str) -> Answer {
     json(200, &serde_json::json!({"token_type": "Bearer", "expires_in": 4500, "access_token": token}))
 }
 

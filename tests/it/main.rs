@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agenda;
+mod assertion;
 mod auth;
 mod bus;
 mod calendar;
@@ -23,6 +24,7 @@ mod lapse;
 mod lock;
 mod login1;
 mod network;
+mod openssl;
 mod prefer;
 mod privilege;
 mod refusals;
