@@ -32,8 +32,9 @@ pub(crate) fn blocks(text: &str) -> Result<Vec<Block>, Malformed> {
     let mut blocks = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let Some(label) = line.trim_end().strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----"))
-        else {
+        // Editors of Windows put a byte order mark first.
+        let line = line.trim_start_matches('\u{feff}').trim_end();
+        let Some(label) = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----")) else {
             continue;
         };
         let end = format!("-----END {label}-----");
@@ -89,6 +90,7 @@ mod tests {
         let expected = [("A B".to_owned(), b"hello".to_vec(), false), ("C".to_owned(), Vec::new(), false)];
         assert_eq!(read(text), Ok(expected.to_vec()));
         assert_eq!(read("no block"), Ok(Vec::new()));
+        assert_eq!(read("\u{feff}-----BEGIN C-----\n-----END C-----"), Ok(expected[1..].to_vec()));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::auth::{account, after, environment, granted};
 use crate::canned::Server;
 use crate::clock::run;
-use crate::daemon::{has, on, once, warned, work};
+use crate::daemon::{has, on, warned, work};
 use crate::house::{CLIENT_ID, House, USER, guarded};
 use crate::openssl::Keys;
 use crate::signal_bench::ManualClock;
@@ -337,7 +337,7 @@ async fn a_bot_with_a_certificate_holds_its_presence() {
         assert!(code == 0 && shown.contains("that works"), "{shown}{error}");
         let daemon = house.start().await;
         house.seen("Available/Available").await;
-        house.inject(once(on(Call::Set, Then::ClaimsChallenge)));
+        house.inject(on(Call::Set, Then::ClaimsChallenge));
         house.write("call-state", "in-call");
         house.seen("Busy/InACall").await;
         let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
