@@ -3,14 +3,15 @@
 //!
 //! The modules stand on four floors, and a module uses only the floors below its own (`ARCHITECTURE.md` has the picture):
 //!
-//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`calendar`] and the schema in [`config`]:
-//!   no clock, no I/O, no runtime; time comes in as an argument.
+//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`calendar`], `certificate` and the schema in
+//!   [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
 //! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`emulator`]: one kind of outside world each, and no edge
 //!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 
 pub mod calendar;
+mod certificate;
 pub mod config;
 pub mod policy;
 pub mod presence;

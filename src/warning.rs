@@ -43,6 +43,8 @@ pub enum Code {
     Refused,
     /// What others see cannot be read back; the presence is kept all the same.
     VerifyRefused,
+    /// The certificate that an account signs in with is over within 30 days, or since lately.
+    CertificateExpires,
 }
 
 /// How bad it is.
@@ -71,7 +73,8 @@ impl Code {
             | Self::WatchFailed
             | Self::ConfigurationInvalid
             | Self::Throttled
-            | Self::VerifyRefused => Severity::Warning,
+            | Self::VerifyRefused
+            | Self::CertificateExpires => Severity::Warning,
             Self::ServiceUnavailable | Self::SignInNeeded | Self::Refused => Severity::Error,
         }
     }

@@ -5,12 +5,13 @@ cd "$(dirname "$0")/.."
 
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
+# openssl: keys and certificates, and a second opinion on signatures.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v ip >/dev/null || need+=(iproute2)
 command -v mate-screensaver >/dev/null || need+=(mate-screensaver)
 command -v Xvfb >/dev/null || need+=(xvfb)
-for program in curl git lua5.4 python3; do
+for program in curl git lua5.4 openssl python3; do
     command -v "$program" >/dev/null || need+=("$program")
 done
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)

@@ -1,7 +1,7 @@
 //! The `claims` parameter of a token request (`OpenID` Connect Core, 5.5): it declares that presenced handles claims challenges
 //! (`cp1`), and hands on what one asked for.
 //!
-//! Declared where a challenge can be met by asking for a token with its claims: by a refresh token, and by a client secret.
+//! Declared where a challenge can be met by asking for a token with its claims: by a refresh token, and by an application.
 //! In return Entra issues tokens that live for a day and are revoked at once. A token command cannot be handed the claims.
 //!
 //! Source: Microsoft identity platform, "Claims challenges, claims requests, and client capabilities".

@@ -84,7 +84,10 @@ fn by_word(error: &str) -> (&'static str, Mend) {
         "expired_token" | "code_expired" => ("the code was not used in time", SignIn),
         "bad_verification_code" => ("the code is not known any more", SignIn),
         "temporarily_unavailable" | "server_error" => ("it is busy", Wait),
-        "invalid_client" => ("the client secret is not accepted", Change("check `client_id` and the client secret")),
+        "invalid_client" => (
+            "what the application proves itself with is not accepted",
+            Change("check `client_id`, and the secret, certificate or assertion that `auth` names"),
+        ),
         "unauthorized_client" => (
             "the application may not sign in this way",
             Change("check `client_id`, `tenant` and `auth` against the app registration"),

@@ -14,6 +14,9 @@ const ALLOW_POLICY: &str =
     "have an administrator exempt this sign-in from the Conditional Access policy that blocks it";
 const ALLOW_DEVICE: &str = "have an administrator exempt this sign-in from the policy, or enrol this machine";
 
+const FEDERATION: &str =
+    "compare issuer, subject (also its capitals) and audience: az ad app federated-credential list --id CLIENT_ID";
+
 /// All of them; no number is in it twice.
 pub(super) const ROWS: &[Row] = &[
     // Which tenant.
@@ -81,6 +84,42 @@ pub(super) const ROWS: &[Row] = &[
         &[7_000_222],
         "the client secret has expired",
         Change("create a new one in the app registration's `Certificates & secrets` and store its Value"),
+    ),
+    (
+        &[700_027],
+        "the certificate is not the application's, or not any more",
+        Change(
+            "upload it (not the key) to the app registration's `Certificates & secrets`, or check `client_id` and `tenant`",
+        ),
+    ),
+    (
+        &[700_024],
+        "the assertion is not of now",
+        Change("set this machine's clock (`timedatectl`); one that another provider issues must be renewed in time"),
+    ),
+    (
+        &[700_021],
+        "the assertion is for another application",
+        Change("check `client_id` against what the assertion is issued for"),
+    ),
+    (&[700_023], "the assertion is for another sign-in service", Change("check `tenant` and `cloud` in the account")),
+    (
+        &[50_027],
+        "the assertion is not one that it reads",
+        Change("check what `auth` names: it must be a JSON Web Token"),
+    ),
+    (
+        &[70_021, 7_002_138],
+        "the app registration has no federated credential that fits the assertion",
+        Change(FEDERATION),
+    ),
+    (&[700_211], "the app registration has no federated credential for the assertion's issuer", Change(FEDERATION)),
+    (&[700_212], "the app registration has no federated credential for the assertion's audience", Change(FEDERATION)),
+    (&[700_213], "the app registration has no federated credential for the assertion's subject", Change(FEDERATION)),
+    (
+        &[50_166, 90_061],
+        "it cannot reach the issuer of the assertion",
+        Change("the issuer's /.well-known/openid-configuration and keys must be reachable from the internet"),
     ),
     (&[50_105], "the user is not assigned to the application", Change("have an administrator assign the user to it")),
     // Which permission.

@@ -1,7 +1,8 @@
 //! Reads the claims of a JSON Web Token (RFC 7519) without checking its signature.
 //!
 //! None is needed here. An `id_token` comes straight from the token endpoint over TLS, which the `OpenID` Connect Core (3.1.3.7,
-//! point 6) lets stand in for the signature; and of an access token only hints are taken, while Graph is who checks it.
+//! point 6) lets stand in for the signature; and of an access token, or another provider's assertion, only hints are taken,
+//! while who gets it checks it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,7 +31,8 @@ pub(super) fn claims(token: &str) -> Claims {
     read(token).unwrap_or_default()
 }
 
-fn read(token: &str) -> Option<Claims> {
+/// The same; `None` when it is no such token.
+pub(super) fn read(token: &str) -> Option<Claims> {
     let payload = token.split('.').nth(1)?.trim_end_matches('=');
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }

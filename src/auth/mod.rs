@@ -4,11 +4,16 @@
 //! to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
 
 mod claims;
+mod client_certificate;
+mod client_credentials;
 mod client_secret;
 mod command;
+mod credential;
 mod device_code;
 mod entra_error;
 mod entra_numbers;
+mod expiry;
+mod federated;
 mod jwt;
 mod permissions;
 mod secret;
@@ -33,7 +38,10 @@ use crate::config::{self, Auth, Environment};
 use crate::session::{Failure, FailureKind};
 use crate::time::{Instant, Now};
 
+use credential::Credential;
+
 pub use device_code::{DevicePrompt, SignedIn, login};
+pub use expiry::Expiry;
 pub use permissions::Permissions;
 pub use store::{logout, stored};
 
@@ -127,6 +135,8 @@ struct Source {
     renewals: AtomicU64,
     /// The newest token that Graph accepted; 0: none yet.
     accepted: AtomicU64,
+    /// Until when the certificate is good, where there is one.
+    certificate: expiry::Watch,
 }
 
 impl fmt::Debug for Authenticator {
@@ -147,6 +157,7 @@ impl Authenticator {
             turn: Arc::default(),
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
+            certificate: expiry::Watch::new(&config.auth),
         };
         Self { source: Arc::new(source) }
     }
@@ -161,6 +172,7 @@ impl Authenticator {
         let source = &self.source;
         let seen = source.renewals.load(Ordering::Acquire);
         if !fresh && let Some(token) = source.held(|token| now.instant < token.expires_at) {
+            source.certificate.look_again(&source.config.auth, now);
             source.renew_ahead(now);
             return Ok(token);
         }
@@ -209,6 +221,11 @@ impl Authenticator {
     /// What is known of the sign-in; `None`: no token was got yet.
     pub fn standing(&self) -> Option<Standing> {
         self.source.wallet().standing.clone()
+    }
+
+    /// Until when the certificate is good that it signs in with, as far as that is known.
+    pub fn certificate(&self) -> Option<Expiry> {
+        self.source.certificate.expiry()
     }
 
     /// The account whose tokens these are.
@@ -280,6 +297,15 @@ impl Source {
             Auth::DeviceCode => device_code::renew(&self.account, &self.config, challenge, &self.environment).await,
             Auth::ClientSecret { secret } => {
                 client_secret::ask(&self.config, secret, challenge, &self.environment).await
+            }
+            Auth::ClientCertificate { certificate, key } => {
+                let credential = Credential::read(certificate, key.as_ref(), &self.environment).await?;
+                self.certificate.note(certificate, &credential.certificate);
+                credential.check_time(certificate, now)?;
+                client_certificate::ask(&self.config, &credential, challenge, now).await
+            }
+            Auth::Federated { assertion } => {
+                federated::ask(&self.config, assertion, challenge, &self.environment, now).await
             }
             // A newer token may do: often the claims only ask for one that was issued since.
             Auth::TokenCommand { command } => token_command::ask(command, &self.environment, now).await,

@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Environment, SecretSource};
 use crate::session::{Failure, FailureKind};
@@ -14,56 +14,86 @@ use crate::session::{Failure, FailureKind};
 use super::command;
 
 /// More than any secret has.
-const LIMIT: u64 = 64 * 1024;
+const LIMIT: usize = 64 * 1024;
 
-/// Who may read a secret's file.
+/// Who may read a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Readers {
+pub(super) enum Readers {
     /// Nobody but its owner.
     Owner,
-    /// Whoever systemd lets into the folder.
-    Systemd,
+    /// Whoever may: systemd says who for a credential, and who renews an assertion for that.
+    Anyone,
 }
 
-/// The secret; without a line end behind it.
-pub(super) async fn read(source: &SecretSource, environment: &Environment) -> Result<SecretString, Failure> {
+/// A secret that is text, without a line end behind it. `what` names it in failures: `the client secret`.
+pub(super) async fn read(
+    source: &SecretSource,
+    readers: Readers,
+    what: &str,
+    environment: &Environment,
+) -> Result<SecretString, Failure> {
+    let bytes = bytes(source, readers, what, environment).await?;
+    let place = source.file().map(|path| format!(" in {}", path.display())).unwrap_or_default();
+    let text = std::str::from_utf8(&bytes);
+    let text = text.map_err(|_| refused(format!("{what}{place} cannot be read: it is no UTF-8 text")))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(refused(format!("{what}{place} is empty")));
+    }
+    Ok(text.into())
+}
+
+/// A secret of any kind, as it is. Of a file, `readers` are who may read it.
+pub(super) async fn bytes(
+    source: &SecretSource,
+    readers: Readers,
+    what: &str,
+    environment: &Environment,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     match source {
-        SecretSource::File(path) => file(path, Readers::Owner),
-        SecretSource::Credential(name) => credential(name, environment),
-        SecretSource::Env(name) => environment.var(name).map(SecretString::from).ok_or_else(|| {
-            refused(format!("the environment variable `{name}` with the client secret is not set"))
-                .with_hint("set it where presenced is started, or use `secret = { file = … }`")
+        SecretSource::File(path) => file(path, readers, what),
+        SecretSource::Credential(name) => credential(name, what, environment),
+        SecretSource::Env(name) => environment.var(name).map(|value| value.into_bytes().into()).ok_or_else(|| {
+            refused(format!("the environment variable `{name}` with {what} is not set"))
+                .with_hint("set it where presenced is started, or use `{ file = … }`")
         }),
-        SecretSource::Command(command) => command::output(command, "the client secret's command", environment).await,
+        SecretSource::Command(command) => {
+            let printed = command::output(command, &format!("{what}'s command"), environment).await?;
+            Ok(printed.expose_secret().as_bytes().to_vec().into())
+        }
     }
 }
 
-fn credential(name: &str, environment: &Environment) -> Result<SecretString, Failure> {
+fn credential(name: &str, what: &str, environment: &Environment) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let Some(folder) = environment.var("CREDENTIALS_DIRECTORY") else {
         return Err(refused(format!("there is no credential `{name}`: $CREDENTIALS_DIRECTORY is not set"))
             .with_hint(format!("run presenced as a systemd service with `LoadCredential={name}:…`")));
     };
-    file(&Path::new(&folder).join(name), Readers::Systemd)
+    file(&Path::new(&folder).join(name), Readers::Anyone, what)
 }
 
-fn file(path: &Path, readers: Readers) -> Result<SecretString, Failure> {
+/// What is in a file of at most 64 KiB.
+pub(super) fn file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = path.display();
-    let unreadable = |error| refused(format!("the client secret in {shown} cannot be read: {error}"));
+    let unreadable = |error| refused(format!("{what} in {shown} cannot be read: {error}"));
+    // A pipe would hold up everything until somebody writes to it.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(refused(format!("{what} in {shown} cannot be read: it is no file")));
+    }
     let file = File::open(path).map_err(unreadable)?;
     // Asked of the open file: the path may lead elsewhere a moment later.
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
     if readers == Readers::Owner && mode & 0o077 != 0 {
-        return Err(refused(format!("the client secret in {shown} can be read by others (mode {:03o})", mode & 0o777))
+        return Err(refused(format!("{what} in {shown} can be read by others (mode {:03o})", mode & 0o777))
             .with_hint(format!("run `chmod 600 {shown}`")));
     }
-    // As long as it may be, so that it never moves and leaves a copy behind; and wiped, since it is copied once.
-    let mut secret = Zeroizing::new(String::with_capacity(usize::try_from(LIMIT).unwrap_or_default()));
-    file.take(LIMIT).read_to_string(&mut secret).map_err(unreadable)?;
-    let secret = secret.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        return Err(refused(format!("the client secret in {shown} is empty")));
+    // All the room there may be need of, so that the bytes never move and leave a copy.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
+    file.take(LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > LIMIT {
+        return Err(refused(format!("{what} in {shown} is larger than {} KiB", LIMIT / 1024)));
     }
-    Ok(secret.into())
+    Ok(bytes)
 }
 
 fn refused(text: String) -> Failure {

@@ -1,4 +1,4 @@
-//! Tokens that a command prints: a bare token, or JSON as `az account get-access-token` writes it.
+//! Tokens that a command prints: a bare token, or JSON as `az account get-access-token` and `azd auth token` write it.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const WHAT: &str = "the token command";
 /// A command's JSON. The fields that say when the token is over are tried in this order.
 #[derive(Deserialize)]
 struct Printed {
-    #[serde(alias = "accessToken")]
+    #[serde(alias = "accessToken", alias = "token")]
     access_token: SecretString,
     /// Seconds since 1970, or RFC 3339.
     expires_on: Option<Value>,
@@ -144,7 +144,7 @@ mod tests {
             // az: the local time is the same moment, and is not needed.
             format!(r#""expiresOn": "2026-11-24 23:00:00.000000", "expires_on": {}, "tenant": "t""#, wall + 3600),
         ] {
-            for name in ["accessToken", "access_token"] {
+            for name in ["accessToken", "access_token", "token"] {
                 let printed = format!(r#"{{"{name}": "opaque", {field}}}"#);
                 assert_eq!(lifetime(&printed), Duration::from_hours(1), "{printed}");
             }

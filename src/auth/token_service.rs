@@ -120,12 +120,18 @@ impl<'a> TokenService<'a> {
         })
     }
 
-    /// Posts `form` to `endpoint` (`token`, `devicecode`).
-    pub(super) async fn post<T: Granted>(&self, endpoint: &str, form: &[(&str, &str)]) -> Result<T, Rejection> {
+    /// The address of `endpoint`.
+    pub(super) fn url(&self, endpoint: &str) -> Url {
         let mut url = self.login.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend([self.tenant, "oauth2", "v2.0", endpoint]);
         }
+        url
+    }
+
+    /// Posts `form` to `endpoint` (`token`, `devicecode`).
+    pub(super) async fn post<T: Granted>(&self, endpoint: &str, form: &[(&str, &str)]) -> Result<T, Rejection> {
+        let url = self.url(endpoint);
         let response = self.http.send(|http| http.post(url).form(form)).await.map_err(|failure| Rejection {
             error: None,
             // Whatever became of it, no presence was written.

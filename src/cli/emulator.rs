@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::runtime::block_on;
 use super::{Context, Error, Exit, check, examples, run};
+use crate::certificate::{Certificate, pem};
 use crate::daemon::clock::SystemClock;
 use crate::emulator::{App, Emulator, Fault, Options, Outcome, Record, User};
 use crate::time::Clock;
@@ -22,7 +23,8 @@ use crate::time::Clock;
     "presenced emulator                           Serve on 127.0.0.1:8765"
     "presenced emulator --listen 127.0.0.1:0      Serve on a free port"
     "presenced emulator --speed 60                Let an hour pass in a minute"
-    "presenced emulator --plan faults.toml        Let things go wrong by a plan";
+    "presenced emulator --plan faults.toml        Let things go wrong by a plan"
+    "presenced emulator --certificate bot.pem     Let the application sign in by a certificate, too";
     "A plan is a list of [[fault]] tables: at = \"1h\", for = \"10m\", call = \"token\", then = \"reset\". The emulator's own page \
      lists the keys and their values: curl http://127.0.0.1:8765/";
     "It prints an account to put into a configuration, and where to look."
@@ -43,10 +45,14 @@ pub(super) struct Args {
     /// What goes wrong when: a TOML file of faults, counted from the start
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+
+    /// A certificate of the application's, in a PEM file: `client-certificate` works with it, and its secret still does
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
 }
 
-/// No plan is longer, in bytes: what is, is something else.
-const LONGEST_PLAN: u64 = 1024 * 1024;
+/// No file is longer, in bytes: what is, is something else.
+const LONGEST: u64 = 1024 * 1024;
 
 /// Runs it until Ctrl-C or SIGTERM.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
@@ -56,30 +62,49 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
         return Err(Error::new(Exit::Usage, text).with_hint("use 127.0.0.1 or [::1] with a port"));
     }
     let plan = args.plan.as_deref().map_or(Ok(Vec::new()), plan)?;
-    block_on(serve(&args, plan))?
+    let mut options = Options::default();
+    if let (Some(file), Some(app)) = (&args.certificate, options.apps.first_mut()) {
+        app.certificates = certificates(file)?;
+    }
+    block_on(serve(&args, plan, options))?
 }
 
 /// Reads a fault plan.
 fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
+    Fault::plan(&text("plan", file)?, file).map_err(|problems| check::refused(&problems))
+}
+
+/// Reads certificates, in DER. A key beside them is let be.
+fn certificates(file: &Path) -> Result<Vec<Vec<u8>>, Error> {
+    let wrong = |why: &str| {
+        Error::new(Exit::Usage, format!("there is no good certificate in {}{why}", file.display()))
+            .with_hint("it is PEM, and begins with -----BEGIN CERTIFICATE-----")
+    };
+    let blocks = pem::blocks(&text("certificate", file)?).map_err(|error| wrong(&format!(": {error}")))?;
+    let certificates = Certificate::all(&blocks).filter(|all| !all.is_empty()).ok_or_else(|| wrong(""))?;
+    Ok(certificates.into_iter().map(|certificate| certificate.der).collect())
+}
+
+/// Reads a text file, which messages call `what`.
+fn text(what: &str, file: &Path) -> Result<String, Error> {
     let unreadable = |why: &dyn std::fmt::Display| {
-        Error::new(Exit::Usage, format!("the plan {} cannot be read: {why}", file.display()))
+        Error::new(Exit::Usage, format!("the {what} {} cannot be read: {why}", file.display()))
     };
     let mut text = String::new();
     // One byte more is enough to know that there is more.
     std::fs::File::open(file)
-        .and_then(|opened| opened.take(LONGEST_PLAN + 1).read_to_string(&mut text))
+        .and_then(|opened| opened.take(LONGEST + 1).read_to_string(&mut text))
         .map_err(|error| unreadable(&error))?;
-    if text.len() as u64 > LONGEST_PLAN {
+    if text.len() as u64 > LONGEST {
         return Err(unreadable(&"it is larger than 1 MB"));
     }
-    Fault::plan(&text, file).map_err(|problems| check::refused(&problems))
+    Ok(text)
 }
 
-async fn serve(args: &Args, plan: Vec<Fault>) -> Result<Exit, Error> {
+async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, Error> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, &error))?;
     let failed = |error: io::Error| Error::new(Exit::Failed, format!("the emulator on {address} failed: {error}"));
-    let options = Options::default();
     let introduction = introduction(address, args.speed, &options);
     let clock: Arc<dyn Clock> = if args.speed.total_cmp(&1.0).is_eq() {
         Arc::new(SystemClock::real())

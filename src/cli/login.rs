@@ -22,7 +22,7 @@ use crate::time::{Instant, Now};
     "presenced login              Sign in to the only account"
     "presenced login contoso      Sign in to one of several"
     "presenced login --status     Who is signed in, and until when";
-    "Exit codes of --status: 0 signed in; 1 refused; 4 sign-in needed.\n\nAn account with a client secret or a token command needs nobody: `login` then\nshows that it gets its token."
+    "Exit codes of --status: 0 signed in; 1 refused; 4 sign-in needed.\n\nAn account with a client secret, a certificate, a federated identity or a token\ncommand needs nobody: `login` then shows that it gets its token."
 ))]
 pub(super) struct Args {
     /// The account of the configuration; may be left out when there is only one
@@ -52,7 +52,10 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
             anstream::println!("{}", welcome(&name, &signed_in));
             check_user(&account, &signed_in)?;
         }
-        Auth::ClientSecret { .. } | Auth::TokenCommand { .. } => {
+        Auth::ClientSecret { .. }
+        | Auth::ClientCertificate { .. }
+        | Auth::Federated { .. }
+        | Auth::TokenCommand { .. } => {
             let authenticator = Authenticator::new(&name, &account, &environment);
             block_on(authenticator.token(&now(), true))??;
             anstream::println!(

@@ -31,9 +31,10 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> 
         let finding = finding(start..start + '\u{fffd}'.len_utf8(), message, "save the file with the encoding UTF-8");
         Problems::new(&file, &String::from_utf8_lossy(error.as_bytes()), vec![finding])
     })?;
-    let Loaded { config, secret_files } = Config::parse(&text, &file, environment)?;
-    let findings: Vec<Finding> =
-        secret_files.into_iter().filter_map(|(secret, span)| look_at_secret(&secret, span)).collect();
+    let Loaded { config, secret_files, public_files } = Config::parse(&text, &file, environment)?;
+    let secrets = secret_files.into_iter().filter_map(|(secret, span)| look_at_secret(&secret, span));
+    let certificates = public_files.into_iter().filter_map(|(path, span)| look_at_certificate(&path, span));
+    let findings: Vec<Finding> = secrets.chain(certificates).collect();
     if findings.is_empty() { Ok(config) } else { Err(Problems::new(&file, &text, findings)) }
 }
 
@@ -87,6 +88,19 @@ fn look_at_secret(path: &Path, span: Range<usize>) -> Option<Finding> {
         let message = format!("others can read the secret file (mode {mode:03o})");
         finding(span, &message, &format!("chmod 600 {shown} (in Kubernetes: defaultMode: 0400)"))
     })
+}
+
+/// What is wrong with the certificate at `path`, whose key is elsewhere.
+fn look_at_certificate(path: &Path, span: Range<usize>) -> Option<Finding> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Some(finding(span, "the certificate is a folder", "name the file in it")),
+        Ok(_) => None,
+        Err(error) => {
+            let help =
+                format!("put the certificate into {}, as PEM (docs/sign-in.md has how to make one)", path.display());
+            Some(finding(span, &format!("the certificate cannot be read: {error}"), &help))
+        }
+    }
 }
 
 fn finding(span: Range<usize>, message: &str, help: &str) -> Finding {

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 /// Parts of a key that say that its value is a secret.
-const SECRET: [&str; 4] = ["secret", "password", "passphrase", "token"];
+const SECRET: [&str; 6] = ["secret", "password", "passphrase", "token", "assertion", "key"];
 /// The keys of a secret's table that hold its place, not the secret itself.
 const PLACES: [&str; 4] = ["file", "credential", "env", "command"];
 
@@ -16,7 +16,8 @@ const PLACES: [&str; 4] = ["file", "credential", "env", "command"];
 /// things to a terminal. As long as `text` in bytes, so that spans still fit.
 pub(super) fn fit_to_show(text: &str) -> String {
     let mut shown = text.as_bytes().to_vec();
-    for range in secrets(text).into_iter().chain(passwords_of_urls(text)).chain(addresses(text)) {
+    for range in secrets(text).into_iter().chain(passwords_of_urls(text)).chain(addresses(text)).chain(pem_blocks(text))
+    {
         blank(&mut shown, range);
     }
     for (at, control) in text.char_indices().filter(|(_, char)| char.is_control()) {
@@ -206,6 +207,17 @@ fn passwords_of_urls(text: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// Where keys and certificates themselves are, in PEM; one that does not end ends with the text.
+fn pem_blocks(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text[at..].find("-----BEGIN ").map(|start| at + start) {
+        at = text[start..].find("-----END ").map_or(text.len(), |end| start + end);
+        found.push(start..at);
+    }
+    found
+}
+
 /// What stands behind the host of addresses, but for those of services (`graph`, `login`), and values of `url` that are no
 /// address at all.
 fn addresses(text: &str) -> Vec<Range<usize>> {
@@ -287,6 +299,11 @@ mod tests {
             "url = \"\"\"https://cal.example/\nhunter2\"\"\"",
             "url = \"https://cal.example/hunter2",
             "# url = \"https://cal.example/hunter2\"",
+            "key = \"hunter2\"",
+            "key = { hunter2 }",
+            "assertion = 'hunter2'",
+            "certificate = \"\"\"-----BEGIN PRIVATE KEY-----\nhunter2\nhunter2\n-----END PRIVATE KEY-----\"\"\"",
+            "certificate = '-----BEGIN RSA PRIVATE KEY-----\nhunter2",
         ] {
             let shown = fit_to_show(text);
             assert!(!shown.contains("hunter2"), "{text}\n{shown}");
@@ -306,6 +323,8 @@ mod tests {
             "graph = \"https://graph.example/v1.0\" # ask me@example.com",
             "endpoints = { graph = \"https://graph.example/v1.0\", login = 'http://127.0.0.1:1/x' }",
             "sources = [{ url = \"https://cal.example\", refresh = \"15m\" }]",
+            "auth = { method = \"client-certificate\", certificate = \"~/bot.pem\", key = { file = \"~/bot.key\" } }",
+            "assertion = { file = \"$AZURE_FEDERATED_TOKEN_FILE\" }",
         ] {
             assert_eq!(fit_to_show(text), text);
         }

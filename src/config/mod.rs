@@ -4,7 +4,7 @@
 //! becomes [`Problems`], all at once. [`Config::parse`] is pure; only [`load`] touches the disk.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -136,6 +136,18 @@ pub enum Auth {
         /// Where the secret is.
         secret: SecretSource,
     },
+    /// Application permission, by a certificate whose key signs an assertion.
+    ClientCertificate {
+        /// The PEM file with the certificate.
+        certificate: PathBuf,
+        /// Where its private key is; `None`: in the same file.
+        key: Option<SecretSource>,
+    },
+    /// Application permission, by an assertion that another identity provider issues and renews.
+    Federated {
+        /// Where the assertion is.
+        assertion: SecretSource,
+    },
     /// A command prints the token.
     TokenCommand {
         /// The program and its arguments; run without a shell.
@@ -149,6 +161,8 @@ impl Auth {
         match self {
             Self::DeviceCode => "device-code",
             Self::ClientSecret { .. } => "client-secret",
+            Self::ClientCertificate { .. } => "client-certificate",
+            Self::Federated { .. } => "federated",
             Self::TokenCommand { .. } => "token-command",
         }
     }
@@ -157,19 +171,20 @@ impl Auth {
     pub const fn is_by_person(&self) -> bool {
         match self {
             Self::DeviceCode => true,
-            Self::ClientSecret { .. } | Self::TokenCommand { .. } => false,
+            Self::ClientSecret { .. }
+            | Self::ClientCertificate { .. }
+            | Self::Federated { .. }
+            | Self::TokenCommand { .. } => false,
         }
     }
 
-    /// The environment variable that holds a secret of it.
-    pub fn secret_var(&self) -> Option<&str> {
+    /// Where the secret is that it needs.
+    pub const fn secret(&self) -> Option<&SecretSource> {
         match self {
-            Self::ClientSecret { secret: SecretSource::Env(name) } => Some(name),
-            Self::ClientSecret {
-                secret: SecretSource::File(_) | SecretSource::Credential(_) | SecretSource::Command(_),
-            }
-            | Self::DeviceCode
-            | Self::TokenCommand { .. } => None,
+            Self::ClientSecret { secret } => Some(secret),
+            Self::ClientCertificate { key, .. } => key.as_ref(),
+            Self::Federated { assertion } => Some(assertion),
+            Self::DeviceCode | Self::TokenCommand { .. } => None,
         }
     }
 }
@@ -185,6 +200,24 @@ pub enum SecretSource {
     Env(String),
     /// A command that prints it; run without a shell.
     Command(Vec<String>),
+}
+
+impl SecretSource {
+    /// The file it is in, when it is in one that has a path of its own.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Credential(_) | Self::Env(_) | Self::Command(_) => None,
+        }
+    }
+
+    /// The environment variable it is in.
+    pub fn var(&self) -> Option<&str> {
+        match self {
+            Self::Env(name) => Some(name),
+            Self::File(_) | Self::Credential(_) | Self::Command(_) => None,
+        }
+    }
 }
 
 /// What holds for every session.

@@ -20,7 +20,7 @@ use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
 use super::way::Way;
-use super::{rounded, sign_in};
+use super::{certificate, rounded, sign_in};
 
 /// How long a passing trouble lasts before it is worth a warning: one retried 503 is none.
 const TROUBLE: Duration = Duration::from_secs(30);
@@ -388,6 +388,11 @@ impl Account {
         session.into_iter().chain(warning).chain(expiry).chain(read).min()
     }
 
+    /// When a warning about its certificate comes or changes.
+    pub(super) fn certificate_wakeup(&self, now: &Now) -> Option<Timestamp> {
+        self.authenticator.certificate().and_then(|expiry| certificate::next_change(&expiry, now.wall))
+    }
+
     /// What is wrong with it, once it matters, and since when where that is known: the words change with each attempt.
     pub(super) fn warnings(&self, now: &Now) -> impl Iterator<Item = (Warning, Option<Timestamp>)> {
         let refusal = self.verify.refusal().map(|refusal| Warning {
@@ -395,7 +400,11 @@ impl Account {
             text: format!("account `{}`: what others see cannot be read: {refusal}", self.name),
             hint: refusal.hint.clone().unwrap_or_else(|| "take `verify` out of [session]".to_owned()),
         });
-        self.trouble_warning(now).into_iter().chain(refusal.map(|refusal| (refusal, None)))
+        let certificate =
+            self.authenticator.certificate().and_then(|expiry| certificate::warning(&self.name, &expiry, now.wall));
+        self.trouble_warning(now)
+            .into_iter()
+            .chain(refusal.into_iter().chain(certificate).map(|warning| (warning, None)))
     }
 
     fn trouble_warning(&self, now: &Now) -> Option<(Warning, Option<Timestamp>)> {

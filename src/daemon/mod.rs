@@ -6,6 +6,7 @@
 
 mod account;
 mod board;
+mod certificate;
 pub mod clock;
 mod leave;
 mod lock_word;
@@ -351,8 +352,9 @@ impl Daemon {
             .min();
         let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);
         // While signals are waited for, a decision that is over stays: to wake for it would be in vain, and at once.
+        let certificates = self.accounts.iter().filter_map(|account| account.certificate_wakeup(now));
         let decisions = accounts.filter_map(Account::decision_until).filter(|_| self.can_decide());
-        (instant, decisions.chain(calendar).min())
+        (instant, decisions.chain(calendar).chain(certificates).min())
     }
 }
 

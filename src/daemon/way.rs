@@ -85,7 +85,7 @@ impl Way {
     /// How to sign in to this account, where somebody can.
     fn sign_in(&self) -> String {
         match self.account.auth {
-            Auth::DeviceCode | Auth::ClientSecret { .. } => {
+            Auth::DeviceCode | Auth::ClientSecret { .. } | Auth::ClientCertificate { .. } | Auth::Federated { .. } => {
                 format!("run `presenced login {}`", self.authenticator.account())
             }
             Auth::TokenCommand { .. } => "sign in anew to the program behind the token command".to_owned(),
@@ -98,7 +98,7 @@ impl Way {
             Auth::DeviceCode => {
                 return Failure { kind: FailureKind::SignInNeeded, ..failure }.with_hint(self.sign_in());
             }
-            Auth::ClientSecret { .. } => {
+            Auth::ClientSecret { .. } | Auth::ClientCertificate { .. } | Auth::Federated { .. } => {
                 "have an administrator check which Conditional Access policy asks for more than the token has"
                     .to_owned()
             }

@@ -40,7 +40,7 @@ use tokio::sync::broadcast;
 pub use self::faults::{At, Fault, Matches, Then};
 pub use self::journal::{Counts, Outcome, Record};
 pub use self::model::{Availability, Cause, Pair, Span, Timeline};
-pub use self::options::{App, Approval, Device, Options, Tenants, Throttle, User};
+pub use self::options::{App, Approval, Device, Federated, Options, Tenants, Throttle, User};
 pub use self::route::Call;
 pub use self::state::{Preferred, SessionState, State, UserState};
 use crate::time::Clock;

@@ -48,13 +48,17 @@ pub enum Tenants {
     Only(Vec<String>),
 }
 
-/// An app registration. It may sign in users without a secret, and act by itself with it.
+/// An app registration. It may sign in users without a secret, and act by itself with it, a certificate or an assertion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
     /// The application (client) id.
     pub client_id: String,
     /// The client secret; `None`: it has none.
     pub secret: Option<String>,
+    /// The certificates it may sign in with, in DER.
+    pub certificates: Vec<Vec<u8>>,
+    /// Whose assertions may stand for it.
+    pub federated: Vec<Federated>,
     /// The application permissions an administrator consented to.
     pub roles: Vec<String>,
     /// The delegated permissions that users consent to when it asks.
@@ -68,10 +72,26 @@ impl Default for App {
         Self {
             client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
             secret: Some("emulator-secret".to_owned()),
+            certificates: Vec::new(),
+            federated: Vec::new(),
             roles: owned(&["Presence.ReadWrite.All", "Presence.Read.All"]),
             scopes: owned(&["Presence.ReadWrite", "Presence.Read", "Presence.Read.All"]),
         }
     }
+}
+
+/// A federated credential: assertions of another identity provider that stand for an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Federated {
+    /// Their `iss`.
+    pub issuer: String,
+    /// Their `sub`.
+    pub subject: String,
+    /// Their `aud`: in Entra, `api://AzureADTokenExchange` unless it was changed.
+    pub audience: String,
+    /// The RSA key they are signed with, as an `RSAPublicKey` or a `SubjectPublicKeyInfo` in DER. Entra fetches it from the
+    /// issuer's address, where there may be nothing here.
+    pub public_key: Vec<u8>,
 }
 
 /// A user.

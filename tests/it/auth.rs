@@ -38,7 +38,7 @@ pub(crate) fn environment(folder: &TempDir) -> Environment {
     }
 }
 
-fn account(server: &Server, auth: Auth) -> Account {
+pub(crate) fn account(server: &Server, auth: Auth) -> Account {
     Account {
         tenant: "contoso.onmicrosoft.com".to_owned(),
         client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
@@ -65,7 +65,7 @@ fn json(status: u16, body: &serde_json::Value) -> Answer {
 }
 
 /// A token that lives for 75 minutes.
-fn granted(token: &str) -> Answer {
+pub(crate) fn granted(token: &str) -> Answer {
     json(200, &serde_json::json!({"token_type": "Bearer", "expires_in": 4500, "access_token": token}))
 }
 

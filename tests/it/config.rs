@@ -18,7 +18,7 @@ client_id = "22553876-f5ab-4529-bffb-cfe50aa89f87"
 auth = { method = "device-code" }
 "#;
 
-/// Somebody with a home and a login session, and two variables.
+/// Somebody with a home and a login session, and some variables.
 fn environment() -> Environment {
     Environment {
         home: PathBuf::from("/home/me"),
@@ -28,6 +28,7 @@ fn environment() -> Environment {
         cache_dir: PathBuf::from("/home/me/.cache/presenced"),
         lookup: Arc::new(|name| match name {
             "CALENDARS" => Some("/srv/calendars".to_owned()),
+            "AZURE_FEDERATED_TOKEN_FILE" => Some("/var/run/secrets/azure/tokens/azure-identity-token".to_owned()),
             "TEAM" => Some("red".to_owned()),
             _ => None,
         }),

@@ -1,6 +1,7 @@
 //! The emulator over loopback, as a client of Graph and Entra sees it, in a time that only moves when a test moves it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod assertion;
 mod binary;
 mod control;
 mod faults;
@@ -12,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use presenced::emulator::{Emulator, Options};
@@ -234,4 +236,10 @@ fn client_credentials<'a>() -> [(&'a str, &'a str); 4] {
 
 fn poll(code: &str) -> [(&str, &str); 3] {
     [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("client_id", APP), ("device_code", code)]
+}
+
+/// The claims of a JWT.
+fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }

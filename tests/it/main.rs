@@ -2,6 +2,7 @@
 
 mod accounts;
 mod agenda;
+mod assertion;
 mod auth;
 mod bus;
 mod calendar;
@@ -25,6 +26,7 @@ mod lock;
 mod login1;
 mod mate;
 mod network;
+mod openssl;
 mod prefer;
 mod privilege;
 mod refusals;

@@ -55,7 +55,7 @@ impl Reader<'_> {
         self.finish(&section);
 
         let needs_user = match method {
-            Some(Method::ClientSecret) => {
+            Some(Method::ClientSecret | Method::ClientCertificate | Method::Federated) => {
                 Some("an application's own token has no user, so Graph's `/me` cannot stand for one")
             }
             Some(Method::TokenCommand) => Some("the command's token does not tell presenced whose it is"),

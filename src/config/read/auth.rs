@@ -1,5 +1,7 @@
 //! `auth = { method = … }`: how an account gets its tokens, and where its secret is. The secret itself is never in the file.
 
+use std::path::PathBuf;
+
 use super::section::{Section, kind};
 use super::{Reader, Value};
 use crate::config::{Auth, SecretSource};
@@ -9,18 +11,31 @@ use crate::suggest;
 pub(super) enum Method {
     DeviceCode,
     ClientSecret,
+    ClientCertificate,
+    Federated,
     TokenCommand,
 }
 
-const METHODS: [(&str, Method); 3] = [
+const METHODS: [(&str, Method); 5] = [
     ("device-code", Method::DeviceCode),
     ("client-secret", Method::ClientSecret),
+    ("client-certificate", Method::ClientCertificate),
+    ("federated", Method::Federated),
     ("token-command", Method::TokenCommand),
 ];
 /// People know these from other programs, so they are told apart from misspellings.
-const METHODS_ELSEWHERE: [&str; 3] = ["browser", "client-certificate", "federated"];
+const METHODS_ELSEWHERE: [&str; 1] = ["browser"];
 const SECRET_FORMS: &str =
     "write { file = \"…\" }, { credential = \"…\" } (systemd's), { env = \"…\" } or { command = [\"…\"] }";
+
+/// Who may read the file that a secret is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// Nobody else.
+    Owner,
+    /// Whoever its writer lets: it is renewed by others, with a mode of their own.
+    Anyone,
+}
 
 impl Reader<'_> {
     /// The method, also when something else is wrong with its table.
@@ -38,7 +53,15 @@ impl Reader<'_> {
             Some(Method::DeviceCode) => Some(Auth::DeviceCode),
             Some(Method::ClientSecret) => {
                 let secret = self.required(&mut section, "secret", SECRET_FORMS);
-                secret.and_then(|value| self.secret(value)).map(|secret| Auth::ClientSecret { secret })
+                let secret = secret.and_then(|value| self.secret("secret", value, Readers::Owner));
+                secret.map(|secret| Auth::ClientSecret { secret })
+            }
+            Some(Method::ClientCertificate) => self.client_certificate(&mut section),
+            Some(Method::Federated) => {
+                let help = "write assertion = { file = \"$AZURE_FEDERATED_TOKEN_FILE\" } or { command = [\"…\"] }";
+                let assertion = self.required(&mut section, "assertion", help);
+                let assertion = assertion.and_then(|value| self.secret("assertion", value, Readers::Anyone));
+                assertion.map(|assertion| Auth::Federated { assertion })
             }
             Some(Method::TokenCommand) => {
                 let help = "write command = [\"program\", \"argument\"]; it prints an access token for Graph";
@@ -48,6 +71,30 @@ impl Reader<'_> {
         };
         self.finish(&section);
         (method, auth)
+    }
+
+    fn client_certificate(&mut self, section: &mut Section<'_, '_>) -> Option<Auth> {
+        let help = "write certificate = \"…\", the PEM file with the certificate that the app registration has";
+        let given = self.required(section, "certificate", help);
+        let certificate = given.and_then(|value| self.certificate(value, help));
+        let key_given = section.get("key");
+        let key = key_given.map(|value| self.secret("key", value, Readers::Owner));
+        if let (Some(given), Some(path)) = (given, &certificate) {
+            let files = if key_given.is_none() { &mut self.secret_files } else { &mut self.public_files };
+            files.push((path.clone(), given.span()));
+        }
+        // A key that is wrong is not one that is left out.
+        let key = key.map_or(Some(None), |key| key.map(Some));
+        Some(Auth::ClientCertificate { certificate: certificate?, key: key? })
+    }
+
+    /// The certificate's path. Never the certificate itself: its key may be beside it.
+    fn certificate(&mut self, value: &Value<'_>, help: &str) -> Option<PathBuf> {
+        if value.get_ref().as_str().is_some_and(|text| text.contains("-----BEGIN")) {
+            self.wrong(value.span(), "a certificate does not belong in the configuration; say where it is", help);
+            return None;
+        }
+        self.path("certificate", value)
     }
 
     fn method(&mut self, value: &Value<'_>) -> Option<Method> {
@@ -62,13 +109,13 @@ impl Reader<'_> {
     }
 
     /// Where a secret is. No message repeats what was written: it may be the secret.
-    fn secret(&mut self, value: &Value<'_>) -> Option<SecretSource> {
+    fn secret(&mut self, key: &str, value: &Value<'_>, readers: Readers) -> Option<SecretSource> {
         let Some(table) = value.get_ref().as_table() else {
             let message = "a secret does not belong in the configuration; say where it is";
             self.wrong(value.span(), message, SECRET_FORMS);
             return None;
         };
-        let mut section = Section::new("`secret`", value.span(), table);
+        let mut section = Section::new(format!("`{key}`"), value.span(), table);
         let file = section.get("file");
         let credential = section.get("credential");
         let env = section.get("env");
@@ -78,13 +125,15 @@ impl Reader<'_> {
             return None;
         }
         if section.unknown().next().is_some() {
-            self.wrong(value.span(), "`secret` has a key that is no place of a secret", SECRET_FORMS);
+            self.wrong(value.span(), format!("`{key}` has a key that is no place of a secret"), SECRET_FORMS);
             return None;
         }
         match (file, credential, env, command) {
             (Some(file), None, None, None) => {
                 let path = self.path("file", file)?;
-                self.secret_files.push((path.clone(), file.span()));
+                if readers == Readers::Owner {
+                    self.secret_files.push((path.clone(), file.span()));
+                }
                 Some(SecretSource::File(path))
             }
             (None, Some(credential), None, None) => {

@@ -34,6 +34,8 @@ pub struct Loaded {
     pub config: Config,
     /// The secret files it names, and where in the text it names them.
     pub secret_files: Vec<(PathBuf, Range<usize>)>,
+    /// The same of certificates, which anyone may read.
+    pub public_files: Vec<(PathBuf, Range<usize>)>,
 }
 
 impl Config {
@@ -50,7 +52,8 @@ impl Config {
             return Err(Problems::new(file, text, first_of_each_line(syntax, text)));
         }
         let folder = file.parent().unwrap_or(Path::new(""));
-        let mut reader = Reader { environment, folder, findings: Vec::new(), secret_files: Vec::new() };
+        let mut reader =
+            Reader { environment, folder, findings: Vec::new(), secret_files: Vec::new(), public_files: Vec::new() };
         let config = reader.config(document.get_ref());
         // Of a word without quotes that would be wrong with quotes too, one finding is enough.
         let is_told =
@@ -58,7 +61,7 @@ impl Config {
         let mut findings: Vec<Finding> = reader.findings.into_iter().filter(|finding| !is_told(finding)).collect();
         findings.extend(syntax);
         if findings.is_empty() {
-            Ok(Loaded { config, secret_files: reader.secret_files })
+            Ok(Loaded { config, secret_files: reader.secret_files, public_files: reader.public_files })
         } else {
             Err(Problems::new(file, text, findings))
         }
@@ -72,6 +75,7 @@ struct Reader<'a> {
     folder: &'a Path,
     findings: Vec<Finding>,
     secret_files: Vec<(PathBuf, Range<usize>)>,
+    public_files: Vec<(PathBuf, Range<usize>)>,
 }
 
 impl Reader<'_> {

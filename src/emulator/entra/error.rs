@@ -1,8 +1,8 @@
 //! Why the sign-in service refuses, in Entra's shape.
 //!
 //! Names and codes are those of Entra's error reference and its pages on each grant; the wording of descriptions is only
-//! like Entra's, and nobody should read it. Inferred are the codes of a declined and of a redeemed device code, and that
-//! `slow_down` and malformed `claims` carry none.
+//! like Entra's, and nobody should read it. Inferred are the codes of a declined and of a redeemed device code, the status that
+//! comes with refused assertions, and that an unknown `client_assertion_type`, `slow_down` and malformed `claims` carry no code.
 
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue};
@@ -21,6 +21,18 @@ pub(super) enum Refusal {
     UnknownApp(String),
     WrongSecret(String),
     NoSecret,
+    UnknownAssertionType,
+    MalformedAssertion(&'static str),
+    AssertionOfAnother,
+    AssertionForAnother,
+    AssertionNotOfNow {
+        now: Timestamp,
+        from: Option<Timestamp>,
+        until: Timestamp,
+    },
+    BadSignature(&'static str),
+    /// The number, which claim does not fit, and what it says.
+    NoFederation(u32, &'static str, String),
     UnsupportedGrant,
     NotDefaultScope(String),
     UnknownScope(String),
@@ -66,6 +78,35 @@ impl Refusal {
                 "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
                     .to_owned(),
             ),
+            Self::UnknownAssertionType => {
+                ("invalid_request", 0, "The parameter 'client_assertion_type' is not known.".to_owned())
+            }
+            Self::MalformedAssertion(why) => ("invalid_client", 50_027, format!("Invalid JWT token: {why}.")),
+            Self::AssertionOfAnother => (
+                "invalid_client",
+                700_021,
+                "Client assertion application identifier doesn't match 'client_id' parameter.".to_owned(),
+            ),
+            Self::AssertionForAnother => {
+                ("invalid_client", 700_023, "Client assertion audience claim does not match Realm issuer.".to_owned())
+            }
+            Self::AssertionNotOfNow { now, from, until } => (
+                "invalid_client",
+                700_024,
+                format!(
+                    "Client assertion is not within its valid time range. Current time: {now}, assertion valid from {}, \
+                     expiry time of assertion {until}.",
+                    from.map_or_else(|| "ever".to_owned(), |from| from.to_string()),
+                ),
+            ),
+            Self::BadSignature(why) => {
+                ("invalid_client", 700_027, format!("Client assertion contains an invalid signature. [Reason - {why}]"))
+            }
+            Self::NoFederation(number, claim, said) => (
+                "invalid_client",
+                *number,
+                format!("No matching federated identity record found for presented assertion {claim} '{said}'."),
+            ),
             Self::UnsupportedGrant => {
                 ("unsupported_grant_type", 70_003, "The app requested an unsupported grant type.".to_owned())
             }
@@ -108,11 +149,19 @@ impl Refusal {
         let status = match self {
             Self::NotPost(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::WrongSecret(_) | Self::NoSecret => StatusCode::UNAUTHORIZED,
+            Self::WrongSecret(_)
+            | Self::NoSecret
+            | Self::MalformedAssertion(_)
+            | Self::AssertionOfAnother
+            | Self::AssertionForAnother
+            | Self::AssertionNotOfNow { .. }
+            | Self::BadSignature(_)
+            | Self::NoFederation(..) => StatusCode::UNAUTHORIZED,
             Self::Missing(_)
             | Self::UnknownTenant(_)
             | Self::UnknownApp(_)
             | Self::UnsupportedGrant
+            | Self::UnknownAssertionType
             | Self::NotDefaultScope(_)
             | Self::UnknownScope(_)
             | Self::ConsentRequired(_)
@@ -139,7 +188,18 @@ impl Refusal {
 /// it: those of a person who must do more, and of what passes.
 pub(super) fn word(number: u32) -> (StatusCode, &'static str) {
     let error = match number {
-        70_002 | 7_000_215 | 7_000_218 | 7_000_222 => return (StatusCode::UNAUTHORIZED, "invalid_client"),
+        50_027
+        | 70_002
+        | 70_021
+        | 700_021
+        | 700_023
+        | 700_024
+        | 700_027
+        | 700_211..=700_213
+        | 7_000_215
+        | 7_000_218
+        | 7_000_222
+        | 7_002_138 => return (StatusCode::UNAUTHORIZED, "invalid_client"),
         90_055 => return (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
         50_033 | 50_087 | 90_006 | 90_012 | 90_024 | 90_033 | 90_090 => {
             return (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");

@@ -1,8 +1,9 @@
 //! The sign-in service: the token and device authorization endpoints of Entra ID's v2.0 protocol.
 //!
-//! Grants: client credentials with a secret, device code, refresh token. Leaves to others: what a token permits
+//! Grants: client credentials with a secret or an assertion, device code, refresh token. Leaves to others: what a token permits
 //! (`graph/`), and who approves a device code (`control`).
 
+mod assertion;
 mod device;
 mod error;
 mod tokens;
@@ -172,6 +173,7 @@ impl Entra {
         let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
         let app = app.ok_or_else(|| Refusal::UnknownApp(client_id.to_owned()))?;
         check_secret(&app, &form)?;
+        check_assertion(&app, &form, &format!("{base}{}", request.path), now)?;
         let asked = asked(&form)?;
         let client = Client { app, tenant, asked, form: &form };
         match grant {
@@ -202,7 +204,7 @@ impl Entra {
         if !scope.ends_with("/.default") {
             return Err(Refusal::NotDefaultScope(scope.to_owned()));
         }
-        if !client.form.contains_key("client_secret") {
+        if !client.form.contains_key("client_secret") && !client.form.contains_key("client_assertion") {
             return Err(Refusal::NoSecret);
         }
         let subject = Subject::Application { roles: client.app.roles.clone() };
@@ -301,6 +303,15 @@ fn check_secret(app: &App, form: &HashMap<String, String>) -> Result<(), Refusal
         Some(secret) if app.secret.as_ref() != Some(secret) => Err(Refusal::WrongSecret(app.client_id.clone())),
         Some(_) | None => Ok(()),
     }
+}
+
+/// The same of an assertion, which was made for the endpoint `audience`.
+fn check_assertion(app: &App, form: &HashMap<String, String>, audience: &str, now: &Now) -> Result<(), Refusal> {
+    let Some(assertion) = form.get("client_assertion") else { return Ok(()) };
+    if field(form, "client_assertion_type")? != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+        return Err(Refusal::UnknownAssertionType);
+    }
+    assertion::check(assertion, app, audience, now.wall)
 }
 
 /// What the `claims` of a token request say, of what is looked at here.

@@ -65,7 +65,7 @@ fn the_other_ways_to_sign_in_of_the_reference_file_load() {
     let reference = include_str!("../../../config/presenced.toml");
     let ways: Vec<&str> =
         reference.lines().filter_map(|line| line.strip_prefix("#   ")).filter(|l| l.starts_with("auth = ")).collect();
-    assert_eq!(ways.len(), 5);
+    assert_eq!(ways.len(), 8);
     for way in ways {
         let text = reference.replace("\nauth = { method = \"device-code\" }\n", &format!("\n{way}\n"));
         must_load(&text.replace("#user", "user"), way);

@@ -163,6 +163,25 @@ fn every_way_to_sign_in_is_read() {
             secret(SecretSource::Command(words(&["pass", "teams/secret"]))),
         ),
         (
+            r#"{ method = "client-certificate", certificate = "~/bot.pem", key = { credential = "bot-key" } }"#,
+            Auth::ClientCertificate {
+                certificate: "/home/me/bot.pem".into(),
+                key: Some(SecretSource::Credential("bot-key".to_owned())),
+            },
+        ),
+        (
+            r#"{ method = "client-certificate", certificate = "bot.pem" }"#,
+            Auth::ClientCertificate { certificate: "/etc/presenced/bot.pem".into(), key: None },
+        ),
+        (
+            r#"{ method = "federated", assertion = { file = "$HOME/token" } }"#,
+            Auth::Federated { assertion: SecretSource::File("/home/me/token".into()) },
+        ),
+        (
+            r#"{ method = "federated", assertion = { command = ["github-token"] } }"#,
+            Auth::Federated { assertion: SecretSource::Command(words(&["github-token"])) },
+        ),
+        (
             r#"{ method = "token-command", command = ["~/bin/token", "~/kept as it is"] }"#,
             Auth::TokenCommand { command: words(&["/home/me/bin/token", "~/kept as it is"]) },
         ),
@@ -236,6 +255,41 @@ fn accounts_that_cannot_work_are_refused() {
         (
             account(secret, ""),
             "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` cannot stand for one",
+        ),
+        (
+            account(r#"{ method = "client-certificate", certificate = "x" }"#, ""),
+            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` cannot stand for one",
+        ),
+        (
+            account(r#"{ method = "federated", assertion = { file = "x" } }"#, ""),
+            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` cannot stand for one",
+        ),
+        (account(r#"{ method = "client-certificate" }"#, &format!("user = \"{USER}\"")), "`auth` has no `certificate`"),
+        (
+            account(
+                r#"{ method = "client-certificate", certificate = "x", key = "hunter2" }"#,
+                &format!("user = \"{USER}\""),
+            ),
+            "a secret does not belong in the configuration; say where it is",
+        ),
+        (
+            account(
+                r#"{ method = "client-certificate", certificate = "-----BEGIN CERTIFICATE-----" }"#,
+                &format!("user = \"{USER}\""),
+            ),
+            "a certificate does not belong in the configuration; say where it is",
+        ),
+        (
+            account(
+                r#"{ method = "client-certificate", certificate = "x", secret = { env = "S" } }"#,
+                &format!("user = \"{USER}\""),
+            ),
+            "`auth` has no key `secret`",
+        ),
+        (account(r#"{ method = "federated" }"#, &format!("user = \"{USER}\"")), "`auth` has no `assertion`"),
+        (
+            account(r#"{ method = "federated", assertion = { fiel = "x" } }"#, &format!("user = \"{USER}\"")),
+            "`assertion` has a key that is no place of a secret",
         ),
         (
             account(r#"{ method = "token-command", command = ["x"] }"#, ""),

@@ -1,17 +1,10 @@
 //! Signing in: each grant, and each way in which Entra refuses it.
 
-use base64::Engine as _;
 use presenced::emulator::{Approval, Device, Options, Tenants};
 
 use super::*;
 
 const SCOPE: &str = "openid profile offline_access Presence.ReadWrite";
-
-/// The claims of a JWT.
-fn claims(token: &str) -> Value {
-    let part = token.split('.').nth(1).unwrap();
-    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
-}
 
 fn by_hand() -> Options {
     Options { device: Device { approval: Approval::ByHand, ..Device::default() }, ..Options::default() }
