@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::runtime::block_on;
 use super::{Context, Error, Exit, check, examples, run};
 use crate::daemon::clock::SystemClock;
-use crate::emulator::{App, Emulator, Fault, Options, Outcome, Record, User};
+use crate::emulator::{App, Consent, Emulator, Fault, Options, Outcome, Record, User};
 use crate::time::Clock;
 
 /// The arguments of `emulator`.
@@ -79,7 +79,8 @@ async fn serve(args: &Args, plan: Vec<Fault>) -> Result<Exit, Error> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, &error))?;
     let failed = |error: io::Error| Error::new(Exit::Failed, format!("the emulator on {address} failed: {error}"));
-    let options = Options::default();
+    // Somebody sits in front of it.
+    let options = Options { consent: Consent::ByHand, ..Options::default() };
     let introduction = introduction(address, args.speed, &options);
     let clock: Arc<dyn Clock> = if args.speed.total_cmp(&1.0).is_eq() {
         Arc::new(SystemClock::real())
