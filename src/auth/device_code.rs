@@ -1,4 +1,5 @@
-//! Delegated sign-in by a code that is typed on any device (RFC 8628), and the renewal of its tokens.
+//! A person's sign-in by a code that is typed on any device (RFC 8628). Leaves to others: what is stored of it (`login`), and
+//! the renewal (`refresh`).
 
 use std::time::Duration;
 
@@ -6,13 +7,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tracing::debug;
 
-use crate::config::{self, Environment};
+use crate::config;
 use crate::session::{Failure, FailureKind};
 
-use super::jwt::{self, Claims};
-use super::store::{SignIn, Store};
-use super::token_service::{Rejection, TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
-use super::{Grant, claims};
+use super::refresh::scope;
+use super::token_service::{Rejection, TokenResponse, TokenService};
 
 /// How much slower to ask after `slow_down` (RFC 8628, 3.5), and after a request that got lost, as the same paragraph asks
 /// to ask less then.
@@ -25,19 +24,10 @@ pub struct DevicePrompt {
     pub user_code: String,
     /// The page to type it on.
     pub verification_uri: String,
+    /// A page that has the code already, where the service has one.
+    pub verification_uri_complete: Option<String>,
     /// How long the code is good for.
     pub expires_in: Duration,
-}
-
-/// Who signed in, as far as the sign-in service told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SignedIn {
-    /// The user's object id.
-    pub user: Option<String>,
-    /// The tenant's directory id.
-    pub tenant: Option<String>,
-    /// A name to show; often an e-mail address.
-    pub username: Option<String>,
 }
 
 /// The answer of the device authorization endpoint (RFC 8628, 3.2).
@@ -46,6 +36,7 @@ struct DeviceAuthorization {
     device_code: SecretString,
     user_code: String,
     verification_uri: String,
+    verification_uri_complete: Option<String>,
     expires_in: u32,
     #[serde(default = "default_interval")]
     interval: u32,
@@ -55,26 +46,32 @@ const fn default_interval() -> u32 {
     5
 }
 
-/// Signs a person in to account `account`: `show` is called once with what the person must do, then this waits until it is
-/// done, and stores the sign-in. `reads`: ask for the permission to read presences, besides that to write them.
+impl DeviceAuthorization {
+    fn prompt(&self) -> DevicePrompt {
+        // It goes to a terminal.
+        let shown = |text: &String| text.chars().filter(|c| !c.is_control()).collect();
+        DevicePrompt {
+            user_code: shown(&self.user_code),
+            verification_uri: shown(&self.verification_uri),
+            verification_uri_complete: self.verification_uri_complete.as_ref().map(shown),
+            expires_in: Duration::from_secs(self.expires_in.into()),
+        }
+    }
+}
+
+/// Asks for a code, has `show` show it, and waits until the person is done with it.
 ///
 /// # Errors
 /// [`FailureKind::SignInNeeded`] when the code was declined or not used in time; else as the sign-in service says.
-pub async fn login(
-    account: &str,
+pub(super) async fn ask(
+    service: &TokenService<'_>,
     config: &config::Account,
-    environment: &Environment,
     reads: bool,
-    mut show: impl FnMut(&DevicePrompt),
-) -> Result<SignedIn, Failure> {
-    let service = TokenService::new(config, Who::Person(account))?;
+    show: impl FnOnce(DevicePrompt),
+) -> Result<TokenResponse, Failure> {
     let form = [("client_id", &*config.client_id), ("scope", &scope(config, reads))];
-    let authorization: DeviceAuthorization = service.post("devicecode", &form).await?;
-    show(&DevicePrompt {
-        user_code: authorization.user_code.clone(),
-        verification_uri: authorization.verification_uri.clone(),
-        expires_in: Duration::from_secs(authorization.expires_in.into()),
-    });
+    let authorization: DeviceAuthorization = service.post("devicecode", &form).await.map_err(explain)?;
+    show(authorization.prompt());
     let form = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
         ("client_id", &config.client_id),
@@ -85,16 +82,7 @@ pub async fn login(
         reason = "somebody sits and waits; how long a code is good for the service knows"
     )]
     let wait = tokio::time::sleep;
-    let response = poll(&authorization, wait, || service.post("token", &form)).await?;
-    let Some(refresh_token) = response.refresh_token else {
-        let text = "the sign-in service gave no refresh token, so the sign-in would not last";
-        return Err(Failure::new(FailureKind::Refused, text).with_hint("allow the application `offline_access`"));
-    };
-    let claims = identity(response.id_token.as_ref());
-    let sign_in =
-        SignIn { refresh_token, user: claims.oid, tenant: claims.tid, username: claims.preferred_username, reads };
-    Store::new(account, environment).save(&sign_in)?;
-    Ok(SignedIn { user: sign_in.user, tenant: sign_in.tenant, username: sign_in.username })
+    poll(&authorization, wait, || service.post("token", &form)).await
 }
 
 /// Asks until the person is done, with a pause before each time.
@@ -110,10 +98,12 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
         wait(next).await;
         left = left.saturating_sub(next);
         next = interval;
-        let Rejection { error, failure } = match ask().await {
+        let rejection = match ask().await {
             Ok(response) => return Ok(response),
             Err(rejection) => rejection,
         };
+        let error = rejection.said.as_ref().map(|said| said.error.clone());
+        let failure = explain(rejection);
         match (error.as_deref(), failure.kind) {
             (Some("authorization_pending"), _) => {}
             (Some("slow_down"), _) => interval += SLOW_DOWN,
@@ -132,51 +122,17 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
     }
 }
 
-/// A new access token by the stored refresh token. The file is read each time, so that a sign-in counts at once.
-pub(super) async fn renew(
-    account: &str,
-    config: &config::Account,
-    challenge: Option<&str>,
-    environment: &Environment,
-) -> Result<Grant, Failure> {
-    let store = Store::new(account, environment);
-    let stored = store.load()?;
-    let response: TokenResponse = TokenService::new(config, Who::Person(account))?
-        .post(
-            "token",
-            &[
-                ("grant_type", "refresh_token"),
-                ("client_id", &config.client_id),
-                ("refresh_token", stored.refresh_token.expose_secret()),
-                ("scope", &scope(config, stored.reads)),
-                ("claims", &claims::parameter(challenge)),
-            ],
-        )
-        .await?;
-    let claims = identity(response.id_token.as_ref());
-    let user = claims.oid.or_else(|| stored.user.clone());
-    if let Some(refresh_token) = response.refresh_token {
-        let renewed = SignIn {
-            refresh_token,
-            user: user.clone(),
-            tenant: claims.tid.or_else(|| stored.tenant.clone()),
-            username: claims.preferred_username.or_else(|| stored.username.clone()),
-            reads: stored.reads,
-        };
-        store.rotate(&stored, &renewed);
-    }
-    Ok(Grant { bearer: response.access_token, user, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
+/// What the service's refusal means for an account that signs in with codes: where a policy keeps codes out, the browser is
+/// the other way in. A policy may do so at a renewal, too.
+pub(super) fn explain(rejection: Rejection) -> Failure {
+    let blocked = |number: &u32| matches!(number, 50_005 | 50_097 | 50_199 | 53_000..=53_003 | 530_000..=530_999);
+    let is_blocked = rejection.said.as_ref().is_some_and(|said| said.error_codes.iter().any(blocked));
+    let failure = Failure::from(rejection);
+    if is_blocked { failure.with_hint(USE_BROWSER) } else { failure }
 }
 
-fn identity(id_token: Option<&SecretString>) -> Claims {
-    id_token.map(|token| jwt::claims(token.expose_secret())).unwrap_or_default()
-}
-
-/// `offline_access` for a refresh token, `openid profile` for an `id_token` that says who it is.
-fn scope(config: &config::Account, reads: bool) -> String {
-    let read = if reads { format!("{} ", graph_scope(config, "Presence.Read")) } else { String::new() };
-    format!("{} {read}offline_access openid profile", graph_scope(config, "Presence.ReadWrite"))
-}
+const USE_BROWSER: &str = "the tenant does not let a code do here: change the account to `auth = { method = \"browser\" }`, and run \
+                           `presenced login` again";
 
 #[cfg(test)]
 mod tests {
@@ -184,12 +140,13 @@ mod tests {
     use std::future::ready;
 
     use super::*;
+    use crate::auth::entra_error::ErrorBody;
 
     /// What the service answers, as OAuth's `error` and the kind of failure.
     fn rejection(error: &str, kind: FailureKind, retry_after: Option<u64>) -> Rejection {
         let retry_after = retry_after.map(Duration::from_secs);
-        let error = (!error.is_empty()).then(|| error.to_owned());
-        Rejection { error, failure: Failure { retry_after, ..Failure::new(kind, "what went wrong") } }
+        let said = (!error.is_empty()).then(|| Box::new(ErrorBody { error: error.to_owned(), ..ErrorBody::default() }));
+        Rejection { said, failure: Failure { retry_after, ..Failure::new(kind, "what went wrong") } }
     }
 
     /// Polls a code that is good for `expires_in` seconds through `rejections`, and then a token; returns the pauses in
@@ -203,6 +160,7 @@ mod tests {
             device_code: "d".into(),
             user_code: "u".to_owned(),
             verification_uri: "v".to_owned(),
+            verification_uri_complete: None,
             expires_in,
             interval,
         };
@@ -212,7 +170,13 @@ mod tests {
             pauses.borrow_mut().push(pause.as_secs());
             ready(())
         };
-        let token = TokenResponse { access_token: "t".into(), expires_in: None, refresh_token: None, id_token: None };
+        let token = TokenResponse {
+            access_token: "t".into(),
+            expires_in: None,
+            refresh_token: None,
+            id_token: None,
+            scope: None,
+        };
         let token = Cell::new(Some(token));
         let ask = || ready(rejections.borrow_mut().next().map_or_else(|| Ok(token.take().unwrap()), Err));
         let polled = poll(&authorization, wait, ask).await;
@@ -258,5 +222,28 @@ mod tests {
         let (response, pauses) = polled(60, 5, std::iter::repeat_with(lost)).await;
         assert_eq!(response.unwrap_err().kind, FailureKind::SignInNeeded);
         assert_eq!(pauses, [5, 10, 15, 20, 25]);
+    }
+
+    #[test]
+    fn where_a_policy_keeps_codes_out_the_browser_is_the_way() {
+        let hint = |numbers: &[u32]| {
+            let said = Box::new(ErrorBody { error_codes: numbers.to_vec(), ..ErrorBody::default() });
+            explain(Rejection { said: Some(said), ..rejection("", FailureKind::Refused, None) }).hint
+        };
+        for number in [50_005, 50_097, 50_199, 53_000, 53_003, 530_003, 530_032, 530_035] {
+            assert!(hint(&[1, number]).unwrap().contains("auth = { method = \"browser\" }"), "{number}");
+        }
+        for number in [50_173, 65_001, 70_020, 700_016] {
+            assert_eq!(hint(&[number]), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_the_service_says_cannot_steer_a_terminal() {
+        let json = r#"{"device_code": "d", "user_code": "A\u001b[2J", "verification_uri": "https://x/\n", "expires_in": 60,
+                       "verification_uri_complete": "https://x/?code=A\u009b"}"#;
+        let prompt = serde_json::from_str::<DeviceAuthorization>(json).unwrap().prompt();
+        assert_eq!((&*prompt.user_code, &*prompt.verification_uri), ("A[2J", "https://x/"));
+        assert_eq!(prompt.verification_uri_complete.as_deref(), Some("https://x/?code=A"));
     }
 }

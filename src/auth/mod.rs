@@ -1,15 +1,18 @@
 //! Sign-in: gets bearer tokens for Microsoft Graph, keeps each until it is nearly over, and renews it.
 //!
-//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with device codes. Leaves
+//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with a code or in a browser. Leaves
 //! to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
 
+mod browser;
 mod claims;
 mod client_secret;
 mod command;
 mod device_code;
 mod entra_error;
 mod jwt;
+mod login;
 mod permissions;
+mod refresh;
 mod secret;
 mod store;
 mod token_command;
@@ -27,7 +30,9 @@ use crate::config::{self, Auth, Environment};
 use crate::session::{Failure, FailureKind};
 use crate::time::{Instant, Now};
 
-pub use device_code::{DevicePrompt, SignedIn, login};
+pub use browser::BrowserPrompt;
+pub use device_code::DevicePrompt;
+pub use login::{Prompt, SignedIn, login};
 pub use permissions::Permissions;
 pub use store::logout;
 
@@ -186,7 +191,9 @@ impl Authenticator {
 
     async fn ask(&self, challenge: Option<&str>, now: &Now) -> Result<Grant, Failure> {
         match &self.config.auth {
-            Auth::DeviceCode => device_code::renew(&self.account, &self.config, challenge, &self.environment).await,
+            Auth::DeviceCode | Auth::Browser => {
+                refresh::renew(&self.account, &self.config, challenge, &self.environment).await
+            }
             Auth::ClientSecret { secret } => {
                 client_secret::ask(&self.config, secret, challenge, &self.environment).await
             }

@@ -26,6 +26,8 @@ pub(super) struct TokenResponse {
     pub(super) expires_in: Option<Duration>,
     pub(super) refresh_token: Option<SecretString>,
     pub(super) id_token: Option<SecretString>,
+    /// What was granted, which may be less than what was asked for.
+    pub(super) scope: Option<String>,
 }
 
 /// Seconds, as a number or (some services do) as a text.
@@ -45,8 +47,8 @@ fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 
 /// A request that was not granted.
 pub(super) struct Rejection {
-    /// OAuth's `error`, when there is one.
-    pub(super) error: Option<String>,
+    /// What the service said, when it said something.
+    pub(super) said: Option<Box<ErrorBody>>,
     pub(super) failure: Failure,
 }
 
@@ -80,18 +82,24 @@ impl<'a> TokenService<'a> {
         Ok(Self { http: http::Client::new(login, Timeouts::default())?, login, tenant: &config.tenant, who })
     }
 
+    /// The address of `endpoint` (`authorize`, `token`, `devicecode`).
+    pub(super) fn endpoint(&self, endpoint: &str) -> Url {
+        let mut url = self.login.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend([self.tenant, "oauth2", "v2.0", endpoint]);
+        }
+        url
+    }
+
     /// Posts `form` to `endpoint` (`token`, `devicecode`).
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         endpoint: &str,
         form: &[(&str, &str)],
     ) -> Result<T, Rejection> {
-        let mut url = self.login.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend([self.tenant, "oauth2", "v2.0", endpoint]);
-        }
+        let url = self.endpoint(endpoint);
         let response = self.http.send(|http| http.post(url).form(form)).await.map_err(|failure| Rejection {
-            error: None,
+            said: None,
             // Whatever became of it, no presence was written.
             failure: Failure { applied: Applied::No, ..failure },
         })?;
@@ -102,7 +110,8 @@ impl<'a> TokenService<'a> {
         // The parser's own words are left out: they may quote the token.
         serde_json::from_slice(&http::body(response).await).map_err(|_| {
             let text = "the sign-in service answered with something that is not the expected JSON";
-            Rejection { error: None, failure: Failure::new(FailureKind::Passing, text).with_hint(NOT_ENTRA) }
+            let failure = Failure::new(FailureKind::Passing, text).with_hint(NOT_ENTRA);
+            Rejection { said: None, failure }
         })
     }
 
@@ -120,21 +129,27 @@ impl<'a> TokenService<'a> {
             (StatusCode::REQUEST_TIMEOUT, _) => plain(FailureKind::Passing, None),
             (status, Some(body)) if status.is_client_error() => {
                 trace!(description = body.error_description, "token error");
-                Failure { retry_after, ..self.judge(number, body) }
+                Failure { retry_after, ..self.judge(&format!("{number} "), body) }
             }
             (status, None) if status.is_client_error() => plain(FailureKind::Refused, Some(NOT_ENTRA)),
             (status, _) if status.is_redirection() => plain(FailureKind::Passing, Some(NOT_ENTRA)),
             _ => plain(FailureKind::Passing, None),
         };
-        Rejection { error: body.map(|body| body.error), failure }
+        Rejection { said: body.map(Box::new), failure }
     }
 
-    fn judge(&self, status: u16, body: &ErrorBody) -> Failure {
+    /// What it means that a person was sent back to presenced with an error instead of a code.
+    pub(super) fn sent_back(&self, body: &ErrorBody) -> Failure {
+        self.judge("", body)
+    }
+
+    /// `status` is empty, or ends with a space.
+    fn judge(&self, status: &str, body: &ErrorBody) -> Failure {
         let verdict = entra_error::verdict(body);
         let number = verdict.number.map(|number| format!("AADSTS{number}, ")).unwrap_or_default();
         let error = printable(&body.error);
         let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable(id))).unwrap_or_default();
-        let text = format!("the sign-in service refuses: {} ({number}{status} {error}{trace})", verdict.wrong);
+        let text = format!("the sign-in service refuses: {} ({number}{status}{error}{trace})", verdict.wrong);
         let (kind, hint) = match (self.who, verdict.mend) {
             (_, Mend::Wait) => (verdict.kind, None),
             (_, Mend::Change(hint)) => (verdict.kind, Some(hint.to_owned())),

@@ -106,6 +106,7 @@ fn table(title: &str, rows: &[(String, String)]) -> String {
 fn describe_account(account: &Account) -> String {
     let method = match &account.auth {
         Auth::DeviceCode => "device-code",
+        Auth::Browser => "browser",
         Auth::ClientSecret { .. } => "client-secret",
         Auth::TokenCommand { .. } => "token-command",
     };

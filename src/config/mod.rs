@@ -131,6 +131,8 @@ impl Endpoints {
 pub enum Auth {
     /// Delegated, by a code typed on any device (`presenced login`).
     DeviceCode,
+    /// Delegated, in a browser on this machine (`presenced login`).
+    Browser,
     /// Application permission, by a client secret.
     ClientSecret {
         /// Where the secret is.

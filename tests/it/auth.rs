@@ -1,6 +1,7 @@
 //! Sign-in against a server that answers as Entra ID does: each way to a token, each error, and what is kept on disk.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::future::{pending, ready};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::tz::TimeZone;
-use presenced::auth::{self, Authenticator};
+use presenced::auth::{self, Authenticator, Prompt};
 use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource};
 use presenced::session::{Applied, Failure, FailureKind};
 use presenced::time::{Instant, Now};
@@ -121,7 +122,7 @@ async fn the_next_token_is_asked_for_with_the_claims_of_a_challenge() {
     let folder = TempDir::new().unwrap();
     sign_in(&folder, "r1");
     for (name, auth) in
-        [("work", Auth::DeviceCode), ("bot", Auth::ClientSecret { secret: SecretSource::Env("SECRET".to_owned()) })]
+        [("work", Auth::Browser), ("bot", Auth::ClientSecret { secret: SecretSource::Env("SECRET".to_owned()) })]
     {
         let server = Server::start([granted("t1"), answer(503, "", ""), granted("t2"), granted("t3")]).await;
         let authenticator = Authenticator::new(name, &account(&server, auth), &environment(&folder));
@@ -333,18 +334,19 @@ async fn a_person_signs_in_with_a_code() {
     let (server, folder) =
         (Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await, TempDir::new().unwrap());
     let shown = Mutex::new(Vec::new());
-    let show = |prompt: &auth::DevicePrompt| shown.lock().unwrap().push(prompt.clone());
-    let signed_in =
-        auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), false, show).await.unwrap();
+    let show = |prompt: &Prompt| shown.lock().unwrap().push(prompt.clone());
+    let config = account(&server, Auth::DeviceCode);
+    let signed_in = auth::login("work", &config, &environment(&folder), false, show, pending()).await.unwrap();
     assert_eq!(signed_in.user.as_deref(), Some("oid-1"));
     assert_eq!(signed_in.tenant.as_deref(), Some("tenant-id"));
     assert_eq!(signed_in.username.as_deref(), Some("me@contoso.com"));
     let prompt = auth::DevicePrompt {
         user_code: "ABCD-1234".to_owned(),
         verification_uri: "https://microsoft.com/devicelogin".to_owned(),
+        verification_uri_complete: None,
         expires_in: Duration::from_mins(15),
     };
-    assert_eq!(*shown.lock().unwrap(), [prompt]);
+    assert_eq!(*shown.lock().unwrap(), [Prompt::Code(prompt)]);
     let requests = server.requests();
     assert_eq!(requests[0].line, "POST /contoso.onmicrosoft.com/oauth2/v2.0/devicecode HTTP/1.1");
     let scope = "https://graph.microsoft.com/Presence.ReadWrite offline_access openid profile";
@@ -368,7 +370,7 @@ async fn a_sign_in_that_may_read_is_renewed_as_one_and_an_older_one_as_it_was() 
     let (server, folder) =
         (Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await, TempDir::new().unwrap());
     let config = account(&server, Auth::DeviceCode);
-    auth::login("work", &config, &environment(&folder), true, |_| {}).await.unwrap();
+    auth::login("work", &config, &environment(&folder), true, |_| {}, pending()).await.unwrap();
     let scope = "https://graph.microsoft.com/Presence.ReadWrite https://graph.microsoft.com/Presence.Read \
                  offline_access openid profile";
     assert_eq!(server.requests()[0].field("scope").as_deref(), Some(scope));
@@ -383,6 +385,48 @@ async fn a_sign_in_that_may_read_is_renewed_as_one_and_an_older_one_as_it_was() 
     authenticator.token(&after(0), true).await.unwrap();
     let scope = renewing.requests().last().unwrap().field("scope");
     assert_eq!(scope.as_deref(), Some("https://graph.microsoft.com/Presence.ReadWrite offline_access openid profile"));
+}
+
+/// The stored sign-in, as it is on disk.
+fn stored(folder: &TempDir) -> Option<String> {
+    std::fs::read_to_string(folder.path().join("state/tokens/work.json")).ok()
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_not_to_be_leaves_the_one_there_was() {
+    let somebody_else = vec![device_authorization(), delegated("t2", "r2", "oid-2")];
+    let nothing_to_keep = vec![device_authorization(), granted("t2")];
+    let declined = vec![device_authorization(), refused("authorization_declined", 65_004)];
+    let blocked = vec![refused("invalid_grant", 53_003)];
+    for (answers, kind, text, hint) in [
+        (somebody_else, FailureKind::Refused, "for the user OID-1, and somebody else signed in", "take `user` out"),
+        (nothing_to_keep, FailureKind::Refused, "no refresh token", "offline_access"),
+        (declined, FailureKind::SignInNeeded, "declined", "presenced login work"),
+        (blocked, FailureKind::Refused, "AADSTS53003", "auth = { method = \"browser\" }"),
+    ] {
+        let (server, folder) = (Server::start(answers).await, TempDir::new().unwrap());
+        sign_in(&folder, "r1");
+        let before = stored(&folder);
+        let config = Account { user: Some("OID-1".to_owned()), ..account(&server, Auth::DeviceCode) };
+        let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, pending()).await;
+        let failure = signed_in.unwrap_err();
+        assert_eq!((failure.kind, failure.text.contains(text)), (kind, true), "{failure}");
+        assert!(failure.hint.as_ref().is_some_and(|said| said.contains(hint)), "{failure:?}");
+        assert_eq!(stored(&folder), before, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_can_be_cancelled_while_it_waits() {
+    for auth in [Auth::DeviceCode, Auth::Browser] {
+        let (server, folder) =
+            (Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await, TempDir::new().unwrap());
+        let config = account(&server, auth);
+        let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, ready(())).await;
+        let failure = signed_in.unwrap_err();
+        assert_eq!((failure.kind, failure.text.contains("cancelled")), (FailureKind::SignInNeeded, true), "{failure}");
+        assert_eq!(stored(&folder), None);
+    }
 }
 
 fn only_its_owner_sees_the_sign_in(folder: &TempDir) {
@@ -464,8 +508,8 @@ async fn a_folder_that_cannot_be_written_is_told() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("state"), "a file where a folder should be").unwrap();
     let server = Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await;
-    let signed_in =
-        auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), false, |_| {}).await;
+    let config = account(&server, Auth::DeviceCode);
+    let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, pending()).await;
     let failure = signed_in.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
     assert!(failure.text.contains("state/tokens/work.json cannot be written"), "{failure}");

@@ -3,6 +3,7 @@
 mod accounts;
 mod agenda;
 mod auth;
+mod browser;
 mod bus;
 mod calendar;
 mod calendar_scale;

@@ -8,17 +8,19 @@ use crate::suggest;
 #[derive(Clone, Copy)]
 pub(super) enum Method {
     DeviceCode,
+    Browser,
     ClientSecret,
     TokenCommand,
 }
 
-const METHODS: [(&str, Method); 3] = [
+const METHODS: [(&str, Method); 4] = [
     ("device-code", Method::DeviceCode),
+    ("browser", Method::Browser),
     ("client-secret", Method::ClientSecret),
     ("token-command", Method::TokenCommand),
 ];
 /// People know these from other programs, so they are told apart from misspellings.
-const METHODS_ELSEWHERE: [&str; 3] = ["browser", "client-certificate", "federated"];
+const METHODS_ELSEWHERE: [&str; 2] = ["client-certificate", "federated"];
 const SECRET_FORMS: &str =
     "write { file = \"…\" }, { credential = \"…\" } (systemd's), { env = \"…\" } or { command = [\"…\"] }";
 
@@ -36,6 +38,7 @@ impl Reader<'_> {
             // Which other keys belong there depends on the method.
             None => return (None, None),
             Some(Method::DeviceCode) => Some(Auth::DeviceCode),
+            Some(Method::Browser) => Some(Auth::Browser),
             Some(Method::ClientSecret) => {
                 let secret = self.required(&mut section, "secret", SECRET_FORMS);
                 secret.and_then(|value| self.secret(value)).map(|secret| Auth::ClientSecret { secret })
