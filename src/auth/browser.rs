@@ -67,7 +67,7 @@ impl<'a> Attempt<'a> {
         let (verifier, state) = (pkce::random()?, pkce::random()?);
         let loopback = Loopback::open(state.clone()).await?;
         let scope = scope(config, reads);
-        let mut url = service.endpoint("authorize");
+        let mut url = service.url("authorize");
         url.query_pairs_mut()
             .append_pair("client_id", &config.client_id)
             .append_pair("response_type", "code")

@@ -70,7 +70,7 @@ pub(super) async fn ask(
     show: impl FnOnce(DevicePrompt),
 ) -> Result<TokenResponse, Failure> {
     let form = [("client_id", &*config.client_id), ("scope", &scope(config, reads))];
-    let authorization: DeviceAuthorization = service.post("devicecode", &form).await.map_err(explain)?;
+    let authorization: DeviceAuthorization = service.post("devicecode", &form).await?;
     show(authorization.prompt());
     let form = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
@@ -98,12 +98,10 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
         wait(next).await;
         left = left.saturating_sub(next);
         next = interval;
-        let rejection = match ask().await {
+        let Rejection { error, failure } = match ask().await {
             Ok(response) => return Ok(response),
             Err(rejection) => rejection,
         };
-        let error = rejection.said.as_ref().map(|said| said.error.clone());
-        let failure = explain(rejection);
         match (error.as_deref(), failure.kind) {
             (Some("authorization_pending"), _) => {}
             (Some("slow_down"), _) => interval += SLOW_DOWN,
@@ -122,31 +120,18 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
     }
 }
 
-/// What the service's refusal means for an account that signs in with codes: where a policy keeps codes out, the browser is
-/// the other way in. A policy may do so at a renewal, too.
-pub(super) fn explain(rejection: Rejection) -> Failure {
-    let blocked = |number: &u32| matches!(number, 50_005 | 50_097 | 50_199 | 53_000..=53_003 | 530_000..=530_999);
-    let is_blocked = rejection.said.as_ref().is_some_and(|said| said.error_codes.iter().any(blocked));
-    let failure = Failure::from(rejection);
-    if is_blocked { failure.with_hint(USE_BROWSER) } else { failure }
-}
-
-const USE_BROWSER: &str = "the tenant does not let a code do here: change the account to `auth = { method = \"browser\" }`, and run \
-                           `presenced login` again";
-
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
     use std::future::ready;
 
     use super::*;
-    use crate::auth::entra_error::ErrorBody;
 
     /// What the service answers, as OAuth's `error` and the kind of failure.
     fn rejection(error: &str, kind: FailureKind, retry_after: Option<u64>) -> Rejection {
         let retry_after = retry_after.map(Duration::from_secs);
-        let said = (!error.is_empty()).then(|| Box::new(ErrorBody { error: error.to_owned(), ..ErrorBody::default() }));
-        Rejection { said, failure: Failure { retry_after, ..Failure::new(kind, "what went wrong") } }
+        let error = (!error.is_empty()).then(|| error.to_owned());
+        Rejection { error, failure: Failure { retry_after, ..Failure::new(kind, "what went wrong") } }
     }
 
     /// Polls a code that is good for `expires_in` seconds through `rejections`, and then a token; returns the pauses in
@@ -222,20 +207,6 @@ mod tests {
         let (response, pauses) = polled(60, 5, std::iter::repeat_with(lost)).await;
         assert_eq!(response.unwrap_err().kind, FailureKind::SignInNeeded);
         assert_eq!(pauses, [5, 10, 15, 20, 25]);
-    }
-
-    #[test]
-    fn where_a_policy_keeps_codes_out_the_browser_is_the_way() {
-        let hint = |numbers: &[u32]| {
-            let said = Box::new(ErrorBody { error_codes: numbers.to_vec(), ..ErrorBody::default() });
-            explain(Rejection { said: Some(said), ..rejection("", FailureKind::Refused, None) }).hint
-        };
-        for number in [50_005, 50_097, 50_199, 53_000, 53_003, 530_003, 530_032, 530_035] {
-            assert!(hint(&[1, number]).unwrap().contains("auth = { method = \"browser\" }"), "{number}");
-        }
-        for number in [50_173, 65_001, 70_020, 700_016] {
-            assert_eq!(hint(&[number]), None, "{number}");
-        }
     }
 
     #[test]

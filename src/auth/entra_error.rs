@@ -119,6 +119,13 @@ pub(super) fn verdict(body: &ErrorBody) -> Verdict {
     Verdict { kind, number: None, wrong, mend }
 }
 
+/// Whether a policy keeps device codes out, at the sign-in or at a renewal, where a browser on this machine may come in.
+pub(super) fn blocks_codes(body: &ErrorBody) -> bool {
+    body.error_codes.iter().any(|number| {
+        matches!(number, 50_005 | 50_097 | 50_199 | 53_000 | 53_001 | 53_003 | 530_031 | 530_033 | 530_035 | 530_036)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

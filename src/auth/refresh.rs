@@ -3,13 +3,13 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::{self, Auth, Environment};
+use crate::config::{self, Environment};
 use crate::session::Failure;
 
 use super::jwt::{self, Claims};
 use super::store::{SignIn, Store};
-use super::token_service::{Rejection, TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
-use super::{Grant, claims, device_code};
+use super::token_service::{TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
+use super::{Grant, claims};
 
 /// A new access token by the stored refresh token. The file is read each time, so that a sign-in counts at once.
 pub(super) async fn renew(
@@ -20,22 +20,18 @@ pub(super) async fn renew(
 ) -> Result<Grant, Failure> {
     let store = Store::new(account, environment);
     let stored = store.load()?;
-    let response: TokenResponse =
-        TokenService::new(config, Who::Person(account))?
-            .post(
-                "token",
-                &[
-                    ("grant_type", "refresh_token"),
-                    ("client_id", &config.client_id),
-                    ("refresh_token", stored.refresh_token.expose_secret()),
-                    ("scope", &scope(config, stored.reads)),
-                    ("claims", &claims::parameter(challenge)),
-                ],
-            )
-            .await
-            .map_err(|rejection: Rejection| {
-                if config.auth == Auth::DeviceCode { device_code::explain(rejection) } else { rejection.into() }
-            })?;
+    let response: TokenResponse = TokenService::new(config, Who::Person(account))?
+        .post(
+            "token",
+            &[
+                ("grant_type", "refresh_token"),
+                ("client_id", &config.client_id),
+                ("refresh_token", stored.refresh_token.expose_secret()),
+                ("scope", &scope(config, stored.reads)),
+                ("claims", &claims::parameter(challenge)),
+            ],
+        )
+        .await?;
     let claims = identity(response.id_token.as_ref());
     let user = claims.oid.or_else(|| stored.user.clone());
     if let Some(refresh_token) = response.refresh_token {

@@ -47,8 +47,8 @@ fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 
 /// A request that was not granted.
 pub(super) struct Rejection {
-    /// What the service said, when it said something.
-    pub(super) said: Option<Box<ErrorBody>>,
+    /// OAuth's `error`, when there is one.
+    pub(super) error: Option<String>,
     pub(super) failure: Failure,
 }
 
@@ -73,17 +73,26 @@ pub(super) struct TokenService<'a> {
     login: &'a Url,
     tenant: &'a str,
     who: Who<'a>,
+    /// Whether there is another way in for what a device code cannot do.
+    by_device_code: bool,
 }
 
 impl<'a> TokenService<'a> {
     /// A client made for the occasion: a token is asked for once an hour, and TLS certificates fill much memory.
     pub(super) fn new(config: &'a config::Account, who: Who<'a>) -> Result<Self, Failure> {
         let login = &config.endpoints.login;
-        Ok(Self { http: http::Client::new(login, Timeouts::default())?, login, tenant: &config.tenant, who })
+        let by_device_code = config.auth == config::Auth::DeviceCode;
+        Ok(Self {
+            http: http::Client::new(login, Timeouts::default())?,
+            login,
+            tenant: &config.tenant,
+            who,
+            by_device_code,
+        })
     }
 
     /// The address of `endpoint` (`authorize`, `token`, `devicecode`).
-    pub(super) fn endpoint(&self, endpoint: &str) -> Url {
+    pub(super) fn url(&self, endpoint: &str) -> Url {
         let mut url = self.login.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend([self.tenant, "oauth2", "v2.0", endpoint]);
@@ -97,9 +106,9 @@ impl<'a> TokenService<'a> {
         endpoint: &str,
         form: &[(&str, &str)],
     ) -> Result<T, Rejection> {
-        let url = self.endpoint(endpoint);
+        let url = self.url(endpoint);
         let response = self.http.send(|http| http.post(url).form(form)).await.map_err(|failure| Rejection {
-            said: None,
+            error: None,
             // Whatever became of it, no presence was written.
             failure: Failure { applied: Applied::No, ..failure },
         })?;
@@ -110,8 +119,7 @@ impl<'a> TokenService<'a> {
         // The parser's own words are left out: they may quote the token.
         serde_json::from_slice(&http::body(response).await).map_err(|_| {
             let text = "the sign-in service answered with something that is not the expected JSON";
-            let failure = Failure::new(FailureKind::Passing, text).with_hint(NOT_ENTRA);
-            Rejection { said: None, failure }
+            Rejection { error: None, failure: Failure::new(FailureKind::Passing, text).with_hint(NOT_ENTRA) }
         })
     }
 
@@ -135,7 +143,7 @@ impl<'a> TokenService<'a> {
             (status, _) if status.is_redirection() => plain(FailureKind::Passing, Some(NOT_ENTRA)),
             _ => plain(FailureKind::Passing, None),
         };
-        Rejection { said: body.map(Box::new), failure }
+        Rejection { error: body.map(|body| body.error), failure }
     }
 
     /// What it means that a person was sent back to presenced with an error instead of a code.
@@ -158,6 +166,11 @@ impl<'a> TokenService<'a> {
                 FailureKind::Refused,
                 Some("have an administrator check the application's permissions and sign-in log".to_owned()),
             ),
+        };
+        let hint = if self.by_device_code && entra_error::blocks_codes(body) {
+            Some("the tenant lets no code in here: change the account to `auth = { method = \"browser\" }`, and sign in again".to_owned())
+        } else {
+            hint
         };
         Failure { hint, ..Failure::new(kind, text) }
     }

@@ -417,6 +417,27 @@ async fn a_sign_in_that_is_not_to_be_leaves_the_one_there_was() {
 }
 
 #[tokio::test]
+async fn where_the_tenant_lets_no_code_in_the_browser_is_named_at_the_sign_in_and_at_the_renewal() {
+    for number in [50_005, 50_097, 50_199, 53_000, 53_003, 530_031, 530_033, 530_036] {
+        let folder = TempDir::new().unwrap();
+        let server = Server::start([refused("invalid_grant", number)]).await;
+        let config = account(&server, Auth::DeviceCode);
+        let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, pending()).await;
+        sign_in(&folder, "r1");
+        let renewal = async |config: &Account| {
+            let authenticator = Authenticator::new("work", config, &environment(&folder));
+            bearer(&authenticator, &after(0)).await.unwrap_err()
+        };
+        for failure in [signed_in.unwrap_err(), renewal(&config).await] {
+            let hint = failure.hint.as_deref().unwrap_or_default();
+            assert!(hint.contains("`auth = { method = \"browser\" }`"), "{number}: {hint}");
+        }
+        let hint = renewal(&Account { auth: Auth::Browser, ..config }).await.hint.unwrap_or_default();
+        assert!(!hint.contains("\"browser\""), "{number}: {hint}");
+    }
+}
+
+#[tokio::test]
 async fn a_sign_in_can_be_cancelled_while_it_waits() {
     for auth in [Auth::DeviceCode, Auth::Browser] {
         let (server, folder) =

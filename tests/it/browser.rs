@@ -230,7 +230,7 @@ async fn what_is_declined_or_fails_leaves_the_sign_in_that_there_was() {
 
     let login = start().await;
     let back = decide(&login, "deny").await;
-    failed(login, &back, "the sign-in was declined", 4).await;
+    failed(login, &back, "was declined", 4).await;
 
     house.inject(once(on(Call::Token, respond(503, &[]))));
     let login = start().await;
