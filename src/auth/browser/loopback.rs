@@ -62,6 +62,7 @@ pub(super) struct Visitor {
 /// What the connections share.
 struct Awaited {
     state: SecretString,
+    head_timeout: Duration,
     /// Taken by the first redirect; there is no second one.
     first: Mutex<Option<oneshot::Sender<Visitor>>>,
 }
@@ -72,6 +73,10 @@ impl Loopback {
     /// # Errors
     /// [`FailureKind::Refused`] when there is no such port.
     pub(super) async fn open(state: SecretString) -> Result<Self, Failure> {
+        Self::open_for(state, HEAD_TIMEOUT).await
+    }
+
+    async fn open_for(state: SecretString, head_timeout: Duration) -> Result<Self, Failure> {
         let no_port = |error: io::Error| {
             let text = format!("there is no free port on localhost for the browser to come back to: {error}");
             Failure::new(FailureKind::Refused, text)
@@ -81,7 +86,7 @@ impl Loopback {
         let port = listeners[0].local_addr().map_err(no_port)?.port();
         let (first, visitor) = oneshot::channel();
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listeners, Arc::new(Awaited { state, first: Mutex::new(Some(first)) })));
+        serving.spawn(serve(listeners, Arc::new(Awaited { state, head_timeout, first: Mutex::new(Some(first)) })));
         Ok(Self { port, visitor, _serving: serving })
     }
 
@@ -160,7 +165,7 @@ async fn connection(stream: TcpStream, awaited: Arc<Awaited>) {
         .keep_alive(false)
         .max_buf_size(HEAD_LIMIT)
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(awaited.head_timeout)
         .serve_connection(TokioIo::new(stream), service_fn(|request| answer(&awaited, &gone, request)))
         .await;
     if let Err(error) = served {

@@ -1,3 +1,5 @@
+use std::io::{Read as _, Write as _};
+
 use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -89,7 +91,7 @@ async fn whatever_else_comes_ends_nothing() {
 
 #[tokio::test]
 async fn clients_that_say_nothing_do_not_keep_the_browser_out() {
-    let loopback = open().await;
+    let loopback = Loopback::open_for("our-state".into(), Duration::from_hours(1)).await.unwrap();
     let mut silent = Vec::new();
     for i in 0..MOST_CONNECTIONS + 10 {
         let mut connection = connect(loopback.port()).await;
@@ -106,6 +108,16 @@ async fn clients_that_say_nothing_do_not_keep_the_browser_out() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_come_to_an_end_is_not_waited_for() {
+    let loopback = Loopback::open_for("our-state".into(), Duration::from_millis(50)).await.unwrap();
+    for start in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
+        let mut connection = connect(loopback.port()).await;
+        connection.write_all(start.as_bytes()).await.unwrap();
+        guarded(rest(connection)).await;
+    }
+}
+
+#[tokio::test]
 async fn of_two_tabs_one_is_the_answer() {
     let mut loopback = open().await;
     let port = loopback.port();
@@ -116,6 +128,22 @@ async fn of_two_tabs_one_is_the_answer() {
         assert!(ask(port, &get(again)).await.starts_with("HTTP/1.1 409 "), "{again}");
     }
     let ((), answer) = guarded(async { tokio::join!(visitor.show(Page::signed_in()), rest(first)) }).await;
+    assert!(answer.contains("Signed in"), "{answer}");
+}
+
+#[test]
+fn the_last_page_is_out_before_the_program_ends() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut connection = runtime.block_on(guarded(async {
+        let mut loopback = open().await;
+        let mut connection = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, loopback.port())).unwrap();
+        connection.write_all(&get(REDIRECT)).unwrap();
+        loopback.visitor().await.unwrap().show(Page::signed_in()).await;
+        connection
+    }));
+    drop(runtime);
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("Signed in"), "{answer}");
 }
 
