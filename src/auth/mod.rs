@@ -1,7 +1,7 @@
 //! Sign-in: gets bearer tokens for Microsoft Graph, keeps each until it is nearly over, and renews it.
 //!
-//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with a code or in a browser. Leaves
-//! to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
+//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with a code or in a browser.
+//! Leaves to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
 
 mod browser;
 mod claims;

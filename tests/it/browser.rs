@@ -56,10 +56,10 @@ impl Login {
         assert!(made.success());
         // It makes a noise, tells its process group, and runs until its browser is closed.
         let script = format!(
-            "#!/bin/sh\necho noise; echo noise >&2\nread -r _ _ _ _ group _ < /proc/$$/stat\necho \"$$ $group $1\" > '{}'\n\
-             read -r _ < '{}'\n",
-            opened.display(),
-            closed.display()
+            "#!/bin/sh\nexec 3< '{}'\necho noise; echo noise >&2\nread -r _ _ _ _ group _ < /proc/$$/stat\n\
+             echo \"$$ $group $1\" > '{}'\nread -r _ <&3\n",
+            closed.display(),
+            opened.display()
         );
         std::fs::write(folder.join("xdg-open"), script).unwrap();
         std::fs::set_permissions(folder.join("xdg-open"), std::fs::Permissions::from_mode(0o755)).unwrap();
