@@ -1,4 +1,5 @@
-//! Delegated sign-in by a code that is typed on any device (RFC 8628), and the renewal of its tokens.
+//! A person's sign-in by a code that is typed on any device (RFC 8628). Leaves to others: what is stored of it (`login`), and
+//! the renewal (`refresh`).
 
 use std::time::Duration;
 
@@ -7,13 +8,11 @@ use serde::Deserialize;
 use tracing::debug;
 use url::Url;
 
-use crate::config::{self, Environment};
+use crate::config;
 use crate::session::{Failure, FailureKind};
 
-use super::jwt::{self, Claims};
-use super::store::{SignIn, Store};
-use super::token_service::{Granted, Rejection, TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
-use super::{Grant, claims};
+use super::refresh::scope;
+use super::token_service::{Granted, Rejection, TokenResponse, TokenService};
 
 /// How much slower to ask after `slow_down` (RFC 8628, 3.5), and after a request that got lost, as the same paragraph asks
 /// to ask less then.
@@ -26,19 +25,10 @@ pub struct DevicePrompt {
     pub user_code: String,
     /// The page to type it on.
     pub verification_uri: String,
+    /// A page that has the code already, where the service has one.
+    pub verification_uri_complete: Option<String>,
     /// How long the code is good for.
     pub expires_in: Duration,
-}
-
-/// Who signed in, as far as the sign-in service told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SignedIn {
-    /// The user's object id.
-    pub user: Option<String>,
-    /// The tenant's directory id.
-    pub tenant: Option<String>,
-    /// A name to show; often an e-mail address.
-    pub username: Option<String>,
 }
 
 /// The answer of the device authorization endpoint (RFC 8628, 3.2).
@@ -47,6 +37,7 @@ struct DeviceAuthorization {
     device_code: SecretString,
     user_code: String,
     verification_uri: String,
+    verification_uri_complete: Option<String>,
     expires_in: u32,
     #[serde(default = "default_interval")]
     interval: u32,
@@ -63,38 +54,45 @@ const LONGEST_CODE: usize = 64;
 const LONGEST_INTERVAL: u32 = 60;
 
 impl Granted for DeviceAuthorization {
-    /// Both are shown on a terminal and followed by a person: nothing but a web page and characters to type.
+    /// All of it is shown on a terminal and followed by a person: nothing but web pages and characters to type.
     fn flaw(&self) -> Option<&'static str> {
         let code = &self.user_code;
         if code.is_empty() || code.len() > LONGEST_CODE || !code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Some("gives a code that cannot be typed");
         }
-        let page = &self.verification_uri;
-        let is_web = Url::parse(page).is_ok_and(|page| matches!(page.scheme(), "https" | "http"));
-        (!is_web || !page.bytes().all(|byte| byte.is_ascii_graphic())).then_some("gives a sign-in page that is none")
+        let is_page = |page: &String| {
+            let is_web = Url::parse(page).is_ok_and(|page| matches!(page.scheme(), "https" | "http"));
+            is_web && page.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let mut pages = std::iter::once(&self.verification_uri).chain(&self.verification_uri_complete);
+        (!pages.all(is_page)).then_some("gives a sign-in page that is none")
     }
 }
 
-/// Signs a person in to account `account`: `show` is called once with what the person must do, then this waits until it is
-/// done, and stores the sign-in. `reads`: ask for the permission to read presences, besides that to write them.
+impl DeviceAuthorization {
+    fn prompt(&self) -> DevicePrompt {
+        DevicePrompt {
+            user_code: self.user_code.clone(),
+            verification_uri: self.verification_uri.clone(),
+            verification_uri_complete: self.verification_uri_complete.clone(),
+            expires_in: Duration::from_secs(self.expires_in.into()),
+        }
+    }
+}
+
+/// Asks for a code, has `show` show it, and waits until the person is done with it.
 ///
 /// # Errors
 /// [`FailureKind::SignInNeeded`] when the code was declined or not used in time; else as the sign-in service says.
-pub async fn login(
-    account: &str,
+pub(super) async fn ask(
+    service: &TokenService<'_>,
     config: &config::Account,
-    environment: &Environment,
     reads: bool,
-    mut show: impl FnMut(&DevicePrompt),
-) -> Result<SignedIn, Failure> {
-    let service = TokenService::new(config, Who::Person(account))?;
+    show: impl FnOnce(DevicePrompt),
+) -> Result<TokenResponse, Failure> {
     let form = [("client_id", &*config.client_id), ("scope", &scope(config, reads))];
     let authorization: DeviceAuthorization = service.post("devicecode", &form).await?;
-    show(&DevicePrompt {
-        user_code: authorization.user_code.clone(),
-        verification_uri: authorization.verification_uri.clone(),
-        expires_in: Duration::from_secs(authorization.expires_in.into()),
-    });
+    show(authorization.prompt());
     let form = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
         ("client_id", &config.client_id),
@@ -105,16 +103,7 @@ pub async fn login(
         reason = "somebody sits and waits; how long a code is good for the service knows"
     )]
     let wait = tokio::time::sleep;
-    let response = poll(&authorization, wait, || service.post("token", &form)).await?;
-    let Some(refresh_token) = response.refresh_token else {
-        let text = "the sign-in service gave no refresh token, so the sign-in would not last";
-        return Err(Failure::new(FailureKind::Refused, text).with_hint("allow the application `offline_access`"));
-    };
-    let claims = identity(response.id_token.as_ref());
-    let sign_in =
-        SignIn { refresh_token, user: claims.oid, tenant: claims.tid, username: claims.preferred_username, reads };
-    Store::new(account, environment).save(&sign_in)?;
-    Ok(SignedIn { user: sign_in.user, tenant: sign_in.tenant, username: sign_in.username })
+    poll(&authorization, wait, || service.post("token", &form)).await
 }
 
 /// Asks until the person is done, with a pause before each time.
@@ -152,56 +141,6 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
     }
 }
 
-/// A new access token by the stored refresh token. The file is read each time, so that a sign-in counts at once.
-pub(super) async fn renew(
-    account: &str,
-    config: &config::Account,
-    challenge: Option<&str>,
-    environment: &Environment,
-) -> Result<Grant, Failure> {
-    let store = Store::new(account, environment);
-    let stored = store.load()?;
-    let response: TokenResponse = TokenService::new(config, Who::Person(account))?
-        .post(
-            "token",
-            &[
-                ("grant_type", "refresh_token"),
-                ("client_id", &config.client_id),
-                ("refresh_token", stored.refresh_token.expose_secret()),
-                ("scope", &scope(config, stored.reads)),
-                ("claims", &claims::parameter(challenge)),
-            ],
-        )
-        .await?;
-    let claims = identity(response.id_token.as_ref());
-    let who = SignedIn {
-        user: claims.oid.or_else(|| stored.user.clone()),
-        tenant: claims.tid.or_else(|| stored.tenant.clone()),
-        username: claims.preferred_username.or_else(|| stored.username.clone()),
-    };
-    if let Some(refresh_token) = response.refresh_token {
-        let renewed = SignIn {
-            refresh_token,
-            user: who.user.clone(),
-            tenant: who.tenant.clone(),
-            username: who.username.clone(),
-            reads: stored.reads,
-        };
-        store.rotate(&stored, &renewed);
-    }
-    Ok(Grant { bearer: response.access_token, who, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
-}
-
-fn identity(id_token: Option<&SecretString>) -> Claims {
-    id_token.map(|token| jwt::claims(token.expose_secret())).unwrap_or_default()
-}
-
-/// `offline_access` for a refresh token, `openid profile` for an `id_token` that says who it is.
-fn scope(config: &config::Account, reads: bool) -> String {
-    let read = if reads { format!("{} ", graph_scope(config, "Presence.Read")) } else { String::new() };
-    format!("{} {read}offline_access openid profile", graph_scope(config, "Presence.ReadWrite"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
@@ -227,6 +166,7 @@ mod tests {
             device_code: "d".into(),
             user_code: "u".to_owned(),
             verification_uri: "v".to_owned(),
+            verification_uri_complete: None,
             expires_in,
             interval,
         };

@@ -39,6 +39,8 @@ pub(super) enum Mend {
     SignIn,
     /// The same, in a way that these words tell.
     SignInAnd(&'static str),
+    /// The same; and for device codes, should that not help, a browser.
+    SignInOrBrowser(&'static str),
     /// Signing in with a browser on this machine, where a device code cannot do it; else a change, in these words.
     Browser(&'static str),
     /// A change, in these words.
@@ -53,7 +55,7 @@ impl Mend {
     /// The kind of failure that it mends, when a person signs in.
     pub(super) fn kind(self) -> FailureKind {
         match self {
-            Self::SignIn | Self::SignInAnd(_) => FailureKind::SignInNeeded,
+            Self::SignIn | Self::SignInAnd(_) | Self::SignInOrBrowser(_) => FailureKind::SignInNeeded,
             Self::Browser(_) | Self::Change(_) => FailureKind::Refused,
             Self::Wait => FailureKind::Passing,
             Self::Pause => FailureKind::Throttled,

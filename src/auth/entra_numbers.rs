@@ -4,7 +4,7 @@
 //! codes"; for 530036 "Conditional Access: Authentication flows"; 500014, 530031, 530033, 700003, 70020 and 900023 by their
 //! own descriptions.
 
-use super::entra_error::Mend::{self, Browser, Change, Pause, SignIn, SignInAnd, Wait};
+use super::entra_error::Mend::{self, Browser, Change, Pause, SignIn, SignInAnd, SignInOrBrowser, Wait};
 
 /// Numbers of one meaning: what is wrong, as the end of a sentence about the account, and what mends it.
 pub(super) type Row = (&'static [u32], &'static str, Mend);
@@ -219,11 +219,7 @@ pub(super) const ROWS: &[Row] = &[
         "the user is held to be at risk in the home tenant",
         Change("have an administrator of the user's home tenant look at the risk"),
     ),
-    (
-        &[50_199],
-        "it asks whether you mean to sign in to this application",
-        SignInAnd("and answer that; should it come again, with `auth = { method = \"browser\" }` in the account"),
-    ),
+    (&[50_199], "it asks whether you mean to sign in to this application", SignInOrBrowser("and answer that")),
     // A sign-in that is over.
     (&[50_173], "the sign-in was revoked, as a changed password does", SignIn),
     (&[50_132, 50_133], "the password has expired or was changed since the sign-in", SignIn),
@@ -279,6 +275,9 @@ mod tests {
             let mends = match mend {
                 SignIn => "`presenced login`".to_owned(),
                 SignInAnd(how) => format!("`presenced login` {how}"),
+                SignInOrBrowser(how) => format!(
+                    "`presenced login` {how}; should it come again, with `auth = {{ method = \"browser\" }}` in the account"
+                ),
                 Browser(otherwise) => format!(
                     "sign in with a browser: `auth = {{ method = \"browser\" }}` and `presenced login`; or {otherwise}"
                 ),

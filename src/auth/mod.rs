@@ -1,8 +1,9 @@
 //! Sign-in: gets bearer tokens for Microsoft Graph, keeps each until it is nearly over, and renews it.
 //!
-//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with device codes. Leaves
-//! to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
+//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with a code or in a browser.
+//! Leaves to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
 
+mod browser;
 mod claims;
 mod client_certificate;
 mod client_credentials;
@@ -15,7 +16,9 @@ mod entra_numbers;
 mod expiry;
 mod federated;
 mod jwt;
+mod login;
 mod permissions;
+mod refresh;
 mod secret;
 mod store;
 mod token_command;
@@ -40,8 +43,10 @@ use crate::time::{Instant, Now};
 
 use credential::Credential;
 
-pub use device_code::{DevicePrompt, SignedIn, login};
+pub use browser::BrowserPrompt;
+pub use device_code::DevicePrompt;
 pub use expiry::Expiry;
+pub use login::{Prompt, SignedIn, login};
 pub use permissions::Permissions;
 pub use store::{logout, stored};
 
@@ -294,7 +299,9 @@ impl Source {
 
     async fn ask(&self, challenge: Option<&str>, now: &Now) -> Result<Grant, Failure> {
         match &self.config.auth {
-            Auth::DeviceCode => device_code::renew(&self.account, &self.config, challenge, &self.environment).await,
+            Auth::DeviceCode | Auth::Browser => {
+                refresh::renew(&self.account, &self.config, challenge, &self.environment).await
+            }
             Auth::ClientSecret { secret } => {
                 client_secret::ask(&self.config, secret, challenge, &self.environment).await
             }

@@ -6,6 +6,9 @@
 use super::jwt::{self, Claims};
 use crate::session::Permission;
 
+/// Scopes that are no permissions (`OpenID` Connect Core, 3.1.2.1, 5.4 and 11).
+const ABOUT_THE_SIGN_IN: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
 /// The permissions in a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permissions {
@@ -27,13 +30,39 @@ impl Permissions {
         })
     }
 
+    /// What a sign-in got: what the answer with the token says of it (RFC 6749, 5.1), else what the token itself does.
+    pub(super) fn granted(scope: Option<&str>, token: &str) -> Option<Self> {
+        let Some(scope) = scope else { return Self::of(token) };
+        // With the resource in front, or without.
+        let names = scope.split_ascii_whitespace().map(|scope| scope.rsplit('/').next().unwrap_or(scope));
+        let permissions = names.filter(|name| !ABOUT_THE_SIGN_IN.contains(name));
+        Some(Self::Delegated(permissions.map(ToOwned::to_owned).collect()))
+    }
+
+    /// Their names.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Delegated(names) | Self::Application(names) => names,
+        }
+    }
+
+    /// Whether `needed` is not among them.
+    pub fn lacks(&self, needed: Permission) -> bool {
+        let name = match (self, needed) {
+            (Self::Delegated(_), Permission::Write) => "Presence.ReadWrite",
+            (Self::Application(_), Permission::Write) => "Presence.ReadWrite.All",
+            (Self::Delegated(_), Permission::Read) => "Presence.Read",
+            (Self::Application(_), Permission::Read) => "Presence.Read.All",
+        };
+        !has(self.names(), name)
+    }
+
     /// What mends it that Graph refuses for want of the permission `needed`; `sign_in` says how a person signs in.
     pub fn mend(&self, needed: Permission, sign_in: &str) -> String {
         let (delegated, application) = match needed {
             Permission::Write => ("Presence.ReadWrite", "Presence.ReadWrite.All"),
             Permission::Read => ("Presence.Read", "Presence.Read.All"),
         };
-        let has = |list: &[String], name: &str| list.iter().any(|held| held.eq_ignore_ascii_case(name));
         let mend = match self {
             Self::Delegated(scopes) if has(scopes, delegated) => format!(
                 "the sign-in has `{delegated}` and Graph refuses all the same: check that the user has a license for Teams, \
@@ -57,6 +86,10 @@ impl Permissions {
             Permission::Read => mend + "; or take `verify` out of [session]",
         }
     }
+}
+
+fn has(list: &[String], name: &str) -> bool {
+    list.iter().any(|held| held.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -105,5 +138,32 @@ mod tests {
         ] {
             assert!(mend.starts_with(expected), "{mend}");
         }
+    }
+
+    #[test]
+    fn what_was_granted_is_in_the_answer_or_else_in_the_token() {
+        let token = format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(r#"{"exp": 1, "scp": "Presence.Read"}"#));
+        for (scope, token, expected) in [
+            (Some("openid profile Presence.ReadWrite"), "opaque", Some(vec!["Presence.ReadWrite"])),
+            (Some("https://graph.microsoft.com/Presence.Read offline_access"), "opaque", Some(vec!["Presence.Read"])),
+            (Some("email"), &token, Some(Vec::new())),
+            (None, &token, Some(vec!["Presence.Read"])),
+            (None, "opaque", None),
+        ] {
+            let granted = Permissions::granted(scope, token);
+            assert_eq!(
+                granted.map(|granted| granted.names().to_vec()),
+                expected.map(|names| names.into_iter().map(ToOwned::to_owned).collect::<Vec<_>>())
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_is_told_from_what_is_there() {
+        let lacks =
+            |payload: &str| [Permission::Write, Permission::Read].map(|needed| of(payload).unwrap().lacks(needed));
+        assert_eq!(lacks(r#"{"exp": 1, "scp": "presence.readwrite"}"#), [false, true]);
+        assert_eq!(lacks(r#"{"exp": 1, "scp": "Presence.ReadWrite.All Presence.Read"}"#), [true, false]);
+        assert_eq!(lacks(r#"{"exp": 1, "roles": ["Presence.ReadWrite.All"]}"#), [false, true]);
     }
 }

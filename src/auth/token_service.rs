@@ -38,6 +38,8 @@ pub(super) struct TokenResponse {
     pub(super) expires_in: Option<Duration>,
     pub(super) refresh_token: Option<SecretString>,
     pub(super) id_token: Option<SecretString>,
+    /// What was granted, which may be less than what was asked for.
+    pub(super) scope: Option<String>,
 }
 
 impl Granted for TokenResponse {
@@ -120,7 +122,7 @@ impl<'a> TokenService<'a> {
         })
     }
 
-    /// The address of `endpoint`.
+    /// The address of `endpoint` (`authorize`, `token`, `devicecode`).
     pub(super) fn url(&self, endpoint: &str) -> Url {
         let mut url = self.login.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -150,7 +152,7 @@ impl<'a> TokenService<'a> {
             Err(_) => {
                 // It may be a refusal in the clothes of a success.
                 if let Ok(body) = serde_json::from_slice::<ErrorBody>(&body) {
-                    return Err(Rejection { failure: self.judge(200, &body), error: Some(body.error) });
+                    return Err(Rejection { failure: self.judge(Some(200), &body), error: Some(body.error) });
                 }
                 let text = "the sign-in service answered with something that is not the expected JSON";
                 Failure::new(FailureKind::Passing, text)
@@ -174,13 +176,13 @@ impl<'a> TokenService<'a> {
         };
         let failure = match (status, &body) {
             (status, Some(body)) if !status.is_redirection() && puts_off(body) => {
-                Failure { retry_after, ..self.judge(number, body) }
+                Failure { retry_after, ..self.judge(Some(number), body) }
             }
             (StatusCode::TOO_MANY_REQUESTS, _) => plain(FailureKind::Throttled, None),
             (StatusCode::REQUEST_TIMEOUT, _) => plain(FailureKind::Passing, None),
             (status, Some(body)) if status.is_client_error() => {
                 trace!(description = body.error_description, "token error");
-                Failure { retry_after, ..self.judge(number, body) }
+                Failure { retry_after, ..self.judge(Some(number), body) }
             }
             (status, None) if status.is_client_error() => plain(FailureKind::Refused, Some(NOT_ENTRA)),
             (status, _) if status.is_redirection() => plain(FailureKind::Passing, Some(NOT_ENTRA)),
@@ -189,16 +191,25 @@ impl<'a> TokenService<'a> {
         Rejection { error: body.map(|body| body.error), failure }
     }
 
-    fn judge(&self, status: u16, body: &ErrorBody) -> Failure {
+    /// What it means that a person was sent back to presenced with an error instead of a code.
+    pub(super) fn sent_back(&self, body: &ErrorBody) -> Failure {
+        self.judge(None, body)
+    }
+
+    /// `status` is that of the answer, where it was one.
+    fn judge(&self, status: Option<u16>, body: &ErrorBody) -> Failure {
         let verdict = entra_error::verdict(body);
         let number = verdict.number.map(|number| format!("AADSTS{number}, ")).unwrap_or_default();
+        let status = status.map(|status| format!("{status} ")).unwrap_or_default();
         let error = printable(&body.error);
         let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable(id))).unwrap_or_default();
         let does = match verdict.mend {
             Mend::Wait | Mend::Pause => "puts it off",
-            Mend::SignIn | Mend::SignInAnd(_) | Mend::Browser(_) | Mend::Change(_) => "refuses",
+            Mend::SignIn | Mend::SignInAnd(_) | Mend::SignInOrBrowser(_) | Mend::Browser(_) | Mend::Change(_) => {
+                "refuses"
+            }
         };
-        let text = format!("the sign-in service {does}: {} ({number}{status} {error}{trace})", verdict.wrong);
+        let text = format!("the sign-in service {does}: {} ({number}{status}{error}{trace})", verdict.wrong);
         let hint = self.hint(verdict.mend);
         let kind = match (self.who, verdict.mend.kind()) {
             (Who::Application, FailureKind::SignInNeeded) => FailureKind::Refused,
@@ -211,7 +222,7 @@ impl<'a> TokenService<'a> {
     fn hint(&self, mend: Mend) -> Option<String> {
         let Who::Person(account) = self.who else {
             return match mend {
-                Mend::SignIn | Mend::SignInAnd(_) => {
+                Mend::SignIn | Mend::SignInAnd(_) | Mend::SignInOrBrowser(_) => {
                     Some("have an administrator check the application's permissions and sign-in log".to_owned())
                 }
                 Mend::Browser(words) | Mend::Change(words) => Some(words.to_owned()),
@@ -220,7 +231,11 @@ impl<'a> TokenService<'a> {
         };
         match mend {
             Mend::SignIn => Some(format!("run `presenced login {account}`")),
-            Mend::SignInAnd(how) => Some(format!("run `presenced login {account}` {how}")),
+            Mend::SignInOrBrowser(how) if self.by_device_code => Some(format!(
+                "run `presenced login {account}` {how}; should it come again, set `auth = {{ method = \"browser\" }}` in the \
+                 account first"
+            )),
+            Mend::SignInAnd(how) | Mend::SignInOrBrowser(how) => Some(format!("run `presenced login {account}` {how}")),
             Mend::Browser(otherwise) if self.by_device_code => Some(format!(
                 "sign in with a browser: set `auth = {{ method = \"browser\" }}` in the account and run \
                  `presenced login {account}`; or {otherwise}"

@@ -14,7 +14,7 @@ use super::runtime::block_on;
 use super::{Context, Error, Exit, check, examples, run};
 use crate::certificate::{Certificate, pem};
 use crate::daemon::clock::SystemClock;
-use crate::emulator::{App, Emulator, Fault, Options, Outcome, Record, User};
+use crate::emulator::{App, Consent, Emulator, Fault, Options, Outcome, Record, User};
 use crate::time::Clock;
 
 /// The arguments of `emulator`.
@@ -62,7 +62,8 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
         return Err(Error::new(Exit::Usage, text).with_hint("use 127.0.0.1 or [::1] with a port"));
     }
     let plan = args.plan.as_deref().map_or(Ok(Vec::new()), plan)?;
-    let mut options = Options::default();
+    // Somebody sits in front of it.
+    let mut options = Options { consent: Consent::ByHand, ..Options::default() };
     if let (Some(file), Some(app)) = (&args.certificate, options.apps.first_mut()) {
         app.certificates = certificates(file)?;
     }

@@ -3,17 +3,21 @@
 
 mod status;
 
+use std::io;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::ask::ask;
+use super::browser;
 use super::run::load;
 use super::runtime::block_on;
 use super::text::printable;
 use super::{Context, Error, Exit, examples};
-use crate::auth::{self, Authenticator, DevicePrompt, SignedIn};
-use crate::config::{self, Auth, Config};
-use crate::session::{Failure, FailureKind};
+use crate::auth::{self, Authenticator, BrowserPrompt, DevicePrompt, Permissions, Prompt, SignedIn};
+use crate::config::{self, Auth, Config, Environment};
+use crate::session::{Failure, FailureKind, Permission};
 use crate::time::{Instant, Now};
 
 /// The arguments of `login`.
@@ -45,12 +49,12 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
     }
     let (name, account) = choose(account, &config)?;
     let environment = context.environment.clone().guarding(&config);
-    match &account.auth {
-        Auth::DeviceCode => {
-            let show = |prompt: &DevicePrompt| anstream::println!("{}", instructions(&name, prompt));
-            let signed_in = block_on(auth::login(&name, &account, &environment, config.session.verify, show))??;
-            anstream::println!("{}", welcome(&name, &signed_in));
-            check_user(&account, &signed_in)?;
+    let permitted = match &account.auth {
+        Auth::DeviceCode | Auth::Browser => {
+            let reads = config.session.verify;
+            let (signed_in, permissions) = block_on(sign_in(&name, &account, reads, &environment))??;
+            anstream::println!("{}", welcome(&name, &account, &signed_in, permissions.as_ref()));
+            check_permissions(&name, permissions.as_ref(), reads)
         }
         Auth::ClientSecret { .. }
         | Auth::ClientCertificate { .. }
@@ -61,10 +65,41 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
             anstream::println!(
                 "There is nobody to sign in: account `{name}` gets its tokens by itself, and that works."
             );
+            Ok(())
         }
-    }
+    };
     reload_daemon(context);
-    Ok(Exit::Ok)
+    permitted.map(|()| Exit::Ok)
+}
+
+async fn sign_in(
+    name: &str,
+    account: &config::Account,
+    reads: bool,
+    environment: &Environment,
+) -> Result<(SignedIn, Option<Permissions>), Error> {
+    let cancelled =
+        cancelled().map_err(|error| Error::new(Exit::Failed, format!("Ctrl-C cannot be listened for: {error}")))?;
+    let show = |prompt: &Prompt| match prompt {
+        Prompt::Code(prompt) => anstream::println!("{}", instructions(name, prompt)),
+        Prompt::Browser(prompt) => {
+            anstream::println!("{}", browser_instructions(name, prompt));
+            browser::open(prompt.url.as_str(), environment);
+        }
+    };
+    Ok(auth::login(name, account, environment, reads, show, cancelled).await?)
+}
+
+/// Ends when the person, or the system, wants an end. It listens from the call on.
+fn cancelled() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
 }
 
 /// Has a running daemon go on with what is on disk now, or says why none does. That none runs is as well.
@@ -106,31 +141,64 @@ impl From<Failure> for Error {
 
 fn instructions(account: &str, prompt: &DevicePrompt) -> String {
     let bold = anstyle::Style::new().bold();
+    let complete = prompt
+        .verification_uri_complete
+        .as_ref()
+        .map(|uri| format!("or open this page, which has the code already\n\n    {bold}{uri}{bold:#}\n\n"));
     format!(
         "To sign in to `{account}`, open this page on any device\n\n    {bold}{}{bold:#}\n\nand type the code\n\n    \
-         {bold}{}{bold:#}\n\nIt is good for {} minutes. Waiting …",
+         {bold}{}{bold:#}\n\n{}It is good for {} minutes. Waiting … (Ctrl-C cancels it)",
         prompt.verification_uri,
         prompt.user_code,
+        complete.unwrap_or_default(),
         prompt.expires_in.as_secs() / 60,
     )
 }
 
-fn welcome(account: &str, signed_in: &SignedIn) -> String {
-    let who = signed_in.username.as_deref().or(signed_in.user.as_deref()).unwrap_or("a user who was not named");
-    let tenant = signed_in.tenant.as_deref().map(|tenant| format!(", tenant {tenant}")).unwrap_or_default();
-    // They come from outside, and this is a terminal.
-    printable(&format!("Signed in to `{account}` as {who}{tenant}."))
+fn browser_instructions(account: &str, BrowserPrompt { url, port, expires_in }: &BrowserPrompt) -> String {
+    let bold = anstyle::Style::new().bold();
+    format!(
+        "To sign in to `{account}`, open this page in a browser on this machine, where it has not opened by itself\n\n    \
+         {bold}{url}{bold:#}\n\nIs the browser on another machine? There, first run\n\n    ssh -L {port}:localhost:{port} \
+         THIS-MACHINE\n\nOr copy the address that it cannot open at the end, and here, in another shell, run\n\n    \
+         curl 'http://localhost:{port}/?…'\n\nThe browser has {} minutes to come back. Waiting … (Ctrl-C cancels it)",
+        expires_in.as_secs() / 60,
+    )
 }
 
-/// A sign-in can only set its own presence.
-fn check_user(account: &config::Account, signed_in: &SignedIn) -> Result<(), Error> {
-    let Some(user) = &account.user else { return Ok(()) };
-    let mut names = signed_in.user.iter().chain(&signed_in.username).peekable();
-    if names.peek().is_none() || names.any(|name| name.eq_ignore_ascii_case(user)) {
-        return Ok(());
-    }
-    let text = format!("the account is for user {user}, and somebody else signed in");
-    Err(Error::new(Exit::Failed, text).with_hint("sign in as that user, or leave `user` out of the account"))
+fn welcome(name: &str, account: &config::Account, signed_in: &SignedIn, permissions: Option<&Permissions>) -> String {
+    let SignedIn { user, tenant, username } = signed_in;
+    let who = username.as_deref().or(user.as_deref()).unwrap_or("a user who was not named");
+    let tenant = match tenant {
+        Some(id) if id.eq_ignore_ascii_case(&account.tenant) => id.clone(),
+        Some(id) => format!("{id} ({})", account.tenant),
+        None => account.tenant.clone(),
+    };
+    let permissions = match permissions.map(Permissions::names) {
+        Some([]) => "none".to_owned(),
+        Some(names) => names.join(", "),
+        None => "not said".to_owned(),
+    };
+    let user = user.as_deref().unwrap_or("not said");
+    // They come from outside, and this is a terminal.
+    let [who, user, tenant, permissions] = [who, user, &tenant, &permissions].map(printable);
+    format!(
+        "Signed in to `{name}` as {who}.\n  user         {user}\n  tenant       {tenant}\n  permissions  {permissions}"
+    )
+}
+
+/// Whether the sign-in permits what presenced will ask Graph for.
+fn check_permissions(account: &str, permissions: Option<&Permissions>, reads: bool) -> Result<(), Error> {
+    let needed = [Permission::Write].into_iter().chain(reads.then_some(Permission::Read));
+    // Where nobody said what they are, Graph will tell.
+    let Some(permissions) = permissions else { return Ok(()) };
+    let Some(lacking) = needed.into_iter().find(|needed| permissions.lacks(*needed)) else { return Ok(()) };
+    let done = match lacking {
+        Permission::Write => "set the presence",
+        Permission::Read => "read presences",
+    };
+    Err(Error::new(Exit::Failed, format!("the sign-in to `{account}` is stored, but it may not {done}"))
+        .with_hint(permissions.mend(lacking, &format!("run `presenced login {account}`"))))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the roof reads the clock; a command has no daemon to ask")]
@@ -185,9 +253,11 @@ mod tests {
         let prompt = DevicePrompt {
             user_code: "ABCD-1234".to_owned(),
             verification_uri: "https://microsoft.com/devicelogin".to_owned(),
+            verification_uri_complete: None,
             expires_in: Duration::from_mins(15),
         };
-        let plain = anstream::adapter::strip_str(&instructions("work", &prompt)).to_string();
+        let shown = |prompt: &DevicePrompt| anstream::adapter::strip_str(&instructions("work", prompt)).to_string();
+        let plain = shown(&prompt);
         insta::assert_snapshot!(plain, @r"
         To sign in to `work`, open this page on any device
 
@@ -197,31 +267,86 @@ mod tests {
 
             ABCD-1234
 
-        It is good for 15 minutes. Waiting …
+        It is good for 15 minutes. Waiting … (Ctrl-C cancels it)
+        ");
+        let uri = "https://microsoft.com/devicelogin?code=ABCD-1234";
+        let plain = shown(&DevicePrompt { verification_uri_complete: Some(uri.to_owned()), ..prompt });
+        assert!(
+            plain.contains(&format!("or open this page, which has the code already\n\n    {uri}\n\nIt is")),
+            "{plain}"
+        );
+    }
+
+    #[test]
+    fn the_page_to_open_stands_out_and_the_way_from_another_machine_is_told() {
+        let url = "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/authorize?client_id=a".parse().unwrap();
+        let prompt = BrowserPrompt { url, port: 43210, expires_in: Duration::from_mins(10) };
+        let plain = anstream::adapter::strip_str(&browser_instructions("work", &prompt)).to_string();
+        insta::assert_snapshot!(plain, @"
+        To sign in to `work`, open this page in a browser on this machine, where it has not opened by itself
+
+            https://login.microsoftonline.com/contoso.com/oauth2/v2.0/authorize?client_id=a
+
+        Is the browser on another machine? There, first run
+
+            ssh -L 43210:localhost:43210 THIS-MACHINE
+
+        Or copy the address that it cannot open at the end, and here, in another shell, run
+
+            curl 'http://localhost:43210/?…'
+
+        The browser has 10 minutes to come back. Waiting … (Ctrl-C cancels it)
         ");
     }
 
     #[test]
-    fn who_signed_in_must_be_the_accounts_user() {
+    fn who_signed_in_where_and_with_what_is_told() {
+        let account = config(&["work"]).accounts.remove("work").unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let signed_in = SignedIn {
             user: Some("fa8bf3dc".to_owned()),
             tenant: Some("dcd219dd".to_owned()),
             username: Some("me@contoso.com".to_owned()),
         };
-        assert_eq!(welcome("work", &signed_in), "Signed in to `work` as me@contoso.com, tenant dcd219dd.");
-        assert_eq!(welcome("work", &SignedIn::default()), "Signed in to `work` as a user who was not named.");
+        let permissions = Permissions::Delegated(names(&["Presence.ReadWrite", "Presence.Read"]));
+        insta::assert_snapshot!(welcome("work", &account, &signed_in, Some(&permissions)), @"
+        Signed in to `work` as me@contoso.com.
+          user         fa8bf3dc
+          tenant       dcd219dd (contoso.onmicrosoft.com)
+          permissions  Presence.ReadWrite, Presence.Read
+        ");
+        let nothing = Permissions::Delegated(Vec::new());
+        insta::assert_snapshot!(welcome("work", &account, &SignedIn::default(), Some(&nothing)), @"
+        Signed in to `work` as a user who was not named.
+          user         not said
+          tenant       contoso.onmicrosoft.com
+          permissions  none
+        ");
+        let account = config::Account { tenant: "DCD219DD".to_owned(), ..account };
         let hostile = SignedIn { username: Some("a\u{1b}[2Jb\n".to_owned()), ..SignedIn::default() };
-        assert_eq!(welcome("work", &hostile), "Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.");
-        let check = |user: Option<&str>, signed_in: &SignedIn| {
-            let account = config(&["work"]).accounts.remove("work").unwrap();
-            check_user(&config::Account { user: user.map(ToOwned::to_owned), ..account }, signed_in)
+        assert!(
+            welcome("work", &account, &hostile, None).starts_with("Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.\n")
+        );
+        let told = welcome("work", &account, &signed_in, None);
+        assert!(told.contains("tenant       dcd219dd\n") && told.ends_with("not said"), "{told}");
+    }
+
+    #[test]
+    fn a_permission_that_is_missing_is_named_with_its_mend() {
+        let check = |granted: &[&str], reads| {
+            let granted = granted.iter().map(|name| (*name).to_owned()).collect();
+            check_permissions("work", Some(&Permissions::Delegated(granted)), reads)
         };
-        for well in [None, Some("FA8BF3DC"), Some("Me@Contoso.com")] {
-            assert_eq!(check(well, &signed_in), Ok(()));
-        }
-        assert_eq!(check(Some("fa8bf3dc"), &SignedIn::default()), Ok(()));
-        for known in [signed_in.clone(), SignedIn { username: None, ..signed_in.clone() }] {
-            assert!(check(Some("somebody-else"), &known).unwrap_err().text.contains("somebody else signed in"));
+        assert_eq!(check_permissions("work", None, true), Ok(()));
+        assert_eq!(check(&["Presence.ReadWrite"], false), Ok(()));
+        assert_eq!(check(&["Presence.ReadWrite", "Presence.Read"], true), Ok(()));
+        for (granted, reads, text, hint) in [
+            (&["User.Read"][..], true, "may not set the presence", "lacks `Presence.ReadWrite`"),
+            (&["Presence.ReadWrite"][..], true, "may not read presences", "lacks `Presence.Read`"),
+        ] {
+            let error = check(granted, reads).unwrap_err();
+            assert!(error.exit == Exit::Failed && error.text.contains(text), "{error:?}");
+            assert!(error.hint.unwrap().contains(hint));
         }
     }
 }

@@ -2,6 +2,7 @@
 //! and exit codes known.
 
 mod ask;
+mod browser;
 mod environment;
 mod error;
 mod logging;

@@ -131,6 +131,8 @@ impl Endpoints {
 pub enum Auth {
     /// Delegated, by a code typed on any device (`presenced login`).
     DeviceCode,
+    /// Delegated, in a browser on this machine (`presenced login`).
+    Browser,
     /// Application permission, by a client secret.
     ClientSecret {
         /// Where the secret is.
@@ -160,6 +162,7 @@ impl Auth {
     pub const fn method(&self) -> &'static str {
         match self {
             Self::DeviceCode => "device-code",
+            Self::Browser => "browser",
             Self::ClientSecret { .. } => "client-secret",
             Self::ClientCertificate { .. } => "client-certificate",
             Self::Federated { .. } => "federated",
@@ -170,7 +173,7 @@ impl Auth {
     /// Whether a person signs in, whose sign-in is then stored; else the account gets its tokens by itself.
     pub const fn is_by_person(&self) -> bool {
         match self {
-            Self::DeviceCode => true,
+            Self::DeviceCode | Self::Browser => true,
             Self::ClientSecret { .. }
             | Self::ClientCertificate { .. }
             | Self::Federated { .. }
@@ -184,7 +187,7 @@ impl Auth {
             Self::ClientSecret { secret } => Some(secret),
             Self::ClientCertificate { key, .. } => key.as_ref(),
             Self::Federated { assertion } => Some(assertion),
-            Self::DeviceCode | Self::TokenCommand { .. } => None,
+            Self::DeviceCode | Self::Browser | Self::TokenCommand { .. } => None,
         }
     }
 }

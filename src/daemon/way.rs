@@ -85,7 +85,11 @@ impl Way {
     /// How to sign in to this account, where somebody can.
     fn sign_in(&self) -> String {
         match self.account.auth {
-            Auth::DeviceCode | Auth::ClientSecret { .. } | Auth::ClientCertificate { .. } | Auth::Federated { .. } => {
+            Auth::DeviceCode
+            | Auth::Browser
+            | Auth::ClientSecret { .. }
+            | Auth::ClientCertificate { .. }
+            | Auth::Federated { .. } => {
                 format!("run `presenced login {}`", self.authenticator.account())
             }
             Auth::TokenCommand { .. } => "sign in anew to the program behind the token command".to_owned(),
@@ -95,7 +99,7 @@ impl Way {
     /// No token that can be had without somebody has the claims that Graph asks for.
     fn ask_for_more(&self, failure: Failure) -> Failure {
         let hint = match self.account.auth {
-            Auth::DeviceCode => {
+            Auth::DeviceCode | Auth::Browser => {
                 return Failure { kind: FailureKind::SignInNeeded, ..failure }.with_hint(self.sign_in());
             }
             Auth::ClientSecret { .. } | Auth::ClientCertificate { .. } | Auth::Federated { .. } => {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::faults::Fault;
 use super::message::{Reply, Request};
 use super::model::{Availability, Holder, Pair, Session, Timeline};
+use super::options::User;
 use super::service::Service;
 use crate::time::Now;
 
@@ -106,13 +107,16 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
         }
         ("GET", ["device"]) => Ok(device_page(service, request, now)),
         ("POST", ["device", code, decision @ ("approve" | "deny")]) => {
-            let user = match request.parameter("user") {
-                Some(id) => service.graph.user(&id).ok_or_else(|| unknown_user(&id))?.clone(),
-                None => service.graph.users().first().cloned().ok_or_else(|| unknown_user(""))?,
-            };
+            let user = who(service, request)?;
             let user = (*decision == "approve").then_some(&user);
             let decided = service.entra.decide(code, user, now);
             if decided { Ok(done) } else { Err((StatusCode::NOT_FOUND, format!("no sign-in waits under `{code}`"))) }
+        }
+        ("POST", ["consent", id, decision @ ("approve" | "deny")]) => {
+            let user = who(service, request)?;
+            let user = (*decision == "approve").then_some(&user);
+            let sent_back = service.entra.consent(id, user, now);
+            sent_back.ok_or_else(|| (StatusCode::NOT_FOUND, format!("no sign-in waits for consent under `{id}`")))
         }
         ("GET", ["users", id, "timeline"]) => {
             let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
@@ -150,6 +154,14 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
     }
 }
 
+/// Who decides about a sign-in: the one who is named, or the first of all.
+fn who(service: &Service, request: &Request) -> Result<User, Refused> {
+    match request.parameter("user") {
+        Some(id) => service.graph.user(&id).cloned().ok_or_else(|| unknown_user(&id)),
+        None => service.graph.users().first().cloned().ok_or_else(|| unknown_user("")),
+    }
+}
+
 /// What is wrong with a path that has nothing, or nothing for this method.
 fn elsewhere(segments: &[&str]) -> Refused {
     let allowed = match segments {
@@ -158,7 +170,7 @@ fn elsewhere(segments: &[&str]) -> Refused {
         ["faults"] => "GET, POST and DELETE",
         ["tokens"] | ["users", _, "sessions", _] => "DELETE",
         ["users", _, "sessions"] => "POST and DELETE",
-        ["device", _, "approve" | "deny"] | ["users", _, "revoke"] => "POST",
+        ["device" | "consent", _, "approve" | "deny"] | ["users", _, "revoke"] => "POST",
         _ => return (StatusCode::NOT_FOUND, "nothing is here; `GET /` lists what there is".to_owned()),
     };
     (StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} can be used here"))

@@ -72,8 +72,8 @@ impl At {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     rename_all = "kebab-case",
-    expecting = "`call` must be any, graph, set, clear, prefer, clear-preferred, status-message, read, batch, token, device-code \
-                 or other"
+    expecting = "`call` must be any, graph, set, clear, prefer, clear-preferred, status-message, read, batch, authorize, \
+                 token, device-code or other"
 )]
 pub enum Matches {
     /// Every call.
@@ -90,7 +90,7 @@ impl Matches {
     fn matches(self, call: Call) -> bool {
         match self {
             Self::Any => true,
-            Self::Graph => !matches!(call, Call::Token | Call::DeviceCode),
+            Self::Graph => !matches!(call, Call::Authorize | Call::Token | Call::DeviceCode),
             Self::Only(only) => only == call,
         }
     }

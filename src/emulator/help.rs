@@ -14,7 +14,8 @@ Graph
   POST /v1.0/$batch
 
 Entra
-  POST /{tenant}/oauth2/v2.0/token          client_credentials, refresh_token, device_code
+  GET  /{tenant}/oauth2/v2.0/authorize      for a browser: a page with two buttons, or approved by itself
+  POST /{tenant}/oauth2/v2.0/token          client_credentials, authorization_code, refresh_token, device_code
   POST /{tenant}/oauth2/v2.0/devicecode
 
 Control
@@ -30,12 +31,15 @@ Control
   DELETE /_emulator/tokens                           forget all access tokens
   GET    /_emulator/device                           sign-ins that wait for approval
   POST   /_emulator/device/{user_code}/approve[?user={id}] | deny
+  POST   /_emulator/consent/{id}/approve[?user={id}] | deny
+                                                     what the page's buttons do; the state lists the ids
   GET    /_emulator/faults                           the faults that stand
   POST   /_emulator/faults                           one more, or a list of them
   DELETE /_emulator/faults                           none
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
-  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, batch, token, device-code, other
+  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, batch, authorize, token,
+         device-code, other
   at     when it begins to count: after so long, or at a time; after so many calls it begins; then it hits so many, and
          lasts so long
   then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}},

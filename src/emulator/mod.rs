@@ -5,7 +5,7 @@
 //!  http      the socket, and the faults only a socket can have
 //!  service   one sans-IO state machine: a request and the time in, an answer out
 //!   ├ graph    who may do what; the calls about presence, in Graph's shapes ── model: sessions, fade, expiry, what is seen
-//!   ├ entra    the token and device code endpoints, in Entra's shapes
+//!   ├ entra    the authorization, token and device code endpoints, in Entra's shapes
 //!   ├ faults   what should go wrong, on request or by a plan file ── plan
 //!   ├ journal  what was asked
 //!   └ control  /_emulator/…: look and steer
@@ -40,7 +40,7 @@ use tokio::sync::broadcast;
 pub use self::faults::{At, Fault, Matches, Then};
 pub use self::journal::{Counts, Outcome, Record};
 pub use self::model::{Availability, Cause, Pair, Span, Timeline};
-pub use self::options::{App, Approval, Device, Federated, Options, Tenants, Throttle, User};
+pub use self::options::{App, Approval, Consent, Device, Federated, Options, Tenants, Throttle, User};
 pub use self::route::Call;
 pub use self::state::{Preferred, SessionState, State, UserState};
 use crate::time::Clock;

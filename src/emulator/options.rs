@@ -19,6 +19,8 @@ pub struct Options {
     pub token_lifetime: RangeInclusive<Duration>,
     /// How a sign-in by device code is answered.
     pub device: Device,
+    /// Who approves a sign-in in a browser.
+    pub consent: Consent,
     /// How many requests are allowed.
     pub throttle: Throttle,
     /// Where all randomness comes from: the same seed and the same requests give the same answers.
@@ -33,6 +35,7 @@ impl Default for Options {
             users: vec![User::default()],
             token_lifetime: Duration::from_hours(1)..=Duration::from_mins(90),
             device: Device::default(),
+            consent: Consent::ByItself,
             throttle: Throttle::default(),
             seed: 0,
         }
@@ -136,6 +139,15 @@ pub enum Approval {
     /// It approves itself after so many answers that it is pending. The control endpoint may be quicker.
     AfterPolls(u32),
     /// Only the control endpoint.
+    ByHand,
+}
+
+/// Who approves a sign-in in a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// It approves itself, and the browser is sent back at once.
+    ByItself,
+    /// A page asks, or the control endpoint is told.
     ByHand,
 }
 

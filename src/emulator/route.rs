@@ -25,6 +25,8 @@ words! {
         Read = "read",
         /// `POST /$batch`; its parts are counted as what they are.
         Batch = "batch",
+        /// The authorization endpoint, which a person opens in a browser.
+        Authorize = "authorize",
         /// The token endpoint.
         Token = "token",
         /// The device authorization endpoint.
@@ -75,6 +77,7 @@ impl Route {
             [] | [""] => Self::Help,
             ["_emulator", rest @ ..] => Self::Control(rest.iter().map(|segment| (*segment).to_owned()).collect()),
             ["v1.0" | "beta", rest @ ..] => Self::of_graph(rest),
+            [tenant, "oauth2", "v2.0", "authorize"] => Self::Entra(Call::Authorize, (*tenant).to_owned()),
             [tenant, "oauth2", "v2.0", "token"] => Self::Entra(Call::Token, (*tenant).to_owned()),
             [tenant, "oauth2", "v2.0", "devicecode"] => Self::Entra(Call::DeviceCode, (*tenant).to_owned()),
             _ => Self::Unknown,
@@ -126,7 +129,7 @@ impl Route {
     /// The one method that is allowed here; `None`: this route has no opinion.
     pub(super) fn method(&self) -> Option<Method> {
         match self {
-            Self::Presence(Call::Read, _) | Self::Help => Some(Method::GET),
+            Self::Presence(Call::Read, _) | Self::Entra(Call::Authorize, _) | Self::Help => Some(Method::GET),
             Self::Presence(..) | Self::Batch | Self::Entra(..) => Some(Method::POST),
             Self::Control(_) | Self::UnknownSegment(_) | Self::Unknown => None,
         }
@@ -154,6 +157,7 @@ mod tests {
             ("/v1.0/users/1/presence/setpresence", unknown("setpresence")),
             ("/v1.0/planets", unknown("planets")),
             ("/common/oauth2/v2.0/token", Route::Entra(Call::Token, "common".to_owned())),
+            ("/common/oauth2/v2.0/authorize", Route::Entra(Call::Authorize, "common".to_owned())),
             ("/common/oauth2/token", Route::Unknown),
             ("/v3.0/users/1/presence", Route::Unknown),
             ("//", Route::Unknown),

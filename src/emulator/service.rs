@@ -144,6 +144,7 @@ impl Service {
             throttled: self.journal.counts().values().filter_map(|counts| counts.answered.get(&429)).sum(),
             requests: self.journal.counts().clone(),
             devices: self.entra.waiting(now),
+            consents: self.entra.waiting_for_consent(now),
             faults: self.faults.list(now.instant).len(),
         }
     }
@@ -160,7 +161,7 @@ impl Service {
     ) -> Reply {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut reply = match call {
-            Call::Token | Call::DeviceCode => self.entra.fault(status, now),
+            Call::Authorize | Call::Token | Call::DeviceCode => self.entra.fault(status, now),
             Call::Set
             | Call::Clear
             | Call::Prefer
@@ -223,6 +224,8 @@ mod tests {
             "v2.0",
             "token",
             "devicecode",
+            "authorize",
+            "consent",
             "_emulator",
             "state",
             "requests",

@@ -24,6 +24,8 @@ pub struct State {
     pub throttled: u64,
     /// Sign-ins by device code that wait for somebody to approve them: the user codes.
     pub devices: Vec<String>,
+    /// Sign-ins in a browser that wait for somebody to approve them: their ids.
+    pub consents: Vec<String>,
     /// How many faults stand.
     pub faults: usize,
 }

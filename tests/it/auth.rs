@@ -1,6 +1,7 @@
 //! Sign-in against a server that answers as Entra ID does: each way to a token, each error, and what is kept on disk.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::future::{pending, ready};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt as _;
 use jiff::tz::TimeZone;
-use presenced::auth::{self, Authenticator};
+use presenced::auth::{self, Authenticator, Prompt};
 use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource};
 use presenced::session::{Applied, Failure, FailureKind};
 use presenced::time::{Instant, Now};
@@ -124,7 +125,7 @@ async fn the_next_token_is_asked_for_with_the_claims_of_a_challenge() {
     let folder = TempDir::new().unwrap();
     sign_in(&folder, "r1");
     for (name, auth) in
-        [("work", Auth::DeviceCode), ("bot", Auth::ClientSecret { secret: SecretSource::Env("SECRET".to_owned()) })]
+        [("work", Auth::Browser), ("bot", Auth::ClientSecret { secret: SecretSource::Env("SECRET".to_owned()) })]
     {
         let server = Server::start([granted("t1"), answer(503, "", ""), granted("t2"), granted("t3")]).await;
         let authenticator = Authenticator::new(name, &account(&server, auth), &environment(&folder));
@@ -360,15 +361,18 @@ async fn nothing_is_shown_that_is_no_code_and_no_web_page() {
         ("ABCD-1234", "microsoft.com/devicelogin", "a sign-in page that is none"),
         ("ABCD-1234", "", "a sign-in page that is none"),
     ] {
-        let prompt = serde_json::json!({"device_code": "d3vice", "user_code": code, "expires_in": 900,
-                                        "verification_uri": page});
-        let server = Server::start([json(200, &prompt)]).await;
-        let show = |prompt: &auth::DevicePrompt| panic!("shown: {prompt:?}");
-        let signed_in =
-            auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), false, show).await;
-        let failure = signed_in.unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Refused);
-        assert_eq!(failure.text, format!("the sign-in service gives {wrong}"));
+        for field in ["verification_uri", "verification_uri_complete"] {
+            let mut prompt = serde_json::json!({"device_code": "d3vice", "user_code": code, "expires_in": 900,
+                                                "verification_uri": "https://microsoft.com/devicelogin"});
+            prompt[field] = page.into();
+            let server = Server::start([json(200, &prompt)]).await;
+            let show = |prompt: &Prompt| panic!("shown: {prompt:?}");
+            let config = account(&server, Auth::DeviceCode);
+            let signed_in = auth::login("work", &config, &environment(&folder), false, show, pending()).await;
+            let failure = signed_in.unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Refused);
+            assert_eq!(failure.text, format!("the sign-in service gives {wrong}"));
+        }
     }
 }
 
@@ -469,18 +473,19 @@ async fn a_person_signs_in_with_a_code() {
     let (server, folder) =
         (Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await, TempDir::new().unwrap());
     let shown = Mutex::new(Vec::new());
-    let show = |prompt: &auth::DevicePrompt| shown.lock().unwrap().push(prompt.clone());
-    let signed_in =
-        auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), false, show).await.unwrap();
+    let show = |prompt: &Prompt| shown.lock().unwrap().push(prompt.clone());
+    let config = account(&server, Auth::DeviceCode);
+    let (signed_in, _) = auth::login("work", &config, &environment(&folder), false, show, pending()).await.unwrap();
     assert_eq!(signed_in.user.as_deref(), Some("oid-1"));
     assert_eq!(signed_in.tenant.as_deref(), Some("tenant-id"));
     assert_eq!(signed_in.username.as_deref(), Some("me@contoso.com"));
     let prompt = auth::DevicePrompt {
         user_code: "ABCD-1234".to_owned(),
         verification_uri: "https://microsoft.com/devicelogin".to_owned(),
+        verification_uri_complete: None,
         expires_in: Duration::from_mins(15),
     };
-    assert_eq!(*shown.lock().unwrap(), [prompt]);
+    assert_eq!(*shown.lock().unwrap(), [Prompt::Code(prompt)]);
     let requests = server.requests();
     assert_eq!(requests[0].line, "POST /contoso.onmicrosoft.com/oauth2/v2.0/devicecode HTTP/1.1");
     let scope = "https://graph.microsoft.com/Presence.ReadWrite offline_access openid profile";
@@ -504,7 +509,7 @@ async fn a_sign_in_that_may_read_is_renewed_as_one_and_an_older_one_as_it_was() 
     let (server, folder) =
         (Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await, TempDir::new().unwrap());
     let config = account(&server, Auth::DeviceCode);
-    auth::login("work", &config, &environment(&folder), true, |_| {}).await.unwrap();
+    auth::login("work", &config, &environment(&folder), true, |_| {}, pending()).await.unwrap();
     let scope = "https://graph.microsoft.com/Presence.ReadWrite https://graph.microsoft.com/Presence.Read \
                  offline_access openid profile";
     assert_eq!(server.requests()[0].field("scope").as_deref(), Some(scope));
@@ -519,6 +524,69 @@ async fn a_sign_in_that_may_read_is_renewed_as_one_and_an_older_one_as_it_was() 
     authenticator.token(&after(0), true).await.unwrap();
     let scope = renewing.requests().last().unwrap().field("scope");
     assert_eq!(scope.as_deref(), Some("https://graph.microsoft.com/Presence.ReadWrite offline_access openid profile"));
+}
+
+/// The stored sign-in, as it is on disk.
+fn stored(folder: &TempDir) -> Option<String> {
+    std::fs::read_to_string(folder.path().join("state/tokens/work.json")).ok()
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_not_to_be_leaves_the_one_there_was() {
+    let somebody_else = vec![device_authorization(), delegated("t2", "r2", "oid-2")];
+    let nothing_to_keep = vec![device_authorization(), granted("t2")];
+    let declined = vec![device_authorization(), refused("authorization_declined", 65_004)];
+    let blocked = vec![refused("invalid_grant", 53_003)];
+    for (answers, kind, text, hint) in [
+        (somebody_else, FailureKind::Refused, "for the user OID-1, and somebody else signed in", "take `user` out"),
+        (nothing_to_keep, FailureKind::Refused, "no refresh token", "offline_access"),
+        (declined, FailureKind::SignInNeeded, "declined", "presenced login work"),
+        (blocked, FailureKind::Refused, "AADSTS53003", "auth = { method = \"browser\" }"),
+    ] {
+        let (server, folder) = (Server::start(answers).await, TempDir::new().unwrap());
+        sign_in(&folder, "r1");
+        let before = stored(&folder);
+        let config = Account { user: Some("OID-1".to_owned()), ..account(&server, Auth::DeviceCode) };
+        let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, pending()).await;
+        let failure = signed_in.unwrap_err();
+        assert_eq!((failure.kind, failure.text.contains(text)), (kind, true), "{failure}");
+        assert!(failure.hint.as_ref().is_some_and(|said| said.contains(hint)), "{failure:?}");
+        assert_eq!(stored(&folder), before, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_tenant_lets_no_code_in_the_browser_is_named_at_the_sign_in_and_at_the_renewal() {
+    for number in [50_005, 50_097, 50_199, 53_000, 53_003, 530_031, 530_033, 530_036] {
+        let folder = TempDir::new().unwrap();
+        let server = Server::start([refused("invalid_grant", number)]).await;
+        let config = account(&server, Auth::DeviceCode);
+        let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, pending()).await;
+        sign_in(&folder, "r1");
+        let renewal = async |config: &Account| {
+            let authenticator = Authenticator::new("work", config, &environment(&folder));
+            bearer(&authenticator, &after(0)).await.unwrap_err()
+        };
+        for failure in [signed_in.unwrap_err(), renewal(&config).await] {
+            let hint = failure.hint.as_deref().unwrap_or_default();
+            assert!(hint.contains("`auth = { method = \"browser\" }`"), "{number}: {hint}");
+        }
+        let hint = renewal(&Account { auth: Auth::Browser, ..config }).await.hint.unwrap_or_default();
+        assert!(!hint.contains("\"browser\""), "{number}: {hint}");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_can_be_cancelled_while_it_waits() {
+    for auth in [Auth::DeviceCode, Auth::Browser] {
+        let (server, folder) =
+            (Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await, TempDir::new().unwrap());
+        let config = account(&server, auth);
+        let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, ready(())).await;
+        let failure = signed_in.unwrap_err();
+        assert_eq!((failure.kind, failure.text.contains("cancelled")), (FailureKind::SignInNeeded, true), "{failure}");
+        assert_eq!(stored(&folder), None);
+    }
 }
 
 fn only_its_owner_sees_the_sign_in(folder: &TempDir) {
@@ -625,8 +693,8 @@ async fn a_folder_that_cannot_be_written_is_told() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("state"), "a file where a folder should be").unwrap();
     let server = Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await;
-    let signed_in =
-        auth::login("work", &account(&server, Auth::DeviceCode), &environment(&folder), false, |_| {}).await;
+    let config = account(&server, Auth::DeviceCode);
+    let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, pending()).await;
     let failure = signed_in.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
     assert!(failure.text.contains("state/tokens/work.json cannot be written"), "{failure}");

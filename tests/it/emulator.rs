@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod assertion;
+mod authorize;
 mod binary;
 mod control;
 mod faults;

@@ -59,7 +59,7 @@ impl Reader<'_> {
                 Some("an application's own token has no user, so Graph's `/me` cannot stand for one")
             }
             Some(Method::TokenCommand) => Some("the command's token does not tell presenced whose it is"),
-            Some(Method::DeviceCode) | None => None,
+            Some(Method::DeviceCode | Method::Browser) | None => None,
         };
         if let (Some(why), None) = (needs_user, user_given) {
             let message = format!("{} has no `user`: {why}", section.name);

@@ -5,26 +5,25 @@ use std::path::PathBuf;
 use super::section::{Section, kind};
 use super::{Reader, Value};
 use crate::config::{Auth, SecretSource};
-use crate::suggest;
 
 #[derive(Clone, Copy)]
 pub(super) enum Method {
     DeviceCode,
+    Browser,
     ClientSecret,
     ClientCertificate,
     Federated,
     TokenCommand,
 }
 
-const METHODS: [(&str, Method); 5] = [
+const METHODS: [(&str, Method); 6] = [
     ("device-code", Method::DeviceCode),
+    ("browser", Method::Browser),
     ("client-secret", Method::ClientSecret),
     ("client-certificate", Method::ClientCertificate),
     ("federated", Method::Federated),
     ("token-command", Method::TokenCommand),
 ];
-/// People know these from other programs, so they are told apart from misspellings.
-const METHODS_ELSEWHERE: [&str; 1] = ["browser"];
 const SECRET_FORMS: &str =
     "write { file = \"…\" }, { credential = \"…\" } (systemd's), { env = \"…\" } or { command = [\"…\"] }";
 
@@ -51,6 +50,7 @@ impl Reader<'_> {
             // Which other keys belong there depends on the method.
             None => return (None, None),
             Some(Method::DeviceCode) => Some(Auth::DeviceCode),
+            Some(Method::Browser) => Some(Auth::Browser),
             Some(Method::ClientSecret) => {
                 let secret = self.required(&mut section, "secret", SECRET_FORMS);
                 let secret = secret.and_then(|value| self.secret("secret", value, Readers::Owner));
@@ -98,13 +98,6 @@ impl Reader<'_> {
     }
 
     fn method(&mut self, value: &Value<'_>) -> Option<Method> {
-        let text = self.text("method", value)?;
-        if METHODS_ELSEWHERE.contains(&text) {
-            let available = suggest::list(METHODS.iter().map(|(word, _)| *word), "and");
-            let message = format!("presenced cannot sign in by `{text}` in this version");
-            self.wrong(value.span(), message, format!("the methods are {available}"));
-            return None;
-        }
         self.word("method", value, &METHODS)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Names and codes are those of Entra's error reference and its pages on each grant; the wording of descriptions is only
 //! like Entra's, and nobody should read it. Inferred are the codes of a declined and of a redeemed device code, the status that
-//! comes with refused assertions, and that an unknown `client_assertion_type`, `slow_down` and malformed `claims` carry no code.
+//! comes with refused assertions, that an unknown `client_assertion_type`, `slow_down` and malformed `claims` carry no code, and
+//! the `error` of 50011, 500112 and 700054.
 
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue};
@@ -15,6 +16,7 @@ use crate::emulator::message::Reply;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     NotPost(String),
+    NotGet(String),
     TooLarge,
     Missing(&'static str),
     UnknownTenant(String),
@@ -42,10 +44,27 @@ pub(super) enum Refusal {
     BadVerificationCode,
     DeviceCodeExpired,
     SlowDown,
+    Code(CodeRefusal),
     MalformedGrant,
     MalformedClaims,
     RefreshTokenExpired,
     Revoked,
+}
+
+/// Why a sign-in in a browser, or the code that it gave, is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CodeRefusal {
+    NotRegistered(String),
+    UnsupportedResponse(&'static str),
+    ChallengeMethod,
+    ChallengeSize,
+    Declined,
+    Expired,
+    Redeemed,
+    OtherRedirect,
+    NoVerifier,
+    WrongVerifier,
+    PublicClient,
 }
 
 impl Refusal {
@@ -56,6 +75,12 @@ impl Refusal {
                 "invalid_request",
                 900_561,
                 format!("The endpoint only accepts POST requests. Received a {method} request."),
+            ),
+            // Inferred.
+            Self::NotGet(method) => (
+                "invalid_request",
+                900_561,
+                format!("The endpoint only accepts GET requests. Received a {method} request."),
             ),
             Self::TooLarge => ("invalid_request", 0, "The request is too large.".to_owned()),
             Self::Missing(name) => (
@@ -130,6 +155,7 @@ impl Refusal {
             }
             Self::DeviceCodeExpired => ("expired_token", 70_020, "The device code has expired.".to_owned()),
             Self::SlowDown => ("slow_down", 0, "The client polls too often: wait 5 seconds more.".to_owned()),
+            Self::Code(refusal) => refusal.parts(),
             Self::MalformedGrant => ("invalid_grant", 9_002_313, "The request is malformed or invalid.".to_owned()),
             Self::MalformedClaims => ("invalid_request", 0, "The parameter 'claims' is no JSON object.".to_owned()),
             Self::RefreshTokenExpired => {
@@ -144,10 +170,16 @@ impl Refusal {
         }
     }
 
+    /// What a redirect says of it: `error` and `error_description`.
+    pub(super) fn in_redirect(&self) -> (&'static str, String) {
+        let (error, code, text) = self.parts();
+        (error, if code == 0 { text } else { format!("AADSTS{code}: {text}") })
+    }
+
     /// The answer.
     pub(super) fn reply(&self, trace: &str, correlation: &str, now: Timestamp) -> Reply {
         let status = match self {
-            Self::NotPost(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotPost(_) | Self::NotGet(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongSecret(_)
             | Self::NoSecret
@@ -156,7 +188,8 @@ impl Refusal {
             | Self::AssertionForAnother
             | Self::AssertionNotOfNow { .. }
             | Self::BadSignature(_)
-            | Self::NoFederation(..) => StatusCode::UNAUTHORIZED,
+            | Self::NoFederation(..)
+            | Self::Code(CodeRefusal::PublicClient) => StatusCode::UNAUTHORIZED,
             Self::Missing(_)
             | Self::UnknownTenant(_)
             | Self::UnknownApp(_)
@@ -170,6 +203,7 @@ impl Refusal {
             | Self::BadVerificationCode
             | Self::DeviceCodeExpired
             | Self::SlowDown
+            | Self::Code(_)
             | Self::MalformedGrant
             | Self::MalformedClaims
             | Self::RefreshTokenExpired
@@ -178,7 +212,8 @@ impl Refusal {
         let (error, code, text) = self.parts();
         let mut reply = reply(status, error, code, &text, trace, correlation, now);
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            reply.headers.insert(ALLOW, HeaderValue::from_static("POST"));
+            let allowed = if matches!(self, Self::NotGet(_)) { "GET" } else { "POST" };
+            reply.headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
         reply
     }
@@ -216,6 +251,60 @@ pub(super) fn word(number: u32) -> (StatusCode, &'static str) {
         _ => "invalid_grant",
     };
     (StatusCode::BAD_REQUEST, error)
+}
+
+impl CodeRefusal {
+    /// The same as [`Refusal::parts`].
+    fn parts(&self) -> (&'static str, u32, String) {
+        match self {
+            Self::NotRegistered(uri) => (
+                "invalid_request",
+                50_011,
+                format!(
+                    "The redirect URI '{uri}' specified in the request does not match the redirect URIs configured."
+                ),
+            ),
+            Self::UnsupportedResponse(name) => (
+                "unsupported_response_type",
+                700_054,
+                format!("The value of '{name}' is not enabled for the application."),
+            ),
+            Self::ChallengeMethod => ("invalid_request", 50_149, "Invalid Code_Challenge_method parameter.".to_owned()),
+            Self::ChallengeSize => ("invalid_request", 501_491, "Invalid size of Code_Challenge parameter.".to_owned()),
+            Self::Declined => ("access_denied", 65_004, "User declined to consent to access the app.".to_owned()),
+            Self::Expired => {
+                ("invalid_grant", 70_008, "The provided authorization code has expired. Send a new one.".to_owned())
+            }
+            Self::Redeemed => ("invalid_grant", 54_005, "OAuth2 Authorization code was already redeemed.".to_owned()),
+            Self::OtherRedirect => (
+                "invalid_grant",
+                500_112,
+                "The reply address does not match the one provided when requesting Authorization code.".to_owned(),
+            ),
+            Self::NoVerifier => (
+                "invalid_grant",
+                50_148,
+                "The code_verifier does not match the code_challenge supplied in the authorization request for PKCE."
+                    .to_owned(),
+            ),
+            Self::WrongVerifier => (
+                "invalid_grant",
+                501_481,
+                "The Code_Verifier does not match the code_challenge supplied in the authorization request.".to_owned(),
+            ),
+            Self::PublicClient => (
+                "invalid_client",
+                700_025,
+                "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.".to_owned(),
+            ),
+        }
+    }
+}
+
+impl From<CodeRefusal> for Refusal {
+    fn from(refusal: CodeRefusal) -> Self {
+        Self::Code(refusal)
+    }
 }
 
 /// An error in Entra's shape.

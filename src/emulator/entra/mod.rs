@@ -1,9 +1,10 @@
-//! The sign-in service: the token and device authorization endpoints of Entra ID's v2.0 protocol.
+//! The sign-in service: the authorization, token and device authorization endpoints of Entra ID's v2.0 protocol.
 //!
-//! Grants: client credentials with a secret or an assertion, device code, refresh token. Leaves to others: what a token permits
-//! (`graph/`), and who approves a device code (`control`).
+//! Grants: client credentials with a secret or an assertion, authorization code, device code, refresh token. Leaves to others:
+//! what a token permits (`graph/`), and who approves a sign-in (`control`).
 
 mod assertion;
+mod authorize;
 mod device;
 mod error;
 mod tokens;
@@ -16,8 +17,9 @@ use hyper::header::{CACHE_CONTROL, HeaderName};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use self::authorize::{Asker, Codes};
 use self::device::{Devices, Poll};
-use self::error::Refusal;
+use self::error::{CodeRefusal, Refusal};
 pub(super) use self::tokens::{Access, Invalid, Subject};
 use self::tokens::{Asked, Tokens};
 use super::message::{Reply, Request};
@@ -41,6 +43,7 @@ pub(super) struct Entra {
     devices: Devices,
     /// The newest tokens and codes that were handed out, for whoever looks whether they leak.
     issued: VecDeque<String>,
+    codes: Codes,
     rng: fastrand::Rng,
 }
 
@@ -72,20 +75,26 @@ impl Entra {
             tokens: Tokens::new(options.token_lifetime),
             devices: Devices::new(options.device),
             issued: VecDeque::new(),
+            codes: Codes::new(options.consent),
             rng: fastrand::Rng::with_seed(options.seed),
         }
     }
 
-    /// Answers a request to one of the two endpoints. `base` is the address the client reached us at.
+    /// Answers a request to one of the endpoints. `base` is the address the client reached us at.
     pub(super) fn handle(&mut self, call: Call, tenant: &str, request: &Request, base: &str, now: &Now) -> Reply {
         let correlation = request.header("client-request-id").map(ToOwned::to_owned);
         let trace = self.uuid();
         let correlation = correlation.unwrap_or_else(|| self.uuid());
-        let reply = match self.answer(call, tenant, request, base, now) {
-            Ok(value) => {
+        let reply = if call == Call::Authorize {
+            self.authorize(tenant, request, now)
+        } else {
+            self.answer(call, tenant, request, base, now).map(|value| {
                 self.note_issued(&value);
                 Reply::json(StatusCode::OK, &value)
-            }
+            })
+        };
+        let reply = match reply {
+            Ok(reply) => reply,
             Err(refusal) => refusal.reply(&trace, &correlation, now.wall),
         };
         reply
@@ -142,6 +151,17 @@ impl Entra {
         self.devices.decide(user_code, user.map(|user| user.id.clone()), now.instant)
     }
 
+    /// The ids of the sign-ins in a browser that wait for somebody.
+    pub(super) fn waiting_for_consent(&self, now: &Now) -> Vec<String> {
+        self.codes.waiting(now.instant)
+    }
+
+    /// Approves a sign-in in a browser for a user, or denies it (`None`), and sends the browser back; `None` when none waits
+    /// under that id.
+    pub(super) fn consent(&mut self, id: &str, user: Option<&User>, now: &Now) -> Option<Reply> {
+        self.codes.decide(id, user.map(|user| user.id.clone()), &mut self.rng, now.instant)
+    }
+
     /// Revokes all sign-ins of a user, as a changed password does: refresh tokens are refused, access tokens run out.
     pub(super) fn revoke(&mut self, user: &User) {
         self.tokens.revoke(Some(&user.id));
@@ -169,9 +189,7 @@ impl Entra {
         let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
         let grant = (call == Call::Token).then(|| field(&form, "grant_type")).transpose()?;
         let tenant = self.tenant(tenant)?;
-        let client_id = field(&form, "client_id")?;
-        let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
-        let app = app.ok_or_else(|| Refusal::UnknownApp(client_id.to_owned()))?;
+        let app = self.app(field(&form, "client_id")?)?;
         check_secret(&app, &form)?;
         check_assertion(&app, &form, &format!("{base}{}", request.path), now)?;
         let asked = asked(&form)?;
@@ -179,10 +197,42 @@ impl Entra {
         match grant {
             None => self.start_device(&client, base, now),
             Some("client_credentials") => self.client_credentials(&client, now),
+            Some("authorization_code") => self.redeem_code(&client, now),
             Some("refresh_token") => self.refresh(&client, now),
             Some("urn:ietf:params:oauth:grant-type:device_code" | "device_code") => self.poll_device(&client, now),
             Some(_) => Err(Refusal::UnsupportedGrant),
         }
+    }
+
+    /// A person's browser asks for a code. What is wrong is told to the person as long as nobody can be trusted to be the
+    /// application, and from then on to the application.
+    fn authorize(&mut self, tenant: &str, request: &Request, now: &Now) -> Result<Reply, Refusal> {
+        if request.method != hyper::Method::GET {
+            return Err(Refusal::NotGet(request.method.to_string()));
+        }
+        let query: HashMap<String, String> = form_urlencoded::parse(request.query.as_bytes()).into_owned().collect();
+        self.tenant(tenant)?;
+        let app = self.app(field(&query, "client_id")?)?;
+        let asker = Asker::of(&app, &query)?;
+        let scopes = field(&query, "scope").and_then(|scope| granted(&app, scope));
+        let default = self.users.first().map(|user| user.id.clone());
+        Ok(self.codes.ask(asker, &query, scopes, default, &mut self.rng, now.instant))
+    }
+
+    fn redeem_code(&mut self, client: &Client<'_>, now: &Now) -> Result<Value, Refusal> {
+        if client.form.contains_key("client_secret") {
+            return Err(CodeRefusal::PublicClient.into());
+        }
+        let (code, redirect) = (client.field("code")?, client.field("redirect_uri")?);
+        let verifier = client.form.get("code_verifier").map(String::as_str);
+        let (user, scopes) = self.codes.redeem(code, &client.app.client_id, redirect, verifier, now.instant)?;
+        Ok(self.user_tokens(client, &user, scopes, now))
+    }
+
+    /// The app registration with this id.
+    fn app(&self, client_id: &str) -> Result<App, Refusal> {
+        let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
+        app.ok_or_else(|| Refusal::UnknownApp(client_id.to_owned()))
     }
 
     /// The id of the tenant `name`.

@@ -61,7 +61,9 @@ impl Payload {
             }
             Call::StatusMessage => Self::StatusMessage(read("setStatusMessage", &["statusMessage"])?),
             Call::Read => Self::Read,
-            Call::Batch | Call::Token | Call::DeviceCode | Call::Other => return Err(Refusal::nothing_here()),
+            Call::Batch | Call::Authorize | Call::Token | Call::DeviceCode | Call::Other => {
+                return Err(Refusal::nothing_here());
+            }
         })
     }
 }

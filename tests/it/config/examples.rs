@@ -32,7 +32,7 @@ fn the_examples_load() {
 #[test]
 fn the_desktop_watches_everything_and_the_sidecar_only_calls() {
     let desktop = must_load(include_str!("../../../config/desktop.toml"), "desktop.toml");
-    assert_eq!(desktop.accounts["work"].auth, Auth::DeviceCode);
+    assert_eq!(desktop.accounts["work"].auth, Auth::Browser);
     assert!(desktop.signals.calendar.is_some() && desktop.signals.lock.is_some() && desktop.signals.call.is_some());
     let sidecar = must_load(include_str!("../../../config/sidecar.toml"), "sidecar.toml");
     assert!(matches!(sidecar.accounts["bot"].auth, Auth::ClientSecret { .. }));
@@ -65,7 +65,7 @@ fn the_other_ways_to_sign_in_of_the_reference_file_load() {
     let reference = include_str!("../../../config/presenced.toml");
     let ways: Vec<&str> =
         reference.lines().filter_map(|line| line.strip_prefix("#   ")).filter(|l| l.starts_with("auth = ")).collect();
-    assert_eq!(ways.len(), 8);
+    assert_eq!(ways.len(), 9);
     for way in ways {
         let text = reference.replace("\nauth = { method = \"device-code\" }\n", &format!("\n{way}\n"));
         must_load(&text.replace("#user", "user"), way);

@@ -149,6 +149,7 @@ fn every_way_to_sign_in_is_read() {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     for (text, auth) in [
         (r#"{ method = "device-code" }"#, Auth::DeviceCode),
+        (r#"{ method = "browser" }"#, Auth::Browser),
         (r#"{ method = "client-secret", secret = { file = "~/s" } }"#, secret(SecretSource::File("/home/me/s".into()))),
         (
             r#"{ method = "client-secret", secret = { credential = "client-secret" } }"#,
@@ -301,7 +302,6 @@ fn accounts_that_cannot_work_are_refused() {
         ),
         (account(device, "user = \"me\""), "`user` is no id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87"),
         (account(device, "cloud = \"usgov\""), "`usgov` is no value of `cloud`"),
-        (account(r#"{ method = "browser" }"#, ""), "presenced cannot sign in by `browser` in this version"),
         (account(r#"{ method = "device" }"#, ""), "`device` is no value of `method`"),
         (account("\"device-code\"", ""), "`auth` is a table, and here is a text"),
         (account("{}", ""), "`auth` has no `method`"),

@@ -1,0 +1,63 @@
+//! Delegated tokens by refresh token (RFC 6749, 6), whichever way the person signed in. Leaves to others: the sign-in itself
+//! (`login`), and where its refresh token is kept (`store`).
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::config::{self, Environment};
+use crate::session::Failure;
+
+use super::jwt::{self, Claims};
+use super::store::{SignIn, Store};
+use super::token_service::{TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
+use super::{Grant, SignedIn, claims};
+
+/// A new access token by the stored refresh token. The file is read each time, so that a sign-in counts at once.
+pub(super) async fn renew(
+    account: &str,
+    config: &config::Account,
+    challenge: Option<&str>,
+    environment: &Environment,
+) -> Result<Grant, Failure> {
+    let store = Store::new(account, environment);
+    let stored = store.load()?;
+    let response: TokenResponse = TokenService::new(config, Who::Person(account))?
+        .post(
+            "token",
+            &[
+                ("grant_type", "refresh_token"),
+                ("client_id", &config.client_id),
+                ("refresh_token", stored.refresh_token.expose_secret()),
+                ("scope", &scope(config, stored.reads)),
+                ("claims", &claims::parameter(challenge)),
+            ],
+        )
+        .await?;
+    let claims = identity(response.id_token.as_ref());
+    let who = SignedIn {
+        user: claims.oid.or_else(|| stored.user.clone()),
+        tenant: claims.tid.or_else(|| stored.tenant.clone()),
+        username: claims.preferred_username.or_else(|| stored.username.clone()),
+    };
+    if let Some(refresh_token) = response.refresh_token {
+        let renewed = SignIn {
+            refresh_token,
+            user: who.user.clone(),
+            tenant: who.tenant.clone(),
+            username: who.username.clone(),
+            reads: stored.reads,
+        };
+        store.rotate(&stored, &renewed);
+    }
+    Ok(Grant { bearer: response.access_token, who, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
+}
+
+/// Who the sign-in service says it is.
+pub(super) fn identity(id_token: Option<&SecretString>) -> Claims {
+    id_token.map(|token| jwt::claims(token.expose_secret())).unwrap_or_default()
+}
+
+/// The scopes of a sign-in: `offline_access` for a refresh token, `openid profile` for an `id_token` that says who it is.
+pub(super) fn scope(config: &config::Account, reads: bool) -> String {
+    let read = if reads { format!("{} ", graph_scope(config, "Presence.Read")) } else { String::new() };
+    format!("{} {read}offline_access openid profile", graph_scope(config, "Presence.ReadWrite"))
+}
