@@ -4,8 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
+# gnome-keyring and secret-tool: sign-ins and secrets are kept in a real keyring.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
+command -v gnome-keyring-daemon >/dev/null || need+=(gnome-keyring)
+command -v secret-tool >/dev/null || need+=(libsecret-tools)
 command -v ip >/dev/null || need+=(iproute2)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then

@@ -93,7 +93,7 @@ pub async fn login(
     let claims = identity(response.id_token.as_ref());
     let sign_in =
         SignIn { refresh_token, user: claims.oid, tenant: claims.tid, username: claims.preferred_username, reads };
-    Store::new(account, environment).save(&sign_in)?;
+    Store::new(account, config, environment).save(&sign_in).await?;
     Ok(SignedIn { user: sign_in.user, tenant: sign_in.tenant, username: sign_in.username })
 }
 
@@ -132,16 +132,10 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
     }
 }
 
-/// A new access token by the stored refresh token. The file is read each time, so that a sign-in counts at once.
-pub(super) async fn renew(
-    account: &str,
-    config: &config::Account,
-    challenge: Option<&str>,
-    environment: &Environment,
-) -> Result<Grant, Failure> {
-    let store = Store::new(account, environment);
-    let stored = store.load()?;
-    let response: TokenResponse = TokenService::new(config, Who::Person(account))?
+/// A new access token by the stored refresh token. That is read each time, so that a sign-in counts at once.
+pub(super) async fn renew(store: &Store, config: &config::Account, challenge: Option<&str>) -> Result<Grant, Failure> {
+    let stored = store.load().await?;
+    let response: TokenResponse = TokenService::new(config, Who::Person(store.account()))?
         .post(
             "token",
             &[
@@ -163,7 +157,7 @@ pub(super) async fn renew(
             username: claims.preferred_username.or_else(|| stored.username.clone()),
             reads: stored.reads,
         };
-        store.rotate(&stored, &renewed);
+        store.rotate(&stored, renewed).await;
     }
     Ok(Grant { bearer: response.access_token, user, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
 }

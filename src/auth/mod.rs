@@ -9,6 +9,7 @@ mod command;
 mod device_code;
 mod entra_error;
 mod jwt;
+mod keyring;
 mod permissions;
 mod secret;
 mod store;
@@ -16,6 +17,7 @@ mod token_command;
 mod token_service;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -24,12 +26,14 @@ use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
 use crate::config::{self, Auth, Environment};
-use crate::session::{Failure, FailureKind};
+use crate::session::{Failure, FailureKind, Lack};
 use crate::time::{Instant, Now};
+
+use store::Store;
 
 pub use device_code::{DevicePrompt, SignedIn, login};
 pub use permissions::Permissions;
-pub use store::logout;
+pub use store::{logout, make_room};
 
 /// After a renewal ahead of time failed, the token that still holds is used this long before the next try.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);
@@ -89,6 +93,7 @@ pub struct Authenticator {
     account: String,
     config: config::Account,
     environment: Environment,
+    store: Arc<Store>,
     /// Locked during a renewal, so that there is one at a time and everyone else waits for its result.
     wallet: Mutex<Wallet>,
     renewals: AtomicU64,
@@ -110,17 +115,26 @@ impl Authenticator {
             account: account.to_owned(),
             config: config.clone(),
             environment: environment.clone(),
+            store: Arc::new(Store::new(account, config, environment)),
             wallet: Mutex::default(),
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
         }
     }
 
+    /// One that begins anew, by what is stored now. What could not be stored yet it takes over.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        let store = Arc::clone(&self.store);
+        Self { store, ..Self::new(&self.account, &self.config, &self.environment) }
+    }
+
     /// A token that holds at `now`: the one there is, or a new one when that is nearly over. `fresh` asks for one newer than
     /// any the caller has seen, because Graph turned that down.
     ///
     /// # Errors
-    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure that passes is not reported.
+    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure that passes is not reported, nor a
+    /// keyring that is locked or gone; where that is, [`keyring_changed`] says when it is worth another look.
     pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
         let seen = self.renewals.load(Ordering::Acquire);
         let mut wallet = self.wallet.lock().await;
@@ -142,7 +156,7 @@ impl Authenticator {
             }
             Err(failure) => match held {
                 Some(held)
-                    if challenge.is_none() && !fresh && passes(failure.kind) && now.instant < held.token.expires_at =>
+                    if challenge.is_none() && !fresh && passes(&failure) && now.instant < held.token.expires_at =>
                 {
                     warn!(account = self.account, "the token could not be renewed ahead of time: {failure}");
                     let wait = failure.retry_after.unwrap_or_default().max(RENEWAL_RETRY);
@@ -186,7 +200,7 @@ impl Authenticator {
 
     async fn ask(&self, challenge: Option<&str>, now: &Now) -> Result<Grant, Failure> {
         match &self.config.auth {
-            Auth::DeviceCode => device_code::renew(&self.account, &self.config, challenge, &self.environment).await,
+            Auth::DeviceCode => device_code::renew(&self.store, &self.config, challenge).await,
             Auth::ClientSecret { secret } => {
                 client_secret::ask(&self.config, secret, challenge, &self.environment).await
             }
@@ -196,11 +210,19 @@ impl Authenticator {
     }
 }
 
-fn passes(kind: FailureKind) -> bool {
-    match kind {
+fn passes(failure: &Failure) -> bool {
+    match failure.kind {
         FailureKind::Passing | FailureKind::Throttled => true,
-        FailureKind::TokenRefused | FailureKind::SignInNeeded | FailureKind::Refused => false,
+        FailureKind::TokenRefused | FailureKind::SignInNeeded | FailureKind::Refused => {
+            matches!(failure.lacks.as_deref(), Some(Lack::Keyring(_)))
+        }
     }
+}
+
+/// Waits until the keyring is worth another look after a failure that lacked it: see [`Lack::Keyring`]. Nobody is asked
+/// for anything.
+pub async fn keyring_changed(locked: &[String]) {
+    keyring::wait(locked, keyring::Prompt::Never).await;
 }
 
 impl Grant {

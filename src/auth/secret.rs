@@ -5,12 +5,13 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Environment, SecretSource};
 use crate::session::{Failure, FailureKind};
 
 use super::command;
+use super::keyring::{Attributes, Keyring};
 
 /// More than any secret has.
 const LIMIT: u64 = 64 * 1024;
@@ -34,6 +35,30 @@ pub(super) async fn read(source: &SecretSource, environment: &Environment) -> Re
                 .with_hint("set it where presenced is started, or use `secret = { file = … }`")
         }),
         SecretSource::Command(command) => command::output(command, "the client secret's command").await,
+        SecretSource::Keyring(attributes) => keyring(attributes, environment).await,
+    }
+}
+
+async fn keyring(attributes: &Attributes, environment: &Environment) -> Result<SecretString, Failure> {
+    let found = async { Keyring::open(environment).await?.find(attributes).await };
+    let mut secrets = found.await.map_err(|trouble| trouble.failure("the client secret"))?.into_iter();
+    let asked: Vec<_> = attributes.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let asked = asked.join(" ");
+    match (secrets.next(), secrets.len()) {
+        (Some(secret), 0) => {
+            let secret = secret.expose_secret().trim_end_matches(['\r', '\n']);
+            if secret.is_empty() {
+                return Err(refused(format!("the client secret in the keyring, by `{asked}`, is empty")));
+            }
+            Ok(secret.into())
+        }
+        (Some(_), more) => {
+            let text = format!("the keyring has {} secrets with `{asked}`, and one is expected", more + 1);
+            Err(refused(text)
+                .with_hint(format!("see `secret-tool search --all {asked}`, and name more of its attributes")))
+        }
+        (None, _) => Err(refused(format!("the keyring has no secret with `{asked}`"))
+            .with_hint(format!("run `secret-tool store --label=presenced {asked}`"))),
     }
 }
 

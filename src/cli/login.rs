@@ -30,6 +30,7 @@ pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Err
     let (name, account) = choose(account, &config)?;
     match &account.auth {
         Auth::DeviceCode => {
+            block_on(auth::make_room(&name, &account, &context.environment, tell_locked))??;
             let show = |prompt: &DevicePrompt| anstream::println!("{}", instructions(&name, prompt));
             let signed_in = block_on(auth::login(&name, &account, &context.environment, config.session.verify, show))??;
             anstream::println!("{}", welcome(&name, &signed_in));
@@ -45,6 +46,11 @@ pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Err
     }
     reload_daemon(context);
     Ok(Exit::Ok)
+}
+
+/// Why nothing goes on for now. The keyring asks by itself where there is a screen.
+pub(super) fn tell_locked() {
+    anstream::println!("The keyring is locked. Unlock it, or give up with Ctrl-C. Waiting …");
 }
 
 /// Has a running daemon go on with what is on disk now; that none runs is as well.
@@ -133,6 +139,7 @@ mod tests {
             user: None,
             cloud: config::Cloud::Global,
             auth: Auth::DeviceCode,
+            tokens: config::TokenStore::File,
             endpoints: config::Endpoints {
                 graph: "http://127.0.0.1:1/v1.0".parse().unwrap(),
                 login: "http://127.0.0.1:1".parse().unwrap(),

@@ -53,6 +53,8 @@ pub struct Account {
     pub cloud: Cloud,
     /// How to get tokens.
     pub auth: Auth,
+    /// Where a person's sign-in is kept; `[tokens]` says it for all accounts.
+    pub tokens: TokenStore,
     /// The cloud's addresses, or the configured ones.
     pub endpoints: Endpoints,
 }
@@ -154,6 +156,20 @@ pub enum SecretSource {
     Env(String),
     /// A command that prints it; run without a shell.
     Command(Vec<String>),
+    /// The keyring: the one secret there with these attributes.
+    Keyring(BTreeMap<String, String>),
+}
+
+/// Where a person's sign-in is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenStore {
+    /// In the keyring where there is one when somebody signs in, else in a file.
+    #[default]
+    Auto,
+    /// In the keyring.
+    Keyring,
+    /// In a file that only its owner can read.
+    File,
 }
 
 /// What holds for every session.
