@@ -33,7 +33,7 @@ use store::Store;
 
 pub use device_code::{DevicePrompt, SignedIn, login};
 pub use permissions::Permissions;
-pub use store::{logout, make_room};
+pub use store::{logout, make_room, unlock};
 
 /// After a renewal ahead of time failed, the token that still holds is used this long before the next try.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);

@@ -70,7 +70,7 @@ pub async fn make_room(
     let store = Store::new(account, config, environment);
     let mut tell = Some(tell);
     while let Err(failure) = store.place_for_new().await {
-        unlocked(failure, || tell.take().into_iter().for_each(|tell| tell())).await?;
+        unlock(failure, || tell.take().into_iter().for_each(|tell| tell())).await?;
     }
     Ok(())
 }
@@ -90,13 +90,14 @@ pub async fn logout(
     loop {
         match store.remove(&mut was_there).await {
             Ok(()) => return Ok(was_there),
-            Err(failure) => unlocked(failure, || tell.take().into_iter().for_each(|tell| tell())).await?,
+            Err(failure) => unlock(failure, || tell.take().into_iter().for_each(|tell| tell())).await?,
         }
     }
 }
 
-/// Waits until the keyring is unlocked if that is what `failure` lacks.
-async fn unlocked(failure: Failure, tell: impl FnOnce()) -> Result<(), Failure> {
+/// Waits until the keyring is unlocked if that is what `failure` lacks, and has it ask the person; any other failure it gives
+/// back. `tell` is called before it waits.
+pub async fn unlock(failure: Failure, tell: impl FnOnce()) -> Result<(), Failure> {
     match failure.lacks.as_deref() {
         Some(Lack::Keyring(collections)) if !collections.is_empty() => {
             tell();
@@ -170,7 +171,7 @@ impl Store {
     /// Stores a new sign-in over whatever there was. Waits where the keyring is locked, and has it ask to be unlocked.
     pub(super) async fn save(&self, sign_in: &SignIn) -> Result<(), Failure> {
         while let Err(failure) = self.write_new(sign_in).await {
-            unlocked(failure, || ()).await?;
+            unlock(failure, || ()).await?;
         }
         Ok(())
     }

@@ -38,7 +38,12 @@ pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Err
         }
         Auth::ClientSecret { .. } | Auth::TokenCommand { .. } => {
             let authenticator = Authenticator::new(&name, &account, &context.environment);
-            block_on(authenticator.token(&now(), true))??;
+            block_on(async {
+                while let Err(failure) = authenticator.token(&now(), true).await {
+                    auth::unlock(failure, tell_locked).await?;
+                }
+                Ok::<_, Failure>(())
+            })??;
             anstream::println!(
                 "There is nobody to sign in: account `{name}` gets its tokens by itself, and that works."
             );

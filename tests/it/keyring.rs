@@ -106,29 +106,32 @@ impl Desktop {
         self.call(&bus, interface, "UnlockWithMasterPassword", &body).await;
     }
 
-    /// The calls of anybody who would have the keyring ask a person, from now on; see [`Self::nobody_was_asked`].
+    /// From now on the calls by which a wait looks at the lock, and those that have the keyring ask a person.
     pub(crate) async fn watch_questions(&self) -> MessageStream {
         let bus = self.bus.connect().await;
-        let rule = MatchRule::builder().msg_type(Type::MethodCall).interface("org.freedesktop.Secret.Service").unwrap();
-        let rule = rule.member("Unlock").unwrap().build();
-        MonitoringProxy::new(&bus).await.unwrap().become_monitor(&[rule], 0).await.unwrap();
+        let calls = |interface, member| {
+            let rule = MatchRule::builder().msg_type(Type::MethodCall).interface(interface).unwrap();
+            rule.member(member).unwrap().build()
+        };
+        let rules =
+            [calls("org.freedesktop.DBus.Properties", "Get"), calls("org.freedesktop.Secret.Service", "Unlock")];
+        MonitoringProxy::new(&bus).await.unwrap().become_monitor(&rules, 0).await.unwrap();
         MessageStream::from(bus)
     }
 
-    /// Whether none of `questions` came so far: the first one is this test's own.
-    pub(crate) async fn nobody_was_asked(&self, mut questions: MessageStream) -> bool {
-        let bus = self.bus.connect().await;
-        let name = bus.unique_name().unwrap().clone();
-        let none: Vec<ObjectPath<'_>> = Vec::new();
-        self.call(&bus, "org.freedesktop.Secret.Service", "Unlock", &none).await;
-        let mut own = async || loop {
-            let message = questions.next().await.unwrap().unwrap();
+    /// Whether whoever waits looks at the lock twice, the second time because it hears of something, and has nobody asked in
+    /// between.
+    pub(crate) async fn is_only_looked_at(&self, mut questions: MessageStream) -> bool {
+        let mut next = async || loop {
+            let message = guarded("a call", questions.next()).await.unwrap().unwrap();
             // What is said to a monitor about itself is no call.
             if message.message_type() == Type::MethodCall {
-                return message.header().sender() == Some(&name.as_ref());
+                break message.header().member().unwrap().to_string();
             }
         };
-        guarded("a call", own()).await
+        let first = next().await;
+        self.secret_tool(&["store", "--label=x", "--collection=session", "a", "b"], "x");
+        (first.as_str(), next().await.as_str()) == ("Get", "Get")
     }
 
     /// How many secrets have these attributes, locked ones as well.

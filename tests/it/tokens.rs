@@ -9,6 +9,7 @@ use presenced::emulator::{Approval, Call, Device, Fault, Matches, Options, Recor
 use presenced::session::State;
 use presenced::status::report::{Account, Report};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Child;
 
 use crate::daemon::personal;
 use crate::house::{Daemon, House, exists, guarded};
@@ -55,6 +56,18 @@ async fn ask(house: &House, desktop: &Desktop, arguments: &[&str]) -> (i32, Stri
 async fn start(house: &House, desktop: &Desktop) -> Daemon {
     let address = desktop.bus.address();
     house.start_with(&[], |command| _ = command.env("DBUS_SESSION_BUS_ADDRESS", address)).await
+}
+
+/// A `login` that has said that it waits for the keyring. What it says after that goes nowhere.
+async fn login_that_waits(house: &House, desktop: &Desktop) -> Child {
+    let mut login = house.command(&["login"]);
+    login.env("DBUS_SESSION_BUS_ADDRESS", desktop.bus.address()).stdout(Stdio::piped());
+    let mut login = login.spawn().unwrap();
+    let mut lines = BufReader::new(login.stdout.take().unwrap()).lines();
+    let line = guarded("a line", lines.next_line()).await.unwrap();
+    assert_eq!(line.as_deref(), Some("The keyring is locked. Unlock it, or give up with Ctrl-C. Waiting …"));
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    login
 }
 
 fn file(house: &House) -> bool {
@@ -113,9 +126,9 @@ async fn a_locked_keyring_is_waited_for_and_what_is_unlocked_goes_on() {
         "the sign-in to account `work` is kept in the keyring, and that is locked\n\
          hint: unlock the keyring, and presenced goes on by itself"
     );
+    assert!(desktop.is_only_looked_at(questions).await);
     desktop.unlock().await;
     house.seen("Available/Available").await;
-    assert!(desktop.nobody_was_asked(questions).await);
     let report = daemon.report("well again", |report| work(report).state == State::Holding).await;
     assert!(report.warnings.is_empty(), "{:?}", report.warnings);
     // A token that is there needs no keyring.
@@ -129,15 +142,7 @@ async fn signing_in_waits_for_a_locked_keyring_too() {
     let desktop = Desktop::new().await;
     desktop.lock().await;
     let house = house("").await;
-    let mut login = house.command(&["login"]);
-    login.env("DBUS_SESSION_BUS_ADDRESS", desktop.bus.address()).stdout(Stdio::piped());
-    let mut first = login.spawn().unwrap();
-    let line = async |child: &mut tokio::process::Child| {
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        guarded("a line", lines.next_line()).await.unwrap().unwrap()
-    };
-    let waiting = "The keyring is locked. Unlock it, or give up with Ctrl-C. Waiting …";
-    assert_eq!(line(&mut first).await, waiting);
+    let mut first = login_that_waits(&house, &desktop).await;
     // It can be given up, and nobody was asked for a code.
     rustix::process::kill_process(
         rustix::process::Pid::from_raw(first.id().unwrap().try_into().unwrap()).unwrap(),
@@ -147,11 +152,8 @@ async fn signing_in_waits_for_a_locked_keyring_too() {
     assert!(!guarded("the end", first.wait()).await.unwrap().success());
     assert_eq!(house.emulator.requests().len(), 0);
 
-    let mut second = login.spawn().unwrap();
-    let mut lines = BufReader::new(second.stdout.take().unwrap()).lines();
-    assert_eq!(guarded("a line", lines.next_line()).await.unwrap().as_deref(), Some(waiting));
+    let mut second = login_that_waits(&house, &desktop).await;
     desktop.unlock().await;
-    guarded("the rest", async { while lines.next_line().await.unwrap().is_some() {} }).await;
     assert!(guarded("the end", second.wait()).await.unwrap().success());
     assert_eq!((desktop.count(&SIGN_IN).await, file(&house)), (1, false));
 }
@@ -369,11 +371,35 @@ async fn a_client_secret_is_read_from_the_keyring() {
     desktop.secret_tool(&["clear", "more", "1"], "");
 
     desktop.lock().await;
-    let (code, _, err) = login().await;
-    assert_eq!(code, 4);
-    assert!(err.starts_with("error: the client secret is kept in the keyring, and that is locked\nhint: "), "{err}");
+    let mut waiting = login_that_waits(&house, &desktop).await;
     let daemon = start(&house, &desktop).await;
-    daemon.report("the wait", |report| work(report).state == State::SignInNeeded).await;
+    let report = daemon.report("the wait", |report| work(report).state == State::SignInNeeded).await;
+    assert!(trouble(&report).starts_with("the client secret is kept in the keyring, and that is locked\nhint: "));
     desktop.unlock().await;
     house.seen("Available/Available").await;
+    assert!(guarded("the end", waiting.wait()).await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_sign_in_is_written_when_no_other_process_is_at_it() {
+    let house = house("").await;
+    assert_eq!(house.ask(&["login"]).await.0, 0);
+    let file = house.path(".local/state/presenced/tokens/work.json");
+    let before = std::fs::read(&file).unwrap();
+    let lock = std::fs::File::open(file.with_extension("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut login = house.command(&["login"]).stdout(Stdio::null()).spawn().unwrap();
+    let pid = login.id().unwrap().to_string();
+    guarded("the wait for the lock", async {
+        // A line of who waits: `1: -> FLOCK  ADVISORY  WRITE 4242 …`.
+        let waits = |line: &str| line.contains("-> FLOCK") && line.split_whitespace().any(|word| word == pid);
+        while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    drop(lock);
+    assert!(guarded("the end", login.wait()).await.unwrap().success());
+    assert_ne!(std::fs::read(&file).unwrap(), before);
 }

@@ -1,7 +1,7 @@
 //! Waits for the keyring to be there, or to be unlocked, by what the bus and the keyring announce.
 //!
-//! gnome-keyring announces no unlocking that comes from signing in to the desktop (PAM). So while something is locked it is
-//! looked at once a minute as well; nothing else waits on a clock here.
+//! gnome-keyring announces no unlocking that comes from signing in to the desktop (PAM): while something is locked, and only
+//! then, it is looked at once a minute as well.
 
 use std::time::Duration;
 
@@ -37,12 +37,9 @@ pub(crate) async fn wait(collections: &[String], prompt: Prompt) {
 }
 
 async fn follow(collections: &[String], prompt: Prompt) -> zbus::Result<()> {
-    let bus = Connection::session().await?;
-    // Listens before it looks, so that nothing is missed in between.
-    let mut signals = SelectAll::new();
-    for rule in rules()? {
-        signals.push(MessageStream::for_match_rule(rule, &bus, None).await?);
-    }
+    // Listens before it looks, so that nothing is missed in between. A bus that does not answer is as good as lost.
+    let Ok(listening) = tokio::time::timeout(ANSWER, listen()).await else { return Ok(()) };
+    let (bus, mut signals) = listening?;
     let mut is_asked = prompt == Prompt::Never;
     loop {
         let ready = tokio::time::timeout(ANSWER, is_ready(&bus, collections)).await;
@@ -55,12 +52,28 @@ async fn follow(collections: &[String], prompt: Prompt) -> zbus::Result<()> {
             // Without a screen nobody can be asked; unlocked it may be all the same.
             tracing::debug!(%error, "the keyring cannot ask to be unlocked");
         }
-        match tokio::time::timeout(LOOK_AGAIN, signals.next()).await {
-            Ok(Some(signal)) => drop(signal?),
-            Ok(None) => return Ok(()),
-            Err(_) => {}
+        let next = signals.next();
+        let next = match collections {
+            [] => next.await,
+            [_, ..] => match tokio::time::timeout(LOOK_AGAIN, next).await {
+                Ok(next) => next,
+                Err(_) => continue,
+            },
+        };
+        match next {
+            Some(signal) => drop(signal?),
+            None => return Ok(()),
         }
     }
+}
+
+async fn listen() -> zbus::Result<(Connection, SelectAll<MessageStream>)> {
+    let bus = Connection::session().await?;
+    let mut signals = SelectAll::new();
+    for rule in rules()? {
+        signals.push(MessageStream::for_match_rule(rule, &bus, None).await?);
+    }
+    Ok((bus, signals))
 }
 
 /// What is announced: another owner of the name, and whatever the keyring says of itself and its collections.
