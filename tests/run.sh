@@ -5,9 +5,11 @@ cd "$(dirname "$0")/.."
 
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
-# openssl: keys and certificates, and a second opinion on signatures.
+# openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
+command -v gnome-keyring-daemon >/dev/null || need+=(gnome-keyring)
+command -v secret-tool >/dev/null || need+=(libsecret-tools)
 command -v ip >/dev/null || need+=(iproute2)
 command -v mate-screensaver >/dev/null || need+=(mate-screensaver)
 command -v Xvfb >/dev/null || need+=(xvfb)

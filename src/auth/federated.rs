@@ -63,7 +63,7 @@ fn renewed_by(source: &SecretSource) -> &'static str {
              azure.workload.identity/use: \"true\" and its service account: kubectl describe pod"
         }
         SecretSource::Command(_) => "let the command fetch a new one each time",
-        SecretSource::Credential(_) | SecretSource::Env(_) => {
+        SecretSource::Credential(_) | SecretSource::Env(_) | SecretSource::Keyring(_) => {
             "nobody can renew it there while presenced runs: use { file = … } or { command = … }"
         }
     }

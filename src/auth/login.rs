@@ -56,14 +56,17 @@ pub async fn login(
         Auth::DeviceCode => {
             let show = |prompt| show(&Prompt::Code(prompt));
             let response = unless(cancelled.as_mut(), device_code::ask(&service, config, reads, show)).await?;
-            keep(account, config, environment, reads, response)
+            keep(account, config, environment, reads, response).await
         }
         Auth::Browser => {
             let mut attempt = Attempt::start(&service, config, reads).await?;
             show(&Prompt::Browser(attempt.prompt()));
             let arrival = unless(cancelled.as_mut(), attempt.arrival()).await?;
             let response = unless(cancelled, attempt.redeem(&arrival)).await;
-            let signed_in = response.and_then(|response| keep(account, config, environment, reads, response));
+            let signed_in = match response {
+                Ok(response) => keep(account, config, environment, reads, response).await,
+                Err(failure) => Err(failure),
+            };
             arrival.tell(signed_in.as_ref().err()).await;
             signed_in
         }
@@ -92,7 +95,7 @@ async fn unless<T>(
 }
 
 /// Stores what the sign-in brought, if it may be: one of somebody else is no use, and must not take a good one's place.
-fn keep(
+async fn keep(
     account: &str,
     config: &config::Account,
     environment: &Environment,
@@ -115,6 +118,6 @@ fn keep(
     };
     let sign_in =
         SignIn { refresh_token, user: claims.oid, tenant: claims.tid, username: claims.preferred_username, reads };
-    Store::new(account, environment).save(&sign_in)?;
+    Store::new(account, config, environment).save(&sign_in).await?;
     Ok((SignedIn { user: sign_in.user, tenant: sign_in.tenant, username: sign_in.username }, permissions))
 }

@@ -16,6 +16,7 @@ mod entra_numbers;
 mod expiry;
 mod federated;
 mod jwt;
+mod keyring;
 mod login;
 mod permissions;
 mod refresh;
@@ -38,17 +39,18 @@ use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
 use crate::config::{self, Auth, Environment};
-use crate::session::{Failure, FailureKind};
+use crate::session::{Failure, FailureKind, Lack};
 use crate::time::{Instant, Now};
 
 use credential::Credential;
+use store::Store;
 
 pub use browser::BrowserPrompt;
 pub use device_code::DevicePrompt;
 pub use expiry::Expiry;
 pub use login::{Prompt, SignedIn, login};
 pub use permissions::Permissions;
-pub use store::{logout, stored};
+pub use store::{logout, make_room, stored, unlock};
 
 /// After a renewal ahead of time failed, the token that still holds is used this long before the next try; and where trying
 /// again does not help by itself, this long.
@@ -133,6 +135,7 @@ struct Source {
     account: String,
     config: config::Account,
     environment: Environment,
+    store: Arc<Store>,
     /// Never locked across an await.
     wallet: Mutex<Wallet>,
     /// Held during a renewal, so that there is one at a time.
@@ -154,10 +157,15 @@ impl fmt::Debug for Authenticator {
 impl Authenticator {
     /// Gets tokens for the account named `account`.
     pub fn new(account: &str, config: &config::Account, environment: &Environment) -> Self {
+        Self::with(account, config, environment, Arc::new(Store::new(account, config, environment)))
+    }
+
+    fn with(account: &str, config: &config::Account, environment: &Environment, store: Arc<Store>) -> Self {
         let source = Source {
             account: account.to_owned(),
             config: config.clone(),
             environment: environment.clone(),
+            store,
             wallet: Mutex::default(),
             turn: Arc::default(),
             renewals: AtomicU64::new(0),
@@ -167,12 +175,20 @@ impl Authenticator {
         Self { source: Arc::new(source) }
     }
 
+    /// One that begins anew in `environment`, by what is stored now. What could not be stored yet it takes over.
+    #[must_use]
+    pub fn anew(&self, environment: &Environment) -> Self {
+        let source = &self.source;
+        Self::with(&source.account, &source.config, environment, Arc::clone(&source.store))
+    }
+
     /// A token that holds at `now`. While the one there is holds, it is given at once, and when it is nearly over the next one
     /// is got in the meantime: a slow sign-in service holds no request up. `fresh` asks for one newer than any the caller has
     /// seen, because Graph turned that down.
     ///
     /// # Errors
-    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure to renew it is not reported.
+    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure to renew it is not reported. Where
+    /// the keyring is locked or gone, [`keyring_changed`] says when it is worth another look.
     pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
         let source = &self.source;
         let seen = source.renewals.load(Ordering::Acquire);
@@ -290,7 +306,7 @@ impl Source {
     /// A renewal ahead of time failed.
     fn put_off(&self, failure: &Failure, asked_at: Instant) {
         warn!(account = self.account, hint = failure.hint, "the token could not be renewed ahead of time: {failure}");
-        let pause = if passes(failure.kind) { RENEWAL_RETRY } else { REFUSAL_RETRY };
+        let pause = if passes(failure) { RENEWAL_RETRY } else { REFUSAL_RETRY };
         if let Some(held) = &mut self.wallet().held {
             let wait = failure.retry_after.unwrap_or_default().max(pause);
             held.renew_at = (asked_at + wait).min(held.token.expires_at);
@@ -299,9 +315,7 @@ impl Source {
 
     async fn ask(&self, challenge: Option<&str>, now: &Now) -> Result<Grant, Failure> {
         match &self.config.auth {
-            Auth::DeviceCode | Auth::Browser => {
-                refresh::renew(&self.account, &self.config, challenge, &self.environment).await
-            }
+            Auth::DeviceCode | Auth::Browser => refresh::renew(&self.store, &self.config, challenge).await,
             Auth::ClientSecret { secret } => {
                 client_secret::ask(&self.config, secret, challenge, &self.environment).await
             }
@@ -320,11 +334,19 @@ impl Source {
     }
 }
 
-fn passes(kind: FailureKind) -> bool {
-    match kind {
+fn passes(failure: &Failure) -> bool {
+    match failure.kind {
         FailureKind::Passing | FailureKind::Throttled => true,
-        FailureKind::TokenRefused | FailureKind::SignInNeeded | FailureKind::Refused => false,
+        FailureKind::TokenRefused | FailureKind::SignInNeeded | FailureKind::Refused => {
+            matches!(failure.lacks.as_deref(), Some(Lack::Keyring(_)))
+        }
     }
+}
+
+/// Waits until the keyring is worth another look after a failure that lacked it: see [`Lack::Keyring`]. Nobody is asked
+/// for anything.
+pub async fn keyring_changed(locked: &[String]) {
+    keyring::wait(locked, keyring::Prompt::Never).await;
 }
 
 impl Grant {

@@ -3,7 +3,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::{self, Environment};
+use crate::config;
 use crate::session::Failure;
 
 use super::jwt::{self, Claims};
@@ -11,16 +11,10 @@ use super::store::{SignIn, Store};
 use super::token_service::{TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
 use super::{Grant, SignedIn, claims};
 
-/// A new access token by the stored refresh token. The file is read each time, so that a sign-in counts at once.
-pub(super) async fn renew(
-    account: &str,
-    config: &config::Account,
-    challenge: Option<&str>,
-    environment: &Environment,
-) -> Result<Grant, Failure> {
-    let store = Store::new(account, environment);
-    let stored = store.load()?;
-    let response: TokenResponse = TokenService::new(config, Who::Person(account))?
+/// A new access token by the stored refresh token. What is stored is read each time, so that a sign-in counts at once.
+pub(super) async fn renew(store: &Store, config: &config::Account, challenge: Option<&str>) -> Result<Grant, Failure> {
+    let stored = store.load().await?;
+    let response: TokenResponse = TokenService::new(config, Who::Person(store.account()))?
         .post(
             "token",
             &[
@@ -46,7 +40,7 @@ pub(super) async fn renew(
             username: who.username.clone(),
             reads: stored.reads,
         };
-        store.rotate(&stored, &renewed);
+        store.rotate(&stored, renewed).await;
     }
     Ok(Grant { bearer: response.access_token, who, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
 }

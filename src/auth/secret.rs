@@ -12,6 +12,7 @@ use crate::config::{Environment, SecretSource};
 use crate::session::{Failure, FailureKind};
 
 use super::command;
+use super::keyring::{Attributes, Keyring};
 
 /// More than any secret has.
 const LIMIT: usize = 64 * 1024;
@@ -61,6 +62,31 @@ pub(super) async fn bytes(
             let printed = command::output(command, &format!("{what}'s command"), environment).await?;
             Ok(printed.expose_secret().as_bytes().to_vec().into())
         }
+        SecretSource::Keyring(attributes) => keyring(attributes, what, environment).await,
+    }
+}
+
+async fn keyring(
+    attributes: &Attributes,
+    what: &str,
+    environment: &Environment,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let found = async { Keyring::open(environment).await?.find(attributes).await };
+    let mut secrets = found.await.map_err(|trouble| trouble.failure(what))?.into_iter();
+    let asked: Vec<_> = attributes.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let asked = asked.join(" ");
+    match (secrets.next(), secrets.len()) {
+        (Some(secret), 0) if secret.expose_secret().trim_end_matches(['\r', '\n']).is_empty() => {
+            Err(refused(format!("{what} in the keyring, by `{asked}`, is empty")))
+        }
+        (Some(secret), 0) => Ok(secret.expose_secret().as_bytes().to_vec().into()),
+        (Some(_), more) => {
+            let text = format!("the keyring has {} secrets with `{asked}`, and one is expected", more + 1);
+            Err(refused(text)
+                .with_hint(format!("see `secret-tool search --all {asked}`, and name more of its attributes")))
+        }
+        (None, _) => Err(refused(format!("the keyring has no secret with `{asked}`"))
+            .with_hint(format!("run `secret-tool store --label=presenced {asked}`"))),
     }
 }
 

@@ -1,21 +1,41 @@
-//! Keeps who signed in and their refresh token: one file an account in `{state_dir}/tokens`, for its owner's eyes only.
+//! Keeps who signed in and their refresh token: in the keyring, or in a file where there is none.
+//!
+//! A sign-in is in exactly one place, and which one only `presenced login` decides, so that nothing depends on what was there
+//! when a daemon started. With `store = "auto"`:
+//!
+//! - `login` takes the keyring when one answers and has a default collection, else the file;
+//! - whoever reads looks at the file first, then into the keyring;
+//! - a new sign-in is written first, and then what is in the other place is removed: whenever that is cut off, one whole
+//!   sign-in is in force. Towards the keyring it comes into force as the file goes; towards the file, as that appears;
+//! - `logout` removes both.
+//!
+//! What keeps processes apart: each change is made under a lock of the account's, in which what is stored is read again and
+//! compared before it is written over. So a renewal puts its refresh token only where the one it used still is, and a new
+//! sign-in, or signing out, is never undone by one that was under way. The lock is held for reading and writing alone, never
+//! while the sign-in service or a person is waited for. Who only reads takes none: each place changes at a stroke.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+mod file;
+mod lock;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
+use tokio::sync::Mutex;
 use tracing::warn;
 
-use crate::config::Environment;
-use crate::session::{Failure, FailureKind};
+use crate::config::{self, Environment, TokenStore};
+use crate::session::{Failure, FailureKind, Lack};
 
 use super::SignedIn;
+use super::keyring::{self, Attributes, Keyring, Prompt, Trouble};
+use file::TokenFile;
+use lock::Lock;
 
 /// One sign-in.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SignIn {
     #[serde(serialize_with = "expose")]
     pub(super) refresh_token: SecretString,
@@ -31,195 +51,325 @@ pub(super) struct SignIn {
     pub(super) reads: bool,
 }
 
-/// Only for the file: `SecretString` does not serialize by itself.
+impl SignIn {
+    fn is_of(&self, other: &Self) -> bool {
+        self.refresh_token.expose_secret() == other.refresh_token.expose_secret()
+    }
+}
+
+/// Only for where it is stored: `SecretString` does not serialize by itself.
 fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose_secret())
 }
 
+/// Sees to it, before a person goes to the trouble, that the sign-in of `account` can be stored afterwards. `tell` is called
+/// once if that takes waiting for the keyring to be unlocked, which the person is asked for.
+pub async fn make_room(
+    account: &str,
+    config: &config::Account,
+    environment: &Environment,
+    tell: impl FnOnce(),
+) -> Result<(), Failure> {
+    let store = Store::new(account, config, environment);
+    let mut tell = Some(tell);
+    while let Err(failure) = store.place_for_new().await {
+        unlock(failure, || tell.take().into_iter().for_each(|tell| tell())).await?;
+    }
+    Ok(())
+}
+
 /// Forgets the sign-in of `account`; false when there was none. The refresh token stays valid at the sign-in service until
-/// it expires or an administrator revokes it.
-pub fn logout(account: &str, environment: &Environment) -> io::Result<bool> {
-    Store::new(account, environment).remove()
+/// it expires or an administrator revokes it. `store`: where to look; `tell` is called once if that takes waiting for the
+/// keyring to be unlocked.
+pub async fn logout(
+    account: &str,
+    store: TokenStore,
+    environment: &Environment,
+    tell: impl FnOnce(),
+) -> Result<bool, Failure> {
+    let store = Store::of(account, store, environment);
+    let mut tell = Some(tell);
+    let mut was_there = false;
+    loop {
+        match store.remove(&mut was_there).await {
+            Ok(()) => return Ok(was_there),
+            Err(failure) => unlock(failure, || tell.take().into_iter().for_each(|tell| tell())).await?,
+        }
+    }
 }
 
 /// Who signed in to `account`, as it is stored; says nothing about whether the service still takes it.
 ///
 /// # Errors
-/// [`FailureKind::SignInNeeded`] when nobody did; [`FailureKind::Refused`] when it cannot be read.
-pub fn stored(account: &str, environment: &Environment) -> Result<SignedIn, Failure> {
-    let SignIn { user, tenant, username, .. } = Store::new(account, environment).load()?;
+/// [`FailureKind::SignInNeeded`] when nobody did, or the keyring is locked; [`FailureKind::Refused`] when it cannot be read.
+pub async fn stored(account: &str, config: &config::Account, environment: &Environment) -> Result<SignedIn, Failure> {
+    let SignIn { user, tenant, username, .. } = Store::new(account, config, environment).load().await?;
     Ok(SignedIn { user, tenant, username })
 }
 
-/// The file of one account.
-pub(super) struct Store<'a> {
-    account: &'a str,
-    dir: PathBuf,
-    path: PathBuf,
+/// Waits until the keyring is unlocked if that is what `failure` lacks, and has it ask the person; any other failure it gives
+/// back. `tell` is called before it waits.
+pub async fn unlock(failure: Failure, tell: impl FnOnce()) -> Result<(), Failure> {
+    match failure.lacks.as_deref() {
+        Some(Lack::Keyring(collections)) if !collections.is_empty() => {
+            tell();
+            keyring::wait(collections, Prompt::Once).await;
+            Ok(())
+        }
+        Some(_) | None => Err(failure),
+    }
 }
 
-impl<'a> Store<'a> {
-    pub(super) fn new(account: &'a str, environment: &Environment) -> Self {
-        let dir = environment.state_dir.join("tokens");
-        let path = dir.join(format!("{}.json", file_stem(account)));
-        Self { account, dir, path }
+/// Where the sign-in of one account is kept.
+pub(super) struct Store {
+    account: String,
+    kind: TokenStore,
+    environment: Environment,
+    file: TokenFile,
+    /// Whether there was a keyring, or at least the bus that it comes to: then its absence is no proof of anything.
+    met_bus: AtomicBool,
+    unsaved: Mutex<Option<Renewal>>,
+}
+
+/// A renewal that could not be stored. It is kept until that works, or what it renewed is not what is stored any more.
+struct Renewal {
+    /// What is stored.
+    used: SignIn,
+    renewed: SignIn,
+}
+
+/// Where a sign-in is.
+enum Place {
+    File,
+    Keyring(Keyring),
+}
+
+impl Store {
+    pub(super) fn new(account: &str, config: &config::Account, environment: &Environment) -> Self {
+        Self::of(account, config.tokens, environment)
     }
 
-    /// The sign-in.
+    fn of(account: &str, kind: TokenStore, environment: &Environment) -> Self {
+        Self {
+            account: account.to_owned(),
+            kind,
+            environment: environment.clone(),
+            file: TokenFile::new(account, &environment.state_dir),
+            met_bus: AtomicBool::new(false),
+            unsaved: Mutex::default(),
+        }
+    }
+
+    /// The account whose sign-in this is.
+    pub(super) fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The newest sign-in.
     ///
     /// # Errors
-    /// [`FailureKind::SignInNeeded`] when there is none, or the file is damaged; [`FailureKind::Refused`] when it cannot be
-    /// read.
-    pub(super) fn load(&self) -> Result<SignIn, Failure> {
-        let sign_in_needed = |text: String| {
-            Failure::new(FailureKind::SignInNeeded, text).with_hint(format!("run `presenced login {}`", self.account))
+    /// [`FailureKind::SignInNeeded`] when there is none, it is damaged, or the keyring is locked; [`FailureKind::Refused`] when
+    /// the file cannot be read or there is no keyring; [`FailureKind::Passing`] when the keyring does not answer as it should.
+    pub(super) async fn load(&self) -> Result<SignIn, Failure> {
+        let (stored, _) = self.find().await?.ok_or_else(|| self.nobody())?;
+        let Some(Renewal { used, renewed }) = self.unsaved.lock().await.take() else { return Ok(stored) };
+        if !used.is_of(&stored) {
+            return Ok(stored);
+        }
+        self.keep(used, renewed.clone()).await;
+        Ok(renewed)
+    }
+
+    /// Stores a new sign-in over whatever there was. Waits where the keyring is locked, and has it ask to be unlocked.
+    pub(super) async fn save(&self, sign_in: &SignIn) -> Result<(), Failure> {
+        while let Err(failure) = self.write_new(sign_in).await {
+            unlock(failure, || ()).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores `renewed` in place of `used`, unless somebody signed in or out since `used` was read. That it cannot be written
+    /// is no failure: the service lets the used refresh token be used again, and the new one is kept here until it is stored.
+    pub(super) async fn rotate(&self, used: &SignIn, renewed: SignIn) {
+        let unsaved = self.unsaved.lock().await.take();
+        match unsaved {
+            Some(unsaved) if unsaved.renewed.is_of(used) => self.keep(unsaved.used, renewed).await,
+            Some(_) | None => self.keep(used.clone(), renewed).await,
+        }
+    }
+
+    /// Stores `renewed` in place of `used`, or else remembers both.
+    async fn keep(&self, used: SignIn, renewed: SignIn) {
+        if let Err(failure) = self.replace(&used, &renewed).await {
+            warn!(account = self.account, "the new refresh token is not stored yet: {failure}");
+            *self.unsaved.lock().await = Some(Renewal { used, renewed });
+        }
+    }
+
+    async fn replace(&self, used: &SignIn, renewed: &SignIn) -> Result<(), Failure> {
+        let _lock = self.lock().await?;
+        match self.find().await? {
+            Some((stored, place)) if stored.is_of(used) => self.write(renewed, &place).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn write_new(&self, sign_in: &SignIn) -> Result<(), Failure> {
+        let _lock = self.lock().await?;
+        let place = self.place_for_new().await?;
+        self.write(sign_in, &place).await?;
+        match place {
+            Place::File => self.clean_keyring().await,
+            Place::Keyring(_) => drop(self.file.remove()?),
+        }
+        // Whoever renewed what was here before has nothing to store any more.
+        *self.unsaved.lock().await = None;
+        Ok(())
+    }
+
+    /// A sign-in in the file comes first, so what the keyring has of an older one matters to nobody. What is locked stays until
+    /// `logout`: who chose the file may have nobody to unlock a keyring.
+    async fn clean_keyring(&self) {
+        let removed = match Keyring::open(&self.environment).await {
+            Ok(keyring) => keyring.remove(&self.attributes(), true).await.map(drop),
+            Err(Trouble::NoBus(_) | Trouble::Absent) => Ok(()),
+            Err(trouble) => Err(trouble),
         };
-        let bytes = match fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(sign_in_needed(format!("nobody is signed in to account `{}`", self.account)));
+        if let Err(trouble) = removed {
+            warn!(account = self.account, "an older sign-in may be left in the keyring: {trouble:?}");
+        }
+    }
+
+    async fn place_for_new(&self) -> Result<Place, Failure> {
+        let chosen = async || {
+            let keyring = Keyring::open(&self.environment).await?;
+            Ok::<_, Trouble>(keyring.has_room().await?.then_some(Place::Keyring(keyring)))
+        };
+        match self.kind {
+            TokenStore::File => Ok(Place::File),
+            TokenStore::Keyring => match chosen().await {
+                Ok(Some(place)) => Ok(place),
+                Ok(None) => Err(Failure::new(
+                    FailureKind::Refused,
+                    "the keyring has no default collection to keep a sign-in in",
+                )
+                .with_hint("make one, such as with `seahorse`; or set `store = \"file\"` in [tokens]")),
+                Err(trouble) => Err(self.failure(trouble)),
+            },
+            TokenStore::Auto => match chosen().await {
+                Ok(place) => Ok(place.unwrap_or(Place::File)),
+                Err(trouble @ Trouble::Locked(_)) => Err(self.failure(trouble)),
+                Err(Trouble::NoBus(_) | Trouble::Absent | Trouble::Failed(_)) => Ok(Place::File),
+            },
+        }
+    }
+
+    async fn write(&self, sign_in: &SignIn, place: &Place) -> Result<(), Failure> {
+        let json = serde_json::to_string(sign_in).expect("the keys are strings");
+        match place {
+            Place::File => self.file.write(json.as_bytes()),
+            Place::Keyring(keyring) => {
+                let label = format!("presenced: sign-in to account {}", self.account);
+                let put = keyring.put(&label, &self.attributes(), &json.into()).await;
+                put.map_err(|trouble| self.failure(trouble))
             }
-            Err(error) => return Err(self.unusable("read", &error)),
+        }
+    }
+
+    async fn remove(&self, was_there: &mut bool) -> Result<(), Failure> {
+        let _lock = self.lock().await?;
+        if self.kind != TokenStore::Keyring {
+            *was_there |= self.file.remove()?;
+        }
+        if self.kind == TokenStore::File {
+            return Ok(());
+        }
+        let removed = match Keyring::open(&self.environment).await {
+            Ok(keyring) => keyring.remove(&self.attributes(), *was_there).await,
+            Err(trouble) => Err(trouble),
         };
+        match removed {
+            Ok(removed) => *was_there |= removed,
+            Err(Trouble::NoBus(_) | Trouble::Absent) => {}
+            Err(trouble) => return Err(self.failure(trouble)),
+        }
+        Ok(())
+    }
+
+    /// The sign-in that is in force, and where it is.
+    async fn find(&self) -> Result<Option<(SignIn, Place)>, Failure> {
+        match self.kind {
+            TokenStore::File => self.find_in_file(),
+            TokenStore::Keyring => self.find_in_keyring().await.map_err(|trouble| self.failure(trouble))?.transpose(),
+            TokenStore::Auto => {
+                if let Some(found) = self.find_in_file()? {
+                    return Ok(Some(found));
+                }
+                match self.find_in_keyring().await {
+                    Ok(Some(found)) => found.map(Some),
+                    // It may have gone from there to the file meanwhile.
+                    Ok(None) => self.find_in_file(),
+                    Err(Trouble::NoBus(_)) if !self.met_bus.load(Ordering::Relaxed) => Ok(None),
+                    // A keyring that comes later may have it.
+                    Err(Trouble::Absent) => {
+                        Err(Failure { lacks: Some(Box::new(Lack::Keyring(Vec::new()))), ..self.nobody() })
+                    }
+                    Err(trouble) => Err(self.failure(trouble)),
+                }
+            }
+        }
+    }
+
+    fn find_in_file(&self) -> Result<Option<(SignIn, Place)>, Failure> {
+        let Some(bytes) = self.file.read()? else { return Ok(None) };
         // The parser's own words are left out: they may quote the token.
-        serde_json::from_slice(&bytes)
-            .map_err(|_| sign_in_needed(format!("the sign-in stored in {} is damaged", self.path.display())))
+        let damaged =
+            |_| self.sign_in_needed(format!("the sign-in stored in {} is damaged", self.file.path().display()));
+        Ok(Some((serde_json::from_slice(&bytes).map_err(damaged)?, Place::File)))
     }
 
-    /// Stores a new sign-in over whatever there was.
-    pub(super) fn save(&self, sign_in: &SignIn) -> Result<(), Failure> {
-        self.write(sign_in).map_err(|error| self.unusable("written", &error))
+    async fn find_in_keyring(&self) -> Result<Option<Result<(SignIn, Place), Failure>>, Trouble> {
+        let keyring = Keyring::open(&self.environment).await;
+        if !matches!(keyring, Err(Trouble::NoBus(_))) {
+            self.met_bus.store(true, Ordering::Relaxed);
+        }
+        let keyring = keyring?;
+        let found = keyring.find(&self.attributes()).await?;
+        let damaged = |_| self.sign_in_needed("the sign-in stored in the keyring is damaged".to_owned());
+        Ok(found
+            .first()
+            .map(|json| Ok((serde_json::from_str(json.expose_secret()).map_err(damaged)?, Place::Keyring(keyring)))))
     }
 
-    /// Stores `renewed` in place of `used`, unless somebody signed in or out since `used` was read. A file that cannot be
-    /// written is no failure: the service lets the used refresh token be used again.
-    pub(super) fn rotate(&self, used: &SignIn, renewed: &SignIn) {
-        let still_there =
-            self.load().is_ok_and(|stored| stored.refresh_token.expose_secret() == used.refresh_token.expose_secret());
-        if still_there && let Err(failure) = self.save(renewed) {
-            warn!(account = self.account, "the new refresh token is not stored: {failure}");
+    async fn lock(&self) -> Result<Lock, Failure> {
+        let failed = |error| {
+            let text = format!("the sign-in to account `{}` cannot be locked for writing: {error}", self.account);
+            Failure::new(FailureKind::Passing, text)
+        };
+        Lock::take(self.file.open_lock()?).await.map_err(failed)
+    }
+
+    fn attributes(&self) -> Attributes {
+        [("application", "presenced"), ("account", &*self.account)].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+    }
+
+    fn failure(&self, trouble: Trouble) -> Failure {
+        let failure = trouble.failure(&format!("the sign-in to account `{}`", self.account));
+        match &failure.hint {
+            Some(hint) if self.kind == TokenStore::Keyring && failure.kind != FailureKind::SignInNeeded => {
+                let hint =
+                    format!("{hint}; or set `store = \"file\"` in [tokens] and run `presenced login {}`", self.account);
+                failure.with_hint(hint)
+            }
+            Some(_) | None => failure,
         }
     }
 
-    fn remove(&self) -> io::Result<bool> {
-        match fs::remove_file(&self.path) {
-            Ok(()) => File::open(&self.dir)?.sync_all().map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+    fn nobody(&self) -> Failure {
+        self.sign_in_needed(format!("nobody is signed in to account `{}`", self.account))
     }
 
-    /// All or nothing, also when the power fails: a half-written refresh token would cost a sign-in.
-    fn write(&self, sign_in: &SignIn) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-        fs::set_permissions(&self.dir, Permissions::from_mode(0o700))?;
-        let draft = self.path.with_extension(format!("{}.draft", std::process::id()));
-        let written = write_draft(&draft, sign_in).and_then(|()| fs::rename(&draft, &self.path));
-        if written.is_err() {
-            // The first error is the one to report.
-            let _ = fs::remove_file(&draft);
-        }
-        written?;
-        File::open(&self.dir)?.sync_all()
-    }
-
-    fn unusable(&self, done: &str, error: &io::Error) -> Failure {
-        Failure::new(FailureKind::Refused, format!("{} cannot be {done}: {error}", self.path.display()))
-            .with_hint("check the owner and the permissions of the file and its folder")
-    }
-}
-
-fn write_draft(draft: &PathBuf, sign_in: &SignIn) -> io::Result<()> {
-    // One that a crash left behind may have other permissions.
-    match fs::remove_file(draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    file.write_all(&serde_json::to_vec(sign_in)?)?;
-    file.sync_all()
-}
-
-/// The account's name as a file name: what could lead out of the folder, or confuse a shell, is percent-encoded.
-fn file_stem(account: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    account.bytes().map(encode).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use tempfile::TempDir;
-
-    use super::*;
-
-    fn sign_in(refresh_token: &str) -> SignIn {
-        SignIn { refresh_token: refresh_token.into(), user: None, tenant: None, username: None, reads: false }
-    }
-
-    fn environment(folder: &TempDir) -> Environment {
-        let path = folder.path().to_owned();
-        Environment {
-            home: path.clone(),
-            runtime_dir: None,
-            config_dir: path.clone(),
-            state_dir: path.clone(),
-            cache_dir: path,
-            lookup: Arc::new(|_| None),
-            secret_vars: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_renewal_does_not_undo_what_a_person_did_meanwhile() {
-        let folder = TempDir::new().unwrap();
-        let environment = environment(&folder);
-        let store = Store::new("work", &environment);
-        store.save(&sign_in("r1")).unwrap();
-        let used = store.load().unwrap();
-
-        store.save(&sign_in("of somebody else")).unwrap();
-        store.rotate(&used, &sign_in("r2"));
-        assert_eq!(store.load().unwrap().refresh_token.expose_secret(), "of somebody else");
-
-        assert!(logout("work", &environment).unwrap());
-        store.rotate(&used, &sign_in("r2"));
-        assert_eq!(store.load().unwrap_err().kind, FailureKind::SignInNeeded);
-    }
-
-    #[test]
-    fn permissions_are_narrowed_and_drafts_replaced() {
-        let folder = TempDir::new().unwrap();
-        let environment = environment(&folder);
-        let store = Store::new("work", &environment);
-        let draft = store.path.with_extension(format!("{}.draft", std::process::id()));
-        fs::create_dir(&store.dir).unwrap();
-        fs::set_permissions(&store.dir, Permissions::from_mode(0o755)).unwrap();
-        fs::write(&draft, "left by a crash").unwrap();
-        store.save(&sign_in("r1")).unwrap();
-        let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&store.dir), mode(&store.path), draft.exists()), (0o700, 0o600, false));
-    }
-
-    #[test]
-    fn an_account_is_one_file_whatever_its_name() {
-        for (account, stem) in [
-            ("work", "work"),
-            ("../../etc", "%2E%2E%2F%2E%2E%2Fetc"),
-            ("a b", "a%20b"),
-            ("ü", "%C3%BC"),
-            ("a%20b", "a%2520b"),
-        ] {
-            assert_eq!(file_stem(account), stem);
-        }
-    }
-
-    #[test]
-    fn nothing_shows_the_refresh_token() {
-        assert!(!format!("{:?}", sign_in("r3fresh")).contains("r3fresh"));
+    fn sign_in_needed(&self, text: String) -> Failure {
+        Failure::new(FailureKind::SignInNeeded, text).with_hint(format!("run `presenced login {}`", self.account))
     }
 }

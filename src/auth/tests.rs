@@ -49,6 +49,7 @@ impl Issuer {
             user: None,
             cloud: Cloud::Global,
             auth: Auth::TokenCommand { command: vec!["/bin/sh".to_owned(), program.display().to_string()] },
+            tokens: config::TokenStore::default(),
             endpoints: Endpoints::of(Cloud::Global),
         };
         let environment = Environment {

@@ -52,6 +52,7 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
     let permitted = match &account.auth {
         Auth::DeviceCode | Auth::Browser => {
             let reads = config.session.verify;
+            block_on(auth::make_room(&name, &account, &environment, tell_locked))??;
             let (signed_in, permissions) = block_on(sign_in(&name, &account, reads, &environment))??;
             anstream::println!("{}", welcome(&name, &account, &signed_in, permissions.as_ref()));
             check_permissions(&name, permissions.as_ref(), reads)
@@ -61,7 +62,12 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
         | Auth::Federated { .. }
         | Auth::TokenCommand { .. } => {
             let authenticator = Authenticator::new(&name, &account, &environment);
-            block_on(authenticator.token(&now(), true))??;
+            block_on(async {
+                while let Err(failure) = authenticator.token(&now(), true).await {
+                    auth::unlock(failure, tell_locked).await?;
+                }
+                Ok::<_, Failure>(())
+            })??;
             anstream::println!(
                 "There is nobody to sign in: account `{name}` gets its tokens by itself, and that works."
             );
@@ -100,6 +106,11 @@ fn cancelled() -> io::Result<impl Future<Output = ()>> {
             _ = terminated.recv() => {}
         }
     })
+}
+
+/// Why nothing goes on for now. The keyring asks by itself where there is a screen.
+pub(super) fn tell_locked() {
+    anstream::println!("The keyring is locked. Unlock it, or give up with Ctrl-C. Waiting …");
 }
 
 /// Has a running daemon go on with what is on disk now, or says why none does. That none runs is as well.
@@ -220,6 +231,7 @@ mod tests {
             user: None,
             cloud: config::Cloud::Global,
             auth: Auth::DeviceCode,
+            tokens: config::TokenStore::File,
             endpoints: config::Endpoints {
                 graph: "http://127.0.0.1:1/v1.0".parse().unwrap(),
                 login: "http://127.0.0.1:1".parse().unwrap(),

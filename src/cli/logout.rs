@@ -1,9 +1,11 @@
 //! `presenced logout`: forgets a sign-in.
 
-use super::login::{choose, reload_daemon};
+use super::login::{choose, reload_daemon, tell_locked};
 use super::run::load;
+use super::runtime::block_on;
 use super::{Context, Error, Exit, examples};
 use crate::auth;
+use crate::config::TokenStore;
 
 /// The arguments of `logout`.
 #[derive(Debug, clap::Args)]
@@ -22,10 +24,8 @@ pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Err
         Some(name) => name,
         None => choose(None, &load(context)?)?.0,
     };
-    let was_signed_in = auth::logout(&name, &context.environment).map_err(|error| {
-        Error::new(Exit::Failed, format!("the sign-in to `{name}` cannot be removed: {error}"))
-            .with_hint(format!("check who owns {}", context.environment.state_dir.join("tokens").display()))
-    })?;
+    // Wherever it is: the configuration may have said something else when it was stored.
+    let was_signed_in = block_on(auth::logout(&name, TokenStore::Auto, &context.environment, tell_locked))??;
     if was_signed_in {
         reload_daemon(context);
         anstream::println!("Signed out of `{name}` on this machine.");

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 /// Parts of a key that say that its value is a secret.
 const SECRET: [&str; 6] = ["secret", "password", "passphrase", "token", "assertion", "key"];
-/// The keys of a secret's table that hold its place, not the secret itself.
-const PLACES: [&str; 4] = ["file", "credential", "env", "command"];
+/// The keys of a secret's table, and of `[tokens]`, that hold a place, not the secret itself.
+const PLACES: [&str; 5] = ["file", "credential", "env", "command", "store"];
 
 /// `text` with `*` for each byte that may belong to a secret, and `?` for each byte of a control character, which could do
 /// things to a terminal. As long as `text` in bytes, so that spans still fit.
@@ -282,6 +282,7 @@ mod tests {
             "secret = [\n  \"hunter2\",\n  \"hunter2\"\n]",
             "secret . \"value\" = \"hunter2\"",
             "\"secret\" = \"hunter2\"",
+            "secret = { keyring = { service = \"hunter2\" } }",
             "[accounts.work.auth.secret]\nvalue = \"hunter2\"\nother = 'hunter2'\n[session]\n",
             "# secret = \"hunter2\"",
             "Client_Secret = \"hunter2\"",
@@ -325,6 +326,7 @@ mod tests {
             "sources = [{ url = \"https://cal.example\", refresh = \"15m\" }]",
             "auth = { method = \"client-certificate\", certificate = \"~/bot.pem\", key = { file = \"~/bot.key\" } }",
             "assertion = { file = \"$AZURE_FEDERATED_TOKEN_FILE\" }",
+            "[tokens]\nstore = \"keyrign\"\n[session]\non_exit = \"keep\"",
         ] {
             assert_eq!(fit_to_show(text), text);
         }

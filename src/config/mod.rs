@@ -53,6 +53,8 @@ pub struct Account {
     pub cloud: Cloud,
     /// How to get tokens.
     pub auth: Auth,
+    /// Where a person's sign-in is kept; `[tokens]` says it for all accounts.
+    pub tokens: TokenStore,
     /// The cloud's addresses, or the configured ones.
     pub endpoints: Endpoints,
 }
@@ -203,6 +205,20 @@ pub enum SecretSource {
     Env(String),
     /// A command that prints it; run without a shell.
     Command(Vec<String>),
+    /// The keyring: the one secret there with these attributes.
+    Keyring(BTreeMap<String, String>),
+}
+
+/// Where a person's sign-in is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenStore {
+    /// In the keyring where there is one when somebody signs in, else in a file.
+    #[default]
+    Auto,
+    /// In the keyring.
+    Keyring,
+    /// In a file that only its owner can read.
+    File,
 }
 
 impl SecretSource {
@@ -210,7 +226,7 @@ impl SecretSource {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Credential(_) | Self::Env(_) | Self::Command(_) => None,
+            Self::Credential(_) | Self::Env(_) | Self::Command(_) | Self::Keyring(_) => None,
         }
     }
 
@@ -218,7 +234,7 @@ impl SecretSource {
     pub fn var(&self) -> Option<&str> {
         match self {
             Self::Env(name) => Some(name),
-            Self::File(_) | Self::Credential(_) | Self::Command(_) => None,
+            Self::File(_) | Self::Credential(_) | Self::Command(_) | Self::Keyring(_) => None,
         }
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::auth::{Authenticator, Token};
+use crate::auth::{self, Authenticator, Token};
 use crate::config;
 use crate::graph::Client;
 use crate::policy::Decision;
 use crate::presence::{Expiration, Presence};
 use crate::session::{
-    Applied, Failure, FailureKind, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing,
+    Applied, Failure, FailureKind, Lack, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing,
 };
 use crate::status::report;
 use crate::time::{Instant, Now};
@@ -29,7 +29,7 @@ const TROUBLE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct AccountId(pub(super) u64);
 
-/// How a request of an account ended.
+/// How a request of an account, or its wait for the keyring, ended.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) account: AccountId,
@@ -42,6 +42,7 @@ enum Ended {
     Write(RequestId, Result<(), Failure>),
     Read(ReadId, Result<Seen, Failure>),
     SignIn(Arc<Authenticator>, Result<Token, Failure>),
+    KeyringChanged,
 }
 
 /// One account.
@@ -55,6 +56,7 @@ pub(super) struct Account {
     authenticator: Arc<Authenticator>,
     client: Arc<Client>,
     in_flight: Option<InFlight>,
+    keyring: Keyring,
     decision: Option<Decision>,
     /// Wall time at which the last confirmed request about the session was sent, as it was then; and of the one about the
     /// preferred presence.
@@ -72,6 +74,25 @@ pub(super) struct Account {
     asleep: bool,
     /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
     forgotten_at: Option<Instant>,
+}
+
+/// What is waited for of the keyring.
+#[derive(Debug)]
+enum Keyring {
+    /// Nothing.
+    Idle,
+    /// A request lacked it, and the wait is to begin: see [`Lack::Keyring`].
+    Lacked(Vec<String>),
+    /// The wait goes on.
+    Awaited(AbortHandle),
+}
+
+impl Drop for Keyring {
+    fn drop(&mut self) {
+        if let Self::Awaited(wait) = self {
+            wait.abort();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -109,6 +130,7 @@ impl Account {
             client: Arc::new(Client::new(&config.endpoints.graph)?),
             config,
             in_flight: None,
+            keyring: Keyring::Idle,
             decision: None,
             asserted_at: None,
             preferred_at: None,
@@ -175,6 +197,10 @@ impl Account {
 
     /// Trying again is worth it now.
     pub(super) fn nudge(&mut self) {
+        if let Keyring::Awaited(_) = self.keyring {
+            // Whoever unlocked the screen may have unlocked the keyring with it, which is not always announced.
+            self.session.handle_mended();
+        }
         self.session.handle_nudge();
     }
 
@@ -194,7 +220,7 @@ impl Account {
     pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
         self.ask_sign_in = true;
         self.signed_out &= self.is_quiet(now);
-        self.authenticator = Arc::new(Authenticator::new(&self.name, &self.config, environment));
+        self.authenticator = Arc::new(self.authenticator.anew(environment));
         self.session.handle_mended();
         self.verify.handle_mended(now.instant);
     }
@@ -219,6 +245,13 @@ impl Account {
     /// Sends what is due.
     pub(super) fn drain(&mut self, tasks: &mut JoinSet<Done>, now: &Now) {
         let account = self.id;
+        if let Keyring::Lacked(locked) = &mut self.keyring {
+            let locked = std::mem::take(locked);
+            self.keyring = Keyring::Awaited(tasks.spawn(async move {
+                auth::keyring_changed(&locked).await;
+                Done { account, ended: Ended::KeyringChanged }
+            }));
+        }
         if let Some(request) = self.session.poll_request(now.instant) {
             self.requests.sent += 1;
             let id = request.id;
@@ -270,9 +303,16 @@ impl Account {
                     Ok(_) => self.seen_at = Some(rounded(now.wall)),
                     Err(failure) => {
                         self.count_failure(failure);
+                        self.note_lack(failure);
                         tracing::warn!(account = self.name, "what others see is not known: {failure}");
                     }
                 }
+            }
+            Ended::KeyringChanged => {
+                tracing::info!(account = self.name, "the keyring has changed");
+                self.keyring = Keyring::Idle;
+                self.session.handle_mended();
+                self.verify.handle_mended(now.instant);
             }
         }
     }
@@ -344,6 +384,12 @@ impl Account {
         }
     }
 
+    fn note_lack(&mut self, failure: &Failure) {
+        if let (Some(Lack::Keyring(locked)), Keyring::Idle) = (failure.lacks.as_deref(), &self.keyring) {
+            self.keyring = Keyring::Lacked(locked.clone());
+        }
+    }
+
     fn count_failure(&mut self, failure: &Failure) {
         self.requests.failed += 1;
         self.requests.throttled += u64::from(failure.kind == FailureKind::Throttled);
@@ -351,6 +397,7 @@ impl Account {
 
     fn note_failure(&mut self, failure: &Failure, now: &Now) {
         self.count_failure(failure);
+        self.note_lack(failure);
         self.note_trouble(failure, now);
     }
 

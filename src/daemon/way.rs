@@ -78,7 +78,7 @@ impl Way {
                 Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, hint: None, ..failure }
             }
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
-            Some(Lack::User) | None => failure,
+            Some(Lack::User | Lack::Keyring(_)) | None => failure,
         }
     }
 

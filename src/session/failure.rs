@@ -28,7 +28,7 @@ pub enum Permission {
     Read,
 }
 
-/// What the token of a request lacked, for whoever holds the token and can say more about it.
+/// What a request lacked, for whoever can say more about it or bring it: most often of its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lack {
     /// A permission.
@@ -37,6 +37,9 @@ pub enum Lack {
     User,
     /// Claims: what to ask a token with, as the JSON text of `OpenID` Connect Core, 5.5.
     Claims(String),
+    /// The keyring, without which there is no token: the names of its collections that are locked, or none of them where there
+    /// is no keyring yet. Worth another look as soon as that has changed.
+    Keyring(Vec<String>),
 }
 
 /// Whether a request that failed may have changed the session in Graph all the same.
@@ -63,7 +66,7 @@ pub struct Failure {
     pub text: String,
     /// What mends it, where something can.
     pub hint: Option<String>,
-    /// What the token lacked, if that is why.
+    /// What it lacked, if that is why.
     pub lacks: Option<Box<Lack>>,
     /// The service's name for the request, which its support asks for.
     pub request_id: Option<Box<str>>,

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt as _;
 use jiff::tz::TimeZone;
 use presenced::auth::{self, Authenticator, Prompt};
-use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource};
+use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource, TokenStore};
 use presenced::session::{Applied, Failure, FailureKind};
 use presenced::time::{Instant, Now};
 use secrecy::ExposeSecret as _;
@@ -46,6 +46,7 @@ pub(crate) fn account(server: &Server, auth: Auth) -> Account {
         user: None,
         cloud: Cloud::Global,
         auth,
+        tokens: TokenStore::Auto,
         endpoints: Endpoints { graph: "https://graph.microsoft.com/v1.0".parse().unwrap(), login: server.url.clone() },
     }
 }
@@ -593,8 +594,9 @@ fn only_its_owner_sees_the_sign_in(folder: &TempDir) {
     let tokens = folder.path().join("state/tokens");
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&tokens), mode(&tokens.join("work.json"))), (0o700, 0o600));
-    let files: Vec<_> = std::fs::read_dir(&tokens).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(files, ["work.json"]);
+    let mut files: Vec<_> = std::fs::read_dir(&tokens).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["work.json", "work.lock"]);
 }
 
 #[tokio::test]
@@ -679,13 +681,14 @@ async fn a_renewal_under_way_does_not_undo_a_sign_in() {
 async fn signing_out_forgets_one_account() {
     let folder = TempDir::new().unwrap();
     let environment = environment(&folder);
-    assert!(!auth::logout("work", &environment).unwrap());
+    let signed_out = async |account| auth::logout(account, TokenStore::Auto, &environment, || ()).await.unwrap();
+    assert!(!signed_out("work").await);
     sign_in(&folder, "r1");
-    assert!(!auth::logout("../tokens/work", &environment).unwrap());
-    assert!(!auth::logout("other", &environment).unwrap());
-    assert!(auth::logout("work", &environment).unwrap());
+    assert!(!signed_out("../tokens/work").await);
+    assert!(!signed_out("other").await);
+    assert!(signed_out("work").await);
     assert!(!folder.path().join("state/tokens/work.json").exists());
-    assert!(!auth::logout("work", &environment).unwrap());
+    assert!(!signed_out("work").await);
 }
 
 #[tokio::test]

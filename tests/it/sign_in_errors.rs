@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use presenced::auth::Authenticator;
-use presenced::config::{Account, Auth, Cloud, Endpoints, SecretSource};
+use presenced::config::{Account, Auth, Cloud, Endpoints, SecretSource, TokenStore};
 use presenced::emulator::{Call, Emulator, Fault, Matches, Options, Then};
 use presenced::session::{Failure, FailureKind};
 use tempfile::TempDir;
@@ -50,6 +50,7 @@ async fn every_number_has_its_sentence_its_mend_and_its_kind() {
         user: None,
         cloud: Cloud::Global,
         auth: Auth::DeviceCode,
+        tokens: TokenStore::default(),
         endpoints: Endpoints {
             graph: format!("http://{address}/v1.0").parse().unwrap(),
             login: format!("http://{address}").parse().unwrap(),

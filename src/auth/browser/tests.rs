@@ -11,6 +11,7 @@ fn account() -> config::Account {
         user: None,
         cloud: Cloud::Global,
         auth: Auth::Browser,
+        tokens: config::TokenStore::default(),
         endpoints: Endpoints::of(Cloud::UsGov),
     }
 }

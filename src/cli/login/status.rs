@@ -21,6 +21,7 @@ use super::{choose, now};
 use crate::auth::{self, SignedIn};
 use crate::cli::ask::ask;
 use crate::cli::output::print;
+use crate::cli::runtime::block_on;
 use crate::cli::sign_in::{permissions, who};
 use crate::cli::text::{cut_end, pad, printable, wrap};
 use crate::cli::times::{clock, relative};
@@ -108,9 +109,12 @@ fn look(name: &str, config: &config::Account, told: Option<&report::Account>, en
         Some(State::SignInNeeded) => Account { by_person, signed_in: Some(false), sign_in: nobody, error },
         Some(State::Refused) if !by_person => Account { by_person, signed_in: Some(false), sign_in: nobody, error },
         _ if !by_person => Account { by_person, signed_in: None, sign_in: nobody, error },
-        _ => match auth::stored(name, environment) {
-            Ok(who) => Account { by_person, signed_in: Some(true), sign_in: known(config, who), error },
-            Err(Failure { kind, text, hint, .. }) => {
+        _ => match block_on(auth::stored(name, config, environment)) {
+            Ok(Ok(who)) => Account { by_person, signed_in: Some(true), sign_in: known(config, who), error },
+            Err(Error { text, hint, .. }) => {
+                Account { by_person, signed_in: None, sign_in: nobody, error: Some(Trouble { text, hint }) }
+            }
+            Ok(Err(Failure { kind, text, hint, .. })) => {
                 let signed_in = (kind == FailureKind::SignInNeeded).then_some(false);
                 Account { by_person, signed_in, sign_in: nobody, error: Some(Trouble { text, hint }) }
             }

@@ -9,7 +9,7 @@ use super::auth::Method;
 use super::section::Section;
 use super::values::is_loopback;
 use super::{Reader, Value};
-use crate::config::{Account, Cloud, Endpoints};
+use crate::config::{Account, Cloud, Endpoints, TokenStore};
 
 impl Reader<'_> {
     pub(super) fn accounts(&mut self, root: &mut Section<'_, '_>) -> BTreeMap<String, Account> {
@@ -65,7 +65,9 @@ impl Reader<'_> {
             let message = format!("{} has no `user`: {why}", section.name);
             self.wrong(section.span, message, "write the object id of the user whose presence is held: user = \"…\"");
         }
-        Some(Account { tenant: tenant?, client_id: client_id?, user, cloud, auth: auth?, endpoints })
+        // `[tokens]`, which is for all accounts, is read after them.
+        let tokens = TokenStore::default();
+        Some(Account { tenant: tenant?, client_id: client_id?, user, cloud, auth: auth?, tokens, endpoints })
     }
 
     fn tenant(&mut self, value: &Value<'_>, help: &str) -> Option<String> {

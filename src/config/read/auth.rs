@@ -1,6 +1,10 @@
 //! `auth = { method = … }`: how an account gets its tokens, and where its secret is. The secret itself is never in the file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::DeString;
 
 use super::section::{Section, kind};
 use super::{Reader, Value};
@@ -24,8 +28,7 @@ const METHODS: [(&str, Method); 6] = [
     ("federated", Method::Federated),
     ("token-command", Method::TokenCommand),
 ];
-const SECRET_FORMS: &str =
-    "write { file = \"…\" }, { credential = \"…\" } (systemd's), { env = \"…\" } or { command = [\"…\"] }";
+const SECRET_FORMS: &str = "write { file = \"…\" }, { credential = \"…\" } (systemd's), { env = \"…\" }, { command = [\"…\"] } or { keyring = { … } }";
 
 /// Who may read the file that a secret is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,31 +116,29 @@ impl Reader<'_> {
         let credential = section.get("credential");
         let env = section.get("env");
         let command = section.get("command");
-        if let Some((key, _)) = section.entries().find(|(key, _)| key.get_ref() == "keyring") {
-            self.wrong(key.span(), "presenced cannot read a keyring in this version", SECRET_FORMS);
-            return None;
-        }
+        let keyring = section.get("keyring");
         if section.unknown().next().is_some() {
             self.wrong(value.span(), format!("`{key}` has a key that is no place of a secret"), SECRET_FORMS);
             return None;
         }
-        match (file, credential, env, command) {
-            (Some(file), None, None, None) => {
+        match (file, credential, env, command, keyring) {
+            (Some(file), None, None, None, None) => {
                 let path = self.path("file", file)?;
                 if readers == Readers::Owner {
                     self.secret_files.push((path.clone(), file.span()));
                 }
                 Some(SecretSource::File(path))
             }
-            (None, Some(credential), None, None) => {
+            (None, Some(credential), None, None, None) => {
                 let help = "it is the name that `LoadCredential=` of the systemd unit gives it: credential = \"client-secret\"";
                 self.plain_name(credential, b"_-.", help).map(SecretSource::Credential)
             }
-            (None, None, Some(env), None) => {
+            (None, None, Some(env), None, None) => {
                 let help = "write the name of the environment variable, not its value: env = \"CLIENT_SECRET\"";
                 self.plain_name(env, b"_", help).map(SecretSource::Env)
             }
-            (None, None, None, Some(command)) => self.command(command).map(SecretSource::Command),
+            (None, None, None, Some(command), None) => self.command(command).map(SecretSource::Command),
+            (None, None, None, None, Some(keyring)) => self.attributes(keyring).map(SecretSource::Keyring),
             _ => {
                 self.wrong(value.span(), "a secret is in exactly one place", SECRET_FORMS);
                 None
@@ -156,6 +157,25 @@ impl Reader<'_> {
             self.wrong(value.span(), "this is not the name of a secret's place", help);
         }
         name.map(str::to_owned)
+    }
+
+    /// By what the keyring finds a secret. No message repeats any of it: it may be the secret.
+    fn attributes(&mut self, value: &Value<'_>) -> Option<BTreeMap<String, String>> {
+        let texts = value.get_ref().as_table().and_then(|table| {
+            let text = |(key, value): (&Spanned<DeString<'_>>, &Value<'_>)| {
+                let value = value.get_ref().as_str().filter(|value| !value.is_empty())?;
+                let is_plain = !key.get_ref().chars().chain(value.chars()).any(char::is_control);
+                is_plain.then(|| (key.get_ref().to_string(), value.to_owned()))
+            };
+            table.iter().map(text).collect::<Option<BTreeMap<_, _>>>()
+        });
+        let attributes = texts.filter(|attributes| !attributes.is_empty());
+        if attributes.is_none() {
+            let help = "write the attributes that `secret-tool store` was given: \
+                        keyring = { service = \"presenced\", key = \"client-secret\" }";
+            self.wrong(value.span(), "these are not the attributes of a secret in the keyring", help);
+        }
+        attributes
     }
 
     /// A program and its arguments. A program with a `/` in its name is a path, and expanded like every other.

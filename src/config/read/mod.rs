@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problems::{Finding, MOST_KEPT, Problems};
-use super::{Config, Environment, Log, OnExit, Session};
+use super::{Config, Environment, Log, OnExit, Session, TokenStore};
 use crate::policy::default_rules;
 use crate::suggest;
 use section::Section;
@@ -81,7 +81,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn config(&mut self, document: &DeTable<'_>) -> Config {
         let mut root = Section::root(document);
-        let accounts = self.accounts(&mut root);
+        let mut accounts = self.accounts(&mut root);
+        let tokens = self.tokens(&mut root);
+        for account in accounts.values_mut() {
+            account.tokens = tokens;
+        }
         let session = self.session(&mut root);
         let signals = self.signals(&mut root);
         let rules = root.get("rules").map(|value| self.rules(value));
@@ -102,6 +106,14 @@ impl Reader<'_> {
             on_exit: on_exit.unwrap_or_default(),
             verify: verify.unwrap_or_default(),
         }
+    }
+
+    fn tokens(&mut self, root: &mut Section<'_, '_>) -> TokenStore {
+        let Some(mut section) = self.section(root, "tokens", "[tokens]") else { return TokenStore::default() };
+        let choices = [("auto", TokenStore::Auto), ("keyring", TokenStore::Keyring), ("file", TokenStore::File)];
+        let store = section.get("store").and_then(|value| self.word("store", value, &choices));
+        self.finish(&section);
+        store.unwrap_or_default()
     }
 
     fn log(&mut self, root: &mut Section<'_, '_>) -> Log {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use presenced::config::{Auth, CalendarSource, Log, Session, Subscription};
+use presenced::config::{Auth, CalendarSource, Log, Session, Subscription, TokenStore};
 use presenced::policy::default_rules;
 
 use super::{ACCOUNT, parse};
@@ -55,6 +55,7 @@ fn what_the_reference_file_calls_defaults_are_the_defaults() {
     assert_eq!(config.rules, default_rules());
     let work = &config.accounts["work"];
     assert_eq!(work.endpoints, presenced::config::Endpoints::of(work.cloud));
+    assert_eq!(work.tokens, TokenStore::default());
     assert_eq!(config.log, Log { level: Some("info".to_owned()), dir: Some("/home/me/.local/state/presenced".into()) });
     let call = config.signals.call.unwrap();
     assert_eq!(Some(call), must_load(&format!("{ACCOUNT}[signals.call]\n"), "the default").signals.call);
@@ -65,7 +66,7 @@ fn the_other_ways_to_sign_in_of_the_reference_file_load() {
     let reference = include_str!("../../../config/presenced.toml");
     let ways: Vec<&str> =
         reference.lines().filter_map(|line| line.strip_prefix("#   ")).filter(|l| l.starts_with("auth = ")).collect();
-    assert_eq!(ways.len(), 9);
+    assert_eq!(ways.len(), 10);
     for way in ways {
         let text = reference.replace("\nauth = { method = \"device-code\" }\n", &format!("\n{way}\n"));
         must_load(&text.replace("#user", "user"), way);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presenced::calendar::BusyClass;
 use presenced::config::{
-    Account, Auth, Calendar, CalendarSource, Call, Cloud, Endpoints, Log, OnExit, SecretSource, Signals,
+    Account, Auth, Calendar, CalendarSource, Call, Cloud, Endpoints, Log, OnExit, SecretSource, Signals, TokenStore,
 };
 use presenced::policy::{CallState, Claim, Is, Lock, Rule, Sleep, When, default_rules};
 use presenced::presence::{Expiration, Presence};
@@ -38,6 +38,7 @@ fn a_minimal_configuration_has_the_defaults() {
         user: None,
         cloud: Cloud::Global,
         auth: Auth::DeviceCode,
+        tokens: TokenStore::Auto,
         endpoints: Endpoints::of(Cloud::Global),
     };
     assert_eq!(config.accounts, [("work".to_owned(), work)].into());
@@ -66,6 +67,8 @@ identity = ["me@contoso.com", "Me.Too@contoso.com"]
 [signals.lock]
 [signals.call]
 path = "/run/calls"
+[tokens]
+store = "file"
 [log]
 level = "presenced=debug,warn"
 dir = "~/logs"
@@ -93,6 +96,7 @@ set = "nothing"
     assert_eq!(work.cloud, Cloud::UsGovDod);
     assert_eq!(work.endpoints.graph.as_str(), "http://127.0.0.1:8765/v1.0");
     assert_eq!(work.endpoints.login.as_str(), "http://localhost:8765/");
+    assert_eq!(work.tokens, TokenStore::File);
     assert_eq!(config.session.expiration, minutes(90));
     assert_eq!(config.session.on_exit, OnExit::Keep);
     assert!(config.session.verify);
@@ -348,7 +352,11 @@ fn a_secret_is_in_exactly_one_known_place() {
         ))
     };
     assert_eq!(secret("\"hunter2\""), "a secret does not belong in the configuration; say where it is");
-    assert_eq!(secret("{ keyring = \"x\" }"), "presenced cannot read a keyring in this version");
+    for attributes in ["\"x\"", "{}", "{ service = 1 }", "{ service = \"\" }", "{ service = \"a\\u001bb\" }"] {
+        let wrong = secret(&format!("{{ keyring = {attributes} }}"));
+        assert_eq!(wrong, "these are not the attributes of a secret in the keyring", "{attributes}");
+    }
+    assert_eq!(secret("{ keyring = { a = \"b\" }, env = \"A\" }"), "a secret is in exactly one place");
     assert_eq!(secret("{ value = \"x\" }"), "`secret` has a key that is no place of a secret");
     assert_eq!(secret("{ env = \"A\", file = \"b\" }"), "a secret is in exactly one place");
     assert_eq!(secret("{}"), "a secret is in exactly one place");

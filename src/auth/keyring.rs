@@ -1,0 +1,238 @@
+//! The keyring: secrets kept by the freedesktop Secret Service (gnome-keyring, `KWallet`, `KeePassXC`) on the session bus.
+//!
+//! Nothing here asks a person for anything but [`wait`], and that only when it is told to. Leaves to others: what the secrets
+//! are, and what becomes of the daemon while they are not to be had.
+
+mod wait;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use oo7::dbus::{Collection, Error, Item, Service, ServiceError};
+use secrecy::{ExposeSecret as _, SecretString};
+use zbus::fdo::DBusProxy;
+use zbus::names::{BusName, WellKnownName};
+
+use crate::config::Environment;
+use crate::session::{Failure, FailureKind, Lack};
+
+pub(super) use wait::{Prompt, wait};
+
+/// The name that a Secret Service has on the bus, whichever it is.
+const NAME: WellKnownName<'static> = WellKnownName::from_static_str_unchecked("org.freedesktop.secrets");
+
+/// How long the keyring may take for what needs no person.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// By what a secret is found, as `secret-tool store` takes it.
+pub(super) type Attributes = BTreeMap<String, String>;
+
+/// Why the keyring is of no use now.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// There is no session bus, or no connection to it.
+    NoBus(String),
+    /// Nobody on the bus is a keyring, and none can be started.
+    Absent,
+    /// These of its collections are locked, by their object paths.
+    Locked(Vec<String>),
+    /// It answers with an error, or not in time.
+    Failed(String),
+}
+
+/// A keyring that answers.
+pub(super) struct Keyring {
+    service: Service<'static>,
+}
+
+/// What a search finds.
+struct Matches {
+    items: Vec<Item<'static>>,
+    /// The paths of the locked collections with a match; one for each.
+    locked: Vec<String>,
+    /// The default collection, where that is locked: what is locked some services show to nobody.
+    hidden: Option<String>,
+}
+
+impl Keyring {
+    /// The keyring of this session; one that can be started is.
+    pub(super) async fn open(environment: &Environment) -> Result<Self, Trouble> {
+        if !has_bus(environment) {
+            return Err(Trouble::NoBus("there is none".to_owned()));
+        }
+        within(async {
+            let no_bus = |error: &dyn ToString| Trouble::NoBus(error.to_string());
+            let bus = zbus::Connection::session().await.map_err(|error| no_bus(&error))?;
+            let bus = DBusProxy::new(&bus).await.map_err(|error| no_bus(&error))?;
+            let is_there = bus.name_has_owner(BusName::WellKnown(NAME)).await.map_err(|error| no_bus(&error))?;
+            if !is_there {
+                let startable = bus.list_activatable_names().await.map_err(|error| no_bus(&error))?;
+                if !startable.iter().any(|name| name.as_str() == NAME.as_str()) {
+                    return Err(Trouble::Absent);
+                }
+            }
+            Ok(Self { service: Service::new().await? })
+        })
+        .await
+    }
+
+    /// Whether there is a collection for new secrets, and unlocked; false: there is none.
+    pub(super) async fn has_room(&self) -> Result<bool, Trouble> {
+        within(async {
+            match self.default_collection().await? {
+                Some(collection) if collection.is_locked().await? => Err(locked(&collection)),
+                room => Ok(room.is_some()),
+            }
+        })
+        .await
+    }
+
+    /// The secrets with these attributes, whatever others they have.
+    ///
+    /// # Errors
+    /// [`Trouble::Locked`] as long as one may be in what is locked.
+    pub(super) async fn find(&self, attributes: &Attributes) -> Result<Vec<SecretString>, Trouble> {
+        within(async {
+            let matches = self.search(attributes).await?;
+            let mut locked = matches.locked;
+            if matches.items.is_empty() {
+                locked.extend(matches.hidden);
+            }
+            if !locked.is_empty() {
+                return Err(Trouble::Locked(locked));
+            }
+            let mut secrets = Vec::with_capacity(matches.items.len());
+            for item in matches.items {
+                let secret = item.secret().await?;
+                let text = std::str::from_utf8(secret.as_bytes())
+                    .map_err(|_| Trouble::Failed("a secret in it is not UTF-8".to_owned()))?;
+                secrets.push(SecretString::from(text));
+            }
+            Ok(secrets)
+        })
+        .await
+    }
+
+    /// Puts `secret` in place of the one with these attributes, or beside the others; all or nothing.
+    pub(super) async fn put(&self, label: &str, attributes: &Attributes, secret: &SecretString) -> Result<(), Trouble> {
+        within(async {
+            let matches = self.search(attributes).await?;
+            if !matches.locked.is_empty() {
+                return Err(Trouble::Locked(matches.locked));
+            }
+            let secret = oo7::Secret::text(secret.expose_secret());
+            if let Some((item, others)) = matches.items.split_first() {
+                item.set_secret(secret).await?;
+                for other in others {
+                    other.delete(None).await?;
+                }
+                return Ok(());
+            }
+            match self.default_collection().await? {
+                Some(collection) if collection.is_locked().await? => Err(locked(&collection)),
+                Some(collection) => {
+                    collection.create_item(label, attributes, secret, true, None).await?;
+                    Ok(())
+                }
+                None => Err(Trouble::Failed("it has no default collection".to_owned())),
+            }
+        })
+        .await
+    }
+
+    /// Takes away what has these attributes and is not locked, and says whether there was any.
+    ///
+    /// # Errors
+    /// [`Trouble::Locked`] when there is some that is locked, or, unless `is_elsewhere`, may be.
+    pub(super) async fn remove(&self, attributes: &Attributes, is_elsewhere: bool) -> Result<bool, Trouble> {
+        within(async {
+            let matches = self.search(attributes).await?;
+            for item in &matches.items {
+                item.delete(None).await?;
+            }
+            let hidden = matches.hidden.filter(|_| matches.items.is_empty() && !is_elsewhere);
+            let locked: Vec<_> = matches.locked.into_iter().chain(hidden).collect();
+            if locked.is_empty() { Ok(!matches.items.is_empty()) } else { Err(Trouble::Locked(locked)) }
+        })
+        .await
+    }
+
+    async fn search(&self, attributes: &Attributes) -> Result<Matches, Trouble> {
+        let default = self.default_collection().await?.map(|collection| collection.path().to_string());
+        let mut matches = Matches { items: Vec::new(), locked: Vec::new(), hidden: None };
+        for collection in self.service.collections().await? {
+            let items = collection.search_items(attributes).await?;
+            let path = collection.path().to_string();
+            if !collection.is_locked().await? {
+                matches.items.extend(items);
+            } else if !items.is_empty() {
+                matches.locked.extend(items.iter().map(|_| path.clone()));
+            } else if default.as_ref() == Some(&path) {
+                matches.hidden = Some(path);
+            }
+        }
+        Ok(matches)
+    }
+
+    async fn default_collection(&self) -> Result<Option<Collection<'static>>, Error> {
+        self.service.with_alias(Service::DEFAULT_COLLECTION).await
+    }
+}
+
+fn locked(collection: &Collection<'_>) -> Trouble {
+    Trouble::Locked(vec![collection.path().to_string()])
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Failed(match error {
+            Error::ZBus(error) | Error::Service(ServiceError::ZBus(error)) => error.to_string(),
+            Error::Service(ServiceError::IsLocked(_)) => "it was locked just now".to_owned(),
+            Error::Service(ServiceError::NoSession(_)) => "it was started anew just now".to_owned(),
+            Error::Service(ServiceError::NoSuchObject(_)) | Error::Deleted | Error::NotFound(_) => {
+                "what was looked for was taken away just now".to_owned()
+            }
+            Error::Dismissed => "its question was dismissed".to_owned(),
+            Error::IO(error) => error.to_string(),
+            Error::Crypto(error) => error.to_string(),
+        })
+    }
+}
+
+impl Trouble {
+    /// What it means that `what` (`the client secret`) cannot be got at.
+    pub(super) fn failure(self, what: &str) -> Failure {
+        let lacks = |collections, failure| Failure { lacks: Some(Box::new(Lack::Keyring(collections))), ..failure };
+        match self {
+            Self::NoBus(error) => {
+                let text = format!("{what} is kept in the keyring, and the session bus cannot be reached: {error}");
+                Failure::new(FailureKind::Passing, text).with_hint("start presenced from a session that has a D-Bus")
+            }
+            Self::Absent => {
+                let text = format!("{what} is kept in the keyring, and there is none on the session bus");
+                let hint =
+                    "start one that speaks for org.freedesktop.secrets, such as gnome-keyring, KWallet or KeePassXC";
+                lacks(Vec::new(), Failure::new(FailureKind::Refused, text).with_hint(hint))
+            }
+            Self::Locked(collections) => {
+                let text = format!("{what} is kept in the keyring, and that is locked");
+                let hint = "unlock the keyring, and presenced goes on by itself";
+                lacks(collections, Failure::new(FailureKind::SignInNeeded, text).with_hint(hint))
+            }
+            Self::Failed(error) => {
+                Failure::new(FailureKind::Passing, format!("{what} cannot be had from the keyring: {error}"))
+            }
+        }
+    }
+}
+
+/// Whether this was started where a session bus is to be expected. Nobody else's is looked for.
+fn has_bus(environment: &Environment) -> bool {
+    environment.var("DBUS_SESSION_BUS_ADDRESS").is_some()
+        || environment.runtime_dir.as_ref().is_some_and(|dir| dir.join("bus").exists())
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    let silent = || Trouble::Failed(format!("no answer within {} s", ANSWER.as_secs()));
+    tokio::time::timeout(ANSWER, work).await.unwrap_or_else(|_| Err(silent()))
+}

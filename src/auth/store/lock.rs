@@ -1,0 +1,86 @@
+//! A lock between processes: while one reads, judges and writes a sign-in, no other does.
+
+use std::fs::File;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use tokio::sync::oneshot;
+
+/// What holds the lock longer than this does not work any more: each step that is taken under it has a shorter time-out.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Held until it is dropped, or the process ends in whatever way.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until the lock on `file` is this process's; others of the same process count as well.
+    ///
+    /// # Errors
+    /// Also when that takes longer than a minute.
+    pub(super) async fn take(file: File) -> io::Result<Self> {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Self { _file: file }),
+            Err(Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // A thread of its own, not one of the runtime's: the runtime waits for those when the program ends. Should nobody wait
+        // any more when it has the lock, dropping the file gives it back.
+        let (sender, receiver) = oneshot::channel();
+        thread::Builder::new().spawn(move || sender.send(wait(&file).map(|()| Self { _file: file })))?;
+        match tokio::time::timeout(PATIENCE, receiver).await {
+            Ok(Ok(taken)) => taken,
+            Ok(Err(_)) => Err(io::Error::other("the thread that waits for it ended")),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "another presenced keeps it locked")),
+        }
+    }
+}
+
+fn wait(file: &File) -> io::Result<()> {
+    loop {
+        match flock(file, FlockOperation::LockExclusive) {
+            Err(Errno::INTR) => {}
+            taken => return Ok(taken?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_at_a_time_has_it_and_the_next_gets_it_when_it_is_dropped() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("lock");
+        let open = || File::create(&path).unwrap();
+        let inside = AtomicU32::new(0);
+        let first = Lock::take(open()).await.unwrap();
+        let others = futures_util::future::join_all((0..4).map(async |_| {
+            let lock = Lock::take(open()).await.unwrap();
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+            tokio::task::yield_now().await;
+            assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+            drop(lock);
+        }));
+        let release = async {
+            tokio::task::yield_now().await;
+            assert_eq!(inside.load(Ordering::SeqCst), 0);
+            drop(first);
+        };
+        tokio::join!(others, release);
+        // Who stops waiting leaves nothing locked behind.
+        let held = Lock::take(open()).await.unwrap();
+        assert!(futures_util::FutureExt::now_or_never(Lock::take(open())).is_none());
+        drop(held);
+        drop(Lock::take(open()).await.unwrap());
+    }
+}
