@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use tokio::sync::watch;
 use zbus::fdo::PropertiesProxy;
 use zbus::message::Type;
-use zbus::names::{InterfaceName, OwnedUniqueName, WellKnownName};
+use zbus::names::{BusName, InterfaceName, OwnedUniqueName, WellKnownName};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 use zbus::{Connection, MatchRule, proxy};
 
@@ -21,6 +21,7 @@ use crate::policy::Lock;
 use crate::time::Clock;
 
 pub(super) const NAME: WellKnownName<'static> = WellKnownName::from_static_str_unchecked("org.freedesktop.login1");
+const SYSTEMD: WellKnownName<'static> = WellKnownName::from_static_str_unchecked("org.freedesktop.systemd1");
 pub(super) const PATH: &str = "/org/freedesktop/login1";
 pub(super) const MANAGER: &str = "org.freedesktop.login1.Manager";
 const SESSION: InterfaceName<'static> = InterfaceName::from_static_str_unchecked("org.freedesktop.login1.Session");
@@ -60,6 +61,14 @@ struct Subject {
     owner: Option<OwnedUniqueName>,
     user: Option<OwnedObjectPath>,
     session: Option<OwnedObjectPath>,
+    /// The unit of the session's processes, at systemd.
+    scope: Option<OwnedObjectPath>,
+}
+
+/// A session at whose screen the user sits.
+struct Seat {
+    lock: Lock,
+    scope: Option<OwnedObjectPath>,
 }
 
 /// Keeps `view` true. Never returns.
@@ -121,8 +130,12 @@ impl Subject {
             let rule = MatchRule::builder().msg_type(Type::Signal).sender(owner)?;
             rules.push(rule.path(PATH)?.interface(MANAGER)?.member(member)?.build());
         }
-        for object in [&self.user, &self.session].into_iter().flatten() {
-            let rule = MatchRule::builder().msg_type(Type::Signal).sender(owner)?.path(object)?;
+        let logind = BusName::from(owner.as_ref());
+        // That a session ends while processes of it go on, logind tells nobody; its scope is abandoned then.
+        let systemd = BusName::from(SYSTEMD);
+        for (sender, object) in [(&logind, &self.user), (&logind, &self.session), (&systemd, &self.scope)] {
+            let Some(object) = object else { continue };
+            let rule = MatchRule::builder().msg_type(Type::Signal).sender(sender)?.path(object)?;
             rules.push(rule.interface("org.freedesktop.DBus.Properties")?.member("PropertiesChanged")?.build());
         }
         Ok(rules)
@@ -140,24 +153,33 @@ async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Subject, View), Lo
     let manager = ManagerProxy::builder(bus).destination(&owner)?.build().await?;
     let user = refused(answer(clock, manager.get_user(uid)).await)?;
     let mut found = refused(answer(clock, manager.get_session("auto")).await)?;
-    let mut lock = logind.lock_of(found.as_ref()).await?;
-    if lock.is_none() {
+    let mut seat = logind.seat_at(found.as_ref()).await?;
+    if seat.is_none() {
         found = logind.display_of(user.as_ref()).await?;
-        lock = logind.lock_of(found.as_ref()).await?;
+        seat = logind.seat_at(found.as_ref()).await?;
     }
-    if lock.is_none() {
+    if seat.is_none() {
         let listed = refused(answer(clock, manager.list_sessions()).await)?.unwrap_or_default();
         for (_, _, _, _, session) in listed.into_iter().filter(|session| session.1 == uid) {
-            let other = logind.lock_of(Some(&session)).await?;
+            let other = logind.seat_at(Some(&session)).await?;
             // Of several the one that is in use counts.
-            if other > lock {
-                (found, lock) = (Some(session), other);
+            if other.as_ref().map(|other| other.lock) > seat.as_ref().map(|seat| seat.lock) {
+                (found, seat) = (Some(session), other);
             }
         }
     }
-    let view = lock.map_or(View::NoSession, View::Session);
-    let session = found.filter(|_| lock.is_some());
-    Ok((Subject { owner: Some(owner), user, session }, view))
+    let view = seat.as_ref().map_or(View::NoSession, |seat| View::Session(seat.lock));
+    let session = found.filter(|_| seat.is_some());
+    let scope = seat.and_then(|seat| seat.scope);
+    Ok((Subject { owner: Some(owner), user, session, scope }, view))
+}
+
+/// The object by which systemd shows a unit: of its name only letters and digits stand for themselves.
+fn unit(name: &str) -> Option<OwnedObjectPath> {
+    let write =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("_{byte:02x}") };
+    let name: String = name.bytes().map(write).collect();
+    OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/unit/{name}")).ok()
 }
 
 /// One running logind.
@@ -177,18 +199,20 @@ impl Logind<'_> {
         Ok(display.filter(|(id, _)| !id.is_empty()).map(|(_, path)| path))
     }
 
-    /// The lock of a session; `None` when it is not one at whose screen the user sits. An older logind, or another
-    /// program in its place, may not have every property: what is missing is taken as usual.
-    async fn lock_of(&self, session: Option<&OwnedObjectPath>) -> Result<Option<Lock>, Lost> {
+    /// A session; `None` when it is not one at whose screen the user sits, or has ended but for some of its processes.
+    /// An older logind, or another program in its place, may not have every property: what is missing is taken as usual.
+    async fn seat_at(&self, session: Option<&OwnedObjectPath>) -> Result<Option<Seat>, Lost> {
         let Some(properties) = self.properties(session, SESSION).await? else { return Ok(None) };
         let flag = |name| properties.get(name).and_then(|value| bool::try_from(value).ok());
         let text = |name| properties.get(name).and_then(|value| <&str>::try_from(value).ok());
         let elsewhere = flag("Remote") == Some(true) && !text("Type").is_some_and(|kind| GRAPHICAL.contains(&kind));
-        if elsewhere || text("Class").is_some_and(|class| !class.starts_with("user")) {
+        let ended = text("State") == Some("closing");
+        if elsewhere || ended || text("Class").is_some_and(|class| !class.starts_with("user")) {
             return Ok(None);
         }
         let locked = flag("LockedHint") == Some(true) || flag("Active") == Some(false);
-        Ok(Some(if locked { Lock::Locked } else { Lock::Unlocked }))
+        let lock = if locked { Lock::Locked } else { Lock::Unlocked };
+        Ok(Some(Seat { lock, scope: text("Scope").and_then(unit) }))
     }
 
     /// All properties of an object; `None` when there is no such object (any more).
