@@ -1,0 +1,131 @@
+"""presenced and what logind says: the lock, the seat, sessions that come and go, sleep, and logind and the bus themselves."""
+
+import os
+import pathlib
+import subprocess
+
+from desk import inhibitors, last_request, requests, visible
+from machine import Person, Session, must, properties, run, wait_for
+
+# A line written there ends the sleep, which takes the place of the kernel's.
+AWAKE = pathlib.Path("/run/awake")
+SLEEP = f"""[Service]
+ExecStart=
+ExecStart=/bin/sh -c "read -r line <{AWAKE}"
+"""
+
+
+def found(desk):
+    """a login session begins: it is found, and the presence is set"""
+    desk.session = Session(desk.person)
+    desk.shows("Available/Available", "at the desk")
+
+
+def locked(desk):
+    """loginctl lock-session, and the desktop's LockedHint: Away; unlock-session: Available"""
+    desk.session.lock()
+    desk.shows("Away/Away", "locked")
+    desk.session.unlock()
+    desk.shows("Available/Available", "at the desk")
+
+
+def switched(desk):
+    """somebody else's session comes to the front of the seat: Away; and back"""
+    guest = Person("box-guest")
+    other = Session(guest)
+    desk.session.becomes("Active", "no")
+    desk.shows("Away/Away", "locked")
+    desk.session.activate()
+    desk.shows("Available/Available", "at the desk")
+    other.end()
+
+
+def again(desk):
+    """the session ends: nothing is claimed; a new one begins and is found, also with its lock"""
+    ended = desk.session
+    ended.end()
+    desk.warns("lock-unavailable")
+    wait_for("others see nothing", lambda: visible() == "Offline/Offline")
+    desk.session = Session(desk.person)
+    must(desk.session.id != ended.id, "it is the same session")
+    desk.shows("Available/Available", "at the desk")
+    locked(desk)
+
+
+def left_behind(desk):
+    """the session ends while a process of it goes on: it counts no more than one that is gone"""
+    process = subprocess.Popen(["sleep", "infinity"])
+    try:
+        scope = properties(f"session-{desk.session.id}.scope", "ControlGroup")["ControlGroup"]
+        pathlib.Path(f"/sys/fs/cgroup{scope}/cgroup.procs").write_text(str(process.pid))
+        ended, desk.session = desk.session, None
+        run("systemctl", "stop", ended.unit)
+        ended.becomes("State", "closing")
+        desk.warns("lock-unavailable")
+        wait_for("others see nothing", lambda: visible() == "Offline/Offline")
+        desk.session = Session(desk.person)
+        desk.shows("Available/Available", "at the desk")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def logind_restarted(desk):
+    """logind restarted, while unlocked and while locked: the state is right again, and sleep is held up anew"""
+    for state in (desk.session.unlock, desk.session.lock):
+        state()
+        run("systemctl", "restart", "systemd-logind")
+        right_again(desk)
+    desk.session.unlock()
+    desk.shows("Available/Available", "at the desk")
+
+
+def bus_restarted(desk):
+    """the system bus restarted, and logind with it: the state is right again"""
+    bus, logind = main_pid("dbus"), main_pid("systemd-logind")
+    desk.session.ready.unlink()
+    run("systemctl", "restart", "dbus")
+    wait_for("another bus", lambda: main_pid("dbus") not in (0, bus))
+    wait_for("another logind", lambda: main_pid("systemd-logind") not in (0, logind))
+    desk.session.listens()
+    right_again(desk)
+
+
+def user_bus_restarted(desk):
+    """the user's own bus restarted: nothing changes"""
+    desk.person.systemctl("restart", "dbus")
+    locked(desk)
+
+
+def slept(desk):
+    """suspend: held up until Away is written, by the inhibitor alone; set again after it, and held up anew"""
+    os.mkfifo(AWAKE)
+    override = pathlib.Path("/etc/systemd/system/systemd-suspend.service.d/sleep.conf")
+    override.parent.mkdir()
+    override.write_text(SLEEP)
+    run("systemctl", "daemon-reload")
+    must(len(inhibitors()) == 1 and "delay" in inhibitors()[0], f"inhibitors: {inhibitors()}")
+    before = last_request()
+    run("systemctl", "suspend")
+    try:
+        wait_for("sleep", lambda: properties("systemd-suspend.service", "SubState")["SubState"] == "start")
+        must(requests(before) and visible() == "Away/Away", f"asleep, and others see {visible()}")
+        must(not inhibitors(), f"asleep, and held up by {inhibitors()}")
+        must(desk.status()["accounts"]["work"]["rule"] == "asleep", "another rule decided")
+    finally:
+        AWAKE.write_text("\n")
+    desk.shows("Available/Available", "at the desk")
+    wait_for("a new inhibitor", lambda: len(inhibitors()) == 1)
+
+
+def main_pid(unit):
+    """The main process of a unit of the system's."""
+    return int(properties(unit, "MainPID")["MainPID"])
+
+
+def right_again(desk):
+    """Locks and unlocks, with no warning left and sleep held up once."""
+    locked(desk)
+    report = desk.report("no warning", lambda report: not report["warnings"])
+    must(report["signals"]["lock"]["source"] == "logind", f"the lock: {report['signals']['lock']}")
+    wait_for("one inhibitor", lambda: len(inhibitors()) == 1)
