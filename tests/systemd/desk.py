@@ -1,5 +1,6 @@
 """A person at a desk: presenced as a service of that person's, and the emulated Graph that it speaks to."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -137,6 +138,18 @@ def ask(path):
     """What the emulator's control endpoint says."""
     with urllib.request.urlopen(f"{GRAPH}/_emulator/{path}", timeout=GUARD) as answer:
         return json.load(answer)
+
+
+@contextlib.contextmanager
+def faults(fault):
+    """Has something go wrong in the emulator for a while."""
+    url = f"{GRAPH}/_emulator/faults"
+    body = json.dumps(fault).encode()
+    urllib.request.urlopen(urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})).close()
+    try:
+        yield
+    finally:
+        urllib.request.urlopen(urllib.request.Request(url, method="DELETE")).close()
 
 
 def answers():

@@ -1,10 +1,12 @@
 """presenced and what logind says: the lock, the seat, sessions that come and go, sleep, and logind and the bus themselves."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
+import time
 
-from desk import inhibitors, last_request, requests, visible
+from desk import faults, inhibitors, last_request, name, requests, visible
 from machine import Person, Session, must, properties, run, wait_for
 
 # A line written there ends the sleep, which takes the place of the kernel's.
@@ -27,6 +29,16 @@ def locked(desk):
     desk.shows("Away/Away", "locked")
     desk.session.unlock()
     desk.shows("Available/Available", "at the desk")
+
+
+def started_locked(desk):
+    """a start behind a locked screen: Away, and nothing else before"""
+    desk.session.lock()
+    desk.shows("Away/Away", "locked")
+    before = last_request()
+    desk.systemctl("restart")
+    desk.shows("Away/Away", "locked")
+    must(seen_after(before) == ["Offline/Offline", "Away/Away"], f"others saw {seen_after(before)}")
 
 
 def switched(desk):
@@ -99,23 +111,56 @@ def user_bus_restarted(desk):
 
 def slept(desk):
     """suspend: held up until Away is written, by the inhibitor alone; set again after it, and held up anew"""
-    os.mkfifo(AWAKE)
-    override = pathlib.Path("/etc/systemd/system/systemd-suspend.service.d/sleep.conf")
-    override.parent.mkdir()
-    override.write_text(SLEEP)
-    run("systemctl", "daemon-reload")
     must(len(inhibitors()) == 1 and "delay" in inhibitors()[0], f"inhibitors: {inhibitors()}")
     before = last_request()
-    run("systemctl", "suspend")
-    try:
-        wait_for("sleep", lambda: properties("systemd-suspend.service", "SubState")["SubState"] == "start")
+    with asleep():
         must(requests(before) and visible() == "Away/Away", f"asleep, and others see {visible()}")
         must(not inhibitors(), f"asleep, and held up by {inhibitors()}")
         must(desk.status()["accounts"]["work"]["rule"] == "asleep", "another rule decided")
-    finally:
-        AWAKE.write_text("\n")
     desk.shows("Available/Available", "at the desk")
     wait_for("a new inhibitor", lambda: len(inhibitors()) == 1)
+
+
+def woke_up_locked(desk):
+    """suspend, locked meanwhile: Away all the time, with no Available after waking up"""
+    before = last_request()
+    with asleep():
+        desk.session.lock()
+    desk.shows("Away/Away", "locked")
+    must(set(seen_after(before)) == {"Away/Away"}, f"others saw {seen_after(before)}")
+
+
+def slept_without_graph(desk):
+    """suspend while Graph does not answer: held up no longer than 3 s, and right again afterwards"""
+    with faults({"call": "set", "then": "hang"}):
+        started = time.monotonic()
+        with asleep():
+            spent = time.monotonic() - started
+            # logind itself would wait for 5 s.
+            must(spent < 4.5, f"it took {spent:.1f} s")
+    desk.shows("Available/Available", "at the desk")
+
+
+@contextlib.contextmanager
+def asleep():
+    """Suspends, and lets the machine wake up in the end."""
+    if not AWAKE.exists():
+        os.mkfifo(AWAKE)
+        override = pathlib.Path("/etc/systemd/system/systemd-suspend.service.d/sleep.conf")
+        override.parent.mkdir()
+        override.write_text(SLEEP)
+        run("systemctl", "daemon-reload")
+    run("systemctl", "suspend")
+    wait_for("sleep", lambda: properties("systemd-suspend.service", "SubState")["SubState"] == "start")
+    try:
+        yield
+    finally:
+        AWAKE.write_text("\n")
+
+
+def seen_after(request):
+    """What others saw after each request that came after this one."""
+    return [name(request["visible"]) for request in requests(request)]
 
 
 def main_pid(unit):

@@ -13,10 +13,13 @@ BEGINNING = [service_checks.nobody_is_there, logind_checks.found]
 CHECKS = [
     service_checks.ready_is_ready,
     logind_checks.locked,
+    logind_checks.started_locked,
     logind_checks.switched,
     logind_checks.again,
     logind_checks.left_behind,
     logind_checks.slept,
+    logind_checks.woke_up_locked,
+    logind_checks.slept_without_graph,
     logind_checks.logind_restarted,
     logind_checks.bus_restarted,
     logind_checks.user_bus_restarted,
