@@ -1,6 +1,7 @@
 """presenced as a service: started, killed, hung, reloaded, stopped, and what it takes."""
 
 import os
+import pathlib
 import re
 import signal
 import time
@@ -58,6 +59,12 @@ def hung(desk):
     desk.person.systemctl("daemon-reload")
     wait_for("a new request", lambda: requests(before))
     desk.shows("Available/Available", "at the desk")
+
+
+def leaves_no_core(desk):
+    """no core of it is written, since that would have the tokens in it"""
+    limit = process_limit(desk.pid(), "Max core file size")
+    must(limit == "0", f"a core may have {limit} bytes")
 
 
 def reloaded(desk):
@@ -133,6 +140,12 @@ def budgets(desk):
         f"the unit's memory: {kept}",
         f"{switched} wake-ups and {cpu / 1e6:.1f} ms of CPU in {IDLE} s",
     ]
+
+
+def process_limit(pid, name):
+    """The limit of a process that it cannot raise."""
+    lines = pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return next(line.removeprefix(name).split()[1] for line in lines if line.startswith(name))
 
 
 def security(desk):

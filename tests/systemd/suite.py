@@ -26,6 +26,7 @@ CHECKS = [
     service_checks.reloaded,
     service_checks.killed,
     service_checks.hung,
+    service_checks.leaves_no_core,
     service_checks.budgets,
     service_checks.security,
     service_checks.stopped,
