@@ -114,7 +114,8 @@ def slept(desk):
     """suspend: held up until Away is written, by the inhibitor alone; set again after it, and held up anew"""
     must(len(inhibitors()) == 1 and "delay" in inhibitors()[0], f"inhibitors: {inhibitors()}")
     before = last_request()
-    with asleep():
+    # Had sleep not been held up, it would have come long before the answer.
+    with faults({"call": "set", "delay": "1s"}), asleep():
         must(requests(before) and visible() == "Away/Away", f"asleep, and others see {visible()}")
         must(not inhibitors(), f"asleep, and held up by {inhibitors()}")
         must(desk.status()["accounts"]["work"]["rule"] == "asleep", "another rule decided")
