@@ -41,6 +41,10 @@ class Desk:
         self.person = Person("box-user")
         self.configure("")
         self.person.write(".config/presenced/secret", "emulator-secret")
+        # A user's systemd ends with the last session, and not 10 s later.
+        pathlib.Path("/etc/systemd/logind.conf.d").mkdir()
+        pathlib.Path("/etc/systemd/logind.conf.d/box.conf").write_text("[Login]\nUserStopDelaySec=0\n")
+        run("systemctl", "restart", "systemd-logind")
         self.person.lingers()
         wait_for("the emulator", lambda: run("systemctl", "is-active", "emulator") and answers())
 

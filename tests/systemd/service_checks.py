@@ -7,7 +7,7 @@ import signal
 import time
 
 from desk import last_request, process, requests, visible, warning
-from machine import must, run, wait_for
+from machine import Session, must, properties, run, wait_for
 
 # How long the idle daemon is measured, in seconds.
 IDLE = 5
@@ -115,6 +115,24 @@ def the_manager_ends(desk):
     must(calls == [("clear", 200)], f"asked of Graph: {calls}")
     run("systemctl", "start", desk.person.manager)
     wait_for("presenced", lambda: desk.person.unit("ActiveState")["ActiveState"] == "active")
+
+
+def without_linger(desk):
+    """without linger: logging out ends it, cleared, and the next login brings it back"""
+    run("loginctl", "disable-linger", desk.person.name)
+    before = last_request()
+    desk.session.end()
+    wait_for("the end of the user's systemd", lambda: properties(desk.person.manager, "ActiveState")["ActiveState"] == "inactive")
+    calls = [(request["call"], request["status"]) for request in requests(before)]
+    must(calls == [("clear", 200)], f"asked of Graph: {calls}")
+    desk.session = Session(desk.person)
+    desk.shows("Available/Available", "at the desk")
+
+
+def verified(desk):
+    """systemd finds nothing to say against the unit"""
+    said = desk.person.run("systemd-analyze", "--user", "--man=no", "verify", "presenced.service")
+    must(not said, said)
 
 
 def budgets(desk):

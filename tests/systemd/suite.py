@@ -28,10 +28,12 @@ CHECKS = [
     service_checks.hung,
     service_checks.leaves_no_core,
     service_checks.budgets,
+    service_checks.verified,
     service_checks.security,
     service_checks.stopped,
     service_checks.wrong_from_the_start,
     service_checks.the_manager_ends,
+    service_checks.without_linger,
 ]
 
 
