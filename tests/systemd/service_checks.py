@@ -150,12 +150,12 @@ def budgets(desk):
     time.sleep(IDLE)
     switched, cpu = switches() - switched, used() - cpu
     memory = process(pid, "smaps_rollup")
-    unit = desk.person.unit("MemoryCurrent", "TasksCurrent")
-    kept = unit["MemoryCurrent"]
-    kept = f"{int(kept) / 1e6:.1f} MB" if kept.isdigit() else "not counted on this machine"
+    unit = desk.person.unit("MemoryCurrent")
+    whole = unit["MemoryCurrent"]
+    whole = f"{int(whole) / 1e6:.1f} MB" if whole.isdigit() else "not counted on this machine"
+    resident, anonymous = (int(memory[part].split()[0]) / 1024 for part in ("Rss", "Anonymous"))
     return [
-        f"resident {int(memory['Rss'].split()[0]) / 1024:.1f} MB, of it anonymous {int(memory['Anonymous'].split()[0]) / 1024:.1f} MB; "
-        f"the unit's memory: {kept}",
+        f"resident {resident:.1f} MB, of it anonymous {anonymous:.1f} MB; the unit's memory: {whole}",
         f"{switched} wake-ups and {cpu / 1e6:.1f} ms of CPU in {IDLE} s",
     ]
 
