@@ -16,10 +16,11 @@ use zbus::{Connection, MatchRule};
 use super::Context;
 use super::backoff::{Backoff, until};
 use super::bus::{self, Lost, Signals};
-use super::logind_session::{self, Session};
+use super::logind_session::{self, At, Session};
 use crate::time::{Clock, Instant};
 
 pub(super) const NAME: WellKnownName<'static> = WellKnownName::from_static_str_unchecked("org.freedesktop.login1");
+const SYSTEMD: WellKnownName<'static> = WellKnownName::from_static_str_unchecked("org.freedesktop.systemd1");
 pub(super) const PATH: &str = "/org/freedesktop/login1";
 pub(super) const MANAGER: &str = "org.freedesktop.login1.Manager";
 
@@ -59,6 +60,8 @@ struct Subject {
     owner: Option<OwnedUniqueName>,
     user: Option<OwnedObjectPath>,
     session: Option<OwnedObjectPath>,
+    /// The unit of the session's processes, at systemd.
+    scope: Option<OwnedObjectPath>,
 }
 
 /// Keeps `view` true. Never returns.
@@ -133,11 +136,10 @@ async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Subject, Looked), 
         return Ok((Subject::default(), Looked::NotRunning));
     };
     let found = logind_session::find(clock, bus, &owner).await?;
-    let (path, looked) = match found.session {
-        Some((path, session)) => (Some(path), Looked::Session(session)),
-        None => (None, Looked::NoSession),
-    };
-    Ok((Subject { owner: Some(owner), user: found.user, session: path }, looked))
+    let mut subject = Subject { owner: Some(owner), user: found.user, ..Subject::default() };
+    let Some(At { path, scope, session }) = found.session else { return Ok((subject, Looked::NoSession)) };
+    (subject.session, subject.scope) = (Some(path), scope);
+    Ok((subject, Looked::Session(session)))
 }
 
 impl Subject {
@@ -151,8 +153,10 @@ impl Subject {
             let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?;
             rules.push(rule.path(PATH)?.interface(MANAGER)?.member(member)?.build());
         }
-        for object in [&self.user, &self.session].into_iter().flatten() {
-            let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?.path(object)?;
+        // That a session ends while processes of it go on, logind tells nobody; its scope is abandoned then.
+        for (sender, object) in [(NAME, &self.user), (NAME, &self.session), (SYSTEMD, &self.scope)] {
+            let Some(object) = object else { continue };
+            let rule = MatchRule::builder().msg_type(Type::Signal).sender(sender)?.path(object)?;
             rules.push(rule.interface("org.freedesktop.DBus.Properties")?.member("PropertiesChanged")?.build());
         }
         Ok(rules)

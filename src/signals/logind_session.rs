@@ -38,8 +38,18 @@ pub(super) struct Session {
 pub(super) struct Found {
     /// The object of the user; changes of it may lead to another session.
     pub(super) user: Option<OwnedObjectPath>,
-    /// The session and its real object: nothing is ever signalled on `/session/auto`.
-    pub(super) session: Option<(OwnedObjectPath, Session)>,
+    /// The session.
+    pub(super) session: Option<At>,
+}
+
+/// A session, and the objects that tell of its changes.
+#[derive(Debug)]
+pub(super) struct At {
+    /// Its real object: nothing is ever signalled on `/session/auto`.
+    pub(super) path: OwnedObjectPath,
+    /// The unit of its processes, at systemd.
+    pub(super) scope: Option<OwnedObjectPath>,
+    pub(super) session: Session,
 }
 
 #[proxy(interface = "org.freedesktop.login1.Manager", default_path = "/org/freedesktop/login1", gen_blocking = false)]
@@ -69,7 +79,7 @@ pub(super) async fn find(clock: &dyn Clock, bus: &Connection, owner: &OwnedUniqu
         for (_, _, _, _, path) in listed.into_iter().filter(|session| session.1 == uid) {
             let Some(other) = logind.at(Some(path)).await? else { continue };
             // Of several the one that is in use counts.
-            if session.as_ref().is_none_or(|(_, session)| other.1.rank() > session.rank()) {
+            if session.as_ref().is_none_or(|found| other.session.rank() > found.session.rank()) {
                 session = Some(other);
             }
         }
@@ -83,14 +93,16 @@ impl Session {
         (self.active, !self.locked_hint)
     }
 
-    /// Reads the properties of a session; `None` when it is not one at whose screen the user sits. An older logind, or
-    /// another program in its place, may not have every property: what is missing is taken as usual.
+    /// Reads the properties of a session; `None` when it is not one at whose screen the user sits, or has ended but for some of
+    /// its processes. An older logind, or another program in its place, may not have every property: what is missing is
+    /// taken as usual.
     fn read(properties: &Properties) -> Option<Self> {
         let flag = |name| properties.get(name).and_then(|value| bool::try_from(value).ok());
         let text = |name| properties.get(name).and_then(|value| <&str>::try_from(value).ok());
         let without_screen = text("Type").is_some_and(|kind| !GRAPHICAL.contains(&kind));
         let of_a_service = text("Class").is_some_and(|class| !class.starts_with("user"));
-        if without_screen || of_a_service {
+        let ended = text("State") == Some("closing");
+        if without_screen || of_a_service || ended {
             return None;
         }
         Some(Self {
@@ -102,6 +114,14 @@ impl Session {
     }
 }
 
+/// The object by which systemd shows a unit: of its name only letters and digits stand for themselves.
+fn unit(name: &str) -> Option<OwnedObjectPath> {
+    let write =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("_{byte:02x}") };
+    let name: String = name.bytes().map(write).collect();
+    OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/unit/{name}")).ok()
+}
+
 /// One running logind.
 struct Logind<'a> {
     clock: &'a dyn Clock,
@@ -111,10 +131,11 @@ struct Logind<'a> {
 
 impl Logind<'_> {
     /// The session that is the object `path`.
-    async fn at(&self, path: Option<OwnedObjectPath>) -> Result<Option<(OwnedObjectPath, Session)>, Lost> {
+    async fn at(&self, path: Option<OwnedObjectPath>) -> Result<Option<At>, Lost> {
         let Some(path) = path else { return Ok(None) };
-        let properties = self.properties(&path, SESSION).await?;
-        Ok(properties.as_ref().and_then(Session::read).map(|session| (path, session)))
+        let Some(properties) = self.properties(&path, SESSION).await? else { return Ok(None) };
+        let scope = properties.get("Scope").and_then(|value| unit(<&str>::try_from(value).ok()?));
+        Ok(Session::read(&properties).map(|session| At { path, scope, session }))
     }
 
     /// The session that logind shows for the user.

@@ -145,6 +145,21 @@ async fn a_session_without_a_screen_is_none() {
 }
 
 #[tokio::test]
+async fn a_session_that_ended_counts_no_more_though_processes_of_it_go_on() {
+    let bus = Bus::start();
+    let systemd = bus.connect().await;
+    systemd.request_name("org.freedesktop.systemd1").await.unwrap();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
+    assert_eq!(signal.next().await.reading, UNLOCKED);
+    login1.close("c1", &systemd).await;
+    assert_unknown(&signal.next().await, Code::LockUnavailable, "no session of this user");
+    // The next one is found beside it.
+    login1.add("c2", Session { locked: true, ..Session::DESKTOP }).await;
+    assert_eq!(signal.next().await.reading, LOCKED);
+}
+
+#[tokio::test]
 async fn a_restart_of_logind_is_survived() {
     let bus = Bus::start();
     let login1 = Login1::with(&bus, Session::DESKTOP).await;

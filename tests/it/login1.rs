@@ -1,12 +1,13 @@
 //! A stand-in for logind on a private bus: sessions that a test makes, locks and ends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 use zbus::object_server::{InterfaceRef, SignalEmitter};
-use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
+use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath, Value};
 use zbus::{Connection, fdo, interface};
 
 use crate::bus::Bus;
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) desktop: &'static str,
     /// Set where it is served.
     pub(crate) id: String,
+    pub(crate) state: &'static str,
+    pub(crate) scope: &'static str,
 }
 
 impl Session {
@@ -38,6 +41,8 @@ impl Session {
         remote: false,
         desktop: "",
         id: String::new(),
+        state: "active",
+        scope: "session-c1.scope",
     };
 }
 
@@ -70,6 +75,14 @@ impl Session {
     #[zbus(property)]
     fn id(&self) -> &str {
         &self.id
+    }
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn state(&self) -> &str {
+        self.state
+    }
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn scope(&self) -> &str {
+        self.scope
     }
     #[zbus(signal)]
     async fn lock(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
@@ -232,6 +245,15 @@ impl Login1 {
         let session = self.session(id).await;
         session.get_mut().await.active = active;
         session.get().await.active_changed(session.signal_emitter()).await.unwrap();
+    }
+
+    /// Ends a session of which processes are left. Only `systemd` tells, of its scope.
+    pub(crate) async fn close(&self, id: &str, systemd: &Connection) {
+        self.session(id).await.get_mut().await.state = "closing";
+        let changed = ("org.freedesktop.systemd1.Unit", HashMap::<&str, Value<'_>>::new(), ["SubState"]);
+        let path = "/org/freedesktop/systemd1/unit/session_2dc1_2escope";
+        let interface = "org.freedesktop.DBus.Properties";
+        systemd.emit_signal(None::<&str>, path, interface, "PropertiesChanged", &changed).await.unwrap();
     }
 
     /// Asks a session to lock itself.

@@ -1,0 +1,178 @@
+"""presenced and what logind says: the lock, the seat, sessions that come and go, sleep, and logind and the bus themselves."""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import time
+
+from desk import faults, inhibitors, last_request, name, requests, visible
+from machine import Person, Session, must, properties, run, wait_for
+
+# A line written there ends the sleep, which takes the place of the kernel's.
+AWAKE = pathlib.Path("/run/awake")
+SLEEP = f"""[Service]
+ExecStart=
+ExecStart=/bin/sh -c "read -r line <{AWAKE}"
+"""
+
+
+def found(desk):
+    """a login session begins: it is found, and the presence is set"""
+    desk.session = Session(desk.person)
+    desk.shows("Available/Available", "at the desk")
+
+
+def locked(desk):
+    """loginctl lock-session, and the desktop's LockedHint: Away; unlock-session: Available"""
+    desk.session.lock()
+    desk.shows("Away/Away", "locked")
+    desk.session.unlock()
+    desk.shows("Available/Available", "at the desk")
+
+
+def started_locked(desk):
+    """a start behind a locked screen: Away, and nothing else before"""
+    desk.session.lock()
+    desk.shows("Away/Away", "locked")
+    before = last_request()
+    desk.systemctl("restart")
+    desk.shows("Away/Away", "locked")
+    must(seen_after(before) == ["Offline/Offline", "Away/Away"], f"others saw {seen_after(before)}")
+
+
+def switched(desk):
+    """somebody else's session comes to the front of the seat: Away; and back"""
+    guest = Person("box-guest")
+    other = Session(guest)
+    desk.session.becomes("Active", "no")
+    desk.shows("Away/Away", "locked")
+    desk.session.activate()
+    desk.shows("Available/Available", "at the desk")
+    other.end()
+
+
+def again(desk):
+    """the session ends: nothing is claimed; a new one begins and is found, also with its lock"""
+    ended = desk.session
+    ended.end()
+    desk.warns("lock-unavailable")
+    wait_for("others see nothing", lambda: visible() == "Offline/Offline")
+    desk.session = Session(desk.person)
+    must(desk.session.id != ended.id, "it is the same session")
+    desk.shows("Available/Available", "at the desk")
+    locked(desk)
+
+
+def left_behind(desk):
+    """the session ends while a process of it goes on: it counts no more than one that is gone"""
+    process = subprocess.Popen(["sleep", "infinity"])
+    try:
+        scope = properties(f"session-{desk.session.id}.scope", "ControlGroup")["ControlGroup"]
+        pathlib.Path(f"/sys/fs/cgroup{scope}/cgroup.procs").write_text(str(process.pid))
+        ended, desk.session = desk.session, None
+        run("systemctl", "stop", ended.unit)
+        ended.becomes("State", "closing")
+        desk.warns("lock-unavailable")
+        wait_for("others see nothing", lambda: visible() == "Offline/Offline")
+        desk.session = Session(desk.person)
+        desk.shows("Available/Available", "at the desk")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def logind_restarted(desk):
+    """logind restarted, while unlocked and while locked: the state is right again, and sleep is held up anew"""
+    run("systemctl", "restart", "systemd-logind")
+    right_again(desk)
+    # So many changes in so short a time would be a burst.
+    desk.settle()
+    desk.session.lock()
+    run("systemctl", "restart", "systemd-logind")
+    right_again(desk)
+
+
+def bus_restarted(desk):
+    """the system bus restarted, and logind with it: the state is right again"""
+    bus, logind = main_pid("dbus"), main_pid("systemd-logind")
+    desk.session.ready.unlink()
+    run("systemctl", "restart", "dbus")
+    wait_for("another bus", lambda: main_pid("dbus") not in (0, bus))
+    wait_for("another logind", lambda: main_pid("systemd-logind") not in (0, logind))
+    desk.session.listens()
+    right_again(desk)
+
+
+def user_bus_restarted(desk):
+    """the user's own bus restarted: nothing changes"""
+    desk.person.systemctl("restart", "dbus")
+    locked(desk)
+
+
+def slept(desk):
+    """suspend: held up until Away is written, by the inhibitor alone; set again after it, and held up anew"""
+    must(len(inhibitors()) == 1 and "delay" in inhibitors()[0], f"inhibitors: {inhibitors()}")
+    before = last_request()
+    # Had sleep not been held up, it would have come long before the answer.
+    with faults({"call": "set", "delay": "1s"}), asleep():
+        must(requests(before) and visible() == "Away/Away", f"asleep, and others see {visible()}")
+        must(not inhibitors(), f"asleep, and held up by {inhibitors()}")
+        must(desk.status()["accounts"]["work"]["rule"] == "asleep", "another rule decided")
+    desk.shows("Available/Available", "at the desk")
+    wait_for("a new inhibitor", lambda: len(inhibitors()) == 1)
+
+
+def woke_up_locked(desk):
+    """suspend, locked meanwhile: Away all the time, with no Available after waking up"""
+    before = last_request()
+    with asleep():
+        desk.session.lock()
+    desk.shows("Away/Away", "locked")
+    must(set(seen_after(before)) == {"Away/Away"}, f"others saw {seen_after(before)}")
+
+
+def slept_without_graph(desk):
+    """suspend while Graph does not answer: held up no longer than 3 s, and right again afterwards"""
+    with faults({"call": "set", "then": "hang"}):
+        started = time.monotonic()
+        with asleep():
+            spent = time.monotonic() - started
+            # logind itself would wait for 5 s.
+            must(spent < 4.5, f"it took {spent:.1f} s")
+    desk.shows("Available/Available", "at the desk")
+
+
+@contextlib.contextmanager
+def asleep():
+    """Suspends, and lets the machine wake up in the end."""
+    if not AWAKE.exists():
+        os.mkfifo(AWAKE)
+        override = pathlib.Path("/etc/systemd/system/systemd-suspend.service.d/sleep.conf")
+        override.parent.mkdir()
+        override.write_text(SLEEP)
+        run("systemctl", "daemon-reload")
+    run("systemctl", "suspend")
+    wait_for("sleep", lambda: properties("systemd-suspend.service", "SubState")["SubState"] == "start")
+    try:
+        yield
+    finally:
+        AWAKE.write_text("\n")
+
+
+def seen_after(request):
+    """What others saw after each request that came after this one."""
+    return [name(request["visible"]) for request in requests(request)]
+
+
+def main_pid(unit):
+    """The main process of a unit of the system's."""
+    return int(properties(unit, "MainPID")["MainPID"])
+
+
+def right_again(desk):
+    """Locks and unlocks, with no warning left and sleep held up once."""
+    locked(desk)
+    report = desk.report("no warning", lambda report: not report["warnings"])
+    must(report["signals"]["lock"]["source"] == "logind", f"the lock: {report['signals']['lock']}")
+    wait_for("one inhibitor", lambda: len(inhibitors()) == 1)

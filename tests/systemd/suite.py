@@ -1,0 +1,63 @@
+"""All checks, one line each. Runs in the box, as root; `run` starts it."""
+
+import sys
+import time
+
+import logind_checks
+import service_checks
+from desk import Desk, install
+from machine import Failure, run
+
+# In this order; before each but the first two all is as `settle` says.
+BEGINNING = [service_checks.nobody_is_there, logind_checks.found]
+CHECKS = [
+    service_checks.ready_is_ready,
+    logind_checks.locked,
+    logind_checks.started_locked,
+    logind_checks.switched,
+    logind_checks.again,
+    logind_checks.left_behind,
+    logind_checks.slept,
+    logind_checks.woke_up_locked,
+    logind_checks.slept_without_graph,
+    logind_checks.logind_restarted,
+    logind_checks.bus_restarted,
+    logind_checks.user_bus_restarted,
+    service_checks.reloaded,
+    service_checks.killed,
+    service_checks.hung,
+    service_checks.leaves_no_core,
+    service_checks.budgets,
+    service_checks.verified,
+    service_checks.security,
+    service_checks.stopped,
+    service_checks.wrong_from_the_start,
+    service_checks.the_manager_ends,
+    service_checks.without_linger,
+]
+
+
+def holds(check, desk):
+    """Runs one check, and prints its line."""
+    started = time.monotonic()
+    try:
+        if check in CHECKS:
+            desk.settle()
+        notes = check(desk) or []
+        failure = None
+    except Failure as failed:
+        notes, failure = [], failed
+    spent = time.monotonic() - started
+    print(f"{'FAIL' if failure else 'ok':4} {spent:5.1f} s  {check.__doc__}", flush=True)
+    for note in notes:
+        print(f"{'':14}{note}", flush=True)
+    if failure:
+        print(f"{'':14}{failure}", flush=True)
+        print(run("journalctl", "--quiet", "--no-pager", "-n20", "_SYSTEMD_USER_UNIT=presenced.service"), flush=True)
+    return not failure
+
+
+install()
+desk = Desk()
+# The first that fails is the last: it may have left anything behind.
+sys.exit(0 if all(holds(check, desk) for check in BEGINNING + CHECKS) else 1)
