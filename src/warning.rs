@@ -25,6 +25,8 @@ pub enum Code {
     CallStateUnreadable,
     /// The screen lock cannot be seen.
     LockUnavailable,
+    /// Who records from the microphone cannot be seen.
+    MicrophoneUnavailable,
     /// Going to sleep cannot be seen, or not be held up for the last write.
     SleepUnavailable,
     /// A folder cannot be watched for changes.
@@ -64,6 +66,7 @@ impl Code {
             | Self::CallStateInvalid
             | Self::CallStateUnreadable
             | Self::LockUnavailable
+            | Self::MicrophoneUnavailable
             | Self::SleepUnavailable
             | Self::WatchFailed
             | Self::ConfigurationInvalid

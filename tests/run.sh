@@ -4,9 +4,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
+# PipeWire and PulseAudio: the microphone tests record from each.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v ip >/dev/null || need+=(iproute2)
+for program in pipewire wireplumber pipewire-pulse pulseaudio; do
+    command -v "$program" >/dev/null || need+=("$program")
+done
+command -v parec >/dev/null || need+=(pulseaudio-utils)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -121,7 +121,8 @@ fn describe_signals(config: &Config) -> Vec<(String, String)> {
     });
     let lock = signals.lock.map(|_| "on".to_owned());
     let call = signals.call.as_ref().map(|call| call.path.display().to_string());
-    [("calendar", calendar), ("lock", lock), ("call", call)]
+    let microphone = signals.microphone.as_ref().map(|microphone| microphone.socket.display().to_string());
+    [("calendar", calendar), ("lock", lock), ("call", call), ("microphone", microphone)]
         .map(|(name, text)| (name.to_owned(), text.unwrap_or_else(|| "off".to_owned())))
         .into()
 }

@@ -18,11 +18,21 @@ mod call_file;
 mod call_state;
 pub mod lock;
 mod logind;
+#[cfg(feature = "pulse")]
+pub mod microphone;
+#[cfg(feature = "pulse")]
+mod microphone_stream;
 pub mod network;
 mod network_routes;
 mod place;
 mod process;
+#[cfg(feature = "pulse")]
+mod pulse;
+#[cfg(feature = "pulse")]
+mod pulse_message;
 mod screensaver;
+#[cfg(feature = "pulse")]
+mod settled;
 pub mod sleep;
 mod subscription;
 mod subscription_copy;
@@ -62,8 +72,10 @@ pub enum Update {
     Sleep(Observation<Sleep>),
     /// The machine, which is going to sleep, waits until this is dropped.
     SleepHold(SleepHold),
-    /// Calls.
+    /// Calls, by the call-state files.
     Call(Observation<Call>),
+    /// Calls, by who records: idle or in-call.
+    Microphone(Observation<Call>),
     /// The network came back: trying again is worth it now.
     NetworkBack,
     /// The calendar: a schedule that answers for any moment of its window.

@@ -22,12 +22,18 @@ mod kill;
 mod lapse;
 mod lock;
 mod login1;
+#[cfg(feature = "pulse")]
+mod microphone;
 mod network;
 mod prefer;
 mod privilege;
 mod refusals;
 mod signal_bench;
 mod sleep;
+#[cfg(feature = "pulse")]
+mod sound;
+#[cfg(feature = "pulse")]
+mod sound_stub;
 mod status;
 mod subscription;
 mod trouble;
