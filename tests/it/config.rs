@@ -3,6 +3,8 @@
 mod check;
 mod examples;
 mod load;
+#[cfg(feature = "pulse")]
+mod microphone;
 mod reports;
 mod values;
 

@@ -193,6 +193,39 @@ async fn the_daemon_outlives_restarts_of_pipewire() {
     the_daemon_outlives_restarts(Kind::PipeWire).await;
 }
 
+/// One signal of two sources, through the daemon: the report names the one that it comes from.
+#[tokio::test]
+async fn the_files_and_the_microphone_tell_of_calls_together() {
+    let (house, stub) = (House::new().await, SoundStub::start());
+    house.write("config.toml", house.configuration() + "[signals.microphone]\nsettle = \"0s\"\n");
+    let daemon = house
+        .start_with(&[], |command| {
+            command.env("PULSE_SERVER", &stub.socket);
+        })
+        .await;
+    let call = async |value: &str| daemon.report(value, |report| report.signals["call"].value == value).await;
+    let files = house.path("call-state").display().to_string();
+    assert_eq!(call("idle").await.signals["call"].source, files);
+    stub.record(&["Meeting"]);
+    let report = call("in-call").await;
+    assert_eq!(report.signals["call"].source, stub.socket.display().to_string());
+    assert_eq!(work(&report).because, "call is in-call (Meeting records)");
+    house.write("call-state", "conference");
+    let report = call("conference").await;
+    assert_eq!(report.signals["call"].source, files);
+    assert_eq!(report.signals["microphone"].value, "in-call");
+    stub.record(&[]);
+    daemon.report("nobody records", |report| report.signals["microphone"].value == "idle").await;
+    // The server goes away, and does not come back.
+    std::fs::remove_file(&stub.socket).unwrap();
+    stub.hang_up();
+    let report = daemon.report("no server", |report| report.signals["microphone"].value == "unknown").await;
+    assert_eq!(report.signals["call"].value, "conference", "a call is known all the same");
+    house.write("call-state", "idle");
+    let report = call("unknown").await;
+    assert_eq!((report.signals["call"].health, report.health), (Health::Degraded, Health::Degraded));
+}
+
 #[tokio::test]
 async fn a_call_begins_and_ends_when_it_has_settled() {
     let (clock, stub) = (ManualClock::at(NOON), SoundStub::start());
