@@ -15,7 +15,7 @@ use presenced::warning::Code;
 use pulseaudio::protocol::stream::StreamFlags;
 
 use crate::daemon::{has, work};
-use crate::house::House;
+use crate::house::{House, guarded};
 use crate::signal_bench::{ManualClock, Signal, soon};
 use crate::sound::{Kind, MICROPHONE, MONITOR, Recorder, SoundServer, open_files};
 use crate::sound_stub::{SoundStub, answer_with};
@@ -161,7 +161,7 @@ async fn the_daemon_outlives_restarts(kind: Kind) {
             command.env("PULSE_SERVER", format!("unix:{}", socket.display()));
         })
         .await;
-    let mut files = Vec::new();
+    let mut files = None;
     for round in 0..5 {
         let lost = daemon.report("no server", |report| has(report, Code::MicrophoneUnavailable)).await;
         assert_eq!(lost.signals["microphone"].health, Health::Degraded);
@@ -177,10 +177,16 @@ async fn the_daemon_outlives_restarts(kind: Kind) {
         }
         drop(recorder);
         daemon.report("no call", |report| report.signals["call"].value == "idle").await;
-        files.push(open_files(daemon.pid()));
+        // A connection that was just given up may still be open, here and in the first round, but not one for each round.
+        let at_first = *files.get_or_insert_with(|| open_files(daemon.pid()));
+        guarded("files to be closed", async {
+            while open_files(daemon.pid()) > at_first {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         server.kill();
     }
-    assert_eq!(files.iter().max(), files.iter().min(), "{files:?}");
 }
 
 #[tokio::test]
@@ -270,13 +276,14 @@ async fn a_test_of_the_microphone_is_no_call_and_a_change_of_devices_ends_none()
     stub.record(&["Meeting"]);
     sleeps(&clock, None).await;
     clock.advance(SETTLE * 2);
-    // Another began before, and who was named is named on; until there is only the other.
+    // Of several who was named is named on.
     let mut asked = stub.asked();
     let before = *asked.borrow();
     stub.record(&["Other", "Meeting"]);
     soon("to be asked", asked.wait_for(|asked| *asked > before)).await.unwrap();
-    stub.record(&["Other"]);
-    assert_eq!(signal.next().await.reading, call("Other"));
+    sleeps(&clock, None).await;
+    stub.record(&["Next meeting"]);
+    assert_eq!(signal.next().await.reading, call("Next meeting"));
 }
 
 #[tokio::test]
@@ -380,6 +387,13 @@ async fn what_is_no_sound_server_is_told_from_one() {
         assert_unknown(&observation, words);
         signal.stop().await;
     }
+    // One that was understood until now.
+    let (clock, stub) = (ManualClock::at(NOON), SoundStub::start());
+    let mut signal = follow(&clock, at(stub.socket.clone()));
+    assert_eq!(signal.next().await.reading, idle());
+    stub.send(&head(100));
+    clock.pass(Duration::from_secs(5)).await;
+    assert_unknown(&signal.next().await, "does not answer within 5 s");
     for begun in [Vec::new(), head(100)] {
         let (_folder, socket) = answer_with(begun, false);
         let clock = ManualClock::at(NOON);

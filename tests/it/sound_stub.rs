@@ -80,6 +80,11 @@ impl SoundStub {
         self.tell();
     }
 
+    /// Sends this, whatever it is.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        self.shared.client.lock().unwrap().as_ref().unwrap().write_all(bytes).unwrap();
+    }
+
     /// How often somebody asked who records, at each change.
     pub(crate) fn asked(&self) -> watch::Receiver<usize> {
         self.shared.asked.subscribe()
