@@ -27,6 +27,8 @@ pub enum Code {
     LockUnavailable,
     /// The desktop tells nobody of its lock, and nothing else did so far.
     LockUnproved,
+    /// Who records from the microphone cannot be seen.
+    MicrophoneUnavailable,
     /// Going to sleep cannot be seen, or not be held up for the last write.
     SleepUnavailable,
     /// A folder cannot be watched for changes.
@@ -69,6 +71,7 @@ impl Code {
             | Self::CallStateUnreadable
             | Self::LockUnavailable
             | Self::LockUnproved
+            | Self::MicrophoneUnavailable
             | Self::SleepUnavailable
             | Self::WatchFailed
             | Self::ConfigurationInvalid

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
+# PipeWire and PulseAudio: the microphone tests record from each.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v gnome-keyring-daemon >/dev/null || need+=(gnome-keyring)
@@ -16,6 +17,10 @@ command -v Xvfb >/dev/null || need+=(xvfb)
 for program in curl git lua5.4 openssl python3; do
     command -v "$program" >/dev/null || need+=("$program")
 done
+for program in pipewire wireplumber pipewire-pulse pulseaudio; do
+    command -v "$program" >/dev/null || need+=("$program")
+done
+command -v parec >/dev/null || need+=(pulseaudio-utils)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

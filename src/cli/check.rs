@@ -121,9 +121,10 @@ fn describe_signals(config: &Config) -> Vec<(String, String)> {
     });
     let lock = signals.lock.map(|_| "on".to_owned());
     let call = signals.call.as_ref().map(|call| call.path.display().to_string());
-    [("calendar", calendar), ("lock", lock), ("call", call)]
-        .map(|(name, text)| (name.to_owned(), text.unwrap_or_else(|| "off".to_owned())))
-        .into()
+    let microphone = signals.microphone.as_ref().map(|microphone| microphone.socket.display().to_string());
+    let usual = [("calendar", calendar), ("lock", lock), ("call", call)]
+        .map(|(name, text)| (name.to_owned(), text.unwrap_or_else(|| "off".to_owned())));
+    usual.into_iter().chain(microphone.map(|socket| ("microphone".to_owned(), socket))).collect()
 }
 
 fn describe_rule(rule: &Rule) -> String {

@@ -15,12 +15,14 @@ mod calendar;
 mod environment;
 mod load;
 mod mask;
+mod microphone;
 mod problems;
 mod read;
 
 pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
 pub use load::load;
+pub use microphone::{Microphone, NoServer};
 pub(crate) use problems::Finding;
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
@@ -269,6 +271,8 @@ pub struct Signals {
     pub lock: Option<Lock>,
     /// Call-state files.
     pub call: Option<Call>,
+    /// Who records from the microphone.
+    pub microphone: Option<Microphone>,
 }
 
 /// The lock signal (and sleep, which comes from the same service).

@@ -10,7 +10,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::calendar::Schedule;
 use crate::config;
-use crate::policy::{Call, Claim, Lock, Named, Override, Reading, Sleep, Snapshot};
+use crate::policy::{Call, Claim, Lock, Named, Override, Reading, Sleep, Snapshot, strongest};
 use crate::signals::{Observation, Update};
 use crate::status::report::{self, Health};
 use crate::time::{Instant, Now};
@@ -31,6 +31,7 @@ pub(super) struct Board {
     lock: Slot<Lock>,
     sleep: Slot<Sleep>,
     call: Slot<Call>,
+    microphone: Slot<Call>,
     calendar: Slot<Arc<Schedule>>,
     named: BTreeMap<String, Entry<Word>>,
     manual: Option<Entry<Claim>>,
@@ -135,6 +136,7 @@ impl Board {
         self.lock.configure(signals.lock.is_some());
         self.sleep.configure(signals.lock.is_some());
         self.call.configure(signals.call.is_some());
+        self.microphone.configure(signals.microphone.is_some());
         self.calendar.configure(signals.calendar.is_some());
     }
 
@@ -145,6 +147,7 @@ impl Board {
             Update::Lock(observation) => self.lock.hear_and_hold(observation, until),
             Update::Sleep(observation) => self.sleep.hear_and_hold(observation, until),
             Update::Call(observation) => self.call.hear(observation),
+            Update::Microphone(observation) => self.microphone.hear_and_hold(observation, until),
             Update::Calendar(observation) => self.calendar.hear_and_hold(observation, until),
             // Nothing to read on it.
             Update::SleepHold(_) | Update::NetworkBack => {}
@@ -155,6 +158,7 @@ impl Board {
     pub(super) fn forget(&mut self) {
         self.lock.forget();
         self.call.forget();
+        self.microphone.forget();
         self.calendar.forget();
     }
 
@@ -165,7 +169,8 @@ impl Board {
 
     /// Whether every configured signal was heard at least once.
     pub(super) fn is_complete(&self) -> bool {
-        self.lock.heard && self.sleep.heard && self.call.heard && self.calendar.heard
+        let calls = self.call.heard && self.microphone.heard;
+        self.lock.heard && self.sleep.heard && calls && self.calendar.heard
     }
 
     /// What was said of the lock through the socket, while that holds.
@@ -232,7 +237,7 @@ impl Board {
         Snapshot {
             lock: lock_word::join(self.lock_word(now), self.lock.reading(now)),
             sleep: self.sleep.reading(now),
-            call: self.call.reading(now),
+            call: strongest(self.call.reading(now), self.microphone.reading(now)),
             calendar: self.calendar.reading(now),
             signals: self.named.iter().filter(|(_, entry)| entry.lives(now)).map(named).collect(),
             manual: self
@@ -249,6 +254,7 @@ impl Board {
         let held = [
             self.lock.held.map(|held| held.1),
             self.sleep.held.map(|held| held.1),
+            self.microphone.held.as_ref().map(|held| held.1),
             self.calendar.held.as_ref().map(|held| held.1),
         ];
         ends.chain(held).flatten().filter(|end| *end > now.instant).min()
@@ -259,7 +265,7 @@ impl Board {
         let (lock, sleep) = (&self.lock.observation.warnings, &self.sleep.observation.warnings);
         let (call, calendar) = (&self.call.observation.warnings, &self.calendar.observation.warnings);
         let lock = if self.lock_word(now).is_some() { &[] } else { lock.as_slice() };
-        lock.iter().chain(sleep).chain(call).chain(calendar)
+        lock.iter().chain(sleep).chain(call).chain(&self.microphone.observation.warnings).chain(calendar)
     }
 
     /// The signals' part of the report.
@@ -277,7 +283,7 @@ impl Board {
             let signal = report::Signal { value, since, source: source.to_owned(), health, until };
             signals.insert(name.to_owned(), signal);
         };
-        let Self { lock, sleep, call, calendar, .. } = self;
+        let Self { lock, sleep, call, microphone, calendar, .. } = self;
         let (lock_source, lock_health) = match word {
             Some(word) if snapshot.lock == Reading::Known(word) && lock.observation.reading != Reading::Known(word) => {
                 ("presenced signal", Health::Ok)
@@ -287,7 +293,14 @@ impl Board {
         };
         add("lock", &snapshot.lock, lock_source, lock_health, None);
         add("sleep", &snapshot.sleep, &sleep.observation.source, sleep.health(&snapshot.sleep), None);
-        add("call", &snapshot.call, &call.observation.source, call.health(&snapshot.call), None);
+        let recording = microphone.reading(now);
+        // The call signal is made of two, and shows the one that it comes from.
+        let by_microphone = recording == snapshot.call && call.reading(now) != snapshot.call;
+        let from = if by_microphone { &*microphone } else { &*call };
+        add("call", &snapshot.call, &from.observation.source, from.health(&snapshot.call), None);
+        if !matches!(recording, Reading::Off) {
+            add("microphone", &recording, &microphone.observation.source, microphone.health(&recording), None);
+        }
         add("calendar", &busy, &calendar.observation.source, calendar.health(&busy), calendar_until);
         for (name, entry) in &self.named {
             let lives = snapshot.signals.get(name);

@@ -63,6 +63,10 @@ impl Sources {
         if let Some(call) = &signals.call {
             self.tasks.spawn(signals::call::run(call.clone(), self.context.clone()));
         }
+        #[cfg(feature = "pulse")]
+        if let Some(microphone) = &signals.microphone {
+            self.tasks.spawn(signals::microphone::run(microphone.clone(), self.context.clone()));
+        }
         if signals.lock.is_some() {
             self.tasks.spawn(signals::lock::run(self.runtime_dir.clone(), self.context.clone()));
         }

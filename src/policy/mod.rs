@@ -3,11 +3,13 @@
 //!
 //! Leaves to others: where readings come from (`signals/`), and holding the decided presence in Graph (`session/`).
 
+mod calls;
 mod decide;
 mod hours;
 mod rule;
 mod snapshot;
 
+pub use calls::strongest;
 pub use decide::{Decision, decide};
 pub use hours::{Hours, HoursError};
 pub use rule::{Claim, Is, Rule, When, default_rules};

@@ -125,7 +125,7 @@ words! {
 pub struct Call {
     /// The state.
     pub state: CallState,
-    /// The program's name, if it gave one.
+    /// The program's name, if it gave one; `Firefox records` where the microphone tells.
     pub app: Option<String>,
 }
 

@@ -20,11 +20,21 @@ mod cosmic;
 pub mod lock;
 mod logind;
 mod logind_session;
+#[cfg(feature = "pulse")]
+pub mod microphone;
+#[cfg(feature = "pulse")]
+mod microphone_stream;
 pub mod network;
 mod network_routes;
 mod place;
 mod process;
+#[cfg(feature = "pulse")]
+mod pulse;
+#[cfg(feature = "pulse")]
+mod pulse_message;
 mod screensaver;
+#[cfg(feature = "pulse")]
+mod settled;
 pub mod sleep;
 mod subscription;
 mod subscription_copy;
@@ -64,8 +74,10 @@ pub enum Update {
     Sleep(Observation<Sleep>),
     /// The machine, which is going to sleep, waits until this is dropped.
     SleepHold(SleepHold),
-    /// Calls.
+    /// Calls, by the call-state files.
     Call(Observation<Call>),
+    /// Calls, by who records: idle or in-call.
+    Microphone(Observation<Call>),
     /// The network came back: trying again is worth it now.
     NetworkBack,
     /// The calendar: a schedule that answers for any moment of its window.

@@ -1,8 +1,12 @@
 //! The configuration: what it reads, what it refuses and with which words, and `presenced check`.
 
 mod check;
+// What the documents show needs what is built by default.
+#[cfg(feature = "pulse")]
 mod examples;
 mod load;
+#[cfg(feature = "pulse")]
+mod microphone;
 mod reports;
 mod values;
 

@@ -27,6 +27,8 @@ mod lapse;
 mod lock;
 mod login1;
 mod mate;
+#[cfg(feature = "pulse")]
+mod microphone;
 mod network;
 mod openssl;
 mod prefer;
@@ -40,6 +42,10 @@ mod sign_in;
 mod sign_in_errors;
 mod signal_bench;
 mod sleep;
+#[cfg(feature = "pulse")]
+mod sound;
+#[cfg(feature = "pulse")]
+mod sound_stub;
 mod status;
 mod subscription;
 mod tokens;

@@ -31,10 +31,11 @@ pub(super) fn at_the_desk(signals: &Signals, calendar: Schedule) -> Snapshot {
         Some(_) => (Reading::Known(Lock::Unlocked), Reading::Known(Sleep::Awake)),
         None => (Reading::Off, Reading::Off),
     };
+    let tells_of_calls = signals.call.is_some() || signals.microphone.is_some();
     Snapshot {
         lock,
         sleep,
-        call: if signals.call.is_some() { Reading::Known(idle) } else { Reading::Off },
+        call: if tells_of_calls { Reading::Known(idle) } else { Reading::Off },
         calendar: Reading::Known(Arc::new(calendar)),
         ..Snapshot::default()
     }

@@ -18,6 +18,7 @@ pub(super) use values::is_loopback;
 
 mod account;
 mod auth;
+mod microphone;
 mod rules;
 mod section;
 mod signals;

@@ -11,8 +11,9 @@ impl Reader<'_> {
         let calendar = self.signal(&mut section, "calendar", Self::calendar);
         let lock = self.signal(&mut section, "lock", |_, _, _| Some(Lock {}));
         let call = self.signal(&mut section, "call", Self::call);
+        let microphone = self.signal(&mut section, "microphone", Self::microphone);
         self.finish(&section);
-        Signals { calendar, lock, call }
+        Signals { calendar, lock, call, microphone }
     }
 
     /// The signal `key`, when it is on. One that is off is read all the same: a wrong key is wrong there too.

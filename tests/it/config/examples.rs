@@ -58,7 +58,8 @@ fn what_the_reference_file_calls_defaults_are_the_defaults() {
     assert_eq!(work.tokens, TokenStore::default());
     assert_eq!(config.log, Log { level: Some("info".to_owned()), dir: Some("/home/me/.local/state/presenced".into()) });
     let call = config.signals.call.unwrap();
-    assert_eq!(Some(call), must_load(&format!("{ACCOUNT}[signals.call]\n"), "the default").signals.call);
+    let defaults = must_load(&format!("{ACCOUNT}[signals.call]\n[signals.microphone]\n"), "the defaults").signals;
+    assert_eq!((Some(call), config.signals.microphone), (defaults.call, defaults.microphone));
 }
 
 #[test]

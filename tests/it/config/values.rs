@@ -215,6 +215,7 @@ fn a_signal_can_be_turned_off_and_then_needs_nothing() {
     assert_eq!(good(off).signals, Signals::default());
     let on = good("[signals.call]\nenabled = true\n");
     assert_eq!(on.signals.call, Some(Call { path: "/run/user/1000/presenced/call-state".into() }));
+    assert!(good("[signals.microphone]\nenabled = false\n").signals.microphone.is_none());
     assert!(bad("[signals.lock]\nenabled = false\npaht = 1\n").contains("[signals.lock] has no key `paht`"));
 }
 

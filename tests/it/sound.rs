@@ -1,0 +1,265 @@
+//! A private sound server on a socket in a temporary folder: the real `PulseAudio`, or the real `PipeWire` with its session
+//! manager and its `PulseAudio` face, each with a speaker and a microphone that are not there; and who records.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::fs::{DirBuilder, File};
+use std::io::BufReader;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use pulseaudio::protocol::{
+    self, AuthParams, AuthReply, ChannelMap, CorkStreamParams, CreateRecordStreamReply, MAX_VERSION, Prop, Props,
+    RecordStreamParams, SampleFormat, SampleSpec, SetClientNameReply, stream,
+};
+
+use crate::bus::Bus;
+
+/// A hang guard for the server's own answers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often something is looked at, in vain, every 5 ms and the time that the looking takes.
+const TRIES: usize = 4000;
+
+/// The sink of the private server; what it plays is recorded from [`MONITOR`].
+const SPEAKERS: &str = "speakers";
+/// What is played, recorded again.
+pub(crate) const MONITOR: &str = "speakers.monitor";
+/// A source that is no monitor.
+pub(crate) const MICROPHONE: &str = "microphone";
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    PulseAudio,
+    PipeWire,
+}
+
+/// A process that ends with the test.
+pub(crate) struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A sound server that ends with the test.
+pub(crate) struct SoundServer {
+    kind: Kind,
+    folder: tempfile::TempDir,
+    bus: Option<Bus>,
+    /// The server is the last; those before it, which it needs, stay through a restart.
+    processes: Vec<Process>,
+}
+
+impl SoundServer {
+    /// Starts a server that has its devices when this returns.
+    pub(crate) fn start(kind: Kind) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["pulse", "home"] {
+            DirBuilder::new().mode(0o700).create(folder.path().join(part)).unwrap();
+        }
+        let bus = (kind == Kind::PipeWire).then(Bus::start);
+        let mut server = Self { kind, folder, bus, processes: Vec::new() };
+        if kind == Kind::PipeWire {
+            server.processes.push(server.spawn("pipewire", &[]));
+            server.wait_for("pipewire-0");
+            server.processes.push(server.spawn("wireplumber", &[]));
+        }
+        server.resume();
+        server
+    }
+
+    /// Starts it again at the same address.
+    pub(crate) fn resume(&mut self) {
+        let server = match self.kind {
+            Kind::PulseAudio => {
+                let script = self.folder.path().join("script.pa");
+                let socket = self.socket();
+                std::fs::write(
+                    &script,
+                    format!("load-module module-native-protocol-unix socket={}\n", socket.display()),
+                )
+                .unwrap();
+                let script = script.to_str().unwrap().to_owned();
+                self.spawn(
+                    "pulseaudio",
+                    &[
+                        "--daemonize=no",
+                        "--exit-idle-time=-1",
+                        "--use-pid-file=no",
+                        "--disable-shm=yes",
+                        "-n",
+                        "-F",
+                        &script,
+                    ],
+                )
+            }
+            Kind::PipeWire => self.spawn("pipewire-pulse", &[]),
+        };
+        self.processes.push(server);
+        self.wait_for("pulse/native");
+        let microphone = format!("source_name={MICROPHONE}");
+        let sink_name = format!("sink_name={SPEAKERS}");
+        self.pactl(&["load-module", "module-null-sink", &sink_name]);
+        match self.kind {
+            Kind::PulseAudio => {
+                self.pactl(&["load-module", "module-remap-source", &microphone, &format!("master={MONITOR}")]);
+            }
+            Kind::PipeWire => {
+                let name = format!("sink_name={MICROPHONE}");
+                self.pactl(&[
+                    "load-module",
+                    "module-null-sink",
+                    &name,
+                    "media.class=Audio/Source/Virtual",
+                    "channel_map=mono",
+                ]);
+            }
+        }
+        // A module of PipeWire's is loaded before its devices are there.
+        wait("its devices", || self.lists("sources", MICROPHONE) && self.lists("sources", MONITOR));
+    }
+
+    /// Kills it, as a crash does.
+    pub(crate) fn kill(&mut self) {
+        self.processes.pop();
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("pulse/native")
+    }
+
+    /// Where its cookie is, if it has one.
+    pub(crate) fn cookies(&self) -> Vec<PathBuf> {
+        vec![self.folder.path().join("home/.config/pulse/cookie")]
+    }
+
+    /// Records from `device` as an application of this name.
+    pub(crate) fn record(&self, application: &str, device: &str) -> Process {
+        self.spawn("parec", &["--raw", &format!("--client-name={application}"), &format!("--device={device}")])
+    }
+
+    /// Records from `device` until this returns: the server lists it.
+    pub(crate) fn record_and_wait(&self, application: &str, device: &str) -> Process {
+        let process = self.record(application, device);
+        let name = format!("\"{application}\"");
+        wait("a recorder", || self.pactl(&["list", "source-outputs"]).contains(&name));
+        process
+    }
+
+    fn lists(&self, what: &str, name: &str) -> bool {
+        self.pactl(&["list", "short", what]).lines().any(|line| line.split('\t').nth(1) == Some(name))
+    }
+
+    pub(crate) fn pactl(&self, arguments: &[&str]) -> String {
+        let output = self.command("pactl", arguments).output();
+        let output = output.expect("these tests need `pactl`: install the Debian package `pulseaudio-utils`");
+        assert!(output.status.success(), "pactl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn spawn(&self, program: &str, arguments: &[&str]) -> Process {
+        let log = File::create(self.folder.path().join(program)).unwrap();
+        let mut command = self.command(program, arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let package = if program == "parec" { "pulseaudio-utils" } else { program };
+        Process(command.spawn().unwrap_or_else(|error| {
+            panic!("these tests need `{program}`: install the Debian package `{package}` ({error})")
+        }))
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let folder = self.folder.path();
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env("HOME", folder.join("home"))
+            .env("XDG_RUNTIME_DIR", folder)
+            .env("XDG_CONFIG_HOME", folder.join("home/.config"))
+            .env("PULSE_SERVER", self.socket())
+            .env("PULSE_RUNTIME_PATH", folder.join("pulse"))
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+            .env(
+                "DBUS_SESSION_BUS_ADDRESS",
+                self.bus.as_ref().map_or("unix:path=/nonexistent".to_owned(), Bus::address),
+            )
+            .env_remove("DISPLAY");
+        command
+    }
+
+    fn wait_for(&self, name: &str) {
+        wait(name, || UnixStream::connect(self.folder.path().join(name)).is_ok());
+    }
+}
+
+/// Looks again and again until it is so, but not for ever.
+fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..TRIES {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// A client that records by the protocol itself, as a program does that measures or pauses.
+pub(crate) struct Recorder {
+    connection: BufReader<UnixStream>,
+    version: u16,
+    channel: u32,
+}
+
+impl Recorder {
+    /// Records from `device` with these flags.
+    pub(crate) fn start(server: &SoundServer, application: &str, device: &str, flags: stream::StreamFlags) -> Self {
+        let connection = UnixStream::connect(server.socket()).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        rustix::net::sockopt::set_socket_passcred(&connection, true).unwrap();
+        let mut recorder = Self { connection: BufReader::new(connection), version: MAX_VERSION, channel: 0 };
+        let auth =
+            AuthParams { version: MAX_VERSION, supports_shm: false, supports_memfd: false, cookie: vec![0; 256] };
+        let answer: AuthReply = recorder.ask(&protocol::Command::Auth(auth));
+        recorder.version = answer.version.min(MAX_VERSION);
+        let text = |text: &str| std::ffi::CString::new(text).unwrap();
+        let mut props = Props::new();
+        props.set(Prop::ApplicationName, text(application));
+        let _: SetClientNameReply = recorder.ask(&protocol::Command::SetClientName(props.clone()));
+        props.set(Prop::MediaName, c"a recording");
+        let params = RecordStreamParams {
+            sample_spec: SampleSpec { format: SampleFormat::Float32Le, channels: 1, sample_rate: 25 },
+            channel_map: ChannelMap::mono(),
+            source_name: Some(text(device)),
+            buffer_attr: stream::BufferAttr { max_length: u32::MAX, fragment_size: 4, ..Default::default() },
+            flags,
+            props,
+            ..RecordStreamParams::default()
+        };
+        let answer: CreateRecordStreamReply = recorder.ask(&protocol::Command::CreateRecordStream(params));
+        recorder.channel = answer.channel;
+        recorder
+    }
+
+    /// Pauses, or goes on.
+    pub(crate) fn cork(&mut self, cork: bool) {
+        let params = CorkStreamParams { channel: self.channel, cork };
+        let command = protocol::Command::CorkRecordStream(params);
+        protocol::write_command_message(self.connection.get_mut(), 7, &command, self.version).unwrap();
+    }
+
+    fn ask<T: protocol::CommandReply>(&mut self, command: &protocol::Command) -> T {
+        protocol::write_command_message(self.connection.get_mut(), 1, command, self.version).unwrap();
+        protocol::read_reply_message(&mut self.connection, self.version).unwrap().1
+    }
+}
+
+/// How many files a process has open.
+pub(crate) fn open_files(pid: rustix::process::Pid) -> usize {
+    std::fs::read_dir(Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("fd")).unwrap().count()
+}
