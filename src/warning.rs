@@ -25,6 +25,8 @@ pub enum Code {
     CallStateUnreadable,
     /// The screen lock cannot be seen.
     LockUnavailable,
+    /// Input cannot be seen, so that it is not known whether anybody is there.
+    IdleUnavailable,
     /// Going to sleep cannot be seen, or not be held up for the last write.
     SleepUnavailable,
     /// A folder cannot be watched for changes.
@@ -64,6 +66,7 @@ impl Code {
             | Self::CallStateInvalid
             | Self::CallStateUnreadable
             | Self::LockUnavailable
+            | Self::IdleUnavailable
             | Self::SleepUnavailable
             | Self::WatchFailed
             | Self::ConfigurationInvalid

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{Context, Error, Exit, examples};
 use crate::calendar::BusyClass;
 use crate::config::{self, Account, Auth, Config, Problem, Problems};
-use crate::policy::{CallState, Is, Lock, Rule, Sleep, When, default_rules};
+use crate::policy::{CallState, Idle, Is, Lock, Rule, Sleep, When, default_rules};
 use crate::suggest;
 
 /// The arguments of `check`.
@@ -121,7 +121,9 @@ fn describe_signals(config: &Config) -> Vec<(String, String)> {
     });
     let lock = signals.lock.map(|_| "on".to_owned());
     let call = signals.call.as_ref().map(|call| call.path.display().to_string());
-    [("calendar", calendar), ("lock", lock), ("call", call)]
+    let idle =
+        signals.idle.map(|idle| format!("after {:#}", jiff::SignedDuration::try_from(idle.after).unwrap_or_default()));
+    [("calendar", calendar), ("lock", lock), ("call", call), ("idle", idle)]
         .map(|(name, text)| (name.to_owned(), text.unwrap_or_else(|| "off".to_owned())))
         .into()
 }
@@ -141,6 +143,7 @@ fn describe_when(when: &When) -> String {
     is_one_of("call", words(&when.call, CallState::as_str));
     is_one_of("sleep", words(&when.sleep, Sleep::as_str));
     is_one_of("lock", words(&when.lock, Lock::as_str));
+    is_one_of("idle", words(&when.idle, Idle::as_str));
     is_one_of("calendar", words(&when.calendar, BusyClass::as_str));
     for (name, values) in &when.signal {
         is_one_of(name, values.iter().map(String::as_str).collect());

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
@@ -186,6 +187,8 @@ pub struct Signals {
     pub lock: Option<Lock>,
     /// Call-state files.
     pub call: Option<Call>,
+    /// Input.
+    pub idle: Option<Idle>,
 }
 
 /// The lock signal (and sleep, which comes from the same service).
@@ -197,6 +200,13 @@ pub struct Lock {}
 pub struct Call {
     /// The call-state file, or a folder of them.
     pub path: PathBuf,
+}
+
+/// The idle signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// After how long without input; 1 minute to 24 hours, from the configuration.
+    pub after: Duration,
 }
 
 /// Where logs go.

@@ -10,7 +10,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::calendar::Schedule;
 use crate::config;
-use crate::policy::{Call, Claim, Lock, Named, Override, Reading, Sleep, Snapshot};
+use crate::policy::{Call, Claim, Idle, Lock, Named, Override, Reading, Sleep, Snapshot};
 use crate::signals::{Observation, Update};
 use crate::status::report::{self, Health};
 use crate::time::{Instant, Now};
@@ -21,7 +21,7 @@ use super::rounded;
 /// How many signals may be set through the socket, so that a runaway script fills no memory.
 const NAMED_MAX: usize = 256;
 
-/// How long a lock, sleep or calendar reading still holds after its source was lost: logind restarts and folders are made
+/// How long a lock, sleep, idle or calendar reading still holds after its source was lost: logind restarts and folders are made
 /// anew in less, and a presence that goes and comes back helps nobody. Call-state files have their own such time.
 const HOLD: Duration = Duration::from_secs(5);
 
@@ -31,6 +31,7 @@ pub(super) struct Board {
     lock: Slot<Lock>,
     sleep: Slot<Sleep>,
     call: Slot<Call>,
+    idle: Slot<Idle>,
     calendar: Slot<Arc<Schedule>>,
     named: BTreeMap<String, Entry<String>>,
     manual: Option<Entry<Claim>>,
@@ -128,6 +129,7 @@ impl Board {
         self.lock.configure(signals.lock.is_some());
         self.sleep.configure(signals.lock.is_some());
         self.call.configure(signals.call.is_some());
+        self.idle.configure(signals.idle.is_some());
         self.calendar.configure(signals.calendar.is_some());
     }
 
@@ -138,6 +140,7 @@ impl Board {
             Update::Lock(observation) => self.lock.hear_and_hold(observation, until),
             Update::Sleep(observation) => self.sleep.hear_and_hold(observation, until),
             Update::Call(observation) => self.call.hear(observation),
+            Update::Idle(observation) => self.idle.hear_and_hold(observation, until),
             Update::Calendar(observation) => self.calendar.hear_and_hold(observation, until),
             // Nothing to read on it.
             Update::SleepHold(_) | Update::NetworkBack => {}
@@ -148,6 +151,7 @@ impl Board {
     pub(super) fn forget(&mut self) {
         self.lock.forget();
         self.call.forget();
+        self.idle.forget();
         self.calendar.forget();
     }
 
@@ -158,13 +162,14 @@ impl Board {
 
     /// Whether every configured signal was heard at least once.
     pub(super) fn is_complete(&self) -> bool {
-        self.lock.heard && self.sleep.heard && self.call.heard && self.calendar.heard
+        self.lock.heard && self.sleep.heard && self.call.heard && self.idle.heard && self.calendar.heard
     }
 
-    /// Whether the user is known to be at the machine: unlocked, and not about to sleep.
+    /// Whether the user is known to be at the machine: unlocked, not idle, and not about to sleep.
     pub(super) fn is_present(&self) -> bool {
         let unlocked = self.lock.observation.reading == Reading::Known(Lock::Unlocked);
-        unlocked && *self.sleep() != Reading::Known(Sleep::Suspending)
+        let idle = self.idle.observation.reading == Reading::Known(Idle::Idle);
+        unlocked && !idle && *self.sleep() != Reading::Known(Sleep::Suspending)
     }
 
     /// Overrides the rules, for `ttl` or until cleared.
@@ -213,6 +218,7 @@ impl Board {
             lock: self.lock.reading(now),
             sleep: self.sleep.reading(now),
             call: self.call.reading(now),
+            idle: self.idle.reading(now),
             calendar: self.calendar.reading(now),
             signals: self.named.iter().filter(|(_, entry)| entry.lives(now)).map(named).collect(),
             manual: self
@@ -229,6 +235,7 @@ impl Board {
         let held = [
             self.lock.held.map(|held| held.1),
             self.sleep.held.map(|held| held.1),
+            self.idle.held.map(|held| held.1),
             self.calendar.held.as_ref().map(|held| held.1),
         ];
         ends.chain(held).flatten().filter(|end| *end > now.instant).min()
@@ -238,7 +245,7 @@ impl Board {
     pub(super) fn warnings(&self) -> impl Iterator<Item = &Warning> {
         let (lock, sleep) = (&self.lock.observation.warnings, &self.sleep.observation.warnings);
         let (call, calendar) = (&self.call.observation.warnings, &self.calendar.observation.warnings);
-        lock.iter().chain(sleep).chain(call).chain(calendar)
+        lock.iter().chain(sleep).chain(call).chain(&self.idle.observation.warnings).chain(calendar)
     }
 
     /// The signals' part of the report.
@@ -255,10 +262,11 @@ impl Board {
             let signal = report::Signal { value, since, source: source.to_owned(), health, until };
             signals.insert(name.to_owned(), signal);
         };
-        let Self { lock, sleep, call, calendar, .. } = self;
+        let Self { lock, sleep, call, idle, calendar, .. } = self;
         add("lock", &snapshot.lock, &lock.observation.source, lock.health(&snapshot.lock), None);
         add("sleep", &snapshot.sleep, &sleep.observation.source, sleep.health(&snapshot.sleep), None);
         add("call", &snapshot.call, &call.observation.source, call.health(&snapshot.call), None);
+        add("idle", &snapshot.idle, &idle.observation.source, idle.health(&snapshot.idle), None);
         add("calendar", &busy, &calendar.observation.source, calendar.health(&busy), calendar_until);
         for (name, entry) in &self.named {
             let lives = snapshot.signals.get(name);

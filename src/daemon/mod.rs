@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use crate::config::{Config, Environment};
 use crate::policy::{Reading, Sleep, decide};
 use crate::session::Failure;
-use crate::signals::{Buses, Update};
+use crate::signals::{Buses, Displays, Update};
 use crate::status::report::Report;
 use crate::status::{BindError, Command, Server};
 use crate::time::{Clock, Instant, Now};
@@ -134,7 +134,8 @@ impl Daemon {
         board.configure(&config.signals);
         let (sender, updates) = mpsc::channel(64);
         let cache_dir = environment.cache_dir.clone();
-        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, cache_dir);
+        let displays = Displays::of(&environment);
+        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, displays, cache_dir);
         let chronicle = Chronicle::new(rounded(now.wall));
         let (reports, _) = watch::channel(Arc::new(chronicle.first()));
         let mut daemon = Self {
@@ -241,7 +242,7 @@ impl Daemon {
         match update {
             Update::SleepHold(hold) => return self.hold_sleep(hold, now),
             Update::NetworkBack => return self.accounts.iter_mut().for_each(|account| account.network_back(now)),
-            Update::Lock(_) | Update::Sleep(_) | Update::Call(_) | Update::Calendar(_) => {}
+            Update::Lock(_) | Update::Sleep(_) | Update::Call(_) | Update::Idle(_) | Update::Calendar(_) => {}
         }
         let was_present = self.board.is_present();
         self.board.hear(update, now);

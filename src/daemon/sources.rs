@@ -7,12 +7,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config;
-use crate::signals::{self, Buses, Context, Update, Watches};
+use crate::signals::{self, Buses, Context, Displays, Update, Watches};
 use crate::time::Clock;
 
 /// The running signal tasks. Dropping it stops them.
 pub(super) struct Sources {
     context: Context,
+    displays: Displays,
     tasks: JoinSet<()>,
     /// Apart, because it tells when the others are to read anew.
     sleep: JoinSet<()>,
@@ -27,12 +28,13 @@ impl Sources {
         clock: Arc<dyn Clock>,
         updates: mpsc::Sender<Update>,
         buses: Buses,
+        displays: Displays,
         cache_dir: PathBuf,
     ) -> Self {
         let context = Context { clock, updates, buses, watches: Watches::new(), cache_dir };
         let mut network = JoinSet::new();
         network.spawn(signals::network::run(context.clone()));
-        let mut sources = Self { context, tasks: JoinSet::new(), sleep: JoinSet::new(), _network: network };
+        let mut sources = Self { context, displays, tasks: JoinSet::new(), sleep: JoinSet::new(), _network: network };
         sources.restart(signals);
         sources
     }
@@ -54,6 +56,9 @@ impl Sources {
         }
         if let Some(call) = &signals.call {
             self.tasks.spawn(signals::call::run(call.clone(), self.context.clone()));
+        }
+        if let Some(idle) = signals.idle {
+            self.tasks.spawn(signals::idle::run(idle, self.displays.clone(), self.context.clone()));
         }
         if signals.lock.is_some() {
             self.tasks.spawn(signals::lock::run(self.context.clone()));

@@ -6,6 +6,7 @@
 
 use tokio::sync::watch;
 
+use super::logind::Session;
 use super::{Context, Observation, Publisher, Update, logind, screensaver};
 use crate::policy::{Lock, Reading};
 use crate::warning::{Code, Warning};
@@ -33,7 +34,7 @@ pub async fn run(context: Context) {
 
 /// What both say together; `None` while one that matters was not read yet.
 fn reconcile(logind: &logind::View, savers: screensaver::View) -> Option<Observation<Lock>> {
-    use logind::View::{NoSession, Session, Unavailable, Unread};
+    use logind::View::{NoSession, Session as Seen, Unavailable, Unread};
     use screensaver::View::{None as NoSaver, Says, Unread as UnreadSaver};
 
     let known = |lock, source: &str| Observation {
@@ -42,9 +43,13 @@ fn reconcile(logind: &logind::View, savers: screensaver::View) -> Option<Observa
         warnings: Vec::new(),
     };
     let observation = match (logind, savers) {
-        (Unread, _) | (Session(Lock::Unlocked) | NoSession | Unavailable(_), UnreadSaver) => return None,
-        (Session(Lock::Unlocked), Says { saver, active: true }) if !saver.hints => known(Lock::Locked, &saver.name),
-        (Session(lock), NoSaver | Says { .. } | UnreadSaver) => known(*lock, "logind"),
+        (Unread, _) | (Seen(Session { lock: Lock::Unlocked, .. }) | NoSession | Unavailable(_), UnreadSaver) => {
+            return None;
+        }
+        (Seen(Session { lock: Lock::Unlocked, .. }), Says { saver, active: true }) if !saver.hints => {
+            known(Lock::Locked, &saver.name)
+        }
+        (Seen(Session { lock, .. }), NoSaver | Says { .. } | UnreadSaver) => known(*lock, "logind"),
         (NoSession | Unavailable(_), Says { saver, active }) => {
             known(if active { Lock::Locked } else { Lock::Unlocked }, &saver.name)
         }

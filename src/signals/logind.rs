@@ -1,4 +1,4 @@
-//! logind's side of the screen lock: which session is the user's, and whether it is locked.
+//! logind's side of the screen lock and of idleness: which session is the user's, and what logind says of it.
 //!
 //! presenced runs as a systemd user service, which belongs to no session, so the session is looked for. It is looked
 //! for again, and read again, after every signal that may concern it: the state comes from what logind says now, never
@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use zbus::fdo::PropertiesProxy;
 use zbus::message::Type;
@@ -29,13 +30,31 @@ const USER: InterfaceName<'static> = InterfaceName::from_static_str_unchecked("o
 /// Session types with a screen that can be locked.
 const GRAPHICAL: [&str; 3] = ["wayland", "x11", "mir"];
 
-/// What logind says of the lock.
+/// What logind says of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    pub(super) lock: Lock,
+    pub(super) idle: IdleHint,
+}
+
+/// Whether nobody is there, as the desktop says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdleHint {
+    /// It never said.
+    Never,
+    /// Somebody is.
+    Active,
+    /// Nobody, and since when it says so.
+    Since(Timestamp),
+}
+
+/// What logind says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// Nothing yet.
     Unread,
     /// The state of the user's session.
-    Session(Lock),
+    Session(Session),
     /// The user has no session here.
     NoSession,
     /// logind cannot be asked; why, for people.
@@ -63,8 +82,8 @@ struct Subject {
 }
 
 /// Keeps `view` true. Never returns.
-pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) {
-    bus::keep_following(&*context.clock, Follower { context, view }).await;
+pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) -> Infallible {
+    bus::keep_following(&*context.clock, Follower { context, view }).await
 }
 
 struct Follower<'a> {
@@ -140,23 +159,23 @@ async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Subject, View), Lo
     let manager = ManagerProxy::builder(bus).destination(&owner)?.build().await?;
     let user = refused(answer(clock, manager.get_user(uid)).await)?;
     let mut found = refused(answer(clock, manager.get_session("auto")).await)?;
-    let mut lock = logind.lock_of(found.as_ref()).await?;
-    if lock.is_none() {
+    let mut seen = logind.session_at(found.as_ref()).await?;
+    if seen.is_none() {
         found = logind.display_of(user.as_ref()).await?;
-        lock = logind.lock_of(found.as_ref()).await?;
+        seen = logind.session_at(found.as_ref()).await?;
     }
-    if lock.is_none() {
+    if seen.is_none() {
         let listed = refused(answer(clock, manager.list_sessions()).await)?.unwrap_or_default();
         for (_, _, _, _, session) in listed.into_iter().filter(|session| session.1 == uid) {
-            let other = logind.lock_of(Some(&session)).await?;
+            let other = logind.session_at(Some(&session)).await?;
             // Of several the one that is in use counts.
-            if other > lock {
-                (found, lock) = (Some(session), other);
+            if other.map(|other| other.lock) > seen.map(|seen| seen.lock) {
+                (found, seen) = (Some(session), other);
             }
         }
     }
-    let view = lock.map_or(View::NoSession, View::Session);
-    let session = found.filter(|_| lock.is_some());
+    let view = seen.map_or(View::NoSession, View::Session);
+    let session = found.filter(|_| seen.is_some());
     Ok((Subject { owner: Some(owner), user, session }, view))
 }
 
@@ -177,9 +196,9 @@ impl Logind<'_> {
         Ok(display.filter(|(id, _)| !id.is_empty()).map(|(_, path)| path))
     }
 
-    /// The lock of a session; `None` when it is not one at whose screen the user sits. An older logind, or another
+    /// What is said of a session; `None` when it is not one at whose screen the user sits. An older logind, or another
     /// program in its place, may not have every property: what is missing is taken as usual.
-    async fn lock_of(&self, session: Option<&OwnedObjectPath>) -> Result<Option<Lock>, Lost> {
+    async fn session_at(&self, session: Option<&OwnedObjectPath>) -> Result<Option<Session>, Lost> {
         let Some(properties) = self.properties(session, SESSION).await? else { return Ok(None) };
         let flag = |name| properties.get(name).and_then(|value| bool::try_from(value).ok());
         let text = |name| properties.get(name).and_then(|value| <&str>::try_from(value).ok());
@@ -188,7 +207,17 @@ impl Logind<'_> {
             return Ok(None);
         }
         let locked = flag("LockedHint") == Some(true) || flag("Active") == Some(false);
-        Ok(Some(if locked { Lock::Locked } else { Lock::Unlocked }))
+        let lock = if locked { Lock::Locked } else { Lock::Unlocked };
+        // In microseconds of wall time; 0 is the desktop that never said.
+        let since = properties.get("IdleSinceHint").and_then(|value| u64::try_from(value).ok());
+        let since =
+            since.filter(|since| *since > 0).and_then(|since| Timestamp::from_microsecond(since.try_into().ok()?).ok());
+        let idle = match (flag("IdleHint"), since) {
+            (_, None) | (None, _) => IdleHint::Never,
+            (Some(false), Some(_)) => IdleHint::Active,
+            (Some(true), Some(since)) => IdleHint::Since(since),
+        };
+        Ok(Some(Session { lock, idle }))
     }
 
     /// All properties of an object; `None` when there is no such object (any more).

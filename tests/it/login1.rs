@@ -23,12 +23,14 @@ pub(crate) struct Session {
     pub(crate) class: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) remote: bool,
+    /// `IdleHint`, and `IdleSinceHint` in microseconds of wall time; 0: nobody ever set it.
+    pub(crate) idle: (bool, u64),
 }
 
 impl Session {
     /// An unlocked desktop.
     pub(crate) const DESKTOP: Self =
-        Self { locked: false, active: true, class: "user", kind: "wayland", remote: false };
+        Self { locked: false, active: true, class: "user", kind: "wayland", remote: false, idle: (false, 0) };
 }
 
 #[interface(name = "org.freedesktop.login1.Session")]
@@ -52,6 +54,14 @@ impl Session {
     #[zbus(property)]
     fn remote(&self) -> bool {
         self.remote
+    }
+    #[zbus(property)]
+    fn idle_hint(&self) -> bool {
+        self.idle.0
+    }
+    #[zbus(property)]
+    fn idle_since_hint(&self) -> u64 {
+        self.idle.1
     }
     #[zbus(signal)]
     async fn lock(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
@@ -206,6 +216,14 @@ impl Login1 {
         let session = self.session(id).await;
         session.get_mut().await.locked = locked;
         session.get().await.locked_hint_changed(session.signal_emitter()).await.unwrap();
+    }
+
+    /// Sets `IdleHint`, as a desktop does at this time.
+    pub(crate) async fn set_idle(&self, id: &str, idle: bool, since: &str) {
+        let since = since.parse::<jiff::Timestamp>().unwrap().as_microsecond().try_into().unwrap();
+        let session = self.session(id).await;
+        session.get_mut().await.idle = (idle, since);
+        session.get().await.idle_hint_changed(session.signal_emitter()).await.unwrap();
     }
 
     /// Sets `Active`.

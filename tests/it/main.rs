@@ -18,6 +18,12 @@ mod emulator;
 mod fake_daemon;
 mod graph;
 mod house;
+mod idle;
+mod idle_daemon;
+#[cfg(feature = "wayland")]
+mod idle_wayland;
+#[cfg(feature = "x11")]
+mod idle_x11;
 mod kill;
 mod lapse;
 mod lock;
@@ -34,3 +40,5 @@ mod trouble;
 mod verify;
 mod week;
 mod week_at_speed;
+#[cfg(feature = "x11")]
+mod x_server;
