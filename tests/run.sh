@@ -3,10 +3,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Xvfb and xdotool: an X server and its mouse; KWin and Weston: Wayland compositors that do and do not tell of idleness.
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v ip >/dev/null || need+=(iproute2)
+command -v Xvfb >/dev/null || need+=(xvfb)
+command -v xdotool >/dev/null || need+=(xdotool)
+[ -e /usr/bin/kwin_wayland ] || need+=(kwin-wayland)
+command -v weston >/dev/null || need+=(weston)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
