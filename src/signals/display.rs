@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -204,8 +205,16 @@ async fn one_ends(connections: &mut [UnixStream]) {
 /// The sockets that are there, and what must be watched to see one come.
 fn look(sockets: &[PathBuf]) -> (Interests, Vec<PathBuf>) {
     let mut interests = Interests::default();
-    let found = sockets.iter().filter(|path| matches!(interests.follow(path), Place::Special)).cloned().collect();
+    let is_there = |path: &&PathBuf| matches!(interests.follow(path), Place::Special) && is_trusted(path);
+    let found = sockets.iter().filter(is_there).cloned().collect();
     (interests, found)
+}
+
+/// Whether a socket is this user's or the system's. Everybody may make one where X servers have theirs, and nobody else is to
+/// say whether this user is there, or to get a cookie.
+fn is_trusted(path: &Path) -> bool {
+    let user = rustix::process::getuid().as_raw();
+    path.metadata().is_ok_and(|metadata| [0, user].contains(&metadata.uid()))
 }
 
 #[cfg(all(test, feature = "wayland", feature = "x11"))]
@@ -239,6 +248,19 @@ mod tests {
         for x11 in ["unix:3", ":3"] {
             let displays = Displays { x11: Some(x11.to_owned()), ..displays.clone() };
             assert_eq!(displays.x11_sockets()[0], Path::new("/tmp/.X11-unix/X3"));
+        }
+    }
+
+    #[test]
+    fn a_socket_of_another_user_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("X0");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let sockets = [path.clone(), folder.path().join("X1")];
+        assert_eq!(look(&sockets).1, std::slice::from_ref(&path));
+        // Only root can give one away.
+        if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+            assert!(look(&sockets).1.is_empty());
         }
     }
 
