@@ -29,6 +29,8 @@ pub enum Code {
     LockUnproved,
     /// Who records from the microphone cannot be seen.
     MicrophoneUnavailable,
+    /// Input cannot be seen, so that it is not known whether anybody is there.
+    IdleUnavailable,
     /// Going to sleep cannot be seen, or not be held up for the last write.
     SleepUnavailable,
     /// A folder cannot be watched for changes.
@@ -72,6 +74,7 @@ impl Code {
             | Self::LockUnavailable
             | Self::LockUnproved
             | Self::MicrophoneUnavailable
+            | Self::IdleUnavailable
             | Self::SleepUnavailable
             | Self::WatchFailed
             | Self::ConfigurationInvalid

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Xvfb and xdotool: an X server and its mouse; KWin and Weston: Wayland compositors that do and do not tell of idleness.
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
@@ -14,7 +15,8 @@ command -v secret-tool >/dev/null || need+=(libsecret-tools)
 command -v ip >/dev/null || need+=(iproute2)
 command -v mate-screensaver >/dev/null || need+=(mate-screensaver)
 command -v Xvfb >/dev/null || need+=(xvfb)
-for program in curl git lua5.4 openssl python3; do
+[ -e /usr/bin/kwin_wayland ] || need+=(kwin-wayland)
+for program in curl git lua5.4 openssl python3 weston xdotool; do
     command -v "$program" >/dev/null || need+=("$program")
 done
 for program in pipewire wireplumber pipewire-pulse pulseaudio; do

@@ -35,7 +35,7 @@ use window::Moment;
     "presenced agenda --from 2026-11-24 --to 2026-12-01"
     "presenced agenda --from 09:00 --to 12:00 --timezone Europe/Berlin"
     "presenced agenda --json | jq '.presence[]'     The same for a program";
-    "The presence is what the rules give while you are at the desk and in no call: the lock, calls and sleep are off, or at \
+    "The presence is what the rules give while you are at the desk and in no call: the lock, calls, input and sleep are off, or at \
      rest where the configuration has them on. Without a configuration the default rules hold.";
     "Times: a date (its first moment), 09:00 (today), 2026-11-24T09:00, or an instant with its offset \
      (2026-11-24T09:00:00+01:00).";

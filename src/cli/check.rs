@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{Context, Error, Exit, examples};
 use crate::calendar::BusyClass;
 use crate::config::{self, Account, Config, Problem, Problems};
-use crate::policy::{CallState, Is, Lock, Rule, Sleep, When, default_rules};
+use crate::policy::{CallState, Idle, Is, Lock, Rule, Sleep, When, default_rules};
 use crate::suggest;
 
 /// The arguments of `check`.
@@ -121,8 +121,10 @@ fn describe_signals(config: &Config) -> Vec<(String, String)> {
     });
     let lock = signals.lock.map(|_| "on".to_owned());
     let call = signals.call.as_ref().map(|call| call.path.display().to_string());
+    let idle =
+        signals.idle.map(|idle| format!("after {:#}", jiff::SignedDuration::try_from(idle.after).unwrap_or_default()));
     let microphone = signals.microphone.as_ref().map(|microphone| microphone.socket.display().to_string());
-    let usual = [("calendar", calendar), ("lock", lock), ("call", call)]
+    let usual = [("calendar", calendar), ("lock", lock), ("call", call), ("idle", idle)]
         .map(|(name, text)| (name.to_owned(), text.unwrap_or_else(|| "off".to_owned())));
     usual.into_iter().chain(microphone.map(|socket| ("microphone".to_owned(), socket))).collect()
 }
@@ -142,6 +144,7 @@ fn describe_when(when: &When) -> String {
     is_one_of("call", words(&when.call, CallState::as_str));
     is_one_of("sleep", words(&when.sleep, Sleep::as_str));
     is_one_of("lock", words(&when.lock, Lock::as_str));
+    is_one_of("idle", words(&when.idle, Idle::as_str));
     is_one_of("calendar", words(&when.calendar, BusyClass::as_str));
     for (name, values) in &when.signal {
         is_one_of(name, values.iter().map(String::as_str).collect());

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
@@ -273,6 +274,8 @@ pub struct Signals {
     pub call: Option<Call>,
     /// Who records from the microphone.
     pub microphone: Option<Microphone>,
+    /// Input.
+    pub idle: Option<Idle>,
 }
 
 /// The lock signal (and sleep, which comes from the same service).
@@ -284,6 +287,13 @@ pub struct Lock {}
 pub struct Call {
     /// The call-state file, or a folder of them.
     pub path: PathBuf,
+}
+
+/// The idle signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// After how long without input; 1 minute to 24 hours, from the configuration.
+    pub after: Duration,
 }
 
 /// Where logs go.

@@ -10,7 +10,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::calendar::Schedule;
 use crate::config;
-use crate::policy::{Call, Claim, Lock, Named, Override, Reading, Sleep, Snapshot, strongest};
+use crate::policy::{Call, Claim, Idle, Lock, Named, Override, Reading, Sleep, Snapshot, strongest};
 use crate::signals::{Observation, Update};
 use crate::status::report::{self, Health};
 use crate::time::{Instant, Now};
@@ -21,7 +21,7 @@ use super::{lock_word, rounded};
 /// How many signals may be set through the socket, so that a runaway script fills no memory.
 const NAMED_MAX: usize = 256;
 
-/// How long a lock, sleep or calendar reading still holds after its source was lost: logind restarts and folders are made
+/// How long a lock, sleep, idle or calendar reading still holds after its source was lost: logind restarts and folders are made
 /// anew in less, and a presence that goes and comes back helps nobody. Call-state files have their own such time.
 const HOLD: Duration = Duration::from_secs(5);
 
@@ -32,6 +32,7 @@ pub(super) struct Board {
     sleep: Slot<Sleep>,
     call: Slot<Call>,
     microphone: Slot<Call>,
+    idle: Slot<Idle>,
     calendar: Slot<Arc<Schedule>>,
     named: BTreeMap<String, Entry<Word>>,
     manual: Option<Entry<Claim>>,
@@ -137,6 +138,7 @@ impl Board {
         self.sleep.configure(signals.lock.is_some());
         self.call.configure(signals.call.is_some());
         self.microphone.configure(signals.microphone.is_some());
+        self.idle.configure(signals.idle.is_some());
         self.calendar.configure(signals.calendar.is_some());
     }
 
@@ -148,6 +150,7 @@ impl Board {
             Update::Sleep(observation) => self.sleep.hear_and_hold(observation, until),
             Update::Call(observation) => self.call.hear(observation),
             Update::Microphone(observation) => self.microphone.hear_and_hold(observation, until),
+            Update::Idle(observation) => self.idle.hear_and_hold(observation, until),
             Update::Calendar(observation) => self.calendar.hear_and_hold(observation, until),
             // Nothing to read on it.
             Update::SleepHold(_) | Update::NetworkBack => {}
@@ -159,6 +162,7 @@ impl Board {
         self.lock.forget();
         self.call.forget();
         self.microphone.forget();
+        self.idle.forget();
         self.calendar.forget();
     }
 
@@ -170,7 +174,7 @@ impl Board {
     /// Whether every configured signal was heard at least once.
     pub(super) fn is_complete(&self) -> bool {
         let calls = self.call.heard && self.microphone.heard;
-        self.lock.heard && self.sleep.heard && calls && self.calendar.heard
+        self.lock.heard && self.sleep.heard && calls && self.idle.heard && self.calendar.heard
     }
 
     /// What was said of the lock through the socket, while that holds.
@@ -181,11 +185,12 @@ impl Board {
             .and_then(|entry| lock_word::read(&entry.value.value))
     }
 
-    /// Whether the user is known to be at the machine: unlocked, and not about to sleep.
+    /// Whether the user is known to be at the machine: unlocked, not idle, and not about to sleep.
     pub(super) fn is_present(&self, now: &Now) -> bool {
         let lock = lock_word::join(self.lock_word(now), self.lock.observation.reading.clone());
         let unlocked = lock == Reading::Known(Lock::Unlocked);
-        unlocked && *self.sleep() != Reading::Known(Sleep::Suspending)
+        let idle = self.idle.observation.reading == Reading::Known(Idle::Idle);
+        unlocked && !idle && *self.sleep() != Reading::Known(Sleep::Suspending)
     }
 
     /// Overrides the rules, for `ttl` or until cleared.
@@ -238,6 +243,7 @@ impl Board {
             lock: lock_word::join(self.lock_word(now), self.lock.reading(now)),
             sleep: self.sleep.reading(now),
             call: strongest(self.call.reading(now), self.microphone.reading(now)),
+            idle: self.idle.reading(now),
             calendar: self.calendar.reading(now),
             signals: self.named.iter().filter(|(_, entry)| entry.lives(now)).map(named).collect(),
             manual: self
@@ -255,6 +261,7 @@ impl Board {
             self.lock.held.map(|held| held.1),
             self.sleep.held.map(|held| held.1),
             self.microphone.held.as_ref().map(|held| held.1),
+            self.idle.held.map(|held| held.1),
             self.calendar.held.as_ref().map(|held| held.1),
         ];
         ends.chain(held).flatten().filter(|end| *end > now.instant).min()
@@ -265,7 +272,8 @@ impl Board {
         let (lock, sleep) = (&self.lock.observation.warnings, &self.sleep.observation.warnings);
         let (call, calendar) = (&self.call.observation.warnings, &self.calendar.observation.warnings);
         let lock = if self.lock_word(now).is_some() { &[] } else { lock.as_slice() };
-        lock.iter().chain(sleep).chain(call).chain(&self.microphone.observation.warnings).chain(calendar)
+        let (microphone, idle) = (&self.microphone.observation.warnings, &self.idle.observation.warnings);
+        lock.iter().chain(sleep).chain(call).chain(microphone).chain(idle).chain(calendar)
     }
 
     /// The signals' part of the report.
@@ -283,7 +291,7 @@ impl Board {
             let signal = report::Signal { value, since, source: source.to_owned(), health, until };
             signals.insert(name.to_owned(), signal);
         };
-        let Self { lock, sleep, call, microphone, calendar, .. } = self;
+        let Self { lock, sleep, call, microphone, idle, calendar, .. } = self;
         let (lock_source, lock_health) = match word {
             Some(word) if snapshot.lock == Reading::Known(word) && lock.observation.reading != Reading::Known(word) => {
                 ("presenced signal", Health::Ok)
@@ -301,6 +309,7 @@ impl Board {
         if !matches!(recording, Reading::Off) {
             add("microphone", &recording, &microphone.observation.source, microphone.health(&recording), None);
         }
+        add("idle", &snapshot.idle, &idle.observation.source, idle.health(&snapshot.idle), None);
         add("calendar", &busy, &calendar.observation.source, calendar.health(&busy), calendar_until);
         for (name, entry) in &self.named {
             let lives = snapshot.signals.get(name);

@@ -243,7 +243,12 @@ impl Daemon {
         match update {
             Update::SleepHold(hold) => return self.hold_sleep(hold, now),
             Update::NetworkBack => return self.accounts.iter_mut().for_each(|account| account.network_back(now)),
-            Update::Lock(_) | Update::Sleep(_) | Update::Call(_) | Update::Microphone(_) | Update::Calendar(_) => {}
+            Update::Lock(_)
+            | Update::Sleep(_)
+            | Update::Call(_)
+            | Update::Microphone(_)
+            | Update::Idle(_)
+            | Update::Calendar(_) => {}
         }
         let was_present = self.board.is_present(now);
         self.board.hear(update, now);

@@ -88,7 +88,7 @@ impl Daemon {
         let mut others = Vec::new();
         while let Ok(update) = self.updates.try_recv() {
             match update {
-                Update::Lock(_) | Update::Call(_) | Update::Microphone(_) | Update::Calendar(_) => {}
+                Update::Lock(_) | Update::Call(_) | Update::Microphone(_) | Update::Idle(_) | Update::Calendar(_) => {}
                 Update::Sleep(_) | Update::SleepHold(_) | Update::NetworkBack => others.push(update),
             }
         }

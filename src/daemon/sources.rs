@@ -7,13 +7,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::{self, Environment};
-use crate::signals::{self, Buses, Context, Update, Watches};
+use crate::signals::{self, Buses, Context, Displays, Update, Watches};
 use crate::time::Clock;
 
 /// The running signal tasks. Dropping it stops them.
 pub(super) struct Sources {
     context: Context,
     runtime_dir: Option<PathBuf>,
+    displays: Displays,
     tasks: JoinSet<()>,
     /// Apart, because it tells when the others are to read anew.
     sleep: JoinSet<()>,
@@ -37,6 +38,7 @@ impl Sources {
         let mut sources = Self {
             context,
             runtime_dir: environment.runtime_dir.clone(),
+            displays: Displays::of(environment),
             tasks: JoinSet::new(),
             sleep: JoinSet::new(),
             _network: network,
@@ -66,6 +68,9 @@ impl Sources {
         #[cfg(feature = "pulse")]
         if let Some(microphone) = &signals.microphone {
             self.tasks.spawn(signals::microphone::run(microphone.clone(), self.context.clone()));
+        }
+        if let Some(idle) = signals.idle {
+            self.tasks.spawn(signals::idle::run(idle, self.displays.clone(), self.context.clone()));
         }
         if signals.lock.is_some() {
             self.tasks.spawn(signals::lock::run(self.runtime_dir.clone(), self.context.clone()));

@@ -102,7 +102,8 @@ impl Moment<'_> {
         // What only a signal can change comes first: where that fails, the passing of time does not matter.
         let signals = is_any(&when.lock, &self.snapshot.lock)
             && is_any(&when.sleep, &self.snapshot.sleep)
-            && is_any(&when.call, &self.snapshot.call.clone().map(|call| call.state));
+            && is_any(&when.call, &self.snapshot.call.clone().map(|call| call.state))
+            && is_any(&when.idle, &self.snapshot.idle);
         signals && self.calendar_holds(when) && self.named_hold(when) && self.hours_hold(when)
     }
 
@@ -174,6 +175,9 @@ fn because(when: &When, snapshot: &Snapshot, at: Timestamp) -> String {
     if !when.lock.is_empty() {
         clauses.push(format!("lock is {}", snapshot.lock));
     }
+    if !when.idle.is_empty() {
+        clauses.push(format!("idle is {}", snapshot.idle));
+    }
     if !when.calendar.is_empty() || when.online.is_some() {
         let online = if when.online == Some(true) { " (online)" } else { "" };
         clauses.push(format!("calendar is {}{online}", snapshot.calendar_at(at)));
@@ -198,6 +202,7 @@ fn nothing_because(snapshot: &Snapshot, at: Timestamp) -> String {
         ("call", matches!(snapshot.call, Reading::Unknown)),
         ("sleep", matches!(snapshot.sleep, Reading::Unknown)),
         ("lock", matches!(snapshot.lock, Reading::Unknown)),
+        ("idle", matches!(snapshot.idle, Reading::Unknown)),
         ("calendar", matches!(snapshot.calendar_at(at), Reading::Unknown)),
     ];
     let unknown: Vec<_> = readings.into_iter().filter_map(|(name, unknown)| unknown.then_some(name)).collect();

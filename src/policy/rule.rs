@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{CallState, Hours, Lock, Sleep};
+use super::{CallState, Hours, Idle, Lock, Sleep};
 use crate::calendar::BusyClass;
 use crate::presence::{Expiration, Presence};
 
@@ -53,6 +53,8 @@ pub struct When {
     pub sleep: Vec<Is<Sleep>>,
     /// The call state is one of these.
     pub call: Vec<Is<CallState>>,
+    /// Input is one of these.
+    pub idle: Vec<Is<Idle>>,
     /// The calendar's busy class is one of these.
     pub calendar: Vec<Is<BusyClass>>,
     /// The event that makes the calendar busy is (or is not) an online meeting.
@@ -100,6 +102,8 @@ pub fn default_rules() -> Vec<Rule> {
         rule("locked", lock(vec![Is::Value(Lock::Locked)]), Presence::Away),
         rule("out of office", calendar(BusyClass::OutOfOffice), Presence::Away),
         rule("meeting", calendar(BusyClass::Busy), Presence::InAConferenceCall),
+        // Behind the meetings: whoever listens does not touch the mouse.
+        rule("idle", When { idle: vec![Is::Value(Idle::Idle)], ..When::default() }, Presence::Away),
         rule("at the desk", lock(vec![Is::Value(Lock::Unlocked), Is::Off]), Presence::Available),
     ]
 }

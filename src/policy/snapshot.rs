@@ -107,6 +107,16 @@ words! {
 }
 
 words! {
+    /// Whether somebody uses the machine.
+    Idle {
+        /// There was input within the configured time.
+        Active = "active",
+        /// There was none for that long.
+        Idle = "idle",
+    }
+}
+
+words! {
     /// What a program says of a call, weakest first: of several programs the strongest state counts.
     CallState {
         /// No call.
@@ -162,6 +172,8 @@ pub struct Snapshot {
     pub sleep: Reading<Sleep>,
     /// Calls.
     pub call: Reading<Call>,
+    /// Input.
+    pub idle: Reading<Idle>,
     /// The calendar, as a schedule that answers for any moment of its window.
     pub calendar: Reading<Arc<Schedule>>,
     /// Signals by name, set through the socket.

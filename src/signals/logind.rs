@@ -1,4 +1,4 @@
-//! logind's side of the screen lock: follows the user's session.
+//! logind's side of the screen lock and of idleness: follows the user's session.
 //!
 //! The session is looked for again, and read again, after every signal that may concern it: the state comes from what
 //! logind says now, never from what a signal said. Leaves to others: which session that is (`logind_session`), and what
@@ -27,7 +27,7 @@ pub(super) const MANAGER: &str = "org.freedesktop.login1.Manager";
 /// How long after its first reading a new logind is read a second time.
 const SECOND_READING: Duration = Duration::from_millis(500);
 
-/// What logind says of the lock.
+/// What logind says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// Nothing yet.
@@ -65,8 +65,8 @@ struct Subject {
 }
 
 /// Keeps `view` true. Never returns.
-pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) {
-    bus::keep_following(&*context.clock, Follower { context, view, belief: Belief::default() }).await;
+pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) -> Infallible {
+    bus::keep_following(&*context.clock, Follower { context, view, belief: Belief::default() }).await
 }
 
 struct Follower<'a> {

@@ -2,10 +2,11 @@
 //!
 //! presenced runs as a systemd user service, which belongs to no session, so the session is looked for: the caller's own, the
 //! one logind shows for the user, then every session of the user. Leaves to others: when to look again (`logind`), and what
-//! follows for the lock (`lock`).
+//! follows for the lock and for idleness (`lock`, `idle_hint`).
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use zbus::fdo::PropertiesProxy;
 use zbus::names::{InterfaceName, OwnedUniqueName};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
@@ -31,6 +32,20 @@ pub(super) struct Session {
     pub(super) active: bool,
     /// `LockedHint`: what its desktop last said of the lock, if that ever says it.
     pub(super) locked_hint: bool,
+    /// `IdleHint` and `IdleSinceHint`.
+    pub(super) idle: IdleHint,
+}
+
+/// Whether nobody is there, as the desktop says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum IdleHint {
+    /// It never said.
+    #[default]
+    Never,
+    /// Somebody is.
+    Active,
+    /// Nobody, and since when it says so.
+    Since(Timestamp),
 }
 
 /// What was found.
@@ -105,11 +120,21 @@ impl Session {
         if without_screen || of_a_service || ended {
             return None;
         }
+        // In microseconds of wall time; 0 is the desktop that never said.
+        let since = properties.get("IdleSinceHint").and_then(|value| u64::try_from(value).ok());
+        let since =
+            since.filter(|since| *since > 0).and_then(|since| Timestamp::from_microsecond(since.try_into().ok()?).ok());
+        let idle = match (flag("IdleHint"), since) {
+            (_, None) | (None, _) => IdleHint::Never,
+            (Some(false), Some(_)) => IdleHint::Active,
+            (Some(true), Some(since)) => IdleHint::Since(since),
+        };
         Some(Self {
             id: text("Id").unwrap_or_default().to_owned(),
             desktop: text("Desktop").unwrap_or_default().to_owned(),
             active: flag("Active").unwrap_or(true),
             locked_hint: flag("LockedHint").unwrap_or(false),
+            idle,
         })
     }
 }

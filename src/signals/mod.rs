@@ -17,6 +17,15 @@ mod call_claim;
 mod call_file;
 mod call_state;
 mod cosmic;
+#[cfg(any(feature = "wayland", feature = "x11"))]
+mod display;
+pub mod idle;
+mod idle_hint;
+mod idle_mutter;
+#[cfg(feature = "wayland")]
+mod idle_wayland;
+#[cfg(feature = "x11")]
+mod idle_x11;
 pub mod lock;
 mod logind;
 mod logind_session;
@@ -47,7 +56,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::calendar::Schedule;
-use crate::policy::{Call, Lock, Reading, Sleep};
+use crate::config::Environment;
+use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::Warning;
 
@@ -78,6 +88,8 @@ pub enum Update {
     Call(Observation<Call>),
     /// Calls, by who records: idle or in-call.
     Microphone(Observation<Call>),
+    /// Input.
+    Idle(Observation<Idle>),
     /// The network came back: trying again is worth it now.
     NetworkBack,
     /// The calendar: a schedule that answers for any moment of its window.
@@ -106,6 +118,31 @@ pub struct Buses {
     pub system: Option<String>,
     /// The session bus, for screen savers.
     pub session: Option<String>,
+}
+
+/// Where the displays of this user may be.
+#[derive(Clone, Debug, Default)]
+pub struct Displays {
+    /// `$XDG_RUNTIME_DIR`, the folder of Wayland sockets.
+    pub runtime_dir: Option<PathBuf>,
+    /// `$WAYLAND_DISPLAY`: the name of a socket in that folder, or a whole path.
+    pub wayland: Option<String>,
+    /// The folder of the sockets of X servers; `None`: there are none.
+    pub x11_dir: Option<PathBuf>,
+    /// `$DISPLAY`. One on another machine says nothing of this one, and is passed over.
+    pub x11: Option<String>,
+}
+
+impl Displays {
+    /// As the environment has them.
+    pub fn of(environment: &Environment) -> Self {
+        Self {
+            runtime_dir: environment.runtime_dir.clone(),
+            wayland: environment.var("WAYLAND_DISPLAY"),
+            x11_dir: Some(PathBuf::from("/tmp/.X11-unix")),
+            x11: environment.var("DISPLAY"),
+        }
+    }
 }
 
 /// Where one signal publishes.

@@ -7,7 +7,7 @@ use super::graph::Pair;
 use super::network::Fault;
 use super::rules::{FOCUS, FOCUS_VALUES, Prefers, Rules};
 use crate::calendar::BusyClass;
-use crate::policy::{CallState, Claim, Lock, Reading};
+use crate::policy::{CallState, Claim, Idle, Lock, Reading};
 use crate::presence::{Expiration, Presence};
 
 pub(super) const DAY: Duration = Duration::from_hours(24);
@@ -28,6 +28,7 @@ pub(super) enum Ends {
 pub(super) enum What {
     Lock(Reading<Lock>),
     Call(Reading<CallState>),
+    Idle(Reading<Idle>),
     /// The whole calendar: from when on in the day which class holds, and whether online.
     Calendar(Vec<(Duration, BusyClass, bool)>),
     /// The named signal is set, for a while or for good; or it is unset.
@@ -195,7 +196,7 @@ impl Author<'_> {
     }
 
     fn signal(&mut self) -> What {
-        match self.random.u8(0..11) {
+        match self.random.u8(0..14) {
             0 => What::Lock(Reading::Unknown),
             1 => What::Call(Reading::Unknown),
             2 => What::Calendar(self.calendar()),
@@ -212,6 +213,8 @@ impl Author<'_> {
                 let lasts = (self.random.u8(0..3) > 0).then(|| self.a_while());
                 What::Focus((self.random.u8(0..4) > 0).then_some((value, lasts)))
             }
+            10 => What::Idle(Reading::Unknown),
+            11 | 12 => What::Idle(Reading::Known(pick(&mut self.random, Idle::ALL))),
             _ => What::Teams(pick(
                 &mut self.random,
                 &[None, Some(("Available", "Available")), Some(("Away", "Away")), Some(("Busy", "InAMeeting"))],
@@ -332,6 +335,7 @@ impl fmt::Display for What {
         match self {
             Self::Lock(lock) => write!(f, "lock is {lock}"),
             Self::Call(call) => write!(f, "call is {call}"),
+            Self::Idle(idle) => write!(f, "idle is {idle}"),
             Self::Calendar(changes) => {
                 f.write_str("calendar is free")?;
                 changes.iter().try_for_each(|(from, class, online)| {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::day::DAY;
 use super::rules::{FOCUS, Rules};
 use crate::calendar::{BusyClass, Schedule};
-use crate::policy::{Call, CallState, Claim, Lock, Named, Override, Reading, Sleep, Snapshot};
+use crate::policy::{Call, CallState, Claim, Idle, Lock, Named, Override, Reading, Sleep, Snapshot};
 use crate::presence::Expiration;
 use crate::session::Target;
 use crate::time::{Instant, Now};
@@ -27,6 +27,7 @@ pub(super) struct Moment<'a> {
     pub(super) lock: &'a Reading<Lock>,
     pub(super) sleep: &'a Reading<Sleep>,
     pub(super) call: &'a Reading<CallState>,
+    pub(super) idle: &'a Reading<Idle>,
     pub(super) class: BusyClass,
     pub(super) online: bool,
     pub(super) focus: Option<&'static str>,
@@ -39,6 +40,7 @@ pub(super) struct Facts {
     pub(super) lock: Reading<Lock>,
     pub(super) sleep: Reading<Sleep>,
     pub(super) call: Reading<CallState>,
+    pub(super) idle: Reading<Idle>,
     pub(super) manual: Option<(Claim, Option<Instant>)>,
     pub(super) focus: Option<(&'static str, Option<Instant>)>,
     /// From when on which class holds, and whether online, in ascending order.
@@ -52,7 +54,9 @@ impl Facts {
         let sleep = lock.clone().map(|_| Sleep::Awake);
         let call = Reading::Known(CallState::Idle);
         let schedule = Arc::new(Schedule::new(midnight, midnight, Vec::new()));
-        let mut facts = Self { lock, sleep, call, manual: None, focus: None, calendar: Vec::new(), schedule, midnight };
+        let idle = Reading::Known(Idle::Active);
+        let (manual, focus, calendar) = (None, None, Vec::new());
+        let mut facts = Self { lock, sleep, call, idle, manual, focus, calendar, schedule, midnight };
         facts.set_calendar(&[]);
         facts
     }
@@ -73,6 +77,7 @@ impl Facts {
             lock: self.lock.clone(),
             sleep: self.sleep.clone(),
             call: self.call.clone().map(|state| Call { state, app: None }),
+            idle: self.idle.clone(),
             calendar: Reading::Known(Arc::clone(&self.schedule)),
             signals: BTreeMap::from_iter(named),
             manual: living(self.manual, now).map(|(claim, until)| Override { claim, until: ends_at(until) }),
@@ -89,8 +94,8 @@ impl Facts {
             .checked_sub(1)
             .map_or((BusyClass::Free, false), |current| (self.calendar[current].1, self.calendar[current].2));
         let focus = living(self.focus, now).map(|(value, _)| value);
-        let Self { lock, sleep, call, .. } = self;
-        rules.ought(&Moment { lock, sleep, call, class, online, focus, wall: now.wall }, expiration)
+        let Self { lock, sleep, call, idle, .. } = self;
+        rules.ought(&Moment { lock, sleep, call, idle, class, online, focus, wall: now.wall }, expiration)
     }
 
     /// When they, or what `rules` say of them, may change by themselves.

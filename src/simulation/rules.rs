@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::facts::{Moment, Ought};
 use crate::calendar::BusyClass;
-use crate::policy::{CallState, Claim, Is, Lock, Reading, Rule, Sleep, When, default_rules};
+use crate::policy::{CallState, Claim, Idle, Is, Lock, Reading, Rule, Sleep, When, default_rules};
 use crate::presence::{Expiration, Presence};
 use crate::session::Target;
 
@@ -101,6 +101,7 @@ fn default_ought(moment: &Moment<'_>) -> Option<Presence> {
         | (_, _, Reading::Known(Lock::Locked), _)
         | (.., BusyClass::OutOfOffice) => Some(Presence::Away),
         (.., BusyClass::Busy) => Some(Presence::InAConferenceCall),
+        _ if *moment.idle == Reading::Known(Idle::Idle) => Some(Presence::Away),
         (_, _, Reading::Known(Lock::Unlocked) | Reading::Off, _) => Some(Presence::Available),
         (_, _, Reading::Unknown, _) => None,
     }

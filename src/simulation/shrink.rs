@@ -103,6 +103,7 @@ fn plainer((at, what): &(Duration, What)) -> Vec<(Duration, What)> {
         }
         What::Lock(_)
         | What::Call(_)
+        | What::Idle(_)
         | What::Override(_, None)
         | What::Unset
         | What::Focus(None | Some((_, None)))

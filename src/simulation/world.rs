@@ -13,7 +13,7 @@ use super::facts::{Facts, Ought};
 use super::graph::{Graph, InvalidArgument};
 use super::network::{Fault, Flight, Network};
 use super::watch::{Invariant, Violation, Watch, violation};
-use crate::policy::{Lock, Reading, Rule, Sleep, decide};
+use crate::policy::{Idle, Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
 use crate::session::{Action, Request, Session, Target};
 use crate::time::{Instant, Now};
@@ -208,6 +208,7 @@ impl<'a> World<'a> {
             What::Lock(lock) if self.facts.lock != Reading::Off => self.facts.lock = lock.clone(),
             What::Lock(_) => {}
             What::Call(call) => self.facts.call = call.clone(),
+            What::Idle(idle) => self.facts.idle = idle.clone(),
             What::Calendar(changes) => self.facts.set_calendar(changes),
             What::Override(claim, lasts) => self.facts.manual = Some((*claim, lasts.map(|lasts| self.now + lasts))),
             What::Unset => self.facts.manual = None,
@@ -237,7 +238,10 @@ impl<'a> World<'a> {
 
     /// As the daemon's board says it.
     fn is_present(&self) -> bool {
-        self.facts.lock == Reading::Known(Lock::Unlocked) && self.facts.sleep != Reading::Known(Sleep::Suspending)
+        let idle = self.facts.idle == Reading::Known(Idle::Idle);
+        self.facts.lock == Reading::Known(Lock::Unlocked)
+            && !idle
+            && self.facts.sleep != Reading::Known(Sleep::Suspending)
     }
 
     fn nudge(&mut self) {

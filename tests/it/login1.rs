@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) state: &'static str,
     pub(crate) scope: &'static str,
+    /// `IdleHint`, and `IdleSinceHint` in microseconds of wall time; 0: nobody ever set it.
+    pub(crate) idle: (bool, u64),
 }
 
 impl Session {
@@ -43,6 +45,7 @@ impl Session {
         id: String::new(),
         state: "active",
         scope: "session-c1.scope",
+        idle: (false, 0),
     };
 }
 
@@ -83,6 +86,14 @@ impl Session {
     #[zbus(property(emits_changed_signal = "const"))]
     fn scope(&self) -> &str {
         self.scope
+    }
+    #[zbus(property)]
+    fn idle_hint(&self) -> bool {
+        self.idle.0
+    }
+    #[zbus(property)]
+    fn idle_since_hint(&self) -> u64 {
+        self.idle.1
     }
     #[zbus(signal)]
     async fn lock(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
@@ -238,6 +249,14 @@ impl Login1 {
         let session = self.session(id).await;
         session.get_mut().await.locked = locked;
         session.get().await.locked_hint_changed(session.signal_emitter()).await.unwrap();
+    }
+
+    /// Sets `IdleHint`, as a desktop does at this time.
+    pub(crate) async fn set_idle(&self, id: &str, idle: bool, since: &str) {
+        let since = since.parse::<jiff::Timestamp>().unwrap().as_microsecond().try_into().unwrap();
+        let session = self.session(id).await;
+        session.get_mut().await.idle = (idle, since);
+        session.get().await.idle_hint_changed(session.signal_emitter()).await.unwrap();
     }
 
     /// Sets `Active`.

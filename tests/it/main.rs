@@ -21,6 +21,12 @@ mod fake_daemon;
 mod graph;
 mod hooks;
 mod house;
+mod idle;
+mod idle_daemon;
+#[cfg(feature = "wayland")]
+mod idle_wayland;
+#[cfg(feature = "x11")]
+mod idle_x11;
 mod keyring;
 mod kill;
 mod lapse;
@@ -53,3 +59,5 @@ mod trouble;
 mod verify;
 mod week;
 mod week_at_speed;
+#[cfg(feature = "x11")]
+mod x_server;

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::calendar::Schedule;
 use crate::config::Signals;
-use crate::policy::{Call, CallState, Lock, Reading, Rule, Sleep, Snapshot, decide};
+use crate::policy::{Call, CallState, Idle, Lock, Reading, Rule, Sleep, Snapshot, decide};
 use crate::presence::Presence;
 use crate::time::{Instant, Now};
 
@@ -36,6 +36,7 @@ pub(super) fn at_the_desk(signals: &Signals, calendar: Schedule) -> Snapshot {
         lock,
         sleep,
         call: if tells_of_calls { Reading::Known(idle) } else { Reading::Off },
+        idle: if signals.idle.is_some() { Reading::Known(Idle::Active) } else { Reading::Off },
         calendar: Reading::Known(Arc::new(calendar)),
         ..Snapshot::default()
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::section::Section;
 use super::{Reader, Value};
 use crate::calendar::BusyClass;
-use crate::policy::{CallState, Claim, Hours, Is, Lock, Rule, Sleep, When};
+use crate::policy::{CallState, Claim, Hours, Idle, Is, Lock, Rule, Sleep, When};
 use crate::presence::Presence;
 use crate::suggest;
 
@@ -78,6 +78,7 @@ impl Reader<'_> {
             lock: self.states(&mut section, "lock", Lock::ALL, Lock::as_str),
             sleep: self.states(&mut section, "sleep", Sleep::ALL, Sleep::as_str),
             call: self.states(&mut section, "call", CallState::ALL, CallState::as_str),
+            idle: self.states(&mut section, "idle", Idle::ALL, Idle::as_str),
             calendar: self.states(&mut section, "calendar", BusyClass::ALL, BusyClass::as_str),
             online: section.get("online").and_then(|value| self.boolean("online", value)),
             within: self.hours(&mut section, "within"),

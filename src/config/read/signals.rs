@@ -1,9 +1,16 @@
 //! `[signals.…]`: what is watched. A signal whose table is there is on, unless it says `enabled = false`.
 
+use std::time::Duration;
+
 use super::section::Section;
 use super::sources::SOURCES;
 use super::{Reader, Value};
-use crate::config::{Calendar, Call, Lock, Signals};
+use crate::config::{Calendar, Call, Idle, Lock, Signals};
+
+/// How long without input is idle, when the configuration does not say, and the range of what it may say.
+const AFTER: Duration = Duration::from_mins(10);
+const AFTER_MIN: Duration = Duration::from_mins(1);
+const AFTER_MAX: Duration = Duration::from_hours(24);
 
 impl Reader<'_> {
     pub(super) fn signals(&mut self, root: &mut Section<'_, '_>) -> Signals {
@@ -12,8 +19,9 @@ impl Reader<'_> {
         let lock = self.signal(&mut section, "lock", |_, _, _| Some(Lock {}));
         let call = self.signal(&mut section, "call", Self::call);
         let microphone = self.signal(&mut section, "microphone", Self::microphone);
+        let idle = self.signal(&mut section, "idle", Self::idle);
         self.finish(&section);
-        Signals { calendar, lock, call, microphone }
+        Signals { calendar, lock, call, microphone, idle }
     }
 
     /// The signal `key`, when it is on. One that is off is read all the same: a wrong key is wrong there too.
@@ -69,5 +77,18 @@ impl Reader<'_> {
         }
         let path = given.map_or(default, |value| self.path("path", value));
         Some(Call { path: path? })
+    }
+
+    fn idle(&mut self, section: &mut Section<'_, '_>, _: bool) -> Option<Idle> {
+        let Some(value) = section.get("after") else { return Some(Idle { after: AFTER }) };
+        let example = "write 1 minute to 24 hours, like \"10m\", \"1h 30m\" or \"PT10M\"";
+        let (duration, text) = self.duration(value, example)?;
+        let message = match Duration::try_from(duration) {
+            Ok(after) if (AFTER_MIN..=AFTER_MAX).contains(&after) => return Some(Idle { after }),
+            Ok(after) if after > AFTER_MAX => format!("`{text}` is longer than 24 hours"),
+            Ok(_) | Err(_) => format!("`{text}` is shorter than a minute"),
+        };
+        self.wrong(value.span(), message, example);
+        None
     }
 }

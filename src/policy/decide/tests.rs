@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::calendar::{BusyClass, Schedule};
-use crate::policy::{Call, CallState, Claim, Lock, Named, Override, Sleep, default_rules};
+use crate::policy::{Call, CallState, Claim, Idle, Lock, Named, Override, Sleep, default_rules};
 use crate::time::Instant;
 
 fn at(time: &str) -> Timestamp {
@@ -34,6 +34,7 @@ fn desk() -> Snapshot {
         lock: Reading::Known(Lock::Unlocked),
         sleep: Reading::Known(Sleep::Awake),
         call: call(CallState::Idle),
+        idle: Reading::Known(Idle::Active),
         calendar: calendar(&[("10:00:00", BusyClass::Busy), ("10:30:00", BusyClass::Free)]),
         ..Snapshot::default()
     }
@@ -43,6 +44,7 @@ fn desk() -> Snapshot {
 fn the_default_rules_decide_as_the_readme_says() {
     let busy = || calendar(&[("00:00:00", BusyClass::Busy)]);
     let class = |class| calendar(&[("00:00:00", class)]);
+    let idle = || Reading::Known(Idle::Idle);
     let cases = [
         (desk(), "at the desk", Some(Presence::Available)),
         (Snapshot { call: call(CallState::InCall), ..desk() }, "call", Some(Presence::InACall)),
@@ -61,6 +63,12 @@ fn the_default_rules_decide_as_the_readme_says() {
             Some(Presence::InACall),
         ),
         (Snapshot { lock: Reading::Known(Lock::Locked), calendar: busy(), ..desk() }, "locked", Some(Presence::Away)),
+        // Whoever listens does not touch the mouse; whoever is away does not either.
+        (Snapshot { idle: idle(), ..desk() }, "idle", Some(Presence::Away)),
+        (Snapshot { idle: idle(), calendar: busy(), ..desk() }, "meeting", Some(Presence::InAConferenceCall)),
+        (Snapshot { idle: idle(), call: call(CallState::InCall), ..desk() }, "call", Some(Presence::InACall)),
+        (Snapshot { idle: idle(), lock: Reading::Unknown, ..desk() }, "idle", Some(Presence::Away)),
+        (Snapshot { idle: Reading::Unknown, ..desk() }, "at the desk", Some(Presence::Available)),
         // What is off is no obstacle, what is unknown is.
         (Snapshot::default(), "at the desk", Some(Presence::Available)),
         (
@@ -216,11 +224,12 @@ fn readings() -> impl Strategy<Value = Snapshot> {
         Reading::Known(Arc::new(Schedule::new(at("00:00:00"), at("23:59:59"), changes)))
     });
     let calendar = prop_oneof![Just(Reading::Off), Just(Reading::Unknown), schedule];
-    (reading(Lock::ALL), reading(Sleep::ALL), reading(CallState::ALL), calendar).prop_map(
-        |(lock, sleep, state, calendar)| Snapshot {
+    (reading(Lock::ALL), reading(Sleep::ALL), reading(CallState::ALL), reading(Idle::ALL), calendar).prop_map(
+        |(lock, sleep, state, idle, calendar)| Snapshot {
             lock,
             sleep,
             call: state.map(|state| Call { state, app: None }),
+            idle,
             calendar,
             ..Snapshot::default()
         },
@@ -258,6 +267,7 @@ proptest! {
         if let Some(rule) = deciding {
             prop_assert!(rule.when.lock.is_empty() || snapshot.lock != Reading::Unknown);
             prop_assert!(rule.when.call.is_empty() || snapshot.call != Reading::Unknown);
+            prop_assert!(rule.when.idle.is_empty() || snapshot.idle != Reading::Unknown);
             prop_assert!(rule.when.calendar.is_empty() || snapshot.calendar_at(at("12:00:00")) != Reading::Unknown);
         } else {
             prop_assert_eq!(decision.presence, None);

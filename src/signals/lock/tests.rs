@@ -7,7 +7,7 @@ const SAVER: &Kind = &KINDS[2];
 const GNOME: &Kind = &KINDS[0];
 
 fn session(desktop: &str, active: bool, locked_hint: bool) -> Session {
-    Session { id: "2".to_owned(), desktop: desktop.to_owned(), active, locked_hint }
+    Session { id: "2".to_owned(), desktop: desktop.to_owned(), active, locked_hint, ..Session::default() }
 }
 
 /// In short: the reading and its source, with `!` behind when there is a warning; `-`: nothing is published.

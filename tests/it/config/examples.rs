@@ -34,10 +34,12 @@ fn the_desktop_watches_everything_and_the_sidecar_only_calls() {
     let desktop = must_load(include_str!("../../../config/desktop.toml"), "desktop.toml");
     assert_eq!(desktop.accounts["work"].auth, Auth::Browser);
     assert!(desktop.signals.calendar.is_some() && desktop.signals.lock.is_some() && desktop.signals.call.is_some());
+    assert!(desktop.signals.idle.is_some());
     let sidecar = must_load(include_str!("../../../config/sidecar.toml"), "sidecar.toml");
     assert!(matches!(sidecar.accounts["bot"].auth, Auth::ClientSecret { .. }));
     assert!(sidecar.accounts["bot"].user.is_some());
     assert!(sidecar.signals.calendar.is_none() && sidecar.signals.lock.is_none() && sidecar.signals.call.is_some());
+    assert!(sidecar.signals.idle.is_none());
 }
 
 /// `#key` is an option at its default, `# text` is prose.
@@ -57,6 +59,7 @@ fn what_the_reference_file_calls_defaults_are_the_defaults() {
     assert_eq!(work.endpoints, presenced::config::Endpoints::of(work.cloud));
     assert_eq!(work.tokens, TokenStore::default());
     assert_eq!(config.log, Log { level: Some("info".to_owned()), dir: Some("/home/me/.local/state/presenced".into()) });
+    assert_eq!(config.signals.idle, must_load(&format!("{ACCOUNT}[signals.idle]\n"), "the default").signals.idle);
     let call = config.signals.call.unwrap();
     let defaults = must_load(&format!("{ACCOUNT}[signals.call]\n[signals.microphone]\n"), "the defaults").signals;
     assert_eq!((Some(call), config.signals.microphone), (defaults.call, defaults.microphone));

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use presenced::calendar::BusyClass;
 use presenced::config::{
-    Account, Auth, Calendar, CalendarSource, Call, Cloud, Endpoints, Log, OnExit, SecretSource, Signals, TokenStore,
+    Account, Auth, Calendar, CalendarSource, Call, Cloud, Endpoints, Idle, Log, OnExit, SecretSource, Signals,
+    TokenStore,
 };
-use presenced::policy::{CallState, Claim, Is, Lock, Rule, Sleep, When, default_rules};
+use presenced::policy::{self, CallState, Claim, Is, Lock, Rule, Sleep, When, default_rules};
 use presenced::presence::{Expiration, Presence};
 
 use super::{ACCOUNT, bad, environment, good, parse, parse_in, problem};
@@ -67,6 +68,8 @@ identity = ["me@contoso.com", "Me.Too@contoso.com"]
 [signals.lock]
 [signals.call]
 path = "/run/calls"
+[signals.idle]
+after = "1h 30m"
 [tokens]
 store = "file"
 [log]
@@ -81,6 +84,7 @@ prefer = true
 lock = ["unlocked", "off"]
 sleep = "awake"
 call = ["in-call", "conference"]
+idle = "active"
 calendar = "working-elsewhere"
 online = true
 within = ["Mon..Fri 08:00-12:00", "Sat"]
@@ -110,11 +114,13 @@ set = "nothing"
     );
     assert!(config.signals.lock.is_some());
     assert_eq!(config.signals.call, Some(Call { path: "/run/calls".into() }));
+    assert_eq!(config.signals.idle, Some(Idle { after: Duration::from_mins(90) }));
     assert_eq!(config.log, Log { level: Some("presenced=debug,warn".to_owned()), dir: Some("/home/me/logs".into()) });
     let when = When {
         lock: vec![Is::Value(Lock::Unlocked), Is::Off],
         sleep: vec![Is::Value(Sleep::Awake)],
         call: vec![Is::Value(CallState::InCall), Is::Value(CallState::Conference)],
+        idle: vec![Is::Value(policy::Idle::Active)],
         calendar: vec![Is::Value(BusyClass::WorkingElsewhere)],
         online: Some(true),
         within: vec!["Mon..Fri 08:00-12:00".parse().unwrap(), "Sat".parse().unwrap()],
@@ -211,11 +217,13 @@ fn the_clouds_have_their_own_addresses() {
 
 #[test]
 fn a_signal_can_be_turned_off_and_then_needs_nothing() {
-    let off = "[signals.calendar]\nenabled = false\n[signals.lock]\nenabled = false\n[signals.call]\nenabled = false\n";
+    let off = "[signals.calendar]\nenabled = false\n[signals.lock]\nenabled = false\n[signals.call]\nenabled = false\n\
+               [signals.idle]\nenabled = false\n";
     assert_eq!(good(off).signals, Signals::default());
     let on = good("[signals.call]\nenabled = true\n");
     assert_eq!(on.signals.call, Some(Call { path: "/run/user/1000/presenced/call-state".into() }));
     assert!(good("[signals.microphone]\nenabled = false\n").signals.microphone.is_none());
+    assert_eq!(good("[signals.idle]\n").signals.idle, Some(Idle { after: Duration::from_mins(10) }));
     assert!(bad("[signals.lock]\nenabled = false\npaht = 1\n").contains("[signals.lock] has no key `paht`"));
 }
 
@@ -438,6 +446,7 @@ fn rules_and_signals_that_cannot_be_meant_are_refused() {
         (rule("when = { call = [\"in-call\", \"incall\"] }"), "`incall` is no value of `call`"),
         (rule("when = { lock = [] }"), "`lock` is an empty list"),
         (rule("when = { lock = true }"), "`lock` is a text, and here is true or false"),
+        (rule("when = { idle = \"10m\" }"), "`10m` is no value of `idle`"),
         (rule("when = { screen = \"locked\" }"), "`when` has no key `screen`"),
         (rule("when = \"locked\""), "`when` is a table, and here is a text"),
         (rule("when = { online = \"yes\" }"), "`online` is true or false, and here is a text"),
@@ -458,6 +467,12 @@ fn rules_and_signals_that_cannot_be_meant_are_refused() {
             "[signals.calendar]\nsources = [{ path = \"x\" }]\nidentity = [\"me\"]\n".to_owned(),
             "`identity` holds e-mail addresses, and this is none",
         ),
+        ("[signals.idle]\nafter = \"59s\"\n".to_owned(), "`59s` is shorter than a minute"),
+        ("[signals.idle]\nafter = \"25h\"\n".to_owned(), "`25h` is longer than 24 hours"),
+        ("[signals.idle]\nafter = \"-10m\"\n".to_owned(), "`-10m` is shorter than a minute"),
+        ("[signals.idle]\nafter = 10\n".to_owned(), "`10` needs a unit"),
+        ("[signals.idle]\nafter = \"soon\"\n".to_owned(), "`soon` is no duration"),
+        ("[signals.idle]\nafetr = \"10m\"\n".to_owned(), "[signals.idle] has no key `afetr`"),
         ("[signals.clendar]\n".to_owned(), "[signals] has no key `clendar`"),
         ("[log]\nlevel = \"wran\"\n".to_owned(), "`wran` is no level of logging"),
         ("[log]\nlevel = \"presenced=loud\"\n".to_owned(), "`presenced=loud` is no level of logging"),

@@ -1,0 +1,151 @@
+//! The idle signal: whether there was input lately. Of four sources the first that can tell counts; the others are not even
+//! asked meanwhile.
+//!
+//! GNOME's idle monitor, then a Wayland compositor's `ext-idle-notify-v1`, then an X server's idle counter, and logind's
+//! `IdleHint` last, which depends on a desktop that keeps it. All of them tell by themselves; none is asked again and again.
+//! The X server of a Wayland session sees only part of the input, so that it is not asked where a compositor runs.
+
+use std::convert::Infallible;
+use std::future::Future;
+
+use tokio::sync::watch;
+
+#[cfg(feature = "wayland")]
+use super::idle_wayland;
+#[cfg(feature = "x11")]
+use super::idle_x11;
+use super::{Context, Displays, Observation, Publisher, Update, idle_hint, idle_mutter};
+use crate::config;
+use crate::policy::{Idle, Reading};
+use crate::warning::{Code, Warning};
+
+/// What one source says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// Nothing yet; or it is not asked, since one before it tells.
+    Unread,
+    /// It cannot tell.
+    Absent {
+        /// Why, as a clause for people.
+        reason: String,
+        /// Whether there is a compositor all the same, so that an X server sees only part of the input.
+        wayland: bool,
+    },
+    /// It tells.
+    Says {
+        /// What.
+        idle: Idle,
+        /// What it is, for people.
+        source: String,
+    },
+}
+
+impl View {
+    /// One that cannot tell.
+    pub(super) fn absent(reason: impl Into<String>) -> Self {
+        Self::Absent { reason: reason.into(), wayland: false }
+    }
+
+    /// Makes it what `sender` shows.
+    pub(super) fn show(self, sender: &watch::Sender<Self>) {
+        sender.send_if_modified(|view| {
+            let changed = *view != self;
+            *view = self;
+            changed
+        });
+    }
+}
+
+/// Follows input. Never returns.
+pub async fn run(config: config::Idle, displays: Displays, context: Context) {
+    let [mutter, wayland, x11, hint] = [(); 4].map(|()| watch::Sender::new(View::Unread));
+    let mut publisher = Publisher::new(context.updates.clone(), Update::Idle);
+    let publish = async {
+        let mut views = [&mutter, &wayland, &x11, &hint].map(watch::Sender::subscribe);
+        loop {
+            let seen = reconcile(views.each_mut().map(|view| view.borrow_and_update().clone()));
+            if let Some(observation) = seen {
+                publisher.publish(observation).await;
+            }
+            let [mutter, wayland, x11, hint] = &mut views;
+            // The senders live as long as this future does, so that no wait can fail.
+            tokio::select! {
+                _ = mutter.changed() => {}
+                _ = wayland.changed() => {}
+                _ = x11.changed() => {}
+                _ = hint.changed() => {}
+            }
+        }
+    };
+    let (context, displays, after) = (&context, &displays, config.after);
+    #[cfg(feature = "wayland")]
+    let on_wayland = |_| idle_wayland::follow(context, displays, after, &wayland);
+    #[cfg(not(feature = "wayland"))]
+    let on_wayland = |_| unable(displays, &wayland, "this presenced was built without Wayland");
+    #[cfg(feature = "x11")]
+    let on_x11 = |beside_wayland| idle_x11::follow(context, displays, after, beside_wayland, &x11);
+    #[cfg(not(feature = "x11"))]
+    let on_x11 = |_| unable(displays, &x11, "this presenced was built without X11");
+    tokio::join!(
+        idle_mutter::follow(context, after, &mutter),
+        behind(&mutter, &wayland, on_wayland),
+        behind(&wayland, &x11, on_x11),
+        behind(&x11, &hint, |_| idle_hint::follow(context, after, &hint)),
+        publish
+    );
+}
+
+/// Follows a source for as long as the one before it cannot tell. `follow` is told whether a compositor runs.
+async fn behind<F: Future<Output = Infallible>>(
+    before: &watch::Sender<View>,
+    own: &watch::Sender<View>,
+    follow: impl Fn(bool) -> F,
+) {
+    let mut before = before.subscribe();
+    loop {
+        let absent = match &*before.borrow_and_update() {
+            View::Absent { wayland, .. } => Some(*wayland),
+            View::Unread | View::Says { .. } => None,
+        };
+        // The sender lives as long as this future does, so that no wait can fail.
+        if let Some(wayland) = absent {
+            tokio::select! {
+                never = follow(wayland) => match never {},
+                _ = before.changed() => {}
+            }
+        } else {
+            View::Unread.show(own);
+            _ = before.changed().await;
+        }
+    }
+}
+
+/// Stands for a source that is not built in.
+#[cfg(not(all(feature = "wayland", feature = "x11")))]
+async fn unable(_: &Displays, view: &watch::Sender<View>, why: &str) -> Infallible {
+    View::absent(why).show(view);
+    std::future::pending().await
+}
+
+/// What the sources say together, the first that can tell; `None` while one that may was not heard yet.
+fn reconcile(views: [View; 4]) -> Option<Observation<Idle>> {
+    let mut reasons = Vec::new();
+    for view in views {
+        match view {
+            View::Unread => return None,
+            View::Absent { reason, .. } => reasons.push(reason),
+            View::Says { idle, source } => {
+                return Some(Observation { reading: Reading::Known(idle), source, warnings: Vec::new() });
+            }
+        }
+    }
+    let warning = Warning {
+        code: Code::IdleUnavailable,
+        text: format!("On this desktop presenced cannot see whether anybody is there: {}.", reasons.join("; ")),
+        hint: "If it should, `systemctl --user import-environment WAYLAND_DISPLAY DISPLAY XAUTHORITY` and restart presenced. \
+               Else let an idle daemon tell, as `swayidle timeout 600 'presenced signal away yes' resume 'presenced signal away \
+               no'` does, with a rule for that signal; and take [signals.idle] out of the configuration."
+            .to_owned(),
+    };
+    Some(Observation { reading: Reading::Unknown, source: "none".to_owned(), warnings: vec![warning] })
+}

@@ -1,0 +1,74 @@
+//! Idleness through the real program: from a stand-in for GNOME's idle monitor, or a real X server, to what others see.
+
+use crate::bus::Bus;
+use crate::house::House;
+use crate::idle::Shell;
+
+use std::time::Duration;
+
+const TEN_MINUTES: Duration = Duration::from_mins(10);
+
+#[tokio::test]
+async fn nobody_at_the_desk_is_away_but_in_a_call() {
+    let mut house = House::new().await;
+    let bus = Bus::start();
+    let shell = Shell::start(&bus, Duration::ZERO).await;
+    house.write("config.toml", house.configuration() + "[signals.idle]\n");
+    let with_bus = |command: &mut tokio::process::Command| {
+        command.env("DBUS_SESSION_BUS_ADDRESS", bus.address());
+    };
+    let daemon = house.start_with(&[], with_bus).await;
+    house.seen("Available/Available").await;
+    shell.sits_idle(TEN_MINUTES).await;
+    house.seen("Away/Away").await;
+    let report = daemon.report("idle", |report| report.accounts["work"].rule.as_deref() == Some("idle")).await;
+    assert_eq!(report.accounts["work"].because, "idle is idle");
+    assert_eq!(report.signals["idle"].value, "idle");
+    assert_eq!(report.signals["idle"].source, "org.gnome.Mutter.IdleMonitor");
+
+    house.write("call-state", "in-call");
+    house.seen("Busy/InACall").await;
+    house.write("call-state", "idle");
+    house.seen("Away/Away").await;
+    shell.has_input().await;
+    house.seen("Available/Available").await;
+
+    // Off, no rule asks for it any more.
+    shell.sits_idle(TEN_MINUTES).await;
+    house.seen("Away/Away").await;
+    house.write("config.toml", house.configuration());
+    assert_eq!(house.ask(&["reload"]).await.0, 0);
+    house.seen("Available/Available").await;
+    daemon.report("off", |report| report.signals["idle"].value == "off").await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[cfg(feature = "x11")]
+#[tokio::test]
+async fn the_environment_leads_to_an_x_server_and_its_cookie() {
+    let mut house = House::new().await;
+    let mut server = crate::x_server::XServer::reserve();
+    let cookie = house.path("Xauthority");
+    std::fs::write(&cookie, server.cookie()).expect("a folder of the test's own");
+    server.start(&["-auth", cookie.to_str().expect("a path of letters")]);
+    house.write("config.toml", house.configuration() + "[signals.idle]\n");
+    let with_display = |command: &mut tokio::process::Command| {
+        command.env("DISPLAY", server.display());
+    };
+    let without = house.start_with(&[], with_display).await;
+    let refused = |report: &presenced::status::report::Report| {
+        report.warnings.iter().any(|warning| warning.text.contains("does not let presenced in"))
+    };
+    let report = without.report("no cookie", refused).await;
+    assert_eq!(report.signals["idle"].value, "unknown");
+    without.stop().await;
+
+    let with_cookie = |command: &mut tokio::process::Command| {
+        command.env("DISPLAY", server.display()).env("XAUTHORITY", &cookie);
+    };
+    let daemon = house.start_with(&[], with_cookie).await;
+    let report = daemon.report("an X server", |report| report.signals["idle"].value == "active").await;
+    assert_eq!(report.signals["idle"].source, format!("idle counter of X display {}", server.display()));
+    house.seen("Available/Available").await;
+    daemon.stop().await;
+}
