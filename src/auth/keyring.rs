@@ -3,19 +3,23 @@
 //! Nothing here asks a person for anything but [`wait`], and that only when it is told to. Leaves to others: what the secrets
 //! are, and what becomes of the daemon while they are not to be had.
 
+mod service;
 mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use oo7::dbus::{Collection, Error, Item, Service, ServiceError};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
+use zbus::Connection;
 use zbus::fdo::DBusProxy;
 use zbus::names::{BusName, WellKnownName};
+use zbus::zvariant::{OwnedObjectPath, Value};
 
 use crate::config::Environment;
 use crate::session::{Failure, FailureKind, Lack};
 
+use service::{CollectionProxy, Secret};
 pub(super) use wait::{Prompt, wait};
 
 /// The name that a Secret Service has on the bus, whichever it is.
@@ -42,12 +46,15 @@ pub(super) enum Trouble {
 
 /// A keyring that answers.
 pub(super) struct Keyring {
-    service: Service<'static>,
+    bus: Connection,
+    service: service::ServiceProxy<'static>,
+    /// In which secrets are handed over.
+    session: OwnedObjectPath,
 }
 
 /// What a search finds.
 struct Matches {
-    items: Vec<Item<'static>>,
+    items: Vec<OwnedObjectPath>,
     /// The paths of the locked collections with a match; one for each.
     locked: Vec<String>,
     /// The default collection, where that is locked: what is locked some services show to nobody.
@@ -62,16 +69,18 @@ impl Keyring {
         }
         within(async {
             let no_bus = |error: &dyn ToString| Trouble::NoBus(error.to_string());
-            let bus = zbus::Connection::session().await.map_err(|error| no_bus(&error))?;
-            let bus = DBusProxy::new(&bus).await.map_err(|error| no_bus(&error))?;
-            let is_there = bus.name_has_owner(BusName::WellKnown(NAME)).await.map_err(|error| no_bus(&error))?;
+            let bus = Connection::session().await.map_err(|error| no_bus(&error))?;
+            let names = DBusProxy::new(&bus).await.map_err(|error| no_bus(&error))?;
+            let is_there = names.name_has_owner(BusName::WellKnown(NAME)).await.map_err(|error| no_bus(&error))?;
             if !is_there {
-                let startable = bus.list_activatable_names().await.map_err(|error| no_bus(&error))?;
+                let startable = names.list_activatable_names().await.map_err(|error| no_bus(&error))?;
                 if !startable.iter().any(|name| name.as_str() == NAME.as_str()) {
                     return Err(Trouble::Absent);
                 }
             }
-            Ok(Self { service: Service::new().await? })
+            let service = service::service(&bus).await?;
+            let (_, session) = service.open_session("plain", Value::from("")).await?;
+            Ok(Self { bus, service, session })
         })
         .await
     }
@@ -80,7 +89,7 @@ impl Keyring {
     pub(super) async fn has_room(&self) -> Result<bool, Trouble> {
         within(async {
             match self.default_collection().await? {
-                Some(collection) if collection.is_locked().await? => Err(locked(&collection)),
+                Some(collection) if collection.locked().await? => Err(locked(&collection)),
                 room => Ok(room.is_some()),
             }
         })
@@ -102,9 +111,10 @@ impl Keyring {
                 return Err(Trouble::Locked(locked));
             }
             let mut secrets = Vec::with_capacity(matches.items.len());
-            for item in matches.items {
-                let secret = item.secret().await?;
-                let text = std::str::from_utf8(secret.as_bytes())
+            for item in &matches.items {
+                let secret = service::item(&self.bus, item).await?.get_secret(&self.session).await?;
+                let value = Zeroizing::new(secret.value);
+                let text = std::str::from_utf8(&value)
                     .map_err(|_| Trouble::Failed("a secret in it is not UTF-8".to_owned()))?;
                 secrets.push(SecretString::from(text));
             }
@@ -120,19 +130,31 @@ impl Keyring {
             if !matches.locked.is_empty() {
                 return Err(Trouble::Locked(matches.locked));
             }
-            let secret = oo7::Secret::text(secret.expose_secret());
+            let secret = Secret {
+                session: self.session.clone(),
+                parameters: Vec::new(),
+                value: secret.expose_secret().as_bytes().to_vec(),
+                content_type: "text/plain; charset=utf8".to_owned(),
+            };
             if let Some((item, others)) = matches.items.split_first() {
-                item.set_secret(secret).await?;
+                service::item(&self.bus, item).await?.set_secret(&secret).await?;
                 for other in others {
-                    other.delete(None).await?;
+                    self.delete(other).await?;
                 }
                 return Ok(());
             }
             match self.default_collection().await? {
-                Some(collection) if collection.is_locked().await? => Err(locked(&collection)),
+                Some(collection) if collection.locked().await? => Err(locked(&collection)),
                 Some(collection) => {
-                    collection.create_item(label, attributes, secret, true, None).await?;
-                    Ok(())
+                    let properties = HashMap::from([
+                        ("org.freedesktop.Secret.Item.Label", Value::from(label)),
+                        (
+                            "org.freedesktop.Secret.Item.Attributes",
+                            Value::from(attributes.iter().collect::<HashMap<_, _>>()),
+                        ),
+                    ]);
+                    let (_, prompt) = collection.create_item(properties, &secret, true).await?;
+                    self.settle(&prompt).await
                 }
                 None => Err(Trouble::Failed("it has no default collection".to_owned())),
             }
@@ -148,7 +170,7 @@ impl Keyring {
         within(async {
             let matches = self.search(attributes).await?;
             for item in &matches.items {
-                item.delete(None).await?;
+                self.delete(item).await?;
             }
             let hidden = matches.hidden.filter(|_| matches.items.is_empty() && !is_elsewhere);
             let locked: Vec<_> = matches.locked.into_iter().chain(hidden).collect();
@@ -158,12 +180,13 @@ impl Keyring {
     }
 
     async fn search(&self, attributes: &Attributes) -> Result<Matches, Trouble> {
-        let default = self.default_collection().await?.map(|collection| collection.path().to_string());
+        let default = self.default_collection().await?.map(|collection| path_of(&collection));
         let mut matches = Matches { items: Vec::new(), locked: Vec::new(), hidden: None };
-        for collection in self.service.collections().await? {
+        for path in self.service.collections().await? {
+            let collection = service::collection(&self.bus, &path).await?;
             let items = collection.search_items(attributes).await?;
-            let path = collection.path().to_string();
-            if !collection.is_locked().await? {
+            let path = path.to_string();
+            if !collection.locked().await? {
                 matches.items.extend(items);
             } else if !items.is_empty() {
                 matches.locked.extend(items.iter().map(|_| path.clone()));
@@ -174,27 +197,41 @@ impl Keyring {
         Ok(matches)
     }
 
-    async fn default_collection(&self) -> Result<Option<Collection<'static>>, Error> {
-        self.service.with_alias(Service::DEFAULT_COLLECTION).await
+    async fn default_collection(&self) -> zbus::Result<Option<CollectionProxy<'static>>> {
+        let path = self.service.read_alias("default").await?;
+        if path.as_str() == service::NONE {
+            return Ok(None);
+        }
+        service::collection(&self.bus, &path).await.map(Some)
+    }
+
+    async fn delete(&self, item: &OwnedObjectPath) -> Result<(), Trouble> {
+        let prompt = service::item(&self.bus, item).await?.delete().await?;
+        self.settle(&prompt).await
+    }
+
+    async fn settle(&self, prompt: &OwnedObjectPath) -> Result<(), Trouble> {
+        let agreed = service::settle(&self.bus, prompt).await?;
+        if agreed { Ok(()) } else { Err(Trouble::Failed("its question was dismissed".to_owned())) }
     }
 }
 
-fn locked(collection: &Collection<'_>) -> Trouble {
-    Trouble::Locked(vec![collection.path().to_string()])
+fn path_of(collection: &CollectionProxy<'_>) -> String {
+    collection.inner().path().to_string()
 }
 
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        Self::Failed(match error {
-            Error::ZBus(error) | Error::Service(ServiceError::ZBus(error)) => error.to_string(),
-            Error::Service(ServiceError::IsLocked(_)) => "it was locked just now".to_owned(),
-            Error::Service(ServiceError::NoSession(_)) => "it was started anew just now".to_owned(),
-            Error::Service(ServiceError::NoSuchObject(_)) | Error::Deleted | Error::NotFound(_) => {
-                "what was looked for was taken away just now".to_owned()
-            }
-            Error::Dismissed => "its question was dismissed".to_owned(),
-            Error::IO(error) => error.to_string(),
-            Error::Crypto(error) => error.to_string(),
+fn locked(collection: &CollectionProxy<'_>) -> Trouble {
+    Trouble::Locked(vec![path_of(collection)])
+}
+
+impl From<zbus::Error> for Trouble {
+    fn from(error: zbus::Error) -> Self {
+        let name = if let zbus::Error::MethodError(name, ..) = &error { name.as_str() } else { "" };
+        Self::Failed(match name {
+            "org.freedesktop.Secret.Error.IsLocked" => "it was locked just now".to_owned(),
+            "org.freedesktop.Secret.Error.NoSession" => "it was started anew just now".to_owned(),
+            "org.freedesktop.Secret.Error.NoSuchObject" => "what was looked for was taken away just now".to_owned(),
+            _ => error.to_string(),
         })
     }
 }

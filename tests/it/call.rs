@@ -299,10 +299,10 @@ async fn a_folder_that_cannot_be_watched_is_looked_at_now_and_then() {
     assert_eq!(observation.reading, is(CallState::InCall));
     assert_eq!(observation.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), [Code::WatchFailed]);
     fs::write(&path, "conference").unwrap();
-    clock.pass(Duration::from_secs(1)).await;
+    clock.pass(Duration::from_millis(100)).await;
     assert_eq!(signal.next().await.reading, is(CallState::Conference));
     fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
-    clock.pass(Duration::from_secs(2)).await;
+    clock.pass(Duration::from_millis(200)).await;
     assert!(signal.next().await.warnings.is_empty());
     fs::write(&path, "presenting").unwrap();
     assert_eq!(signal.next().await.reading, is(CallState::Presenting));

@@ -296,7 +296,7 @@ async fn after_a_restart_nobody_is_idle_before_they_could_come_back() {
         stub.set(&[]);
         stub.hang_up();
         assert_unknown(&signal.next().await, "the sound server has ended the connection");
-        clock.pass(Duration::from_secs(1)).await;
+        clock.pass(Duration::from_millis(100)).await;
         let unknown = signal.next().await;
         assert_eq!((unknown.reading, unknown.warnings.len()), (Reading::Unknown, 0));
         if comes_back {

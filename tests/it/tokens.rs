@@ -97,7 +97,7 @@ async fn a_sign_in_is_kept_in_the_keyring_and_renewed_there() {
     let desktop = Desktop::new().await;
     let mut house = house("").await;
     let (code, _, err) = ask(&house, &desktop, &["login"]).await;
-    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(code == 0 && err.starts_with("note: presenced is not running"), "{err}");
     assert!(!file(&house));
     assert_eq!(desktop.count(&SIGN_IN).await, 1);
     let first = stored(&desktop);
@@ -161,8 +161,8 @@ async fn signing_in_waits_for_a_locked_keyring_too() {
 #[tokio::test]
 async fn a_keyring_that_dies_is_missed_only_when_the_token_is_over() {
     let mut desktop = Desktop::new().await;
-    // Renewed after 5 s, over after 10.
-    let lifetime = Duration::from_secs(10);
+    // Renewed after 10 s, over after 20; changes that come fast wait up to 5 s for each other.
+    let lifetime = Duration::from_secs(20);
     let mut house = house_with("", Options { token_lifetime: lifetime..=lifetime, ..Options::default() }).await;
     assert_eq!(ask(&house, &desktop, &["login"]).await.0, 0);
     let daemon = start(&house, &desktop).await;
