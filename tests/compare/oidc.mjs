@@ -254,7 +254,7 @@ async function method(name, base, clientId, auth, signIn) {
   if (code !== 0) throw new Error(`${name}: login ended with ${code}:\n${said}\n${seen.refused.join('\n')}`);
   await live(name, home);
   const grants = Object.entries(seen.grants).map(([grant, count]) => `${grant.replace(/.*:/, '')} ${count}`).join(', ');
-  console.log(`${name}: ${said.trim().split('\n').at(-1)}`);
+  console.log(`${name}: ${said.split('\n').find((line) => /^(Signed in|There is nobody)/.test(line))}`);
   console.log(`${' '.repeat(name.length)}  granted: ${grants}; presences set: ${seen.presences.length}; refused: ${seen.refused.length}`);
   if (seen.refused.length > 0) throw new Error(seen.refused.join('\n'));
 }
