@@ -19,12 +19,15 @@ use tokio::net::UnixStream;
 
 use crate::canned::{self, answer};
 use crate::house::{House, USER, guarded};
+use crate::keyring::Desktop;
+use crate::openssl::Keys;
 
 /// A day takes 10 s.
 const SPEED: f64 = 8640.0;
 
 /// How each account signs in; the names are also those of their secrets.
-const WAYS: [&str; 6] = ["env", "file", "credential", "command", "token-command", "device-code"];
+const WAYS: [&str; 9] =
+    ["env", "file", "credential", "command", "keyring", "token-command", "certificate", "device-code", "browser"];
 
 fn client_id(way: &str) -> String {
     let number = WAYS.iter().position(|known| *known == way).unwrap();
@@ -47,8 +50,14 @@ const MEETING: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//x//EN\r\nB
     SUMMARY:Takeover of Fabrikam\r\nORGANIZER:mailto:boss@contoso.com\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:me@contoso.com\r\n\
     END:VEVENT\r\nEND:VCALENDAR\r\n";
 
-fn options() -> Options {
-    let app = |way| App { client_id: client_id(way), secret: Some(secret(way)), ..App::default() };
+fn options(keys: &Keys) -> Options {
+    let certificates = vec![keys.der("bot.pem")];
+    let app = |way| App {
+        client_id: client_id(way),
+        secret: Some(secret(way)),
+        certificates: certificates.clone(),
+        ..App::default()
+    };
     Options {
         apps: WAYS.map(app).to_vec(),
         // People are not as fast as this clock.
@@ -75,7 +84,12 @@ fn confess(house: &House, name: &str) -> String {
 }
 
 /// Puts every secret in its place and writes the configuration.
-fn furnish(house: &House, calendar: &url::Url) {
+fn furnish(house: &House, desktop: &Desktop, keys: &Keys, calendar: &url::Url) {
+    desktop.secret_tool(&["store", "--label=bot", "service", "presenced", "key", "bot"], &secret("keyring"));
+    write(&house.path("known/bot.pem"), std::str::from_utf8(&keys.read("bot.pem")).unwrap(), 0o600);
+    write(&house.path("known/bot.key"), std::str::from_utf8(&keys.read("bot.key")).unwrap(), 0o600);
+    // A browser that goes where it is sent, and back.
+    write(&house.path("bin/xdg-open"), "#!/bin/sh\nexec curl --silent --location --output /dev/null \"$1\"\n", 0o700);
     write(&house.path("known/file"), &secret("file"), 0o600);
     write(&house.path("known/credential"), &secret("credential"), 0o600);
     write(&house.path("known/command"), &secret("command"), 0o600);
@@ -94,7 +108,15 @@ fn furnish(house: &House, calendar: &url::Url) {
             "token-command" => {
                 format!(r#"{{ method = "token-command", command = ["/bin/sh", "{}"] }}"#, confess(house, "token"))
             }
-            _ => r#"{ method = "device-code" }"#.to_owned(),
+            "keyring" => {
+                r#"{ method = "client-secret", secret = { keyring = { service = "presenced", key = "bot" } } }"#
+                    .to_owned()
+            }
+            "certificate" => {
+                r#"{ method = "client-certificate", certificate = "known/bot.pem", key = { file = "known/bot.key" } }"#
+                    .to_owned()
+            }
+            person => format!(r#"{{ method = "{person}" }}"#),
         };
         let (client_id, address) = (client_id(way), &house.address);
         write!(
@@ -106,7 +128,7 @@ fn furnish(house: &House, calendar: &url::Url) {
     }
     write!(
         config,
-        "[session]\nverify = true\n[signals.call]\npath = \"call-state\"\n[signals.calendar]\n\
+        "[tokens]\nstore = \"keyring\"\n[session]\nverify = true\n[signals.call]\npath = \"call-state\"\n[signals.calendar]\n\
          sources = [{{ path = \"known\" }}, {{ url = \"{calendar}{CALENDAR}.ics\", refresh = \"1m\" }}]\n\
          identity = [\"me@contoso.com\"]\n[log]\nlevel = \"trace\"\ndir = \"{}\"\n",
         house.path("logs").display()
@@ -166,6 +188,15 @@ async fn socket(house: &House, path: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
+/// Runs a command on the desktop to its end: what it said.
+async fn ask(house: &House, desktop: &Desktop, arguments: &[&str]) -> String {
+    let mut command = house.command(arguments);
+    let path = format!("{}:{}", house.path("bin").display(), std::env::var_os("PATH").unwrap().display());
+    command.env("DBUS_SESSION_BUS_ADDRESS", desktop.bus.address()).env("PATH", path);
+    let output = guarded("a command", command.output()).await.unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
 /// Every file below `folder` but those that are there for their secrets.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -183,13 +214,19 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 #[expect(clippy::disallowed_methods, reason = "two programs agree when their fast clocks began")]
 async fn no_secret_is_anywhere_but_in_its_place() {
     let began = Timestamp::now();
-    let house = House::on(SystemClock::fast_since(SPEED, began), options()).await;
+    let (desktop, keys) = (Desktop::new().await, Keys::new());
+    keys.make("bot");
+    let house = House::on(SystemClock::fast_since(SPEED, began), options(&keys)).await;
     let calendars = canned::Server::start([answer(200, "Content-Type: text/calendar\r\n", MEETING)]).await;
-    furnish(&house, &calendars.url);
+    furnish(&house, &desktop, &keys, &calendars.url);
     write(&house.path("known/token"), &fetch_token(&house).await, 0o600);
     let mut said: Vec<(String, String)> = Vec::new();
-    let mut hear = |what: &str, (_, out, err): (i32, String, String)| said.push((what.to_owned(), out + &err));
-    hear("login", house.ask(&["login", "device-code"]).await);
+    let mut hear = |what: &str, heard: String| said.push((what.to_owned(), heard));
+    for person in ["device-code", "browser"] {
+        let heard = ask(&house, &desktop, &["login", person]).await;
+        assert!(heard.contains(&format!("Signed in to `{person}`")), "{heard}");
+        hear("login", heard);
+    }
 
     let began_at = (Timestamp::now().duration_since(began).as_secs_f64() * SPEED).round();
     for fault in faults() {
@@ -200,10 +237,11 @@ async fn no_secret_is_anywhere_but_in_its_place() {
     let daemon = house
         .start_with(&["--speed", &speed, "--since", &since], |command| {
             command.env("BOT_SECRET", secret("env")).env("CREDENTIALS_DIRECTORY", house.path("known"));
+            command.env("DBUS_SESSION_BUS_ADDRESS", desktop.bus.address());
         })
         .await;
     let pid = daemon.pid().as_raw_nonzero();
-    hear("cmdline", (0, std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap(), String::new()));
+    hear("cmdline", std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap());
 
     let clock = SystemClock::fast_since(SPEED, began);
     let until = async |time| {
@@ -222,25 +260,27 @@ async fn no_secret_is_anywhere_but_in_its_place() {
         &["agenda"],
         &["agenda", "--json"],
         &["login", "file"],
+        &["login", "keyring"],
+        &["login", "certificate"],
+        &["login", "--status"],
+        &["login", "--status", "--json"],
         &["login", "nobody"],
         &["reload"],
         &["man"],
         &["completions", "bash"],
     ] {
-        hear(&command.join(" "), house.ask(command).await);
+        hear(&command.join(" "), ask(&house, &desktop, command).await);
     }
     for path in ["/v1/status", "/v1/watch", "/metrics", "/healthz", "/v1/nothing"] {
-        hear(path, (0, guarded(path, socket(&house, path)).await, String::new()));
+        hear(path, guarded(path, socket(&house, path)).await);
     }
     until(end).await;
     let last_words = daemon.log();
     daemon.stop().await;
 
-    let tokens = house.path(".local/state/presenced/tokens");
-    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&tokens), mode(&tokens.join("device-code.json"))), (0o700, 0o600));
-    hear("logout", house.ask(&["logout", "device-code"]).await);
-    assert!(!tokens.join("device-code.json").exists());
+    assert_eq!(desktop.count(&[("application", "presenced")]).await, 2);
+    hear("logout", ask(&house, &desktop, &["logout", "device-code"]).await);
+    assert_eq!(desktop.count(&[("application", "presenced")]).await, 1);
 
     let mut found = Vec::new();
     files(&house.path(""), &mut found);
@@ -257,7 +297,9 @@ async fn no_secret_is_anywhere_but_in_its_place() {
     let issued = house.emulator.issued();
     assert!(issued.len() > 50, "{}", issued.len());
 
-    let ours = WAYS.map(secret);
+    // And a line of the key, which is no more of a secret than the others.
+    let key = String::from_utf8(keys.read("bot.key")).unwrap();
+    let ours: Vec<String> = WAYS.map(secret).into_iter().chain(key.lines().nth(5).map(ToOwned::to_owned)).collect();
     for (what, text) in &said {
         // A token that is cut is one all the same: its end is what cannot be guessed.
         for secret in issued.iter().chain(&ours).map(|secret| &secret[secret.len().saturating_sub(20)..]) {
