@@ -7,19 +7,24 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
+use zbus::address::Address;
+use zbus::address::transport::{Transport, UnixSocket};
 use zbus::connection::Builder;
 use zbus::fdo::DBusProxy;
 use zbus::message::Type;
 use zbus::names::{BusName, OwnedUniqueName, WellKnownName};
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
-use super::Buses;
 use super::backoff::{Backoff, within};
+use super::place::{Interests, Place};
+use super::watch::{Watch, Watches};
+use super::{Buses, Context};
 use crate::time::Clock;
 
 /// How long a peer, or the bus itself, may take to answer.
@@ -42,30 +47,57 @@ impl From<zbus::fdo::Error> for Lost {
     }
 }
 
-impl Buses {
-    /// Connects to the system bus.
-    pub(super) async fn connect_system(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
-        let builder = match &self.system {
-            Some(address) => Builder::address(address.as_str()),
-            None => Builder::system(),
-        };
-        answer(clock, builder?.build()).await
-    }
+/// Which bus.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Which {
+    System,
+    Session,
+}
 
-    /// Connects to the session bus.
-    pub(super) async fn connect_session(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
-        let builder = match &self.session {
-            Some(address) => Builder::address(address.as_str()),
-            None => Builder::session(),
-        };
-        answer(clock, builder?.build()).await
+impl Buses {
+    /// Where a bus is.
+    fn address(&self, which: Which) -> zbus::Result<Address> {
+        match (which, &self.system, &self.session) {
+            (Which::System, Some(address), _) | (Which::Session, _, Some(address)) => address.parse(),
+            (Which::System, None, _) => Address::system(),
+            (Which::Session, _, None) => Address::session(),
+        }
     }
+}
+
+/// The socket of a bus that has one with a path.
+fn socket(address: &Address) -> Option<PathBuf> {
+    let Transport::Unix(unix) = address.transport() else { return None };
+    let UnixSocket::File(path) = unix.path() else { return None };
+    Some(path.clone())
+}
+
+/// Waits until there is something at `socket`; false: it was there already, or its coming cannot be seen.
+async fn there(watches: &Watches, clock: &dyn Clock, socket: &Path) -> bool {
+    let mut watch = watches.share();
+    let is_missing = |watch: &mut Watch| {
+        watch.settle(|| {
+            let mut interests = Interests::default();
+            let place = interests.follow(socket);
+            (interests, matches!(place, Place::Missing))
+        })
+    };
+    if !is_missing(&mut watch) {
+        return false;
+    }
+    while watch.failures().is_empty() {
+        watch.changed(clock).await;
+        if !is_missing(&mut watch) {
+            return true;
+        }
+    }
+    false
 }
 
 /// What goes on on one bus for as long as the connection to it lasts.
 pub(super) trait Follow {
-    /// Connects to the bus that this is about.
-    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost>;
+    /// The bus that this is about.
+    const BUS: Which;
 
     /// Follows on a new connection until that is lost. Sets `backoff` back once what it follows has answered.
     async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost>;
@@ -74,11 +106,16 @@ pub(super) trait Follow {
     async fn lost(&mut self, lost: &Lost);
 }
 
-/// Follows for ever: after each loss on a new connection, with doubling waits in between.
-pub(super) async fn keep_following(clock: &dyn Clock, mut follower: impl Follow) -> Infallible {
+/// Follows for ever: after each loss on a new connection, with doubling waits in between. A bus whose socket is missing is no
+/// matter of time: its coming is waited for.
+pub(super) async fn keep_following<F: Follow>(context: &Context, mut follower: F) -> Infallible {
+    let clock = &*context.clock;
     let mut backoff = Backoff::new();
     loop {
-        let lost = match follower.connect(clock).await {
+        let address = context.buses.address(F::BUS);
+        let socket = address.as_ref().ok().and_then(socket);
+        let connected = async { Builder::address(address?)?.build().await };
+        let lost = match answer(clock, connected).await {
             Ok(bus) => {
                 let Err(lost) = follower.follow(&bus, &mut backoff).await;
                 lost
@@ -87,7 +124,13 @@ pub(super) async fn keep_following(clock: &dyn Clock, mut follower: impl Follow)
         };
         tracing::debug!(%lost, "bus");
         follower.lost(&lost).await;
-        backoff.wait(clock).await;
+        if let Some(socket) = socket
+            && there(&context.watches, clock, &socket).await
+        {
+            backoff = Backoff::new();
+        } else {
+            backoff.wait(clock).await;
+        }
     }
 }
 

@@ -15,10 +15,9 @@ use zbus::{Connection, MatchRule, proxy};
 
 use super::Context;
 use super::backoff::Backoff;
-use super::bus::{self, Lost, Signals, answer, refused};
+use super::bus::{self, Lost, Signals, Which, answer, refused};
 use super::idle::View;
 use crate::policy::Idle;
-use crate::time::Clock;
 
 const NAME: WellKnownName<'static> = WellKnownName::from_static_str_unchecked(INTERFACE);
 const INTERFACE: &str = "org.gnome.Mutter.IdleMonitor";
@@ -38,7 +37,7 @@ trait IdleMonitor {
 
 /// Keeps `view` true. Never returns.
 pub(super) async fn follow(context: &Context, after: Duration, view: &watch::Sender<View>) -> Infallible {
-    bus::keep_following(&*context.clock, Follower { context, after, view }).await
+    bus::keep_following(context, Follower { context, after, view }).await
 }
 
 struct Follower<'a> {
@@ -48,9 +47,7 @@ struct Follower<'a> {
 }
 
 impl bus::Follow for Follower<'_> {
-    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
-        self.context.buses.connect_session(clock).await
-    }
+    const BUS: Which = Which::Session;
 
     async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
         let clock = &*self.context.clock;

@@ -15,7 +15,7 @@ use zbus::{Connection, MatchRule};
 
 use super::Context;
 use super::backoff::{Backoff, until};
-use super::bus::{self, Lost, Signals};
+use super::bus::{self, Lost, Signals, Which};
 use super::logind_session::{self, At, Session};
 use crate::time::{Clock, Instant};
 
@@ -66,7 +66,7 @@ struct Subject {
 
 /// Keeps `view` true. Never returns.
 pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) -> Infallible {
-    bus::keep_following(&*context.clock, Follower { context, view, belief: Belief::default() }).await
+    bus::keep_following(context, Follower { context, view, belief: Belief::default() }).await
 }
 
 struct Follower<'a> {
@@ -76,9 +76,7 @@ struct Follower<'a> {
 }
 
 impl bus::Follow for Follower<'_> {
-    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
-        self.context.buses.connect_system(clock).await
-    }
+    const BUS: Which = Which::System;
 
     /// Follows for as long as the connection lasts.
     async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {

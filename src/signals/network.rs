@@ -15,10 +15,9 @@ use zbus::zvariant::Value;
 use zbus::{Connection, MatchRule, Message};
 
 use super::backoff::Backoff;
-use super::bus::{self, Lost, Signals};
+use super::bus::{self, Lost, Signals, Which};
 use super::network_routes::Routes;
 use super::{Context, Update};
-use crate::time::Clock;
 
 /// A network that comes and goes is told of no more often than this.
 const APART: Duration = Duration::from_secs(5);
@@ -62,11 +61,7 @@ const TELLERS: [Teller; 2] = [
 pub async fn run(context: Context) {
     let (back, route_came) = (Notify::new(), Notify::new());
     let services = Services { context: &context, back: &back, route_came: &route_came };
-    tokio::join!(
-        follow_routes(&back, &route_came),
-        bus::keep_following(&*context.clock, services),
-        tell(&context, &back)
-    );
+    tokio::join!(follow_routes(&back, &route_came), bus::keep_following(&context, services), tell(&context, &back));
 }
 
 /// Tells the daemon, at most every so often.
@@ -104,9 +99,7 @@ struct Services<'a> {
 }
 
 impl bus::Follow for Services<'_> {
-    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
-        self.context.buses.connect_system(clock).await
-    }
+    const BUS: Which = Which::System;
 
     async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
         let rules = TELLERS.iter().map(Teller::rule).collect::<zbus::Result<_>>()?;

@@ -12,7 +12,7 @@ use zbus::{Connection, MatchRule};
 
 use super::Context;
 use super::backoff::Backoff;
-use super::bus::{self, Lost, Signals, answer};
+use super::bus::{self, Lost, Signals, Which, answer};
 use crate::time::Clock;
 
 /// A screen saver that can be asked.
@@ -76,7 +76,7 @@ type Proven = (&'static Kind, OwnedUniqueName);
 
 /// Keeps `view` true. Never returns.
 pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) {
-    bus::keep_following(&*context.clock, Follower { context, view }).await;
+    bus::keep_following(context, Follower { context, view }).await;
 }
 
 struct Follower<'a> {
@@ -85,9 +85,7 @@ struct Follower<'a> {
 }
 
 impl bus::Follow for Follower<'_> {
-    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
-        self.context.buses.connect_session(clock).await
-    }
+    const BUS: Which = Which::Session;
 
     async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
         follow_on(&*self.context.clock, bus, self.view, backoff).await

@@ -14,7 +14,7 @@ use zbus::zvariant::OwnedFd;
 use zbus::{Connection, MatchRule, proxy};
 
 use super::backoff::Backoff;
-use super::bus::{self, Lost, Signals, answer, refused};
+use super::bus::{self, Lost, Signals, Which, answer, refused};
 use super::logind::{MANAGER, NAME, PATH};
 use super::{Context, Observation, Publisher, Update};
 use crate::policy::{Reading, Sleep};
@@ -66,7 +66,7 @@ impl SleepHold {
 /// Follows sleep. Never returns.
 pub async fn run(context: Context) {
     let publisher = Publisher::new(context.updates.clone(), Update::Sleep);
-    bus::keep_following(&*context.clock, OnSystemBus { context: &context, publisher }).await;
+    bus::keep_following(&context, OnSystemBus { context: &context, publisher }).await;
 }
 
 struct OnSystemBus<'a> {
@@ -75,9 +75,7 @@ struct OnSystemBus<'a> {
 }
 
 impl bus::Follow for OnSystemBus<'_> {
-    async fn connect(&self, clock: &dyn Clock) -> Result<Connection, Lost> {
-        self.context.buses.connect_system(clock).await
-    }
+    const BUS: Which = Which::System;
 
     async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<std::convert::Infallible, Lost> {
         follow_on(&*self.context.clock, bus, &mut self.publisher, backoff).await

@@ -62,6 +62,12 @@ impl Bus {
         }
     }
 
+    /// Kills it and takes its socket away, as before it was ever started.
+    pub(crate) fn vanish(&mut self) {
+        self.kill();
+        std::fs::remove_file(self.socket()).unwrap();
+    }
+
     /// Its address.
     pub(crate) fn address(&self) -> String {
         address(&self.folder)

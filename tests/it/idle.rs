@@ -196,6 +196,7 @@ async fn a_session_bus_that_dies_is_reconnected() {
     bus.kill();
     drop(shell);
     assert_unknown(&signal.next().await, &["the session bus cannot be used", "the system bus cannot be used"]);
+    clock.is_waited_for(Duration::from_millis(100)).await;
     bus.resume();
     let _shell = Shell::start(&bus, AFTER).await;
     clock.pass(Duration::from_millis(100)).await;

@@ -268,12 +268,33 @@ async fn a_bus_that_dies_is_reconnected() {
     assert_unknown(&signal.next().await, Code::LockUnavailable, "system bus cannot be used");
     clock.pass(Duration::from_millis(100)).await;
     // Still dead: the next attempt comes after twice the time.
+    clock.is_waited_for(Duration::from_millis(200)).await;
     bus.resume();
     let login1 = Login1::with(&bus, Session { locked: true, ..Session::DESKTOP }).await;
     clock.pass(Duration::from_millis(200)).await;
     signal.until(|observation| *observation == says(LOCKED, "logind")).await;
     login1.set_locked("c1", false).await;
     assert_eq!(signal.next().await.reading, UNLOCKED);
+}
+
+#[tokio::test]
+async fn a_bus_that_is_not_there_is_waited_for_and_not_looked_for_again_and_again() {
+    let mut bus = Bus::start();
+    bus.vanish();
+    let clock = ManualClock::at(NOON);
+    let mut signal = follow_lock(&clock, &bus.address(), &bus.address());
+    assert_unknown(&signal.next().await, Code::LockUnavailable, "system bus cannot be used");
+    soon("that nobody waits for any time", async {
+        while clock.next_wakeup().is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    bus.resume();
+    let _login1 = Login1::with(&bus, Session::DESKTOP).await;
+    // A socket that was just made is left to settle, as a file is.
+    clock.pass(Duration::from_millis(100)).await;
+    signal.until(|observation| *observation == says(UNLOCKED, "logind")).await;
 }
 
 #[tokio::test]
@@ -441,6 +462,7 @@ async fn sleep_is_unknown_without_logind_and_heals() {
     bus.kill();
     drop(login1);
     assert_unknown(&signal.next().await, Code::SleepUnavailable, "system bus cannot be used");
+    clock.is_waited_for(Duration::from_millis(100)).await;
     bus.resume();
     let login1 = Login1::start(&bus).await;
     clock.pass(Duration::from_millis(100)).await;

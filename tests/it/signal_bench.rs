@@ -70,6 +70,14 @@ impl ManualClock {
 
     /// Lets time pass once somebody waits for exactly that long.
     pub(crate) async fn pass(&self, duration: Duration) {
+        self.is_waited_for(duration).await;
+        let now = self.now.borrow().clone();
+        let wall = now.wall.checked_add(duration).unwrap();
+        self.now.send_modify(|now| (now.instant, now.wall) = (now.instant + duration, wall));
+    }
+
+    /// Waits until somebody waits for just so long from now.
+    pub(crate) async fn is_waited_for(&self, duration: Duration) {
         let now = self.now.borrow().clone();
         let wall = now.wall.checked_add(duration).unwrap();
         let targets = [Until::Instant(now.instant + duration), Until::Wall(wall)];
@@ -79,7 +87,6 @@ impl ManualClock {
             }
         })
         .await;
-        self.now.send_modify(|now| (now.instant, now.wall) = (now.instant + duration, wall));
     }
 
     /// Lets time pass, whatever is waited for.
