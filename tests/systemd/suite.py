@@ -3,7 +3,9 @@
 import sys
 import time
 
+import desk_checks
 import logind_checks
+import package_checks
 import service_checks
 from desk import Desk, install
 from machine import Failure, run
@@ -23,6 +25,8 @@ CHECKS = [
     logind_checks.logind_restarted,
     logind_checks.bus_restarted,
     logind_checks.user_bus_restarted,
+    desk_checks.meets,
+    desk_checks.logs_rotate,
     service_checks.reloaded,
     service_checks.killed,
     service_checks.hung,
@@ -35,6 +39,10 @@ CHECKS = [
     service_checks.the_manager_ends,
     service_checks.without_linger,
 ]
+# Of a package only, and these last.
+if package_checks.PACKAGE.exists():
+    CHECKS += [package_checks.upgraded, package_checks.removed]
+    install = package_checks.install
 
 
 def holds(check, desk):

@@ -1,0 +1,54 @@
+"""What a person's day brings to the service: meetings, and logs that grow old."""
+
+import datetime
+
+from machine import must, run, wait_for
+
+CALENDAR = '[signals.calendar]\nsources = [{ path = "~/calendar" }]\n'
+
+
+def meeting(begins, ends):
+    """A calendar with one meeting, so many seconds from now."""
+    now = datetime.datetime.now(datetime.UTC)
+    begins, ends = (f"{now + datetime.timedelta(seconds=seconds):%Y%m%dT%H%M%SZ}" for seconds in (begins, ends))
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//presenced//box//EN", "BEGIN:VEVENT", "UID:box@presenced.invalid"]
+    lines += [f"DTSTAMP:{begins}", f"DTSTART:{begins}", f"DTEND:{ends}", "SUMMARY:A secret", "END:VEVENT", "END:VCALENDAR"]
+    return "\r\n".join([*lines, ""])
+
+
+def meets(desk):
+    """a meeting begins and ends: Busy/InAConferenceCall at its start, Available at its end"""
+    desk.person.write("calendar/work.ics", meeting(3, 3600))
+    desk.configure(CALENDAR)
+    desk.systemctl("reload")
+    desk.shows("Busy/InAConferenceCall", "meeting")
+    # The same meeting, shortened: its end comes by itself, and no file changes then.
+    desk.person.write("calendar/work.ics", meeting(-60, 3))
+    desk.shows("Available/Available", "at the desk")
+    must("A secret" not in journal(desk), "the meeting's title is in the journal")
+
+
+def logs_rotate(desk):
+    """the journal is rotated under it, and it goes on writing; of log files of its own it keeps 14"""
+    run("journalctl", "--quiet", "--rotate")
+    run("journalctl", "--quiet", "--vacuum-time=1s")
+    desk.session.lock()
+    desk.shows("Away/Away", "locked")
+    wait_for("lines in the new journal", lambda: "Away/Away" in journal(desk))
+    desk.session.unlock()
+
+    for day in range(1, 31):
+        desk.person.write(f"logs/presenced.2026-01-{day:02}.log", "old\n")
+    desk.configure('[log]\ndir = "~/logs"\n')
+    desk.systemctl("restart")
+    desk.shows("Available/Available", "at the desk")
+    logs = sorted(desk.person.home.glob("logs/presenced.*.log"))
+    must(len(logs) <= 14, f"{len(logs)} files are kept")
+    wait_for("the day's file", lambda: "Available/Available" in logs[-1].read_text())
+    must(logs[-1].stat().st_mode & 0o077 == 0, "others can read the log")
+    return [f"{len(logs)} of 31 files kept"]
+
+
+def journal(desk):
+    """What the service has written to the journal."""
+    return run("journalctl", "--quiet", "--no-pager", f"_UID={desk.person.uid}", "_SYSTEMD_USER_UNIT=presenced.service")
