@@ -1,6 +1,7 @@
 //! The configuration: what it reads, what it refuses and with which words, and `presenced check`.
 
 mod check;
+mod cookbook;
 // What the documents show needs what is built by default.
 #[cfg(feature = "pulse")]
 mod examples;
