@@ -1,8 +1,9 @@
 """What a person's day brings to the service: meetings, and logs that grow old."""
 
 import datetime
+import socket
 
-from machine import must, run, wait_for
+from machine import GUARD, must, run, wait_for
 
 CALENDAR = '[signals.calendar]\nsources = [{ path = "~/calendar" }]\n'
 
@@ -47,6 +48,20 @@ def logs_rotate(desk):
     wait_for("the day's file", lambda: "Available/Available" in logs[-1].read_text())
     must(logs[-1].stat().st_mode & 0o077 == 0, "others can read the log")
     return [f"{len(logs)} of 31 files kept"]
+
+
+def keeps_others_out(desk):
+    """somebody else, even root, gets nothing from the status socket but a refusal; and what the person has is the person's alone"""
+    with socket.socket(socket.AF_UNIX) as other:
+        other.settimeout(GUARD)
+        other.connect(str(desk.person.runtime / "presenced/presenced.sock"))
+        other.sendall(b"GET /v1/status HTTP/1.1\r\nHost: presenced\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: other.recv(4096), b""))
+    must(answer.startswith(b"HTTP/1.1 403") and b"not-yours" in answer, f"it answered {answer}")
+    must(b"accounts" not in answer, "the refusal tells more than that")
+    for place in (desk.person.runtime / "presenced", desk.person.home / ".local/state/presenced"):
+        for path in (place, *place.rglob("*")) if place.exists() else ():
+            must(path.lstat().st_mode & 0o077 == 0, f"others may read {path}")
 
 
 def journal(desk):

@@ -27,6 +27,7 @@ CHECKS = [
     logind_checks.user_bus_restarted,
     desk_checks.meets,
     desk_checks.logs_rotate,
+    desk_checks.keeps_others_out,
     service_checks.reloaded,
     service_checks.killed,
     service_checks.hung,
