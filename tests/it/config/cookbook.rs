@@ -57,11 +57,13 @@ fn each_recipe_decides_as_its_table_says() {
         let title = recipe.lines().next().unwrap();
         let (_, snippet) = recipe.split_once("```toml\n").unwrap_or_else(|| panic!("{title}: no rule"));
         let (snippet, rest) = snippet.split_once("```\n").unwrap();
-        let mut rules = parse(&format!("{ACCOUNT}{snippet}")).unwrap_or_else(|_| panic!("{title}: does not load")).rules;
+        let mut rules =
+            parse(&format!("{ACCOUNT}{snippet}")).unwrap_or_else(|_| panic!("{title}: does not load")).rules;
         if !title.starts_with("A whole set") {
             rules.extend(default_rules());
         }
-        let table: Vec<_> = rest.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")).skip(1).collect();
+        let table: Vec<_> =
+            rest.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")).skip(1).collect();
         assert!(!table.is_empty(), "{title}: no table");
         for row in table {
             let (when, expected) = row.split_once(" | ").unwrap();

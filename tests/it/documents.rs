@@ -1,0 +1,117 @@
+//! What the documents say of the code is so.
+
+use std::fs;
+use std::path::Path;
+
+/// The rows of the tables of docs/security.md name tests: `` `file` `test`, `test`; … ``.
+#[test]
+fn each_threat_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let security = include_str!("../../docs/security.md");
+    let box_checks: String = ["desk_checks", "logind_checks", "service_checks"]
+        .map(|name| fs::read_to_string(root.join(format!("tests/systemd/{name}.py"))).expect("the box's checks"))
+        .concat();
+    let mut tests = 0;
+    for row in security.lines().filter(|line| line.starts_with("| ")) {
+        let shown_by = row.trim_end_matches(" |").rsplit(" | ").next().expect("a last column");
+        if shown_by == "shown by" {
+            continue;
+        }
+        for place in shown_by.split("; ") {
+            let mut names = place.split('`').skip(1).step_by(2);
+            let source = if place.starts_with("box ") {
+                box_checks.clone()
+            } else {
+                let file = names.next().unwrap_or_else(|| panic!("no file in `{place}`"));
+                fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+            };
+            for name in names {
+                let exists = ["fn", "def"].iter().any(|word| source.contains(&format!("{word} {name}(")));
+                assert!(exists, "docs/security.md names `{name}`, which is not in {place}");
+                tests += 1;
+            }
+        }
+    }
+    assert!(tests > 40, "only {tests} tests were found");
+}
+
+/// The words of an enum as they are on the wire: its variants in kebab-case.
+fn words(source: &str, name: &str) -> Vec<String> {
+    let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).expect("the enum");
+    let (body, _) = body.split_once("\n}").expect("its end");
+    let variants = body.lines().map(str::trim).filter(|line| line.starts_with(char::is_uppercase));
+    let mut words: Vec<String> = variants.map(|line| line.trim_end_matches(',').to_owned()).collect();
+    for word in &mut words {
+        let cut: Vec<String> = word
+            .char_indices()
+            .map(|(at, letter)| {
+                let dash = if at > 0 && letter.is_uppercase() { "-" } else { "" };
+                format!("{dash}{}", letter.to_lowercase())
+            })
+            .collect();
+        *word = cut.concat();
+    }
+    words
+}
+
+/// The first column of the table below a heading.
+fn first_column(document: &str, heading: &str) -> Vec<String> {
+    let (_, section) = document.split_once(&format!("\n## {heading}\n")).expect("the heading");
+    let section = section.split("\n## ").next().expect("a section");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split(['`', ' ']).next().expect("a word").to_owned()).collect()
+}
+
+#[test]
+fn each_warning_and_each_state_is_in_the_troubleshooting() {
+    let document = include_str!("../../docs/troubleshooting.md");
+    let codes = words(include_str!("../../src/warning.rs"), "Code");
+    assert!(codes.contains(&"lock-unproved".to_owned()), "{codes:?}");
+    assert_eq!(first_column(document, "Warnings"), codes, "in the order of src/warning.rs");
+    let mut states = first_column(document, "The state of an account");
+    states.dedup();
+    states.retain(|word| word != "the");
+    let mut expected = words(include_str!("../../src/session/state.rs"), "State");
+    states.sort();
+    expected.sort();
+    assert_eq!(states, expected);
+}
+
+/// `[text](other.md#part)`: the file is there, and so is the heading.
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents: Vec<_> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root.join(name)).into();
+    documents.extend(fs::read_dir(root.join("docs")).expect("documents").map(|entry| entry.expect("an entry").path()));
+    documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let mut links = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).expect("a document");
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let there = document.with_file_name(if file.is_empty() {
+                document.file_name().unwrap().to_str().unwrap()
+            } else {
+                file
+            });
+            assert!(there.exists(), "{}: {target}", document.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&there).expect("a document");
+                let mut anchors = text.lines().filter(|line| line.starts_with('#')).map(anchor);
+                assert!(anchors.any(|anchor| anchor == heading), "{}: no heading for {target}", document.display());
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 30, "only {links} links were found");
+}
+
+/// How a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-')
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
