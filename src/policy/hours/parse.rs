@@ -277,6 +277,8 @@ mod tests {
                 "Mon 08:00-12:00, Europe/Berlin",
                 "`Europe/Berlin` is no day of the week; they are Mon, Tue, Wed, Thu, Fri, Sat and Sun",
             ),
+            ("Mon .. Fry", "`Fry` is no day of the week; did you mean `Fri`?"),
+            ("Mon 08:00-12:00, Fry", "`Fry` is no day of the week; did you mean `Fri`?"),
             ("08:00-12:00 Mon", "`12:00 Mon` is no time of day; write hours and minutes, 00:00 to 24:00"),
             ("Mon, 08:00-12:00", "a day is missing between the comma and `08:00-12:00`"),
         ] {
