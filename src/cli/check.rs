@@ -28,7 +28,7 @@ use crate::suggest;
 #[command(after_help = examples!(
     "presenced check              Say what it means, or all that is wrong with it"
     "presenced check --json       The same for a program"
-    "presenced check --schema     The JSON Schema of configurations, for an editor";
+    "presenced check --schema     What an editor completes configurations by";
     "Exit codes: 0 it is well; 2 it is wrong."
 ))]
 pub(super) struct Args {
@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Print the JSON Schema of configurations instead, with which editors complete them
+    /// Print the JSON Schema of configurations, for editors
     #[arg(long, conflicts_with = "json")]
     schema: bool,
 }

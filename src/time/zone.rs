@@ -15,20 +15,21 @@ pub(crate) fn zone_named(name: &str) -> Result<TimeZone, String> {
     }
     TimeZone::get(name).map_err(|_| {
         let known: Vec<_> = tz::db().available().collect();
-        mend(name, known.iter().map(tz::TimeZoneName::as_str))
+        mend(name, &known.iter().map(tz::TimeZoneName::as_str).collect::<Vec<_>>())
     })
 }
 
-fn mend<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
-    if known.clone().next().is_none() {
+fn mend(name: &str, known: &[&str]) -> String {
+    if known.is_empty() {
         return "this machine has no database of time zones; install the package `tzdata`".to_owned();
     }
     // Of places with one name the shortest is the present one: the others are names of former times.
     let of_place = || {
-        let places = known.clone().filter(|zone| zone.rsplit('/').next().is_some_and(|p| p.eq_ignore_ascii_case(name)));
+        let places =
+            known.iter().copied().filter(|zone| zone.rsplit('/').next().is_some_and(|p| p.eq_ignore_ascii_case(name)));
         places.min_by_key(|zone| (zone.len(), *zone))
     };
-    match of_place().or_else(|| suggest::nearest(name, known.clone())) {
+    match of_place().or_else(|| suggest::nearest(name, known.iter().copied())) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "write an IANA name, like Europe/Berlin".to_owned(),
     }
@@ -60,10 +61,10 @@ mod tests {
             ("Mars", "write an IANA name, like Europe/Berlin"),
             ("", "write an IANA name, like Europe/Berlin"),
         ] {
-            assert_eq!(mend(name, known.into_iter()), expected, "{name}");
+            assert_eq!(mend(name, &known), expected, "{name}");
         }
         let without = "this machine has no database of time zones; install the package `tzdata`";
-        assert_eq!(mend("Europe/Berlin", [].into_iter()), without);
+        assert_eq!(mend("Europe/Berlin", &[]), without);
         assert!(zone_named("../../etc/passwd").is_err());
     }
 }

@@ -14,9 +14,9 @@ pub(super) fn table(description: &str, required: &[&str], properties: Value) -> 
     let mut table = json!({
         "type": "object",
         "description": description,
-        "properties": properties,
         "additionalProperties": false,
     });
+    table["properties"] = properties;
     if !required.is_empty() {
         table["required"] = json!(required);
     }

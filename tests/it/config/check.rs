@@ -112,6 +112,18 @@ fn of_a_subscription_only_the_host_is_shown() {
     assert!(!shown.contains("hunter2"));
 }
 
+#[test]
+fn the_schema_is_printed_without_a_configuration() {
+    let nowhere = Path::new("/nonexistent/config.toml");
+    let output = check(nowhere, &["--schema"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed, presenced::config::schema());
+    assert!(output.stdout.ends_with(b"}\n"));
+    let both = check(nowhere, &["--schema", "--json"]);
+    assert_eq!((both.status.code(), both.stdout.len()), (Some(2), 0));
+}
+
 #[cfg(not(feature = "pulse"))]
 #[test]
 fn a_build_without_the_microphone_refuses_its_table() {

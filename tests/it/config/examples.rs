@@ -120,9 +120,9 @@ pub(super) fn shown() -> Vec<(String, String)> {
     documents(&root().join("docs"), &mut found);
     let mut shown = Vec::new();
     for document in found.into_iter().filter(|path| path.exists()) {
-        for snippet in snippets(&fs::read_to_string(&document).unwrap()) {
+        for snippet in snippets(&fs::read_to_string(&document).expect("a document")) {
             if snippet.contains("[[fault]]") {
-                presenced::emulator::Fault::plan(&snippet, &document).unwrap();
+                presenced::emulator::Fault::plan(&snippet, &document).expect("a plan of faults");
                 continue;
             }
             // A document may show a part.
@@ -131,7 +131,7 @@ pub(super) fn shown() -> Vec<(String, String)> {
         }
     }
     for name in ["desktop.toml", "presenced.toml", "sidecar.toml"] {
-        shown.push((name.to_owned(), fs::read_to_string(root().join("config").join(name)).unwrap()));
+        shown.push((name.to_owned(), fs::read_to_string(root().join("config").join(name)).expect("an example")));
     }
     shown
 }
