@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use presenced::config::{Config, schema};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::examples::{reference_with_every_default, shown, ways_to_sign_in};
 use super::parse;
@@ -235,14 +235,15 @@ fn what_is_shown_in_the_documents_is_valid() {
     }
 }
 
-/// Of each value of a good document, wrong kinds of values and a wrong word in its place; in each table, a key that none has.
+/// Of each value of a good document, wrong kinds of values and a wrong word in its place; in each table, a key that none has, and
+/// one that it has not.
 #[test]
 fn with_one_thing_wrong_reader_and_schema_judge_alike() {
     let schema = schema();
     let mut changed: Vec<(String, Value)> = Vec::new();
     for text in EVERY_KEY {
         let good = document(text);
-        for Place { path, name, .. } in places(&schema, &good) {
+        for Place { path, name, schema } in places(&schema, &good) {
             let wrong = [json!(1), json!(1.5), json!(true), json!(""), json!("zzz"), json!([]), json!([1]), json!({})];
             for put in wrong.into_iter().filter(|_| !path.is_empty()) {
                 changed.push((format!("{name} is {put}"), with(&good, &path, put)));
@@ -251,6 +252,14 @@ fn with_one_thing_wrong_reader_and_schema_judge_alike() {
             if let Value::Object(table) = at(&mut more, &path) {
                 table.insert("zzz".to_owned(), json!("zzz"));
                 changed.push((format!("{name} has a key zzz"), more));
+            }
+            // Of several keys only one may be there, or not with that method.
+            for key in schema["properties"].as_object().into_iter().flat_map(Map::keys) {
+                let mut more = good.clone();
+                if let Some(absent) = at(&mut more, &path).as_object_mut().filter(|table| !table.contains_key(key)) {
+                    absent.insert(key.clone(), json!("zzz"));
+                    changed.push((format!("{}.{key} is \"zzz\"", table_name(schema, &name)), more));
+                }
             }
             if let [before @ .., Step::Key(key)] = &path[..] {
                 let mut less = good.clone();
