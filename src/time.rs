@@ -12,6 +12,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+mod zone;
+
+pub(crate) use zone::zone_named;
+
 /// A point on a clock that counts suspend (Linux `CLOCK_BOOTTIME`), as the time since an arbitrary origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(Duration);
@@ -70,7 +74,7 @@ pub struct Now {
     pub instant: Instant,
     /// Wall time; may jump when somebody sets the clock.
     pub wall: Timestamp,
-    /// The zone that floating calendar times and hours are read in.
+    /// The zone that floating calendar times are read in, and hours that name none.
     pub zone: TimeZone,
 }
 

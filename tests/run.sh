@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
-# PipeWire and PulseAudio: the microphone tests record from each.
+# PipeWire and PulseAudio: the microphone tests record from each. python3-jsonschema: a second opinion on configurations.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v gnome-keyring-daemon >/dev/null || need+=(gnome-keyring)
@@ -22,6 +22,7 @@ done
 for program in pipewire wireplumber pipewire-pulse pulseaudio; do
     command -v "$program" >/dev/null || need+=("$program")
 done
+python3 -c 'import jsonschema' 2>/dev/null || need+=(python3-jsonschema)
 command -v parec >/dev/null || need+=(pulseaudio-utils)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
@@ -38,3 +39,11 @@ fi
 cargo test --locked "$@"
 # Alone, since it must not wait for other tests: about a minute.
 [ "$#" -gt 0 ] || cargo test --locked --test it week_at_speed -- --ignored
+
+# The minimal build, without Wayland, X11 and PulseAudio, in the same target folder: all but a handful of crates are the same for
+# both. Of the suite only what the features change, and what such a build is for: the configuration, the command line, the socket,
+# idleness, the lock, call-state files, calendars. The simulation stands on parts that no feature reaches.
+if [ "$#" = 0 ]; then
+    cargo test --locked --no-default-features --lib -- --skip simulation::
+    cargo test --locked --no-default-features --test it -- config:: cli:: status:: idle lock:: call:: calendar_signal::
+fi

@@ -9,11 +9,14 @@
 //!
 //! `line` and `column` count from 1, the column in characters; both are null for a problem with the file as a whole, and `help` is
 //! null where there is none. The exit code is 0 for a valid configuration and 2 for one that is not.
+//!
+//! With `--schema` it reads nothing and prints the JSON Schema of the configuration, for editors.
 
 use std::{io, iter};
 
 use serde::Serialize;
 
+use super::output::print;
 use super::{Context, Error, Exit, examples};
 use crate::calendar::BusyClass;
 use crate::config::{self, Account, Config, Problem, Problems};
@@ -24,17 +27,26 @@ use crate::suggest;
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "presenced check              Say what it means, or all that is wrong with it"
-    "presenced check --json       The same for a program";
+    "presenced check --json       The same for a program"
+    "presenced check --schema     What an editor completes configurations by";
     "Exit codes: 0 it is well; 2 it is wrong."
 ))]
 pub(super) struct Args {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+
+    /// Print the JSON Schema of configurations, for editors
+    #[arg(long, conflicts_with = "json")]
+    schema: bool,
 }
 
 /// Runs it.
-pub(super) fn run(Args { json }: Args, context: &Context) -> Result<Exit, Error> {
+pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit, Error> {
+    if schema {
+        print(&format!("{:#}\n", config::schema()))?;
+        return Ok(Exit::Ok);
+    }
     let loaded = config::load(&context.config, &context.environment);
     if json {
         let problems = loaded.as_ref().err();

@@ -19,6 +19,7 @@ mod mask;
 mod microphone;
 mod problems;
 mod read;
+mod schema;
 
 pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
@@ -27,6 +28,7 @@ pub use microphone::{Microphone, NoServer};
 pub(crate) use problems::Finding;
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
+pub use schema::schema;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

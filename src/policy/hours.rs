@@ -1,7 +1,8 @@
-//! Recurring hours of the week, as `within` and `outside` write them: `Mon..Fri 08:30-18:00`.
+//! Recurring hours of the week, as `within` and `outside` write them: `Mon..Fri 08:30-18:00 Europe/Berlin`.
 //!
 //! Hours are what the clock on the wall shows: an hour that a change to winter time repeats counts both times, one that a
-//! change to summer time skips never comes. Leaves to others: how hours are written (`parse`).
+//! change to summer time skips never comes. The wall is the user's, unless the hours name a zone: then it is there. Leaves to
+//! others: how hours are written (`parse`).
 
 use std::fmt;
 use std::ops::Range;
@@ -24,6 +25,8 @@ pub struct Hours {
     text: String,
     /// Minutes of the week, Monday 00:00 being zero: in order, not touching, never empty.
     spans: Vec<Range<u16>>,
+    /// The zone they are hours of; `None`: the user's.
+    zone: Option<TimeZone>,
 }
 
 impl fmt::Display for Hours {
@@ -35,8 +38,9 @@ impl fmt::Display for Hours {
 
 impl Hours {
     /// Whether `now` lies in the hours, and when that next changes: the first moment after `now` at which it is otherwise.
-    /// `None` when it never changes, as in the whole week.
-    pub fn at(&self, now: Timestamp, zone: &TimeZone) -> (bool, Option<Timestamp>) {
+    /// `None` when it never changes, as in the whole week. Hours without a zone of their own are those of `users_zone`.
+    pub fn at(&self, now: Timestamp, users_zone: &TimeZone) -> (bool, Option<Timestamp>) {
+        let zone = self.zone.as_ref().unwrap_or(users_zone);
         let inside = self.contains(minute_of_week(zone.to_datetime(now)));
         (inside, self.next_change(inside, now, zone))
     }
@@ -152,6 +156,31 @@ mod tests {
         assert_eq!(friday, (false, Some("2012-01-06T00:00:00+14:00[Pacific/Apia]".to_owned())));
     }
 
+    #[test]
+    fn hours_with_a_zone_are_that_zones_wherever_the_user_is() {
+        let office = "Mon..Fri 08:30-18:00 Europe/Berlin";
+        for (now, inside, until) in [
+            // Berlin is six hours ahead of New York, and five while only New York has summer time.
+            ("2026-03-06T11:59:00-05:00[America/New_York]", true, "2026-03-06T12:00:00-05:00[America/New_York]"),
+            ("2026-03-13T12:59:00-04:00[America/New_York]", true, "2026-03-13T13:00:00-04:00[America/New_York]"),
+            // Friday evening there, while the weekend has begun here.
+            ("2026-11-28T01:30:00+09:00[Asia/Tokyo]", true, "2026-11-28T02:00:00+09:00[Asia/Tokyo]"),
+            ("2026-11-28T02:00:00+09:00[Asia/Tokyo]", false, "2026-11-30T16:30:00+09:00[Asia/Tokyo]"),
+        ] {
+            assert_eq!(at(office, now), (inside, Some(until.to_owned())), "{now}");
+        }
+        // The gap and the fold are those of the hours' zone, to the minute.
+        let early = "02:15-02:45 Europe/Berlin";
+        for (now, inside, until) in [
+            ("2027-03-28T00:59:00Z[UTC]", false, "2027-03-29T00:15:00+00:00[UTC]"),
+            ("2027-10-31T00:15:00Z[UTC]", true, "2027-10-31T00:45:00+00:00[UTC]"),
+            ("2027-10-31T00:50:00Z[UTC]", false, "2027-10-31T01:15:00+00:00[UTC]"),
+            ("2027-10-31T01:30:00Z[UTC]", true, "2027-10-31T01:45:00+00:00[UTC]"),
+        ] {
+            assert_eq!(at(early, now), (inside, Some(until.to_owned())), "{now}");
+        }
+    }
+
     const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
     /// Days (Monday first), and minutes of the day that may end on the next one.
@@ -174,6 +203,14 @@ mod tests {
             (days[day] && (*start..*end).contains(&minute))
                 || (days[(day + 6) % 7] && (*start..*end).contains(&(minute + DAY)))
         })
+    }
+
+    /// The first minute after `now` at which it is otherwise.
+    fn by_walk(spans: &Written, inside: bool, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let this_minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap();
+        (1..9 * i64::from(DAY))
+            .map(|minutes| this_minute + SignedDuration::from_mins(minutes))
+            .find(|time| shows(spans, zone.to_datetime(*time)) != inside)
     }
 
     fn written() -> impl Strategy<Value = Written> {
@@ -213,15 +250,21 @@ mod tests {
         fn the_next_change_is_the_one_that_a_walk_by_minutes_finds(spans in written(), (zone, now) in moment()) {
             let (inside, until) = hours(&write(&spans)).at(now, &zone);
             prop_assert_eq!(inside, shows(&spans, zone.to_datetime(now)));
-            let this_minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap();
-            let by_walk = (1..9 * i64::from(DAY))
-                .map(|minutes| this_minute + SignedDuration::from_mins(minutes))
-                .find(|time| shows(&spans, zone.to_datetime(*time)) != inside);
-            prop_assert_eq!(until, by_walk);
+            prop_assert_eq!(until, by_walk(&spans, inside, now, &zone));
         }
 
         #[test]
-        fn any_text_is_hours_or_an_error(text in "([MonTueWdhFriSat.,:0-9 –-]|\\PC){0,40}", moment in moment()) {
+        fn with_a_zone_of_its_own_the_users_zone_does_not_matter(
+            spans in written(), (zone, now) in moment(), (users_zone, _) in moment(),
+        ) {
+            let own = hours(&format!("{} {}", write(&spans), zone.iana_name().unwrap()));
+            let (inside, until) = own.at(now, &users_zone);
+            prop_assert_eq!(inside, shows(&spans, zone.to_datetime(now)));
+            prop_assert_eq!(until, by_walk(&spans, inside, now, &zone));
+        }
+
+        #[test]
+        fn any_text_is_hours_or_an_error(text in "([MonTueWdhFriSat.,:0-9 –-]| UTC| Europe/Berlin|\\PC){0,40}", moment in moment()) {
             if let Ok(hours) = text.parse::<Hours>() {
                 hours.at(moment.1, &moment.0);
             }

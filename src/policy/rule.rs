@@ -59,9 +59,9 @@ pub struct When {
     pub calendar: Vec<Is<BusyClass>>,
     /// The event that makes the calendar busy is (or is not) an online meeting.
     pub online: Option<bool>,
-    /// Local time lies in one of these.
+    /// The time lies in one of these.
     pub within: Vec<Hours>,
-    /// Local time lies in none of these.
+    /// The time lies in none of these.
     pub outside: Vec<Hours>,
     /// Each named signal has one of these values.
     pub signal: BTreeMap<String, Vec<String>>,

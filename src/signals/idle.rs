@@ -139,13 +139,18 @@ fn reconcile(views: [View; 4]) -> Option<Observation<Idle>> {
             }
         }
     }
+    let mend = if cfg!(any(feature = "wayland", feature = "x11")) {
+        "`systemctl --user import-environment WAYLAND_DISPLAY DISPLAY XAUTHORITY` and restart presenced"
+    } else {
+        "use a presenced that is built with the features `wayland` and `x11`"
+    };
     let warning = Warning {
         code: Code::IdleUnavailable,
         text: format!("On this desktop presenced cannot see whether anybody is there: {}.", reasons.join("; ")),
-        hint: "If it should, `systemctl --user import-environment WAYLAND_DISPLAY DISPLAY XAUTHORITY` and restart presenced. \
-               Else let an idle daemon tell, as `swayidle timeout 600 'presenced signal away yes' resume 'presenced signal away \
-               no'` does, with a rule for that signal; and take [signals.idle] out of the configuration."
-            .to_owned(),
+        hint: format!(
+            "If it should, {mend}. Else let an idle daemon tell, as `swayidle timeout 600 'presenced signal away yes' resume \
+             'presenced signal away no'` does, with a rule for that signal; and take [signals.idle] out of the configuration."
+        ),
     };
     Some(Observation { reading: Reading::Unknown, source: "none".to_owned(), warnings: vec![warning] })
 }

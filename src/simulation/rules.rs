@@ -21,12 +21,18 @@ const OPENS: i64 = 8 * 3600 + 1800;
 const CLOSES: i64 = 18 * 3600;
 const DAY: i64 = 24 * 3600;
 
+/// When colleagues meet by the clock of Kolkata, which is 5:30 ahead all year: the hours, and when that is here.
+const COLLEAGUES: &str = "Tue,Thu 20:15-21:00 Asia/Kolkata";
+const COLLEAGUES_BEGIN: i64 = 14 * 3600 + 45 * 60;
+const COLLEAGUES_END: i64 = 15 * 3600 + 30 * 60;
+
 /// A set of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rules {
     /// The default ones, some with `prefer = true`.
     Default(Prefers),
-    /// Those of somebody who uses all that a rule can say: hours, a named signal, online meetings, expirations, "nothing".
+    /// Those of somebody who uses all that a rule can say: hours here and elsewhere, a named signal, online meetings,
+    /// expirations, "nothing".
     Office,
 }
 
@@ -84,8 +90,8 @@ impl Rules {
             Self::Default(_) => None,
             Self::Office => {
                 let midnight = wall.as_second().div_euclid(DAY) * DAY;
-                let hours =
-                    [OPENS, CLOSES, DAY].into_iter().filter_map(|hour| Timestamp::from_second(midnight + hour).ok());
+                let hours = [OPENS, COLLEAGUES_BEGIN, COLLEAGUES_END, CLOSES, DAY].into_iter();
+                let hours = hours.filter_map(|hour| Timestamp::from_second(midnight + hour).ok());
                 hours.filter(|hour| *hour > wall).min()
             }
         }
@@ -116,6 +122,7 @@ fn office() -> Vec<Rule> {
     let busy = vec![Is::Value(BusyClass::Busy)];
     let claimed = vec![Is::Value(BusyClass::Busy), Is::Value(BusyClass::Tentative)];
     let closed = vec!["Mon..Fri 08:30-18:00".parse().expect("hours")];
+    let colleagues = vec![COLLEAGUES.parse().expect("hours")];
     vec![
         Rule { expiration: Some(minutes(60)), ..hold("deep", focus("deep"), Presence::Presenting) },
         hold("call", When { call: any_call, ..When::default() }, Presence::InACall),
@@ -131,6 +138,7 @@ fn office() -> Vec<Rule> {
             )
         },
         hold("meeting", When { calendar: claimed, ..When::default() }, Presence::InACall),
+        hold("colleagues", When { within: colleagues, ..When::default() }, Presence::InACall),
         hold("light", focus("light"), Presence::Presenting),
         Rule {
             expiration: Some(Expiration::MAX),
@@ -163,6 +171,7 @@ fn office_ought(moment: &Moment<'_>) -> (Option<Presence>, Option<Expiration>) {
     match (moment.class, moment.online, moment.focus, moment.lock) {
         (BusyClass::Busy, true, ..) => (Some(Presence::InAConferenceCall), Some(minutes(30))),
         (BusyClass::Busy | BusyClass::Tentative, ..) => (Some(Presence::InACall), None),
+        _ if is_with_colleagues(moment.wall) => (Some(Presence::InACall), None),
         (.., Some("light"), _) => (Some(Presence::Presenting), None),
         (.., Reading::Known(Lock::Locked)) => (Some(Presence::Away), Some(Expiration::MAX)),
         (.., Reading::Known(Lock::Unlocked) | Reading::Off) => (Some(Presence::Available), Some(Expiration::MIN)),
@@ -171,10 +180,19 @@ fn office_ought(moment: &Moment<'_>) -> (Option<Presence>, Option<Expiration>) {
 }
 
 fn is_open(wall: Timestamp) -> bool {
+    let (weekday_from_monday, second) = weekday_and_second(wall);
+    weekday_from_monday < 5 && (OPENS..CLOSES).contains(&second)
+}
+
+fn is_with_colleagues(wall: Timestamp) -> bool {
+    let (weekday_from_monday, second) = weekday_and_second(wall);
+    matches!(weekday_from_monday, 1 | 3) && (COLLEAGUES_BEGIN..COLLEAGUES_END).contains(&second)
+}
+
+fn weekday_and_second(wall: Timestamp) -> (i64, i64) {
     let (day, second) = (wall.as_second().div_euclid(DAY), wall.as_second().rem_euclid(DAY));
     // The first day of 1970 was a Thursday.
-    let weekday_from_monday = (day + 3).rem_euclid(7);
-    weekday_from_monday < 5 && (OPENS..CLOSES).contains(&second)
+    ((day + 3).rem_euclid(7), second)
 }
 
 fn minutes(minutes: u64) -> Expiration {

@@ -8,7 +8,11 @@ mod examples;
 mod load;
 #[cfg(feature = "pulse")]
 mod microphone;
+#[cfg(feature = "pulse")]
+mod reference;
 mod reports;
+#[cfg(feature = "pulse")]
+mod schema;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -43,6 +43,32 @@ async fn nobody_at_the_desk_is_away_but_in_a_call() {
     assert_eq!(daemon.stop().await.code(), Some(0));
 }
 
+/// GNOME's monitor needs nothing that can be left out, as the test above shows in this build too.
+#[cfg(not(any(feature = "wayland", feature = "x11")))]
+#[tokio::test]
+async fn a_build_without_displays_says_what_it_lacks() {
+    use presenced::status::report::Warning;
+    use presenced::warning::Code;
+
+    let mut house = House::new().await;
+    house.write("config.toml", house.configuration() + "[signals.idle]\n");
+    let with_displays = |command: &mut tokio::process::Command| {
+        command.env("WAYLAND_DISPLAY", "wayland-0").env("DISPLAY", ":0");
+    };
+    let daemon = house.start_with(&[], with_displays).await;
+    let is_told = |warning: &&Warning| warning.code == Code::IdleUnavailable;
+    let report = daemon.report("a warning", |report| report.warnings.iter().any(|warning| is_told(&warning))).await;
+    assert_eq!(report.signals["idle"].value, "unknown");
+    let warning = report.warnings.iter().find(is_told).expect("it was just there");
+    for lack in ["this presenced was built without Wayland", "this presenced was built without X11"] {
+        assert!(warning.text.contains(lack), "{}", warning.text);
+    }
+    assert!(warning.hint.contains("built with the features `wayland` and `x11`"), "{}", warning.hint);
+    // What the configuration has besides goes on.
+    house.seen("Available/Available").await;
+    daemon.stop().await;
+}
+
 #[cfg(feature = "x11")]
 #[tokio::test]
 async fn the_environment_leads_to_an_x_server_and_its_cookie() {

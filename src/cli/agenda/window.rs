@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::{self, TimeZone};
+use jiff::tz::TimeZone;
 
-use crate::suggest;
+use crate::time::zone_named;
 
 /// A moment as it is written on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +40,7 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
 
 /// Finds the time zone of an IANA name.
 pub(super) fn timezone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| {
-        let known: Vec<_> = tz::db().available().collect();
-        match suggest::nearest(name, known.iter().map(tz::TimeZoneName::as_str)) {
-            Some(meant) => format!("there is no such time zone; did you mean `{meant}`?"),
-            None => "there is no such time zone; write an IANA name, like Europe/Berlin".to_owned(),
-        }
-    })
+    zone_named(name).map_err(|mend| format!("there is no such time zone; {mend}"))
 }
 
 /// From when to when: without `from` since the first moment of today, without `to` until the day of the start is over.

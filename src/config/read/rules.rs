@@ -113,7 +113,7 @@ impl Reader<'_> {
                     self.wrong(
                         value.span(),
                         format!("`{key}`: {error}"),
-                        "write days and times like \"Mon..Fri 08:30-18:00\"",
+                        "write days and times like \"Mon..Fri 08:30-18:00\", or with a zone \"Mon..Fri 08:30-18:00 Europe/Berlin\"",
                     );
                 }
                 None => {}

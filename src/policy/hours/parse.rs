@@ -3,12 +3,13 @@
 //! The grammar is that of systemd's calendar days with a span of times: groups of days and times, separated by commas. Days
 //! left out are every day, times left out are the whole day, and several times may follow the same days:
 //! `Mon..Thu,Sat 08:30-12:00,13:00-18:00, Fri 08:30-14:00`. A span that ends before it starts runs over midnight and belongs
-//! to the day it starts on.
+//! to the day it starts on. The name of a time zone may follow, behind all of it: `Mon..Fri 08:30-18:00 Europe/Berlin`.
 
 use std::ops::Range;
 
 use super::{DAY, Hours, WEEK};
 use crate::suggest;
+use crate::time::zone_named;
 
 const DAYS: [(&str, &str); 7] = [
     ("Mon", "Monday"),
@@ -28,12 +29,30 @@ impl std::str::FromStr for Hours {
     type Err = HoursError;
 
     fn from_str(text: &str) -> Result<Self, HoursError> {
+        let text = text.trim();
+        let (spans, zone) = match split_zone(text) {
+            Some((spans, name)) => {
+                let zone = zone_named(name).map_err(|mend| HoursError(format!("`{name}` is no time zone; {mend}")))?;
+                (spans, Some(zone))
+            }
+            None => (text, None),
+        };
         let mut parser = Parser::default();
-        for item in text.split(',') {
+        for item in spans.split(',') {
             parser.item(item.trim())?;
         }
-        Ok(Self { text: text.trim().to_owned(), spans: merge(parser.finish()) })
+        Ok(Self { text: text.to_owned(), spans: merge(parser.finish()), zone })
     }
+}
+
+/// The days and times, and the name of a zone behind them: a last word that is no day, and that no comma, point or hyphen
+/// makes a part of what is before it.
+fn split_zone(item: &str) -> Option<(&str, &str)> {
+    let (before, word) = item.trim().rsplit_once(char::is_whitespace)?;
+    let before = before.trim_end();
+    let is_name =
+        word.starts_with(|c: char| c.is_ascii_alphabetic()) && !word.contains([',', '.']) && day(word).is_err();
+    (is_name && !before.ends_with([',', '.', '-', '–'])).then_some((before, word))
 }
 
 /// Reads the items between commas in turn: which days hold for a span of times was said some items before.
@@ -51,6 +70,12 @@ struct Parser {
 impl Parser {
     /// Reads `Mon`, `Mon..Fri`, `08:30-18:00` or `Mon..Fri 08:30-18:00`.
     fn item(&mut self, item: &str) -> Result<(), HoursError> {
+        if let Some((_, name)) = split_zone(item)
+            && zone_named(name).is_ok()
+        {
+            let message = format!("the zone `{name}` comes last, and holds for all; hours of several zones are a list");
+            return Err(HoursError(message));
+        }
         // No name of a day has a digit in it, and every time begins with one.
         let (days, times) = item.split_at(item.find(|c: char| c.is_ascii_digit()).unwrap_or(item.len()));
         let begun = std::mem::replace(&mut self.begun, true);
@@ -201,6 +226,29 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_may_follow() {
+        for (text, spans, zone) in [
+            ("Mon..Fri 08:30-18:00 Europe/Berlin", "Mon..Fri 08:30-18:00", "Europe/Berlin"),
+            (
+                "Mon..Fri 08:30-12:00,13:00-18:00, Sat  europe/berlin ",
+                "Mon..Fri 08:30-12:00,13:00-18:00, Sat",
+                "Europe/Berlin",
+            ),
+            ("22:00-06:00 UTC", "22:00-06:00", "UTC"),
+            ("09:00 - 10:00 Etc/GMT-5", "09:00-10:00", "Etc/GMT-5"),
+            ("Mon .. Fri America/Argentina/Buenos_Aires", "Mon..Fri", "America/Argentina/Buenos_Aires"),
+        ] {
+            let read = hours(text);
+            assert_eq!(read.spans, hours(spans).spans, "{text}");
+            assert_eq!(read.zone.as_ref().and_then(|zone| zone.iana_name()), Some(zone), "{text}");
+            assert_eq!(read.to_string(), text.trim());
+        }
+        for text in ["Mon .. Fri", "Mon, Tue", "09:00 - 10:00, Sat , Sun"] {
+            assert_eq!(hours(text).zone, None, "{text}");
+        }
+    }
+
+    #[test]
     fn errors_say_what_is_wrong_and_what_was_meant() {
         for (text, expected) in [
             ("Mun..Fri 08:00-18:00", "`Mun` is no day of the week; did you mean `Mon`?"),
@@ -217,6 +265,21 @@ mod tests {
             ("08:00-08:00", "`08:00-08:00` has no length; the whole day is `00:00-24:00`"),
             ("", "a day of the week or a span of times is missing"),
             ("Mon 08:00-12:00,", "a day of the week or a span of times is missing"),
+            ("08:00-12:00 Europe/Berln", "`Europe/Berln` is no time zone; did you mean `Europe/Berlin`?"),
+            ("Mon 08:00-12:00 Berlin", "`Berlin` is no time zone; did you mean `Europe/Berlin`?"),
+            ("Mon 08:00-12:00 Mars", "`Mars` is no time zone; write an IANA name, like Europe/Berlin"),
+            (
+                "Mon 08:00-12:00 UTC, Sat 10:00-12:00",
+                "the zone `UTC` comes last, and holds for all; hours of several zones are a list",
+            ),
+            ("Europe/Berlin", "`Europe/Berlin` is no day of the week; they are Mon, Tue, Wed, Thu, Fri, Sat and Sun"),
+            (
+                "Mon 08:00-12:00, Europe/Berlin",
+                "`Europe/Berlin` is no day of the week; they are Mon, Tue, Wed, Thu, Fri, Sat and Sun",
+            ),
+            ("Mon .. Fry", "`Fry` is no day of the week; did you mean `Fri`?"),
+            ("Mon 08:00-12:00, Fry", "`Fry` is no day of the week; did you mean `Fri`?"),
+            ("08:00-12:00 Mon", "`12:00 Mon` is no time of day; write hours and minutes, 00:00 to 24:00"),
             ("Mon, 08:00-12:00", "a day is missing between the comma and `08:00-12:00`"),
         ] {
             assert_eq!(error(text), expected);

@@ -111,3 +111,32 @@ fn of_a_subscription_only_the_host_is_shown() {
     assert!(shown.contains("calendar  /home/me/cal, subscription at cal.example\n"), "{shown}");
     assert!(!shown.contains("hunter2"));
 }
+
+#[test]
+fn the_schema_is_printed_without_a_configuration() {
+    let nowhere = Path::new("/nonexistent/config.toml");
+    let output = check(nowhere, &["--schema"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed, presenced::config::schema());
+    assert!(output.stdout.ends_with(b"}\n"));
+    let both = check(nowhere, &["--schema", "--json"]);
+    assert_eq!((both.status.code(), both.stdout.len()), (Some(2), 0));
+}
+
+#[cfg(not(feature = "pulse"))]
+#[test]
+fn a_build_without_the_microphone_refuses_its_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    fs::write(&file, format!("{}[signals.microphone]\n", super::ACCOUNT)).unwrap();
+    let output = check(&file, &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let report = text(output.stderr);
+    assert!(report.contains("[signals.microphone] is on, and this presenced was built without it"), "{report}");
+    assert!(report.contains("5 │ [signals.microphone]"), "{report}");
+    assert!(report.contains("build it with `--features pulse`, or take the table out"), "{report}");
+
+    fs::write(&file, format!("{}[signals.microphone]\nenabled = false\n", super::ACCOUNT)).unwrap();
+    assert_eq!(check(&file, &[]).status.code(), Some(0), "one that is off needs nothing");
+}

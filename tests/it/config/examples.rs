@@ -17,16 +17,13 @@ fn must_load(text: &str, origin: &str) -> presenced::config::Config {
 }
 
 #[test]
-fn the_examples_load() {
+fn there_are_three_examples() {
     let folder = root().join("config");
     let mut names: Vec<String> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.retain(|name| name != "hooks");
     names.sort();
     assert_eq!(names, ["desktop.toml", "presenced.toml", "sidecar.toml"]);
-    for name in names {
-        must_load(&fs::read_to_string(folder.join(&name)).unwrap(), &name);
-    }
 }
 
 #[test]
@@ -42,16 +39,17 @@ fn the_desktop_watches_everything_and_the_sidecar_only_calls() {
     assert!(sidecar.signals.idle.is_none());
 }
 
-/// `#key` is an option at its default, `# text` is prose.
-#[test]
-fn what_the_reference_file_calls_defaults_are_the_defaults() {
+/// The reference file without the `#` of its options: `#key` is an option at its default, `# text` is prose.
+pub(super) fn reference_with_every_default() -> String {
     let reference = include_str!("../../../config/presenced.toml");
     let is_option = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line != "#";
-    let uncommented: String = reference
-        .lines()
-        .map(|line| if is_option(line) { &line[1..] } else { line })
-        .flat_map(|line| [line, "\n"])
-        .collect();
+    let lines = reference.lines().map(|line| if is_option(line) { &line[1..] } else { line });
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+#[test]
+fn what_the_reference_file_calls_defaults_are_the_defaults() {
+    let uncommented = reference_with_every_default();
     let config = must_load(&uncommented, "presenced.toml without its #");
     assert_eq!(config.session, Session::default());
     assert_eq!(config.rules, default_rules());
@@ -65,15 +63,19 @@ fn what_the_reference_file_calls_defaults_are_the_defaults() {
     assert_eq!((Some(call), config.signals.microphone), (defaults.call, defaults.microphone));
 }
 
+/// The reference file with each of its other ways to sign in.
+pub(super) fn ways_to_sign_in() -> Vec<String> {
+    let reference = include_str!("../../../config/presenced.toml").replace("#user", "user");
+    let ways = reference.lines().filter_map(|line| line.strip_prefix("#   ")).filter(|l| l.starts_with("auth = "));
+    ways.map(|way| reference.replace("\nauth = { method = \"device-code\" }\n", &format!("\n{way}\n"))).collect()
+}
+
 #[test]
 fn the_other_ways_to_sign_in_of_the_reference_file_load() {
-    let reference = include_str!("../../../config/presenced.toml");
-    let ways: Vec<&str> =
-        reference.lines().filter_map(|line| line.strip_prefix("#   ")).filter(|l| l.starts_with("auth = ")).collect();
-    assert_eq!(ways.len(), 10);
-    for way in ways {
-        let text = reference.replace("\nauth = { method = \"device-code\" }\n", &format!("\n{way}\n"));
-        must_load(&text.replace("#user", "user"), way);
+    let files = ways_to_sign_in();
+    assert_eq!(files.len(), 10);
+    for file in files {
+        must_load(&file, "presenced.toml with another way to sign in");
     }
 }
 
@@ -112,20 +114,32 @@ fn snippets(markdown: &str) -> Vec<String> {
     snippets
 }
 
-#[test]
-fn each_snippet_of_the_documents_loads() {
+/// Every configuration that the documents and `config/` show, and where.
+pub(super) fn shown() -> Vec<(String, String)> {
     let mut found = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
     documents(&root().join("docs"), &mut found);
+    let mut shown = Vec::new();
     for document in found.into_iter().filter(|path| path.exists()) {
-        for snippet in snippets(&fs::read_to_string(&document).unwrap()) {
+        for snippet in snippets(&fs::read_to_string(&document).expect("a document")) {
             if snippet.contains("[[fault]]") {
-                presenced::emulator::Fault::plan(&snippet, &document).unwrap();
+                presenced::emulator::Fault::plan(&snippet, &document).expect("a plan of faults");
                 continue;
             }
             // A document may show a part.
             let whole = if snippet.contains("[accounts.") { snippet } else { format!("{ACCOUNT}{snippet}") };
-            must_load(&whole, &document.display().to_string());
+            shown.push((document.display().to_string(), whole));
         }
+    }
+    for name in ["desktop.toml", "presenced.toml", "sidecar.toml"] {
+        shown.push((name.to_owned(), fs::read_to_string(root().join("config").join(name)).expect("an example")));
+    }
+    shown
+}
+
+#[test]
+fn each_snippet_of_the_documents_loads() {
+    for (origin, text) in shown() {
+        must_load(&text, &origin);
     }
 }
 

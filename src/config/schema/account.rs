@@ -1,0 +1,121 @@
+//! `[accounts.NAME]`, with its ways to sign in and the places of a secret.
+
+use serde_json::{Value, json};
+
+use super::value::{ID, SOMETHING, named, part, path, table, text, texts, words};
+use crate::config::Cloud;
+
+/// The methods by which a person signs in.
+const BY_PERSON: [&str; 2] = ["device-code", "browser"];
+/// Those that need no person, and so must be told whose presence is held.
+const BY_ITSELF: [&str; 4] = ["client-secret", "client-certificate", "federated", "token-command"];
+
+pub(super) fn accounts() -> Value {
+    let mut accounts = named("The accounts, each with a name of your choice; at least one.", &account());
+    accounts["minProperties"] = 1.into();
+    accounts
+}
+
+fn account() -> Value {
+    let mut account = table(
+        "An account: who signs in, and whose presence is held.",
+        &["tenant", "client_id", "auth"],
+        json!({
+            "tenant": text(
+                "The tenant: its domain name, or its Directory (tenant) id.",
+                &format!(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$|{ID}"),
+            ),
+            "client_id": text("The Application (client) id of the app registration.", ID),
+            "user": text(
+                "The object id of the user whose presence is held; whoever signs in may leave it out.",
+                ID,
+            ),
+            "cloud": words(
+                "The cloud the tenant is in; `global` is also GCC.",
+                &Cloud::ALL.map(Cloud::as_str),
+                Some(Cloud::default().as_str()),
+            ),
+            "auth": auth(),
+            "endpoints": table(
+                "Other addresses than the cloud's own, as `presenced emulator` has; plain http goes to loopback only.",
+                &[],
+                json!({
+                    "graph": address("Microsoft Graph with its version, like `https://graph.microsoft.com/v1.0`."),
+                    "login": address("The sign-in service, like `https://login.microsoftonline.com`."),
+                }),
+            ),
+        }),
+    );
+    let by_itself = part(&["method"], &json!({ "method": { "enum": BY_ITSELF } }));
+    account["if"] = part(&["auth"], &json!({ "auth": by_itself }));
+    account["then"] = part(&["user"], &json!({}));
+    account
+}
+
+fn address(description: &str) -> Value {
+    text(description, "^https?://")
+}
+
+fn auth() -> Value {
+    let methods = [BY_PERSON.as_slice(), &BY_ITSELF].concat();
+    let mut auth = table(
+        "How presenced gets its tokens.",
+        &["method"],
+        json!({
+            "method": words("The way to sign in.", &methods, None),
+            "secret": secret("Where the client secret is. For `client-secret`."),
+            "certificate": path("The PEM file with the certificate. For `client-certificate`.", None),
+            "key": secret("Where the certificate's private key is, if not in the same file. For `client-certificate`."),
+            "assertion": secret("Where the assertion is that another identity provider issues. For `federated`."),
+            "command": command("A command that prints an access token for Graph. For `token-command`."),
+        }),
+    );
+    let keys = ["secret", "certificate", "key", "assertion", "command"];
+    let of_method = |method: &str, required: &[&str], allowed: &[&str]| {
+        let others = keys.iter().filter(|key| !allowed.contains(key)).map(|key| ((*key).to_owned(), json!(false)));
+        json!({
+            "if": part(&["method"], &json!({ "method": { "const": method } })),
+            "then": part(required, &others.collect::<serde_json::Map<_, _>>().into()),
+        })
+    };
+    auth["allOf"] = json!([
+        of_method("device-code", &[], &[]),
+        of_method("browser", &[], &[]),
+        of_method("client-secret", &["secret"], &["secret"]),
+        of_method("client-certificate", &["certificate"], &["certificate", "key"]),
+        of_method("federated", &["assertion"], &["assertion"]),
+        of_method("token-command", &["command"], &["command"]),
+    ]);
+    auth
+}
+
+/// Where a secret is: exactly one of its places.
+fn secret(description: &str) -> Value {
+    let attribute = json!({ "type": "string", "minLength": 1 });
+    let mut secret = table(
+        description,
+        &[],
+        json!({
+            "file": path("A file that nobody else can read.", None),
+            "credential": text(
+                "A credential of the systemd unit, by the name that `LoadCredential=` gives it.",
+                "^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+            ),
+            "env": text("An environment variable, by its name.", "^[A-Za-z0-9_]+$"),
+            "command": command("A command that prints it."),
+            "keyring": {
+                "type": "object",
+                "description": "The one secret in the keyring with these attributes, as `secret-tool store` was given them.",
+                "additionalProperties": attribute,
+                "minProperties": 1,
+            },
+        }),
+    );
+    secret["minProperties"] = 1.into();
+    secret["maxProperties"] = 1.into();
+    secret
+}
+
+fn command(description: &str) -> Value {
+    texts(&format!("{description} The program and its arguments, run without a shell."), SOMETHING)
+}

@@ -1,0 +1,66 @@
+//! What the configuration may hold, as JSON Schema, for editors that complete and check it while it is written.
+//!
+//! Beside the reader (`read`) and not in front of it: the reader points at what is wrong and says the mend, and knows more
+//! than a schema can, as which durations are too long. Only in spelling is the schema stricter, for plain messages in
+//! editors: the reader takes some words in any case. A test holds the two together, key by key and word by word, and another
+//! `docs/configuration.md` to the same sentences. No `$ref`, so that tools that know only older drafts understand it too.
+
+use serde_json::{Value, json};
+
+mod account;
+mod rules;
+mod signals;
+mod value;
+
+use value::{boolean, duration, path, table, words};
+
+/// The JSON Schema (draft 2020-12) of the configuration.
+pub fn schema() -> Value {
+    let mut root = table(
+        "The configuration of presenced.",
+        &["accounts"],
+        json!({
+            "accounts": account::accounts(),
+            "tokens": table("Where sign-ins are kept, for all accounts.", &[], json!({
+                "store": words(
+                    "Where a person's sign-in is kept; `auto` is the keyring where `presenced login` finds one, else the file.",
+                    &["auto", "keyring", "file"],
+                    Some("auto"),
+                ),
+            })),
+            "session": table("What holds for every session in Microsoft Graph.", &[], json!({
+                "expiration": duration(
+                    "How long Graph keeps the presence when presenced falls silent: 5 minutes to 4 hours.",
+                    Some("15m"),
+                ),
+                "on_exit": words(
+                    "What becomes of the presence when presenced stops: `clear` it, or `keep` it until it expires.",
+                    &["clear", "keep"],
+                    Some("clear"),
+                ),
+                "verify": boolean("Whether what others see is read back, for `presenced status` to show.", Some(false)),
+            })),
+            "signals": signals::signals(),
+            "rules": rules::rules(),
+            "log": table("Where logs go, and how much is told.", &[], json!({
+                "level": level(),
+                "dir": path("The folder of log files; left out, logs go to the journal or standard error.", None),
+            })),
+        }),
+    );
+    root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    root["title"] = "presenced".into();
+    root
+}
+
+fn level() -> Value {
+    json!({
+        "description": "What is logged: a level, or a filter like `presenced=debug,warn`.",
+        "default": "info",
+        "anyOf": [
+            { "enum": ["off", "error", "warn", "info", "debug", "trace"] },
+            // A filter has more than a word's letters.
+            { "type": "string", "pattern": r"[^A-Za-z0-9\s]" },
+        ],
+    })
+}

@@ -1,0 +1,75 @@
+//! `[signals.…]`: a table for each signal.
+
+use serde_json::{Value, json};
+
+use super::value::{SOMETHING, boolean, duration, list, part, path, table, text, texts};
+
+pub(super) fn signals() -> Value {
+    table(
+        "What presenced watches. A signal without a table is off.",
+        &[],
+        json!({
+            "calendar": calendar(),
+            "lock": signal("The screen lock, and the machine going to sleep.", json!({})),
+            "call": signal("Calls, as files tell them.", json!({
+                "path": path(
+                    "The file that says `idle`, `in-call`, `conference` or `presenting`, or a folder of such files.",
+                    Some("$XDG_RUNTIME_DIR/presenced/call-state"),
+                ),
+            })),
+            "microphone": signal("Calls without a script: who records is in a call.", json!({
+                "allow": texts(
+                    "The only applications that count, by the names of `pactl list source-outputs`; left out, all do.",
+                    SOMETHING,
+                ),
+                "deny": texts("Applications that never count.", SOMETHING),
+                "settle": duration(
+                    "How long somebody must record before it is a call, and have stopped before it is none: up to a minute.",
+                    Some("2s"),
+                ),
+            })),
+            "idle": signal("Input: idle after a while without any.", json!({
+                "after": duration("How long without input is idle: 1 minute to 24 hours.", Some("10m")),
+            })),
+        }),
+    )
+}
+
+/// A signal's table, which may say that it is off.
+fn signal(description: &str, mut keys: Value) -> Value {
+    keys["enabled"] = boolean("`false` turns the signal off and leaves its table in place.", Some(true));
+    table(description, &[], keys)
+}
+
+fn calendar() -> Value {
+    let mut calendar = signal(
+        "Calendars.",
+        json!({
+            "sources": list("Where calendars are: files, folders and addresses.", &source()),
+            "identity": texts("Your own e-mail addresses: what you declined does not make you busy.", "@"),
+        }),
+    );
+    calendar["if"] = part(&["enabled"], &json!({ "enabled": { "const": false } }));
+    calendar["else"] = part(&["sources"], &json!({}));
+    calendar
+}
+
+fn source() -> Value {
+    let mut source = table(
+        "A source: a `path` or a `url`.",
+        &[],
+        json!({
+            "path": path("A calendar file, or a folder that is searched for `*.ics`.", None),
+            "url": text(
+                "The address at which a calendar is published. It is a secret: reports and logs show its host alone.",
+                "^(https?|webcals?)://",
+            ),
+            "refresh": duration("How often a `url` is fetched: every 1 minute to 24 hours.", Some("15m")),
+        }),
+    );
+    source["oneOf"] =
+        json!(
+            [part(&["path"], &json!({ "url": false, "refresh": false })), part(&["url"], &json!({ "path": false })),]
+        );
+    source
+}

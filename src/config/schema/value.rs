@@ -1,0 +1,84 @@
+//! The kinds of values that several tables share, as schemas.
+
+use serde_json::{Value, json};
+
+/// What is not empty.
+pub(super) const SOMETHING: &str = r"\S";
+/// An id in the form with hyphens, the one that Entra shows.
+pub(super) const ID: &str = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$";
+/// A name of the user's own choice.
+pub(super) const NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
+
+/// A table of these keys and no others.
+pub(super) fn table(description: &str, required: &[&str], properties: Value) -> Value {
+    let mut table = json!({
+        "type": "object",
+        "description": description,
+        "additionalProperties": false,
+    });
+    table["properties"] = properties;
+    if !required.is_empty() {
+        table["required"] = json!(required);
+    }
+    table
+}
+
+/// A table whose keys are names.
+pub(super) fn named(description: &str, value: &Value) -> Value {
+    json!({
+        "type": "object",
+        "description": description,
+        "patternProperties": { NAME: value },
+        "additionalProperties": false,
+    })
+}
+
+pub(super) fn boolean(description: &str, default: Option<bool>) -> Value {
+    with_default(json!({ "type": "boolean", "description": description }), default)
+}
+
+/// A text in which `pattern` is found.
+pub(super) fn text(description: &str, pattern: &str) -> Value {
+    json!({ "type": "string", "description": description, "pattern": pattern })
+}
+
+/// A list of texts, with at least one in it.
+pub(super) fn texts(description: &str, pattern: &str) -> Value {
+    list(description, &json!({ "type": "string", "pattern": pattern }))
+}
+
+pub(super) fn path(description: &str, default: Option<&str>) -> Value {
+    with_default(text(description, SOMETHING), default)
+}
+
+/// A number with its unit, in one of the many forms that are read.
+pub(super) fn duration(description: &str, default: Option<&str>) -> Value {
+    with_default(text(description, r"[0-9]\s*[A-Za-zµ:]"), default)
+}
+
+/// One of the words of a closed list.
+pub(super) fn words(description: &str, words: &[&str], default: Option<&str>) -> Value {
+    with_default(json!({ "description": description, "enum": words }), default)
+}
+
+/// A list with something in it.
+pub(super) fn list(description: &str, item: &Value) -> Value {
+    json!({ "type": "array", "description": description, "items": item, "minItems": 1 })
+}
+
+/// One value, or a list of them.
+pub(super) fn one_or_more(description: &str, item: &Value) -> Value {
+    json!({ "description": description, "anyOf": [item, { "type": "array", "items": item, "minItems": 1 }] })
+}
+
+/// What holds for some of a table's keys, beside the whole of it. That there are others has to be said to tombi.
+pub(super) fn part(required: &[&str], properties: &Value) -> Value {
+    json!({ "required": required, "properties": properties, "additionalProperties": true })
+}
+
+fn with_default<D: Into<Value>>(mut schema: Value, default: Option<D>) -> Value {
+    if let Some(default) = default {
+        schema["default"] = default.into();
+    }
+    schema
+}
