@@ -10,6 +10,7 @@ mod output;
 mod runtime;
 mod screen;
 mod sign_in;
+mod systemctl;
 mod text;
 mod times;
 
@@ -23,6 +24,7 @@ mod logout;
 mod man;
 mod reload;
 mod run;
+mod service;
 mod set;
 mod signal;
 mod status;
@@ -105,6 +107,8 @@ enum Command {
     Login(login::Args),
     /// Forget a sign-in
     Logout(logout::Args),
+    /// Run as a service of your systemd
+    Service(service::Args),
     /// Serve a Microsoft Graph of your own on loopback
     Emulator(emulator::Args),
     /// See presenced at work on a sample day; nothing to sign up for
@@ -166,6 +170,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args, &context),
         Command::Login(args) => login::run(args, &context),
         Command::Logout(args) => logout::run(args, &context),
+        Command::Service(args) => service::run(args, &context),
         Command::Emulator(args) => emulator::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::Completions(args) => completions::run(args),
