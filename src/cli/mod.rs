@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. The roof of the house: only here are arguments, the environment, the terminal
 //! and exit codes known.
 
+mod activation;
 mod ask;
 mod browser;
 mod environment;

@@ -3,6 +3,7 @@
 import sys
 import time
 
+import install_checks
 import logind_checks
 import service_checks
 from desk import Desk, install
@@ -28,8 +29,16 @@ CHECKS = [
     service_checks.hung,
     service_checks.leaves_no_core,
     service_checks.budgets,
-    service_checks.verified,
+    install_checks.verified,
     service_checks.security,
+    install_checks.confined,
+    install_checks.of_a_package,
+    install_checks.installed,
+    install_checks.refused,
+    install_checks.with_a_configuration,
+    install_checks.activated,
+    install_checks.second,
+    install_checks.sidecar,
     service_checks.stopped,
     service_checks.wrong_from_the_start,
     service_checks.the_manager_ends,

@@ -15,7 +15,7 @@ use crate::cli::run::load;
 use crate::cli::runtime::block_on;
 use crate::cli::systemctl::{Circumstances, Trouble, order, show};
 use crate::cli::{Context, Error, Exit};
-use crate::session::FailureKind;
+use crate::session::{Failure, FailureKind, Lack};
 use crate::status::ClientError;
 use crate::status::report::State;
 
@@ -56,14 +56,19 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
 fn can_work(context: &Context) -> Result<(), Error> {
     let config = load(context)?;
     for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_by_person()) {
-        // What is only not known now, as with a locked keyring, the service waits for.
         if let Err(failure) = block_on(auth::stored(name, account, &context.environment))?
             && failure.kind == FailureKind::SignInNeeded
+            && !is_locked(&failure)
         {
             return Err(failure.into());
         }
     }
     Ok(())
+}
+
+/// Whether it is only not known who is signed in until the keyring is unlocked, which the service waits for.
+fn is_locked(failure: &Failure) -> bool {
+    matches!(failure.lacks.as_deref(), Some(Lack::Keyring(collections)) if !collections.is_empty())
 }
 
 /// One that was started by hand would keep the socket from the service.
