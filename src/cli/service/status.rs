@@ -107,16 +107,17 @@ impl Service {
     fn facts(&self) -> Vec<(String, String)> {
         let fact = |label: &str, text: String| (label.to_owned(), text);
         let mut facts = Vec::new();
-        let enabled = match self.unit.text("UnitFileState") {
-            "enabled" => "starts at login",
-            "enabled-runtime" => "starts at login, until the machine restarts",
-            "disabled" => "does not start at login: `presenced service install` changes that",
+        let starts = match self.unit.text("UnitFileState") {
+            "enabled" => "at login",
+            "enabled-runtime" => "at login, until the machine restarts",
+            "disabled" => "only by hand; `presenced service install` changes that",
             other => other,
         };
-        facts.push(fact("unit", format!("{}; {enabled}", self.unit.text("FragmentPath"))));
+        facts.push(fact("unit", self.unit.text("FragmentPath").to_owned()));
         for drop_in in self.unit.paths("DropInPaths") {
             facts.push(fact("drop-in", drop_in.display().to_string()));
         }
+        facts.push(fact("starts", starts.to_owned()));
         if self.unit.text("NeedDaemonReload") == "yes" {
             facts.push(fact("changed", "on disk: `systemctl --user daemon-reload` takes that over".to_owned()));
         }
