@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
-# PipeWire and PulseAudio: the microphone tests record from each.
+# PipeWire and PulseAudio: the microphone tests record from each. systemd: its tool for socket activation.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v gnome-keyring-daemon >/dev/null || need+=(gnome-keyring)
@@ -22,6 +22,7 @@ done
 for program in pipewire wireplumber pipewire-pulse pulseaudio; do
     command -v "$program" >/dev/null || need+=("$program")
 done
+command -v systemd-socket-activate >/dev/null || need+=(systemd)
 command -v parec >/dev/null || need+=(pulseaudio-utils)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then

@@ -70,7 +70,7 @@ fn show_any(of: &[&str], properties: &[&str]) -> Result<Properties, Trouble> {
 
 /// Has something done, and waits until it is.
 pub(super) fn order(arguments: &[&str]) -> Result<(), Trouble> {
-    systemctl(&[&["--quiet"], arguments].concat()).map(drop)
+    systemctl(arguments).map(drop)
 }
 
 fn systemctl(arguments: &[&str]) -> Result<String, Trouble> {

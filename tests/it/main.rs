@@ -1,6 +1,7 @@
 //! Integration tests: the edges against something real, and the binary as a person drives it.
 
 mod accounts;
+mod activation;
 mod agenda;
 mod assertion;
 mod auth;
@@ -44,6 +45,7 @@ mod renewal;
 mod restarts;
 mod saver;
 mod secrets;
+mod service;
 mod sign_in;
 mod sign_in_errors;
 mod signal_bench;

@@ -45,7 +45,8 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
         order(&["stop", SOCKET, SERVICE]).and_then(|()| order(&["start", SOCKET])).map_err(asked)?;
     }
     let stays = runs && changed.is_empty() && running_version(context).as_deref() == Some(env!("CARGO_PKG_VERSION"));
-    order(&[if stays { "start" } else { "restart" }, SERVICE]).map_err(|trouble| not_started(&trouble, context))?;
+    order(&[if stays { "start" } else { "restart" }, SERVICE])
+        .map_err(|trouble| not_started(&trouble, &program, context))?;
     first_presence(context);
     let exit = status::show(context)?;
     print("\nIt starts when you log in; `loginctl enable-linger` has it run without that.\n")?;
@@ -140,20 +141,25 @@ fn may_replace(path: &Path, found: &Found) -> Result<(), Error> {
     Err(Error::new(Exit::Failed, format!("{} {text}", path.display())).with_hint(hint))
 }
 
-/// Why the service did not come up: what it logged last says more than systemd does.
-fn not_started(trouble: &Trouble, context: &Context) -> Error {
-    let error = trouble.error(&Circumstances::of(&context.environment));
-    let invocation = show(SERVICE, &["InvocationID"]).unwrap_or_default().text("InvocationID").to_owned();
+/// Why the service did not come up: what it logged last says more than systemd does, where the journal may be read.
+fn not_started(trouble: &Trouble, program: &Path, context: &Context) -> Error {
+    let unit = show(SERVICE, &["InvocationID", "Result", "ExecMainStatus"]).unwrap_or_default();
     let journal = Command::new("journalctl")
         .args(["--user", "--output=cat", "--no-pager", "--quiet", "--lines=50"])
-        .arg(format!("_SYSTEMD_INVOCATION_ID={invocation}"))
+        .arg(format!("_SYSTEMD_INVOCATION_ID={}", unit.text("InvocationID")))
         .stdin(Stdio::null())
         .output();
     let logged = journal.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    match last_error(&logged) {
-        Some(last) => Error { exit: Exit::Failed, text: format!("the service does not start: {last}"), hint: None },
-        None => error,
+    if let Some(last) = last_error(&logged) {
+        return Error::new(Exit::Failed, format!("the service does not start: {last}"));
     }
+    let why = match unit.text("Result") {
+        "" | "success" => return trouble.error(&Circumstances::of(&context.environment)),
+        "exit-code" => format!("it ended with exit code {}", unit.text("ExecMainStatus")),
+        other => format!("it failed ({other})"),
+    };
+    Error::new(Exit::Failed, format!("the service does not start: {why}"))
+        .with_hint(format!("see why with `{} run`, in a terminal", program.display()))
 }
 
 /// The last error in a log, with its hint: all from there to the end.

@@ -85,8 +85,10 @@ impl Folders {
         let all = manager.paths("UnitPath");
         if !all.contains(&own) {
             let text = format!("this user's systemd does not read {}: its $XDG_CONFIG_HOME is another", own.display());
-            return Err(Error::new(Exit::Usage, text)
-                .with_hint("run `env -u XDG_CONFIG_HOME presenced --config FILE service install`"));
+            let config = context.config.display();
+            return Err(Error::new(Exit::Usage, text).with_hint(format!(
+                "leave the variable out: env -u XDG_CONFIG_HOME presenced --config {config} service …"
+            )));
         }
         let others = all.into_iter().filter(|folder| *folder != own).collect();
         Ok(Self { own, others })

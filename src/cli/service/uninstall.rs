@@ -38,7 +38,7 @@ pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
         if drop_ins.exists() {
             said += &format!("{} is yours, and stays\n", drop_ins.display());
         }
-        if folders.look(unit)? == Found::Theirs {
+        if matches!(folders.look(unit)?, Found::Theirs | Found::Masked) {
             said += &format!("{} is not presenced's, and stays\n", folders.own.join(unit).display());
         }
     }
