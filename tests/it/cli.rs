@@ -283,29 +283,16 @@ fn a_refusal_is_shown_whole() {
 
 #[test]
 fn help_is_as_it_is_written() {
-    let pages: Vec<String> = [
-        "",
-        "status",
-        "set",
-        "unset",
-        "signal",
-        "reload",
-        "completions",
-        "man",
-        "service",
-        "service install",
-        "service uninstall",
-        "service status",
-    ]
-    .into_iter()
-    .map(|command| {
-        let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
-        let ended = run(&mut presenced(&args));
-        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{command}");
-        assert!(ended.out.lines().all(|line| line.chars().count() <= 80), "{command}: {}", ended.out);
-        format!("$ presenced {}\n{}", args.join(" "), ended.out)
-    })
-    .collect();
+    let pages: Vec<String> = ["", "status", "set", "unset", "signal", "reload", "completions", "man"]
+        .into_iter()
+        .map(|command| {
+            let args: Vec<&str> = [command].into_iter().filter(|arg| !arg.is_empty()).chain(["--help"]).collect();
+            let ended = run(&mut presenced(&args));
+            assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{command}");
+            assert!(ended.out.lines().all(|line| line.chars().count() <= 80), "{command}: {}", ended.out);
+            format!("$ presenced {}\n{}", args.join(" "), ended.out)
+        })
+        .collect();
     insta::assert_snapshot!(pages.join("\n"));
 }
 
@@ -334,13 +321,7 @@ fn the_manual_page_has_every_command_in_it() {
     let ended = run(&mut presenced(&["man"]));
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     assert!(ended.out.contains("\n.TH PRESENCED 1"), "{}", ended.out);
-    for part in [
-        ".SS \"presenced service install\"",
-        ".SS \"presenced status\"",
-        ".SS \"presenced signal\"",
-        "\\fB\\-\\-ttl\\fR",
-        ".SH EXAMPLES",
-    ] {
+    for part in [".SS \"presenced status\"", ".SS \"presenced signal\"", "\\fB\\-\\-ttl\\fR", ".SH EXAMPLES"] {
         assert!(ended.out.contains(part), "no {part} in {}", ended.out);
     }
     assert!(!ended.out.contains('\u{1b}'), "styles do not belong in roff");

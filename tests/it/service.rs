@@ -70,6 +70,26 @@ fn a_systemd_that_reads_other_folders_is_not_written_past() {
     assert!(said.contains("its $XDG_CONFIG_HOME is another"), "{said}");
 }
 
+#[test]
+fn help_is_as_it_is_written() {
+    let page = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_presenced")).args(arguments).env_clear().output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let pages =
+        [&["service"][..], &["service", "install"], &["service", "uninstall"], &["service", "status"]].map(|command| {
+            let page = page(&[command, &["--help"]].concat());
+            assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+            format!("$ presenced {} --help\n{page}", command.join(" "))
+        });
+    insta::assert_snapshot!(pages.join("\n"));
+    let manual = page(&["man"]);
+    for part in [".SS \"presenced service\"", ".SS \"presenced service install\"", "\\-\\-socket\\-activation"] {
+        assert!(manual.contains(part), "no {part} in {manual}");
+    }
+}
+
 fn unit(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd").join(name)).unwrap()
 }

@@ -106,6 +106,24 @@ def of_a_package(desk):
         desk.shows("Available/Available", "at the desk")
 
 
+def changed_over(desk):
+    """service install of another program than the package's, and of the package's again: each in place of the other"""
+    program = own_program(desk)
+    said = desk.person.run(program, "service", "install")
+    must("wrote" in said, said)
+    enabled = desk.person.home / ".config/systemd/user/default.target.wants/presenced.service"
+    own = desk.person.home / ".config/systemd/user/presenced.service"
+    must(enabled.readlink() == own, f"enabled is {enabled.readlink()}")
+    must(program in desk.person.unit("ExecStart")["ExecStart"], "the package's program runs")
+    desk.shows("Available/Available", "at the desk")
+
+    said = desk.person.run("/usr/bin/presenced", "service", "install")
+    must(f"removed {own}: the package has it" in said, said)
+    must(enabled.readlink() == UNITS / "presenced.service", f"enabled is {enabled.readlink()}")
+    must(program not in desk.person.unit("ExecStart")["ExecStart"], "the other program runs")
+    desk.shows("Available/Available", "at the desk")
+
+
 def with_a_configuration(desk):
     """service install --config FILE: the unit runs with that, also from a folder with a space and a dollar"""
     with gone(desk):

@@ -34,6 +34,7 @@ CHECKS = [
     install_checks.confined,
     install_checks.of_a_package,
     install_checks.installed,
+    install_checks.changed_over,
     install_checks.refused,
     install_checks.with_a_configuration,
     install_checks.activated,

@@ -36,7 +36,8 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
     }
 
     let changed = put(&folders, &program, socket_activation, context)?;
-    let mut enable = vec!["enable", SERVICE];
+    // Anew: the links of an enabled unit lead to where it was before.
+    let mut enable = vec!["reenable", SERVICE];
     enable.extend(socket_activation.then_some(SOCKET));
     order(&["daemon-reload"]).and_then(|()| order(&enable)).map_err(asked)?;
     let socket_changed = changed.iter().any(|path| path.ends_with(SOCKET));
