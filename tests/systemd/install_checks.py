@@ -94,7 +94,6 @@ def installed(desk):
         desk.person.run(program, "service", "uninstall")
         left = files(desk) - before
         must(not left, f"left behind: {left}")
-        return said.splitlines()
 
 
 def of_a_package(desk):
@@ -210,6 +209,10 @@ def sidecar(desk):
     text = pathlib.Path("/mnt/sidecar.toml").read_text()
     (folder / "sidecar.toml").write_text(text.replace("[accounts.bot]\n", "[accounts.bot]\n" + endpoints))
     shutil.copy("/mnt/presenced-sidecar.service", SYSTEM_UNITS)
+    # The unit's own waits 5 s.
+    sooner = SYSTEM_UNITS / "presenced-sidecar.service.d/sooner.conf"
+    sooner.parent.mkdir()
+    sooner.write_text("[Service]\nRestartSec=100ms\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "enable", "--now", "presenced-sidecar")
     wait_for("the bot is ready", lambda: visible() == "Available/Available")
