@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
 # PipeWire and PulseAudio: the microphone tests record from each. python3-jsonschema: a second opinion on configurations.
+# systemd: its tool for socket activation.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v gnome-keyring-daemon >/dev/null || need+=(gnome-keyring)
@@ -23,6 +24,7 @@ for program in pipewire wireplumber pipewire-pulse pulseaudio; do
     command -v "$program" >/dev/null || need+=("$program")
 done
 python3 -c 'import jsonschema' 2>/dev/null || need+=(python3-jsonschema)
+command -v systemd-socket-activate >/dev/null || need+=(systemd)
 command -v parec >/dev/null || need+=(pulseaudio-utils)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then

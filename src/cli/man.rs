@@ -71,17 +71,18 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     man.render_options_section(page)?;
     Roff::new().control("SH", ["COMMANDS"]).to_writer(page)?;
     for subcommand in command.get_subcommands() {
-        write_command(subcommand, page)?;
+        write_command("presenced", subcommand, page)?;
     }
     Roff::new().control("SH", ["EXAMPLES"]).to_writer(page)?;
     write_examples(&command, 1, page)
 }
 
-/// One command's part: its synopsis, what it does, its options and its examples, under one heading.
-fn write_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
-    let name = format!("presenced {}", command.get_name());
+/// One command's part: its synopsis, what it does, its options and its examples, under one heading; then those of its own
+/// commands.
+fn write_command(parent: &str, command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let name = format!("{parent} {}", command.get_name());
     Roff::new().control("SS", [name.as_str()]).to_writer(page)?;
-    let man = Man::new(command.clone().bin_name(name).disable_help_flag(true));
+    let man = Man::new(command.clone().bin_name(&name).disable_help_flag(true));
     let mut sections = Vec::new();
     man.render_synopsis_section(&mut sections)?;
     man.render_description_section(&mut sections)?;
@@ -90,7 +91,8 @@ fn write_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     for line in sections.split_inclusive(|&byte| byte == b'\n') {
         page.extend_from_slice(if line.starts_with(b".SH ") { b".PP\n" } else { line });
     }
-    write_examples(command, 0, page)
+    write_examples(command, 0, page)?;
+    command.get_subcommands().try_for_each(|subcommand| write_command(&name, subcommand, page))
 }
 
 /// One command's page of its own.

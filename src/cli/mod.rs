@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. The roof of the house: only here are arguments, the environment, the terminal
 //! and exit codes known.
 
+mod activation;
 mod ask;
 mod browser;
 mod environment;
@@ -10,6 +11,7 @@ mod output;
 mod runtime;
 mod screen;
 mod sign_in;
+mod systemctl;
 mod text;
 mod times;
 
@@ -18,11 +20,13 @@ mod check;
 mod completions;
 mod demo;
 mod emulator;
+mod init;
 mod login;
 mod logout;
 mod man;
 mod reload;
 mod run;
+mod service;
 mod set;
 mod signal;
 mod status;
@@ -53,7 +57,7 @@ use examples;
     arg_required_else_help = true,
     after_help = examples!(
         "presenced demo                    See it at work; nothing to sign up for"
-        "presenced login                   Sign in, once"
+        "presenced init                    Set it up: answer three questions"
         "presenced run                     Keep the presence"
         "presenced status --watch          What is claimed, and why"
         "presenced set call --for 30m      In a call for half an hour";
@@ -85,6 +89,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set it up: the configuration, the sign-in, the service
+    Init(init::Args),
     /// Keep the presence: the daemon
     Run(run::Args),
     /// Show what the daemon does, and why
@@ -105,6 +111,8 @@ enum Command {
     Login(login::Args),
     /// Forget a sign-in
     Logout(logout::Args),
+    /// Run as a service of your systemd
+    Service(service::Args),
     /// Serve a Microsoft Graph of your own on loopback
     Emulator(emulator::Args),
     /// See presenced at work on a sample day; nothing to sign up for
@@ -156,6 +164,7 @@ pub fn main() -> ExitCode {
         environment,
     };
     let ended = match cli.command {
+        Command::Init(args) => init::run(args, &context),
         Command::Run(args) => run::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Set(args) => set::run(args, &context),
@@ -166,6 +175,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args, &context),
         Command::Login(args) => login::run(args, &context),
         Command::Logout(args) => logout::run(args, &context),
+        Command::Service(args) => service::run(args, &context),
         Command::Emulator(args) => emulator::run(args, &context),
         Command::Demo(args) => demo::run(args, &context),
         Command::Completions(args) => completions::run(args),

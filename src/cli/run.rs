@@ -6,11 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::runtime::block_on;
-use super::{Context, Error, Exit, check, examples, logging};
+use super::{Context, Error, Exit, activation, check, examples, logging};
 use crate::config::{self, Config};
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options, StartError};
 use crate::signals::Buses;
+use crate::status::Listen;
 
 /// The arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -64,7 +65,13 @@ fn clock(
 
 /// Runs it.
 pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Result<Exit, Error> {
+    // Before there is any other thread.
+    let passed = activation::passed_socket()?;
     let config = load(context)?;
+    let socket = match passed {
+        Some(socket) => Listen::Passed(socket),
+        None => Listen::At(context.require_socket()?.to_owned()),
+    };
     let log = config::Log { dir: log_dir.or_else(|| config.log.dir.clone()), ..config.log.clone() };
     logging::start(&log, &context.environment)?;
     let clock = clock(speed, since, &config, context)?;
@@ -73,7 +80,7 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
         config,
         config_file: Some(context.config.clone()),
         clock,
-        socket: context.require_socket()?.to_owned(),
+        socket,
         buses: Buses::default(),
     };
     block_on(async {

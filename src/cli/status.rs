@@ -2,6 +2,8 @@
 
 mod view;
 
+pub(super) use view::headline;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -85,7 +87,7 @@ fn now() -> Timestamp {
 }
 
 /// What a script learns from the report.
-fn exit(report: &Report) -> Exit {
+pub(super) fn exit(report: &Report) -> Exit {
     if report.accounts.values().any(|account| account.state == State::SignInNeeded) {
         return Exit::SignInNeeded;
     }

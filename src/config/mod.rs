@@ -28,6 +28,7 @@ pub use microphone::{Microphone, NoServer};
 pub(crate) use problems::Finding;
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
+pub(crate) use read::expand;
 pub use schema::schema;
 
 /// The whole configuration.

@@ -34,7 +34,7 @@ use crate::policy::{Reading, Sleep, decide};
 use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
-use crate::status::{BindError, Command, Server};
+use crate::status::{BindError, Command, Listen, Server};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 
@@ -60,7 +60,7 @@ pub struct Options {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The status socket.
-    pub socket: PathBuf,
+    pub socket: Listen,
     /// The D-Bus addresses.
     pub buses: Buses,
 }
@@ -131,7 +131,7 @@ impl Daemon {
     /// Binds the socket, sets up the accounts and starts the signals. Needs a running tokio runtime.
     pub fn new(options: Options) -> Result<Self, StartError> {
         let Options { config, config_file, environment, clock, socket, buses } = options;
-        let server = Server::bind(&socket)?;
+        let server = Server::listen(socket)?;
         let now = clock.now();
         let mut board = Board::default();
         board.configure(&config.signals);

@@ -27,7 +27,7 @@
 //! | status | code |
 //! |---|---|
 //! | 400 | `bad-json`, `bad-presence`, `bad-duration`, `bad-signal-name`, `bad-signal-value`, `body-lost` |
-//! | 403 | `not-yours`: another user asks |
+//! | 403 | `not-yours`: another user asks, who is not root |
 //! | 404 | `not-found` |
 //! | 405 | `method-not-allowed`, with an `Allow` header |
 //! | 408 | `too-slow`: the body took more than 5 seconds |
@@ -50,7 +50,7 @@ mod writer;
 
 pub use client::{Client, ClientError};
 pub use request::{Invalid, SignalName, SignalValue, parse_ttl};
-pub use server::{MAX_CONNECTIONS, Server};
+pub use server::{Listen, MAX_CONNECTIONS, Server};
 pub use socket::BindError;
 
 use std::time::Duration;

@@ -1,11 +1,12 @@
 //! The server: accepts connections on the socket and keeps each of them in bounds. What is answered is in
 //! [`super::routes`].
 //!
-//! The bounds: only the daemon's own user; at most [`MAX_CONNECTIONS`] at once; a request's head within
+//! The bounds: only the daemon's own user, and root; at most [`MAX_CONNECTIONS`] at once; a request's head within
 //! [`HEADER_TIMEOUT`] and 16 KiB, which also closes a kept-alive connection that stays silent as long. A client that sends
 //! nothing, garbage or without end costs its own connection and nothing else.
 
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,17 +36,42 @@ const MAX_HEAD: usize = 16 * 1024;
 /// How long a client that is turned away may take to read the answer.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The user id of the superuser.
+const ROOT: u32 = 0;
+
 /// The pause after a failed accept, which is out of files or memory: both pass, and neither at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where a server listens.
+#[derive(Debug)]
+pub enum Listen {
+    /// At this path, which it takes for itself.
+    At(PathBuf),
+    /// At a socket that the service manager listens at already, and keeps.
+    Passed(OwnedFd),
+}
 
 /// The status server, bound and listening.
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
-    socket: Socket,
+    /// `None`: the service manager keeps it.
+    socket: Option<Socket>,
 }
 
 impl Server {
+    /// Listens where it is told. Call it within a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`], as of [`Server::bind`]; or what was passed is no socket to listen at.
+    pub fn listen(at: Listen) -> Result<Self, BindError> {
+        match at {
+            Listen::At(path) => Self::bind(&path),
+            Listen::Passed(socket) => Self::wait_at(socket::adopt(socket)?, None, Path::new("the passed socket")),
+        }
+    }
+
     /// Takes the socket at `path`; clients can connect from then on, and are answered once [`Server::serve`] runs. Call
     /// it within a Tokio runtime.
     ///
@@ -54,15 +80,19 @@ impl Server {
     /// [`BindError`]: another daemon lives there, something else has that name, or the file system says no.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
         let (socket, listener) = socket::listen(path)?;
-        let listener = UnixListener::from_std(listener).map_err(|source| BindError::Io {
-            action: "wait for connections at",
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self { listener, socket })
+        Self::wait_at(listener, Some(socket), path)
     }
 
-    /// Serves until it is dropped, which also ends every connection and removes the socket. What clients see is the
+    fn wait_at(
+        listener: std::os::unix::net::UnixListener,
+        socket: Option<Socket>,
+        path: &Path,
+    ) -> Result<Self, BindError> {
+        let failed = |source| BindError::Io { action: "wait for connections at", path: path.to_owned(), source };
+        Ok(Self { listener: UnixListener::from_std(listener).map_err(failed)?, socket })
+    }
+
+    /// Serves until it is dropped, which also ends every connection and removes the socket, unless that was passed. What clients see is the
     /// latest of `reports`; what they ask for goes to `commands`.
     pub async fn serve(self, reports: watch::Receiver<Arc<Report>>, commands: mpsc::Sender<Command>) {
         // Kept until the connections, declared after it, are gone.
@@ -81,8 +111,9 @@ impl Server {
                 }
             };
             while connections.try_join_next().is_some() {}
-            // The mode keeps everyone else out but root, who has a daemon of its own if any.
-            let peer = stream.peer_cred().ok().filter(|peer| peer.uid() == own_uid);
+            // The mode keeps everyone else out. Root may come in: it could in any case, and nobody else can look after a service
+            // whose user comes and goes with it.
+            let peer = stream.peer_cred().ok().filter(|peer| peer.uid() == own_uid || peer.uid() == ROOT);
             let Some(peer) = peer else {
                 connections.spawn(turn_away(stream, Refusal::not_yours()));
                 continue;

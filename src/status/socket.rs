@@ -1,4 +1,5 @@
-//! The socket's place in the file system: taking it from nobody who lives, giving it to nobody else, and leaving it clean.
+//! The socket's place in the file system: taking it from nobody who lives, giving it to nobody else, and leaving it clean; or
+//! taking over one that the service manager keeps.
 //!
 //! Leaves to others: what is spoken over it ([`super::server`]).
 
@@ -11,13 +12,18 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+
+use super::writer;
 
 /// The longest socket path in bytes: `sun_path` of unix(7) holds 108 with the closing NUL.
 pub(super) const MAX_PATH: usize = 107;
 
 /// Connections the kernel keeps waiting while the daemon is busy with something else.
 const BACKLOG: i32 = 64;
+
+/// What systemd's processes call themselves.
+const SERVICE_MANAGER: &str = "systemd";
 
 /// Why the socket could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +35,18 @@ pub enum BindError {
         path: PathBuf,
         /// The daemon's process id; `None` while it is still starting.
         pid: Option<u32>,
+    },
+    /// The service manager listens there, to start a daemon when somebody asks.
+    #[error("systemd holds the socket {} for the service", path.display())]
+    Held {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// What the service manager passed is no socket to listen at.
+    #[error("systemd passed {found} in place of the status socket")]
+    WrongDescriptor {
+        /// What it is.
+        found: &'static str,
     },
     /// Something else has that name; it is never touched.
     #[error("{} exists and is no socket", path.display())]
@@ -63,6 +81,13 @@ impl BindError {
             Self::InUse { .. } => {
                 "`presenced status` shows it, `presenced reload` makes it read its configuration again; stop it first to \
                  run another"
+            }
+            Self::Held { .. } => {
+                "`systemctl --user start presenced` runs it there; to run it by hand, first \
+                 `systemctl --user stop presenced.socket presenced`"
+            }
+            Self::WrongDescriptor { .. } => {
+                "its unit has one `ListenStream=` with the path of a Unix socket, and `Accept=no`"
             }
             Self::NotASocket { .. } => "move it out of the way, or choose another place with `--socket`",
             Self::PathTooLong { .. } => "choose a shorter path with `--socket`",
@@ -116,6 +141,23 @@ pub(super) fn listen(path: &Path) -> Result<(Socket, UnixListener), BindError> {
     Ok((Socket { path: path.to_owned(), identity, _lock: lock }, UnixListener::from(socket)))
 }
 
+/// Listens at a socket that the service manager made and passed. It goes on holding the socket when this daemon is gone, so its
+/// file stays, and no lock is needed: the manager starts one daemon at a time.
+pub(super) fn adopt(passed: OwnedFd) -> Result<UnixListener, BindError> {
+    let wrong = |found| BindError::WrongDescriptor { found };
+    match (sockopt::socket_domain(&passed), sockopt::socket_type(&passed), sockopt::socket_acceptconn(&passed)) {
+        (Err(_), ..) => Err(wrong("what is no socket")),
+        (Ok(family), ..) if family != AddressFamily::UNIX => Err(wrong("a network socket")),
+        (Ok(_), Ok(SocketType::STREAM), Ok(true)) => {
+            let listener = UnixListener::from(passed);
+            listener.set_nonblocking(true).map_err(|_| wrong("a socket that cannot be waited for"))?;
+            Ok(listener)
+        }
+        (Ok(_), Ok(SocketType::STREAM), _) => Err(wrong("a connection")),
+        (Ok(_), ..) => Err(wrong("a socket without connections")),
+    }
+}
+
 /// Takes the lock beside the socket, so that of two daemons that start at one moment only one goes on.
 fn lock(path: &Path) -> Result<File, BindError> {
     let mut name = path.as_os_str().to_owned();
@@ -135,7 +177,7 @@ fn lock(path: &Path) -> Result<File, BindError> {
         Err(Errno::WOULDBLOCK) => {
             let pid = match probe(path) {
                 Probe::Lives { pid } => pid,
-                Probe::Stale | Probe::Failed(_) => None,
+                Probe::Held | Probe::Stale | Probe::Failed(_) => None,
             };
             Err(BindError::InUse { path: path.to_owned(), pid })
         }
@@ -153,6 +195,7 @@ fn clear_the_way(path: &Path) -> Result<(), BindError> {
     }
     match probe(path) {
         Probe::Lives { pid } => Err(BindError::InUse { path: path.to_owned(), pid }),
+        Probe::Held => Err(BindError::Held { path: path.to_owned() }),
         Probe::Stale => match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(io_error("remove the stale socket", path)(error))
@@ -167,6 +210,8 @@ fn clear_the_way(path: &Path) -> Result<(), BindError> {
 enum Probe {
     /// Somebody does; the kernel says who.
     Lives { pid: Option<u32> },
+    /// The service manager does, whether or not a daemon runs.
+    Held,
     /// Nobody does.
     Stale,
     /// It cannot be told.
@@ -181,8 +226,11 @@ fn probe(path: &Path) -> Probe {
     });
     match connected {
         Ok(socket) => {
-            let peer = rustix::net::sockopt::socket_peercred(&socket).ok();
-            Probe::Lives { pid: peer.map(|peer| peer.pid.as_raw_nonzero().get().cast_unsigned()) }
+            let pid = sockopt::socket_peercred(&socket).ok().map(|peer| peer.pid.as_raw_nonzero().get());
+            if pid.and_then(writer::comm).as_deref() == Some(SERVICE_MANAGER) {
+                return Probe::Held;
+            }
+            Probe::Lives { pid: pid.map(i32::cast_unsigned) }
         }
         Err(Errno::AGAIN) => Probe::Lives { pid: None },
         Err(Errno::CONNREFUSED | Errno::NOENT) => Probe::Stale,
@@ -202,4 +250,36 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BindError {
     let path = path.to_owned();
     move |source| BindError::Io { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn found(passed: impl Into<OwnedFd>) -> &'static str {
+        match adopt(passed.into()) {
+            Err(BindError::WrongDescriptor { found }) => found,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_a_listening_unix_socket_is_taken_over() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("s");
+        assert_eq!(found(File::open("/dev/null").unwrap()), "what is no socket");
+        assert_eq!(found(TcpListener::bind("127.0.0.1:0").unwrap()), "a network socket");
+        assert_eq!(found(UnixDatagram::unbound().unwrap()), "a socket without connections");
+        assert_eq!(found(UnixStream::pair().unwrap().0), "a connection");
+        let taken = adopt(UnixListener::bind(&path).unwrap().into()).unwrap();
+        let none = taken.accept().unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::WouldBlock, "it is waited for by the event loop alone");
+        drop(taken);
+        assert!(path.exists(), "the file is the service manager's");
+    }
 }

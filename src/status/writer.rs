@@ -16,7 +16,7 @@ pub(super) fn name(pid: i32) -> Option<String> {
 }
 
 /// A process's name (`proc_pid_comm(5)`), at most 15 bytes.
-fn comm(pid: i32) -> Option<String> {
+pub(super) fn comm(pid: i32) -> Option<String> {
     let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
     let name = String::from_utf8_lossy(&name);
     let name: String = name.trim_end_matches('\n').chars().filter(|character| !character.is_control()).collect();

@@ -14,6 +14,7 @@ use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
 use presenced::emulator::{self, Call, Cause, Emulator, Fault, Outcome, Record};
 use presenced::signals::Buses;
+use presenced::status::Listen;
 use presenced::status::report::{Report, State};
 use presenced::time::Clock as _;
 use tokio::net::TcpListener;
@@ -150,7 +151,7 @@ pub(crate) fn run(
         config_file: None,
         environment,
         clock: clock.clone(),
-        socket: folder.join("presenced.sock"),
+        socket: Listen::At(folder.join("presenced.sock")),
         buses: Buses { system: Some(system_bus.to_owned()), session: None },
     })
     .unwrap();

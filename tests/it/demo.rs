@@ -11,6 +11,7 @@ use presenced::daemon::clock::SystemClock;
 use presenced::daemon::{Daemon, Options};
 use presenced::emulator::{self, Call, Emulator, Record};
 use presenced::signals::Buses;
+use presenced::status::Listen;
 use presenced::time::Clock as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -127,7 +128,7 @@ path = "call-state"
         config_file: None,
         environment,
         clock: clock.clone(),
-        socket: folder.path().join("presenced.sock"),
+        socket: Listen::At(folder.path().join("presenced.sock")),
         buses: Buses::default(),
     })
     .unwrap();

@@ -15,8 +15,8 @@ use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
 use presenced::emulator::{self, Emulator, Fault, Timeline};
 use presenced::signals::Buses;
-use presenced::status::Client;
 use presenced::status::report::Report;
+use presenced::status::{Client, Listen};
 use presenced::time::Clock as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -134,7 +134,7 @@ path = "call-state"
             config_file: None,
             environment,
             clock: self.clock.clone(),
-            socket: socket.clone(),
+            socket: Listen::At(socket.clone()),
             buses: Buses { system: Some("unix:path=/nonexistent".to_owned()), session: None },
         })
         .unwrap();

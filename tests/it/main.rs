@@ -1,6 +1,7 @@
 //! Integration tests: the edges against something real, and the binary as a person drives it.
 
 mod accounts;
+mod activation;
 mod agenda;
 mod assertion;
 mod auth;
@@ -28,6 +29,7 @@ mod idle_daemon;
 mod idle_wayland;
 #[cfg(feature = "x11")]
 mod idle_x11;
+mod init;
 mod keyring;
 mod kill;
 mod lapse;
@@ -45,6 +47,7 @@ mod renewal;
 mod restarts;
 mod saver;
 mod secrets;
+mod service;
 mod sign_in;
 mod sign_in_errors;
 mod signal_bench;

@@ -28,9 +28,10 @@ endpoints = {{ graph = "{GRAPH}/v1.0", login = "{GRAPH}" }}
 
 
 def install():
-    """Puts the program and its unit where a package would: a package of it may take this function's place."""
+    """Puts the program and its units where a package would: a package of it may take this function's place."""
     shutil.copy("/mnt/presenced", "/usr/bin/presenced")
-    shutil.copy("/mnt/presenced.service", "/usr/lib/systemd/user/presenced.service")
+    for unit in ("presenced.service", "presenced.socket", "presenced@.service"):
+        shutil.copy(f"/mnt/{unit}", "/usr/lib/systemd/user")
 
 
 class Desk:
@@ -138,9 +139,9 @@ def name(pair):
     return pair and f"{pair['availability']}/{pair['activity']}"
 
 
-def ask(path):
+def ask(path, graph=GRAPH):
     """What the emulator's control endpoint says."""
-    with urllib.request.urlopen(f"{GRAPH}/_emulator/{path}", timeout=GUARD) as answer:
+    with urllib.request.urlopen(f"{graph}/_emulator/{path}", timeout=GUARD) as answer:
         return json.load(answer)
 
 

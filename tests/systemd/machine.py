@@ -79,6 +79,13 @@ class Person:
         """The exit code of this person's command."""
         return subprocess.run(command, capture_output=True, timeout=GUARD, **self.options()).returncode
 
+    def refused(self, code, *command):
+        """What this person's command says, which must end with this exit code."""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GUARD, **self.options())
+        if done.returncode != code:
+            raise Failure(f"{command} ended with {done.returncode} and not {code}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
     def systemctl(self, *arguments):
         """`systemctl --user`."""
         return self.run("systemctl", "--user", *arguments)

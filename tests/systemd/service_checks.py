@@ -129,12 +129,6 @@ def without_linger(desk):
     desk.shows("Available/Available", "at the desk")
 
 
-def verified(desk):
-    """systemd finds nothing to say against the unit"""
-    said = desk.person.run("systemd-analyze", "--user", "--man=no", "verify", "presenced.service")
-    must(not said, said)
-
-
 def budgets(desk):
     """what it takes at idle"""
     pid = desk.pid()

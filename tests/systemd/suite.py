@@ -4,6 +4,7 @@ import sys
 import time
 
 import desk_checks
+import install_checks
 import logind_checks
 import package_checks
 import service_checks
@@ -33,8 +34,18 @@ CHECKS = [
     service_checks.hung,
     service_checks.leaves_no_core,
     service_checks.budgets,
-    service_checks.verified,
+    install_checks.verified,
     service_checks.security,
+    install_checks.confined,
+    install_checks.of_a_package,
+    install_checks.installed,
+    install_checks.changed_over,
+    install_checks.refused,
+    install_checks.set_up,
+    install_checks.with_a_configuration,
+    install_checks.activated,
+    install_checks.second,
+    install_checks.sidecar,
     service_checks.stopped,
     service_checks.wrong_from_the_start,
     service_checks.the_manager_ends,

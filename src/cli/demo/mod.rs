@@ -24,7 +24,7 @@ use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options};
 use crate::emulator::{self, Emulator};
 use crate::signals::Buses;
-use crate::status::parse_ttl;
+use crate::status::{Listen, parse_ttl};
 use crate::time::Clock;
 
 use audience::Audience;
@@ -94,7 +94,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
         config_file: None,
         environment: environment.clone(),
         clock: clock.clone(),
-        socket: folder.path().join("presenced.sock"),
+        socket: Listen::At(folder.path().join("presenced.sock")),
         buses: Buses { system: desktop.as_ref().map(|desktop| desktop.address().to_owned()), session: None },
     })
     .map_err(|error| run::start_error(&error))?;

@@ -59,19 +59,24 @@ struct View<'a> {
     width: usize,
 }
 
+/// An account in a few words, and how they look.
+pub(in crate::cli) fn headline(account: &Account) -> (Style, String) {
+    let desired = account.desired.as_ref().map_or_else(|| "nothing".to_owned(), pair);
+    match account.state {
+        State::Holding => (GREEN, desired),
+        State::Released => (PLAIN, "nothing claimed".to_owned()),
+        State::Starting => (YELLOW, format!("starting; wants {desired}")),
+        State::Retrying => (YELLOW, format!("retrying; wants {desired}")),
+        State::Throttled => (YELLOW, format!("throttled; wants {desired}")),
+        State::SignInNeeded => (RED, format!("sign-in needed; wants {desired}")),
+        State::Refused => (RED, format!("refused by Microsoft Graph; wants {desired}")),
+        State::Stopping => (YELLOW, "stopping".to_owned()),
+    }
+}
+
 impl View<'_> {
     fn account(&mut self, name: &str, account: &Account) {
-        let desired = account.desired.as_ref().map_or_else(|| "nothing".to_owned(), pair);
-        let (style, state) = match account.state {
-            State::Holding => (GREEN, desired),
-            State::Released => (PLAIN, "nothing claimed".to_owned()),
-            State::Starting => (YELLOW, format!("starting; wants {desired}")),
-            State::Retrying => (YELLOW, format!("retrying; wants {desired}")),
-            State::Throttled => (YELLOW, format!("throttled; wants {desired}")),
-            State::SignInNeeded => (RED, format!("sign-in needed; wants {desired}")),
-            State::Refused => (RED, format!("refused by Microsoft Graph; wants {desired}")),
-            State::Stopping => (YELLOW, "stopping".to_owned()),
-        };
+        let (style, state) = headline(account);
         let name = cut_end(&printable(name), self.width / 3);
         let state = cut_end(&printable(&state), self.width - columns(&name) - 2);
         self.lines.push(format!("{BOLD}{name}{BOLD:#}: {}", styled(style.bold(), &state)));

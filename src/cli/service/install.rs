@@ -1,0 +1,210 @@
+//! `presenced service install`: looks whether it would work, writes the units where no package did, has them enabled and
+//! started, and shows what came of it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::place::{self, Folders, Found};
+use super::status;
+use super::unit::{self, SERVICE, SOCKET, Start, Unwritable};
+use crate::auth;
+use crate::cli::ask::ask;
+use crate::cli::output::print;
+use crate::cli::run::load;
+use crate::cli::runtime::block_on;
+use crate::cli::systemctl::{Circumstances, Trouble, order, show};
+use crate::cli::{Context, Error, Exit};
+use crate::session::{Failure, FailureKind, Lack};
+use crate::status::ClientError;
+use crate::status::report::State;
+
+/// How long the first presence is waited for, once the service runs.
+const FIRST_PRESENCE: Duration = Duration::from_secs(5);
+
+/// Has the user's systemd run this program as it was called, now and at each login. What is there already and right stays as
+/// it is.
+pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Result<Exit, Error> {
+    let folders = Folders::find(context)?;
+    let program = place::program(context.environment.var("PATH").as_deref())?;
+    can_work(context)?;
+    let asked = |trouble: Trouble| trouble.error(&Circumstances::of(&context.environment));
+    let is_active = |unit| show(unit, &["ActiveState"]).map(|unit| unit.text("ActiveState") == "active");
+    let (runs, listens) = (is_active(SERVICE).map_err(asked)?, is_active(SOCKET).map_err(asked)?);
+    if !runs && !listens {
+        nobody_else_runs(context)?;
+    }
+
+    let changed = put(&folders, &program, socket_activation, context)?;
+    // Anew: the links of an enabled unit lead to where it was before.
+    let mut enable = vec!["reenable", SERVICE];
+    enable.extend(socket_activation.then_some(SOCKET));
+    order(&["daemon-reload"]).and_then(|()| order(&enable)).map_err(asked)?;
+    let socket_changed = changed.iter().any(|path| path.ends_with(SOCKET));
+    if socket_activation && !listens || listens && socket_changed {
+        // systemd takes no socket that a service already listens at.
+        order(&["stop", SOCKET, SERVICE]).and_then(|()| order(&["start", SOCKET])).map_err(asked)?;
+    }
+    let stays = runs && changed.is_empty() && running_version(context).as_deref() == Some(env!("CARGO_PKG_VERSION"));
+    order(&[if stays { "start" } else { "restart" }, SERVICE])
+        .map_err(|trouble| not_started(&trouble, &program, context))?;
+    first_presence(context);
+    let exit = status::show(context)?;
+    print("\nIt starts when you log in; `loginctl enable-linger` has it run without that.\n")?;
+    Ok(exit)
+}
+
+/// Whether the service would find what it needs: a configuration, and somebody who is signed in.
+fn can_work(context: &Context) -> Result<(), Error> {
+    let config = load(context)?;
+    for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_by_person()) {
+        if let Err(failure) = block_on(auth::stored(name, account, &context.environment))?
+            && failure.kind == FailureKind::SignInNeeded
+            && !is_locked(&failure)
+        {
+            return Err(failure.into());
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is only not known who is signed in until the keyring is unlocked, which the service waits for.
+fn is_locked(failure: &Failure) -> bool {
+    matches!(failure.lacks.as_deref(), Some(Lack::Keyring(collections)) if !collections.is_empty())
+}
+
+/// One that was started by hand would keep the socket from the service.
+fn nobody_else_runs(context: &Context) -> Result<(), Error> {
+    let Ok(report) = ask(context, async |mut daemon| daemon.status().await) else { return Ok(()) };
+    let text = format!("presenced already runs (pid {}), and not as this service", report.pid);
+    Err(Error::new(Exit::Failed, text).with_hint(format!("stop it first: kill {}", report.pid)))
+}
+
+fn running_version(context: &Context) -> Option<String> {
+    ask(context, async |mut daemon| daemon.status().await).ok().map(|report| report.version)
+}
+
+/// Puts the units where systemd finds them, and gives those that were written or removed.
+fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Context) -> Result<Vec<PathBuf>, Error> {
+    let config = unusual(&context.config, Some(context.environment.config_dir.join("config.toml")));
+    let socket = context.socket.as_ref().and_then(|socket| unusual(socket, context.environment.socket()));
+    let start = Start { program, config: config.as_deref(), socket: socket.as_deref() };
+    let found = [(SERVICE, folders.look(SERVICE)?), (SOCKET, folders.look(SOCKET)?)];
+    for (unit, found) in &found {
+        may_replace(&folders.own.join(unit), found)?;
+    }
+    let packaged = folders.packaged(program).filter(|_| config.is_none() && socket.is_none());
+    let mut changed = Vec::new();
+    for (unit, found) in found {
+        let path = folders.own.join(unit);
+        let is_there = matches!(found, Found::Ours(_));
+        let wanted = packaged.is_none() && (unit == SERVICE || socket_activation || is_there);
+        if wanted {
+            let text = if unit == SERVICE { unit::service(&start) } else { unit::socket(&start) };
+            let text = text.map_err(|Unwritable(path)| {
+                Error::new(Exit::Usage, format!("a unit cannot name the path {path}"))
+                    .with_hint("move it to a path without control characters")
+            })?;
+            if found != Found::Ours(text.clone()) {
+                folders.write(unit, &text)?;
+                print(&format!("wrote {}\n", path.display()))?;
+                changed.push(path);
+            }
+        } else if is_there {
+            folders.remove(unit)?;
+            print(&format!("removed {}: the package has it\n", path.display()))?;
+            changed.push(path);
+        }
+    }
+    Ok(changed)
+}
+
+/// The whole path, unless it is the one that the service takes by itself.
+fn unusual(path: &Path, usual: Option<PathBuf>) -> Option<PathBuf> {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    (Some(&whole) != usual.as_ref()).then_some(whole)
+}
+
+/// A unit that somebody wrote by hand is theirs.
+fn may_replace(path: &Path, found: &Found) -> Result<(), Error> {
+    let (text, hint) = match found {
+        Found::Nothing | Found::Ours(_) => return Ok(()),
+        Found::Masked => ("is masked", "run `systemctl --user unmask presenced.service presenced.socket`".to_owned()),
+        Found::Theirs => (
+            "was not written by `presenced service install`",
+            format!(
+                "keep it, with `systemctl --user enable --now presenced`; or move it away, with `mv {path} {path}.old`, and install \
+                 again",
+                path = path.display()
+            ),
+        ),
+    };
+    Err(Error::new(Exit::Failed, format!("{} {text}", path.display())).with_hint(hint))
+}
+
+/// Why the service did not come up: what it logged last says more than systemd does, where the journal may be read.
+fn not_started(trouble: &Trouble, program: &Path, context: &Context) -> Error {
+    let unit = show(SERVICE, &["InvocationID", "Result", "ExecMainStatus"]).unwrap_or_default();
+    let journal = Command::new("journalctl")
+        .args(["--user", "--output=cat", "--no-pager", "--quiet", "--lines=50"])
+        .arg(format!("_SYSTEMD_INVOCATION_ID={}", unit.text("InvocationID")))
+        .stdin(Stdio::null())
+        .output();
+    let logged = journal.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if let Some(last) = last_error(&logged) {
+        return Error::new(Exit::Failed, format!("the service does not start: {last}"));
+    }
+    let why = match unit.text("Result") {
+        "" | "success" => return trouble.error(&Circumstances::of(&context.environment)),
+        "exit-code" => format!("it ended with exit code {}", unit.text("ExecMainStatus")),
+        other => format!("it failed ({other})"),
+    };
+    Error::new(Exit::Failed, format!("the service does not start: {why}"))
+        .with_hint(format!("see why with `{} run`, in a terminal", program.display()))
+}
+
+/// The last error in a log, with its hint: all from there to the end.
+fn last_error(log: &str) -> Option<&str> {
+    let start = if log.starts_with("error: ") { Some(0) } else { None };
+    let start = log.rfind("\nerror: ").map(|found| found + 1).or(start)?;
+    Some(log[start..].strip_prefix("error: ")?.trim_end())
+}
+
+/// Waits until the first decision was carried out or failed, so that there is something to show.
+fn first_presence(context: &Context) {
+    let settled = ask(context, async |daemon| {
+        let mut reports = daemon.watch().await?;
+        let settled = async {
+            while let Some(report) = reports.next().await? {
+                if report.accounts.values().all(|account| account.state != State::Starting) {
+                    break;
+                }
+            }
+            Ok::<_, ClientError>(())
+        };
+        tokio::time::timeout(FIRST_PRESENCE, settled).await.unwrap_or(Ok(()))
+    });
+    // What went wrong shows in the status that follows.
+    drop(settled);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_error_of_a_log_is_the_one_that_counts() {
+        assert_eq!(last_error("INFO started\nerror: a\nhint: b\n\nerror: c\nhint: d\n"), Some("c\nhint: d"));
+        assert_eq!(last_error("error: no\n"), Some("no"));
+        assert_eq!(last_error("an error: no\n"), None);
+        assert_eq!(last_error(""), None);
+    }
+
+    #[test]
+    fn only_an_unusual_path_is_written_down() {
+        let usual = || Some(PathBuf::from("/home/me/.config/presenced/config.toml"));
+        assert_eq!(unusual(Path::new("/home/me/.config/presenced/config.toml"), usual()), None);
+        assert_eq!(unusual(Path::new("/etc/p.toml"), usual()), Some("/etc/p.toml".into()));
+        assert!(unusual(Path::new("p.toml"), usual()).unwrap().is_absolute());
+    }
+}

@@ -1,0 +1,239 @@
+//! Where things are: this program, and the folders that the user's systemd reads units from.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::unit::{self, SERVICE};
+use crate::cli::systemctl::{self, Circumstances};
+use crate::cli::{Context, Error, Exit};
+
+/// Where systemd looks for a program without a path (`systemd-path search-binaries-default`).
+const SYSTEM_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// This program, as a unit should name it.
+///
+/// # Errors
+/// It lies where it will not stay.
+pub(super) fn program(path: Option<&str>) -> Result<PathBuf, Error> {
+    let own = std::env::current_exe().and_then(fs::canonicalize).map_err(|error| {
+        Error::new(Exit::Failed, format!("this program cannot be found any more: {error}"))
+            .with_hint("it was replaced while it ran: run the command again")
+    })?;
+    let program = name_of(&own, path.unwrap_or_default());
+    match build_folder(&program) {
+        None => Ok(program),
+        Some(folder) => {
+            let text = format!("{} lies in a build folder, {}, and will not stay", program.display(), folder.display());
+            let hint =
+                format!("run `sudo install {} /usr/local/bin/`, then `presenced service install`", program.display());
+            Err(Error::new(Exit::Usage, text).with_hint(hint))
+        }
+    }
+}
+
+/// By which path `own` is to be started: by a link that the shell finds it by, as that also leads to the next version of it,
+/// else as it is.
+fn name_of(own: &Path, path: &str) -> PathBuf {
+    let file = own.file_name().unwrap_or_default();
+    let found = std::env::split_paths(path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(file));
+    found.into_iter().find(|found| is_same(found, own)).unwrap_or_else(|| own.to_owned())
+}
+
+/// The folder of a build that a file is in: those carry a mark, so that backups leave them out (`CACHEDIR.TAG`).
+fn build_folder(file: &Path) -> Option<&Path> {
+    file.ancestors().skip(1).find(|folder| folder.join("CACHEDIR.TAG").is_file())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// The folders of the user's units.
+#[derive(Debug)]
+pub(super) struct Folders {
+    /// The user's own: `$XDG_CONFIG_HOME/systemd/user`.
+    pub(super) own: PathBuf,
+    /// All others that systemd reads, the strongest first.
+    others: Vec<PathBuf>,
+}
+
+/// What is at a unit's place in the user's own folder.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// What was written here, with this text.
+    Ours(String),
+    /// A link to nowhere, which keeps systemd from starting the unit.
+    Masked,
+    /// Somebody else's: a file or a link.
+    Theirs,
+}
+
+impl Folders {
+    /// Those that the user's systemd reads.
+    ///
+    /// # Errors
+    /// It cannot be asked, or it does not read the user's own as this program sees it.
+    pub(super) fn find(context: &Context) -> Result<Self, Error> {
+        let manager = systemctl::show_manager(&["UnitPath"])
+            .map_err(|trouble| trouble.error(&Circumstances::of(&context.environment)))?;
+        let config_home = context.environment.config_dir.parent().unwrap_or(Path::new("/"));
+        let own = config_home.join("systemd/user");
+        let all = manager.paths("UnitPath");
+        if !all.contains(&own) {
+            let text = format!("this user's systemd does not read {}: its $XDG_CONFIG_HOME is another", own.display());
+            let config = context.config.display();
+            return Err(Error::new(Exit::Usage, text).with_hint(format!(
+                "leave the variable out: env -u XDG_CONFIG_HOME presenced --config {config} service …"
+            )));
+        }
+        let others = all.into_iter().filter(|folder| *folder != own).collect();
+        Ok(Self { own, others })
+    }
+
+    /// The service's unit of a package, if it starts this very program.
+    pub(super) fn packaged(&self, program: &Path) -> Option<PathBuf> {
+        let units = self.others.iter().map(|folder| folder.join(SERVICE));
+        let first = units.into_iter().find_map(|path| Some((fs::read_to_string(&path).ok()?, path)));
+        first
+            .filter(|(text, _)| unit::program(text).is_some_and(|started| starts(started, program)))
+            .map(|(_, path)| path)
+    }
+
+    /// What is at a unit's place in the user's own folder.
+    pub(super) fn look(&self, unit: &str) -> Result<Found, Error> {
+        let path = self.own.join(unit);
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+            Ok(found) if !found.is_file() => {
+                let is_mask = fs::read_link(&path).is_ok_and(|leads| leads == Path::new("/dev/null"));
+                return Ok(if is_mask { Found::Masked } else { Found::Theirs });
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let text = fs::read(&path).map_err(|error| failed("read", &path, &error))?;
+        Ok(match String::from_utf8(text) {
+            Ok(text) if unit::is_ours(&text) => Found::Ours(text),
+            Ok(_) | Err(_) => Found::Theirs,
+        })
+    }
+
+    /// Writes a unit into the user's own folder, whole and in place of the old one.
+    pub(super) fn write(&self, unit: &str, text: &str) -> Result<(), Error> {
+        let path = self.own.join(unit);
+        let written = fs::create_dir_all(&self.own).and_then(|()| {
+            let mut draft = tempfile::NamedTempFile::new_in(&self.own)?;
+            draft.write_all(text.as_bytes())?;
+            draft.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+            draft.as_file().sync_all()?;
+            draft.persist(&path)?;
+            Ok(())
+        });
+        written.map_err(|error: io::Error| failed("write", &path, &error))
+    }
+
+    /// Takes a unit away from the user's own folder.
+    pub(super) fn remove(&self, unit: &str) -> Result<(), Error> {
+        let path = self.own.join(unit);
+        fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))
+    }
+
+    /// Takes away the folders of units that are empty.
+    pub(super) fn tidy(&self) {
+        for folder in self.own.ancestors().take(2) {
+            // One that is not empty stays.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Whether a unit that names its program so starts this one.
+fn starts(named: &str, program: &Path) -> bool {
+    if named.starts_with('/') {
+        return is_same(Path::new(named), program);
+    }
+    let found = SYSTEM_PATH.map(|folder| Path::new(folder).join(named)).into_iter().find(|path| path.is_file());
+    found.is_some_and(|found| is_same(&found, program))
+}
+
+fn failed(action: &str, path: &Path, error: &io::Error) -> Error {
+    Error::new(Exit::Failed, format!("cannot {action} {}: {error}", path.display()))
+        .with_hint("check the owner and the permissions of the file and its folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_link_that_outlives_the_version_is_preferred() {
+        let folder = TempDir::new().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (opt, bin) = (root.join("opt/presenced-0.1"), root.join("bin"));
+        fs::create_dir_all(&opt).unwrap();
+        fs::create_dir_all(&bin).unwrap();
+        let own = opt.join("presenced");
+        fs::write(&own, "").unwrap();
+        let path = format!(".:{}", bin.display());
+        assert_eq!(name_of(&own, &path), own, "nothing of that name is on the path");
+        fs::write(bin.join("presenced"), "another").unwrap();
+        assert_eq!(name_of(&own, &path), own, "another program has that name");
+        fs::remove_file(bin.join("presenced")).unwrap();
+        symlink(&own, bin.join("presenced")).unwrap();
+        assert_eq!(name_of(&own, &path), bin.join("presenced"));
+    }
+
+    #[test]
+    fn what_is_built_does_not_stay() {
+        let folder = TempDir::new().unwrap();
+        let target = folder.path().join("target");
+        fs::create_dir_all(target.join("release")).unwrap();
+        let program = target.join("release/presenced");
+        assert_eq!(build_folder(&program), None);
+        fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
+        assert_eq!(build_folder(&program), Some(&*target));
+    }
+
+    #[test]
+    fn only_what_was_written_here_is_ours() {
+        let folder = TempDir::new().unwrap();
+        let folders = Folders { own: folder.path().join("systemd/user"), others: Vec::new() };
+        assert_eq!(folders.look(SERVICE).unwrap(), Found::Nothing);
+        let start = unit::Start { program: Path::new("/p"), config: None, socket: None };
+        let text = unit::service(&start).unwrap();
+        folders.write(SERVICE, &text).unwrap();
+        assert_eq!(folders.look(SERVICE).unwrap(), Found::Ours(text));
+        folders.write(SERVICE, "[Service]\nExecStart=presenced run\n").unwrap();
+        assert_eq!(folders.look(SERVICE).unwrap(), Found::Theirs);
+        folders.remove(SERVICE).unwrap();
+        symlink("/dev/null", folders.own.join(SERVICE)).unwrap();
+        assert_eq!(folders.look(SERVICE).unwrap(), Found::Masked);
+        folders.tidy();
+        assert!(folders.own.exists(), "it is not empty");
+        folders.remove(SERVICE).unwrap();
+        folders.tidy();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_package_counts_where_it_starts_this_program() {
+        let folder = TempDir::new().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let program = root.join("presenced");
+        fs::write(&program, "").unwrap();
+        let unit = root.join(SERVICE);
+        let folders = Folders { own: root.join("own"), others: vec![root.join("missing"), root.clone()] };
+        assert_eq!(folders.packaged(&program), None);
+        fs::write(&unit, format!("[Service]\nExecStart={} run\n", program.display())).unwrap();
+        assert_eq!(folders.packaged(&program), Some(unit.clone()));
+        fs::write(&unit, "[Service]\nExecStart=/bin/sh run\n").unwrap();
+        assert_eq!(folders.packaged(&program), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! `presenced service status`: what systemd knows of the service, and what the daemon itself says, in a few lines.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::unit::{SERVICE, SOCKET};
+use crate::cli::ask::ask;
+use crate::cli::output::print;
+use crate::cli::status::{exit, headline};
+use crate::cli::systemctl::{self, Circumstances, Properties};
+use crate::cli::text::{cut_end, pad, printable, wrap};
+use crate::cli::times::{clock, relative};
+use crate::cli::{Context, Error, Exit, screen};
+use crate::status::report::Report;
+
+/// The columns that the names of facts take.
+const LABEL: usize = 10;
+
+/// What of the service's unit is looked at.
+const PROPERTIES: [&str; 12] = [
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "FragmentPath",
+    "DropInPaths",
+    "NeedDaemonReload",
+    "MainPID",
+    "NRestarts",
+    "ActiveEnterTimestamp",
+    "InactiveEnterTimestamp",
+    "Result",
+];
+
+/// The service, as far as it is known.
+#[derive(Debug)]
+struct Service {
+    unit: Properties,
+    socket: Properties,
+    /// What the daemon says, if it answers.
+    report: Result<Report, Error>,
+}
+
+/// Runs it.
+pub(super) fn show(context: &Context) -> Result<Exit, Error> {
+    let asked = |unit, properties| {
+        systemctl::show(unit, properties).map_err(|trouble| trouble.error(&Circumstances::of(&context.environment)))
+    };
+    let unit = asked(SERVICE, &PROPERTIES)?;
+    if unit.text("LoadState") == "not-found" {
+        let text = "presenced is not installed as a service";
+        return Err(Error::new(Exit::NotRunning, text).with_hint("run `presenced service install`"));
+    }
+    let socket = asked(SOCKET, &["LoadState", "ActiveState"])?;
+    // Asked while it is down, the socket would start it.
+    let report = match unit.text("ActiveState") {
+        "active" | "reloading" => ask(context, async |mut daemon| daemon.status().await),
+        _ => Err(Error::new(Exit::NotRunning, "it does not run")),
+    };
+    let service = Service { unit, socket, report };
+    print(&service.render(now(), &TimeZone::system(), screen::width()))?;
+    Ok(service.exit())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: times are shown from now on this machine")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+impl Service {
+    /// As people read it, at `now`, in lines of at most `width` columns.
+    fn render(&self, now: Timestamp, zone: &TimeZone, width: usize) -> String {
+        let bold = anstyle::Style::new().bold();
+        let state = self.state(now, zone);
+        let mut lines: Vec<String> = wrap(&format!("{SERVICE}: {state}"), width)
+            .into_iter()
+            .map(|line| format!("{bold}{line}{bold:#}"))
+            .collect();
+        for (label, fact) in self.facts() {
+            let label = cut_end(&printable(&label), LABEL - 1);
+            for (number, line) in wrap(&fact, width.saturating_sub(2 + LABEL)).iter().enumerate() {
+                lines.push(format!("  {}{line}", pad(if number == 0 { &label } else { "" }, LABEL)));
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// Whether it runs, since when, and why not.
+    fn state(&self, now: Timestamp, zone: &TimeZone) -> String {
+        let since = |property| match self.unit.time(property) {
+            Some(at) => format!(" since {}, {}", clock(at, now, zone), relative(at, now)),
+            None => String::new(),
+        };
+        let result = self.unit.text("Result");
+        match (self.unit.text("LoadState"), self.unit.text("ActiveState"), self.unit.text("SubState")) {
+            ("masked", ..) => "masked, so that systemd does not start it".to_owned(),
+            (_, "active" | "reloading", _) => {
+                format!("active{}, pid {}", since("ActiveEnterTimestamp"), self.unit.text("MainPID"))
+            }
+            (_, "failed", _) => format!("failed{} ({result})", since("InactiveEnterTimestamp")),
+            (_, _, "auto-restart") => format!("failed ({result}), and is about to be started again"),
+            (_, state, _) => format!("{state}{}", since("InactiveEnterTimestamp")),
+        }
+    }
+
+    /// What is known, each with its label.
+    fn facts(&self) -> Vec<(String, String)> {
+        let fact = |label: &str, text: String| (label.to_owned(), text);
+        let mut facts = Vec::new();
+        let starts = match self.unit.text("UnitFileState") {
+            "enabled" => "at login",
+            "enabled-runtime" => "at login, until the machine restarts",
+            "disabled" => "only by hand; `presenced service install` changes that",
+            other => other,
+        };
+        facts.push(fact("unit", self.unit.text("FragmentPath").to_owned()));
+        for drop_in in self.unit.paths("DropInPaths") {
+            facts.push(fact("drop-in", drop_in.display().to_string()));
+        }
+        facts.push(fact("starts", starts.to_owned()));
+        if self.unit.text("NeedDaemonReload") == "yes" {
+            facts.push(fact("changed", "on disk: `systemctl --user daemon-reload` takes that over".to_owned()));
+        }
+        if self.socket.text("ActiveState") == "active" {
+            facts.push(fact("socket", format!("{SOCKET}; asking there starts the service")));
+        }
+        if !matches!(self.unit.text("NRestarts"), "" | "0") {
+            facts.push(fact("restarts", self.unit.text("NRestarts").to_owned()));
+        }
+        match &self.report {
+            Ok(report) => {
+                for (name, account) in &report.accounts {
+                    facts.push((name.clone(), format!("{}, {}", headline(account).1, account.because)));
+                    let error = account.last_error.iter();
+                    facts.extend(error.clone().map(|error| fact("trouble", error.text.clone())));
+                    facts.extend(error.filter_map(|error| Some(fact("hint", error.hint.clone()?))));
+                }
+                let warnings = report.warnings.len();
+                if warnings > 0 {
+                    facts.push(fact("warnings", format!("{warnings}, see `presenced status`")));
+                }
+            }
+            Err(error) if error.exit != Exit::NotRunning => {
+                facts.push(fact("trouble", error.text.clone()));
+                facts.extend(error.hint.clone().map(|hint| fact("hint", hint)));
+            }
+            Err(_) => facts.push(fact("hint", self.mend().to_owned())),
+        }
+        facts
+    }
+
+    /// What gets it to run.
+    fn mend(&self) -> &'static str {
+        match (self.unit.text("LoadState"), self.unit.text("ActiveState")) {
+            ("masked", _) => "run `systemctl --user unmask presenced`",
+            (_, "failed" | "activating") => "`journalctl --user -u presenced` says why it stopped",
+            _ => "run `systemctl --user start presenced`",
+        }
+    }
+
+    /// What a script learns.
+    fn exit(&self) -> Exit {
+        match &self.report {
+            Ok(report) => exit(report),
+            Err(error) => error.exit,
+        }
+    }
+}
