@@ -16,6 +16,7 @@ mod clock;
 mod config;
 mod daemon;
 mod demo;
+mod doctor;
 mod emulator;
 mod fake_daemon;
 mod graph;
