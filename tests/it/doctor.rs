@@ -109,18 +109,18 @@ async fn without_a_configuration_everything_else_is_looked_at() {
     install_systemd(&house, "LoadState=not-found\n", "");
     let found = Found::of(&house).await;
     assert_eq!((found.code, found.printed["version"].as_u64()), (1, Some(1)));
-    let said = found.said("file");
+    let said = found.said("configuration");
     assert!(said.starts_with("failed: ") && said.contains("there is no such file"), "{said}");
     assert!(said.contains("put your configuration there"), "{said}");
     for (name, verdict) in [
         ("daemon", "warning"),
         ("unit", "warning"),
-        ("source", "skipped"),
+        ("calendar", "skipped"),
         ("lock", "failed"),
         ("sleep", "failed"),
         ("sign-in", "skipped"),
         ("graph", "skipped"),
-        ("difference", "skipped"),
+        ("clock", "skipped"),
         ("time zone", "ok"),
         ("runtime folder", "ok"),
         ("state folder", "ok"),
@@ -135,7 +135,7 @@ async fn a_wrong_configuration_is_told_with_its_lines_and_hides_nothing_else() {
     let house = House::new().await;
     house.write("config.toml", house.account("work") + "[session]\nexpiration = \"3m\"\nverfy = true\n");
     let found = Found::of(&house).await;
-    let said = found.said("file");
+    let said = found.said("configuration");
     assert!(said.contains("2 problems; line 9, column 14: ") && said.contains("`presenced check`"), "{said}");
     assert_eq!((found.code, found.verdict("state folder")), (1, "ok"));
 }
@@ -180,7 +180,7 @@ async fn an_application_is_asked_for_a_token_and_all_is_well() {
     found.says("permission", "ok: Presence.ReadWrite.All, of the application");
     found.says("graph", "ok: 127.0.0.1 answers; it wants a token, as it should");
     found.says("login", "ok: 127.0.0.1 answers");
-    found.says("difference", "ok: ");
+    found.says("clock", "ok: ");
     found.says("call", "ok: idle, by ");
     found.says("keyring", "skipped: no account keeps anything in it");
     found.says("unit", "ok: active (running), enabled");
@@ -198,8 +198,8 @@ async fn each_way_in_which_the_services_can_be_away_is_told_apart() {
             assert_eq!(found.verdict("sign-in"), "failed");
         }),
         (on(Call::Other, date("Tue, 24 Nov 2020 09:00:00 GMT")), |found| {
-            found.says("difference", "warning: this machine is ");
-            assert!(found.said("difference").contains(" ahead of the services, which may refuse its tokens"));
+            found.says("clock", "warning: this machine is ");
+            assert!(found.said("clock").contains(" ahead of the services, which may refuse its tokens"));
         }),
         (on(Call::Token, Then::Aadsts(7_000_222)), |found| {
             found.says("sign-in", "failed: the sign-in service refuses: ");
@@ -410,7 +410,7 @@ async fn calendars_are_read_and_what_is_wrong_with_each_is_told() {
     let checks = found.printed["checks"].as_array().unwrap();
     let said: Vec<String> = checks
         .iter()
-        .filter(|check| check["check"] == "source")
+        .filter(|check| check["check"] == "calendar")
         .map(|check| format!("{} {} {}", check["verdict"], check["found"], check["details"]).replace('"', ""))
         .collect();
     let folder = house.path("").canonicalize().unwrap();

@@ -13,7 +13,7 @@ use crate::config::{CalendarSource, Subscription};
 use crate::signals::calendar_once::{self, Outcome};
 
 const GROUP: Group = Group::Calendars;
-const NAME: &str = "source";
+const NAME: &str = "calendar";
 
 /// So many skipped parts are listed; `presenced agenda --json` has all of them.
 const MOST_SKIPPED: usize = 3;

@@ -25,7 +25,7 @@ const OLD_YEARS: i16 = 2;
 
 /// All checks of it. `ahead`: how far ahead of this machine's the services' clocks are.
 pub(super) fn difference(ahead: Option<SignedDuration>) -> Check {
-    let name = "difference";
+    let name = "clock";
     let Some(ahead) = ahead else {
         return Check::skipped(GROUP, name, "no service has told the time");
     };
@@ -45,7 +45,7 @@ pub(super) fn difference(ahead: Option<SignedDuration>) -> Check {
 
 /// Whether somebody keeps the clock right.
 pub(super) async fn synchronized() -> Check {
-    let name = "synchronized";
+    let name = "network time";
     match bounded(reach::clock_is_synchronized(&Buses::default())).await.flatten() {
         Some(true) => Check::ok(GROUP, name, "the clock is set by the network"),
         Some(false) => Check::warning(GROUP, name, "the clock is not set by the network")

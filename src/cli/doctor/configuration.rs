@@ -18,7 +18,7 @@ const MOST_PROBLEMS: usize = 5;
 pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
     let file = &scene.context.config;
     let read = match &scene.config {
-        Ok(config) => Check::ok(GROUP, "file", text![path(file), ": "].join(summary(config))),
+        Ok(config) => Check::ok(GROUP, "configuration", text![path(file), ": "].join(summary(config))),
         Err(problems) => wrong(problems),
     };
     vec![read].into_iter().chain(permissions(file, scene.config.as_ref().ok())).collect()
@@ -51,7 +51,7 @@ fn wrong(problems: &Problems) -> Check {
     let listed = all.iter().take(MOST_PROBLEMS).map(|problem| place(problem).then(foreign(&problem.message)));
     let more = all.len().saturating_sub(MOST_PROBLEMS);
     let more = (more > 0).then(|| text!["and ", more, " more"]);
-    Check::failed(GROUP, "file", text![path(file), ": ", count(all.len(), "problem", "problems")])
+    Check::failed(GROUP, "configuration", text![path(file), ": ", count(all.len(), "problem", "problems")])
         .with_details(listed.chain(more))
         .with_hint(hint)
 }

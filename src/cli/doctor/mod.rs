@@ -61,7 +61,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[command(after_help = examples!(
     "presenced doctor                       What is wrong, and what mends it"
     "presenced doctor --report > report.md  To paste where others can read it"
-    "presenced doctor --json | jq -r '.checks[] | select(.verdict == \"failed\") | .hint'";
+    "presenced doctor --json | jq .verdict  The same for a program";
     "It changes nothing: no token is renewed, nothing is written. Without a running daemon, or with a wrong configuration, it looks \
      at what can be looked at.";
     "--report leaves names, addresses, ids, paths and hosts out, and puts [path 1] or [account 1] in their place. Read it all the \

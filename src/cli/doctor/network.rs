@@ -8,6 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::check::{Check, Group};
+use super::public::is_loopback;
 use super::text::{Kind, Part, Text, foreign, private, text};
 use super::{Scene, bounded};
 use crate::config::{Account, Cloud, Endpoints};
@@ -72,11 +73,11 @@ async fn ask(service: Service, url: Url, scene: &Scene<'_>) -> Asked {
     Asked { service, url, outcome, ahead: date.map(|date| date.duration_since(answered_at)) }
 }
 
-/// The host, which everybody may know where it is Microsoft's.
+/// The host, which everybody may know where it is Microsoft's, or this machine itself.
 fn host(url: &Url) -> Part {
     let host = url.host_str().unwrap_or_default();
     let public = Cloud::ALL.into_iter().map(Endpoints::of).flat_map(|Endpoints { graph, login }| [graph, login]);
-    if public.into_iter().any(|known| known.host_str() == Some(host)) {
+    if is_loopback(host) || public.into_iter().any(|known| known.host_str() == Some(host)) {
         Part::Plain(host.to_owned().into())
     } else {
         private(Kind::Host, host)

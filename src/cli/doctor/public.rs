@@ -54,7 +54,7 @@ impl Public {
         let mut known = BTreeSet::new();
         let mut note = |kind: Kind, text: &str| {
             let text = text.trim().to_ascii_lowercase();
-            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) {
+            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) && !is_loopback(&text) {
                 known.insert((text, kind));
             }
         };
@@ -311,6 +311,11 @@ fn suspect(word: &str) -> Option<Kind> {
         return Some(Kind::Token);
     }
     is_host(word).then_some(Kind::Host)
+}
+
+/// Whether a host is this machine itself.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether it is an IP address, perhaps with a port, of another machine.

@@ -168,7 +168,8 @@ fn verdict(checks: &[Check]) -> Vec<String> {
 fn called(check: &Check) -> String {
     match &check.subject {
         None => check.name.to_owned(),
-        Some(subject) => format!("{} of {}", check.name, printable(subject.as_str())),
+        Some(Part::Private(Kind::Account, account)) => format!("{} of {}", check.name, printable(account)),
+        Some(subject) => format!("{} {}", check.name, printable(subject.as_str())),
     }
 }
 
@@ -188,10 +189,10 @@ mod tests {
         vec![
             Check::ok(
                 Group::Configuration,
-                "file",
+                "configuration",
                 text![path(std::path::Path::new("/home/me/c.toml")), ": 1 account"],
             ),
-            Check::warning(Group::Calendars, "source", "3 files, 120 events; 1 part is skipped")
+            Check::warning(Group::Calendars, "calendar", "3 files, 120 events; 1 part is skipped")
                 .of(path(home))
                 .with_details([text![path(home), ", line ", 12_u32, ": ", foreign("the event has no start")]])
                 .with_hint("the rest counts; `presenced agenda` shows all of it"),

@@ -26,7 +26,7 @@ fn configuration(house: &House, calendar: &str) -> String {
     let home = house.path("home-qzx");
     let endpoints = format!("endpoints = {{ graph = \"http://{0}/v1.0\", login = \"http://{0}\" }}", house.address);
     let mut config = String::from("# qzx: a comment with a canary\n");
-    for (name, auth) in [
+    let ways = [
         ("qzx-person", "{ method = \"device-code\" }".to_owned()),
         ("qzx-file", "{ method = \"client-secret\", secret = { file = \"secret-qzx\" } }".to_owned()),
         ("qzx-env", "{ method = \"client-secret\", secret = { env = \"SECRET_QZX\" } }".to_owned()),
@@ -37,11 +37,11 @@ fn configuration(house: &House, calendar: &str) -> String {
             "{ method = \"client-secret\", secret = { command = [\"/bin/qzx-pass\", \"qzx\"] } }".to_owned(),
         ),
         ("qzx-token", "{ method = \"token-command\", command = [\"echo\", \"qzx is no token\"] }".to_owned()),
-    ] {
+    ];
+    for (number, (name, auth)) in ways.into_iter().enumerate() {
         config += &format!(
-            "[accounts.{name}]\ntenant = \"qzx.onmicrosoft.com\"\nclient_id = \"{ID}{}\"\n\
-             user = \"{ID}f\"\nauth = {auth}\n{endpoints}\n",
-            name.len() % 10
+            "[accounts.{name}]\ntenant = \"qzx.onmicrosoft.com\"\nclient_id = \"{ID}{number}\"\n\
+             user = \"{ID}f\"\nauth = {auth}\n{endpoints}\n"
         );
     }
     config
@@ -110,7 +110,8 @@ async fn no_canary_comes_out_of_a_house_full_of_them() {
         "- desktop: another, GNOME",
         "[account 1]",
         "✗ ",
-        "the event has no",
+        "it has no DTSTART",
+        "127.0.0.1 answers",
         "method = \"device-code\"",
         "set = \"Busy/InACall\"",
         "HTTPS_PROXY",
