@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::{Check, Group};
-use super::text::{Kind, Part, foreign, private, text};
+use super::text::{Kind, Part, private, text};
 use super::{Scene, bounded};
 use crate::cli::times::exact_span;
 use crate::signals::{Buses, reach};
@@ -122,10 +122,17 @@ fn database(scene: &Scene<'_>) -> Check {
     let is_old =
         version.get(..4).and_then(|year| year.parse().ok()).is_some_and(|year: i16| year + OLD_YEARS < this_year);
     if is_old {
-        return Check::warning(GROUP, name, text!["it is of ", foreign(version), "; since then rules have changed"])
+        return Check::warning(GROUP, name, text!["it is of ", edition(version), "; since then rules have changed"])
             .with_hint("bring the package `tzdata` up to date");
     }
-    Check::ok(GROUP, name, text!["it is of ", foreign(version)])
+    Check::ok(GROUP, name, text!["it is of ", edition(version)])
+}
+
+/// A version of the zone database, as it is if it is as theirs are.
+fn edition(version: String) -> Part {
+    let is_usual =
+        version.len() <= 6 && version.starts_with("20") && version.bytes().all(|b| b.is_ascii_alphanumeric());
+    if is_usual { Part::Plain(version.into()) } else { private(Kind::Name, version) }
 }
 
 /// The version of the zone database: `2026a`.

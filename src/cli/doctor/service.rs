@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::process::Command;
 
 use super::check::{Check, Group};
-use super::text::{Part, Text, count, foreign, text};
+use super::text::{Part, Text, count, foreign, one_of, text, version};
 use super::{Daemon, Scene, bounded};
 use crate::cli::times::span;
 use crate::config::Environment;
@@ -23,6 +23,40 @@ const UNIT: &str = "presenced.service";
 
 /// So many restarts are no accident any more.
 const MANY_RESTARTS: u32 = 3;
+
+/// The words of systemd's for how units are, why they ended, and how their files are (systemctl(1), systemd.exec(5)).
+const STATES: [&str; 30] = [
+    "activating",
+    "active",
+    "auto-restart",
+    "bad-setting",
+    "core-dump",
+    "dead",
+    "deactivating",
+    "error",
+    "exec-condition",
+    "exit-code",
+    "exited",
+    "failed",
+    "final-sigterm",
+    "inactive",
+    "masked",
+    "not-found",
+    "oom-kill",
+    "protocol",
+    "reload",
+    "reloading",
+    "resources",
+    "running",
+    "signal",
+    "start",
+    "start-limit-hit",
+    "start-pre",
+    "stop",
+    "stop-sigterm",
+    "timeout",
+    "watchdog",
+];
 
 /// What presenced, and what it connects by, read from the environment. Others do not matter.
 const VARIABLES: [&str; 23] = [
@@ -85,7 +119,7 @@ fn runs(report: &Report, now: Timestamp) -> Check {
     if report.version == own {
         return Check::ok(GROUP, "daemon", found);
     }
-    let found = found.then(", and is of version ").then(foreign(&report.version)).then(" while this command is of ");
+    let found = found.then(", and is of version ").then(version(&report.version)).then(" while this command is of ");
     Check::warning(GROUP, "daemon", found.then(own)).with_hint("run `systemctl --user restart presenced`")
 }
 
@@ -178,6 +212,11 @@ impl Unit {
     }
 }
 
+/// A word for how a unit is.
+fn state_of(word: &str) -> Part {
+    one_of(&STATES, word)
+}
+
 async fn show_unit(scene: &Scene<'_>) -> Result<Unit, Mute> {
     let properties = "--property=LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,NeedDaemonReload";
     let shown = ask("systemctl", &["--user", "show", UNIT, properties], &scene.environment).await?;
@@ -194,17 +233,17 @@ fn judge_unit(unit: &Result<Unit, Mute>, daemon_runs: bool) -> Check {
         let found = if unit.get("LoadState") == "not-found" {
             text!["presenced.service is not installed for this user"]
         } else {
-            text!["presenced.service cannot be loaded (", foreign(unit.get("LoadState")), ")"]
+            text!["presenced.service cannot be loaded (", state_of(unit.get("LoadState")), ")"]
         };
         return Check::warning(GROUP, name, found)
             .with_hint("copy packaging/systemd/presenced.service to ~/.config/systemd/user/, then run `systemctl --user enable --now presenced`");
     }
     let restarts: u32 = unit.get("NRestarts").parse().unwrap_or(0);
-    let state = text![foreign(unit.get("ActiveState")), " (", foreign(unit.get("SubState")), ")"];
+    let state = text![state_of(unit.get("ActiveState")), " (", state_of(unit.get("SubState")), ")"];
     let log = "`journalctl --user -u presenced -e` says why";
     match unit.get("ActiveState") {
         "failed" => {
-            Check::failed(GROUP, name, text!["it has failed (", foreign(unit.get("Result")), ")"]).with_hint(log)
+            Check::failed(GROUP, name, text!["it has failed (", state_of(unit.get("Result")), ")"]).with_hint(log)
         }
         "active" | "reloading" | "activating" | "deactivating" if restarts >= MANY_RESTARTS => {
             let found = state.then(", started again ").then(count(restarts as usize, "time", "times"));

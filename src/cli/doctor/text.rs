@@ -72,6 +72,17 @@ pub(super) fn foreign(text: impl Into<String>) -> Part {
     Part::Foreign(text.into())
 }
 
+/// A word that is fit for everybody if it is one of these.
+pub(super) fn one_of(known: &[&'static str], word: &str) -> Part {
+    known.iter().find(|known| **known == word).map_or_else(|| private(Kind::Name, word), |known| Part::from(*known))
+}
+
+/// A version: its numbers tell nothing, but whoever builds their own may have written their name behind them.
+pub(super) fn version(version: &str) -> Part {
+    let is_plain = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_plain { Part::Plain(version.to_owned().into()) } else { private(Kind::Name, version) }
+}
+
 /// A number with its noun: `1 file`, `2 files`.
 pub(super) fn count(number: usize, one: &'static str, many: &'static str) -> Part {
     Part::Plain(format!("{number} {}", if number == 1 { one } else { many }).into())

@@ -34,7 +34,7 @@ fn configuration(house: &House, calendar: &str) -> String {
         ("qzx-keyring", "{ method = \"client-secret\", secret = { keyring = { qzxname = \"qzxvalue\" } } }".to_owned()),
         (
             "qzx-command",
-            "{ method = \"client-secret\", secret = { command = [\"/bin/qzx-pass\", \"qzx\"] } }".to_owned(),
+            "{ method = \"client-secret\", secret = { command = [\"/bin/qzx-pass\", \"qzxarg\"] } }".to_owned(),
         ),
         ("qzx-token", "{ method = \"token-command\", command = [\"echo\", \"qzx is no token\"] }".to_owned()),
     ];
@@ -59,15 +59,15 @@ fn command(house: &House) -> Command {
     let path = format!("{}:{}", house.path("bin").display(), std::env::var("PATH").unwrap());
     command
         .env("HOME", house.path("home-qzx"))
-        .env("USER", "qzx")
-        .env("LOGNAME", "qzx")
+        .env("USER", "qzxuser")
+        .env("LOGNAME", "qzxuser")
         .env("HOSTNAME", "laptop-qzx")
         .env("TZ", "UTC")
         .env("PATH", path)
         .env("SECRET_QZX", "qzx-secret")
         .env("XDG_CURRENT_DESKTOP", "qzx:GNOME")
         .env("XDG_SESSION_TYPE", "qzx")
-        .env("HTTPS_PROXY", "http://qzx:qzx-password@proxy-qzx.example:3128")
+        .env("HTTPS_PROXY", "http://qzxproxy:qzx-password@proxy-qzx.example:3128")
         .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/qzx/bus")
         .stdin(Stdio::null());
     command
