@@ -66,7 +66,9 @@ impl Public {
         let texts = checks.iter().flat_map(|check| check.details.iter().chain([&check.found]).chain(&check.hint));
         let subjects = checks.iter().filter_map(|check| check.subject.as_ref());
         for part in texts.flat_map(Text::parts).chain(subjects) {
-            if let Part::Private(kind, text) = part {
+            if let Part::Private(kind, text) = part
+                && *kind != Kind::Words
+            {
                 note(*kind, text);
             }
         }

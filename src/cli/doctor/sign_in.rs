@@ -15,7 +15,7 @@ use super::{Scene, bounded, modes};
 use crate::auth::{self, Authenticator, Expiry, KeyringStanding, Permissions, SignedIn, Standing};
 use crate::cli::sign_in::who;
 use crate::cli::times::relative;
-use crate::config::{Account, SecretSource, TokenStore};
+use crate::config::{Account, Auth, SecretSource, TokenStore};
 use crate::session::{Failure, FailureKind, Permission};
 use crate::status::report::{self, PermissionKind, SignIn, State};
 
@@ -107,7 +107,7 @@ async fn of_account(name: &str, account: &Account, reads: bool, scene: &Scene<'_
 
 /// What the daemon says of an account.
 fn by_daemon(name: &str, account: &Account, told: &report::Account, reads: bool, now: Timestamp) -> Vec<Check> {
-    let trouble = told.last_error.as_ref().map(|error| (foreign(&error.text), error.hint.clone()));
+    let trouble = told.last_error.as_ref().map(|error| (trouble_of(account, &error.text), error.hint.clone()));
     let hinted = |check: Check, hint: Option<String>| {
         let fallback = || text!["run `presenced login ", named(name), "`"];
         check.with_hint(hint.map_or_else(fallback, |hint| foreign(hint).into()))
@@ -125,7 +125,7 @@ fn by_daemon(name: &str, account: &Account, told: &report::Account, reads: bool,
         (_, Some(_)) => {}
     }
     let Some(sign_in) = &told.sign_in else { return Vec::new() };
-    vec![token(sign_in, now), permission(name, account, kind_of(sign_in), reads), presence(told, why, hint)]
+    vec![token(account, sign_in, now), permission(name, account, kind_of(sign_in), reads), presence(told, why, hint)]
 }
 
 /// What became of the requests.
@@ -145,7 +145,7 @@ fn presence(told: &report::Account, why: Part, hint: Option<String>) -> Check {
     }
 }
 
-fn token(sign_in: &SignIn, now: Timestamp) -> Check {
+fn token(account: &Account, sign_in: &SignIn, now: Timestamp) -> Check {
     let mut found = text![private(Kind::Person, who(sign_in)), " by ", Part::Plain(sign_in.method.clone().into())];
     if let Some(at) = sign_in.token_expires_at {
         let verb = if at > now { "; the token ends " } else { "; the token ended " };
@@ -154,7 +154,7 @@ fn token(sign_in: &SignIn, now: Timestamp) -> Check {
     match &sign_in.renewal_error {
         None => Check::ok(GROUP, "sign-in", found),
         Some(error) => Check::warning(GROUP, "sign-in", found.then(", and could not be renewed"))
-            .with_details([foreign(error).into()])
+            .with_details([trouble_of(account, error).into()])
             .with_hint("presenced tries again by itself; `presenced status` says whether that works"),
     }
 }
@@ -200,7 +200,7 @@ async fn stored(name: &str, account: &Account, scene: &Scene<'_>) -> Check {
             ];
             Check::ok(GROUP, "sign-in", found)
         }
-        Err(failure) => refused(&failure),
+        Err(failure) => refused(account, &failure),
     }
 }
 
@@ -212,7 +212,7 @@ fn person(SignedIn { user, username, .. }: SignedIn) -> String {
 async fn by_token(name: &str, account: &Account, reads: bool, scene: &Scene<'_>) -> Vec<Check> {
     let authenticator = Authenticator::new(name, account, &scene.environment);
     let mut checks = match authenticator.token(&scene.now, false).await {
-        Err(failure) => vec![refused(&failure)],
+        Err(failure) => vec![refused(account, &failure)],
         Ok(token) => {
             let ends = authenticator.standing().map(|standing: Standing| standing.expires_at);
             let ends = ends.map(|at| Part::Plain(relative(at, scene.now.wall).into()));
@@ -233,14 +233,23 @@ fn certificate(expiry: &Expiry, now: Timestamp) -> Option<Check> {
     })
 }
 
-fn refused(failure: &Failure) -> Check {
+fn refused(account: &Account, failure: &Failure) -> Check {
     let needs_sign_in = failure.kind == FailureKind::SignInNeeded;
     let hint = failure.hint.clone();
-    let check = Check { needs_sign_in, ..Check::failed(GROUP, "sign-in", foreign(failure.to_string())) };
+    let check = Check { needs_sign_in, ..Check::failed(GROUP, "sign-in", trouble_of(account, &failure.text)) };
     match hint {
         Some(hint) => check.with_hint(foreign(hint)),
         None => check.with_hint("see the checks of the network below; what passes, presenced tries again by itself"),
     }
+}
+
+/// What went wrong with a token. Where a command of this person's had a part in it, its own words may be among it.
+fn trouble_of(account: &Account, text: &str) -> Part {
+    let runs_command = match &account.auth {
+        Auth::TokenCommand { .. } => true,
+        auth => matches!(auth.secret(), Some(SecretSource::Command(_))),
+    };
+    if runs_command { private(Kind::Words, text) } else { foreign(text) }
 }
 
 /// Who may read the file that a sign-in is in.

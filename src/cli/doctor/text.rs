@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Person,
     Tenant,
     Token,
+    /// What a program of this person's said.
+    Words,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             Self::Person => "person",
             Self::Tenant => "tenant",
             Self::Token => "token",
+            Self::Words => "words",
         }
     }
 }

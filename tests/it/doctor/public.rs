@@ -36,7 +36,7 @@ fn configuration(house: &House, calendar: &str) -> String {
             "qzx-command",
             "{ method = \"client-secret\", secret = { command = [\"/bin/qzx-pass\", \"qzxarg\"] } }".to_owned(),
         ),
-        ("qzx-token", "{ method = \"token-command\", command = [\"echo\", \"qzx is no token\"] }".to_owned()),
+        ("qzx-token", "{ method = \"token-command\", command = [\"/bin/sh\", \"-c\", \"echo user qzx is not known >&2; exit 1\"] }".to_owned()),
     ];
     for (number, (name, auth)) in ways.into_iter().enumerate() {
         config += &format!(
