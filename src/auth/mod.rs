@@ -18,6 +18,7 @@ mod federated;
 mod jwt;
 mod keyring;
 mod login;
+mod look;
 mod permissions;
 mod refresh;
 mod secret;
@@ -49,8 +50,9 @@ pub use browser::BrowserPrompt;
 pub use device_code::DevicePrompt;
 pub use expiry::Expiry;
 pub use login::{Prompt, SignedIn, login};
+pub use look::{KeyringStanding, keyring_standing};
 pub use permissions::Permissions;
-pub use store::{logout, make_room, stored, unlock};
+pub use store::{logout, make_room, sign_in_file, stored, unlock};
 
 /// After a renewal ahead of time failed, the token that still holds is used this long before the next try; and where trying
 /// again does not help by itself, this long.

@@ -19,6 +19,7 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -105,6 +106,11 @@ pub async fn logout(
 pub async fn stored(account: &str, config: &config::Account, environment: &Environment) -> Result<SignedIn, Failure> {
     let SignIn { user, tenant, username, .. } = Store::new(account, config, environment).load().await?;
     Ok(SignedIn { user, tenant, username })
+}
+
+/// The file that the sign-in of `account` is in where it is in one; it need not be there.
+pub fn sign_in_file(account: &str, environment: &Environment) -> PathBuf {
+    TokenFile::new(account, &environment.state_dir).path().to_owned()
 }
 
 /// Waits until the keyring is unlocked if that is what `failure` lacks, and has it ask the person; any other failure it gives

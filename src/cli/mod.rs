@@ -19,6 +19,7 @@ mod agenda;
 mod check;
 mod completions;
 mod demo;
+mod doctor;
 mod emulator;
 mod init;
 mod login;
@@ -107,6 +108,8 @@ enum Command {
     Agenda(agenda::Args),
     /// Check the configuration
     Check(check::Args),
+    /// Check everything else as well, and say what mends it
+    Doctor(doctor::Args),
     /// Sign in
     Login(login::Args),
     /// Forget a sign-in
@@ -173,6 +176,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => reload::run(args, &context),
         Command::Agenda(args) => agenda::run(args, &context),
         Command::Check(args) => check::run(args, &context),
+        Command::Doctor(args) => doctor::run(args, &context),
         Command::Login(args) => login::run(args, &context),
         Command::Logout(args) => logout::run(args, &context),
         Command::Service(args) => service::run(args, &context),

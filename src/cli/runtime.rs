@@ -1,12 +1,25 @@
 //! The runtime: one thread, for every command that waits for something.
 
+use tokio::runtime::Runtime;
+
 use super::{Error, Exit};
 
 /// Does `work` on a runtime of its own.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(Exit::Failed, format!("the runtime cannot be started: {error}")))?;
-    Ok(runtime.block_on(work))
+    Ok(runtime()?.block_on(work))
+}
+
+/// The same for work that may leave something behind which blocks, as a file on a machine that does not answer: nobody waits
+/// for that.
+pub(super) fn block_on_and_go<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(outcome)
+}
+
+fn runtime() -> Result<Runtime, Error> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let built = builder.enable_all().build();
+    built.map_err(|error| Error::new(Exit::Failed, format!("the runtime cannot be started: {error}")))
 }

@@ -3,6 +3,7 @@
 //!
 //! Leaves to others: what an answer means (`graph/`, `auth/`, `signals/`), and when to ask again (`session/`).
 
+mod probe;
 mod retry_after;
 
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +15,7 @@ use url::{Host, Url};
 
 use crate::session::{Applied, Failure, FailureKind};
 
+pub(crate) use probe::{Answer, Stage, Unreached, probe, proxy};
 pub(crate) use retry_after::retry_after;
 
 /// No answer that presenced reads is longer; of one that is, the rest is left unread.

@@ -37,7 +37,7 @@ fn seconds(value: &str) -> Option<Duration> {
 }
 
 /// An HTTP date in any of the three formats a recipient must accept (RFC 9110, 5.6.7).
-fn http_date(value: &str) -> Option<Timestamp> {
+pub(super) fn http_date(value: &str) -> Option<Timestamp> {
     ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
         .into_iter()
         .find_map(|format| DateTime::strptime(format, value).ok())

@@ -56,7 +56,7 @@ pub(super) enum Which {
 
 impl Buses {
     /// Where a bus is.
-    fn address(&self, which: Which) -> zbus::Result<Address> {
+    pub(super) fn address(&self, which: Which) -> zbus::Result<Address> {
         match (which, &self.system, &self.session) {
             (Which::System, Some(address), _) | (Which::Session, _, Some(address)) => address.parse(),
             (Which::System, None, _) => Address::system(),

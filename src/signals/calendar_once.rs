@@ -6,10 +6,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::calendar_files::{self, Found, Trouble};
 use super::subscription_copy::CachedCopy;
+use super::subscription_fetch;
 use crate::calendar::{FileReport, SourceId, Timeline};
-use crate::config::CalendarSource;
+use crate::config::{CalendarSource, Subscription};
+use crate::session::Failure;
 
 /// What came of reading all sources.
 #[derive(Debug, Default)]
@@ -20,6 +24,8 @@ pub struct Outcome {
     pub unread: Vec<Unread>,
     /// The sources of which there was something to read and nothing could be, as they were named.
     pub lost: Vec<PathBuf>,
+    /// How many folders were searched: to follow them takes a watch each.
+    pub folders: usize,
 }
 
 /// A file or folder that could not be read.
@@ -45,6 +51,19 @@ pub fn path(source: &CalendarSource, cache_dir: &Path) -> PathBuf {
     }
 }
 
+/// When the publisher of a subscription last said that its copy is the calendar; `None`: there is no copy.
+pub fn confirmed_at(subscription: &Subscription, cache_dir: &Path) -> Option<Timestamp> {
+    CachedCopy::of(&subscription.url, cache_dir).facts().map(|facts| facts.confirmed_at)
+}
+
+/// Whether a subscription could be fetched now. Its copy stays as it is.
+///
+/// # Errors
+/// As of a fetch by the daemon.
+pub async fn is_published(subscription: &Subscription) -> Result<(), Failure> {
+    subscription_fetch::look(&subscription.url).await
+}
+
 /// Reads the files of all sources into the timeline. A source is the absolute path of a file, or of a folder that is
 /// searched for `*.ics`; a file that two sources have belongs to the first.
 pub fn read(sources: &[PathBuf], timeline: &mut Timeline) -> Outcome {
@@ -66,7 +85,8 @@ fn read_source(
     known: &mut BTreeSet<PathBuf>,
     outcome: &mut Outcome,
 ) -> bool {
-    let (_, Found { files, troubles, .. }) = calendar_files::find(&[(id, source.to_owned())]);
+    let (_, Found { files, folders, troubles }) = calendar_files::find(&[(id, source.to_owned())]);
+    outcome.folders += folders.len();
     let (mut some, mut failed) = (false, !troubles.is_empty());
     outcome.unread.extend(troubles.into_iter().map(Unread::from));
     for path in files.into_keys() {

@@ -42,6 +42,7 @@ mod process;
 mod pulse;
 #[cfg(feature = "pulse")]
 mod pulse_message;
+pub mod reach;
 mod screensaver;
 #[cfg(feature = "pulse")]
 mod settled;

@@ -70,6 +70,26 @@ pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) ->
     Ok(Found::New(facts))
 }
 
+/// Asks for the calendar at `url`, and goes as soon as it is known to be one: nothing is kept.
+///
+/// # Errors
+/// As of [`fetch`].
+pub(super) async fn look(url: &SecretUrl) -> Result<(), Failure> {
+    let client = Client::redirected(url.expose(), TIMEOUTS, Redirects::Followed)?;
+    let mut response = client.send(|http| conditional(http.get(url.expose().clone()), None)).await?;
+    if response.status() != StatusCode::OK {
+        return Err(unwanted(url, response.status(), &response));
+    }
+    let mut head = Vec::new();
+    while head.len() < HEAD
+        && let Some(part) = http::next_part(&mut response).await.map_err(|failure| named(url, failure))?
+    {
+        let part = part.as_ref();
+        head.extend_from_slice(&part[..part.len().min(HEAD - head.len())]);
+    }
+    if is_calendar(&head) { Ok(()) } else { Err(no_calendar(url)) }
+}
+
 /// Asks only for something newer than what is known (RFC 9110, 13.1.2 and 13.1.3).
 fn conditional(mut request: RequestBuilder, known: Option<&Facts>) -> RequestBuilder {
     request = request.header(ACCEPT, "text/calendar, */*;q=0.1");
@@ -106,12 +126,13 @@ async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::
         draft.write_all(part).map_err(unkept)?;
     }
     draft.flush().map_err(unkept)?;
-    if is_calendar(&head) {
-        return Ok(());
-    }
+    if is_calendar(&head) { Ok(()) } else { Err(no_calendar(url)) }
+}
+
+fn no_calendar(url: &SecretUrl) -> Failure {
     let text = format!("{url} sent something that is no calendar");
-    Err(Failure::new(FailureKind::Refused, text)
-        .with_hint("open the address in a browser: it must be the one for iCalendar (.ics), and need no sign-in page"))
+    Failure::new(FailureKind::Refused, text)
+        .with_hint("open the address in a browser: it must be the one for iCalendar (.ics), and need no sign-in page")
 }
 
 fn named(url: &SecretUrl, failure: Failure) -> Failure {

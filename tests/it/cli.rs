@@ -283,7 +283,7 @@ fn a_refusal_is_shown_whole() {
 
 #[test]
 fn help_is_as_it_is_written() {
-    let pages: Vec<String> = ["", "status", "set", "unset", "signal", "reload", "completions", "man"]
+    let pages: Vec<String> = ["", "status", "set", "unset", "signal", "reload", "doctor", "completions", "man"]
         .into_iter()
         .map(|command| {
             let args: Vec<&str> = [command].into_iter().filter(|arg| !arg.is_empty()).chain(["--help"]).collect();

@@ -18,6 +18,7 @@ mod config;
 mod daemon;
 mod demo;
 mod documents;
+mod doctor;
 mod emulator;
 mod fake_daemon;
 mod graph;

@@ -1,0 +1,85 @@
+//! The configuration: whether it can be read, and who else may read or change what it trusts in.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::check::{Check, Group};
+use super::text::{Text, count, foreign, path, text};
+use super::{Scene, modes};
+use crate::config::{CalendarSource, Config, Problem, Problems};
+
+const GROUP: Group = Group::Configuration;
+
+/// So many of the problems are listed; `presenced check` has all of them.
+const MOST_PROBLEMS: usize = 5;
+
+/// All checks of it.
+pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
+    let file = &scene.context.config;
+    let read = match &scene.config {
+        Ok(config) => Check::ok(GROUP, "configuration", text![path(file), ": "].join(summary(config))),
+        Err(problems) => wrong(problems),
+    };
+    vec![read].into_iter().chain(permissions(file, scene.config.as_ref().ok())).collect()
+}
+
+fn summary(config: &Config) -> Text {
+    let signals = &config.signals;
+    let on = [
+        signals.calendar.is_some(),
+        signals.lock.is_some(),
+        signals.call.is_some(),
+        signals.idle.is_some(),
+        signals.microphone.is_some(),
+    ];
+    let signals = on.into_iter().filter(|on| *on).count();
+    Text::list([
+        count(config.accounts.len(), "account", "accounts"),
+        count(signals, "signal", "signals"),
+        count(config.rules.len(), "rule", "rules"),
+    ])
+}
+
+fn wrong(problems: &Problems) -> Check {
+    let file = problems.file();
+    let all: Vec<_> = problems.iter().collect();
+    let hint = match all.as_slice() {
+        [Problem { position: None, help: Some(help), .. }] => Text::from(foreign(help)),
+        _ => Text::from("`presenced check` shows each of them with its line"),
+    };
+    let listed = all.iter().take(MOST_PROBLEMS).map(|problem| place(problem).then(foreign(&problem.message)));
+    let more = all.len().saturating_sub(MOST_PROBLEMS);
+    let more = (more > 0).then(|| text!["and ", more, " more"]);
+    Check::failed(GROUP, "configuration", text![path(file), ": ", count(all.len(), "problem", "problems")])
+        .with_details(listed.chain(more))
+        .with_hint(hint)
+}
+
+/// Where in the file, if the problem has a place.
+fn place(problem: &Problem) -> Text {
+    problem.position.map_or_else(Text::default, |at| text!["line ", at.line, ", column ", at.column, ": "])
+}
+
+/// Who else may do what with the file. That there is none is said already.
+fn permissions(file: &Path, config: Option<&Config>) -> Option<Check> {
+    let metadata = fs::metadata(file).ok()?;
+    let mode = metadata.mode();
+    let owner = rustix::process::getuid().as_raw();
+    let has_secret_address = config.is_some_and(|config| {
+        let calendar = config.signals.calendar.as_ref();
+        let sources = calendar.map(|calendar| calendar.sources.as_slice()).unwrap_or_default();
+        sources.iter().any(|source| matches!(source, CalendarSource::Subscription(_)))
+    });
+    let found = if mode & 0o022 != 0 {
+        "others may change it, and with it which commands presenced runs"
+    } else if ![0, owner].contains(&metadata.uid()) {
+        "it belongs to another user, who may change which commands presenced runs"
+    } else if has_secret_address && mode & 0o044 != 0 {
+        "others may read it, and the address of a calendar in it is a secret"
+    } else {
+        return Some(Check::ok(GROUP, "permissions", text!["nobody else may change it (mode ", modes(mode), ")"]));
+    };
+    let check = Check::warning(GROUP, "permissions", text![found, " (mode ", modes(mode), ")"]);
+    Some(check.with_hint(text!["run `chmod 600 ", path(file), "`"]))
+}

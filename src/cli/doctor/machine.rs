@@ -1,0 +1,237 @@
+//! What presenced needs of the machine: folders it may write to, room in them, and the kernel's watches on folders.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access, statvfs};
+
+use super::check::{Check, Group};
+use super::text::{Part, Text, count, path, text};
+use super::{Scene, modes};
+use crate::config::{CalendarSource, Config, Environment};
+
+const GROUP: Group = Group::Machine;
+
+/// A sign-in has a few kilobytes, a copy of a calendar some megabytes.
+const ROOM: u64 = 16 * 1024 * 1024;
+
+/// What presenced watches besides the calendars' folders: call-state files, sockets, the time zone, the parents of all these.
+const MORE_WATCHES: usize = 32;
+
+/// How many inotify instances a daemon has: one for its files and one for the time zone.
+const INSTANCES: usize = 2;
+
+/// All checks of it, but for that of the watches, which takes longer.
+pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
+    let environment = &scene.environment;
+    let config = scene.config.as_ref().ok();
+    let mut checks = vec![runtime_folder(environment), writable("state folder", &environment.state_dir)];
+    if config.is_some_and(subscribes) {
+        checks.push(writable("cache folder", &environment.cache_dir));
+    }
+    checks.extend(config.and_then(|config| config.log.dir.as_deref()).map(|dir| writable("log folder", dir)));
+    checks
+}
+
+fn subscribes(config: &Config) -> bool {
+    let calendar = config.signals.calendar.as_ref();
+    let mut sources = calendar.into_iter().flat_map(|calendar| &calendar.sources);
+    sources.any(|source| matches!(source, CalendarSource::Subscription(_)))
+}
+
+fn runtime_folder(environment: &Environment) -> Check {
+    let name = "runtime folder";
+    let Some(folder) = &environment.runtime_dir else {
+        return Check::warning(GROUP, name, "$XDG_RUNTIME_DIR is not set: this is no login session")
+            .with_hint("log in properly (`machinectl shell $USER@`, ssh), and not by `su` or `sudo`");
+    };
+    let Ok(metadata) = fs::metadata(folder) else {
+        return Check::failed(GROUP, name, text![path(folder), " does not exist"])
+            .with_hint("log in anew; systemd makes it at login");
+    };
+    if metadata.uid() != rustix::process::getuid().as_raw() {
+        return Check::failed(GROUP, name, text![path(folder), " belongs to another user"])
+            .with_hint("unset XDG_RUNTIME_DIR and log in properly: `su` and `sudo` keep another user's");
+    }
+    if access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        return Check::failed(GROUP, name, text!["this user may not write into ", path(folder)]).with_hint(text![
+            "run `chmod 700 ",
+            path(folder),
+            "`"
+        ]);
+    }
+    if metadata.mode() & 0o022 != 0 {
+        let found = text!["others may write into ", path(folder), " (mode ", modes(metadata.mode()), ")"];
+        return Check::warning(GROUP, name, found).with_hint(text!["run `chmod 700 ", path(folder), "`"]);
+    }
+    Check::ok(GROUP, name, text![path(folder)])
+}
+
+/// A folder that presenced makes when it needs it: the nearest that is there must let it.
+fn writable(name: &'static str, folder: &Path) -> Check {
+    let there = folder.ancestors().find(|folder| folder.exists()).map_or_else(|| PathBuf::from("/"), Path::to_owned);
+    if !there.is_dir() {
+        return Check::failed(GROUP, name, text![path(&there), " is no folder"]).with_hint("move it out of the way");
+    }
+    if access(&there, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        return Check::failed(GROUP, name, text!["this user may not write into ", path(&there)]).with_hint(text![
+            "see `ls -ld ",
+            path(&there),
+            "`, and give presenced's user the right to write there"
+        ]);
+    }
+    let Some(free) = statvfs(&there).ok().map(|space| space.f_bavail.saturating_mul(space.f_frsize)) else {
+        return Check::ok(GROUP, name, text![path(folder)]);
+    };
+    let found = text![path(folder), ", ", size(free), " free"];
+    if free < ROOM {
+        return Check::warning(GROUP, name, found).with_hint("make room: a sign-in that cannot be stored is lost");
+    }
+    Check::ok(GROUP, name, found)
+}
+
+fn size(bytes: u64) -> Part {
+    let mib = bytes / 1024 / 1024;
+    Part::Plain(if mib >= 10 * 1024 { format!("{} GiB", mib / 1024) } else { format!("{mib} MiB") }.into())
+}
+
+/// Whether the kernel has watches enough for `folders` folders of calendars. What is in use is counted of this user's processes, as
+/// far as they can be looked at.
+pub(super) fn watches(folders: usize, daemon_runs: bool) -> Check {
+    let limit = |name| fs::read_to_string(Path::new("/proc/sys/fs/inotify").join(name)).ok()?.trim().parse().ok();
+    let (Some(watches), Some(instances)) = (limit("max_user_watches"), limit("max_user_instances")) else {
+        return Check::skipped(GROUP, "inotify", "the kernel does not say how much it allows");
+    };
+    judge_watches(&Limits { watches, instances }, in_use(Path::new("/proc")), folders, daemon_runs)
+}
+
+/// What is allowed of each, or in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Limits {
+    watches: usize,
+    instances: usize,
+}
+
+fn judge_watches(limits: &Limits, used: Limits, folders: usize, daemon_runs: bool) -> Check {
+    let name = "inotify";
+    let needed = folders + MORE_WATCHES;
+    // A daemon that runs has its own already, which others cannot see: only what is allowed at all counts then.
+    let taken = if daemon_runs { Limits::default() } else { used };
+    let found = text![
+        used.watches,
+        " of ",
+        count(limits.watches, "watch", "watches"),
+        " in use; the calendars have ",
+        count(folders, "folder", "folders"),
+    ];
+    let hint = |key: &str, value: usize| {
+        let line = format!(
+            "run `sudo sysctl fs.inotify.{key}={value}`, and put that line into /etc/sysctl.d/50-presenced.conf"
+        );
+        Text::from(Part::Plain(line.into()))
+    };
+    if taken.watches + needed > limits.watches {
+        let enough = (taken.watches + needed).next_multiple_of(65_536);
+        let found = found.then(", and a watch each is needed");
+        return Check::warning(GROUP, name, found).with_hint(hint("max_user_watches", enough));
+    }
+    if taken.instances + INSTANCES > limits.instances {
+        let found = text![
+            used.instances,
+            " of ",
+            count(limits.instances, "instance", "instances"),
+            " in use, and presenced needs ",
+            INSTANCES
+        ];
+        return Check::warning(GROUP, name, found).with_hint(hint("max_user_instances", limits.instances * 2));
+    }
+    Check::ok(GROUP, name, found)
+}
+
+/// What this user's processes have, as the kernel shows it.
+fn in_use(proc: &Path) -> Limits {
+    let mut used = Limits::default();
+    let own = rustix::process::getuid().as_raw();
+    let Ok(processes) = fs::read_dir(proc) else { return used };
+    for process in processes.flatten() {
+        let is_process =
+            process.file_name().to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+        if !is_process || !process.metadata().is_ok_and(|metadata| metadata.uid() == own) {
+            continue;
+        }
+        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
+        for descriptor in descriptors.flatten() {
+            let is_inotify = fs::read_link(descriptor.path()).is_ok_and(|link| link.ends_with("anon_inode:inotify"));
+            if is_inotify {
+                used.instances += 1;
+                let info = fs::read_to_string(process.path().join("fdinfo").join(descriptor.file_name()));
+                used.watches += info.unwrap_or_default().lines().filter(|line| line.starts_with("inotify wd:")).count();
+            }
+        }
+    }
+    used
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::super::check::Verdict;
+    use super::*;
+
+    #[test]
+    fn too_few_watches_are_told_before_they_run_out() {
+        let limits = Limits { watches: 8192, instances: 128 };
+        let judge = |used, folders, runs| judge_watches(&limits, used, folders, runs);
+        assert_eq!(judge(Limits { watches: 100, instances: 5 }, 20, false).verdict, Verdict::Ok);
+        let few = judge(Limits { watches: 100, instances: 5 }, 20_000, false);
+        assert_eq!(few.verdict, Verdict::Warning);
+        assert!(few.hint.unwrap().to_string().contains("fs.inotify.max_user_watches=65536"));
+        assert_eq!(judge(Limits { watches: 8180, instances: 5 }, 20, false).verdict, Verdict::Warning);
+        assert_eq!(judge(Limits { watches: 8180, instances: 5 }, 20, true).verdict, Verdict::Ok, "its own are in use");
+        let full = judge(Limits { watches: 0, instances: 127 }, 0, false);
+        assert!(full.hint.unwrap().to_string().contains("max_user_instances=256"));
+    }
+
+    #[test]
+    fn what_is_in_use_is_counted() {
+        let proc = tempfile::tempdir().unwrap();
+        let process = proc.path().join("4242");
+        fs::create_dir_all(process.join("fd")).unwrap();
+        fs::create_dir_all(process.join("fdinfo")).unwrap();
+        fs::create_dir_all(proc.path().join("self")).unwrap();
+        symlink("anon_inode:inotify", process.join("fd/7")).unwrap();
+        symlink("/dev/null", process.join("fd/8")).unwrap();
+        fs::write(process.join("fdinfo/7"), "pos:\t0\ninotify wd:2 ino:1\ninotify wd:1 ino:2\n").unwrap();
+        assert_eq!(in_use(proc.path()), Limits { watches: 2, instances: 1 });
+    }
+
+    #[test]
+    fn a_folder_that_is_yet_to_be_made_is_asked_of_the_one_above() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(writable("state folder", &folder.path().join("a/b")).verdict, Verdict::Ok);
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert_eq!(writable("state folder", &folder.path().join("file/b")).verdict, Verdict::Failed);
+    }
+
+    #[test]
+    fn a_runtime_folder_is_this_users_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = |runtime_dir: Option<PathBuf>| Environment {
+            home: PathBuf::new(),
+            runtime_dir,
+            config_dir: PathBuf::new(),
+            state_dir: PathBuf::new(),
+            cache_dir: PathBuf::new(),
+            lookup: std::sync::Arc::new(|_| None),
+            secret_vars: Vec::new(),
+        };
+        let judge = |folder: Option<PathBuf>| runtime_folder(&environment(folder)).verdict;
+        assert_eq!(judge(Some(folder.path().to_owned())), Verdict::Ok);
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(judge(Some(folder.path().to_owned())), Verdict::Warning);
+        assert_eq!(judge(Some(folder.path().join("none"))), Verdict::Failed);
+        assert_eq!(judge(None), Verdict::Warning);
+    }
+}

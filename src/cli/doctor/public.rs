@@ -1,0 +1,410 @@
+//! What others may read of a text: whatever is private has a placeholder in its place, the same for the same thing throughout a
+//! report, so that it can still be followed.
+//!
+//! Private parts say themselves what they are. In what others wrote, all that is known to be private here is looked for, and
+//! then all that looks as if it were: addresses, paths, hosts, ids, tokens, and whatever stands in quotes and is no word of
+//! presenced's own. In doubt too much is left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use super::Scene;
+use super::check::Check;
+use super::excerpt;
+use super::text::{Kind, Part, Text};
+use crate::config::{Auth, CalendarSource, Config, SecretSource};
+use crate::presence::Presence;
+
+/// Around the number of a placeholder while a text is worked on: characters that no text has, since they are taken out first.
+const OPEN: char = '\u{f8f0}';
+const CLOSE: char = '\u{f8f1}';
+
+/// No secrets, whoever has them for a name.
+const COMMON: [&str; 8] = ["auto", "global", "localhost", "presenced", "root", "systemd", "true", "user"];
+
+/// Programs whose calls are in hints as they stand here.
+const PROGRAMS: [&str; 8] =
+    ["chmod", "journalctl", "loginctl", "presenced", "systemctl", "systemd-inhibit", "timedatectl", "pactl"];
+
+/// What Graph calls the permissions that matter.
+const PERMISSIONS: [&str; 4] = ["Presence.Read", "Presence.Read.All", "Presence.ReadWrite", "Presence.ReadWrite.All"];
+
+/// What looks like a host and is none.
+const NO_HOST_BEGINS: [&str; 8] =
+    ["Presence.", "org.cinnamon.", "org.freedesktop.", "org.gnome.", "org.mate.", "org.xfce.", "fs.inotify.", "xdg-"];
+const NO_HOST_ENDS: [&str; 4] = ["presenced.service", "config.toml", "logind.conf", ".md"];
+
+/// What an access token is at least as long as.
+const LONG: usize = 24;
+
+/// The placeholders of one report, and what they stand for.
+#[derive(Debug, Default)]
+pub(super) struct Public {
+    /// In lower case, the longest first.
+    known: Vec<(String, Kind)>,
+    numbers: BTreeMap<(Kind, String), usize>,
+    used: BTreeMap<Kind, usize>,
+    /// The placeholders by their order, as they are shown.
+    shown: Vec<String>,
+}
+
+impl Public {
+    /// For what is private in this scene and in its checks.
+    pub(super) fn of(scene: &Scene<'_>, checks: &[Check]) -> Self {
+        let mut known = BTreeSet::new();
+        let mut note = |kind: Kind, text: &str| {
+            let text = text.trim().to_ascii_lowercase();
+            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) && !is_loopback(&text) {
+                known.insert((text, kind));
+            }
+        };
+        note_machine(scene, &mut note);
+        match &scene.config {
+            Ok(config) => note_config(config, &mut note),
+            Err(_) => note_all(&excerpt::values(&scene.context.config), &mut note),
+        }
+        let texts = checks.iter().flat_map(|check| check.details.iter().chain([&check.found]).chain(&check.hint));
+        let subjects = checks.iter().filter_map(|check| check.subject.as_ref());
+        for part in texts.flat_map(Text::parts).chain(subjects) {
+            if let Part::Private(kind, text) = part
+                && *kind != Kind::Words
+            {
+                note(*kind, text);
+            }
+        }
+        let mut known: Vec<_> = known.into_iter().collect();
+        known.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        Self { known, ..Self::default() }
+    }
+
+    /// A text as others may read it, on one line.
+    pub(super) fn text(&mut self, text: &Text) -> String {
+        text.parts().iter().map(|part| self.part(part)).collect()
+    }
+
+    /// A part of one.
+    pub(super) fn part(&mut self, part: &Part) -> String {
+        match part {
+            Part::Plain(text) => text.clone().into_owned(),
+            Part::Private(kind, text) => self.placeholder(*kind, text),
+            Part::Foreign(text) => self.foreign(text),
+        }
+    }
+
+    /// What stands for something private: `[account 1]`.
+    pub(super) fn placeholder(&mut self, kind: Kind, text: &str) -> String {
+        let number = self.number(kind, text);
+        self.shown[number].clone()
+    }
+
+    fn number(&mut self, kind: Kind, text: &str) -> usize {
+        let key = (kind, text.trim().to_ascii_lowercase());
+        if let Some(number) = self.numbers.get(&key) {
+            return *number;
+        }
+        let used = self.used.entry(kind).or_default();
+        *used += 1;
+        self.shown.push(format!("[{} {used}]", kind.word()));
+        let number = self.shown.len() - 1;
+        self.numbers.insert(key, number);
+        number
+    }
+
+    /// The mark of something private while a text is worked on.
+    fn mark(&mut self, kind: Kind, text: &str) -> String {
+        format!("{OPEN}{}{CLOSE}", self.number(kind, text))
+    }
+
+    fn foreign(&mut self, text: &str) -> String {
+        let printable = |char: char| if char.is_control() || matches!(char, OPEN | CLOSE) { ' ' } else { char };
+        let text: String = text.chars().map(printable).collect();
+        let text = self.without_known(&text);
+        let text = self.without_quoted(&text);
+        let text = self.without_suspects(&text);
+        self.written_out(&text)
+    }
+
+    /// Takes out what is known to be private, where it stands as a word of its own.
+    fn without_known(&mut self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (needle, kind) in self.known.clone() {
+            let lowered = text.to_ascii_lowercase();
+            let mut clean = String::new();
+            let mut copied = 0;
+            for (start, found) in lowered.match_indices(&needle) {
+                let end = start + found.len();
+                if start < copied || !is_apart(&text, start, end) {
+                    continue;
+                }
+                clean.push_str(&text[copied..start]);
+                clean.push_str(&self.mark(kind, &needle));
+                copied = end;
+            }
+            clean.push_str(&text[copied..]);
+            text = clean;
+        }
+        text
+    }
+
+    /// Takes out what stands in quotes, unless it is presenced's own.
+    fn without_quoted(&mut self, text: &str) -> String {
+        let mut clean = String::new();
+        let mut rest = text;
+        while let Some((start, quote)) = rest.char_indices().find(|(at, char)| opens(rest, *at, *char)) {
+            let inside = start + quote.len_utf8();
+            let Some(length) = rest[inside..].find(quote) else { break };
+            let quoted = &rest[inside..inside + length];
+            clean.push_str(&rest[..inside]);
+            if is_own(quoted) {
+                clean.push_str(quoted);
+            } else {
+                clean.push_str(&self.mark(Kind::Name, quoted));
+            }
+            clean.push(quote);
+            rest = &rest[inside + length + quote.len_utf8()..];
+        }
+        clean + rest
+    }
+
+    /// Takes out words that look private.
+    fn without_suspects(&mut self, text: &str) -> String {
+        let mut clean = String::new();
+        for word in text.split_inclusive(' ') {
+            let is_around =
+                |char: char| matches!(char, ' ' | ',' | ';' | ':' | '(' | ')' | '[' | ']' | '"' | '\'' | '`' | '.');
+            let core = word.trim_start_matches(is_around).trim_end_matches(is_around);
+            match suspect(core) {
+                Some(kind) => clean.push_str(&word.replacen(core, &self.mark(kind, core), 1)),
+                None => clean.push_str(word),
+            }
+        }
+        clean
+    }
+
+    /// The placeholders in place of their marks.
+    fn written_out(&self, text: &str) -> String {
+        let mut written = String::new();
+        let mut parts = text.split(OPEN);
+        written.extend(parts.next());
+        for part in parts {
+            let (number, rest) = part.split_once(CLOSE).unwrap_or((part, ""));
+            let shown = number.parse().ok().and_then(|number: usize| self.shown.get(number));
+            written.push_str(shown.map_or("[…]", String::as_str));
+            written.push_str(rest);
+        }
+        written
+    }
+}
+
+fn note_machine(scene: &Scene<'_>, note: &mut impl FnMut(Kind, &str)) {
+    let environment = &scene.environment;
+    let folders = [&environment.config_dir, &environment.state_dir, &environment.cache_dir, &environment.home];
+    for folder in folders.into_iter().chain(&environment.runtime_dir).chain([&scene.context.config]) {
+        note(Kind::Path, &folder.to_string_lossy());
+    }
+    note(Kind::Path, &scene.context.socket.as_deref().unwrap_or(std::path::Path::new("")).to_string_lossy());
+    if let Some(name) = environment.home.file_name() {
+        note(Kind::Person, &name.to_string_lossy());
+    }
+    for name in ["USER", "LOGNAME", "SUDO_USER"] {
+        note(Kind::Person, &environment.var(name).unwrap_or_default());
+    }
+    note(Kind::Host, &rustix::system::uname().nodename().to_string_lossy());
+    note(Kind::Host, &environment.var("HOSTNAME").unwrap_or_default());
+    for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"] {
+        let Some(address) = environment.var(name) else { continue };
+        note(Kind::Address, &address);
+        if let Ok(url) = address.parse::<url::Url>() {
+            note(Kind::Host, url.host_str().unwrap_or_default());
+            note(Kind::Name, url.username());
+            note(Kind::Token, url.password().unwrap_or_default());
+        }
+    }
+}
+
+fn note_config(config: &Config, note: &mut impl FnMut(Kind, &str)) {
+    for (name, account) in &config.accounts {
+        note(Kind::Account, name);
+        note(Kind::Tenant, &account.tenant);
+        note(Kind::Id, &account.client_id);
+        note(Kind::Id, account.user.as_deref().unwrap_or_default());
+        for url in [&account.endpoints.graph, &account.endpoints.login] {
+            note(Kind::Host, url.host_str().unwrap_or_default());
+        }
+        if let Auth::TokenCommand { command } = &account.auth {
+            note_all(command, note);
+        }
+        match account.auth.secret() {
+            Some(SecretSource::Command(command)) => note_all(command, note),
+            Some(SecretSource::Keyring(attributes)) => {
+                note_all(attributes.iter().flat_map(|(name, value)| [name, value]), note);
+            }
+            Some(SecretSource::Credential(name) | SecretSource::Env(name)) => note(Kind::Name, name),
+            Some(SecretSource::File(path)) => note(Kind::Path, &path.to_string_lossy()),
+            None => {}
+        }
+    }
+    for source in config.signals.calendar.iter().flat_map(|calendar| &calendar.sources) {
+        match source {
+            CalendarSource::Path(path) => note(Kind::Path, &path.to_string_lossy()),
+            CalendarSource::Subscription(subscription) => note(Kind::Host, &subscription.url.to_string()),
+        }
+    }
+    config.signals.calendar.iter().flat_map(|calendar| &calendar.identity).for_each(|mail| note(Kind::Mail, mail));
+    config.rules.iter().flat_map(|rule| &rule.when.signal).for_each(|(name, _)| note(Kind::Name, name.as_ref()));
+}
+
+fn note_all<'a>(words: impl IntoIterator<Item = &'a String>, note: &mut impl FnMut(Kind, &str)) {
+    for word in words {
+        note(Kind::Name, word);
+    }
+}
+
+/// Whether what is at `start..end` is no part of a longer word.
+fn is_apart(text: &str, start: usize, end: usize) -> bool {
+    let is_word = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
+    let (before, after) = (text[..start].chars().next_back(), text[end..].chars().next());
+    let (first, last) = (text[start..end].chars().next(), text[start..end].chars().next_back());
+    let is_continued = is_word(before) && is_word(first) || is_word(last) && is_word(after);
+    !is_continued
+}
+
+/// Whether the character at `at` opens a quote: an apostrophe within a word does not.
+fn opens(text: &str, at: usize, char: char) -> bool {
+    match char {
+        '`' | '"' => true,
+        '\'' => !text[..at].chars().next_back().is_some_and(char::is_alphanumeric),
+        _ => false,
+    }
+}
+
+/// Whether a quoted text is one that everybody knows: a call of a program, a permission, or words of the configuration.
+fn is_own(quoted: &str) -> bool {
+    let separates = |char: char| matches!(char, ' ' | '=' | ',' | '"' | '[' | ']' | '{' | '}' | '.');
+    let mut words = quoted.split(separates).filter(|word| !word.is_empty());
+    let program = quoted.split(' ').next().unwrap_or_default();
+    PROGRAMS.contains(&program)
+        || PERMISSIONS.contains(&quoted)
+        || words.all(|word| excerpt::is_own_word(word) || word.starts_with(OPEN))
+}
+
+/// What a word looks like, if it looks private.
+fn suspect(word: &str) -> Option<Kind> {
+    if word.is_empty() || word.contains([OPEN, CLOSE]) || word.parse::<Presence>().is_ok() {
+        return None;
+    }
+    if word.contains("://") {
+        return Some(Kind::Address);
+    }
+    if word.contains('@') {
+        return Some(Kind::Mail);
+    }
+    if is_address(word) {
+        return Some(Kind::Host);
+    }
+    let is_doc = word.starts_with("docs/") && word.contains(".md");
+    if (word.contains('/') || word.starts_with('~') || word.contains('\\')) && !is_doc {
+        return Some(Kind::Path);
+    }
+    if word.parse::<uuid::Uuid>().is_ok() {
+        return Some(Kind::Id);
+    }
+    if word.len() >= LONG && word.chars().any(|char| char.is_ascii_digit()) || word.starts_with("eyJ") {
+        return Some(Kind::Token);
+    }
+    is_host(word).then_some(Kind::Host)
+}
+
+/// Whether a host is this machine itself.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether it is an IP address, perhaps with a port, of another machine.
+fn is_address(word: &str) -> bool {
+    let address = word.parse::<IpAddr>().ok().or_else(|| word.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    address.is_some_and(|address| !address.is_loopback())
+}
+
+fn is_host(word: &str) -> bool {
+    let name = word.rsplit_once(':').map_or(word, |(name, _)| name);
+    let Some((_, last)) = name.rsplit_once('.') else { return false };
+    let is_label =
+        |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
+    let is_name = name.split('.').all(is_label) && last.chars().count() > 1 && last.chars().all(char::is_alphabetic);
+    is_name
+        && !NO_HOST_BEGINS.iter().any(|begin| word.starts_with(begin))
+        && !NO_HOST_ENDS.iter().any(|end| word.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn public(known: &[(&str, Kind)]) -> Public {
+        let known = known.iter().map(|(text, kind)| ((*text).to_owned(), *kind)).collect();
+        Public { known, ..Public::default() }
+    }
+
+    #[test]
+    fn what_looks_private_is_left_out() {
+        let clean = |text: &str| public(&[]).foreign(text);
+        for (text, expected) in [
+            ("The calendar /home/me/work.ics does not exist.", "The calendar [path 1] does not exist."),
+            (
+                "no connection to graph.contoso.example: Connection refused (os error 111)",
+                "no connection to [host 1]: Connection refused (os error 111)",
+            ),
+            ("signed in as boss@contoso.com, by 10.1.2.3:8080", "signed in as [mail 1], by [host 1]"),
+            ("user fa8bf3dc-eca7-46b7-bad1-db199b62afc3", "user [id 1]"),
+            ("https://cal.example/private-8fJ2k1?x", "[address 1]"),
+            ("token eyJhbGciOiJSUzI1NiJ9.e30.x", "token [token 1]"),
+            (
+                "`hunter2` is no method; it is `device-code` or \"client-secret\"",
+                "`[name 1]` is no method; it is `device-code` or \"client-secret\"",
+            ),
+            ("run `presenced login`, it isn't 'Takeover of Fabrikam'", "run `presenced login`, it isn't '[name 1]'"),
+            ("C:\\Users\\me and ~/x", "[path 1] and [path 2]"),
+        ] {
+            assert_eq!(clean(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_helps_stays() {
+        for text in [
+            "the sign-in service refuses: the sign-in was revoked (AADSTS50173, 400 invalid_grant)",
+            "logind (org.freedesktop.login1) is not running",
+            "the sign-in lacks `Presence.ReadWrite`: add it to the app registration",
+            "set Busy/InACall at 127.0.0.1:8765 within 5 s",
+            "see docs/desktops.md and `systemctl --user restart presenced`",
+        ] {
+            assert_eq!(public(&[]).foreign(text), text);
+        }
+    }
+
+    #[test]
+    fn what_is_known_goes_as_a_word_and_keeps_its_number() {
+        let mut public = public(&[("work", Kind::Account), ("me", Kind::Person)]);
+        assert_eq!(
+            public.foreign("account WORK of me: network time"),
+            "account [account 1] of [person 1]: network time"
+        );
+        assert_eq!(public.placeholder(Kind::Account, "other"), "[account 2]");
+        assert_eq!(public.part(&Part::Private(Kind::Account, "work".to_owned())), "[account 1]");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_known_word_survives_whatever_stands_around_it(before in "\\PC{0,12}", after in "\\PC{0,12}", upper: bool) {
+            let word = if upper { "HUNTER2X" } else { "hunter2x" };
+            let text = format!("{before} {word} {after}");
+            let clean = public(&[("hunter2x", Kind::Token)]).foreign(&text);
+            prop_assert!(!clean.to_lowercase().contains("hunter2x"), "{clean}");
+        }
+    }
+}

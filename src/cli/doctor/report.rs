@@ -1,0 +1,145 @@
+//! The checks for others: Markdown to paste where presenced's problems are told, without anything that says whose they are.
+//!
+//! Leaves to others: what is private in a text (`public`), and in the configuration (`excerpt`).
+
+use std::fmt::Write as _;
+
+use super::Scene;
+use super::check::{Check, Group};
+use super::excerpt;
+use super::public::Public;
+use super::view::Marks;
+use crate::config::Environment;
+
+/// Desktops that a great many have. What others call theirs may be a name of their own.
+const DESKTOPS: [&str; 22] = [
+    "Budgie",
+    "Cinnamon",
+    "COSMIC",
+    "Deepin",
+    "Enlightenment",
+    "GNOME",
+    "Hyprland",
+    "KDE",
+    "LXDE",
+    "LXQt",
+    "MATE",
+    "Pantheon",
+    "Unity",
+    "X-Cinnamon",
+    "XFCE",
+    "i3",
+    "labwc",
+    "niri",
+    "river",
+    "sway",
+    "ubuntu",
+    "wlroots",
+];
+
+/// The report.
+pub(super) fn render(scene: &Scene<'_>, checks: &[Check]) -> String {
+    let mut public = Public::of(scene, checks);
+    let mut report = String::from("### presenced doctor\n\n");
+    for (name, fact) in facts(scene) {
+        let _ = writeln!(report, "- {name}: {fact}");
+    }
+    for group in Group::ALL {
+        let members: Vec<&Check> = checks.iter().filter(|check| check.group == group).collect();
+        if !members.is_empty() {
+            let _ = writeln!(report, "\n**{}**\n", group.title());
+        }
+        for check in members {
+            let subject = check.subject.as_ref().map(|subject| format!(" of {}", public.part(subject)));
+            let (mark, found) = (Marks::Unicode.mark(check.verdict), public.text(&check.found));
+            let _ = writeln!(report, "- {mark} {}{}: {found}", check.name, subject.unwrap_or_default());
+            for detail in &check.details {
+                let _ = writeln!(report, "  - {}", public.text(detail));
+            }
+        }
+    }
+    report + &configuration(scene, &mut public)
+}
+
+/// The configuration, as far as others may see it.
+fn configuration(scene: &Scene<'_>, public: &mut Public) -> String {
+    let Ok(text) = std::fs::read_to_string(&scene.context.config) else { return String::new() };
+    match excerpt::of(&text, public) {
+        Some(excerpt) => format!("\n**Its configuration**, with placeholders\n\n```toml\n{}\n```\n", excerpt.trim()),
+        None => "\n**Its configuration** is no TOML, and is left out.\n".to_owned(),
+    }
+}
+
+/// What presenced this is, on what machine.
+fn facts(scene: &Scene<'_>) -> [(&'static str, String); 6] {
+    let environment = &scene.environment;
+    let daemon = scene.report().map_or_else(
+        || "not running".to_owned(),
+        |report| {
+            if report.version == env!("CARGO_PKG_VERSION") {
+                "runs, the same version".to_owned()
+            } else {
+                format!("runs, version {}", version(&report.version))
+            }
+        },
+    );
+    let kernel = rustix::system::uname();
+    let machine = kernel.machine().to_string_lossy().into_owned();
+    [
+        ("presenced", format!("{}, built with {}", env!("CARGO_PKG_VERSION"), features())),
+        ("daemon", daemon),
+        ("kernel", format!("Linux {}, {machine}", version(&kernel.release().to_string_lossy()))),
+        ("distribution", distribution(&std::fs::read_to_string("/etc/os-release").unwrap_or_default())),
+        ("desktop", desktop(environment)),
+        ("session", session(environment)),
+    ]
+}
+
+fn features() -> String {
+    let built =
+        [("pulse", cfg!(feature = "pulse")), ("wayland", cfg!(feature = "wayland")), ("x11", cfg!(feature = "x11"))];
+    let names: Vec<_> = built.into_iter().filter(|(_, is_in)| *is_in).map(|(name, _)| name).collect();
+    if names.is_empty() { "no features".to_owned() } else { names.join(", ") }
+}
+
+/// The numbers at the start: what somebody who builds their own writes behind them may be their name.
+fn version(text: &str) -> String {
+    let numbers: String = text.chars().take_while(|char| char.is_ascii_digit() || *char == '.').collect();
+    numbers.trim_end_matches('.').to_owned()
+}
+
+/// Which, by what os-release(5) calls its id.
+fn distribution(os_release: &str) -> String {
+    let value = |name: &str| {
+        let value = os_release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+        let value = value.trim_matches(['"', '\'']);
+        let is_plain = value.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_'));
+        (is_plain && value.len() < 24).then(|| value.to_owned())
+    };
+    let named: Vec<_> = ["ID", "VERSION_ID"].into_iter().filter_map(value).collect();
+    if named.is_empty() { "unknown".to_owned() } else { named.join(" ") }
+}
+
+fn desktop(environment: &Environment) -> String {
+    let Some(desktop) = environment.var("XDG_CURRENT_DESKTOP") else { return "none is named".to_owned() };
+    let known = |name: &str| DESKTOPS.into_iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or("another");
+    desktop.split(':').map(known).collect::<Vec<_>>().join(", ")
+}
+
+fn session(environment: &Environment) -> String {
+    let kind = environment.var("XDG_SESSION_TYPE");
+    let known = ["wayland", "x11", "tty", "mir"].into_iter().find(|known| kind.as_deref() == Some(known));
+    known.unwrap_or("unknown").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_many_share_is_told_of_the_machine() {
+        assert_eq!(version("6.12.5-arch1-of-bob"), "6.12.5");
+        assert_eq!(distribution("NAME=\"Bob's\"\nID=debian\nVERSION_ID=\"13\"\n"), "debian 13");
+        assert_eq!(distribution("ID=\"bob's own\"\n"), "unknown");
+    }
+}

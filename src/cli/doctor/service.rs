@@ -1,0 +1,394 @@
+//! The daemon, and the unit by which systemd runs it for this user: installed, enabled, running, and started in an environment
+//! that is like the one of this command.
+//!
+//! systemd is asked by its own program, and nothing is changed.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::process::Stdio;
+
+use jiff::Timestamp;
+use tokio::process::Command;
+
+use super::check::{Check, Group};
+use super::text::{Part, Text, count, foreign, one_of, text, version};
+use super::{Daemon, Scene, bounded};
+use crate::cli::times::span;
+use crate::config::Environment;
+use crate::status::report::{Report, Warning};
+use crate::warning::{Code, Severity};
+
+const GROUP: Group = Group::Daemon;
+const UNIT: &str = "presenced.service";
+
+/// So many restarts are no accident any more.
+const MANY_RESTARTS: u32 = 3;
+
+/// The words of systemd's for how units are, why they ended, and how their files are (systemctl(1), systemd.exec(5)).
+const STATES: [&str; 30] = [
+    "activating",
+    "active",
+    "auto-restart",
+    "bad-setting",
+    "core-dump",
+    "dead",
+    "deactivating",
+    "error",
+    "exec-condition",
+    "exit-code",
+    "exited",
+    "failed",
+    "final-sigterm",
+    "inactive",
+    "masked",
+    "not-found",
+    "oom-kill",
+    "protocol",
+    "reload",
+    "reloading",
+    "resources",
+    "running",
+    "signal",
+    "start",
+    "start-limit-hit",
+    "start-pre",
+    "stop",
+    "stop-sigterm",
+    "timeout",
+    "watchdog",
+];
+
+/// What presenced, and what it connects by, read from the environment. Others do not matter.
+const VARIABLES: [&str; 23] = [
+    "ALL_PROXY",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "PRESENCED_CONFIG",
+    "PULSE_COOKIE",
+    "PULSE_SERVER",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TZ",
+    "TZDIR",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// All checks of both.
+pub(super) async fn checks(scene: &Scene<'_>) -> Vec<Check> {
+    let (unit, environment, lingers) = tokio::join!(show_unit(scene), show_environment(scene), lingers(scene));
+    let mut checks = vec![running(scene)];
+    checks.extend(scene.report().and_then(others));
+    checks.push(judge_unit(&unit, scene.report().is_some()));
+    let is_managed = matches!(&unit, Ok(unit) if unit.is_loaded());
+    checks.push(judge_environment(environment, is_managed, scene));
+    checks.push(judge_linger(lingers, scene));
+    checks
+}
+
+/// Whether a daemon runs, and whether it is of this version.
+fn running(scene: &Scene<'_>) -> Check {
+    let name = "daemon";
+    match &scene.daemon {
+        Daemon::Runs(report) => runs(report, scene.now.wall),
+        Daemon::NoPlace => {
+            Check::warning(GROUP, name, "there is no place for its socket, since $XDG_RUNTIME_DIR is not set")
+                .with_hint("run this in a login session, or say where the socket is with `--socket`")
+        }
+        Daemon::Down => Check::warning(GROUP, name, "it is not running; what follows is what this command sees itself")
+            .with_hint("start it with `systemctl --user start presenced` or `presenced run`"),
+        Daemon::Ill { text, hint } => Check::failed(GROUP, name, foreign(text)).with_hint(foreign(hint)),
+    }
+}
+
+fn runs(report: &Report, now: Timestamp) -> Check {
+    let up = Part::Plain(span(now.duration_since(report.started_at)).into());
+    let found = text!["it runs, pid ", report.pid, ", up ", up];
+    let own = env!("CARGO_PKG_VERSION");
+    if report.version == own {
+        return Check::ok(GROUP, "daemon", found);
+    }
+    let found = found.then(", and is of version ").then(version(&report.version)).then(" while this command is of ");
+    Check::warning(GROUP, "daemon", found.then(own)).with_hint("run `systemctl --user restart presenced`")
+}
+
+/// What the daemon warns of that no other check is about.
+fn others(report: &Report) -> Option<Check> {
+    let is_shown_elsewhere = |code| match code {
+        Code::CalendarUnreadable
+        | Code::CalendarStale
+        | Code::CalendarSkipped
+        | Code::CalendarZoneUnknown
+        | Code::CallStateInvalid
+        | Code::CallStateUnreadable
+        | Code::LockUnavailable
+        | Code::LockUnproved
+        | Code::MicrophoneUnavailable
+        | Code::IdleUnavailable
+        | Code::SleepUnavailable
+        | Code::ServiceUnavailable
+        | Code::Throttled
+        | Code::SignInNeeded
+        | Code::Refused => true,
+        Code::WatchFailed | Code::ConfigurationInvalid | Code::VerifyRefused | Code::CertificateExpires => false,
+    };
+    let warnings: Vec<&Warning> = report.warnings.iter().filter(|warning| !is_shown_elsewhere(warning.code)).collect();
+    let first = warnings.first()?;
+    let found = text!["the daemon has ", count(warnings.len(), "warning", "warnings"), " more"];
+    let check = if warnings.iter().any(|warning| warning.severity == Severity::Error) {
+        Check::failed(GROUP, "warnings", found)
+    } else {
+        Check::warning(GROUP, "warnings", found)
+    };
+    let details = warnings.iter().map(|warning| Text::from(foreign(&warning.text)));
+    Some(check.with_details(details).with_hint(foreign(&first.hint)))
+}
+
+/// Why systemd says nothing.
+#[derive(Debug)]
+enum Mute {
+    /// Its program is not there.
+    Absent,
+    /// It answers with this.
+    Refuses(String),
+    Silent,
+}
+
+impl Mute {
+    fn why(&self) -> Text {
+        match self {
+            Self::Absent => "systemd is not here".into(),
+            Self::Refuses(reason) => text!["systemd does not answer this user: ", foreign(reason)],
+            Self::Silent => "systemd does not answer within 10 s".into(),
+        }
+    }
+}
+
+/// What a program of systemd prints: it gets no secret of the configuration, and speaks English.
+async fn ask(program: &str, arguments: &[&str], environment: &Environment) -> Result<String, Mute> {
+    let mut command = Command::new(program);
+    command.args(arguments).env("LC_ALL", "C").env("SYSTEMD_PAGER", "").stdin(Stdio::null()).kill_on_drop(true);
+    for name in &environment.secret_vars {
+        command.env_remove(name);
+    }
+    let output = bounded(command.output()).await.ok_or(Mute::Silent)?.map_err(|error| {
+        if error.kind() == ErrorKind::NotFound { Mute::Absent } else { Mute::Refuses(error.to_string()) }
+    })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Mute::Refuses(said.lines().next().unwrap_or("it does not say why").trim().to_owned()))
+}
+
+/// `NAME=value` lines.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// What systemd says of the unit.
+#[derive(Debug)]
+struct Unit(BTreeMap<String, String>);
+
+impl Unit {
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    fn is_loaded(&self) -> bool {
+        self.get("LoadState") == "loaded"
+    }
+}
+
+/// A word for how a unit is.
+fn state_of(word: &str) -> Part {
+    one_of(&STATES, word)
+}
+
+async fn show_unit(scene: &Scene<'_>) -> Result<Unit, Mute> {
+    let properties = "--property=LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,NeedDaemonReload";
+    let shown = ask("systemctl", &["--user", "show", UNIT, properties], &scene.environment).await?;
+    Ok(Unit(pairs(&shown)))
+}
+
+fn judge_unit(unit: &Result<Unit, Mute>, daemon_runs: bool) -> Check {
+    let name = "unit";
+    let unit = match unit {
+        Ok(unit) => unit,
+        Err(mute) => return Check::skipped(GROUP, name, mute.why()),
+    };
+    if !unit.is_loaded() {
+        let found = if unit.get("LoadState") == "not-found" {
+            text!["presenced.service is not installed for this user"]
+        } else {
+            text!["presenced.service cannot be loaded (", state_of(unit.get("LoadState")), ")"]
+        };
+        return Check::warning(GROUP, name, found)
+            .with_hint("copy packaging/systemd/presenced.service to ~/.config/systemd/user/, then run `systemctl --user enable --now presenced`");
+    }
+    let restarts: u32 = unit.get("NRestarts").parse().unwrap_or(0);
+    let state = text![state_of(unit.get("ActiveState")), " (", state_of(unit.get("SubState")), ")"];
+    let log = "`journalctl --user -u presenced -e` says why";
+    match unit.get("ActiveState") {
+        "failed" => {
+            Check::failed(GROUP, name, text!["it has failed (", state_of(unit.get("Result")), ")"]).with_hint(log)
+        }
+        "active" | "reloading" | "activating" | "deactivating" if restarts >= MANY_RESTARTS => {
+            let found = state.then(", started again ").then(count(restarts as usize, "time", "times"));
+            Check::warning(GROUP, name, found).with_hint(log)
+        }
+        "active" | "reloading" | "activating" | "deactivating" => match unit.get("UnitFileState") {
+            "disabled" => Check::warning(GROUP, name, state.then(", and does not start by itself"))
+                .with_hint("run `systemctl --user enable presenced`"),
+            _ if unit.get("NeedDaemonReload") == "yes" => {
+                Check::warning(GROUP, name, state.then(", and its file has changed since it was read"))
+                    .with_hint("run `systemctl --user daemon-reload`, then `systemctl --user restart presenced`")
+            }
+            _ => Check::ok(GROUP, name, state.then(", enabled")),
+        },
+        _ if daemon_runs => Check::ok(GROUP, name, state.then("; the daemon that runs was started otherwise")),
+        _ => Check::warning(GROUP, name, state).with_hint("run `systemctl --user enable --now presenced`"),
+    }
+}
+
+async fn show_environment(scene: &Scene<'_>) -> Result<BTreeMap<String, String>, Mute> {
+    ask("systemctl", &["--user", "show-environment"], &scene.environment).await.map(|text| pairs(&text))
+}
+
+/// What is set here and not there, or otherwise. Values are not shown: some are passwords.
+fn judge_environment(theirs: Result<BTreeMap<String, String>, Mute>, is_managed: bool, scene: &Scene<'_>) -> Check {
+    let name = "environment";
+    let theirs = match theirs {
+        Ok(theirs) => theirs,
+        Err(mute) => return Check::skipped(GROUP, name, mute.why()),
+    };
+    let (mut missing, mut other) = (Vec::new(), Vec::new());
+    for variable in VARIABLES {
+        let Some(own) = scene.environment.var(variable) else { continue };
+        match theirs.get(variable) {
+            None => missing.push(variable),
+            Some(value) if unquoted(value) == own => {}
+            Some(_) => other.push(variable),
+        }
+    }
+    if missing.is_empty() && other.is_empty() {
+        return Check::ok(GROUP, name, "what matters is the same for services as here");
+    }
+    let list = |names: &[&'static str]| Text::list(names.iter().copied().map(Part::from));
+    let found = match (missing.as_slice(), other.as_slice()) {
+        (missing, []) => text!["services lack "].join(list(missing)),
+        ([], other) => text!["services have other values of "].join(list(other)),
+        (missing, other) => {
+            text!["services lack "].join(list(missing)).then(", and have other values of ").join(list(other))
+        }
+    };
+    if !is_managed {
+        return Check::ok(GROUP, name, found.then(", which matters once presenced is one"));
+    }
+    let names = [missing, other].concat().join(" ");
+    let hint = format!("run `systemctl --user import-environment {names}`, then `systemctl --user restart presenced`");
+    Check::warning(GROUP, name, found).with_hint(Part::Plain(hint.into()))
+}
+
+/// A value as it is: where a shell would take it for more than a word, systemctl writes `$'…'`.
+fn unquoted(value: &str) -> String {
+    match value.strip_prefix("$'").and_then(|value| value.strip_suffix('\'')) {
+        Some(inner) => inner.replace("\\'", "'").replace("\\\\", "\\"),
+        None => value.to_owned(),
+    }
+}
+
+async fn lingers(scene: &Scene<'_>) -> Result<bool, Mute> {
+    let user = rustix::process::getuid().as_raw().to_string();
+    let shown = ask("loginctl", &["show-user", &user, "--property=Linger"], &scene.environment).await?;
+    Ok(shown.trim() == "Linger=yes")
+}
+
+/// Whether the user's services run without a login: a bot's must.
+fn judge_linger(lingers: Result<bool, Mute>, scene: &Scene<'_>) -> Check {
+    let name = "linger";
+    let accounts = scene.config.as_ref().map(|config| config.accounts.values().collect::<Vec<_>>()).unwrap_or_default();
+    let is_bot = !accounts.is_empty() && accounts.iter().all(|account| !account.auth.is_by_person());
+    match lingers {
+        Err(mute) => Check::skipped(GROUP, name, mute.why()),
+        Ok(true) => Check::ok(GROUP, name, "this user's services run without a login, too"),
+        Ok(false) if is_bot => {
+            Check::warning(GROUP, name, "this user's services end with the last login, and no person signs in here")
+                .with_hint("run `loginctl enable-linger`")
+        }
+        Ok(false) => Check::ok(GROUP, name, "this user's services run while somebody is logged in"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Verdict;
+    use super::*;
+
+    fn unit(text: &str) -> Result<Unit, Mute> {
+        Ok(Unit(pairs(&text.replace(' ', "\n"))))
+    }
+
+    #[test]
+    fn a_unit_is_judged_by_what_systemd_says() {
+        let loaded = "LoadState=loaded UnitFileState=enabled NRestarts=0 NeedDaemonReload=no";
+        for (said, runs, verdict, expected) in [
+            (format!("{loaded} ActiveState=active SubState=running"), true, Verdict::Ok, "active (running), enabled"),
+            (
+                format!("{loaded} ActiveState=active SubState=running").replace("enabled", "disabled"),
+                true,
+                Verdict::Warning,
+                "active (running), and does not start by itself",
+            ),
+            (
+                format!("{loaded} ActiveState=active SubState=running").replace("NRestarts=0", "NRestarts=7"),
+                true,
+                Verdict::Warning,
+                "active (running), started again 7 times",
+            ),
+            (
+                format!("{loaded} ActiveState=failed Result=exit-code"),
+                false,
+                Verdict::Failed,
+                "it has failed (exit-code)",
+            ),
+            (format!("{loaded} ActiveState=inactive SubState=dead"), false, Verdict::Warning, "inactive (dead)"),
+            (
+                format!("{loaded} ActiveState=inactive SubState=dead"),
+                true,
+                Verdict::Ok,
+                "inactive (dead); the daemon that runs was started otherwise",
+            ),
+            (
+                "LoadState=not-found".to_owned(),
+                false,
+                Verdict::Warning,
+                "presenced.service is not installed for this user",
+            ),
+            (String::new(), false, Verdict::Warning, "presenced.service cannot be loaded ()"),
+        ] {
+            let check = judge_unit(&unit(&said), runs);
+            assert_eq!((check.verdict, check.found.to_string().as_str()), (verdict, expected), "{said}");
+        }
+        assert_eq!(judge_unit(&Err(Mute::Absent), true).verdict, Verdict::Skipped);
+    }
+
+    #[test]
+    fn values_are_compared_as_they_are() {
+        assert_eq!(unquoted("wayland-0"), "wayland-0");
+        assert_eq!(unquoted(r"$'a b\'c\\d'"), r"a b'c\d");
+        assert_eq!(pairs("A=b=c\nnonsense\nD=\n"), [("A", "b=c"), ("D", "")].map(|(n, v)| (n.into(), v.into())).into());
+    }
+}

@@ -1,0 +1,174 @@
+//! Texts that know which of their parts are fit for everybody.
+//!
+//! A text is put together from parts, and only what stands in the program itself, or is a number, goes into a public report as it
+//! is. What names something of this person is *private* and leaves a placeholder there; what another part of the program or
+//! the system wrote is *foreign*, and is searched for what is private (`public`).
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+
+/// What a private part is about: the placeholder for it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Account,
+    Address,
+    Host,
+    Id,
+    Mail,
+    Name,
+    Path,
+    Person,
+    Tenant,
+    Token,
+    /// What a program of this person's said.
+    Words,
+}
+
+impl Kind {
+    /// The word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Address => "address",
+            Self::Host => "host",
+            Self::Id => "id",
+            Self::Mail => "mail",
+            Self::Name => "name",
+            Self::Path => "path",
+            Self::Person => "person",
+            Self::Tenant => "tenant",
+            Self::Token => "token",
+            Self::Words => "words",
+        }
+    }
+}
+
+/// A part of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Fit for everybody.
+    Plain(Cow<'static, str>),
+    /// For this person alone.
+    Private(Kind, String),
+    /// Written elsewhere.
+    Foreign(String),
+}
+
+/// A path of this machine.
+pub(super) fn path(path: &Path) -> Part {
+    Part::Private(Kind::Path, path.display().to_string())
+}
+
+/// The name of an account.
+pub(super) fn account(name: &str) -> Part {
+    Part::Private(Kind::Account, name.to_owned())
+}
+
+/// Something private of this kind.
+pub(super) fn private(kind: Kind, text: impl Into<String>) -> Part {
+    Part::Private(kind, text.into())
+}
+
+/// What another part of the program, or the system, wrote.
+pub(super) fn foreign(text: impl Into<String>) -> Part {
+    Part::Foreign(text.into())
+}
+
+/// A word that is fit for everybody if it is one of these.
+pub(super) fn one_of(known: &[&'static str], word: &str) -> Part {
+    known.iter().find(|known| **known == word).map_or_else(|| private(Kind::Name, word), |known| Part::from(*known))
+}
+
+/// A version: its numbers tell nothing, but whoever builds their own may have written their name behind them.
+pub(super) fn version(version: &str) -> Part {
+    let is_plain = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_plain { Part::Plain(version.to_owned().into()) } else { private(Kind::Name, version) }
+}
+
+/// A number with its noun: `1 file`, `2 files`.
+pub(super) fn count(number: usize, one: &'static str, many: &'static str) -> Part {
+    Part::Plain(format!("{number} {}", if number == 1 { one } else { many }).into())
+}
+
+impl From<&'static str> for Part {
+    fn from(text: &'static str) -> Self {
+        Self::Plain(text.into())
+    }
+}
+
+macro_rules! part_of_number {
+    ($($number:ty)*) => {$(
+        impl From<$number> for Part {
+            fn from(number: $number) -> Self {
+                Self::Plain(number.to_string().into())
+            }
+        }
+    )*};
+}
+part_of_number!(u16 u32 u64 usize);
+
+impl Part {
+    /// As this person reads it.
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Private(_, text) | Self::Foreign(text) => text,
+        }
+    }
+}
+
+/// A text of such parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Text(Vec<Part>);
+
+impl Text {
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    #[must_use]
+    pub(super) fn then(mut self, part: impl Into<Part>) -> Self {
+        self.0.push(part.into());
+        self
+    }
+
+    /// Parts in a list, with `, ` between them.
+    pub(super) fn list(parts: impl IntoIterator<Item = Part>) -> Self {
+        let mut text = Self::default();
+        for part in parts {
+            if !text.0.is_empty() {
+                text.0.push(", ".into());
+            }
+            text.0.push(part);
+        }
+        text
+    }
+
+    #[must_use]
+    pub(super) fn join(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+}
+
+impl<P: Into<Part>> From<P> for Text {
+    fn from(part: P) -> Self {
+        Self(vec![part.into()])
+    }
+}
+
+impl fmt::Display for Text {
+    /// As this person reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| f.write_str(part.as_str()))
+    }
+}
+
+/// A text of parts, each of which is a literal, a number or a [`Part`].
+macro_rules! text {
+    ($($part:expr),+ $(,)?) => {
+        $crate::cli::doctor::text::Text::default()$(.then($part))+
+    };
+}
+pub(super) use text;

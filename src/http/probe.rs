@@ -1,0 +1,155 @@
+//! Whether a service can be reached at all, for somebody who asks why it is not: one request without a token, whose answer
+//! matters little, and how far it came if there is none.
+//!
+//! By the very client that the other requests go with, so that it meets the same proxy, certificates and time-outs.
+
+use std::error::Error;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use jiff::Timestamp;
+use reqwest::header::DATE;
+use url::Url;
+
+use super::{Redirects, Timeouts, body, connect, header, is_loopback, retry_after, root_cause};
+
+/// An answer, whatever it says.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// Its status.
+    pub(crate) status: u16,
+    /// What the service's clock said; `None`: it did not say.
+    pub(crate) date: Option<Timestamp>,
+    /// Its body, as far as presenced reads one.
+    pub(crate) body: Vec<u8>,
+}
+
+/// Where a request ended that got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// TLS cannot even be set up on this machine.
+    Setup,
+    /// The name has no address.
+    Name,
+    /// Nobody takes the connection.
+    Connection,
+    /// The proxy does not connect further.
+    Proxy,
+    /// The two do not agree on encryption, most often because the certificate is not trusted.
+    Tls,
+    /// There was a connection, and no answer on it.
+    Answer,
+}
+
+/// A request that got no answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Unreached {
+    /// How far it came.
+    pub(crate) stage: Stage,
+    /// Why it came no further, as a clause.
+    pub(crate) reason: String,
+}
+
+/// Asks for `url` and takes any answer.
+pub(crate) async fn probe(url: &Url, timeouts: Timeouts) -> Result<Answer, Unreached> {
+    let client = connect(url, timeouts, Redirects::Refused)
+        .map_err(|failure| Unreached { stage: Stage::Setup, reason: failure.text })?;
+    let response = client.get(url.clone()).send().await.map_err(|error| unreached(error, url, timeouts))?;
+    let date = header(&response, DATE.as_str()).and_then(retry_after::http_date);
+    Ok(Answer { status: response.status().as_u16(), date, body: body(response).await })
+}
+
+/// The proxy that requests to `url` go through, as the environment has it; without the password that may be in it.
+pub(crate) fn proxy(url: &Url) -> Option<String> {
+    if is_loopback(url) {
+        return None;
+    }
+    let proxy = Matcher::from_system().intercept(&url.as_str().parse().ok()?)?;
+    let authority = proxy.uri().authority()?;
+    Some(authority.port().map_or_else(|| authority.host().to_owned(), |port| format!("{}:{port}", authority.host())))
+}
+
+fn unreached(error: reqwest::Error, url: &Url, timeouts: Timeouts) -> Unreached {
+    let error = error.without_url();
+    let words = chain(&error);
+    let says = |text: &str| words.iter().any(|word| word.contains(text));
+    let cause = root_cause(&error);
+    let stage = if !cause.connect {
+        Stage::Answer
+    } else if says("tunnel error") || says("proxy") {
+        Stage::Proxy
+    } else if says("dns error") {
+        Stage::Name
+    } else if says("tcp connect error") || cause.timeout || url.scheme() == "http" {
+        Stage::Connection
+    } else {
+        Stage::Tls
+    };
+    let reason = match (cause.timeout, cause.connect) {
+        (true, true) => format!("nothing happened within {:?}", timeouts.connect),
+        (true, false) => format!("nothing came within {:?}", timeouts.whole),
+        (false, _) => cause.text,
+    };
+    Unreached { stage, reason }
+}
+
+/// What each layer says.
+fn chain(error: &reqwest::Error) -> Vec<String> {
+    let outermost: &dyn Error = error;
+    std::iter::successors(Some(outermost), |&error| error.source()).map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const PATIENCE: Timeouts = Timeouts { connect: Duration::from_secs(5), whole: Duration::from_secs(5) };
+
+    async fn asked(url: &str) -> Result<Answer, Unreached> {
+        probe(&url.parse().unwrap(), PATIENCE).await
+    }
+
+    /// A server that says this to whoever has said something, and hangs up.
+    async fn server(scheme: &str, says: &'static [u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let _ = connection.read(&mut [0; 4096]).await;
+                let _ = connection.write_all(says).await;
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn how_far_a_request_came_is_told_apart() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let garbage = server("https", b"HTTP/1.1 400 This is no TLS\r\n\r\n").await;
+        let mute = server("http", b"").await;
+        for (url, expected) in [
+            ("http://nobody.invalid/".to_owned(), Stage::Name),
+            (format!("http://{closed}/"), Stage::Connection),
+            (format!("https://{closed}/"), Stage::Connection),
+            (garbage, Stage::Tls),
+            (mute, Stage::Answer),
+        ] {
+            let unreached = asked(&url).await.unwrap_err();
+            assert_eq!(unreached.stage, expected, "{url}: {}", unreached.reason);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_an_answer_and_tells_the_time() {
+        let url =
+            server("http", b"HTTP/1.1 503 No\r\nDate: Tue, 24 Nov 2026 09:00:00 GMT\r\nContent-Length: 2\r\n\r\n{}")
+                .await;
+        let answer = asked(&url).await.unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (503, &b"{}"[..]));
+        assert_eq!(answer.date.unwrap().to_string(), "2026-11-24T09:00:00Z");
+    }
+}
