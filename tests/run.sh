@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
+# prometheus with promtool, and its Python library: what they say of the metrics and of the alerts.
 # PipeWire and PulseAudio: the microphone tests record from each.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
@@ -23,6 +24,8 @@ for program in pipewire wireplumber pipewire-pulse pulseaudio; do
     command -v "$program" >/dev/null || need+=("$program")
 done
 command -v parec >/dev/null || need+=(pulseaudio-utils)
+command -v promtool >/dev/null || need+=(prometheus)
+/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || need+=(python3-prometheus-client)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -245,7 +245,6 @@ async fn a_failure_is_one_sentence_that_support_can_trace() {
     let with = answer(403, "request-id: 61cce29a-b91d\r\n", &error("Forbidden"));
     let failure = set_answered(with).await.unwrap_err();
     assert_eq!(failure.text, "Microsoft Graph answered setPresence with 403 Forbidden");
-    assert_eq!(failure.request_id.as_deref(), Some("61cce29a-b91d"));
 
     let nasty = answer(400, "", &error(&format!("\\u001b[2J{}", "x".repeat(100))));
     let failure = set_answered(nasty).await.unwrap_err();

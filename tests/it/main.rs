@@ -30,9 +30,11 @@ mod idle_x11;
 mod keyring;
 mod kill;
 mod lapse;
+mod listen;
 mod lock;
 mod login1;
 mod mate;
+mod metrics;
 #[cfg(feature = "pulse")]
 mod microphone;
 mod network;
