@@ -454,7 +454,8 @@ impl Account {
 
     fn note_trouble(&mut self, failure: &Failure, now: &Now) {
         let next = self.session.poll_wakeup(now.instant).map(|(at, _)| at.saturating_since(now.instant));
-        warn!(kind = failure.kind.as_str(), ?next, hint = failure.hint, "{failure}");
+        let next = next.map(tracing::field::debug);
+        warn!(kind = failure.kind.as_str(), next, hint = failure.hint, "{failure}");
         let code = match failure.kind {
             FailureKind::SignInNeeded => Code::SignInNeeded,
             FailureKind::Refused => Code::Refused,

@@ -57,6 +57,7 @@ mod sound_stub;
 mod status;
 mod subscription;
 mod tokens;
+mod trail;
 mod trouble;
 mod verify;
 mod week;

@@ -3,6 +3,7 @@
 import sys
 import time
 
+import journal_checks
 import logind_checks
 import service_checks
 from desk import Desk, install
@@ -23,6 +24,8 @@ CHECKS = [
     logind_checks.logind_restarted,
     logind_checks.bus_restarted,
     logind_checks.user_bus_restarted,
+    journal_checks.followed,
+    journal_checks.alone,
     service_checks.reloaded,
     service_checks.killed,
     service_checks.hung,
