@@ -6,6 +6,7 @@
 //! of closed lists, and nothing of what a signal says. `docs/sidecar.md` has the list of all metrics, and a test holds it to
 //! this.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -236,8 +237,8 @@ fn histogram(metric: &mut MetricEncoder, durations: &Durations, bounds: &[f64]) 
     let bounds = bounds.iter().copied().chain([f64::INFINITY]);
     let buckets: Vec<_> = bounds.zip(durations.counts).collect();
     let count = durations.counts.iter().sum();
-    metric.encode_histogram(durations.sum, count, &buckets, NO_EXEMPLARS)
+    metric.encode_histogram(durations.sum, count, &buckets, None::<&HashMap<usize, Example>>)
 }
 
-/// None of a request is told.
-const NO_EXEMPLARS: Option<&std::collections::HashMap<usize, Exemplar<Vec<(String, String)>, f64>>> = None;
+/// A request that stands for its bucket. None is told.
+type Example = Exemplar<Vec<(String, String)>, f64>;

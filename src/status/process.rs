@@ -25,10 +25,10 @@ impl Usage {
     /// As it is now.
     pub(super) fn read() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        let open_files = fs::read_dir("/proc/self/fd").ok().map(|files| files.count());
+        let open_files = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
         let usage = Self::of(&stat, rustix::param::clock_ticks_per_second(), rustix::param::page_size());
         // One of them is the folder that was just read.
-        Self { open_files: open_files.and_then(|files| i64::try_from(files - 1).ok()), ..usage }
+        Self { open_files: open_files.and_then(|files| i64::try_from(files.saturating_sub(1)).ok()), ..usage }
     }
 
     /// Reads `proc_pid_stat(5)`. The second field, the program's name, may hold anything.

@@ -42,7 +42,7 @@ fn read_to_close(stream: &mut TcpStream) -> String {
 }
 
 /// One request, and its answer.
-fn ask(address: SocketAddr, request: &str, host: &str) -> String {
+pub(crate) fn ask(address: SocketAddr, request: &str, host: &str) -> String {
     let mut stream = connect(address);
     let body = if request.starts_with("PUT") { "Content-Length: 2\r\n\r\n{}" } else { "\r\n" };
     stream.write_all(format!("{request} HTTP/1.1\r\nHost: {host}\r\n{body}").as_bytes()).unwrap();

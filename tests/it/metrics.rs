@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use presenced::status::report::SignIn;
+use presenced::emulator::{self, Fault, Matches, Then};
+use presenced::status::report::{SignIn, State};
 use presenced::tally::{Call, Outcome, Tally};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -183,6 +184,64 @@ fn the_documents_list_each_metric_as_it_is() {
     });
     let documented: BTreeMap<String, Row> = rows.collect();
     assert_eq!(documented, rendered(&metrics()));
+}
+
+/// The sample of this name in metrics.
+#[track_caller]
+fn sample<'m>(metrics: &'m str, name: &str) -> &'m str {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+}
+
+#[tokio::test]
+async fn what_happens_to_the_daemon_is_counted() {
+    let mut house = House::new().await;
+    house.write(
+        "work.ics",
+        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20200101T100000Z\r\nSUMMARY:Takeover\r\nEND:VEVENT\r\n\
+         END:VCALENDAR\r\n",
+    );
+    let calendar = "[signals.calendar]\nsources = [{ path = \"work.ics\" }]\n[status]\nlisten = \"127.0.0.1:0\"\n";
+    house.write("config.toml", format!("{}{calendar}", house.configuration()));
+    let respond = |status, headers: &[(&str, &str)]| Then::Respond {
+        status,
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        body: None,
+    };
+    house.inject(Fault { times: Some(1), ..Fault::new(Matches::Only(emulator::Call::Token), respond(500, &[])) });
+    let slow_down = respond(429, &[("Retry-After", "1")]);
+    house.inject(Fault { times: Some(1), ..Fault::new(Matches::Only(emulator::Call::Set), slow_down) });
+    let daemon = house.start().await;
+    let held = house.seen("Available/Available").await;
+    daemon.report("holding", |report| report.accounts["work"].state == State::Holding).await;
+    let address = crate::listen::address(&daemon).await;
+    let scrape = || tokio::task::spawn_blocking(move || crate::listen::ask(address, "GET /metrics", "localhost"));
+    let metrics = scrape().await.unwrap();
+    let requests = |call: &str, outcome: &str| {
+        let name =
+            format!("presenced_account_requests_total{{account=\"work\",call=\"{call}\",outcome=\"{outcome}\"}}");
+        sample(&metrics, &name)
+    };
+    assert_eq!((requests("token", "passing"), requests("token", "ok")), ("1", "1"));
+    assert_eq!((requests("set", "throttled"), requests("set", "ok"), requests("set", "abandoned")), ("1", "1", "0"));
+    let account = |name: &str| sample(&metrics, &format!("presenced_account_{name}{{account=\"work\"}}"));
+    assert_eq!(account("wanted"), "1");
+    // The second it asked to wait is the least that the change took.
+    assert_eq!(account("change_duration_seconds_count"), "1");
+    assert!(account("change_duration_seconds_sum").parse::<f64>().unwrap() >= 1.0);
+    let duration = "presenced_account_request_duration_seconds_count{account=\"work\",call=\"set\"}";
+    assert_eq!(sample(&metrics, duration), "2");
+    let success: i64 = account("success_timestamp_seconds").parse().unwrap();
+    assert!((success - held.at.as_second()).abs() <= 1, "{success} is not about {}", held.at);
+    assert!(account("token_expiry_timestamp_seconds").parse::<i64>().unwrap() > success);
+    assert_eq!(sample(&metrics, "presenced_calendar_events"), "1");
+    assert!(!metrics.contains("Takeover"));
+    let woken = |metrics: &str| -> u32 {
+        let samples = metrics.lines().filter_map(|line| line.strip_prefix("presenced_wakeups_total")?.split_once("} "));
+        samples.map(|(_, count)| count.parse::<u32>().unwrap()).sum()
+    };
+    assert!(woken(&metrics) > 3);
+    assert_eq!(woken(&scrape().await.unwrap()), woken(&metrics), "a scrape wakes nobody");
 }
 
 /// A port that was free a moment ago.
