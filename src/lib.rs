@@ -3,8 +3,8 @@
 //!
 //! The modules stand on four floors, and a module uses only the floors below its own (`ARCHITECTURE.md` has the picture):
 //!
-//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`calendar`], `certificate` and the schema in
-//!   [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
+//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`tally`], [`calendar`], `certificate` and the
+//!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
 //! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`emulator`]: one kind of outside world each, and no edge
 //!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
@@ -19,6 +19,7 @@ pub mod session;
 #[cfg(test)]
 mod simulation;
 mod suggest;
+pub mod tally;
 pub mod time;
 pub mod warning;
 

@@ -49,6 +49,8 @@ pub enum Code {
     VerifyRefused,
     /// The certificate that an account signs in with is over within 30 days, or since lately.
     CertificateExpires,
+    /// Metrics and health are not told over TCP, since the address is not to be had.
+    ListenFailed,
 }
 
 /// How bad it is.
@@ -80,7 +82,8 @@ impl Code {
             | Self::ConfigurationInvalid
             | Self::Throttled
             | Self::VerifyRefused
-            | Self::CertificateExpires => Severity::Warning,
+            | Self::CertificateExpires
+            | Self::ListenFailed => Severity::Warning,
             Self::ServiceUnavailable | Self::SignInNeeded | Self::Refused => Severity::Error,
         }
     }

@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
 # PipeWire and PulseAudio: the microphone tests record from each. python3-jsonschema: a second opinion on configurations.
-# systemd: its tool for socket activation.
+# systemd: its tool for socket activation. prometheus with promtool, and its Python library: what they say of the metrics and
+# of the alerts.
 need=()
 command -v dbus-daemon >/dev/null || need+=(dbus)
 command -v gnome-keyring-daemon >/dev/null || need+=(gnome-keyring)
@@ -26,6 +27,8 @@ done
 python3 -c 'import jsonschema' 2>/dev/null || need+=(python3-jsonschema)
 command -v systemd-socket-activate >/dev/null || need+=(systemd)
 command -v parec >/dev/null || need+=(pulseaudio-utils)
+command -v promtool >/dev/null || need+=(prometheus)
+/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || need+=(python3-prometheus-client)
 [ -e /usr/share/zoneinfo/Europe/Berlin ] || need+=(tzdata)
 if [ "${#need[@]}" -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -37,10 +37,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::AbortHandle;
+use tokio::time::Instant as Stopwatch;
 use tracing::{debug, warn};
 
 use crate::config::{self, Auth, Environment};
 use crate::session::{Failure, FailureKind, Lack};
+use crate::tally::{Call, Outcome, Tally};
 use crate::time::{Instant, Now};
 
 use credential::Credential;
@@ -147,6 +149,8 @@ struct Source {
     accepted: AtomicU64,
     /// Until when the certificate is good, where there is one.
     certificate: expiry::Watch,
+    /// Where each question for a token counts.
+    tally: Arc<Tally>,
 }
 
 impl fmt::Debug for Authenticator {
@@ -159,10 +163,21 @@ impl fmt::Debug for Authenticator {
 impl Authenticator {
     /// Gets tokens for the account named `account`.
     pub fn new(account: &str, config: &config::Account, environment: &Environment) -> Self {
-        Self::with(account, config, environment, Arc::new(Store::new(account, config, environment)))
+        Self::tallied(account, config, environment, Arc::default())
     }
 
-    fn with(account: &str, config: &config::Account, environment: &Environment, store: Arc<Store>) -> Self {
+    /// The same, and each question for a token counts in `tally`.
+    pub fn tallied(account: &str, config: &config::Account, environment: &Environment, tally: Arc<Tally>) -> Self {
+        Self::with(account, config, environment, Arc::new(Store::new(account, config, environment)), tally)
+    }
+
+    fn with(
+        account: &str,
+        config: &config::Account,
+        environment: &Environment,
+        store: Arc<Store>,
+        tally: Arc<Tally>,
+    ) -> Self {
         let source = Source {
             account: account.to_owned(),
             config: config.clone(),
@@ -173,6 +188,7 @@ impl Authenticator {
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             certificate: expiry::Watch::new(&config.auth),
+            tally,
         };
         Self { source: Arc::new(source) }
     }
@@ -181,7 +197,8 @@ impl Authenticator {
     #[must_use]
     pub fn anew(&self, environment: &Environment) -> Self {
         let source = &self.source;
-        Self::with(&source.account, &source.config, environment, Arc::clone(&source.store))
+        let (store, tally) = (Arc::clone(&source.store), Arc::clone(&source.tally));
+        Self::with(&source.account, &source.config, environment, store, tally)
     }
 
     /// A token that holds at `now`. While the one there is holds, it is given at once, and when it is nearly over the next one
@@ -288,7 +305,9 @@ impl Source {
     /// A new token, which is kept. Only for whoever has the turn.
     async fn renew(&self, now: &Now) -> Result<Token, Failure> {
         let challenge = self.wallet().challenge.clone();
+        let (pending, began) = (self.tally.begin(&self.account, Call::Token), Stopwatch::now());
         let asked = self.ask(challenge.as_deref(), now).await;
+        pending.end(Outcome::of(&asked), began.elapsed(), now.wall);
         let mut wallet = self.wallet();
         if let (Err(failure), Some(standing)) = (&asked, &mut wallet.standing) {
             standing.renewal_failure = Some(failure.text.clone());

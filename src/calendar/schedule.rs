@@ -20,13 +20,20 @@ pub struct Schedule {
     to: Timestamp,
     /// Changes of state in ascending order; the state before the first is free.
     changes: Vec<(Timestamp, BusyClass, bool)>,
+    /// How many events the calendar has, in the window or not.
+    events: usize,
 }
 
 impl Schedule {
     /// A schedule of the window `[from, to)`. `changes` says from when on which class holds, and whether it is online.
     pub fn new(from: Timestamp, to: Timestamp, changes: Vec<(Timestamp, BusyClass, bool)>) -> Self {
         debug_assert!(changes.is_sorted_by(|earlier, later| earlier.0 < later.0), "changes ascend");
-        Self { from, to, changes }
+        Self { from, to, changes, events: 0 }
+    }
+
+    /// The same, of a calendar with so many events.
+    pub(super) fn of_events(self, events: usize) -> Self {
+        Self { events, ..self }
     }
 
     /// The schedule of occurrences, which may be in any order and reach out of the window.
@@ -64,6 +71,11 @@ impl Schedule {
     /// The window this schedule answers for.
     pub fn window(&self) -> (Timestamp, Timestamp) {
         (self.from, self.to)
+    }
+
+    /// How many events the calendar has, in the window or not.
+    pub fn events(&self) -> usize {
+        self.events
     }
 
     /// The state at `now`; `None` outside of the window.

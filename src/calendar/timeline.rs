@@ -271,7 +271,7 @@ impl Timeline {
 
     /// The busy states of the cached window.
     pub fn schedule(&self) -> Schedule {
-        Schedule::of_spans(self.window.0, self.window.1, self.spans.values().flatten())
+        Schedule::of_spans(self.window.0, self.window.1, self.spans.values().flatten()).of_events(self.events())
     }
 
     /// Takes a file and its events out. The times of the series that have other events are as before.

@@ -260,6 +260,7 @@ mod tests {
             session: config::Session::default(),
             signals: config::Signals::default(),
             rules: Vec::new(),
+            status: config::Status::default(),
             log: config::Log::default(),
         }
     }

@@ -6,6 +6,7 @@ mod ask;
 mod browser;
 mod environment;
 mod error;
+mod journal;
 mod logging;
 mod output;
 mod runtime;

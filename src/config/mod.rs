@@ -4,6 +4,7 @@
 //! becomes [`Problems`], all at once. [`Config::parse`] is pure; only [`load`] touches the disk.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub signals: Signals,
     /// The rules, in their order; the default ones when the file has none.
     pub rules: Vec<Rule>,
+    /// Who else may look.
+    pub status: Status,
     /// Where logs go.
     pub log: Log,
 }
@@ -297,6 +300,13 @@ pub struct Call {
 pub struct Idle {
     /// After how long without input; 1 minute to 24 hours, from the configuration.
     pub after: Duration,
+}
+
+/// Who may look, besides the status socket's own user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Where metrics and health are told over TCP; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 /// Where logs go.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::{AbortHandle, JoinSet};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, error_span, info, warn};
 
 use crate::auth::{self, Authenticator, Token};
 use crate::config;
@@ -16,6 +18,7 @@ use crate::session::{
     Applied, Failure, FailureKind, Lack, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing,
 };
 use crate::status::report;
+use crate::tally::Tally;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
@@ -58,6 +61,11 @@ pub(super) struct Account {
     in_flight: Option<InFlight>,
     keyring: Keyring,
     decision: Option<Decision>,
+    /// Its number on the [`Trail`](super::trail::Trail); 0: nothing was decided yet. And since when it is in force.
+    decision_number: u64,
+    decided_at: Instant,
+    /// The last decision whose request Graph carried out.
+    answered: u64,
     /// Wall time at which the last confirmed request about the session was sent, as it was then; and of the one about the
     /// preferred presence.
     asserted_at: Option<Timestamp>,
@@ -74,6 +82,7 @@ pub(super) struct Account {
     asleep: bool,
     /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
     forgotten_at: Option<Instant>,
+    tally: Arc<Tally>,
 }
 
 /// What is waited for of the keyring.
@@ -100,6 +109,10 @@ struct InFlight {
     request: Request,
     task: AbortHandle,
     sent_at: Timestamp,
+    /// The decision it was sent for.
+    decision: u64,
+    /// What the log says of it: the account, the decision, and the names of the request.
+    span: Span,
 }
 
 /// The failures since the last success.
@@ -120,18 +133,22 @@ impl Account {
         name: &str,
         config: config::Account,
         environment: &config::Environment,
+        tally: Arc<Tally>,
     ) -> Result<Self, Failure> {
         Ok(Self {
             id,
             name: name.to_owned(),
             session: Session::new(fastrand::u64(..)),
             verify: Verify::default(),
-            authenticator: Arc::new(Authenticator::new(name, &config, environment)),
+            authenticator: Arc::new(Authenticator::tallied(name, &config, environment, Arc::clone(&tally))),
             client: Arc::new(Client::new(&config.endpoints.graph)?),
             config,
             in_flight: None,
             keyring: Keyring::Idle,
             decision: None,
+            decision_number: 0,
+            decided_at: Instant::default(),
+            answered: 0,
             asserted_at: None,
             preferred_at: None,
             seen_at: None,
@@ -141,17 +158,24 @@ impl Account {
             signed_out: false,
             asleep: false,
             forgotten_at: None,
+            tally,
         })
     }
 
-    /// Takes over what was decided.
-    pub(super) fn decide(&mut self, decision: Decision, session: &config::Session, now: &Now) {
-        let changed = self.decision.as_ref().is_none_or(|before| {
+    /// Whether `decision` is another one than the one in force.
+    pub(super) fn is_news(&self, decision: &Decision) -> bool {
+        self.decision.as_ref().is_none_or(|before| {
             (before.presence, before.prefer, &before.rule, &before.because)
                 != (decision.presence, decision.prefer, &decision.rule, &decision.because)
-        });
-        if changed {
-            tracing::info!(
+        })
+    }
+
+    /// Takes over what was decided, and if that is news its `number`.
+    pub(super) fn decide(&mut self, decision: Decision, number: u64, session: &config::Session, now: &Now) {
+        if self.is_news(&decision) {
+            (self.decision_number, self.decided_at) = (number, now.instant);
+            info!(
+                decision = number,
                 account = self.name,
                 presence = decision.presence.map_or_else(|| "nothing".to_owned(), |presence| presence.to_string()),
                 prefer = decision.prefer,
@@ -255,21 +279,23 @@ impl Account {
         if let Some(request) = self.session.poll_request(now.instant) {
             self.requests.sent += 1;
             let id = request.id;
-            let write = self.way(now).write(request);
+            let span = self.span();
+            let write = self.way(now).write(request).instrument(span.clone());
             let task = tasks.spawn(async move { Done { account, ended: Ended::Write(id, write.await) } });
-            self.in_flight = Some(InFlight { request, task, sent_at: rounded(now.wall) });
+            let (sent_at, decision) = (rounded(now.wall), self.decision_number);
+            self.in_flight = Some(InFlight { request, task, sent_at, decision, span });
         }
         if self.ask_sign_in && self.is_quiet(now) {
             self.ask_sign_in = false;
-            let (authenticator, now) = (Arc::clone(&self.authenticator), now.clone());
+            let (authenticator, now, span) = (Arc::clone(&self.authenticator), now.clone(), self.span());
             tasks.spawn(async move {
-                let outcome = authenticator.token(&now, false).await;
+                let outcome = authenticator.token(&now, false).instrument(span).await;
                 Done { account, ended: Ended::SignIn(authenticator, outcome) }
             });
         }
         if let Some(id) = self.verify.poll_read(self.is_quiet(now), now.instant) {
             self.requests.sent += 1;
-            let read = self.way(now).read();
+            let read = self.way(now).read().instrument(self.span());
             tasks.spawn(async move { Done { account, ended: Ended::Read(id, read.await) } });
         }
     }
@@ -280,7 +306,15 @@ impl Account {
             client: Arc::clone(&self.client),
             account: self.config.clone(),
             now: now.clone(),
+            tally: Arc::clone(&self.tally),
         }
+    }
+
+    /// What the log says of a request that is sent now. At the level of errors, so that no filter leaves it out while it lets
+    /// a line about the request through.
+    fn span(&self) -> Span {
+        let decision = (self.decision_number > 0).then_some(self.decision_number);
+        error_span!("request", account = self.name, decision, client_request_id = Empty, request_id = Empty)
     }
 
     /// Whether no write is on its way or in trouble.
@@ -304,12 +338,12 @@ impl Account {
                     Err(failure) => {
                         self.count_failure(failure);
                         self.note_lack(failure);
-                        tracing::warn!(account = self.name, "what others see is not known: {failure}");
+                        warn!(account = self.name, "what others see is not known: {failure}");
                     }
                 }
             }
             Ended::KeyringChanged => {
-                tracing::info!(account = self.name, "the keyring has changed");
+                info!(account = self.name, "the keyring has changed");
                 self.keyring = Keyring::Idle;
                 self.session.handle_mended();
                 self.verify.handle_mended(now.instant);
@@ -321,12 +355,12 @@ impl Account {
         let was_signed_out = self.signed_out;
         self.signed_out = failure.is_some_and(|failure| failure.kind == FailureKind::SignInNeeded);
         match failure {
-            Some(failure) if self.signed_out || was_signed_out => self.note_trouble(failure, now),
-            // The next request says what it means.
-            Some(failure) => tracing::warn!(account = self.name, "there is no token: {failure}"),
-            None if was_signed_out && self.trouble.take().is_some() => {
-                tracing::info!(account = self.name, "well again");
+            Some(failure) if self.signed_out || was_signed_out => {
+                self.span().in_scope(|| self.note_trouble(failure, now));
             }
+            // The next request says what it means.
+            Some(failure) => warn!(account = self.name, "there is no token: {failure}"),
+            None if was_signed_out && self.trouble.take().is_some() => info!(account = self.name, "well again"),
             None => {}
         }
     }
@@ -335,13 +369,17 @@ impl Account {
         let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request.id == id) else { return };
         let claimed = self.claimed(now);
         self.session.handle_outcome(id, outcome, now.instant);
+        // What is said of it goes with its names.
+        let _in_flight = in_flight.span.enter();
         match outcome {
             Ok(()) => {
                 self.signed_out = false;
-                self.verify.handle_confirmed(self.claimed(now) != claimed, now.instant);
+                let changed = self.claimed(now) != claimed;
+                self.verify.handle_confirmed(changed, now.instant);
+                self.note_answer(&in_flight, changed, now);
                 // The session may be well while its preferred presence is still refused.
                 if self.session.state(now.instant) != State::Refused && self.trouble.take().is_some() {
-                    tracing::info!(account = self.name, "well again");
+                    info!("well again");
                 }
                 if in_flight.request.action.is_about_preferred() {
                     self.preferred_at = Some(in_flight.sent_at);
@@ -350,6 +388,19 @@ impl Account {
                 }
             }
             Err(failure) => self.note_failure(failure, now),
+        }
+    }
+
+    /// Graph carried a request out. Of keepalives, which are many and change nothing, only the talkative log hears.
+    fn note_answer(&mut self, in_flight: &InFlight, changed: bool, now: &Now) {
+        let done = in_flight.request.action;
+        if !changed && in_flight.decision == self.answered {
+            return tracing::debug!("{done} again");
+        }
+        self.answered = in_flight.decision;
+        info!("{done}");
+        if changed && in_flight.decision == self.decision_number {
+            self.tally.note_change(&self.name, now.instant.saturating_since(self.decided_at));
         }
     }
 
@@ -403,14 +454,8 @@ impl Account {
 
     fn note_trouble(&mut self, failure: &Failure, now: &Now) {
         let next = self.session.poll_wakeup(now.instant).map(|(at, _)| at.saturating_since(now.instant));
-        tracing::warn!(
-            account = self.name,
-            kind = ?failure.kind,
-            request_id = failure.request_id,
-            ?next,
-            hint = failure.hint,
-            "{failure}"
-        );
+        let next = next.map(tracing::field::debug);
+        warn!(kind = failure.kind.as_str(), next, hint = failure.hint, "{failure}");
         let code = match failure.kind {
             FailureKind::SignInNeeded => Code::SignInNeeded,
             FailureKind::Refused => Code::Refused,

@@ -9,6 +9,7 @@ mod board;
 mod certificate;
 pub mod clock;
 mod leave;
+mod listening;
 mod lock_word;
 mod reload;
 mod report;
@@ -16,6 +17,7 @@ mod service;
 mod sign_in;
 mod sleep;
 mod sources;
+mod trail;
 mod way;
 mod zone;
 
@@ -35,15 +37,18 @@ use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
 use crate::status::{BindError, Command, Listen, Server};
+use crate::tally::{Tally, Wakeup};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 
 use account::{Account, AccountId, Done};
 use board::Board;
+use listening::Listening;
 use report::Chronicle;
 use service::Service;
 use sleep::Bedtime;
 use sources::Sources;
+use trail::Trail;
 
 /// How long a decision waits for signals that are on and have not been heard yet. Real time: a bus does not answer sooner
 /// where the clock runs fast.
@@ -106,6 +111,9 @@ pub struct Daemon {
     server: Option<Server>,
     chronicle: Chronicle,
     reports: watch::Sender<Arc<Report>>,
+    trail: Trail,
+    tally: Arc<Tally>,
+    listening: Listening,
     service: Service,
     /// Why the configuration on disk is not the one in force.
     config_warning: Option<Warning>,
@@ -125,6 +133,17 @@ enum Event {
     Done(Done),
     PatienceEnds,
     Time,
+}
+
+impl Event {
+    fn wakeup(&self) -> Wakeup {
+        match self {
+            Self::Update(_) => Wakeup::Signal,
+            Self::Command(_) => Wakeup::Command,
+            Self::Done(_) => Wakeup::Answer,
+            Self::PatienceEnds | Self::Time => Wakeup::Time,
+        }
+    }
 }
 
 impl Daemon {
@@ -152,6 +171,9 @@ impl Daemon {
             server: Some(server),
             chronicle,
             reports,
+            trail: Trail::default(),
+            tally: Arc::default(),
+            listening: Listening::default(),
             service: Service::new(now.instant),
             config_warning: None,
             patience: Some(patience()),
@@ -163,6 +185,7 @@ impl Daemon {
         };
         let accounts = daemon.config.accounts.clone();
         daemon.accounts = daemon.new_accounts(&accounts)?;
+        daemon.listening.configure(daemon.config.status.listen, &now);
         Ok(daemon)
     }
 
@@ -178,7 +201,10 @@ impl Daemon {
         let mut terminate = handle(SignalKind::terminate(), "listen for SIGTERM")?;
         let mut interrupt = handle(SignalKind::interrupt(), "listen for SIGINT")?;
         let (sender, mut commands) = mpsc::channel(16);
-        let server = self.server.take().map(|server| tokio::spawn(server.serve(self.reports.subscribe(), sender)));
+        let server = self
+            .server
+            .take()
+            .map(|server| tokio::spawn(server.serve(self.reports.subscribe(), sender, Arc::clone(&self.tally))));
         let mut stop = std::pin::pin!(async {
             tokio::select! {
                 () = stop => {}
@@ -191,8 +217,14 @@ impl Daemon {
             self.turn(&now);
             tokio::select! {
                 () = &mut stop => break,
-                _ = hangup.recv() => drop(self.reload()),
-                event = self.next_event(&now, &mut commands) => self.handle(event),
+                _ = hangup.recv() => {
+                    self.tally.note_wakeup(Wakeup::Command);
+                    drop(self.reload());
+                }
+                event = self.next_event(&now, &mut commands) => {
+                    self.tally.note_wakeup(event.wakeup());
+                    self.handle(event);
+                }
             }
         }
         self.leave(&mut commands).await;
@@ -242,7 +274,11 @@ impl Daemon {
     fn hear(&mut self, update: Update, now: &Now) {
         match update {
             Update::SleepHold(hold) => return self.hold_sleep(hold, now),
-            Update::NetworkBack => return self.accounts.iter_mut().for_each(|account| account.network_back(now)),
+            Update::NetworkBack => {
+                // Its address may be the machine's only now.
+                self.listening.nudge(now);
+                return self.accounts.iter_mut().for_each(|account| account.network_back(now));
+            }
             Update::Lock(_)
             | Update::Sleep(_)
             | Update::Call(_)
@@ -302,10 +338,16 @@ impl Daemon {
     /// Everything that follows from what is known now: decisions, requests, the report.
     fn turn(&mut self, now: &Now) {
         let snapshot = self.board.snapshot(now);
+        let signals = self.board.report(&snapshot, now);
+        self.tally.note_calendar_events(snapshot.calendar.known().map(|schedule| schedule.events()));
         if self.can_decide() {
             self.patience = None;
+            let decision = decide(&self.config.rules, &snapshot, now);
+            if self.accounts.iter().any(|account| account.is_news(&decision)) {
+                self.trail.begin(&signals);
+            }
             for account in &mut self.accounts {
-                account.decide(decide(&self.config.rules, &snapshot, now), &self.config.session, now);
+                account.decide(decision.clone(), self.trail.number(), &self.config.session, now);
             }
             if !std::mem::replace(&mut self.ready, true) {
                 Service::ready();
@@ -322,10 +364,11 @@ impl Daemon {
             }
         }
         self.let_sleep(now);
-        let signals = self.board.report(&snapshot, now);
+        self.listening.drain(&self.reports, &self.tally, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
-        let others = self.board.warnings(now).cloned().chain(self.config_warning.clone());
+        let others =
+            self.board.warnings(now).cloned().chain(self.config_warning.clone()).chain(self.listening.warning());
         let warnings = warnings.chain(others.map(|warning| (warning, None)));
         let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);
@@ -354,6 +397,7 @@ impl Daemon {
             .chain(self.board.next_end(now))
             .chain(self.service.next_watchdog())
             .chain(self.bedtime_wakeup())
+            .chain(self.listening.next_wakeup())
             .min();
         let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);
         // While signals are waited for, a decision that is over stays: to wake for it would be in vain, and at once.

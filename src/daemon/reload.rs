@@ -1,6 +1,7 @@
 //! Reloading: a new configuration is taken over whole or not at all, and a session that stays the same never blinks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::account::{Account, AccountId};
 use super::service::Service;
@@ -78,9 +79,11 @@ impl Daemon {
             self.sources.restart(&config.signals);
             self.patience = Some(patience());
         }
+        self.listening.configure(config.status.listen, now);
         if config.log != self.config.log {
             tracing::warn!("`[log]` has changed; that takes effect when presenced is started anew");
         }
+        self.tally.retain(|name| config.accounts.contains_key(name));
         self.config = config;
         Ok(())
     }
@@ -93,7 +96,8 @@ impl Daemon {
         let mut accounts = Vec::with_capacity(configs.len());
         for (name, config) in configs {
             self.last_id = AccountId(self.last_id.0 + 1);
-            let account = Account::new(self.last_id, name, config.clone(), &self.environment)
+            let tally = Arc::clone(&self.tally);
+            let account = Account::new(self.last_id, name, config.clone(), &self.environment, tally)
                 .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
             accounts.push(account);
         }

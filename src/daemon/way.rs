@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant as Stopwatch;
+
 use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
 use crate::graph::Client;
 use crate::session::{Action, Applied, Failure, FailureKind, Lack, Request, Seen, Target};
+use crate::tally::{Call, Outcome, Tally};
 use crate::time::Now;
 
 /// What a request needs on its way.
@@ -16,6 +19,8 @@ pub(super) struct Way {
     pub(super) account: config::Account,
     /// When it is sent.
     pub(super) now: Now,
+    /// Where it counts.
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Way {
@@ -24,6 +29,7 @@ impl Way {
         let (token, user) = self.token(request.fresh_token).await?;
         let bearer = &token.bearer;
         let (client, session_id) = (&self.client, &self.account.client_id);
+        let count = self.begin(request.action.into());
         let outcome = match request.action {
             Action::Set(Target { presence, expiration }) => {
                 client.set_presence(bearer, &user, session_id, presence, expiration).await
@@ -34,22 +40,29 @@ impl Way {
             }
             Action::ClearPreferred => client.clear_preferred_presence(bearer, &user).await,
         };
-        match outcome {
-            Ok(()) => {
-                self.authenticator.note_accepted(&token);
-                Ok(())
-            }
-            Err(failure) => Err(self.judge(failure, &token, &user)),
+        let outcome = outcome.map_err(|failure| self.judge(failure, &token, &user));
+        count(Outcome::of(&outcome));
+        if outcome.is_ok() {
+            self.authenticator.note_accepted(&token);
         }
+        outcome
     }
 
     /// Reads what others see.
     pub(super) async fn read(self) -> Result<Seen, Failure> {
         let (token, user) = self.token(false).await?;
-        match self.client.read_presence(&token.bearer, &user).await {
-            Ok(seen) => Ok(seen),
-            Err(failure) => Err(self.judge(failure, &token, &user)),
-        }
+        let count = self.begin(Call::Read);
+        let outcome = self.client.read_presence(&token.bearer, &user).await;
+        let outcome = outcome.map_err(|failure| self.judge(failure, &token, &user));
+        count(Outcome::of(&outcome));
+        outcome
+    }
+
+    /// A call to Graph begins now. What is returned counts its end.
+    fn begin(&self, call: Call) -> impl FnOnce(Outcome) + use<> {
+        let pending = self.tally.begin(self.authenticator.account(), call);
+        let (began, sent_at) = (Stopwatch::now(), self.now.wall);
+        move |outcome| pending.end(outcome, began.elapsed(), sent_at)
     }
 
     /// A token, and the user it is good for.

@@ -25,7 +25,7 @@ use serde::Deserialize;
 use tracing::trace;
 use url::Url;
 
-use crate::http::{self, header, retry_after};
+use crate::http::{self, retry_after};
 use crate::session::{Applied, Failure, FailureKind, Lack, Permission};
 
 use super::challenge::Challenge;
@@ -90,7 +90,6 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     }
     let challenge = Challenge::of(response.headers());
     let retry_after = retry_after(response.headers());
-    let request_id = header(&response, "request-id").map(|id| printable(id).into_boxed_str());
     let body = http::body(response).await;
     let detail = serde_json::from_slice::<ErrorBody>(&body).ok().map(|body| body.error);
     trace!(status = status.as_u16(), message = detail.as_ref().map(|detail| &*detail.message), "Graph's error");
@@ -116,7 +115,7 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
         hint = Some(MAY_NOT_READ.to_owned());
     }
     let lacks = refusal.lacks(action).map(Box::new);
-    Err(Failure { kind, applied, retry_after, text, hint, lacks, request_id })
+    Err(Failure { kind, applied, retry_after, text, hint, lacks })
 }
 
 impl Refusal {

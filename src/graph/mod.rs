@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{Span, debug};
 use url::Url;
 use uuid::Uuid;
 
@@ -173,6 +173,7 @@ impl Client {
         let url = self.presence_url(user, action)?;
         let method = if action == Action::ReadPresence { Method::GET } else { Method::POST };
         let client_request_id = Uuid::new_v4().to_string();
+        Span::current().record("client_request_id", &client_request_id);
         let started = Instant::now();
         let sent = self
             .http
@@ -181,7 +182,7 @@ impl Client {
                 complete(request.header("client-request-id", &client_request_id))
             })
             .await;
-        log(action, &client_request_id, sent.as_ref(), started);
+        log(action, sent.as_ref(), started);
         sent
     }
 
@@ -203,15 +204,15 @@ impl Client {
     }
 }
 
-/// What Microsoft's support asks for when a request is to be traced.
-fn log(action: Action, client_request_id: &str, sent: Result<&Response, &Failure>, started: Instant) {
+/// What Microsoft's support asks for when a request is to be traced. Its two names, ours and Graph's, go to the span that it is
+/// sent in, if that has room for them.
+fn log(action: Action, sent: Result<&Response, &Failure>, started: Instant) {
     let elapsed = started.elapsed();
     match sent {
         Ok(response) => {
             let or_none = |name| header(response, name).unwrap_or("none");
+            Span::current().record("request_id", or_none("request-id"));
             debug!(
-                client_request_id,
-                request_id = or_none("request-id"),
                 date = or_none("date"),
                 diagnostic = or_none("x-ms-ags-diagnostic"),
                 status = response.status().as_u16(),
@@ -220,6 +221,6 @@ fn log(action: Action, client_request_id: &str, sent: Result<&Response, &Failure
                 action.name(),
             );
         }
-        Err(failure) => debug!(client_request_id, ?elapsed, "{}: {failure}", action.name()),
+        Err(failure) => debug!(?elapsed, "{}: {failure}", action.name()),
     }
 }

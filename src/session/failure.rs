@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The kinds of failure, by what is to be done about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {
     /// No network, no answer in time, 5xx, 408, 401 `ServiceError`: retry with backoff.
     Passing,
@@ -17,6 +17,19 @@ pub enum FailureKind {
     SignInNeeded,
     /// 400, 403, 401 for another user, 404 user, a broken setup: say what to fix and look again every 15 minutes.
     Refused,
+}
+
+impl FailureKind {
+    /// The word for it in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passing => "passing",
+            Self::Throttled => "throttled",
+            Self::TokenRefused => "token-refused",
+            Self::SignInNeeded => "sign-in-needed",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// What the account needs of Graph.
@@ -68,22 +81,12 @@ pub struct Failure {
     pub hint: Option<String>,
     /// What it lacked, if that is why.
     pub lacks: Option<Box<Lack>>,
-    /// The service's name for the request, which its support asks for.
-    pub request_id: Option<Box<str>>,
 }
 
 impl Failure {
     /// A failure that had no effect, without `Retry-After` and hint.
     pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
-        Self {
-            kind,
-            applied: Applied::No,
-            retry_after: None,
-            text: text.into(),
-            hint: None,
-            lacks: None,
-            request_id: None,
-        }
+        Self { kind, applied: Applied::No, retry_after: None, text: text.into(), hint: None, lacks: None }
     }
 
     /// The same failure with a hint.

@@ -1,5 +1,7 @@
 //! What a session asks for: a presence, as a request to send.
 
+use std::fmt;
+
 use crate::presence::{Expiration, Presence};
 
 /// A presence to hold, and for how long without a keepalive.
@@ -30,6 +32,18 @@ impl Action {
         match self {
             Self::Set(_) | Self::Clear => false,
             Self::Prefer(_) | Self::ClearPreferred => true,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    /// What Graph has done once it carried it out: `Busy/InACall is set`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(target) => write!(f, "{} is set", target.presence),
+            Self::Clear => f.write_str("the session is cleared"),
+            Self::Prefer(target) => write!(f, "{} is preferred", target.presence),
+            Self::ClearPreferred => f.write_str("the preferred presence is cleared"),
         }
     }
 }

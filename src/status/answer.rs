@@ -48,8 +48,20 @@ impl Refusal {
 
     /// No such route.
     pub(super) fn not_found(path: &str) -> Self {
-        let hint = "there are /v1/status, /v1/watch, /v1/override, /v1/signals/NAME, /v1/reload, /healthz and /metrics";
+        let hint = "there are /v1/status, /v1/watch, /v1/override, /v1/signals/NAME, /v1/reload, /healthz, /readyz and /metrics";
         Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {path}"), hint)
+    }
+
+    /// No such route over TCP.
+    pub(super) fn not_found_here(path: &str) -> Self {
+        let hint = "there are /metrics, /healthz and /readyz here; the rest is on the status socket";
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {path}"), hint)
+    }
+
+    /// Asked over TCP by a name that may be anybody's.
+    pub(super) fn not_by_name() -> Self {
+        let message = "on a loopback address presenced is not asked by name";
+        Self::new(StatusCode::FORBIDDEN, "not-by-name", message, "ask 127.0.0.1, [::1] or localhost")
     }
 
     /// The route has other methods.

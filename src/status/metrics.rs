@@ -1,38 +1,54 @@
-//! `GET /metrics`: the report as `OpenMetrics` text, made anew at each scrape so that there is no second set of books.
+//! `GET /metrics`: the report and the tally as `OpenMetrics` text, made anew at each scrape so that there is no second set of
+//! books.
 //!
 //! Times are given as Unix timestamps, not as ages: an age would be wrong by the time it is stored, and
-//! `time() - presenced_account_confirmed_timestamp_seconds` says the same.
+//! `time() - presenced_account_success_timestamp_seconds` says the same. Labels hold names from the configuration and words
+//! of closed lists, and nothing of what a signal says. `docs/sidecar.md` has the list of all metrics, and a test holds it to
+//! this.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::report::{Account, Health, Report, Requests, State, word};
+use super::process;
+use super::report::{Account, Health, Report, State, word};
+use crate::tally::{self, CALL_BOUNDS, CHANGE_BOUNDS, Counts, Durations, Outcome, Wakeup};
 
 /// The content type of `OpenMetrics` 1.0.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The report as `OpenMetrics` text.
-pub(super) fn render(report: Arc<Report>) -> String {
-    let mut registry = Registry::with_prefix("presenced");
-    registry.register_collector(Box::new(Metrics(report)));
+/// Report and tally as `OpenMetrics` text.
+pub(super) fn render(report: Arc<Report>, counts: Counts) -> String {
+    let mut own = Registry::with_prefix("presenced");
+    own.register_collector(Box::new(Metrics { report, counts }));
+    // These have names that are the same for every program.
+    let mut process = Registry::with_prefix("process");
+    process.register_collector(Box::new(process::Usage::read()));
     let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).expect("writing into a string cannot fail");
+    prometheus_client::encoding::text::encode_registry(&mut text, &own)
+        .and_then(|()| prometheus_client::encoding::text::encode(&mut text, &process))
+        .expect("writing into a string cannot fail");
     text
 }
 
 #[derive(Debug)]
-struct Metrics(Arc<Report>);
+struct Metrics {
+    report: Arc<Report>,
+    counts: Counts,
+}
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let report = &*self.0;
+        let report = &*self.report;
         encoder
             .encode_descriptor("build", "The running version", None, MetricType::Info)?
             .encode_info(&[("version", report.version.as_str())])?;
@@ -44,13 +60,9 @@ impl Collector for Metrics {
             one_hot(&mut metric, &[("health", word(health))], health == report.health)?;
         }
         self.accounts(&mut encoder)?;
-
-        let mut metric = gauge(&mut encoder, "signal_health", "1 for the health that a signal's source is in", None)?;
-        for (name, signal) in &report.signals {
-            for health in Health::ALL {
-                one_hot(&mut metric, &[("signal", name.clone()), ("health", word(health))], health == signal.health)?;
-            }
-        }
+        self.times(&mut encoder)?;
+        self.requests(&mut encoder)?;
+        self.signals(&mut encoder)?;
         gauge(&mut encoder, "override_active", "1 while a presence chosen by hand is in force", None)?
             .encode_gauge(&i64::from(report.manual.is_some()))?;
 
@@ -61,50 +73,149 @@ impl Collector for Metrics {
             let count = i64::try_from(alike.len()).unwrap_or(i64::MAX);
             ConstGauge::new(count).encode(metric.encode_family(&[("code", word(alike[0]))])?)?;
         }
+
+        let help = "How often the event loop woke up, by what for";
+        let mut metric = encoder.encode_descriptor("wakeups", help, None, MetricType::Counter)?;
+        for wakeup in Wakeup::ALL {
+            let count = self.counts.wakeups.get(&wakeup).copied().unwrap_or_default();
+            ConstCounter::new(count).encode(metric.encode_family(&[("why", wakeup.as_str())])?)?;
+        }
         Ok(())
     }
 }
 
-/// What is counted of an account's requests.
-type Count = fn(&Requests) -> u64;
+/// When something of an account is or was; `None`: there is none, and no sample.
+type Moment = fn(&Account) -> Option<Timestamp>;
 
 impl Metrics {
     fn accounts(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let accounts = &self.0.accounts;
+        let accounts = &self.report.accounts;
         let mut metric = gauge(encoder, "account_state", "1 for the state that an account's session is in", None)?;
         for (name, account) in accounts {
             for state in State::ALL {
                 one_hot(&mut metric, &[("account", name.clone()), ("state", word(state))], state == account.state)?;
             }
         }
-        let counts: [(&str, &str, Count); 3] = [
-            ("account_requests", "Requests sent to Microsoft Graph", |requests| requests.sent),
-            ("account_requests_failed", "Requests that failed, throttled ones included", |requests| requests.failed),
-            ("account_requests_throttled", "Requests that were answered with 429", |requests| requests.throttled),
-        ];
-        for (name, help, count) in counts {
-            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (account, Account { requests, .. }) in accounts {
-                ConstCounter::new(count(requests)).encode(metric.encode_family(&[("account", account.as_str())])?)?;
-            }
-        }
-        let help = "When the request was sent that set the presence Graph holds; absent while it holds none";
-        let mut metric = gauge(encoder, "account_confirmed_timestamp", help, Some(&Unit::Seconds))?;
+        let mut metric = gauge(encoder, "account_wanted", "1 while a presence is to be held, 0 while none is", None)?;
         for (name, account) in accounts {
-            if let Some(asserted) = &account.asserted {
-                ConstGauge::new(asserted.sent_at.as_second())
-                    .encode(metric.encode_family(&[("account", name.as_str())])?)?;
-            }
-        }
-        let help = "When the request was sent that set the preferred presence; absent while presenced has set none";
-        let mut metric = gauge(encoder, "account_preferred_timestamp", help, Some(&Unit::Seconds))?;
-        for (name, account) in accounts {
-            if let Some(preferred) = &account.preferred {
-                ConstGauge::new(preferred.sent_at.as_second())
-                    .encode(metric.encode_family(&[("account", name.as_str())])?)?;
-            }
+            one_hot(&mut metric, &[("account", name.clone())], account.desired.is_some())?;
         }
         Ok(())
+    }
+
+    fn times(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let moments: [(&str, &str, Moment); 4] = [
+            (
+                "account_confirmed_timestamp",
+                "When the request was sent that set the presence Graph holds; absent while it holds none",
+                |account| account.asserted.as_ref().map(|asserted| asserted.sent_at),
+            ),
+            (
+                "account_expiry_timestamp",
+                "When Graph drops the presence it holds unless it is set again; absent while it holds none",
+                |account| account.asserted.as_ref().map(|asserted| asserted.expires_at),
+            ),
+            (
+                "account_preferred_timestamp",
+                "When the request was sent that set the preferred presence; absent while presenced has set none",
+                |account| account.preferred.as_ref().map(|preferred| preferred.sent_at),
+            ),
+            (
+                "account_token_expiry_timestamp",
+                "When the newest token ends, which is renewed before; absent before the first",
+                |account| account.sign_in.as_ref().and_then(|sign_in| sign_in.token_expires_at),
+            ),
+        ];
+        for (name, help, moment) in moments {
+            let mut metric = gauge(encoder, name, help, Some(&Unit::Seconds))?;
+            for (account, at) in self.report.accounts.iter().filter_map(|(name, of)| Some((name, moment(of)?))) {
+                ConstGauge::new(at.as_second()).encode(metric.encode_family(&[("account", account.as_str())])?)?;
+            }
+        }
+        let help =
+            "When the next request is due, by why not earlier; retry-after: the service asked to wait until then";
+        let mut metric = gauge(encoder, "account_next_request_timestamp", help, Some(&Unit::Seconds))?;
+        for (account, next) in self.report.accounts.iter().filter_map(|(name, of)| Some((name, of.next.as_ref()?))) {
+            let labels = [("account", account.as_str()), ("why", next.why.as_str())];
+            ConstGauge::new(next.at.as_second()).encode(metric.encode_family(&labels)?)?;
+        }
+        let help = "When the last request was sent that Graph carried out; absent before the first";
+        let mut metric = gauge(encoder, "account_success_timestamp", help, Some(&Unit::Seconds))?;
+        for (account, at) in self.counts().filter_map(|(name, counts)| Some((name, counts.last_success?))) {
+            ConstGauge::new(at.as_second()).encode(metric.encode_family(&[("account", account)])?)?;
+        }
+        Ok(())
+    }
+
+    fn requests(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let help = "Requests to Graph and for tokens, by how they ended";
+        let mut metric = encoder.encode_descriptor("account_requests", help, None, MetricType::Counter)?;
+        for (account, counts) in self.counts() {
+            for (call, calls) in &counts.calls {
+                // Also what never happened yet, so that the first time it does is an increase.
+                for outcome in Outcome::ALL {
+                    let labels = [("account", account), ("call", call.as_str()), ("outcome", outcome.as_str())];
+                    let count = calls.outcomes.get(&outcome).copied().unwrap_or_default();
+                    ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+                }
+            }
+        }
+        let help = "How long those requests took, until the answer or until they were given up";
+        let name = "account_request_duration";
+        let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (account, counts) in self.counts() {
+            for (call, calls) in &counts.calls {
+                let labels = [("account", account), ("call", call.as_str())];
+                histogram(&mut metric.encode_family(&labels)?, &calls.durations, &CALL_BOUNDS)?;
+            }
+        }
+        let help = "How long it took from a changed decision until Graph held it";
+        let name = "account_change_duration";
+        let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (account, counts) in self.counts() {
+            histogram(&mut metric.encode_family(&[("account", account)])?, &counts.changes, &CHANGE_BOUNDS)?;
+        }
+        Ok(())
+    }
+
+    fn signals(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let signals = &self.report.signals;
+        let mut metric = gauge(encoder, "signal_health", "1 for the health that a signal's source is in", None)?;
+        for (name, signal) in signals {
+            for health in Health::ALL {
+                one_hot(&mut metric, &[("signal", name.clone()), ("health", word(health))], health == signal.health)?;
+            }
+        }
+        let help = "1 for what a signal is: known, unknown, or off, which is not configured";
+        let mut metric = gauge(encoder, "signal_state", help, None)?;
+        for (name, signal) in signals {
+            let is = match signal.value.as_str() {
+                "unknown" => "unknown",
+                // What somebody sets by hand may have that word for a value.
+                "off" if !name.starts_with("signal.") => "off",
+                _ => "known",
+            };
+            for state in ["known", "unknown", "off"] {
+                one_hot(&mut metric, &[("signal", name.clone()), ("state", state.to_owned())], state == is)?;
+            }
+        }
+        let help = "Since when a signal has its value";
+        let mut metric = gauge(encoder, "signal_since_timestamp", help, Some(&Unit::Seconds))?;
+        for (name, signal) in signals {
+            ConstGauge::new(signal.since.as_second()).encode(metric.encode_family(&[("signal", name.as_str())])?)?;
+        }
+        let help = "Events in the calendars; absent without a calendar, and while none can be read";
+        let mut metric = gauge(encoder, "calendar_events", help, None)?;
+        if let Some(events) = self.counts.calendar_events {
+            metric.encode_gauge(&i64::try_from(events).unwrap_or(i64::MAX))?;
+        }
+        Ok(())
+    }
+
+    /// What was counted of the accounts that there are.
+    fn counts(&self) -> impl Iterator<Item = (&str, &tally::Account)> {
+        let accounts = &self.report.accounts;
+        self.counts.accounts.iter().filter(|(name, _)| accounts.contains_key(*name)).map(|(name, of)| (&**name, of))
     }
 }
 
@@ -121,3 +232,13 @@ fn gauge<'a>(
 fn one_hot<const N: usize>(metric: &mut MetricEncoder, labels: &[(&str, String); N], is: bool) -> fmt::Result {
     ConstGauge::new(i64::from(is)).encode(metric.encode_family(labels)?)
 }
+
+fn histogram(metric: &mut MetricEncoder, durations: &Durations, bounds: &[f64]) -> fmt::Result {
+    let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+    let buckets: Vec<_> = bounds.zip(durations.counts).collect();
+    let count = durations.counts.iter().sum();
+    metric.encode_histogram(durations.sum, count, &buckets, None::<&HashMap<usize, Example>>)
+}
+
+/// A request that stands for its bucket. None is told.
+type Example = Exemplar<Vec<(String, String)>, f64>;

@@ -16,8 +16,11 @@
 //! | `PUT /v1/signals/{name}` | `{"value": "on-air", "ttl": "2m"}` | 204: sets `signal.{name}`; without `ttl`: until it is deleted |
 //! | `DELETE /v1/signals/{name}` | | 204 |
 //! | `POST /v1/reload` | | 204 when the new configuration is in force, 422 `configuration-refused` when it is wrong |
-//! | `GET /healthz` | | 200 `ok` or `degraded`, 503 `failing`: a line of plain text |
+//! | `GET /healthz` | | 200 as long as it lives, for probes that restart it: `ok`, `degraded` or `failing`, a line of plain text |
+//! | `GET /readyz` | | 200 `ok` or `degraded`, 503 `starting`, `failing` or `stopping`: whether the presence is kept |
 //! | `GET /metrics` | | 200, `OpenMetrics` 1.0 |
+//!
+//! The last three, and nothing else, are also answered over TCP where `[status] listen` says so ([`Listener`]).
 //!
 //! Durations are written `30m`, `1h 30m` or `PT15M`, from one second to 366 days (`8784h`). A signal's name is 1 to 64 of
 //! `A-Z a-z 0-9 _ -`, its value 1 to 256 characters without control characters. Unknown fields are errors.
@@ -27,7 +30,7 @@
 //! | status | code |
 //! |---|---|
 //! | 400 | `bad-json`, `bad-presence`, `bad-duration`, `bad-signal-name`, `bad-signal-value`, `body-lost` |
-//! | 403 | `not-yours`: another user asks, who is not root |
+//! | 403 | `not-yours`: another user asks, who is not root; `not-by-name`: over TCP on loopback, by a name that is not `localhost` |
 //! | 404 | `not-found` |
 //! | 405 | `method-not-allowed`, with an `Allow` header |
 //! | 408 | `too-slow`: the body took more than 5 seconds |
@@ -40,7 +43,9 @@
 
 mod answer;
 pub mod client;
+mod listen;
 mod metrics;
+mod process;
 pub mod report;
 mod request;
 mod routes;
@@ -49,6 +54,7 @@ mod socket;
 mod writer;
 
 pub use client::{Client, ClientError};
+pub use listen::Listener;
 pub use request::{Invalid, SignalName, SignalValue, parse_ttl};
 pub use server::{Listen, MAX_CONNECTIONS, Server};
 pub use socket::BindError;

@@ -18,9 +18,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::Command;
 use super::answer::Refusal;
 use super::metrics;
-use super::report::{Health, Report};
+use super::report::{self, Health, Report};
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, parse_claim, parse_ttl};
 use super::writer;
+use crate::tally::Tally;
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -58,21 +59,51 @@ impl Daemon {
 /// What a request that changes something is answered with: 204, or why it was not done.
 type Done = Result<StatusCode, Refusal>;
 
+/// What may be seen of the daemon by anybody, and changed by nobody.
+#[derive(Clone)]
+pub(super) struct View {
+    reports: watch::Receiver<Arc<Report>>,
+    tally: Arc<Tally>,
+}
+
+impl View {
+    pub(super) fn new(reports: watch::Receiver<Arc<Report>>, tally: Arc<Tally>) -> Self {
+        Self { reports, tally }
+    }
+
+    fn report(&self) -> Arc<Report> {
+        self.reports.borrow().clone()
+    }
+}
+
+/// The routes that are open to anybody who can connect.
+pub(super) fn open(view: View) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(openmetrics))
+        .with_state(view)
+}
+
 /// All routes.
-pub(super) fn router(reports: watch::Receiver<Arc<Report>>, commands: mpsc::Sender<Command>) -> Router {
+pub(super) fn router(
+    reports: watch::Receiver<Arc<Report>>,
+    commands: mpsc::Sender<Command>,
+    tally: Arc<Tally>,
+) -> Router {
+    let open = open(View::new(reports.clone(), tally));
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/watch", get(watch_reports))
         .route("/v1/override", put(set_override).delete(clear_override))
         .route("/v1/signals/{name}", put(set_signal).delete(clear_signal))
         .route("/v1/reload", post(reload))
-        .route("/healthz", get(healthz))
-        .route("/metrics", get(openmetrics))
+        .with_state(Daemon { reports, commands })
+        .merge(open)
         .method_not_allowed_fallback(async |request: Request| {
             Refusal::method_not_allowed(request.method().as_str(), request.uri().path())
         })
         .fallback(async |request: Request| Refusal::not_found(request.uri().path()))
-        .with_state(Daemon { reports, commands })
 }
 
 async fn status(State(daemon): State<Daemon>) -> Response {
@@ -138,16 +169,37 @@ async fn reload(State(daemon): State<Daemon>) -> Done {
     answer.map(|()| StatusCode::NO_CONTENT).map_err(Refusal::configuration_refused)
 }
 
-async fn healthz(State(daemon): State<Daemon>) -> (StatusCode, &'static str) {
-    match daemon.report().health {
-        Health::Ok => (StatusCode::OK, "ok\n"),
-        Health::Degraded => (StatusCode::OK, "degraded\n"),
-        Health::Failing => (StatusCode::SERVICE_UNAVAILABLE, "failing\n"),
+/// Whether it lives, which this answer proves: it comes from the thread of the event loop. Starting anew mends nothing that
+/// the report may tell of, so that whatever it says is a success.
+async fn healthz(State(view): State<View>) -> &'static str {
+    health(&view.report())
+}
+
+/// Whether the presence is kept.
+async fn readyz(State(view): State<View>) -> (StatusCode, &'static str) {
+    let report = view.report();
+    let is = |state| report.accounts.values().any(|account| account.state == state);
+    if is(report::State::Stopping) {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else if report.health == Health::Failing {
+        (StatusCode::SERVICE_UNAVAILABLE, health(&report))
+    } else if report.accounts.is_empty() || is(report::State::Starting) {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
+    } else {
+        (StatusCode::OK, health(&report))
     }
 }
 
-async fn openmetrics(State(daemon): State<Daemon>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(daemon.report())).into_response()
+fn health(report: &Report) -> &'static str {
+    match report.health {
+        Health::Ok => "ok\n",
+        Health::Degraded => "degraded\n",
+        Health::Failing => "failing\n",
+    }
+}
+
+async fn openmetrics(State(view): State<View>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(view.report(), view.tally.read())).into_response()
 }
 
 fn done(answer: Result<(), String>) -> Done {

@@ -23,6 +23,7 @@ use super::answer::Refusal;
 use super::report::Report;
 use super::socket::{self, BindError, Socket};
 use super::{Command, routes};
+use crate::tally::Tally;
 
 /// How many connections are served at once; the next is answered with 503 and closed.
 pub const MAX_CONNECTIONS: usize = 32;
@@ -31,7 +32,7 @@ pub const MAX_CONNECTIONS: usize = 32;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest head of a request, in bytes; longer ones are answered with 431.
-const MAX_HEAD: usize = 16 * 1024;
+pub(super) const MAX_HEAD: usize = 16 * 1024;
 
 /// How long a client that is turned away may take to read the answer.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -92,12 +93,17 @@ impl Server {
         Ok(Self { listener: UnixListener::from_std(listener).map_err(failed)?, socket })
     }
 
-    /// Serves until it is dropped, which also ends every connection and removes the socket, unless that was passed. What clients see is the
-    /// latest of `reports`; what they ask for goes to `commands`.
-    pub async fn serve(self, reports: watch::Receiver<Arc<Report>>, commands: mpsc::Sender<Command>) {
+    /// Serves until it is dropped, which also ends every connection and removes the socket, unless that was passed. What clients
+    /// see is the latest of `reports`, and in metrics also `tally`; what they ask for goes to `commands`.
+    pub async fn serve(
+        self,
+        reports: watch::Receiver<Arc<Report>>,
+        commands: mpsc::Sender<Command>,
+        tally: Arc<Tally>,
+    ) {
         // Kept until the connections, declared after it, are gone.
         let _socket = self.socket;
-        let routes = routes::router(reports, commands);
+        let routes = routes::router(reports, commands, tally);
         let own_uid = rustix::process::geteuid().as_raw();
         let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
@@ -167,6 +173,6 @@ async fn turn_away(mut stream: UnixStream, refusal: Refusal) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a pause that suspend makes longer does no harm")]
-async fn pause() {
+pub(super) async fn pause() {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }

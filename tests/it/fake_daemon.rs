@@ -15,6 +15,7 @@ use presenced::status::report::{
     Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, Signal, State,
 };
 use presenced::status::{BindError, Command, Server};
+use presenced::tally::Tally;
 use tokio::sync::{oneshot, watch};
 
 /// A hang guard: nothing here takes as long on any machine.
@@ -34,6 +35,7 @@ pub(crate) enum Asked {
 pub(crate) struct FakeDaemon {
     pub(crate) socket: PathBuf,
     pub(crate) reports: watch::Sender<Arc<Report>>,
+    pub(crate) tally: Arc<Tally>,
     asked: mpsc::Receiver<Asked>,
     answer: Arc<Mutex<Result<(), String>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -49,6 +51,8 @@ impl FakeDaemon {
     /// Serves `report` at `socket`.
     pub(crate) fn try_start(socket: &Path, report: Report) -> Result<Self, BindError> {
         let (reports, seen) = watch::channel(Arc::new(report));
+        let tally = Arc::new(Tally::default());
+        let counted = Arc::clone(&tally);
         let (ask, asked) = mpsc::channel();
         let answer = Arc::new(Mutex::new(Ok(())));
         let (stop, stopped) = oneshot::channel();
@@ -75,7 +79,7 @@ impl FakeDaemon {
                     }
                 };
                 tokio::select! {
-                    () = server.serve(seen, commands) => unreachable!("serves until it is dropped"),
+                    () = server.serve(seen, commands, counted) => unreachable!("serves until it is dropped"),
                     () = work => unreachable!("the server holds the sender"),
                     _ = stopped => {}
                 }
@@ -83,7 +87,7 @@ impl FakeDaemon {
         });
         outcome.recv_timeout(HANG).expect("bound or refused")?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { socket: socket.to_owned(), reports, asked, answer, stop, thread })
+        Ok(Self { socket: socket.to_owned(), reports, tally, asked, answer, stop, thread })
     }
 
     /// From now on every command is answered so.

@@ -8,6 +8,8 @@ use presenced::graph::Client;
 use presenced::presence::{Expiration, Presence};
 use presenced::session::{Applied, Failure, FailureKind, Lack, Permission, Seen};
 use secrecy::SecretString;
+use tracing::field::Empty;
+use tracing::{Instrument as _, error_span};
 
 use crate::canned::{Answer, Server, answer};
 
@@ -241,11 +243,10 @@ async fn what_the_token_lacked_is_told() {
 }
 
 #[tokio::test]
-async fn a_failure_is_one_sentence_that_support_can_trace() {
-    let with = answer(403, "request-id: 61cce29a-b91d\r\n", &error("Forbidden"));
+async fn a_failure_is_one_sentence() {
+    let with = answer(403, "", &error("Forbidden"));
     let failure = set_answered(with).await.unwrap_err();
     assert_eq!(failure.text, "Microsoft Graph answered setPresence with 403 Forbidden");
-    assert_eq!(failure.request_id.as_deref(), Some("61cce29a-b91d"));
 
     let nasty = answer(400, "", &error(&format!("\\u001b[2J{}", "x".repeat(100))));
     let failure = set_answered(nasty).await.unwrap_err();
@@ -259,8 +260,10 @@ async fn each_answer_is_logged_with_what_support_asks_for_and_no_token() {
     let server = Server::start(answers.iter().chain(&answers).cloned()).await;
     let client = client(&server);
     // Once without a log: an event that another test's thread meets first may be off for this one's log.
+    let set =
+        async || set(&client).instrument(error_span!("sent", client_request_id = Empty, request_id = Empty)).await;
     for _ in &answers {
-        let _ = set(&client).await;
+        let _ = set().await;
     }
 
     let folder = tempfile::TempDir::new().unwrap();
@@ -270,7 +273,7 @@ async fn each_answer_is_logged_with_what_support_asks_for_and_no_token() {
         tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::TRACE).with_writer(file).finish();
     let logging = tracing::subscriber::set_default(subscriber);
     for _ in &answers {
-        let _ = set(&client).await;
+        let _ = set().await;
     }
     drop(logging);
     let log = std::fs::read_to_string(log).unwrap();

@@ -274,7 +274,7 @@ async fn no_secret_is_anywhere_but_in_its_place() {
     ] {
         hear(&command.join(" "), ask(&house, &desktop, command).await);
     }
-    for path in ["/v1/status", "/v1/watch", "/metrics", "/healthz", "/v1/nothing"] {
+    for path in ["/v1/status", "/v1/watch", "/metrics", "/healthz", "/readyz", "/v1/nothing"] {
         hear(path, guarded(path, socket(&house, path)).await);
     }
     until(end).await;

@@ -113,22 +113,38 @@ fn a_refused_reload_gives_the_whole_report() {
 
 #[test]
 fn health_is_one_line_of_plain_text() {
+    const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable";
     let (_folder, daemon) = start();
-    for (health, status, line) in [
-        (Health::Ok, "HTTP/1.1 200 OK", "ok\n"),
-        (Health::Degraded, "HTTP/1.1 200 OK", "degraded\n"),
-        (Health::Failing, "HTTP/1.1 503 Service Unavailable", "failing\n"),
+    for (health, state, live, ready) in [
+        (Health::Ok, State::Holding, "ok\n", ("HTTP/1.1 200 OK", "ok\n")),
+        (Health::Degraded, State::Throttled, "degraded\n", ("HTTP/1.1 200 OK", "degraded\n")),
+        (Health::Failing, State::Refused, "failing\n", (UNAVAILABLE, "failing\n")),
+        (Health::Ok, State::Starting, "ok\n", (UNAVAILABLE, "starting\n")),
+        (Health::Failing, State::Stopping, "failing\n", (UNAVAILABLE, "stopping\n")),
     ] {
-        daemon.change(|report| report.health = health);
+        daemon.change(|report| {
+            report.health = health;
+            report.accounts.get_mut("work").unwrap().state = state;
+        });
         let (head, body) = daemon.request("GET", "/healthz", "");
-        assert_eq!((status_line(&head), body.as_str()), (status, line));
+        // That it answers is what a probe is to know: starting anew would mend nothing of this.
+        assert_eq!((status_line(&head), body.as_str()), ("HTTP/1.1 200 OK", live));
         assert!(head.contains("content-type: text/plain"), "{head}");
+        let (head, body) = daemon.request("GET", "/readyz", "");
+        assert_eq!((status_line(&head), body.as_str()), ready);
     }
+    daemon.change(|report| {
+        report.health = Health::Ok;
+        report.accounts.clear();
+    });
+    assert_eq!(daemon.request("GET", "/readyz", "").1, "starting\n", "nothing is known yet");
 }
 
 #[test]
 fn metrics_are_open_metrics() {
     let (_folder, daemon) = start();
+    crate::metrics::fill(&daemon.tally);
+    daemon.tally.note_change("gone", Duration::ZERO);
     daemon.change(|report| {
         let work = report.accounts["work"].clone();
         // A name that would break the text if it were not escaped.
@@ -148,8 +164,9 @@ fn metrics_are_open_metrics() {
     });
     let (head, body) = daemon.request("GET", "/metrics", "");
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
-    insta::assert_snapshot!(body);
-    assert!(body.ends_with("# EOF\n"));
+    let (own, process) = body.split_once("# HELP process_").expect("the process");
+    insta::assert_snapshot!(own);
+    assert!(process.ends_with("# EOF\n"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ import time
 
 import desk_checks
 import install_checks
+import journal_checks
 import logind_checks
 import package_checks
 import service_checks
@@ -29,6 +30,8 @@ CHECKS = [
     desk_checks.meets,
     desk_checks.logs_rotate,
     desk_checks.keeps_others_out,
+    journal_checks.followed,
+    journal_checks.alone,
     service_checks.reloaded,
     service_checks.killed,
     service_checks.hung,

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problems::{Finding, MOST_KEPT, Problems};
-use super::{Config, Environment, Log, OnExit, Session, TokenStore};
+use super::{Config, Environment, Log, OnExit, Session, Status, TokenStore};
 use crate::policy::default_rules;
 use crate::suggest;
 use section::Section;
@@ -91,9 +91,10 @@ impl Reader<'_> {
         let session = self.session(&mut root);
         let signals = self.signals(&mut root);
         let rules = root.get("rules").map(|value| self.rules(value));
+        let status = self.status(&mut root);
         let log = self.log(&mut root);
         self.finish(&root);
-        Config { accounts, session, signals, rules: rules.unwrap_or_else(default_rules), log }
+        Config { accounts, session, signals, rules: rules.unwrap_or_else(default_rules), status, log }
     }
 
     fn session(&mut self, root: &mut Section<'_, '_>) -> Session {
@@ -116,6 +117,13 @@ impl Reader<'_> {
         let store = section.get("store").and_then(|value| self.word("store", value, &choices));
         self.finish(&section);
         store.unwrap_or_default()
+    }
+
+    fn status(&mut self, root: &mut Section<'_, '_>) -> Status {
+        let Some(mut section) = self.section(root, "status", "[status]") else { return Status::default() };
+        let listen = section.get("listen").and_then(|value| self.address("listen", value));
+        self.finish(&section);
+        Status { listen }
     }
 
     fn log(&mut self, root: &mut Section<'_, '_>) -> Log {

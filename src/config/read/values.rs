@@ -1,5 +1,6 @@
 //! The kinds of values that several parts of the configuration share: texts, words of a list, names, paths, durations.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -157,6 +158,18 @@ impl Reader<'_> {
         };
         self.wrong(value.span(), message, example);
         None
+    }
+
+    /// An address of this machine with a port. Names are not looked up: what one means may change.
+    pub(super) fn address(&mut self, key: &str, value: &Value<'_>) -> Option<SocketAddr> {
+        let text = self.text(key, value)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            let help =
+                "write \"127.0.0.1:9464\", for this machine alone, or \"0.0.0.0:9464\", for whoever can reach it";
+            self.wrong(value.span(), format!("`{text}` is no IP address with a port"), help);
+        }
+        address
     }
 
     /// A filter of log lines in `tracing`'s syntax.

@@ -90,6 +90,15 @@ fn the_subscription_of_the_reference_file_loads() {
     assert_eq!(subscription.refresh, Subscription::REFRESH, "the reference file shows defaults");
 }
 
+#[test]
+fn the_address_of_the_reference_file_loads() {
+    let reference = include_str!("../../../config/presenced.toml");
+    let way = reference.lines().find_map(|line| line.strip_prefix("#   listen = ")).unwrap();
+    assert!(must_load(&format!("{ACCOUNT}[status]\nlisten = {way}\n"), way).status.listen.unwrap().ip().is_loopback());
+    let sidecar = must_load(include_str!("../../../config/sidecar.toml"), "sidecar.toml");
+    assert!(sidecar.status.listen.unwrap().ip().is_loopback());
+}
+
 fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.map(|entry| entry.expect("a readable folder").path()) {

@@ -46,6 +46,11 @@ fn plain_http_off_loopback() {
 }
 
 #[test]
+fn an_address_without_a_port() {
+    insta::assert_snapshot!(report(&format!("{ACCOUNT}[status]\nlisten = \"localhost:9464\"\n")));
+}
+
+#[test]
 fn a_bare_secret() {
     let text = ACCOUNT.replace("device-code\"", "client-secret\", secret = \"hunter2\"");
     let text = format!("{text}user = \"fa8bf3dc-eca7-46b7-bad1-db199b62afc3\"\n");

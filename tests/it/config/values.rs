@@ -46,6 +46,7 @@ fn a_minimal_configuration_has_the_defaults() {
     assert_eq!(config.session.expiration, minutes(15));
     assert_eq!(config.session.on_exit, OnExit::Clear);
     assert!(!config.session.verify);
+    assert_eq!(config.status.listen, None);
     assert_eq!(config.signals, Signals::default());
     assert_eq!(config.rules, default_rules());
     assert_eq!(config.log, Log::default());
@@ -72,6 +73,8 @@ path = "/run/calls"
 after = "1h 30m"
 [tokens]
 store = "file"
+[status]
+listen = "[::1]:9464"
 [log]
 level = "presenced=debug,warn"
 dir = "~/logs"
@@ -112,6 +115,7 @@ set = "nothing"
             identity: ["me@contoso.com", "Me.Too@contoso.com"].map(str::to_owned).into(),
         })
     );
+    assert_eq!(config.status.listen, Some("[::1]:9464".parse().unwrap()));
     assert!(config.signals.lock.is_some());
     assert_eq!(config.signals.call, Some(Call { path: "/run/calls".into() }));
     assert_eq!(config.signals.idle, Some(Idle { after: Duration::from_mins(90) }));

@@ -1,0 +1,247 @@
+//! Writes log lines to the systemd journal in its own protocol, so that what a line is about can be asked for by name:
+//! `journalctl --user PRESENCED_DECISION=17`. Leaves to others: whether there is a journal (`logging`).
+//!
+//! Protocol: systemd's *Native Journal Protocol*, one datagram a line. Nothing that presenced logs is as long as would need a
+//! memory file instead; what were, is cut.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+/// Where journald listens.
+pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+
+/// The longest text of a line, in bytes; a datagram takes thrice that and more.
+const LONGEST: usize = 64 * 1024;
+
+/// What of a line is a field of the journal, and by which name.
+const FIELDS: [(&str, &str); 5] = [
+    ("account", "PRESENCED_ACCOUNT"),
+    ("decision", "PRESENCED_DECISION"),
+    ("signal", "PRESENCED_SIGNAL"),
+    ("client_request_id", "PRESENCED_REQUEST_ID"),
+    ("request_id", "PRESENCED_GRAPH_REQUEST_ID"),
+];
+
+/// A layer that writes to the journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Writes to who listens at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Nobody does.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        // Only to see that it is there: a socket that stays connected would not survive a restart of journald.
+        UnixDatagram::unbound()?.connect(path)?;
+        Ok(Self { socket: UnixDatagram::unbound()?, path: path.to_owned() })
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let mut message = std::mem::take(&mut fields.message);
+        for (name, value) in &fields.others {
+            tell(&mut message, name, value);
+        }
+        for span in context.event_scope(event).into_iter().flatten() {
+            let extensions = span.extensions();
+            for (name, value) in extensions.get::<Fields>().into_iter().flat_map(|of| &of.others) {
+                // The names of requests are for programs to look for.
+                if matches!(*name, "account" | "decision") && fields.get(name).is_none() {
+                    tell(&mut message, name, value);
+                }
+                fields.others.push((name, value.clone()));
+            }
+        }
+        let priority = match *event.metadata().level() {
+            Level::ERROR => "3",
+            Level::WARN => "4",
+            Level::INFO => "6",
+            Level::DEBUG | Level::TRACE => "7",
+        };
+        message.truncate(message.floor_char_boundary(LONGEST));
+
+        let mut entry = Vec::with_capacity(512);
+        put(&mut entry, "MESSAGE", &message);
+        put(&mut entry, "PRIORITY", priority);
+        put(&mut entry, "SYSLOG_IDENTIFIER", env!("CARGO_PKG_NAME"));
+        put(&mut entry, "PRESENCED_MODULE", event.metadata().target());
+        for (name, field) in FIELDS {
+            if let Some(value) = fields.get(name) {
+                put(&mut entry, field, value);
+            }
+        }
+        if self.socket.send_to(&entry, &self.path).is_err() {
+            // The journal hears it that way, too, or else whoever reads it instead.
+            let _ = writeln!(io::stderr(), "<{priority}>{message}");
+        }
+    }
+}
+
+/// ` name=value`, in quotes where it would not be plain otherwise.
+fn tell(message: &mut String, name: &str, value: &str) {
+    let is_plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() && c != '"');
+    let _ = if is_plain { write!(message, " {name}={value}") } else { write!(message, " {name}={value:?}") };
+}
+
+/// One field of an entry.
+fn put(entry: &mut Vec<u8>, name: &str, value: &str) {
+    entry.extend_from_slice(name.as_bytes());
+    if value.contains('\n') {
+        entry.push(b'\n');
+        entry.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    } else {
+        entry.push(b'=');
+    }
+    entry.extend_from_slice(value.as_bytes());
+    entry.push(b'\n');
+}
+
+/// What a line or a span says.
+#[derive(Debug, Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, String)>,
+}
+
+impl Fields {
+    /// The first of this name, which is the nearest.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.others.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+    }
+
+    fn put(&mut self, field: &Field, value: String) {
+        if field.name() == "message" {
+            self.message = value;
+        } else {
+            self.others.push((field.name(), value));
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tracing::field::Empty;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    /// Reads an entry as journald does.
+    fn read(mut entry: &[u8]) -> BTreeMap<String, String> {
+        let mut fields = BTreeMap::new();
+        while !entry.is_empty() {
+            let end = entry.iter().position(|byte| *byte == b'\n').expect("a field ends");
+            let (line, rest) = (&entry[..end], &entry[end + 1..]);
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            if let Some(equals) = line.iter().position(|byte| *byte == b'=') {
+                fields.insert(text(&line[..equals]), text(&line[equals + 1..]));
+                entry = rest;
+            } else {
+                let length = usize::try_from(u64::from_le_bytes(rest[..8].try_into().unwrap())).unwrap();
+                fields.insert(text(line), text(&rest[8..8 + length]));
+                assert_eq!(rest[8 + length], b'\n');
+                entry = &rest[8 + length + 1..];
+            }
+        }
+        fields
+    }
+
+    /// What the journal gets of what `log` logs.
+    fn entries(log: impl FnOnce()) -> Vec<BTreeMap<String, String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let journald = UnixDatagram::bind(&path).unwrap();
+        journald.set_nonblocking(true).unwrap();
+        let subscriber = tracing_subscriber::registry().with(Journal::at(&path).unwrap());
+        tracing::subscriber::with_default(subscriber, log);
+        let mut entry = vec![0; 4 * LONGEST];
+        std::iter::from_fn(|| journald.recv(&mut entry).ok().map(|length| read(&entry[..length]))).collect()
+    }
+
+    #[test]
+    fn a_line_carries_what_it_is_about_and_what_its_request_is_called() {
+        let entries = entries(|| {
+            tracing::info!(decision = 17, signal = "call", was = Some("idle"), "call is in-call");
+            let span = tracing::error_span!(
+                "request",
+                account = "work",
+                decision = 17,
+                client_request_id = Empty,
+                request_id = Empty
+            );
+            span.record("client_request_id", "0b44");
+            span.record("request_id", "61cc");
+            span.in_scope(|| tracing::warn!(hint = "say \"please\"", "refused"));
+        });
+        let [signal, answer] = &entries[..] else { panic!("{entries:?}") };
+        assert_eq!(signal["MESSAGE"], "call is in-call decision=17 signal=call was=idle");
+        assert_eq!((&*signal["PRIORITY"], &*signal["SYSLOG_IDENTIFIER"]), ("6", "presenced"));
+        assert_eq!((&*signal["PRESENCED_DECISION"], &*signal["PRESENCED_SIGNAL"]), ("17", "call"));
+        assert!(!signal.contains_key("PRESENCED_ACCOUNT"));
+        assert_eq!(answer["MESSAGE"], "refused hint=\"say \\\"please\\\"\" account=work decision=17");
+        assert_eq!((&*answer["PRIORITY"], &*answer["PRESENCED_ACCOUNT"]), ("4", "work"));
+        assert_eq!((&*answer["PRESENCED_DECISION"], &*answer["PRESENCED_REQUEST_ID"]), ("17", "0b44"));
+        assert_eq!(answer["PRESENCED_GRAPH_REQUEST_ID"], "61cc");
+        assert!(answer["PRESENCED_MODULE"].starts_with("presenced::"));
+    }
+
+    #[test]
+    fn what_a_line_quotes_makes_no_fields_and_no_line_is_too_long() {
+        let entries = entries(|| {
+            tracing::info!("wrong\nPRIORITY=0\nPRESENCED_DECISION=1");
+            tracing::info!("{}", "ü".repeat(LONGEST));
+        });
+        assert_eq!(entries[0]["MESSAGE"], "wrong\nPRIORITY=0\nPRESENCED_DECISION=1");
+        assert_eq!((&*entries[0]["PRIORITY"], entries[0].contains_key("PRESENCED_DECISION")), ("6", false));
+        assert_eq!(entries[1]["MESSAGE"].len(), LONGEST);
+    }
+
+    #[test]
+    fn without_a_journal_there_is_none() {
+        assert!(Journal::at(Path::new("/nonexistent/socket")).is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! The TCP listener of `[status] listen`: metrics and health, for whoever cannot reach the socket, like Prometheus and a
+//! kubelet. It answers anybody who can connect, and so shows nothing else and changes nothing.
+//!
+//! The bounds: at most [`MAX_CONNECTIONS`] at once, the next is closed at once; each has one request, and is over within
+//! [`WHOLE`]. On a loopback address it must be asked by an address or as `localhost`: a page in a browser on this machine
+//! may have its own name point here, and its script would read the answer (DNS rebinding).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::answer::Refusal;
+use super::report::Report;
+use super::routes::{self, View};
+use super::server::{MAX_HEAD, pause};
+use crate::tally::Tally;
+
+/// How many connections are served at once.
+const MAX_CONNECTIONS: usize = 16;
+
+/// How long a connection may last.
+const WHOLE: Duration = Duration::from_secs(5);
+
+/// A listener that is bound.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Takes `address`. Call it within a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken, or is not this machine's.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener: TcpListener::from_std(listener)?, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is dropped, which also ends every connection.
+    pub async fn serve(self, reports: watch::Receiver<Arc<Report>>, tally: Arc<Tally>) {
+        let mut routes = routes::open(View::new(reports, tally))
+            .method_not_allowed_fallback(async |request: Request| {
+                Refusal::method_not_allowed(request.method().as_str(), request.uri().path())
+            })
+            .fallback(async |request: Request| Refusal::not_found_here(request.uri().path()));
+        if self.address.ip().is_loopback() {
+            routes = routes.layer(middleware::from_fn(by_address));
+        }
+        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection at {}", self.address);
+                    pause().await;
+                    continue;
+                }
+            };
+            while connections.try_join_next().is_some() {}
+            if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
+                let routes = routes.clone();
+                connections.spawn(async move {
+                    // Whoever is too slow for this is not answered.
+                    let _ = tokio::time::timeout(WHOLE, answer(stream, routes)).await;
+                    drop(seat);
+                });
+            }
+            // Lets those who are done give up their seat first.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Answers one request.
+async fn answer(stream: TcpStream, routes: Router) {
+    let ended = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection for metrics ended early");
+    }
+}
+
+async fn by_address(request: Request, next: Next) -> Response {
+    if is_by_address(request.headers()) { next.run(request).await } else { Refusal::not_by_name().into_response() }
+}
+
+/// Whether the request names this machine by an address or as `localhost`, or not at all, which no browser does.
+fn is_by_address(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    hosts.all(|host| {
+        let Some(host) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else { return false };
+        let host = host.host().trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_anybody_may_have_is_not_this_machine() {
+        for (host, own) in [
+            ("127.0.0.1:9464", true),
+            ("127.0.0.1", true),
+            ("[::1]:9464", true),
+            ("LocalHost:9464", true),
+            ("10.1.2.3:9464", true),
+            ("rebound.example:9464", false),
+            ("localhost.rebound.example", false),
+            ("127.0.0.1.rebound.example:9464", false),
+            ("", false),
+            ("a b", false),
+        ] {
+            let headers = [(header::HOST, host.parse().unwrap())].into_iter().collect();
+            assert_eq!(is_by_address(&headers), own, "{host}");
+        }
+        assert!(is_by_address(&HeaderMap::new()), "HTTP/1.0");
+    }
+}
