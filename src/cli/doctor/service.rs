@@ -141,7 +141,11 @@ fn others(report: &Report) -> Option<Check> {
         | Code::Throttled
         | Code::SignInNeeded
         | Code::Refused => true,
-        Code::WatchFailed | Code::ConfigurationInvalid | Code::VerifyRefused | Code::CertificateExpires => false,
+        Code::WatchFailed
+        | Code::ListenFailed
+        | Code::ConfigurationInvalid
+        | Code::VerifyRefused
+        | Code::CertificateExpires => false,
     };
     let warnings: Vec<&Warning> = report.warnings.iter().filter(|warning| !is_shown_elsewhere(warning.code)).collect();
     let first = warnings.first()?;
