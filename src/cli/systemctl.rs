@@ -13,6 +13,9 @@ use jiff::tz::TimeZone;
 use super::{Error, Exit};
 use crate::config::Environment;
 
+/// What is said where systemd is not even installed.
+const NO_SYSTEMCTL: &str = "there is no program `systemctl`";
+
 /// Why the service manager did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -29,6 +32,12 @@ pub(super) enum Trouble {
 pub(super) struct Properties(BTreeMap<String, String>);
 
 impl Properties {
+    /// Those in the output of `systemctl show`, one a line.
+    pub(super) fn read(shown: &str) -> Self {
+        let pairs = shown.lines().filter_map(|line| line.split_once('='));
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
     /// A property as it is written; empty where there is none.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
@@ -64,8 +73,7 @@ fn show_any(of: &[&str], properties: &[&str]) -> Result<Properties, Trouble> {
         Trouble::Refused(said) => Trouble::Unreachable(said),
         Trouble::Missing(_) | Trouble::Unreachable(_) => trouble,
     })?;
-    let pairs = shown.lines().filter_map(|line| line.split_once('='));
-    Ok(Properties(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
+    Ok(Properties::read(&shown))
 }
 
 /// Has something done, and waits until it is.
@@ -83,10 +91,9 @@ fn systemctl(arguments: &[&str]) -> Result<String, Trouble> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| {
-            Trouble::Missing(match error.kind() {
-                ErrorKind::NotFound => "there is no program `systemctl`".to_owned(),
-                _ => format!("`systemctl` cannot be run: {error}"),
-            })
+            let is_there = error.kind() != ErrorKind::NotFound;
+            let said = if is_there { format!("`systemctl` cannot be run: {error}") } else { NO_SYSTEMCTL.to_owned() };
+            Trouble::Missing(said)
         })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -179,10 +186,9 @@ mod tests {
 
     #[test]
     fn times_are_read_as_they_are_shown() {
-        let shown = |time: &str| Properties([("ActiveEnterTimestamp".to_owned(), time.to_owned())].into());
-        let time = shown("Tue 2026-11-24 16:20:07 UTC").time("ActiveEnterTimestamp");
-        assert_eq!(time, Some("2026-11-24T16:20:07Z".parse().unwrap()));
-        assert_eq!(shown("").time("ActiveEnterTimestamp"), None);
-        assert_eq!(shown("n/a").time("Other"), None);
+        let shown = Properties::read("Since=Tue 2026-11-24 16:20:07 UTC\nNever=\nOther=n/a\nPath=/a=b /c\n");
+        assert_eq!(shown.time("Since"), Some("2026-11-24T16:20:07Z".parse().unwrap()));
+        assert_eq!((shown.time("Never"), shown.time("Other"), shown.time("Missing")), (None, None, None));
+        assert_eq!(shown.paths("Path"), [PathBuf::from("/a=b"), PathBuf::from("/c")]);
     }
 }

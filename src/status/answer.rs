@@ -121,7 +121,7 @@ impl Refusal {
     /// Another user asks.
     pub(super) fn not_yours() -> Self {
         let hint = "ask as the user who runs presenced";
-        Self::new(StatusCode::FORBIDDEN, "not-yours", "presenced answers only the user it runs as", hint)
+        Self::new(StatusCode::FORBIDDEN, "not-yours", "presenced answers only the user it runs as, and root", hint)
     }
 
     fn into_parts(self) -> (StatusCode, ErrorBody) {

@@ -50,6 +50,8 @@ def refused(desk):
         mine = desk.person.write(".config/systemd/user/presenced.service", "[Service]\nExecStart=/bin/true\n")
         said = desk.person.refused(1, "/usr/bin/presenced", "service", "install")
         must("was not written by" in said and "mv " in said, said)
+        said = desk.person.run("/usr/bin/presenced", "service", "uninstall")
+        must("is not presenced's, and stays" in said, said)
         must(mine.read_text() == "[Service]\nExecStart=/bin/true\n", "a unit written by hand was changed")
         mine.unlink()
         # What is not there is told apart from what is down.

@@ -86,8 +86,8 @@ fn running_version(context: &Context) -> Option<String> {
 
 /// Puts the units where systemd finds them, and gives those that were written or removed.
 fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Context) -> Result<Vec<PathBuf>, Error> {
-    let config = unusual(&context.config, Some(context.environment.config_dir.join("config.toml")));
-    let socket = context.socket.as_ref().and_then(|socket| unusual(socket, context.environment.socket()));
+    let config = unusual(&context.config, Some(&context.environment.config_dir.join("config.toml")));
+    let socket = context.socket.as_ref().and_then(|socket| unusual(socket, context.environment.socket().as_deref()));
     let start = Start { program, config: config.as_deref(), socket: socket.as_deref() };
     let found = [(SERVICE, folders.look(SERVICE)?), (SOCKET, folders.look(SOCKET)?)];
     for (unit, found) in &found {
@@ -120,9 +120,9 @@ fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Con
 }
 
 /// The whole path, unless it is the one that the service takes by itself.
-fn unusual(path: &Path, usual: Option<PathBuf>) -> Option<PathBuf> {
+fn unusual(path: &Path, usual: Option<&Path>) -> Option<PathBuf> {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    (Some(&whole) != usual.as_ref()).then_some(whole)
+    (Some(&*whole) != usual).then_some(whole)
 }
 
 /// A unit that somebody wrote by hand is theirs.
@@ -202,9 +202,9 @@ mod tests {
 
     #[test]
     fn only_an_unusual_path_is_written_down() {
-        let usual = || Some(PathBuf::from("/home/me/.config/presenced/config.toml"));
-        assert_eq!(unusual(Path::new("/home/me/.config/presenced/config.toml"), usual()), None);
-        assert_eq!(unusual(Path::new("/etc/p.toml"), usual()), Some("/etc/p.toml".into()));
-        assert!(unusual(Path::new("p.toml"), usual()).unwrap().is_absolute());
+        let usual = Some(Path::new("/home/me/.config/presenced/config.toml"));
+        assert_eq!(unusual(Path::new("/home/me/.config/presenced/config.toml"), usual), None);
+        assert_eq!(unusual(Path::new("/etc/p.toml"), usual), Some("/etc/p.toml".into()));
+        assert!(unusual(Path::new("p.toml"), usual).unwrap().is_absolute());
     }
 }

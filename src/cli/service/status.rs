@@ -166,3 +166,41 @@ impl Service {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(unit: &str, socket: &str, width: usize) -> String {
+        let report = Err(Error::new(Exit::NotRunning, "it does not run"));
+        let service = Service { unit: Properties::read(unit), socket: Properties::read(socket), report };
+        assert_eq!(service.exit(), Exit::NotRunning);
+        let text = service.render("2026-11-24T16:32:48Z".parse().unwrap(), &TimeZone::UTC, width);
+        assert!(
+            text.lines().all(|line| anstream::adapter::strip_str(line).to_string().chars().count() <= width),
+            "{text}"
+        );
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    #[test]
+    fn what_does_not_run_says_since_when_why_and_what_to_do() {
+        let of = "FragmentPath=/home/me/.config/systemd/user/presenced.service\n";
+        let since = "InactiveEnterTimestamp=Tue 2026-11-24 16:20:07 UTC\n";
+        let failed = "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=watchdog\nUnitFileState=enabled\nNRestarts=3\n";
+        let drop_in =
+            "DropInPaths=/home/me/.config/systemd/user/presenced.service.d/override.conf\nNeedDaemonReload=yes\n";
+        let again = "LoadState=loaded\nActiveState=activating\nSubState=auto-restart\nResult=exit-code\nUnitFileState=disabled\n";
+        let never = "LoadState=loaded\nActiveState=inactive\nSubState=dead\nResult=success\nUnitFileState=disabled\n";
+        let masked = "LoadState=masked\nActiveState=inactive\nSubState=dead\nResult=success\nUnitFileState=masked\n";
+        let failed = format!("{of}{since}{failed}{drop_in}");
+        let states = [
+            shown(&failed, "ActiveState=active\n", 80),
+            shown(&failed, "ActiveState=active\n", 40),
+            shown(&format!("{of}{since}{again}"), "", 80),
+            shown(&format!("{of}{never}"), "", 80),
+            shown(&format!("{of}{masked}"), "ActiveState=inactive\n", 80),
+        ];
+        insta::assert_snapshot!(states.join("\n"));
+    }
+}

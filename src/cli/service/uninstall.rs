@@ -10,24 +10,28 @@ use crate::cli::{Context, Error, Exit};
 pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
     let folders = Folders::find(context)?;
     let trouble = |trouble: Trouble| trouble.error(&Circumstances::of(&context.environment));
-    let mut said = String::new();
+    let mut said = Vec::new();
     // The socket first: it would start the service again.
     for unit in [SOCKET, SERVICE] {
-        let known = show(unit, &["LoadState", "ActiveState", "UnitFileState"]).map_err(trouble)?;
-        let ours = matches!(folders.look(unit)?, Found::Ours(_));
+        let found = folders.look(unit)?;
+        if found == Found::Theirs {
+            said.push(format!("{} is not presenced's, and stays", folders.own.join(unit).display()));
+            continue;
+        }
+        let known = show(unit, &["ActiveState", "UnitFileState"]).map_err(trouble)?;
         let enabled = known.text("UnitFileState").starts_with("enabled");
         let active = !matches!(known.text("ActiveState"), "inactive" | "failed");
         if active {
             order(&["stop", unit]).map_err(trouble)?;
-            said += &format!("stopped {unit}\n");
+            said.push(format!("stopped {unit}"));
         }
         if enabled {
             order(&["disable", unit]).map_err(trouble)?;
-            said += &format!("disabled {unit}\n");
+            said.push(format!("disabled {unit}"));
         }
-        if ours {
+        if matches!(found, Found::Ours(_)) {
             folders.remove(unit)?;
-            said += &format!("removed {}\n", folders.own.join(unit).display());
+            said.push(format!("removed {}", folders.own.join(unit).display()));
         }
         // Fails where there is nothing to forget.
         let _ = order(&["reset-failed", unit]);
@@ -36,18 +40,15 @@ pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
     for unit in [SOCKET, SERVICE] {
         let drop_ins = folders.own.join(format!("{unit}.d"));
         if drop_ins.exists() {
-            said += &format!("{} is yours, and stays\n", drop_ins.display());
-        }
-        if matches!(folders.look(unit)?, Found::Theirs | Found::Masked) {
-            said += &format!("{} is not presenced's, and stays\n", folders.own.join(unit).display());
+            said.push(format!("{} is yours, and stays", drop_ins.display()));
         }
     }
     folders.tidy();
-    if said.is_empty() {
-        "presenced is not installed as a service\n".clone_into(&mut said);
+    said.push(if said.is_empty() {
+        "presenced is not installed as a service".to_owned()
     } else {
-        said += "The configuration and the sign-in stay; `presenced logout` forgets a sign-in.\n";
-    }
-    print(&said)?;
+        "The configuration and the sign-in stay; `presenced logout` forgets a sign-in.".to_owned()
+    });
+    print(&(said.join("\n") + "\n"))?;
     Ok(Exit::Ok)
 }

@@ -37,13 +37,14 @@ pub(super) struct Unwritable(pub(super) String);
 
 /// The service's unit.
 pub(super) fn service(start: &Start) -> Result<String, Unwritable> {
-    let mut line = format!("ExecStart={}", quoted(start.program, "$")?);
+    let mut words = vec![quoted(start.program, "$")?];
     for (option, path) in [("--config", start.config), ("--socket", start.socket)] {
         if let Some(path) = path {
-            line += &format!(" {option} {}", quoted(path, "$$")?);
+            words.extend([option.to_owned(), quoted(path, "$$")?]);
         }
     }
-    Ok(format!("{MARK}{}", PACKAGED_SERVICE.replace(EXEC_START, &(line + " run\n"))))
+    let line = format!("ExecStart={} run\n", words.join(" "));
+    Ok(format!("{MARK}{}", PACKAGED_SERVICE.replace(EXEC_START, &line)))
 }
 
 /// The socket's unit.
