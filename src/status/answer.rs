@@ -60,7 +60,7 @@ impl Refusal {
 
     /// Asked over TCP by a name that may be anybody's.
     pub(super) fn not_by_name() -> Self {
-        let message = "on a loopback address presenced is not asked by name";
+        let message = "presenced is asked by an address here, not by a name";
         Self::new(StatusCode::FORBIDDEN, "not-by-name", message, "ask 127.0.0.1, [::1] or localhost")
     }
 
