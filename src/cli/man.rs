@@ -1,34 +1,69 @@
-//! `presenced man`: the manual page, one for all commands, made from the same words as `--help`.
+//! `presenced man`: the manual pages, made from the same words as `--help`. One for all commands is printed; a folder gets that
+//! one, and one for each command.
 
+use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, roman};
 
 use super::output::print;
 use super::{Cli, Error, Exit, examples};
 
+/// The name of the manual, at the top of each page.
+const MANUAL: &str = "User Commands";
+/// No date, so that the same version makes the same page. With nothing at all in its place the next fields would move up.
+const DATE: &str = " ";
+
 /// The arguments of `man`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced man | man -l -          Read it"
-    "presenced man > ~/.local/share/man/man1/presenced.1"
+    "presenced man | man -l -                        Read it"
+    "presenced man --dir ~/.local/share/man/man1     Then: man presenced-status"
 ))]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Write it to this folder instead, with a page of its own for each command
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
 
 /// Runs it.
-pub(super) fn run(Args {}: Args) -> Result<Exit, Error> {
-    let mut page = Vec::new();
-    write_page(&mut page).expect("writing into memory does not fail");
-    print(&String::from_utf8_lossy(&page))?;
+pub(super) fn run(Args { dir }: Args) -> Result<Exit, Error> {
+    let page = |write: &dyn Fn(&mut Vec<u8>) -> io::Result<()>| {
+        let mut page = Vec::new();
+        write(&mut page).expect("writing into memory does not fail");
+        page
+    };
+    let whole = page(&|page| write_page(page));
+    let Some(dir) = dir else {
+        print(&String::from_utf8_lossy(&whole))?;
+        return Ok(Exit::Ok);
+    };
+    save(&dir, "presenced", &whole)?;
+    let mut command = Cli::command().disable_help_subcommand(true);
+    // Gives each command its full name, and the options of all.
+    command.build();
+    for subcommand in command.get_subcommands() {
+        let name = format!("presenced-{}", subcommand.get_name());
+        save(&dir, &name, &page(&|page| write_command_page(subcommand, &name, page)))?;
+    }
     Ok(Exit::Ok)
 }
 
-/// The page in roff.
+/// Writes a page to its file, in a folder that there may not be yet.
+fn save(dir: &Path, name: &str, page: &[u8]) -> Result<(), Error> {
+    let path = dir.join(format!("{name}.1"));
+    fs::create_dir_all(dir)
+        .and_then(|()| fs::write(&path, page))
+        .map_err(|error| Error::new(Exit::Failed, format!("cannot write {}: {error}", path.display())))
+}
+
+/// The page of all commands, in roff.
 fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     let command = Cli::command();
-    let man = Man::new(command.clone()).title("PRESENCED").manual("User Commands");
+    let man = Man::new(command.clone()).title("PRESENCED").date(DATE).manual(MANUAL);
     man.render_title(page)?;
     man.render_name_section(page)?;
     man.render_synopsis_section(page)?;
@@ -58,13 +93,36 @@ fn write_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     write_examples(command, 0, page)
 }
 
-/// The examples as they stand, without their first `skip` lines: their columns are made of spaces.
+/// One command's page of its own.
+fn write_command_page(command: &Command, name: &str, page: &mut Vec<u8>) -> io::Result<()> {
+    let source = concat!("presenced ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).title(name.to_uppercase()).date(DATE).source(source).manual(MANUAL);
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    if command.get_after_help().is_some() {
+        Roff::new().control("SH", ["EXAMPLES"]).to_writer(page)?;
+        write_examples(command, 1, page)?;
+    }
+    Roff::new().control("SH", ["SEE ALSO"]).text([bold("presenced"), roman("(1)")]).to_writer(page)
+}
+
+/// The examples as they stand, without their first `skip` lines, since their columns are made of spaces; then what else is to be
+/// known, in paragraphs.
 fn write_examples(command: &Command, skip: usize, page: &mut Vec<u8>) -> io::Result<()> {
-    let Some(examples) = command.get_after_help() else { return Ok(()) };
+    let Some(text) = command.get_after_help() else { return Ok(()) };
+    let text = text.to_string();
+    let mut blocks = text.split("\n\n");
     let mut roff = Roff::new();
     roff.control("PP", []).control("nf", []);
-    for line in examples.to_string().lines().skip(skip) {
+    for line in blocks.next().into_iter().flat_map(str::lines).skip(skip) {
         roff.text([roman(line)]);
     }
-    roff.control("fi", []).to_writer(page)
+    roff.control("fi", []);
+    for note in blocks {
+        roff.control("PP", []).text([roman(note)]);
+    }
+    roff.to_writer(page)
 }

@@ -112,7 +112,7 @@ enum Command {
     Demo(demo::Args),
     /// Print a shell's completions
     Completions(completions::Args),
-    /// Print the manual page
+    /// Print the manual page, or write all of them
     Man(man::Args),
 }
 
