@@ -20,6 +20,7 @@ mod mask;
 mod microphone;
 mod problems;
 mod read;
+mod secret_file;
 
 pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
@@ -28,6 +29,7 @@ pub use microphone::{Microphone, NoServer};
 pub(crate) use problems::Finding;
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
+pub(crate) use secret_file::shown_to_others;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
