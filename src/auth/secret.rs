@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::{Environment, SecretSource};
+use crate::config::{Environment, SecretSource, shown_to_others};
 use crate::session::{Failure, FailureKind};
 
 use super::command;
@@ -108,9 +107,11 @@ pub(super) fn file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizin
     }
     let file = File::open(path).map_err(unreadable)?;
     // Asked of the open file: the path may lead elsewhere a moment later.
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-    if readers == Readers::Owner && mode & 0o077 != 0 {
-        return Err(refused(format!("{what} in {shown} can be read by others (mode {:03o})", mode & 0o777))
+    let metadata = file.metadata().map_err(unreadable)?;
+    if readers == Readers::Owner
+        && let Some(mode) = shown_to_others(&metadata)
+    {
+        return Err(refused(format!("{what} in {shown} can be read by others (mode {mode:03o})"))
             .with_hint(format!("run `chmod 600 {shown}`")));
     }
     // All the room there may be need of, so that the bytes never move and leave a copy.

@@ -24,7 +24,8 @@ pub(super) fn read() -> Environment {
         ),
         None => (start.join(".config/presenced"), start.join(".local/state/presenced"), start.join(".cache/presenced")),
     };
-    let runtime_dir = base.as_ref().and_then(|base| base.runtime_dir()).map(ToOwned::to_owned);
+    // Not by way of a home, which there may be none of in a container.
+    let runtime_dir = lookup("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
     Environment {
         home,
         runtime_dir,

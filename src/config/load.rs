@@ -3,11 +3,10 @@
 use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::problems::Finding;
-use super::{Config, Environment, Loaded, Problems};
+use super::{Config, Environment, Loaded, Problems, shown_to_others};
 
 /// No configuration is longer: what is, is something else.
 const LONGEST: u64 = 1024 * 1024;
@@ -83,8 +82,7 @@ fn look_at_secret(path: &Path, span: Range<usize>) -> Option<Finding> {
     if metadata.is_dir() {
         return Some(finding(span, "the secret file is a folder", "name the file in it"));
     }
-    let mode = metadata.permissions().mode() & 0o777;
-    (mode & 0o044 != 0).then(|| {
+    shown_to_others(&metadata).map(|mode| {
         let message = format!("others can read the secret file (mode {mode:03o})");
         finding(span, &message, &format!("chmod 600 {shown} (in Kubernetes: defaultMode: 0400)"))
     })

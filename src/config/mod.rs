@@ -21,6 +21,7 @@ mod microphone;
 mod problems;
 mod read;
 mod schema;
+mod secret_file;
 
 pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
@@ -31,6 +32,7 @@ pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
 pub(crate) use read::expand;
 pub use schema::schema;
+pub(crate) use secret_file::shown_to_others;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

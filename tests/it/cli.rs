@@ -328,6 +328,45 @@ fn the_manual_page_has_every_command_in_it() {
 }
 
 #[test]
+fn a_folder_gets_a_manual_page_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("man/man1");
+    assert_ended(&run(&mut presenced(&["man", "--dir", dir.to_str().unwrap()])), 0, "", "");
+    let page = |name: &str| std::fs::read_to_string(dir.join(format!("{name}.1"))).unwrap();
+    assert_eq!(page("presenced"), run(&mut presenced(&["man"])).out);
+    let help = run(&mut presenced(&["--help"])).out;
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .map_while(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.contains(&"status") && commands.contains(&"man"), "{commands:?}");
+    for command in &commands {
+        let page = page(&format!("presenced-{command}"));
+        let parts = [
+            format!(".TH PRESENCED-{} 1 \" \" \"presenced {}\"", command.to_uppercase(), env!("CARGO_PKG_VERSION")),
+            format!("presenced\\-{command} \\- "),
+            format!("\\fBpresenced {command}\\fR"),
+            "\\fB\\-\\-config\\fR".to_owned(),
+        ];
+        for part in parts {
+            assert!(page.contains(&part), "no {part} in {page}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), commands.len() + 1);
+    let under_a_file = dir.join("presenced.1/man1");
+    let ended = run(&mut presenced(&["man", "--dir", under_a_file.to_str().unwrap()]));
+    assert_ended(
+        &ended,
+        1,
+        "",
+        &format!("error: cannot write {}/presenced.1: Not a directory (os error 20)\n", under_a_file.display()),
+    );
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let (_folder, daemon) = start();
     let socket = daemon.socket.to_str().unwrap();

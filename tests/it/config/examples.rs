@@ -39,6 +39,29 @@ fn the_desktop_watches_everything_and_the_sidecar_only_calls() {
     assert!(sidecar.signals.idle.is_none());
 }
 
+/// What is in the ConfigMap of a manifest. `tests/packages` starts presenced with it.
+fn config_map(name: &str) -> String {
+    let manifest = fs::read_to_string(root().join("packaging/kubernetes").join(name)).unwrap();
+    let (_, rest) = manifest.split_once("  config.toml: |\n").unwrap();
+    let lines = rest.lines().map_while(|line| line.strip_prefix("    ").or(line.is_empty().then_some("")));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+#[test]
+fn the_kubernetes_manifests_hold_the_configuration_of_a_sidecar() {
+    let sidecar = must_load(include_str!("../../../config/sidecar.toml"), "sidecar.toml");
+    for name in ["sidecar.yaml", "workload-identity.yaml"] {
+        let config = must_load(&config_map(name), name);
+        assert_eq!(config.accounts["bot"].user, sidecar.accounts["bot"].user);
+        assert_eq!((&config.session, &config.rules), (&sidecar.session, &sidecar.rules), "{name}");
+        // The kubelet asks at the pod's address.
+        assert!(config.status.listen.is_some_and(|address| address.ip().is_unspecified()), "{name}");
+    }
+    let auth = |name| must_load(&config_map(name), name).accounts["bot"].auth.clone();
+    assert!(matches!(auth("sidecar.yaml"), Auth::ClientSecret { .. }));
+    assert!(matches!(auth("workload-identity.yaml"), Auth::Federated { .. }));
+}
+
 /// The reference file without the `#` of its options: `#key` is an option at its default, `# text` is prose.
 pub(super) fn reference_with_every_default() -> String {
     let reference = include_str!("../../../config/presenced.toml");

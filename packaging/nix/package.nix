@@ -1,0 +1,52 @@
+# presenced, for `callPackage`.
+{ lib, rustPlatform }:
+let
+  root = ../..;
+  manifest = (lib.importTOML (root + "/Cargo.toml")).package;
+in
+rustPlatform.buildRustPackage {
+  pname = manifest.name;
+  inherit (manifest) version;
+
+  src = lib.fileset.toSource {
+    inherit root;
+    fileset = lib.fileset.unions (
+      map (name: root + "/${name}") [
+        "Cargo.lock"
+        "Cargo.toml"
+        "CHANGELOG.md"
+        "LICENSE-APACHE"
+        "LICENSE-MIT"
+        "README.md"
+        "benches"
+        "config"
+        "docs"
+        "packaging"
+        "src"
+        "tests"
+      ]
+    );
+  };
+  cargoLock.lockFile = root + "/Cargo.lock";
+  # The list of all that is in the program, for `cargo audit bin`.
+  auditable = true;
+  # The tests ask for buses, keyrings and X servers, and a build has none.
+  doCheck = false;
+
+  postInstall = ''
+    mv "$out/bin/presenced" .
+    PREFIX= bash packaging/install ./presenced "$out"
+    # There is no /usr/bin that systemd could find it in.
+    sed -i "s|^ExecStart=presenced|ExecStart=$out/bin/presenced|" "$out"/lib/systemd/*/presenced*.service
+  '';
+
+  meta = {
+    inherit (manifest) description;
+    license = [
+      lib.licenses.mit
+      lib.licenses.asl20
+    ];
+    mainProgram = "presenced";
+    platforms = lib.platforms.linux;
+  };
+}
