@@ -5,6 +5,7 @@ mod ask;
 mod browser;
 mod environment;
 mod error;
+mod folder;
 mod logging;
 mod output;
 mod runtime;

@@ -58,6 +58,8 @@ pub(super) struct Account {
     in_flight: Option<InFlight>,
     keyring: Keyring,
     decision: Option<Decision>,
+    /// Wall time since which that presence is wished by that rule.
+    decided_at: Option<Timestamp>,
     /// Wall time at which the last confirmed request about the session was sent, as it was then; and of the one about the
     /// preferred presence.
     asserted_at: Option<Timestamp>,
@@ -132,6 +134,7 @@ impl Account {
             in_flight: None,
             keyring: Keyring::Idle,
             decision: None,
+            decided_at: None,
             asserted_at: None,
             preferred_at: None,
             seen_at: None,
@@ -166,6 +169,10 @@ impl Account {
             wish => self.session.handle_wish(wish, now.instant),
         }
         self.verify.handle_switch(session.verify, now.instant);
+        let same = |before: &Decision| (before.presence, &before.rule) == (decision.presence, &decision.rule);
+        if !self.decision.as_ref().is_some_and(same) {
+            self.decided_at = Some(rounded(now.wall));
+        }
         self.decision = Some(decision);
     }
 
@@ -504,6 +511,7 @@ impl Account {
             desired: decision.and_then(|decision| decision.presence).map(Into::into),
             rule: decision.and_then(|decision| decision.rule.clone()),
             because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
+            since: self.decided_at,
             until: decision.and_then(|decision| decision.until),
             asserted,
             preferred,

@@ -4,6 +4,7 @@ mod accounts;
 mod agenda;
 mod assertion;
 mod auth;
+mod bars;
 mod browser;
 mod bus;
 mod calendar;

@@ -10,7 +10,8 @@ use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
 use crate::session::seen::{Winner, winner};
 use crate::status::report::{
-    Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State, Warning, word,
+    Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State,
+    Warning, word,
 };
 use crate::warning::Severity;
 
@@ -37,16 +38,16 @@ const RED: Style = AnsiColor::Red.on_default();
 pub(super) fn render(report: &Report, now: Timestamp, zone: &TimeZone, width: usize) -> String {
     let mut view = View { lines: Vec::new(), now, zone, width: width.max(MIN_WIDTH) };
     for (name, account) in &report.accounts {
-        view.account(name, account);
+        view.account(name, account, &report.warnings);
         view.gap();
     }
-    view.signals(report);
-    view.gap();
     view.manual(report);
     view.gap();
     for warning in &report.warnings {
         view.warning(warning);
     }
+    view.gap();
+    view.signals(report);
     view.gap();
     view.daemon(report);
     view.lines.join("\n") + "\n"
@@ -60,29 +61,25 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn account(&mut self, name: &str, account: &Account) {
-        let desired = account.desired.as_ref().map_or_else(|| "nothing".to_owned(), pair);
-        let (style, state) = match account.state {
-            State::Holding => (GREEN, desired),
-            State::Released => (PLAIN, "nothing claimed".to_owned()),
-            State::Starting => (YELLOW, format!("starting; wants {desired}")),
-            State::Retrying => (YELLOW, format!("retrying; wants {desired}")),
-            State::Throttled => (YELLOW, format!("throttled; wants {desired}")),
-            State::SignInNeeded => (RED, format!("sign-in needed; wants {desired}")),
-            State::Refused => (RED, format!("refused by Microsoft Graph; wants {desired}")),
-            State::Stopping => (YELLOW, "stopping".to_owned()),
+    fn account(&mut self, name: &str, account: &Account, warnings: &[Warning]) {
+        let style = match account.state {
+            State::Holding => GREEN,
+            State::Released => PLAIN,
+            State::Starting | State::Retrying | State::Throttled | State::Stopping => YELLOW,
+            State::SignInNeeded | State::Refused => RED,
         };
+        let state = claim(account);
         let name = cut_end(&printable(name), self.width / 3);
         let state = cut_end(&printable(&state), self.width - columns(&name) - 2);
         self.lines.push(format!("{BOLD}{name}{BOLD:#}: {}", styled(style.bold(), &state)));
 
-        let because = match &account.rule {
-            Some(rule) => format!("{} (rule `{rule}`)", account.because),
-            None => account.because.clone(),
-        };
-        self.fact("because", &because);
-        if let Some(until) = account.until {
-            self.fact("until", &format!("{}, {}", self.clock(until), relative(until, self.now)));
+        self.fact("because", &because(account));
+        let when = |at| format!("{}, {}", self.clock(at), relative(at, self.now));
+        match (account.since, account.until) {
+            (Some(since), Some(until)) => self.fact("since", &format!("{}; until {}", when(since), when(until))),
+            (Some(since), None) => self.fact("since", &when(since)),
+            (None, Some(until)) => self.fact("until", &when(until)),
+            (None, None) => {}
         }
         if let Some(asserted) = &account.asserted {
             self.fact("confirmed", &self.confirmed(asserted, account.desired.as_ref()));
@@ -104,7 +101,9 @@ impl View<'_> {
             let Requests { sent, failed, throttled } = requests;
             self.fact("requests", &format!("{sent} sent, {failed} failed, {throttled} throttled"));
         }
-        if let Some(error) = &account.last_error {
+        // What a warning says already is not said twice.
+        let told = |error: &&LastError| warnings.iter().any(|warning| warning.text.contains(&error.text));
+        if let Some(error) = account.last_error.as_ref().filter(|error| !told(error)) {
             self.fact(
                 "trouble",
                 &format!("{}, {}: {}", self.clock(error.at), relative(error.at, self.now), error.text),
@@ -279,6 +278,34 @@ impl View<'_> {
     }
 }
 
+/// What the account claims, or what keeps it from that.
+pub(super) fn claim(account: &Account) -> String {
+    let desired = account.desired.as_ref().map_or_else(|| "nothing".to_owned(), pair);
+    match account.state {
+        State::Holding => desired,
+        State::Released => "nothing claimed".to_owned(),
+        State::Starting => format!("starting; wants {desired}"),
+        State::Retrying => format!("retrying; wants {desired}"),
+        State::Throttled => format!("throttled; wants {desired}"),
+        State::SignInNeeded => format!("sign-in needed; wants {desired}"),
+        State::Refused => format!("refused by Microsoft Graph; wants {desired}"),
+        State::Stopping => "stopping".to_owned(),
+    }
+}
+
+/// The worst of all that is wrong.
+pub(super) fn worst(report: &Report) -> Option<&Warning> {
+    report.warnings.iter().rev().max_by_key(|warning| warning.severity)
+}
+
+/// Why, and by which rule.
+pub(super) fn because(account: &Account) -> String {
+    match &account.rule {
+        Some(rule) => format!("{} (rule `{rule}`)", account.because),
+        None => account.because.clone(),
+    }
+}
+
 fn pair(pair: &Pair) -> String {
     format!("{}/{}", pair.availability, pair.activity)
 }
@@ -288,4 +315,4 @@ fn styled(style: Style, text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
