@@ -49,6 +49,8 @@ pub enum Code {
     VerifyRefused,
     /// The certificate that an account signs in with is over within 30 days, or since lately.
     CertificateExpires,
+    /// The history cannot be written; the presence is kept all the same.
+    HistoryUnwritable,
 }
 
 /// How bad it is.
@@ -80,7 +82,8 @@ impl Code {
             | Self::ConfigurationInvalid
             | Self::Throttled
             | Self::VerifyRefused
-            | Self::CertificateExpires => Severity::Warning,
+            | Self::CertificateExpires
+            | Self::HistoryUnwritable => Severity::Warning,
             Self::ServiceUnavailable | Self::SignInNeeded | Self::Refused => Severity::Error,
         }
     }

@@ -9,7 +9,7 @@ mod chart;
 mod forecast;
 mod json;
 mod view;
-mod window;
+pub(super) mod window;
 
 use std::io::Write;
 use std::path::{self, PathBuf};

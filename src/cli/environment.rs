@@ -25,6 +25,10 @@ pub(super) fn read() -> Environment {
         None => (start.join(".config/presenced"), start.join(".local/state/presenced"), start.join(".cache/presenced")),
     };
     let runtime_dir = base.as_ref().and_then(|base| base.runtime_dir()).map(ToOwned::to_owned);
+    // A service of the system has its folder from systemd; one of a person, who has a login session, keeps to the person's.
+    let service_dir = lookup("STATE_DIRECTORY").filter(|_| runtime_dir.is_none());
+    let service_dir = service_dir.as_ref().and_then(|dirs| dirs.split(':').next()).map(PathBuf::from);
+    let state_dir = service_dir.unwrap_or(state_dir);
     Environment {
         home,
         runtime_dir,

@@ -243,6 +243,7 @@ mod tests {
             signals: config::Signals::default(),
             rules: Vec::new(),
             log: config::Log::default(),
+            history: config::History::default(),
         }
     }
 

@@ -11,6 +11,7 @@ mod output;
 mod runtime;
 mod screen;
 mod sign_in;
+mod since;
 mod text;
 mod times;
 
@@ -19,6 +20,7 @@ mod check;
 mod completions;
 mod demo;
 mod emulator;
+mod history;
 mod login;
 mod logout;
 mod man;
@@ -90,6 +92,8 @@ enum Command {
     Run(run::Args),
     /// Show what the daemon does, and why
     Status(status::Args),
+    /// Show what was claimed lately, why, and when it was not confirmed
+    History(history::Args),
     /// Choose a presence by hand; it beats every rule
     Set(set::Args),
     /// Go back to the rules after `set`
@@ -159,6 +163,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::run(args, &context),
         Command::Status(args) => status::run(args, &context),
+        Command::History(args) => history::run(args, &context),
         Command::Set(args) => set::run(args, &context),
         Command::Unset(args) => unset::run(args, &context),
         Command::Signal(args) => signal::run(args, &context),

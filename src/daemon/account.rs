@@ -10,6 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::auth::{self, Authenticator, Token};
 use crate::config;
 use crate::graph::Client;
+use crate::history::Held;
 use crate::policy::Decision;
 use crate::presence::{Expiration, Presence};
 use crate::session::{
@@ -480,6 +481,23 @@ impl Account {
         let state = self.session.state(now.instant);
         let is_well = matches!(state, State::Holding | State::Released);
         if is_well && self.signed_out { State::SignInNeeded } else { state }
+    }
+
+    /// Its part of the history: what it is to hold, and whether it does, with the time since when where that is over already.
+    /// `None`: nothing was decided yet.
+    pub(super) fn held(&self, now: &Now) -> Option<(Held, Timestamp)> {
+        let decision = self.decision.as_ref()?;
+        let confirmed = self.session.is_kept(now.instant);
+        let faded_at = self.session.kept_until().filter(|until| !confirmed && *until <= now.instant);
+        let held = Held {
+            account: self.name.clone(),
+            presence: decision.presence.map(|presence| presence.to_string()),
+            rule: decision.rule.clone(),
+            because: decision.because.clone(),
+            state: self.state(now),
+            confirmed,
+        };
+        Some((held, faded_at.map_or(now.wall, |at| now.wall_at(at))))
     }
 
     /// Its part of the report.

@@ -8,6 +8,7 @@ mod account;
 mod board;
 mod certificate;
 pub mod clock;
+mod history;
 mod leave;
 mod lock_word;
 mod reload;
@@ -40,6 +41,7 @@ use crate::warning::Warning;
 
 use account::{Account, AccountId, Done};
 use board::Board;
+use history::History;
 use report::Chronicle;
 use service::Service;
 use sleep::Bedtime;
@@ -61,6 +63,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The status socket.
     pub socket: PathBuf,
+    /// The file of the history; `None`: none is kept.
+    pub history: Option<PathBuf>,
     /// The D-Bus addresses.
     pub buses: Buses,
 }
@@ -105,6 +109,7 @@ pub struct Daemon {
     requests: JoinSet<Done>,
     server: Option<Server>,
     chronicle: Chronicle,
+    history: History,
     reports: watch::Sender<Arc<Report>>,
     service: Service,
     /// Why the configuration on disk is not the one in force.
@@ -130,7 +135,7 @@ enum Event {
 impl Daemon {
     /// Binds the socket, sets up the accounts and starts the signals. Needs a running tokio runtime.
     pub fn new(options: Options) -> Result<Self, StartError> {
-        let Options { config, config_file, environment, clock, socket, buses } = options;
+        let Options { config, config_file, environment, clock, socket, history, buses } = options;
         let server = Server::bind(&socket)?;
         let now = clock.now();
         let mut board = Board::default();
@@ -151,6 +156,7 @@ impl Daemon {
             requests: JoinSet::new(),
             server: Some(server),
             chronicle,
+            history: History::new(history, config.history.enabled),
             reports,
             service: Service::new(now.instant),
             config_warning: None,
@@ -196,6 +202,7 @@ impl Daemon {
             }
         }
         self.leave(&mut commands).await;
+        self.history.stop(&self.clock.now());
         if let Some(server) = server {
             // Dropping the server removes its socket.
             server.abort();
@@ -322,16 +329,18 @@ impl Daemon {
             }
         }
         self.let_sleep(now);
+        self.history.keep(&self.accounts, now);
         let signals = self.board.report(&snapshot, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
-        let others = self.board.warnings(now).cloned().chain(self.config_warning.clone());
+        let others = self.board.warnings(now).cloned().chain(self.config_warning.clone()).chain(self.history.warning());
         let warnings = warnings.chain(others.map(|warning| (warning, None)));
         let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);
         self.reports.send_if_modified(|current| {
             let changed = **current != report;
             if changed {
+                self.history.sign_of_life(now);
                 *current = Arc::new(report);
             }
             changed

@@ -78,6 +78,7 @@ impl Daemon {
             self.sources.restart(&config.signals);
             self.patience = Some(patience());
         }
+        self.history.enable(config.history.enabled, now);
         if config.log != self.config.log {
             tracing::warn!("`[log]` has changed; that takes effect when presenced is started anew");
         }

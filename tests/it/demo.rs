@@ -128,6 +128,7 @@ path = "call-state"
         environment,
         clock: clock.clone(),
         socket: folder.path().join("presenced.sock"),
+        history: None,
         buses: Buses::default(),
     })
     .unwrap();

@@ -20,6 +20,7 @@ mod demo;
 mod emulator;
 mod fake_daemon;
 mod graph;
+mod history;
 mod hooks;
 mod house;
 mod idle;
