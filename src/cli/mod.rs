@@ -8,6 +8,7 @@ mod error;
 mod folder;
 mod logging;
 mod output;
+mod progress;
 mod runtime;
 mod screen;
 mod sign_in;
@@ -23,6 +24,7 @@ mod emulator;
 mod history;
 mod login;
 mod logout;
+mod logs;
 mod man;
 mod reload;
 mod run;
@@ -94,6 +96,8 @@ enum Command {
     Status(status::Args),
     /// Show what was claimed lately, why, and when it was not confirmed
     History(history::Args),
+    /// Show the daemon's log
+    Logs(logs::Args),
     /// Choose a presence by hand; it beats every rule
     Set(set::Args),
     /// Go back to the rules after `set`
@@ -164,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::History(args) => history::run(args, &context),
+        Command::Logs(args) => logs::run(args, &context),
         Command::Set(args) => set::run(args, &context),
         Command::Unset(args) => unset::run(args, &context),
         Command::Signal(args) => signal::run(args, &context),

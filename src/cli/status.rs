@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::ask::ask;
+use super::ask::{ask, talk};
 use super::output::print;
 use super::runtime::block_on;
 use super::screen::{self, Screen};
@@ -69,7 +69,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         return block_on(async { if watch { bar.watch(socket).await } else { bar.show(socket).await } })?;
     }
     if watch {
-        return ask(context, async |client| show_changes(client, json).await);
+        return talk(context, async |client| show_changes(client, json).await);
     }
     let report = ask(context, async |mut client| client.status().await)?;
     let text = if json { serde_json::to_string_pretty(&report).expect(IS_JSON) + "\n" } else { draw(&report) };

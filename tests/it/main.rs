@@ -34,6 +34,7 @@ mod kill;
 mod lapse;
 mod lock;
 mod login1;
+mod logs;
 mod mate;
 #[cfg(feature = "pulse")]
 mod microphone;

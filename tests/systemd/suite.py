@@ -30,6 +30,7 @@ CHECKS = [
     service_checks.budgets,
     service_checks.verified,
     service_checks.security,
+    service_checks.told_afterwards,
     service_checks.stopped,
     service_checks.wrong_from_the_start,
     service_checks.the_manager_ends,
