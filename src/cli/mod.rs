@@ -6,6 +6,8 @@ mod browser;
 mod environment;
 mod error;
 mod folder;
+#[cfg(test)]
+mod guide;
 mod logging;
 mod output;
 mod progress;
