@@ -7,6 +7,11 @@ use directories::{BaseDirs, ProjectDirs};
 
 use crate::config::Environment;
 
+/// Whether the terminal, if there is one, cannot move its cursor.
+pub(super) fn terminal_is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// The environment as it is now.
 pub(super) fn read() -> Environment {
     let lookup =

@@ -54,7 +54,6 @@ fn calls(line: &str) -> Vec<Vec<String>> {
     for char in line.chars().chain([' ']) {
         match (quote, char) {
             (Some(open), char) if char == open => quote = None,
-            (Some(_), char) => word.get_or_insert_default().push(char),
             (None, '\'' | '"') => {
                 quote = Some(char);
                 word.get_or_insert_default();
@@ -67,7 +66,7 @@ fn calls(line: &str) -> Vec<Vec<String>> {
                     calls.push(Vec::new());
                 }
             }
-            (None, char) => word.get_or_insert_default().push(char),
+            (Some(_) | None, char) => word.get_or_insert_default().push(char),
         }
     }
     calls.retain(|call| call.first().is_some_and(|program| program == "presenced"));

@@ -68,6 +68,7 @@ struct History {
 }
 
 /// Runs it.
+#[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let socket = context.require_socket()?;
     let zone = TimeZone::system();
@@ -80,13 +81,14 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let path = history::path(&context.environment.state_dir, socket).map_err(|error| {
         Error::new(Exit::Failed, format!("the folder that `--socket` starts from is gone: {error}"))
     })?;
-    let read = history::read(&path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::new(Exit::Failed, format!("there is no history yet at {}", path.display()))
-            .with_hint(
-                "a running presenced writes it, unless [history] says `enabled = false`; `--socket` names another",
-            ),
-        _ => Error::new(Exit::Failed, format!("the history {} cannot be read: {error}", path.display()))
-            .with_hint("look as the user who runs presenced"),
+    let read = history::read(&path).map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            let hint =
+                "a running presenced writes it, unless [history] says `enabled = false`; `--socket` names another";
+            return Error::new(Exit::Failed, format!("there is no history yet at {}", path.display())).with_hint(hint);
+        }
+        Error::new(Exit::Failed, format!("the history {} cannot be read: {error}", path.display()))
+            .with_hint("look as the user who runs presenced")
     })?;
     let runs = block_on(async { Client::connect(socket).await.is_ok() })?;
     let mut accounts = timeline::timelines(&read.records, (from, now), runs, read.alive_at);

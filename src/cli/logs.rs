@@ -110,11 +110,12 @@ fn journal(wanted: &Wanted, unit: &str, system: bool) -> Result<Exit, Error> {
              writes files",
         )
     };
-    let missing = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => {
-            neither("there is no log to show: no journalctl is installed, and [log] names no folder".to_owned())
-        }
-        _ => neither(format!("journalctl cannot be run: {error}")),
+    let missing = |error: std::io::Error| {
+        neither(if error.kind() == ErrorKind::NotFound {
+            "there is no log to show: no journalctl is installed, and [log] names no folder".to_owned()
+        } else {
+            format!("journalctl cannot be run: {error}")
+        })
     };
     if !wanted.follow {
         let last =

@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::environment::terminal_is_dumb;
+
 /// After how long it shows. What is faster would only flicker.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -22,7 +24,8 @@ impl Progress {
     /// on may keep this one.
     pub(super) fn new(what: &str) -> Self {
         let what = what.to_owned();
-        Self { thread: std::io::stderr().is_terminal().then(|| show(move |text| draw(text), what)) }
+        let is_seen = std::io::stderr().is_terminal() && !terminal_is_dumb();
+        Self { thread: is_seen.then(|| show(draw, what)) }
     }
 }
 

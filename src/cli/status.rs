@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::ask::{ask, talk};
-use super::output::print;
+use super::output::{print, print_drawing};
 use super::runtime::block_on;
 use super::screen::{self, Screen};
 use super::{Context, Error, Exit, examples};
@@ -85,12 +85,12 @@ async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
     let mut resized = signal(SignalKind::window_change())
         .map_err(|error| Error::new(Exit::Failed, format!("a resized terminal cannot be heard of: {error}")))?;
     loop {
-        let text = match &mut screen {
-            Some(screen) => screen.draw(&draw(&report)),
-            None if json => serde_json::to_string(&report).expect(IS_JSON) + "\n",
-            None => draw(&report) + "\n",
+        let is_read = match &mut screen {
+            Some(screen) => print_drawing(&screen.draw(&draw(&report)))?,
+            None if json => print(&(serde_json::to_string(&report).expect(IS_JSON) + "\n"))?,
+            None => print(&(draw(&report) + "\n"))?,
         };
-        if !print(&text)? {
+        if !is_read {
             return Ok(Exit::Ok);
         }
         let news = match screen {

@@ -14,7 +14,7 @@ use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
 /// How often a daemon that has nothing to record shows that it lives.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+const SIGN_OF_LIFE: Duration = Duration::from_mins(1);
 
 /// The history, as far as the daemon has to do with it.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use rustix::fs::{OFlags, Timestamps};
 
 use super::{Event, KEPT, LARGEST, Record, read};
@@ -54,7 +54,8 @@ impl Book {
     /// # Errors
     /// It cannot be written, and is lost. The next one tries anew.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
+        let at = record.at.round(Unit::Millisecond).unwrap_or(record.at);
+        let mut line = serde_json::to_vec(&Record { at, event: record.event.clone() })?;
         line.push(b'\n');
         if self.length + line.len() as u64 > LARGEST {
             self.shorten(record.at)?;
@@ -192,7 +193,12 @@ mod tests {
     fn events(path: &Path) -> Vec<String> {
         let word = |record: Record| match record.event {
             Event::Held(held) => held.because,
-            other => serde_json::to_value(other).unwrap()["event"].as_str().unwrap().to_owned(),
+            event @ (Event::Started { .. }
+            | Event::Stopped
+            | Event::Lost
+            | Event::Asleep
+            | Event::Awake
+            | Event::Gone { .. }) => serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned(),
         };
         read(path).unwrap().records.into_iter().map(word).collect()
     }

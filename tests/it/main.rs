@@ -57,6 +57,7 @@ mod sound;
 mod sound_stub;
 mod status;
 mod subscription;
+mod terminal;
 mod tokens;
 mod trouble;
 mod verify;

@@ -205,11 +205,11 @@ pub(super) mod tests {
         let span = |span: Span| {
             let what = match span.what {
                 What::Held { presence, .. } => presence.unwrap_or("nothing".to_owned()),
-                other => format!("{other:?}"),
+                other @ (What::Starting | What::Asleep | What::NotRunning) => format!("{other:?}"),
             };
             let parts = span.unconfirmed.iter();
-            let parts: String =
-                parts.map(|part| format!(" !{}-{} {:?}", clock(part.from), clock(part.to), part.state)).collect();
+            let parts = parts.map(|part| format!(" !{}-{} {:?}", clock(part.from), clock(part.to), part.state));
+            let parts = parts.collect::<Vec<_>>().concat();
             format!("{}-{} {what}{parts}", clock(span.from), clock(span.to))
         };
         all.remove("work").unwrap_or_default().spans.into_iter().map(span).collect()

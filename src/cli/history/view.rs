@@ -127,16 +127,19 @@ impl View<'_> {
         let clock =
             |at: Timestamp, format| at.to_zoned_datetime(self.history.zone.clone()).strftime(format).to_string();
         let long = span.to.duration_since(span.from);
+        let zone = &self.history.zone;
+        // Between two times by the same clock nothing else need be said.
+        let format = if zone.to_offset(span.from) == zone.to_offset(span.to) { "%H:%M" } else { "%H:%M %Z" };
         let to = if span.to == self.history.window.1 {
             "now".to_owned()
         } else if long < MINUTE {
             return format!("{}, {}", clock(span.from, "%H:%M"), exact_span(long));
         } else if self.date(span.to) == self.date(span.from) {
-            clock(span.to, "%H:%M")
+            clock(span.to, format)
         } else {
             clock(span.to, "%a %H:%M")
         };
-        format!("{}–{to}", clock(span.from, "%H:%M"))
+        format!("{}–{to}", clock(span.from, format))
     }
 
     fn date(&self, at: Timestamp) -> Date {
@@ -214,6 +217,21 @@ mod tests {
         let text = plain(&day(), "2026-11-23T17:00:00Z", "Pacific/Auckland", 80);
         assert!(text.contains("Tuesday 24 November\n") && text.contains("Wednesday 25 November\n"), "{text}");
         assert!(text.contains("  23:00–Wed 00:00  asleep"), "{text}");
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_is_told_by_its_clock() {
+        let at = |time: &str| format!("2026-10-25T{time}Z").parse::<Timestamp>().unwrap();
+        let held = |time: &str, presence: &str| Record { at: at(time), ..held("00:00:00", presence, Holding, true) };
+        let records = [
+            Record { at: at("00:00:00"), ..started("00:00:00") },
+            held("00:30:00", "Available/Available"),
+            held("01:10:00", "Away/Away"),
+            held("01:50:00", "Available/Available"),
+        ];
+        let text = plain(&records, "2026-10-25T00:00:00Z", "Europe/Berlin", 80);
+        assert!(text.contains("02:30 CEST–02:10 CET  Available/Available"), "{text}");
+        assert!(text.contains("02:10–02:50           Away/Away"), "{text}");
     }
 
     #[test]

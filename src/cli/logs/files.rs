@@ -60,7 +60,8 @@ fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with("presenced.") && name.ends_with(".log")) {
+        let day = name.to_str().and_then(|name| name.strip_prefix("presenced.")?.strip_suffix(".log"));
+        if day.is_some() {
             files.push(dir.join(name));
         }
     }

@@ -127,7 +127,7 @@ impl Bar<'_> {
             }
             match error {
                 ClientError::NotRunning { .. } | ClientError::Stopping => {
-                    folder.changed().await.map_err(cannot_watch)?
+                    folder.changed().await.map_err(cannot_watch)?;
                 }
                 ClientError::Connect { .. }
                 | ClientError::TimedOut { .. }

@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_daemon_that_is_away_is_off() {
-        let all: String = FIELDS.iter().map(|(name, ..)| format!("{name}={{{name}}} ")).collect();
+        let all = FIELDS.map(|(name, ..)| format!("{name}={{{name}}} ")).concat();
         assert_eq!(
             facts(Err(&ClientError::Stopping), &all),
             "account= presence=off availability=off activity= state=off health=off rule= because= since= until= seen= \
