@@ -154,6 +154,12 @@ fn a_day_on_which_nothing_is() {
     insta::assert_snapshot!(plain(&ill(), 80));
 }
 
+/// Gives the account `work` an error of these words.
+fn work_says(report: &mut Report, text: &str) {
+    let error = LastError { at: at("13:09:55"), text: text.to_owned(), hint: None };
+    report.accounts.get_mut("work").unwrap().last_error = Some(error);
+}
+
 /// What a person with every signal has on the screen on a usual day, with one thing wrong.
 #[test]
 fn a_usual_day_fits_a_terminal_of_24_lines() {
@@ -179,7 +185,10 @@ fn a_usual_day_fits_a_terminal_of_24_lines() {
         Some(Seen { availability: "Available".to_owned(), activity: "Available".to_owned(), at: at("13:08:00") });
     report.warnings =
         vec![warning(Code::CalendarStale, "the calendar at outlook.office365.com cannot be fetched", "wait")];
+    let error = "the calendar at outlook.office365.com cannot be fetched";
+    work_says(&mut report, error);
     let text = plain(&report, 80);
+    assert!(!text.contains("trouble"), "what a warning says is not said twice:\n{text}");
     assert!(text.lines().count() < 24, "with the prompt below it is more than a screen:\n{text}");
     let at_line = |part: &str| text.lines().position(|line| line.contains(part)).unwrap();
     assert!(at_line("calendar-stale") < at_line("signal "), "what is wrong comes before the table:\n{text}");
