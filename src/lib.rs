@@ -5,7 +5,7 @@
 //!
 //! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`tally`], [`calendar`], `certificate` and the
 //!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
-//! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`emulator`]: one kind of outside world each, and no edge
+//! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: one kind of outside world each, and no edge
 //!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
@@ -28,6 +28,7 @@ mod http;
 pub mod auth;
 pub mod emulator;
 pub mod graph;
+pub mod history;
 pub mod signals;
 pub mod status;
 

@@ -51,6 +51,8 @@ pub enum Code {
     CertificateExpires,
     /// Metrics and health are not told over TCP, since the address is not to be had.
     ListenFailed,
+    /// The history cannot be written; the presence is kept all the same.
+    HistoryUnwritable,
 }
 
 /// How bad it is.
@@ -83,7 +85,8 @@ impl Code {
             | Self::Throttled
             | Self::VerifyRefused
             | Self::CertificateExpires
-            | Self::ListenFailed => Severity::Warning,
+            | Self::ListenFailed
+            | Self::HistoryUnwritable => Severity::Warning,
             Self::ServiceUnavailable | Self::SignInNeeded | Self::Refused => Severity::Error,
         }
     }

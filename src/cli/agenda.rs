@@ -9,7 +9,7 @@ mod chart;
 mod forecast;
 mod json;
 mod view;
-mod window;
+pub(super) mod window;
 
 use std::io::Write;
 use std::path::{self, PathBuf};
@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::output::print;
+use super::progress::Progress;
 use super::{Context, Error, Exit, check, examples, screen};
 use crate::calendar::{FileReport, Occurrence, Timeline};
 use crate::config::{self, CalendarSource, Signals};
@@ -107,6 +108,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     }
     let named = !args.calendars.is_empty();
     let setup = setup(&args.calendars, context)?;
+    let progress = Progress::new("Reading the calendars");
     let mut timeline = Timeline::new(setup.identity, zone.clone(), window.0, window.1);
     let outcome = calendar_once::read(&setup.sources, &mut timeline);
     let snapshot = at_the_desk(&setup.signals, timeline.schedule());
@@ -118,6 +120,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         unread: !outcome.unread.is_empty(),
         skipped: skipped(&outcome),
     };
+    drop(progress);
     print(&if args.json { json::render(&agenda) } else { view::render(&agenda, now, screen::width()) })?;
     let Some(lost) = outcome.lost.first() else { return Ok(Exit::Ok) };
     let error = Error::new(Exit::Failed, format!("nothing could be read of the calendar {}", lost.display()));

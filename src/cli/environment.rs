@@ -7,6 +7,11 @@ use directories::{BaseDirs, ProjectDirs};
 
 use crate::config::Environment;
 
+/// Whether the terminal, if there is one, cannot move its cursor.
+pub(super) fn terminal_is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// The environment as it is now.
 pub(super) fn read() -> Environment {
     let lookup =
@@ -26,6 +31,10 @@ pub(super) fn read() -> Environment {
     };
     // Not by way of a home, which there may be none of in a container.
     let runtime_dir = lookup("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    // A service of the system has its folder from systemd; one of a person, who has a login session, keeps to the person's.
+    let service_dir = lookup("STATE_DIRECTORY").filter(|_| runtime_dir.is_none());
+    let service_dir = service_dir.as_ref().and_then(|dirs| dirs.split(':').next()).map(PathBuf::from);
+    let state_dir = service_dir.unwrap_or(state_dir);
     Environment {
         home,
         runtime_dir,

@@ -3,6 +3,7 @@
 
 mod status;
 
+use std::cell::Cell;
 use std::io;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::ask::ask;
 use super::browser;
+use super::progress::Progress;
 use super::run::load;
 use super::runtime::block_on;
 use super::text::printable;
@@ -76,8 +78,14 @@ pub(super) fn come_in(
         | Auth::TokenCommand { .. } => {
             let authenticator = Authenticator::new(name, account, &environment);
             block_on(async {
-                while let Err(failure) = authenticator.token(&now(), true).await {
-                    auth::unlock(failure, tell_locked).await?;
+                loop {
+                    let progress = Progress::new("Getting a token");
+                    let token = authenticator.token(&now(), true).await;
+                    drop(progress);
+                    match token {
+                        Ok(_) => break,
+                        Err(failure) => auth::unlock(failure, tell_locked).await?,
+                    }
                 }
                 Ok::<_, Failure>(())
             })??;
@@ -97,11 +105,16 @@ async fn sign_in(
 ) -> Result<(SignedIn, Option<Permissions>), Error> {
     let cancelled =
         cancelled().map_err(|error| Error::new(Exit::Failed, format!("Ctrl-C cannot be listened for: {error}")))?;
-    let show = |prompt: &Prompt| match prompt {
-        Prompt::Code(prompt) => anstream::println!("{}", instructions(name, prompt)),
-        Prompt::Browser(prompt) => {
-            anstream::println!("{}", browser_instructions(name, prompt));
-            browser::open(prompt.url.as_str(), environment);
+    // Once the person has something to do, it is the person who is waited for, and that is told.
+    let progress = Cell::new(Some(Progress::new("Asking the sign-in service")));
+    let show = |prompt: &Prompt| {
+        drop(progress.take());
+        match prompt {
+            Prompt::Code(prompt) => anstream::println!("{}", instructions(name, prompt)),
+            Prompt::Browser(prompt) => {
+                anstream::println!("{}", browser_instructions(name, prompt));
+                browser::open(prompt.url.as_str(), environment);
+            }
         }
     };
     Ok(auth::login(name, account, environment, reads, show, cancelled).await?)
@@ -262,6 +275,7 @@ mod tests {
             rules: Vec::new(),
             status: config::Status::default(),
             log: config::Log::default(),
+            history: config::History::default(),
         }
     }
 

@@ -6,12 +6,17 @@ mod ask;
 mod browser;
 mod environment;
 mod error;
+mod folder;
+#[cfg(test)]
+mod guide;
 mod journal;
 mod logging;
 mod output;
+mod progress;
 mod runtime;
 mod screen;
 mod sign_in;
+mod since;
 mod systemctl;
 mod text;
 mod times;
@@ -22,9 +27,11 @@ mod completions;
 mod demo;
 mod doctor;
 mod emulator;
+mod history;
 mod init;
 mod login;
 mod logout;
+mod logs;
 mod man;
 mod reload;
 mod run;
@@ -97,6 +104,10 @@ enum Command {
     Run(run::Args),
     /// Show what the daemon does, and why
     Status(status::Args),
+    /// Show what was claimed lately, why, and when it was not confirmed
+    History(history::Args),
+    /// Show the daemon's log
+    Logs(logs::Args),
     /// Choose a presence by hand; it beats every rule
     Set(set::Args),
     /// Go back to the rules after `set`
@@ -171,6 +182,8 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(args, &context),
         Command::Run(args) => run::run(args, &context),
         Command::Status(args) => status::run(args, &context),
+        Command::History(args) => history::run(args, &context),
+        Command::Logs(args) => logs::run(args, &context),
         Command::Set(args) => set::run(args, &context),
         Command::Unset(args) => unset::run(args, &context),
         Command::Signal(args) => signal::run(args, &context),

@@ -8,7 +8,15 @@ use super::{Error, Exit};
 /// Prints text as it is, without its styles where they do not belong. `false`: the reader has gone, and there is no use
 /// in printing more.
 pub(super) fn print(text: &str) -> Result<bool, Error> {
-    let mut stdout = anstream::stdout().lock();
+    write(anstream::stdout().lock(), text)
+}
+
+/// Prints what a [`super::screen::Screen`] draws: the movements of the cursor stay where styles do not belong.
+pub(super) fn print_drawing(drawing: &str) -> Result<bool, Error> {
+    write(std::io::stdout().lock(), drawing)
+}
+
+fn write(mut stdout: impl Write, text: &str) -> Result<bool, Error> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),

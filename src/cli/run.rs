@@ -10,6 +10,7 @@ use super::{Context, Error, Exit, activation, check, examples, logging};
 use crate::config::{self, Config};
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options, StartError};
+use crate::history;
 use crate::signals::Buses;
 use crate::status::Listen;
 
@@ -75,12 +76,19 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
     let log = config::Log { dir: log_dir.or_else(|| config.log.dir.clone()), ..config.log.clone() };
     logging::start(&log, &context.environment)?;
     let clock = clock(speed, since, &config, context)?;
+    // What a fast clock says of the day belongs to no history.
+    let history = context.socket.as_ref().filter(|_| speed.is_none());
+    let history = history.map(|socket| history::path(&context.environment.state_dir, socket));
+    let history = history.transpose().map_err(|error| {
+        Error::new(Exit::Failed, format!("the folder that `--socket` starts from is gone: {error}"))
+    })?;
     let options = Options {
         environment: context.environment.clone().guarding(&config),
         config,
         config_file: Some(context.config.clone()),
         clock,
         socket,
+        history,
         buses: Buses::default(),
     };
     block_on(async {

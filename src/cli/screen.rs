@@ -3,7 +3,10 @@
 
 use std::io::IsTerminal;
 
+use anstream::{AutoStream, ColorChoice};
 use rustix::termios::tcgetwinsize;
+
+use super::environment::terminal_is_dumb;
 
 /// The width where there is no terminal to fit, in columns.
 const DEFAULT_WIDTH: usize = 80;
@@ -28,18 +31,26 @@ fn size() -> Option<(usize, usize)> {
 pub(super) struct Screen {
     /// How many lines are drawn, in a terminal of which size.
     drawn: Option<(usize, (usize, usize))>,
+    /// Whether there are to be colours.
+    coloured: bool,
 }
 
 impl Screen {
-    /// A screen, where standard output is a terminal.
+    /// A screen, where standard output is a terminal that can be drawn on.
     pub(super) fn new() -> Option<Self> {
-        size().map(|_| Self::default())
+        let coloured = AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
+        size().filter(|_| !terminal_is_dumb()).map(|_| Self { drawn: None, coloured })
     }
 
-    /// What to print so that `text` stands in place of what was drawn before. Lines must fit the terminal's width; those
-    /// that do not fit its height are left out.
+    /// What to print, as it is, so that `text` stands in place of what was drawn before. Lines must fit the terminal's width;
+    /// those that do not fit its height are left out. Without colours it is still drawn in place.
     pub(super) fn draw(&mut self, text: &str) -> String {
-        self.draw_in(text, size().unwrap_or((DEFAULT_WIDTH, 24)))
+        let size = size().unwrap_or((DEFAULT_WIDTH, 24));
+        if self.coloured {
+            self.draw_in(text, size)
+        } else {
+            self.draw_in(&anstream::adapter::strip_str(text).to_string(), size)
+        }
     }
 
     fn draw_in(&mut self, text: &str, size: (usize, usize)) -> String {

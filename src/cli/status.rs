@@ -1,6 +1,9 @@
-//! `presenced status`: what the daemon does, and why. What it looks like is in [`view`].
+//! `presenced status`: what the daemon does, and why. What it looks like is in [`view`], and for bars in [`bar`].
 
+mod bar;
+mod template;
 mod view;
+mod waybar;
 
 pub(super) use view::headline;
 
@@ -8,13 +11,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::ask::ask;
-use super::output::print;
+use super::ask::{ask, talk};
+use super::output::{print, print_drawing};
+use super::runtime::block_on;
 use super::screen::{self, Screen};
 use super::{Context, Error, Exit, examples};
 use crate::status::report::{Health, Report, State};
 use crate::status::{Client, ClientError};
+
+use bar::{Bar, Format};
 
 /// How often the times in a watched status move on.
 const TICK: Duration = Duration::from_secs(1);
@@ -27,8 +34,15 @@ const IS_JSON: &str = "the keys of a report are strings";
 #[command(after_help = examples!(
     "presenced status                  What is claimed, and why"
     "presenced status --watch          The same, kept up to date"
-    "presenced status --json | jq .accounts.work.state";
-    "Exit codes: 0 all is well; 1 degraded or failing; 3 not running; 4 sign-in needed."
+    "presenced status --json | jq .accounts.work.state"
+    "presenced status --format waybar --watch"
+    "presenced status --format '{availability} {rule}'";
+    "Fields of a template: {account}, {presence}, {availability}, {activity}, {state}, {health}, {rule}, {because}, {since}, \
+     {until}, {seen}, {warning} and {hint}; `{{` is a brace. While presenced is away {presence}, {availability}, {state} and \
+     {health} say `off`, and the rest is empty.";
+    "With --format and --watch it waits for a daemon that is away, and goes on until its reader has gone.";
+    "Exit codes: 0 all is well; 1 degraded or failing; 3 not running; 4 sign-in needed. With --format always 0: a bar hides \
+     what fails."
 ))]
 pub(super) struct Args {
     /// Print the report as JSON; with --watch a line each time it changes
@@ -38,12 +52,26 @@ pub(super) struct Args {
     /// Go on showing it as it changes, until the daemon stops or Ctrl-C
     #[arg(long)]
     watch: bool,
+
+    /// Print a line for a bar: `waybar` for its JSON, or a template such as '{availability} {rule}'
+    #[arg(long, value_name = "FORMAT", value_parser = bar::format, conflicts_with = "json")]
+    format: Option<Format>,
+
+    /// Of this account only; left out: of all
+    #[arg(long, value_name = "NAME", requires = "format")]
+    account: Option<String>,
 }
 
 /// Runs it.
-pub(super) fn run(Args { json, watch }: Args, context: &Context) -> Result<Exit, Error> {
+pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+    let Args { json, watch, format, account } = args;
+    if let Some(format) = &format {
+        let bar = Bar { format, account: account.as_deref() };
+        let socket = context.require_socket()?;
+        return block_on(async { if watch { bar.watch(socket).await } else { bar.show(socket).await } })?;
+    }
     if watch {
-        return ask(context, async |client| show_changes(client, json).await);
+        return talk(context, async |client| show_changes(client, json).await);
     }
     let report = ask(context, async |mut client| client.status().await)?;
     let text = if json { serde_json::to_string_pretty(&report).expect(IS_JSON) + "\n" } else { draw(&report) };
@@ -56,21 +84,26 @@ async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
     let mut reports = client.watch().await?;
     let mut screen = if json { None } else { Screen::new() };
     let mut report = reports.next().await?.ok_or(ClientError::Stopping)?;
+    let mut resized = signal(SignalKind::window_change())
+        .map_err(|error| Error::new(Exit::Failed, format!("a resized terminal cannot be heard of: {error}")))?;
     loop {
-        let text = match &mut screen {
-            Some(screen) => screen.draw(&draw(&report)),
-            None if json => serde_json::to_string(&report).expect(IS_JSON) + "\n",
-            None => draw(&report) + "\n",
+        let is_read = match &mut screen {
+            Some(screen) => print_drawing(&screen.draw(&draw(&report)))?,
+            None if json => print(&(serde_json::to_string(&report).expect(IS_JSON) + "\n"))?,
+            None => print(&(draw(&report) + "\n"))?,
         };
-        if !print(&text)? {
+        if !is_read {
             return Ok(Exit::Ok);
         }
-        let next = match screen {
-            Some(_) => tokio::time::timeout(TICK, reports.next()).await,
-            None => Ok(reports.next().await),
+        let news = match screen {
+            Some(_) => tokio::select! {
+                news = tokio::time::timeout(TICK, reports.next()) => news.ok(),
+                _ = resized.recv() => None,
+            },
+            None => Some(reports.next().await),
         };
-        // Without news the same report is drawn again: its times have moved on.
-        if let Ok(news) = next {
+        // Without news the same report is drawn again: its times have moved on, or the terminal has another size.
+        if let Some(news) = news {
             report = news?.ok_or(ClientError::Stopping)?;
         }
     }

@@ -18,7 +18,7 @@ pub struct Environment {
     pub runtime_dir: Option<PathBuf>,
     /// The folder of `config.toml`: `$XDG_CONFIG_HOME/presenced`.
     pub config_dir: PathBuf,
-    /// Where tokens and logs are kept: `$XDG_STATE_HOME/presenced`.
+    /// Where tokens, logs and the history are kept: `$XDG_STATE_HOME/presenced`; for a service of the system `$STATE_DIRECTORY`.
     pub state_dir: PathBuf,
     /// Where copies are kept that can be had again: `$XDG_CACHE_HOME/presenced`.
     pub cache_dir: PathBuf,

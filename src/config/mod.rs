@@ -49,6 +49,8 @@ pub struct Config {
     pub status: Status,
     /// Where logs go.
     pub log: Log,
+    /// Whether a history is kept.
+    pub history: History,
 }
 
 /// One account: who signs in, where, and whose presence is held.
@@ -318,4 +320,17 @@ pub struct Log {
     pub level: Option<String>,
     /// The folder of the rolling log files; `None`: the journal or standard error.
     pub dir: Option<PathBuf>,
+}
+
+/// What is kept of the last two days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Whether anything is.
+    pub enabled: bool,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
 }

@@ -12,6 +12,7 @@ use tracing::{Instrument as _, Span, error_span, info, warn};
 use crate::auth::{self, Authenticator, Token};
 use crate::config;
 use crate::graph::Client;
+use crate::history::Held;
 use crate::policy::Decision;
 use crate::presence::{Expiration, Presence};
 use crate::session::{
@@ -66,6 +67,8 @@ pub(super) struct Account {
     decided_at: Instant,
     /// The last decision whose request Graph carried out.
     answered: u64,
+    /// Wall time since which that presence is wished by that rule.
+    wished_since: Option<Timestamp>,
     /// Wall time at which the last confirmed request about the session was sent, as it was then; and of the one about the
     /// preferred presence.
     asserted_at: Option<Timestamp>,
@@ -149,6 +152,7 @@ impl Account {
             decision_number: 0,
             decided_at: Instant::default(),
             answered: 0,
+            wished_since: None,
             asserted_at: None,
             preferred_at: None,
             seen_at: None,
@@ -190,6 +194,10 @@ impl Account {
             wish => self.session.handle_wish(wish, now.instant),
         }
         self.verify.handle_switch(session.verify, now.instant);
+        let same = |before: &Decision| (before.presence, &before.rule) == (decision.presence, &decision.rule);
+        if !self.decision.as_ref().is_some_and(same) {
+            self.wished_since = Some(rounded(now.wall));
+        }
         self.decision = Some(decision);
     }
 
@@ -520,6 +528,23 @@ impl Account {
         if is_well && self.signed_out { State::SignInNeeded } else { state }
     }
 
+    /// Its part of the history: what it is to hold, and whether it does, with the time since when where that is over already.
+    /// `None`: nothing was decided yet.
+    pub(super) fn held(&self, now: &Now) -> Option<(Held, Timestamp)> {
+        let decision = self.decision.as_ref()?;
+        let confirmed = self.session.is_kept(now.instant);
+        let faded_at = self.session.kept_until().filter(|until| !confirmed && *until <= now.instant);
+        let held = Held {
+            account: self.name.clone(),
+            presence: decision.presence.map(|presence| presence.to_string()),
+            rule: decision.rule.clone(),
+            because: decision.because.clone(),
+            state: self.state(now),
+            confirmed,
+        };
+        Some((held, faded_at.map_or(now.wall, |at| now.wall_at(at))))
+    }
+
     /// Its part of the report.
     pub(super) fn report(&self, now: &Now) -> report::Account {
         let decision = self.decision.as_ref();
@@ -549,6 +574,7 @@ impl Account {
             desired: decision.and_then(|decision| decision.presence).map(Into::into),
             rule: decision.and_then(|decision| decision.rule.clone()),
             because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
+            since: self.wished_since,
             until: decision.and_then(|decision| decision.until),
             asserted,
             preferred,

@@ -8,6 +8,7 @@ mod account;
 mod board;
 mod certificate;
 pub mod clock;
+mod history;
 mod leave;
 mod listening;
 mod lock_word;
@@ -43,6 +44,7 @@ use crate::warning::Warning;
 
 use account::{Account, AccountId, Done};
 use board::Board;
+use history::History;
 use listening::Listening;
 use report::Chronicle;
 use service::Service;
@@ -66,6 +68,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The status socket.
     pub socket: Listen,
+    /// The file of the history; `None`: none is kept.
+    pub history: Option<PathBuf>,
     /// The D-Bus addresses.
     pub buses: Buses,
 }
@@ -110,6 +114,7 @@ pub struct Daemon {
     requests: JoinSet<Done>,
     server: Option<Server>,
     chronicle: Chronicle,
+    history: History,
     reports: watch::Sender<Arc<Report>>,
     trail: Trail,
     tally: Arc<Tally>,
@@ -149,7 +154,7 @@ impl Event {
 impl Daemon {
     /// Binds the socket, sets up the accounts and starts the signals. Needs a running tokio runtime.
     pub fn new(options: Options) -> Result<Self, StartError> {
-        let Options { config, config_file, environment, clock, socket, buses } = options;
+        let Options { config, config_file, environment, clock, socket, history, buses } = options;
         let server = Server::listen(socket)?;
         let now = clock.now();
         let mut board = Board::default();
@@ -170,6 +175,7 @@ impl Daemon {
             requests: JoinSet::new(),
             server: Some(server),
             chronicle,
+            history: History::new(history, config.history.enabled),
             reports,
             trail: Trail::default(),
             tally: Arc::default(),
@@ -228,6 +234,7 @@ impl Daemon {
             }
         }
         self.leave(&mut commands).await;
+        self.history.stop(&self.clock.now());
         if let Some(server) = server {
             // Dropping the server removes its socket.
             server.abort();
@@ -364,17 +371,19 @@ impl Daemon {
             }
         }
         self.let_sleep(now);
+        self.history.keep(&self.accounts, now);
         self.listening.drain(&self.reports, &self.tally, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
-        let others =
-            self.board.warnings(now).cloned().chain(self.config_warning.clone()).chain(self.listening.warning());
+        let own = [self.config_warning.clone(), self.listening.warning(), self.history.warning()];
+        let others = self.board.warnings(now).cloned().chain(own.into_iter().flatten());
         let warnings = warnings.chain(others.map(|warning| (warning, None)));
         let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);
         self.reports.send_if_modified(|current| {
             let changed = **current != report;
             if changed {
+                self.history.sign_of_life(now);
                 *current = Arc::new(report);
             }
             changed

@@ -80,6 +80,7 @@ impl Daemon {
             self.patience = Some(patience());
         }
         self.listening.configure(config.status.listen, now);
+        self.history.enable(config.history.enabled, now);
         if config.log != self.config.log {
             tracing::warn!("`[log]` has changed; that takes effect when presenced is started anew");
         }

@@ -66,6 +66,7 @@ impl Daemon {
         if rest || bedtime.ends <= now.instant {
             tracing::info!(written = rest, held = bedtime.hold.is_some(), "going to sleep");
             self.bedtime = None;
+            self.history.sleep(now);
         }
     }
 
@@ -78,6 +79,7 @@ impl Daemon {
     /// were for the sleep.
     pub(super) fn wake(&mut self, now: &Now) {
         tracing::info!("awake again");
+        self.history.wake(now);
         self.asleep = false;
         self.bedtime = None;
         self.accounts.iter_mut().chain(&mut self.leavers).for_each(|account| account.wake(now));

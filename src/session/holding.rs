@@ -56,6 +56,8 @@ pub(super) struct Holding {
     confirmed: Confirmed,
     /// A request since the last confirmation may have been applied.
     uncertain: bool,
+    /// The same of a request for something else than what is confirmed.
+    diverted: bool,
     /// Until when a request that was given up may overtake later ones: what is confirmed of those is not to be relied on.
     strays_until: Option<Instant>,
     /// When the last of all that may have been set has expired.
@@ -83,6 +85,7 @@ impl Holding {
             wish: Wish::Undecided,
             confirmed,
             uncertain: false,
+            diverted: false,
             strays_until: None,
             expires_at: Instant::from_origin(Duration::ZERO),
             last_failure: None,
@@ -156,6 +159,26 @@ impl Holding {
         }
     }
 
+    /// Whether Graph is known to hold what is wished at `now`. A repetition that failed takes nothing away from that before what
+    /// is held fades or expires.
+    pub(super) fn is_kept(&self, now: Instant) -> bool {
+        let agrees = match (self.wish, self.confirmed) {
+            (Wish::Undecided, _) | (Wish::Nothing, Confirmed::Nothing) => true,
+            (Wish::Hold(wish), Confirmed::Held { target, .. }) => target == wish,
+            (Wish::Nothing | Wish::Hold(_), _) => false,
+        };
+        agrees && !self.diverted && self.deadline().is_none_or(|deadline| now < deadline)
+    }
+
+    /// Whether `action` asks for just what is confirmed.
+    fn asks_for_confirmed(&self, action: Action) -> bool {
+        match (action, self.confirmed) {
+            (Action::Set(asked) | Action::Prefer(asked), Confirmed::Held { target, .. }) => asked == target,
+            (Action::Clear | Action::ClearPreferred, Confirmed::Nothing) => true,
+            (Action::Set(_) | Action::Prefer(_) | Action::Clear | Action::ClearPreferred, _) => false,
+        }
+    }
+
     /// Whether nothing was ever confirmed of it.
     pub(super) fn is_unknown(&self) -> bool {
         self.confirmed == Confirmed::Unknown
@@ -170,7 +193,7 @@ impl Holding {
     pub(super) fn forget_expired(&mut self, now: Instant) {
         if now >= self.expires_at {
             self.confirmed = Confirmed::Nothing;
-            self.uncertain = false;
+            (self.uncertain, self.diverted) = (false, false);
             self.strays_until = None;
         }
     }
@@ -184,7 +207,7 @@ impl Holding {
             }
             Action::Clear | Action::ClearPreferred => Confirmed::Nothing,
         };
-        self.uncertain = false;
+        (self.uncertain, self.diverted) = (false, false);
         // What was sent before then may be overtaken.
         self.strays_until.take_if(|until| *until <= sent_at);
         self.last_failure = None;
@@ -203,6 +226,7 @@ impl Holding {
         };
         if let Some(applied_by) = applied_by {
             self.uncertain = true;
+            self.diverted |= !self.asks_for_confirmed(action);
             if let Action::Set(target) | Action::Prefer(target) = action {
                 self.expires_at = self.expires_at.max(applied_by + target.expiration.as_duration());
             }

@@ -222,6 +222,16 @@ impl Session {
         self.preferred.held(now)
     }
 
+    /// Whether Graph is known to hold what is wished at `now`.
+    pub fn is_kept(&self, now: Instant) -> bool {
+        self.app.is_kept(now) && self.preferred.is_kept(now)
+    }
+
+    /// When the first of what is held fades or expires, unless it is set again before.
+    pub fn kept_until(&self) -> Option<Instant> {
+        self.app.deadline().into_iter().chain(self.preferred.deadline()).min()
+    }
+
     /// Whether it still has to take a preferred presence back.
     pub fn is_clearing_preferred(&self) -> bool {
         self.preferred.wish == Wish::Nothing && self.preferred.differs()

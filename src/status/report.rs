@@ -59,6 +59,9 @@ pub struct Account {
     pub rule: Option<String>,
     /// Why, in one clause.
     pub because: String,
+    /// Since when this presence is wished by this rule; `None`: nothing was decided yet, or an older daemon does not say.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
     /// When the decision changes by itself.
     pub until: Option<Timestamp>,
     /// What Graph last confirmed; `None`: nothing.

@@ -138,6 +138,8 @@ pub(super) fn listen(path: &Path) -> Result<(Socket, UnixListener), BindError> {
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(io_error("set the mode of", path))?;
     let identity = identity(path).map_err(io_error("look at", path))?;
     rustix::net::listen(&socket, BACKLOG).map_err(failed("listen at"))?;
+    // For those who watch the folder for the socket: it showed up before it could be connected to.
+    std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(io_error("set the mode of", path))?;
     Ok((Socket { path: path.to_owned(), identity, _lock: lock }, UnixListener::from(socket)))
 }
 

@@ -152,6 +152,7 @@ pub(crate) fn run(
         environment,
         clock: clock.clone(),
         socket: Listen::At(folder.join("presenced.sock")),
+        history: None,
         buses: Buses { system: Some(system_bus.to_owned()), session: None },
     })
     .unwrap();

@@ -129,6 +129,7 @@ path = "call-state"
         environment,
         clock: clock.clone(),
         socket: Listen::At(folder.path().join("presenced.sock")),
+        history: None,
         buses: Buses::default(),
     })
     .unwrap();

@@ -195,6 +195,7 @@ pub(crate) fn report() -> Report {
         desired: Some(busy.clone()),
         rule: Some("call".to_owned()),
         because: "call is in-call (baresip)".to_owned(),
+        since: Some(at("2026-11-23T13:58:00Z")),
         until: None,
         asserted: Some(Asserted {
             availability: busy.availability,

@@ -97,6 +97,11 @@ impl Lapse {
         std::fs::rename(next, self.folder.path().join(name)).unwrap();
     }
 
+    /// The file of the history.
+    pub(crate) fn history(&self) -> std::path::PathBuf {
+        self.folder.path().join("history.jsonl")
+    }
+
     /// Starts the daemon, and waits until it rests.
     pub(crate) async fn start_daemon(&mut self) {
         let folder = self.folder.path();
@@ -135,6 +140,7 @@ path = "call-state"
             environment,
             clock: self.clock.clone(),
             socket: Listen::At(socket.clone()),
+            history: Some(self.history()),
             buses: Buses { system: Some("unix:path=/nonexistent".to_owned()), session: None },
         })
         .unwrap();

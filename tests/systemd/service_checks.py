@@ -1,5 +1,6 @@
 """presenced as a service: started, killed, hung, reloaded, stopped, and what it takes."""
 
+import json
 import os
 import pathlib
 import re
@@ -84,6 +85,23 @@ def reloaded(desk):
     must(not report["warnings"], f"warnings stay: {report['warnings']}")
     must(desk.person.unit("ActiveState")["ActiveState"] == "active", "the service is not active")
     must(desk.pid() == pid, "it was restarted")
+
+
+def told_afterwards(desk):
+    """`presenced logs` has the unit's journal, and `presenced history` what was claimed and when it did not run"""
+    # Only where it is kept on the disk has each person a part of the journal.
+    pathlib.Path("/var/log/journal").mkdir(exist_ok=True)
+    run("systemd-tmpfiles", "--create", "--prefix=/var/log/journal")
+    run("journalctl", "--flush")
+    desk.systemctl("stop")
+    desk.systemctl("start")
+    desk.shows("Available/Available", "at the desk")
+    logs = ("presenced", "logs", "--since", "1m")
+    log = wait_for("the log", lambda: desk.person.code(*logs) == 0 and desk.person.run(*logs))
+    must("decided" in log, f"the log is {log}")
+    history = json.loads(desk.person.run("presenced", "history", "--json"))
+    spans = [span.get("presence") or span["kind"] for span in history["accounts"]["work"]["spans"]]
+    must("not-running" in spans and spans[-1] == "Available/Available", f"the history is {spans}")
 
 
 def wrong_from_the_start(desk):

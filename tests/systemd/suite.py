@@ -49,6 +49,7 @@ CHECKS = [
     install_checks.activated,
     install_checks.second,
     install_checks.sidecar,
+    service_checks.told_afterwards,
     service_checks.stopped,
     service_checks.wrong_from_the_start,
     service_checks.the_manager_ends,

@@ -8,7 +8,7 @@ use crate::time::zone_named;
 
 /// A moment as it is written on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(in crate::cli) enum Moment {
     /// An instant (RFC 3339).
     Instant(Timestamp),
     /// A local time; a date is its first moment.
@@ -18,7 +18,7 @@ pub(super) enum Moment {
 }
 
 /// Reads a moment: `2026-11-24T09:00:00+01:00`, `2026-11-24T09:00`, `2026-11-24`, `09:00`.
-pub(super) fn moment(text: &str) -> Result<Moment, String> {
+pub(in crate::cli) fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(instant) = text.parse() {
         return Ok(Moment::Instant(instant));
     }
@@ -52,14 +52,18 @@ pub(super) fn window(
     zone: &TimeZone,
 ) -> (Timestamp, Timestamp) {
     let today = zone.to_datetime(now).date();
-    let at = |moment| match moment {
+    let from = from.map_or_else(|| midnight(today, zone), |from| at(from, now, zone));
+    let to = to.map_or_else(|| midnight(day_after(zone.to_datetime(from).date()), zone), |to| at(to, now, zone));
+    (from, to)
+}
+
+/// The instant of a moment.
+pub(in crate::cli) fn at(moment: Moment, now: Timestamp, zone: &TimeZone) -> Timestamp {
+    match moment {
         Moment::Instant(instant) => instant,
         Moment::Local(at) => instant(at, zone),
-        Moment::Today(time) => instant(today.to_datetime(time), zone),
-    };
-    let from = from.map_or_else(|| midnight(today, zone), at);
-    let to = to.map_or_else(|| midnight(day_after(zone.to_datetime(from).date()), zone), at);
-    (from, to)
+        Moment::Today(time) => instant(zone.to_datetime(now).date().to_datetime(time), zone),
+    }
 }
 
 /// The first moment of a day. Where the clocks leave midnight out it is the one that they go on with.

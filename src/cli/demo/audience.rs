@@ -12,6 +12,7 @@ use super::summary::Summary;
 use super::view::{self, Scene};
 use super::{ACCOUNT, failed};
 use crate::cli::Error;
+use crate::cli::output::print_drawing;
 use crate::cli::screen::{self, Screen};
 use crate::cli::times::exact_clock;
 use crate::emulator::{self, Emulator, Pair, Record};
@@ -154,7 +155,8 @@ impl<'a> Audience<'a> {
             timeline: &timeline,
             requests: &self.requests,
         };
-        anstream::print!("{}", screen.draw(&view::picture(&scene, screen::width())));
+        // Where standard output has gone, the day goes on all the same.
+        let _ = print_drawing(&screen.draw(&view::picture(&scene, screen::width())));
     }
 }
 

@@ -95,6 +95,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
         environment: environment.clone(),
         clock: clock.clone(),
         socket: Listen::At(folder.path().join("presenced.sock")),
+        history: None,
         buses: Buses { system: desktop.as_ref().map(|desktop| desktop.address().to_owned()), session: None },
     })
     .map_err(|error| run::start_error(&error))?;

@@ -143,6 +143,7 @@ fn others(report: &Report) -> Option<Check> {
         | Code::Refused => true,
         Code::WatchFailed
         | Code::ListenFailed
+        | Code::HistoryUnwritable
         | Code::ConfigurationInvalid
         | Code::VerifyRefused
         | Code::CertificateExpires => false,

@@ -10,7 +10,8 @@ use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
 use crate::session::seen::{Winner, winner};
 use crate::status::report::{
-    Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State, Warning, word,
+    Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State,
+    Warning, word,
 };
 use crate::warning::Severity;
 
@@ -37,16 +38,16 @@ const RED: Style = AnsiColor::Red.on_default();
 pub(super) fn render(report: &Report, now: Timestamp, zone: &TimeZone, width: usize) -> String {
     let mut view = View { lines: Vec::new(), now, zone, width: width.max(MIN_WIDTH) };
     for (name, account) in &report.accounts {
-        view.account(name, account);
+        view.account(name, account, &report.warnings);
         view.gap();
     }
-    view.signals(report);
-    view.gap();
     view.manual(report);
     view.gap();
     for warning in &report.warnings {
         view.warning(warning);
     }
+    view.gap();
+    view.signals(report);
     view.gap();
     view.daemon(report);
     view.lines.join("\n") + "\n"
@@ -75,19 +76,19 @@ pub(in crate::cli) fn headline(account: &Account) -> (Style, String) {
 }
 
 impl View<'_> {
-    fn account(&mut self, name: &str, account: &Account) {
+    fn account(&mut self, name: &str, account: &Account, warnings: &[Warning]) {
         let (style, state) = headline(account);
         let name = cut_end(&printable(name), self.width / 3);
         let state = cut_end(&printable(&state), self.width - columns(&name) - 2);
         self.lines.push(format!("{BOLD}{name}{BOLD:#}: {}", styled(style.bold(), &state)));
 
-        let because = match &account.rule {
-            Some(rule) => format!("{} (rule `{rule}`)", account.because),
-            None => account.because.clone(),
-        };
-        self.fact("because", &because);
-        if let Some(until) = account.until {
-            self.fact("until", &format!("{}, {}", self.clock(until), relative(until, self.now)));
+        self.fact("because", &because(account));
+        let when = |at| format!("{}, {}", self.clock(at), relative(at, self.now));
+        match (account.since, account.until) {
+            (Some(since), Some(until)) => self.fact("since", &format!("{}; until {}", when(since), when(until))),
+            (Some(since), None) => self.fact("since", &when(since)),
+            (None, Some(until)) => self.fact("until", &when(until)),
+            (None, None) => {}
         }
         if let Some(asserted) = &account.asserted {
             self.fact("confirmed", &self.confirmed(asserted, account.desired.as_ref()));
@@ -109,7 +110,9 @@ impl View<'_> {
             let Requests { sent, failed, throttled } = requests;
             self.fact("requests", &format!("{sent} sent, {failed} failed, {throttled} throttled"));
         }
-        if let Some(error) = &account.last_error {
+        // What a warning says already is not said twice.
+        let told = |error: &&LastError| warnings.iter().any(|warning| warning.text.contains(&error.text));
+        if let Some(error) = account.last_error.as_ref().filter(|error| !told(error)) {
             self.fact(
                 "trouble",
                 &format!("{}, {}: {}", self.clock(error.at), relative(error.at, self.now), error.text),
@@ -284,6 +287,19 @@ impl View<'_> {
     }
 }
 
+/// The worst of all that is wrong.
+pub(super) fn worst(report: &Report) -> Option<&Warning> {
+    report.warnings.iter().rev().max_by_key(|warning| warning.severity)
+}
+
+/// Why, and by which rule.
+pub(super) fn because(account: &Account) -> String {
+    match &account.rule {
+        Some(rule) => format!("{} (rule `{rule}`)", account.because),
+        None => account.because.clone(),
+    }
+}
+
 fn pair(pair: &Pair) -> String {
     format!("{}/{}", pair.availability, pair.activity)
 }
@@ -293,4 +309,4 @@ fn styled(style: Style, text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

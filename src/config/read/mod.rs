@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problems::{Finding, MOST_KEPT, Problems};
-use super::{Config, Environment, Log, OnExit, Session, Status, TokenStore};
+use super::{Config, Environment, History, Log, OnExit, Session, Status, TokenStore};
 use crate::policy::default_rules;
 use crate::suggest;
 use section::Section;
@@ -93,8 +93,9 @@ impl Reader<'_> {
         let rules = root.get("rules").map(|value| self.rules(value));
         let status = self.status(&mut root);
         let log = self.log(&mut root);
+        let history = self.history(&mut root);
         self.finish(&root);
-        Config { accounts, session, signals, rules: rules.unwrap_or_else(default_rules), status, log }
+        Config { accounts, session, signals, rules: rules.unwrap_or_else(default_rules), status, log, history }
     }
 
     fn session(&mut self, root: &mut Section<'_, '_>) -> Session {
@@ -132,6 +133,13 @@ impl Reader<'_> {
         let dir = section.get("dir").and_then(|value| self.path("dir", value));
         self.finish(&section);
         Log { level, dir }
+    }
+
+    fn history(&mut self, root: &mut Section<'_, '_>) -> History {
+        let Some(mut section) = self.section(root, "history", "[history]") else { return History::default() };
+        let enabled = section.get("enabled").and_then(|value| self.boolean("enabled", value));
+        self.finish(&section);
+        History { enabled: enabled.unwrap_or(true) }
     }
 
     /// Tells a finding.

@@ -1,4 +1,5 @@
-//! The view as it looks, in snapshots without styles; and that no report, however odd, breaks its bounds.
+//! The view as it looks, in snapshots without styles; and that no report, however odd, breaks its bounds. Its two days serve
+//! the tests of the other views as well.
 
 use jiff::tz::{Offset, TimeZone};
 use proptest::prelude::*;
@@ -7,7 +8,7 @@ use super::*;
 use crate::status::report::{LastError, Override, PermissionKind};
 use crate::warning::Code;
 
-fn at(text: &str) -> Timestamp {
+pub(in crate::cli::status) fn at(text: &str) -> Timestamp {
     format!("2026-11-23T{text}Z").parse().unwrap()
 }
 
@@ -17,6 +18,7 @@ fn account(state: State, desired: Option<crate::presence::Presence>) -> Account 
         desired: desired.map(Pair::from),
         rule: None,
         because: "no rule matches".to_owned(),
+        since: None,
         until: None,
         asserted: None,
         preferred: None,
@@ -53,7 +55,7 @@ fn warning(code: Code, text: &str, hint: &str) -> Warning {
 }
 
 /// A day on which all is well.
-fn well() -> Report {
+pub(in crate::cli::status) fn well() -> Report {
     use crate::presence::Presence::InACall;
     Report {
         version: "0.1.0".to_owned(),
@@ -65,6 +67,7 @@ fn well() -> Report {
             Account {
                 rule: Some("call".to_owned()),
                 because: "call is in-call (baresip)".to_owned(),
+                since: Some(at("12:58:00")),
                 asserted: Some(asserted(InACall, None)),
                 next: Some(Next { at: at("13:14:00"), why: "keepalive".to_owned() }),
                 requests: Requests { sent: 12, failed: 0, throttled: 0 },
@@ -85,7 +88,7 @@ fn well() -> Report {
 }
 
 /// A day on which nothing is.
-fn ill() -> Report {
+pub(in crate::cli::status) fn ill() -> Report {
     use crate::presence::Presence::{Available, Away};
     let mut report = Report { health: Health::Failing, ..well() };
     let failed = |text: &str, hint: Option<&str>| {
@@ -95,6 +98,7 @@ fn ill() -> Report {
         (
             "contoso".to_owned(),
             Account {
+                since: Some(at("13:05:00")),
                 until: Some(at("16:00:00")),
                 asserted: Some(asserted(Available, Some(at("13:07:00")))),
                 next: Some(Next { at: at("13:10:08"), why: "retry".to_owned() }),
@@ -148,6 +152,46 @@ fn a_day_on_which_all_is_well() {
 #[test]
 fn a_day_on_which_nothing_is() {
     insta::assert_snapshot!(plain(&ill(), 80));
+}
+
+/// Gives the account `work` an error of these words.
+fn work_says(report: &mut Report, text: &str) {
+    let error = LastError { at: at("13:09:55"), text: text.to_owned(), hint: None };
+    report.accounts.get_mut("work").unwrap().last_error = Some(error);
+}
+
+/// What a person with every signal has on the screen on a usual day, with one thing wrong.
+#[test]
+fn a_usual_day_fits_a_terminal_of_24_lines() {
+    use crate::presence::Presence::Available;
+    let mut report = well();
+    let signals = ["calendar", "call", "idle", "lock", "sleep"].map(|name| (name.to_owned(), signal("off", "logind")));
+    report.signals = signals.into();
+    let sign_in = SignIn {
+        method: "device-code".to_owned(),
+        user: None,
+        username: Some("firstname.lastname@contoso.onmicrosoft.com".to_owned()),
+        tenant: None,
+        permissions: ["Presence.ReadWrite", "Presence.Read"].map(str::to_owned).into(),
+        kind: Some(PermissionKind::Delegated),
+        token_expires_at: Some(at("14:02:00")),
+        renewal_error: None,
+    };
+    let work = report.accounts.get_mut("work").unwrap();
+    work.asserted = Some(asserted(Available, Some(at("13:15:00"))));
+    work.until = Some(at("16:00:00"));
+    work.sign_in = Some(sign_in);
+    work.seen =
+        Some(Seen { availability: "Available".to_owned(), activity: "Available".to_owned(), at: at("13:08:00") });
+    report.warnings =
+        vec![warning(Code::CalendarStale, "the calendar at outlook.office365.com cannot be fetched", "wait")];
+    let error = "the calendar at outlook.office365.com cannot be fetched";
+    work_says(&mut report, error);
+    let text = plain(&report, 80);
+    assert!(!text.contains("trouble"), "what a warning says is not said twice:\n{text}");
+    assert!(text.lines().count() < 24, "with the prompt below it is more than a screen:\n{text}");
+    let at_line = |part: &str| text.lines().position(|line| line.contains(part)).unwrap();
+    assert!(at_line("calendar-stale") < at_line("signal "), "what is wrong comes before the table:\n{text}");
 }
 
 #[test]

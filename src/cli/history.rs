@@ -1,0 +1,115 @@
+//! `presenced history`: what was claimed lately, why, and when it was not known to be right. Works without a running daemon.
+//!
+//! With `--json` it prints one object:
+//!
+//! ```json
+//! {"version": 1, "from": "…", "to": "…", "skipped_lines": 0,
+//!  "accounts": {"work": {"held_seconds": 32400, "unconfirmed_seconds": 4, "spans": [
+//!    {"from": "…", "to": "…", "kind": "held", "presence": "Busy/InACall", "rule": "call", "because": "call is in-call (baresip)",
+//!     "unconfirmed": [{"from": "…", "to": "…", "state": "retrying"}]}]}}}
+//! ```
+//!
+//! `kind` is `held` (`presence` null: nothing was claimed), `starting`, `asleep` or `not-running`; with the last three the keys from
+//! `presence` on are left out. Leaves to others: the file (`history/`), what follows from its records (`timeline`), and how it is
+//! shown (`view`, `json`).
+
+mod json;
+mod timeline;
+mod view;
+
+use std::io::ErrorKind;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::output::print;
+use super::runtime::block_on;
+use super::since::{Since, since};
+use super::{Context, Error, Exit, examples, screen};
+use crate::history;
+use crate::status::Client;
+use crate::suggest;
+
+/// How far back it looks unless it is told.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// The arguments of `history`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced history                     The last day"
+    "presenced history --since 2h          The last two hours"
+    "presenced history --since 09:00       Today from 9 o'clock on"
+    "presenced history --json | jq '.accounts.work.unconfirmed_seconds'";
+    "Unconfirmed is what Microsoft Graph was not known to hold: the request was under way, failed or was not answered, or the \
+     presence had faded. Two days are kept, without meeting titles and addresses; `enabled = false` below [history] keeps none."
+))]
+pub(super) struct Args {
+    /// Since when: how long ago, a time of today, a date, or a time of a date [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Since>,
+
+    /// Of this account only
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is shown.
+struct History {
+    zone: TimeZone,
+    /// `[from, to)`.
+    window: (Timestamp, Timestamp),
+    accounts: std::collections::BTreeMap<String, timeline::Timeline>,
+    /// How many lines of the file could not be read.
+    skipped: usize,
+}
+
+/// Runs it.
+#[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
+pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+    let socket = context.require_socket()?;
+    let zone = TimeZone::system();
+    let now = now();
+    let from = args.since.unwrap_or(Since::Ago(DAY)).instant(now, &zone);
+    if from >= now {
+        let error = Error::new(Exit::Usage, "the history would begin in the future");
+        return Err(error.with_hint("give a `--since` that is past, like 2h or 09:00"));
+    }
+    let path = history::path(&context.environment.state_dir, socket).map_err(|error| {
+        Error::new(Exit::Failed, format!("the folder that `--socket` starts from is gone: {error}"))
+    })?;
+    let read = history::read(&path).map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            let hint =
+                "a running presenced writes it, unless [history] says `enabled = false`; `--socket` names another";
+            return Error::new(Exit::Failed, format!("there is no history yet at {}", path.display())).with_hint(hint);
+        }
+        Error::new(Exit::Failed, format!("the history {} cannot be read: {error}", path.display()))
+            .with_hint("look as the user who runs presenced")
+    })?;
+    let runs = block_on(async { Client::connect(socket).await.is_ok() })?;
+    let mut accounts = timeline::timelines(&read.records, (from, now), runs, read.alive_at);
+    if let Some(only) = &args.account {
+        if !accounts.contains_key(only) {
+            let error = Error::new(Exit::Failed, format!("the history has nothing of an account `{only}`"));
+            let names = suggest::list(accounts.keys().map(String::as_str), "and");
+            return Err(error.with_hint(if names.is_empty() {
+                "look further back with `--since 48h`".to_owned()
+            } else {
+                format!("it has {names}")
+            }));
+        }
+        accounts.retain(|name, _| name == only);
+    }
+    let history = History { zone, window: (from, now), accounts, skipped: read.skipped };
+    print(&if args.json { json::render(&history) } else { view::render(&history, screen::width()) })?;
+    Ok(Exit::Ok)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: the history ends now")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}

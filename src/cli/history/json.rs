@@ -1,0 +1,82 @@
+//! The history as JSON. The shape is described in [`super`], and is a contract: fields are added, never changed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::History;
+use super::timeline::{Span, What};
+use crate::session::State;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    from: Timestamp,
+    to: Timestamp,
+    skipped_lines: usize,
+    accounts: BTreeMap<&'a str, Account<'a>>,
+}
+
+#[derive(Serialize)]
+struct Account<'a> {
+    held_seconds: i64,
+    unconfirmed_seconds: i64,
+    spans: Vec<JsonSpan<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonSpan<'a> {
+    from: Timestamp,
+    to: Timestamp,
+    kind: &'static str,
+    #[serde(flatten)]
+    held: Option<Held<'a>>,
+}
+
+#[derive(Serialize)]
+struct Held<'a> {
+    presence: Option<&'a str>,
+    rule: Option<&'a str>,
+    because: &'a str,
+    unconfirmed: Vec<Part>,
+}
+
+#[derive(Serialize)]
+struct Part {
+    from: Timestamp,
+    to: Timestamp,
+    state: State,
+}
+
+/// One object, with its line end.
+pub(super) fn render(history: &History) -> String {
+    let accounts = history.accounts.iter().map(|(name, timeline)| {
+        let (held, unconfirmed) = timeline.sums();
+        let spans = timeline.spans.iter().map(span).collect();
+        (name.as_str(), Account { held_seconds: held.as_secs(), unconfirmed_seconds: unconfirmed.as_secs(), spans })
+    });
+    let document = Document {
+        version: 1,
+        from: history.window.0,
+        to: history.window.1,
+        skipped_lines: history.skipped,
+        accounts: accounts.collect(),
+    };
+    serde_json::to_string(&document).expect("the keys are strings") + "\n"
+}
+
+fn span(span: &Span) -> JsonSpan<'_> {
+    let (kind, held) = match &span.what {
+        What::Held { presence, rule, because } => {
+            let parts = span.unconfirmed.iter().map(|part| Part { from: part.from, to: part.to, state: part.state });
+            let unconfirmed = parts.collect();
+            let held = Held { presence: presence.as_deref(), rule: rule.as_deref(), because, unconfirmed };
+            ("held", Some(held))
+        }
+        What::Starting => ("starting", None),
+        What::Asleep => ("asleep", None),
+        What::NotRunning => ("not-running", None),
+    };
+    JsonSpan { from: span.from, to: span.to, kind, held }
+}

@@ -1,0 +1,259 @@
+//! The history as people read it: a line for each span, the oldest first, marks where something was not confirmed, and what
+//! that comes to. A pure function of the history and the width; the styles in it are removed by whoever prints where they do not
+//! belong.
+
+use anstyle::{AnsiColor, Style};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+
+use super::History;
+use super::timeline::{Span, Timeline, Unconfirmed, What};
+use crate::cli::text::{columns, pad, wrap};
+use crate::cli::times::exact_span;
+use crate::status::report::word;
+
+/// The narrowest screen that is drawn for, in columns.
+const MIN_WIDTH: usize = 40;
+
+/// The fewest columns in which a reason stands beside its presence; with less it stands below.
+const MIN_REASON: usize = 28;
+
+/// What is shorter is the time that a request takes.
+const WORTH_A_LINE: SignedDuration = SignedDuration::from_secs(1);
+
+/// What is shorter has no two times.
+const MINUTE: SignedDuration = SignedDuration::from_secs(60);
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+/// Draws the history in lines of at most `width` columns (but at least 40), each with its line end.
+pub(super) fn render(history: &History, width: usize) -> String {
+    let mut view = View { lines: Vec::new(), history, width: width.max(MIN_WIDTH) };
+    if history.accounts.is_empty() {
+        view.lines.push("There is nothing in the history of that time.".to_owned());
+    }
+    for (name, timeline) in &history.accounts {
+        if !view.lines.is_empty() {
+            view.lines.push(String::new());
+        }
+        view.account(name, timeline);
+    }
+    if history.skipped > 0 {
+        let lines = match history.skipped {
+            1 => "1 line of the history could not be read and is left out.".to_owned(),
+            several => format!("{several} lines of the history could not be read and are left out."),
+        };
+        view.lines.push(String::new());
+        view.lines.extend(wrap(&lines, view.width));
+    }
+    view.lines.join("\n") + "\n"
+}
+
+struct View<'a> {
+    lines: Vec<String>,
+    history: &'a History,
+    width: usize,
+}
+
+impl View<'_> {
+    fn account(&mut self, name: &str, timeline: &Timeline) {
+        let spans = timeline.spans.iter();
+        let least = |what: &What| if *what == What::Starting { MINUTE } else { WORTH_A_LINE };
+        let spans: Vec<_> = spans.filter(|span| span.to.duration_since(span.from) >= least(&span.what)).collect();
+        let zone = &self.history.zone;
+        let zone =
+            zone.iana_name().map_or_else(|| format!("UTC{}", zone.to_offset(self.history.window.1)), str::to_owned);
+        for line in wrap(&format!("{name}, {zone}"), self.width) {
+            self.lines.push(format!("{BOLD}{line}{BOLD:#}"));
+        }
+        let times: Vec<_> = spans.iter().map(|span| self.time(span)).collect();
+        let time = times.iter().map(|time| columns(time)).max().unwrap_or(0);
+        let presence = spans.iter().map(|span| columns(&presence(&span.what))).max().unwrap_or(0);
+        let mut day = None;
+        for (span, from_to) in spans.iter().zip(&times) {
+            let date = self.date(span.from);
+            if day.replace(date) != Some(date) {
+                self.lines.push(date.strftime("%A %-d %B").to_string());
+            }
+            self.span(span, &pad(from_to, time), presence);
+        }
+        let (held, unconfirmed) = timeline.sums();
+        let style = if unconfirmed.as_secs() > 0 { YELLOW } else { Style::new() };
+        let sum = format!("unconfirmed for {} of {}", exact_span(unconfirmed), exact_span(held));
+        for line in wrap(&sum, self.width) {
+            self.lines.push(format!("{style}{line}{style:#}"));
+        }
+    }
+
+    fn span(&mut self, span: &Span, time: &str, wide: usize) {
+        let worth: Vec<_> =
+            span.unconfirmed.iter().filter(|part| part.to.duration_since(part.from) >= WORTH_A_LINE).collect();
+        let mark = if worth.is_empty() { " ".to_owned() } else { format!("{YELLOW}!{YELLOW:#}") };
+        let head = format!("{mark} {time}  ");
+        let what = presence(&span.what);
+        let style = if matches!(span.what, What::Held { .. }) { Style::new() } else { DIM };
+        let indent = 2 + columns(time) + 2 + wide + 2;
+        let room = self.width.saturating_sub(indent);
+        match reason(&span.what) {
+            Some(reason) if room >= MIN_REASON => {
+                for (number, line) in wrap(&reason, room).iter().enumerate() {
+                    let start = if number == 0 { format!("{head}{}  ", pad(&what, wide)) } else { " ".repeat(indent) };
+                    self.lines.push(format!("{start}{line}"));
+                }
+            }
+            reason => {
+                self.lines.push(format!("{head}{style}{what}{style:#}"));
+                let below = reason.map(|reason| wrap(&reason, self.width - 4)).unwrap_or_default();
+                self.lines.extend(below.into_iter().map(|line| format!("    {line}")));
+            }
+        }
+        for part in worth {
+            for line in wrap(&self.unconfirmed(part), self.width - 4) {
+                self.lines.push(format!("    {YELLOW}{line}{YELLOW:#}"));
+            }
+        }
+    }
+
+    fn unconfirmed(&self, part: &Unconfirmed) -> String {
+        let clock = |at: Timestamp| at.to_zoned_datetime(self.history.zone.clone()).strftime("%H:%M:%S").to_string();
+        let long = exact_span(part.to.duration_since(part.from));
+        format!("unconfirmed {}–{}, {long}: {}", clock(part.from), clock(part.to), word(part.state))
+    }
+
+    /// From when to when, under the day of the start: `22:00–Tue 04:00`, or `22:00, 12 s`.
+    fn time(&self, span: &Span) -> String {
+        let clock =
+            |at: Timestamp, format| at.to_zoned_datetime(self.history.zone.clone()).strftime(format).to_string();
+        let long = span.to.duration_since(span.from);
+        let zone = &self.history.zone;
+        // Between two times by the same clock nothing else need be said.
+        let format = if zone.to_offset(span.from) == zone.to_offset(span.to) { "%H:%M" } else { "%H:%M %Z" };
+        let to = if span.to == self.history.window.1 {
+            "now".to_owned()
+        } else if long < MINUTE {
+            return format!("{}, {}", clock(span.from, "%H:%M"), exact_span(long));
+        } else if self.date(span.to) == self.date(span.from) {
+            clock(span.to, format)
+        } else {
+            clock(span.to, "%a %H:%M")
+        };
+        format!("{}–{to}", clock(span.from, format))
+    }
+
+    fn date(&self, at: Timestamp) -> Date {
+        at.to_zoned_datetime(self.history.zone.clone()).date()
+    }
+}
+
+fn presence(what: &What) -> String {
+    match what {
+        What::Held { presence, .. } => crate::cli::text::printable(presence.as_deref().unwrap_or("nothing claimed")),
+        What::Starting => "presenced started".to_owned(),
+        What::Asleep => "asleep".to_owned(),
+        What::NotRunning => "presenced did not run".to_owned(),
+    }
+}
+
+fn reason(what: &What) -> Option<String> {
+    match what {
+        What::Held { rule: Some(rule), because, .. } => Some(format!("{because} (rule `{rule}`)")),
+        What::Held { rule: None, because, .. } => Some(because.clone()),
+        What::Starting | What::Asleep | What::NotRunning => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    use super::super::timeline::tests::{at, event, held, started};
+    use super::super::timeline::timelines;
+    use super::*;
+    use crate::history::{Event, Record};
+    use crate::session::State::{Holding, Refused, Retrying, Starting};
+
+    fn plain(records: &[Record], from: &str, zone: &str, width: usize) -> String {
+        let window = (from.parse().unwrap(), at("17:00:00"));
+        let zone = TimeZone::get(zone).unwrap();
+        let history = History { zone, window, accounts: timelines(records, window, true, None), skipped: 1 };
+        anstream::adapter::strip_str(&render(&history, width)).to_string()
+    }
+
+    fn day() -> Vec<Record> {
+        vec![
+            started("08:00:00"),
+            held("08:00:01", "Available/Available", Starting, false),
+            held("08:00:01", "Available/Available", Holding, true),
+            held("09:00:00", "Busy/InAConferenceCall", Holding, false),
+            held("09:00:00", "Busy/InAConferenceCall", Retrying, false),
+            held("09:02:04", "Busy/InAConferenceCall", Holding, true),
+            event("10:00:00", Event::Asleep),
+            event("11:00:00", Event::Awake),
+            held("11:00:00", "Away/Away", Refused, false),
+            held("11:10:00", "Away/Away", Holding, true),
+            held("11:30:00", "DoNotDisturb/Presenting", Holding, true),
+            held("11:30:12", "Away/Away", Holding, true),
+            event("12:00:00", Event::Stopped),
+            started("13:00:00"),
+            held("13:00:02", "Available/Available", Holding, true),
+        ]
+    }
+
+    #[test]
+    fn a_day_with_all_that_can_happen() {
+        insta::assert_snapshot!(plain(&day(), "2026-11-23T17:00:00Z", "Europe/Berlin", 80));
+    }
+
+    #[test]
+    fn a_narrow_terminal() {
+        insta::assert_snapshot!(plain(&day(), "2026-11-23T17:00:00Z", "Europe/Berlin", 40));
+    }
+
+    #[test]
+    fn days_are_told_apart_where_they_are_lived() {
+        let text = plain(&day(), "2026-11-23T17:00:00Z", "Pacific/Auckland", 80);
+        assert!(text.contains("Tuesday 24 November\n") && text.contains("Wednesday 25 November\n"), "{text}");
+        assert!(text.contains("  23:00–Wed 00:00  asleep"), "{text}");
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_is_told_by_its_clock() {
+        let at = |time: &str| format!("2026-10-25T{time}Z").parse::<Timestamp>().unwrap();
+        let held = |time: &str, presence: &str| Record { at: at(time), ..held("00:00:00", presence, Holding, true) };
+        let records = [
+            Record { at: at("00:00:00"), ..started("00:00:00") },
+            held("00:30:00", "Available/Available"),
+            held("01:10:00", "Away/Away"),
+            held("01:50:00", "Available/Available"),
+        ];
+        let text = plain(&records, "2026-10-25T00:00:00Z", "Europe/Berlin", 80);
+        assert!(text.contains("02:30 CEST–02:10 CET  Available/Available"), "{text}");
+        assert!(text.contains("02:10–02:50           Away/Away"), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_told_too() {
+        let text = plain(&[], "2026-11-24T16:00:00Z", "UTC", 80);
+        assert!(text.starts_with("There is nothing in the history of that time.\n"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_out_of_the_screen(text in "\\PC{0,120}", control in "[\\x00-\\x1f\\x7f]{0,3}", width in 40_usize..120) {
+            let mut records = day();
+            let odd = format!("{text}{control}{text}");
+            for record in &mut records {
+                if let Event::Held(held) = &mut record.event {
+                    (held.account, held.because, held.rule) = (odd.clone(), odd.clone(), Some(odd.clone()));
+                }
+            }
+            for line in plain(&records, "2026-11-23T17:00:00Z", "UTC", width).lines() {
+                prop_assert!(columns(line) <= width, "{line:?} is {} columns wide", columns(line));
+                prop_assert!(!line.contains(char::is_control), "{line:?}");
+            }
+        }
+    }
+}

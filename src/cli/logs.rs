@@ -1,0 +1,149 @@
+//! `presenced logs`: the daemon's log, wherever it is: in the journal of its unit, or in the rolling files of `[log] dir`.
+//!
+//! Leaves to others: writing it (`logging`), and reading the files (`files`).
+
+mod files;
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::runtime::block_on;
+use super::since::{Since, since};
+use super::{Context, Error, Exit, examples};
+use crate::config;
+
+/// How many lines are shown unless it is told.
+const LINES: usize = 100;
+
+/// The arguments of `logs`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced logs                       The last 100 lines"
+    "presenced logs -f                    The same, and what comes"
+    "presenced logs --since 09:00         All of today from 9 o'clock on"
+    "presenced logs --unit presenced@bot --system";
+    "The log is in the journal, or in files where [log] names a folder. A daemon that was started by hand writes it to its \
+     standard error."
+))]
+pub(super) struct Args {
+    /// Go on with what comes, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+
+    /// Only so many lines, the last ones [default: 100, with --since all]
+    #[arg(long, short = 'n', value_name = "N")]
+    lines: Option<usize>,
+
+    /// Since when: how long ago, a time of today, a date, or a time of a date
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Since>,
+
+    /// The folder of the log files, where `presenced run --log-dir` was given one
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["unit", "system"])]
+    log_dir: Option<PathBuf>,
+
+    /// The unit whose journal is shown
+    #[arg(long, value_name = "NAME", default_value = "presenced")]
+    unit: String,
+
+    /// The unit is the system's, not yours
+    #[arg(long)]
+    system: bool,
+}
+
+/// What is asked for, of either kind of log.
+struct Wanted {
+    follow: bool,
+    /// The last ones only; `None`: all.
+    lines: Option<usize>,
+    since: Option<Timestamp>,
+}
+
+/// Runs it.
+pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+    let since = args.since.map(|since| since.instant(now(), &TimeZone::system()));
+    let lines = args.lines.or(since.is_none().then_some(LINES));
+    let wanted = Wanted { follow: args.follow, lines, since };
+    let for_a_unit = args.system || args.unit != "presenced";
+    match args.log_dir.or_else(|| configured(context).filter(|_| !for_a_unit)) {
+        Some(dir) => block_on(files::show(&dir, &wanted))?,
+        None => journal(&wanted, &args.unit, args.system),
+    }
+}
+
+/// The folder that the configuration names, as far as it can be told.
+fn configured(context: &Context) -> Option<PathBuf> {
+    if !context.config.exists() {
+        return None;
+    }
+    let config = config::load(&context.config, &context.environment);
+    if config.is_err() {
+        let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+        let file = context.config.display();
+        // Where standard error has gone, nobody is to be warned.
+        let _ = writeln!(
+            anstream::stderr(),
+            "{yellow}warning:{yellow:#} the configuration {file} is wrong, so this is the journal; `presenced check` says what is wrong"
+        );
+    }
+    config.ok()?.log.dir
+}
+
+/// Becomes `journalctl`.
+fn journal(wanted: &Wanted, unit: &str, system: bool) -> Result<Exit, Error> {
+    let journalctl = || {
+        let mut command = Command::new("journalctl");
+        if !system {
+            command.arg("--user");
+        }
+        command.arg(format!("--unit={unit}"));
+        command
+    };
+    let neither = |text: String| {
+        Error::new(Exit::Failed, text).with_hint(
+            "a daemon that was started by hand logs to its standard error; `dir` below [log], or `presenced run --log-dir`, \
+             writes files",
+        )
+    };
+    let missing = |error: std::io::Error| {
+        neither(if error.kind() == ErrorKind::NotFound {
+            "there is no log to show: no journalctl is installed, and [log] names no folder".to_owned()
+        } else {
+            format!("journalctl cannot be run: {error}")
+        })
+    };
+    if !wanted.follow {
+        let last =
+            journalctl().args(["--lines=1", "--quiet", "--output=cat", "--no-pager"]).stdin(Stdio::null()).output();
+        let last = last.map_err(missing)?;
+        if last.stdout.is_empty() {
+            let whose = if system { "the system's unit" } else { "your unit" };
+            let why = String::from_utf8_lossy(&last.stderr);
+            let why = why.trim().lines().next().map(|why| format!(" ({why})")).unwrap_or_default();
+            return Err(neither(format!(
+                "there is no log to show: the journal has nothing of {whose} {unit}{why}, and [log] names no folder"
+            )));
+        }
+    }
+    let mut command = journalctl();
+    if let Some(lines) = wanted.lines {
+        command.arg(format!("--lines={lines}"));
+    }
+    if let Some(since) = wanted.since {
+        command.arg(format!("--since=@{}", since.as_second()));
+    }
+    if wanted.follow {
+        command.arg("--follow");
+    }
+    Err(missing(command.exec()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: how long ago is from now")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}

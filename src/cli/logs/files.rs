@@ -1,0 +1,210 @@
+//! The log in files, one a day: `presenced.2026-11-24.log`. Their days are those of UTC, and each line begins with its time.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::Wanted;
+use crate::cli::folder::FolderWatch;
+use crate::cli::output::print;
+use crate::cli::text::printable;
+use crate::cli::{Error, Exit};
+
+/// As many bytes are shown at a time.
+const AT_ONCE: usize = 64 * 1024;
+
+/// Shows the log in `dir`.
+pub(super) async fn show(dir: &Path, wanted: &Wanted) -> Result<Exit, Error> {
+    let unreadable = |error: io::Error| {
+        Error::new(Exit::Failed, format!("the log in {} cannot be read: {error}", dir.display()))
+            .with_hint("look as the user who runs presenced, or correct `dir` below [log]")
+    };
+    // Before it is read, so that what comes in between is heard.
+    let watch = if wanted.follow {
+        let mut watch = FolderWatch::new().map_err(unreadable)?;
+        watch.watch_all(dir).map_err(unreadable)?;
+        Some(watch)
+    } else {
+        None
+    };
+    let files = files(dir).map_err(unreadable)?;
+    if files.is_empty() && watch.is_none() {
+        return Err(Error::new(Exit::Failed, format!("there is no log yet in {}", dir.display()))
+            .with_hint("a running presenced writes it there if it was started with that folder"));
+    }
+    let (lines, mut end) = last_lines(&files, wanted).map_err(unreadable)?;
+    if !show_lines(lines)? {
+        return Ok(Exit::Ok);
+    }
+    let Some(watch) = watch else { return Ok(Exit::Ok) };
+    loop {
+        watch.changed().await.map_err(unreadable)?;
+        if !show_new(dir, &mut end).map_err(unreadable)?? {
+            return Ok(Exit::Ok);
+        }
+    }
+}
+
+/// Up to where the log was shown: a file, and a place in it.
+#[derive(Debug, Default)]
+struct End {
+    file: PathBuf,
+    at: u64,
+}
+
+/// The files, oldest first.
+fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let day = name.to_str().and_then(|name| name.strip_prefix("presenced.")?.strip_suffix(".log"));
+        if day.is_some() {
+            files.push(dir.join(name));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The lines that are wanted of what there is, and where that ends.
+fn last_lines(files: &[PathBuf], wanted: &Wanted) -> io::Result<(VecDeque<String>, End)> {
+    let most = wanted.lines.unwrap_or(usize::MAX);
+    let mut kept: VecDeque<String> = VecDeque::new();
+    let mut end = End::default();
+    for file in files.iter().rev() {
+        let mut lines = VecDeque::new();
+        let at = each_line(file, 0, |line| {
+            if is_wanted(line, wanted.since, !lines.is_empty()) {
+                lines.push_back(line.to_owned());
+                if lines.len() > most - kept.len() {
+                    lines.pop_front();
+                }
+            }
+        })?;
+        if end.file.as_os_str().is_empty() {
+            end = End { file: file.clone(), at };
+        }
+        let is_older_wanted = wanted.since.is_none() || !lines.is_empty();
+        lines.append(&mut kept);
+        kept = lines;
+        if kept.len() >= most || !is_older_wanted {
+            break;
+        }
+    }
+    Ok((kept, end))
+}
+
+/// Whether a line is young enough. One without a time goes with the line before.
+fn is_wanted(line: &str, since: Option<Timestamp>, before: bool) -> bool {
+    let Some(since) = since else { return true };
+    let time = line.split_whitespace().next().and_then(|word| word.parse::<Timestamp>().ok());
+    time.map_or(before, |time| time >= since)
+}
+
+/// Shows what came after `end`, also in younger files. `false`: the reader has gone.
+fn show_new(dir: &Path, end: &mut End) -> io::Result<Result<bool, Error>> {
+    for file in files(dir)? {
+        if file < end.file {
+            continue;
+        }
+        if file != end.file {
+            *end = End { file, at: 0 };
+        }
+        let mut lines = VecDeque::new();
+        end.at = each_line(&end.file, end.at, |line| lines.push_back(line.to_owned()))?;
+        match show_lines(lines) {
+            Ok(true) => {}
+            other => return Ok(other),
+        }
+    }
+    Ok(Ok(true))
+}
+
+/// Prints lines. `false`: the reader has gone.
+fn show_lines(lines: VecDeque<String>) -> Result<bool, Error> {
+    let mut text = String::new();
+    for line in lines {
+        // What a log quotes comes from outside, and this may be a terminal.
+        text.push_str(&line.split('\t').map(printable).collect::<Vec<_>>().join("\t"));
+        text.push('\n');
+        if text.len() >= AT_ONCE && !print(&std::mem::take(&mut text))? {
+            return Ok(false);
+        }
+    }
+    Ok(text.is_empty() || print(&text)?)
+}
+
+/// Reads the whole lines of a file from a place on, and says where they end. A file that has become shorter begins anew.
+fn each_line(file: &Path, from: u64, mut line: impl FnMut(&str)) -> io::Result<u64> {
+    let mut file = File::open(file)?;
+    let mut at = if file.metadata()?.len() < from { 0 } else { from };
+    file.seek(SeekFrom::Start(at))?;
+    let mut reader = BufReader::new(file);
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        let read = reader.read_until(b'\n', &mut bytes)?;
+        if bytes.pop() != Some(b'\n') {
+            return Ok(at);
+        }
+        at += read as u64;
+        line(&String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(days: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (day, text) in days {
+            fs::write(dir.path().join(format!("presenced.2026-11-{day}.log")), text).unwrap();
+        }
+        fs::write(dir.path().join("notes.log"), "not of it\n").unwrap();
+        dir
+    }
+
+    fn shown(dir: &Path, lines: Option<usize>, since: Option<&str>) -> Vec<String> {
+        let since = since.map(|since| format!("2026-11-{since}Z").parse().unwrap());
+        let wanted = Wanted { follow: false, lines, since };
+        last_lines(&files(dir).unwrap(), &wanted).unwrap().0.into()
+    }
+
+    #[test]
+    fn the_last_lines_go_over_days() {
+        let dir = log(&[("22", "a\nb\n"), ("23", "c\n"), ("24", "d\ne\nhalf a li")]);
+        assert_eq!(shown(dir.path(), Some(3), None), ["c", "d", "e"]);
+        assert_eq!(shown(dir.path(), Some(2), None), ["d", "e"]);
+        assert_eq!(shown(dir.path(), Some(0), None), [""; 0]);
+        assert_eq!(shown(dir.path(), None, None), ["a", "b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn since_takes_the_lines_without_a_time_with_those_before() {
+        let dir = log(&[
+            ("23", "2026-11-23T08:00:00Z  INFO one\n2026-11-23T22:00:00Z  INFO two\n"),
+            ("24", "2026-11-24T08:00:00.5Z  WARN three\n  more of it\n"),
+        ]);
+        let two = ["2026-11-23T22:00:00Z  INFO two", "2026-11-24T08:00:00.5Z  WARN three", "  more of it"];
+        assert_eq!(shown(dir.path(), None, Some("23T12:00:00")), two);
+        assert_eq!(shown(dir.path(), Some(1), Some("23T12:00:00")), two[2..]);
+        assert_eq!(shown(dir.path(), None, Some("24T00:00:00")), two[1..]);
+        assert_eq!(shown(dir.path(), None, Some("24T09:00:00")), [""; 0]);
+    }
+
+    #[test]
+    fn what_comes_is_shown_once_and_over_midnight() {
+        let dir = log(&[("23", "a\n")]);
+        let mut end =
+            last_lines(&files(dir.path()).unwrap(), &Wanted { follow: true, lines: None, since: None }).unwrap().1;
+        assert_eq!(end.at, 2);
+        fs::write(dir.path().join("presenced.2026-11-23.log"), "a\nb\n").unwrap();
+        fs::write(dir.path().join("presenced.2026-11-24.log"), "c\nhalf").unwrap();
+        assert!(show_new(dir.path(), &mut end).unwrap().unwrap());
+        assert_eq!((end.file.ends_with("presenced.2026-11-24.log"), end.at), (true, 2));
+    }
+}

@@ -1,0 +1,164 @@
+//! The status for a bar: one line, and with `--watch` another each time it changes. A bar must not die with the daemon, so that
+//! one that is away is a line as well, and its return is waited for.
+//!
+//! Leaves to others: what waybar reads (`waybar`), and templates for everything else (`template`).
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::template::Template;
+use super::{now, waybar};
+use crate::cli::folder::FolderWatch;
+use crate::cli::output::print;
+use crate::cli::{Error, Exit};
+use crate::status::report::{Account, Report};
+use crate::status::{Client, ClientError};
+use crate::suggest;
+
+/// After how long a daemon that is there and cannot be asked is asked again: nothing tells when it can.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+/// What `--format` asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Format {
+    /// A line of JSON as waybar's custom modules read it.
+    Waybar,
+    /// A template of the user's.
+    Template(Template),
+}
+
+/// Reads `--format`.
+pub(super) fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "waybar" => Ok(Format::Waybar),
+        word if !word.contains(['{', '}']) => Err(match suggest::nearest(word, ["waybar"]) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "write `waybar`, or a template with a field in it, such as '{availability}'".to_owned(),
+        }),
+        template => template.parse().map(Format::Template),
+    }
+}
+
+/// What a line is made of.
+pub(super) struct Facts<'a> {
+    /// What the daemon said, or why it said nothing.
+    pub(super) report: Result<&'a Report, &'a ClientError>,
+    /// The only account that is asked for.
+    pub(super) only: Option<&'a str>,
+    pub(super) now: Timestamp,
+    pub(super) zone: TimeZone,
+}
+
+impl<'a> Facts<'a> {
+    /// The accounts that are shown.
+    pub(super) fn accounts(&self) -> Vec<(&'a str, &'a Account)> {
+        let all = self.report.iter().flat_map(|report| &report.accounts);
+        let shown = all.filter(|(name, _)| self.only.is_none_or(|only| only == name.as_str()));
+        shown.map(|(name, account)| (name.as_str(), account)).collect()
+    }
+
+    /// Why there is nothing to show, and what mends it; `None`: there is something.
+    pub(super) fn absence(&self) -> Option<(String, String)> {
+        match (self.report, self.only) {
+            // That it stops is over before anybody can read it.
+            (Err(error @ (ClientError::NotRunning { .. } | ClientError::Stopping)), _) => {
+                Some(("presenced is not running".to_owned(), error.hint().to_owned()))
+            }
+            (Err(error), _) => Some((error.to_string(), error.hint().to_owned())),
+            (Ok(report), Some(only)) if !report.accounts.contains_key(only) => {
+                let names = suggest::list(report.accounts.keys().map(String::as_str), "and");
+                Some((format!("there is no account `{only}`"), format!("the configuration has {names}")))
+            }
+            (Ok(_), _) => None,
+        }
+    }
+}
+
+/// Which lines are printed.
+pub(super) struct Bar<'a> {
+    pub(super) format: &'a Format,
+    pub(super) account: Option<&'a str>,
+}
+
+impl Bar<'_> {
+    /// Prints one line. It always succeeds: a bar hides what fails.
+    pub(super) async fn show(&self, socket: &Path) -> Result<Exit, Error> {
+        let report = async { Client::connect(socket).await?.status().await }.await;
+        print(&self.line(report.as_ref()))?;
+        Ok(Exit::Ok)
+    }
+
+    /// Prints a line each time it changes, until its reader has gone.
+    pub(super) async fn watch(&self, socket: &Path) -> Result<Exit, Error> {
+        let cannot_watch = |error| {
+            Error::new(Exit::Failed, format!("cannot wait for presenced at {}: {error}", socket.display()))
+                .with_hint("raise the limit: `sudo sysctl fs.inotify.max_user_instances=512`")
+        };
+        let mut folder = FolderWatch::new().map_err(cannot_watch)?;
+        let mut shown = String::new();
+        let mut show = |report: Result<&Report, &ClientError>| {
+            let line = self.line(report);
+            if line == shown {
+                return Ok(true);
+            }
+            shown.clone_from(&line);
+            print(&line)
+        };
+        loop {
+            // Before it is asked, so that its coming in between is heard.
+            folder.watch_for(socket).map_err(cannot_watch)?;
+            let asked = async { Client::connect(socket).await?.watch().await }.await;
+            let error = match asked {
+                Ok(mut reports) => loop {
+                    match reports.next().await {
+                        Ok(Some(report)) if show(Ok(&report))? => {}
+                        Ok(Some(_)) => return Ok(Exit::Ok),
+                        Ok(None) => break ClientError::Stopping,
+                        Err(error) => break error,
+                    }
+                },
+                Err(error) => error,
+            };
+            if !show(Err(&error))? {
+                return Ok(Exit::Ok);
+            }
+            match error {
+                ClientError::NotRunning { .. } | ClientError::Stopping => {
+                    folder.changed().await.map_err(cannot_watch)?;
+                }
+                ClientError::Connect { .. }
+                | ClientError::TimedOut { .. }
+                | ClientError::ConfigurationRefused { .. }
+                | ClientError::Refused { .. }
+                | ClientError::NotUnderstood { .. } => {
+                    let _ = tokio::time::timeout(ASK_AGAIN, folder.changed()).await;
+                }
+            }
+        }
+    }
+
+    fn line(&self, report: Result<&Report, &ClientError>) -> String {
+        let facts = Facts { report, only: self.account, now: now(), zone: TimeZone::system() };
+        match self.format {
+            Format::Waybar => waybar::render(&facts) + "\n",
+            Format::Template(template) => template.render(&facts) + "\n",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_waybar_or_a_template() {
+        assert_eq!(format("waybar"), Ok(Format::Waybar));
+        assert!(matches!(format("{rule}"), Ok(Format::Template(_))));
+        assert_eq!(format("Waybra").unwrap_err(), "did you mean `waybar`?");
+        assert!(format("json").unwrap_err().contains("'{availability}'"));
+        assert!(format("").unwrap_err().contains("'{availability}'"));
+    }
+}

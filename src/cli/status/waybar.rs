@@ -1,0 +1,163 @@
+//! The status as waybar's custom modules read it with `"return-type": "json"`: `waybar-custom(5)`.
+//!
+//! `text` and `tooltip` are Pango markup there, so that all that comes from outside is escaped. `alt` chooses an icon, and the
+//! classes are for the style sheet: what is claimed, what the session is doing, how the daemon is.
+
+use serde::Serialize;
+
+use super::bar::Facts;
+use super::view::{because, headline};
+use crate::cli::text::wrap;
+use crate::cli::times::clock;
+use crate::status::report::{Account, Health, Report, word};
+
+/// How wide a tooltip is, in columns.
+const WIDTH: usize = 60;
+
+/// The class, and the icon, while there is nothing to show.
+const OFF: &str = "off";
+
+/// One line for waybar. Left out: `percentage`, since a presence has none.
+#[derive(Serialize)]
+struct Module {
+    text: String,
+    alt: String,
+    class: Vec<String>,
+    tooltip: String,
+}
+
+/// The line, without its end.
+pub(super) fn render(facts: &Facts<'_>) -> String {
+    let module = match (facts.absence(), facts.report) {
+        (None, Ok(report)) => present(facts, report),
+        (Some((text, hint)), _) => absent(&[text, format!("hint: {hint}")]),
+        (None, Err(error)) => absent(&[error.to_string()]),
+    };
+    serde_json::to_string(&module).expect("strings are JSON")
+}
+
+fn absent(tooltip: &[String]) -> Module {
+    Module { text: OFF.to_owned(), alt: OFF.to_owned(), class: vec![OFF.to_owned()], tooltip: markup(tooltip) }
+}
+
+fn present(facts: &Facts<'_>, report: &Report) -> Module {
+    let accounts = facts.accounts();
+    let is_one = accounts.len() == 1;
+    let text = accounts.iter().map(|(name, account)| {
+        let availability = spoken(account);
+        if is_one { availability.to_owned() } else { format!("{name}: {availability}") }
+    });
+    let mut text = text.collect::<Vec<_>>().join(" | ");
+    if report.health != Health::Ok {
+        text.push_str(" !");
+    }
+    // Of several accounts that which others see first: sessions are aggregated so.
+    let strongest = accounts.iter().max_by_key(|(_, account)| strength(account)).map(|(_, account)| *account);
+    let alt = strongest.map_or("nothing", |account| class(account)).to_owned();
+    let state = strongest.map(|account| word(account.state));
+    let manual = report.manual.as_ref().map(|_| "override".to_owned());
+    let class = [alt.clone()].into_iter().chain(state).chain([word(report.health)]).chain(manual).collect();
+    Module { text: escaped(&text), alt, class, tooltip: tooltip(facts, report) }
+}
+
+fn tooltip(facts: &Facts<'_>, report: &Report) -> String {
+    let mut lines = Vec::new();
+    let clock = |at| clock(at, facts.now, &facts.zone);
+    for (name, account) in facts.accounts() {
+        lines.push(format!("{name}: {}", headline(account).1));
+        lines.push(because(account));
+        let since = account.since.map(|at| format!("since {}", clock(at)));
+        let until = account.until.map(|at| format!("until {}", clock(at)));
+        lines.extend(
+            Some(since.into_iter().chain(until).collect::<Vec<_>>().join(", ")).filter(|line| !line.is_empty()),
+        );
+    }
+    for warning in &report.warnings {
+        lines.push(format!("! {}", warning.text));
+        lines.push(format!("hint: {}", warning.hint));
+    }
+    markup(&lines)
+}
+
+/// What is claimed, in Teams's words.
+fn spoken(account: &Account) -> &str {
+    match account.desired.as_ref().map(|pair| pair.availability.as_str()) {
+        Some("DoNotDisturb") => "Do not disturb",
+        Some(other) => other,
+        None => "Nothing",
+    }
+}
+
+/// The same as a class of a style sheet.
+fn class(account: &Account) -> &'static str {
+    match account.desired.as_ref().map(|pair| pair.availability.as_str()) {
+        Some("Available") => "available",
+        Some("Busy") => "busy",
+        Some("Away") => "away",
+        Some("DoNotDisturb") => "do-not-disturb",
+        Some(_) | None => "nothing",
+    }
+}
+
+/// How strongly it counts beside other accounts'.
+fn strength(account: &Account) -> u8 {
+    match class(account) {
+        "do-not-disturb" => 4,
+        "busy" => 3,
+        "available" => 2,
+        "away" => 1,
+        _ => 0,
+    }
+}
+
+/// Lines as Pango markup, wrapped.
+fn markup(lines: &[String]) -> String {
+    let wrapped: Vec<_> = lines.iter().flat_map(|line| wrap(line, WIDTH)).map(|line| escaped(&line)).collect();
+    wrapped.join("\n")
+}
+
+/// The text as Pango markup that shows just it.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in crate::cli::text::printable(text).chars() {
+        match char {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::cli::status::view::tests::{at, ill, well};
+    use crate::status::ClientError;
+
+    fn shown(report: Result<&Report, &ClientError>) -> String {
+        let line = render(&Facts { report, only: None, now: at("13:10:48"), zone: TimeZone::UTC });
+        assert!(!line.contains('\n'), "one line: {line}");
+        let module: serde_json::Value = serde_json::from_str(&line).unwrap();
+        format!("{module:#}")
+    }
+
+    #[test]
+    fn a_module_as_waybar_reads_it() {
+        let mut odd = well();
+        let account = odd.accounts.get_mut("work").unwrap();
+        account.because = "call is in-call (<b>R&D</b> \"x\" 'y' \u{1b}[2J)".to_owned();
+        let two = Report { accounts: ill().accounts.into_iter().take(2).collect(), ..ill() };
+        let all = [
+            ("all is well, and hostile names are shown as they are", shown(Ok(&odd))),
+            ("nothing is well, in two accounts", shown(Ok(&two))),
+            ("the daemon is away", shown(Err(&ClientError::Stopping))),
+        ];
+        insta::assert_snapshot!(all.map(|(title, module)| format!("{title}\n{module}")).join("\n\n"));
+    }
+}

@@ -1,0 +1,167 @@
+//! What is worth a record in the history: a decision, what became of it, sleep, and the daemon's own beginning and end.
+//!
+//! A record follows from what changed in a turn, so that nothing wakes the loop for it. That it cannot be written is a warning,
+//! and the next change tries again. Leaves to others: the file (`history/`).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::account::Account;
+use crate::history::{Book, Event, Held, Record};
+use crate::time::{Instant, Now};
+use crate::warning::{Code, Warning};
+
+/// How often a daemon that has nothing to record shows that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_mins(1);
+
+/// The history, as far as the daemon has to do with it.
+#[derive(Debug)]
+pub(super) struct History {
+    /// `None`: there is no place for it.
+    book: Option<Book>,
+    enabled: bool,
+    begun: bool,
+    /// What was last recorded of each account.
+    told: BTreeMap<String, Held>,
+    shown_at: Option<Instant>,
+    /// Why the last record could not be written.
+    failure: Option<io::Error>,
+}
+
+impl History {
+    /// A history in `file`, with nothing in it yet.
+    pub(super) fn new(file: Option<PathBuf>, enabled: bool) -> Self {
+        let book = file.map(Book::new);
+        Self { book, enabled, begun: false, told: BTreeMap::new(), shown_at: None, failure: None }
+    }
+
+    /// Whether it is kept, as the configuration says from now on.
+    pub(super) fn enable(&mut self, enabled: bool, now: &Now) {
+        if self.enabled && !enabled {
+            // What comes after is not known to it.
+            self.stop(now);
+            (self.begun, self.failure) = (false, None);
+            self.told.clear();
+        }
+        self.enabled = enabled;
+    }
+
+    /// Records what changed with the accounts.
+    pub(super) fn keep(&mut self, accounts: &[Account], now: &Now) {
+        if !self.is_on() {
+            return;
+        }
+        for (held, at) in accounts.iter().filter_map(|account| account.held(now)) {
+            let held = Held { because: without_private(&held.because).to_owned(), ..held };
+            if self.told.get(&held.account) != Some(&held) {
+                let record = Record { at, event: Event::Held(held.clone()) };
+                if !self.write(&record, now) {
+                    return;
+                }
+                self.told.insert(held.account.clone(), held);
+            }
+        }
+        let gone = |name: &&String| accounts.iter().all(|account| account.name != **name);
+        for account in self.told.keys().filter(gone).cloned().collect::<Vec<_>>() {
+            self.told.remove(&account);
+            self.record(Event::Gone { account }, now);
+        }
+    }
+
+    /// The machine goes to sleep.
+    pub(super) fn sleep(&mut self, now: &Now) {
+        self.record(Event::Asleep, now);
+    }
+
+    /// The machine woke up.
+    pub(super) fn wake(&mut self, now: &Now) {
+        self.record(Event::Awake, now);
+    }
+
+    /// The daemon ends.
+    pub(super) fn stop(&mut self, now: &Now) {
+        self.record(Event::Stopped, now);
+    }
+
+    /// Something else happened, which shows that the daemon lives.
+    pub(super) fn sign_of_life(&mut self, now: &Now) {
+        let is_due = self.shown_at.is_none_or(|at| at + SIGN_OF_LIFE <= now.instant);
+        if let Some(book) = self.book.as_ref().filter(|_| self.enabled && self.begun && is_due) {
+            // Where it fails a record will too, and that is told.
+            let _ = book.sign_of_life();
+            self.shown_at = Some(now.instant);
+        }
+    }
+
+    /// That it cannot be written.
+    pub(super) fn warning(&self) -> Option<Warning> {
+        let (book, error) = self.book.as_ref().zip(self.failure.as_ref())?;
+        Some(Warning {
+            code: Code::HistoryUnwritable,
+            text: format!(
+                "the history {} cannot be written: {error}; the presence is kept all the same",
+                book.path().display()
+            ),
+            hint: "free space or make its folder writable, or write `enabled = false` below [history]".to_owned(),
+        })
+    }
+
+    fn is_on(&self) -> bool {
+        self.enabled && self.book.is_some()
+    }
+
+    fn record(&mut self, event: Event, now: &Now) {
+        if self.is_on() {
+            self.write(&Record { at: now.wall, event }, now);
+        }
+    }
+
+    /// Whether it was written. After a failure all is told anew, since nobody knows what was lost.
+    fn write(&mut self, record: &Record, now: &Now) -> bool {
+        let Some(book) = &mut self.book else { return false };
+        let begun = if self.begun { Ok(()) } else { book.begin(env!("CARGO_PKG_VERSION"), now.wall) };
+        self.begun |= begun.is_ok();
+        self.failure = begun.and_then(|()| book.write(record)).err();
+        if self.failure.is_some() {
+            self.told.clear();
+        }
+        self.shown_at = Some(now.instant);
+        self.failure.is_none()
+    }
+}
+
+/// The reason without what a program said of itself where that is no program's name: it might be a meeting's title, or
+/// somebody's address. A name is one word, or comes from the sound server.
+fn without_private(because: &str) -> &str {
+    let cut = because.find(" (").unwrap_or(because.len());
+    let mut rest = &because[cut..];
+    while let Some((_, after)) = rest.split_once(" (") {
+        let (inside, beyond) = after.split_once(')').unwrap_or((after, ""));
+        if inside.contains(char::is_whitespace) && !inside.ends_with(" records") {
+            return &because[..cut];
+        }
+        rest = beyond;
+    }
+    if because[cut..].contains('@') { &because[..cut] } else { because }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_keeps_its_name_and_nobody_their_address_or_title() {
+        for because in [
+            "lock is locked",
+            "call is in-call (baresip) and calendar is busy (online)",
+            "call is in-call (Google Chrome records) and lock is unlocked",
+        ] {
+            assert_eq!(without_private(because), because);
+        }
+        for app in ["sip:bob@contoso.com", "Zoom: Budget 2027", "a (b) c@d.e", "a) c@d.e (b"] {
+            assert_eq!(without_private(&format!("call is in-call ({app}) and x is y")), "call is in-call", "{app}");
+        }
+    }
+}
