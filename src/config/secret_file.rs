@@ -12,7 +12,7 @@ pub(crate) fn shown_to_others(metadata: &Metadata) -> Option<u32> {
 /// What nobody may be permitted to do with a file of `owner`'s that `reader` reads.
 ///
 /// Root may let a group read a file of its own, and is trusted to know which: so Kubernetes (`fsGroup`) hands a secret to a
-/// container that runs as somebody else, and PostgreSQL has the same rule for its keys.
+/// container that runs as somebody else, and `PostgreSQL` has the same rule for its keys.
 fn forbidden(owner: u32, reader: u32) -> u32 {
     if owner == 0 && reader != 0 { 0o037 } else { 0o077 }
 }

@@ -39,10 +39,10 @@ fn the_desktop_watches_everything_and_the_sidecar_only_calls() {
     assert!(sidecar.signals.idle.is_none());
 }
 
-/// What is in the ConfigMap of a manifest. `tests/packages` starts presenced with it.
+/// What is in the `ConfigMap` of a manifest. `tests/packages` starts presenced with it.
 fn config_map(name: &str) -> String {
-    let manifest = fs::read_to_string(root().join("packaging/kubernetes").join(name)).unwrap();
-    let (_, rest) = manifest.split_once("  config.toml: |\n").unwrap();
+    let manifest = fs::read_to_string(root().join("packaging/kubernetes").join(name)).expect("the manifest is there");
+    let (_, rest) = manifest.split_once("  config.toml: |\n").expect("the manifest has a configuration");
     let lines = rest.lines().map_while(|line| line.strip_prefix("    ").or(line.is_empty().then_some("")));
     lines.flat_map(|line| [line, "\n"]).collect()
 }
