@@ -80,12 +80,17 @@ pub(super) fn is_calendar(name: &OsStr) -> bool {
 
 /// Looks at all sources.
 pub(super) fn find(sources: &[(SourceId, PathBuf)]) -> (Interests, Found) {
+    find_while(sources, &|| true)
+}
+
+/// The same as long as `go_on` holds; what was found until then.
+pub(super) fn find_while(sources: &[(SourceId, PathBuf)], go_on: &dyn Fn() -> bool) -> (Interests, Found) {
     let mut interests = Interests::default();
     let mut found = Found::default();
     for (source, path) in sources.iter().map(|(source, path)| (*source, path)) {
         match interests.follow(path) {
             Place::File(real) => drop(found.files.entry(real).or_insert(source)),
-            Place::Folder(real) => search(source, real, &mut interests, &mut found),
+            Place::Folder(real) => search(source, real, &mut interests, &mut found, go_on),
             Place::Missing => {
                 found.troubles.push(Trouble::unreadable(path, &io::ErrorKind::NotFound.into()));
             }
@@ -97,7 +102,7 @@ pub(super) fn find(sources: &[(SourceId, PathBuf)]) -> (Interests, Found) {
 }
 
 /// Searches a folder and those below it. Each real folder is searched once, so that loops of links end.
-fn search(source: SourceId, folder: PathBuf, interests: &mut Interests, found: &mut Found) {
+fn search(source: SourceId, folder: PathBuf, interests: &mut Interests, found: &mut Found, go_on: &dyn Fn() -> bool) {
     let mut waiting = vec![(folder, 0)];
     let mut seen = BTreeSet::new();
     while let Some((folder, depth)) = waiting.pop() {
@@ -121,6 +126,9 @@ fn search(source: SourceId, folder: PathBuf, interests: &mut Interests, found: &
         };
         interests.all(&folder);
         for entry in entries.flatten() {
+            if !go_on() {
+                return;
+            }
             let (name, Ok(kind)) = (entry.file_name(), entry.file_type()) else { continue };
             if is_scratch(&name) {
                 continue;
@@ -176,25 +184,24 @@ impl Stamp {
     }
 }
 
-/// Reads the file at `path` into the timeline. One that is larger than [`calendar::MAX_FILE`] is an error of kind `FileTooLarge`; on
-/// an error the timeline stays as it was.
+/// Reads the file at `path` into the timeline. On an error the timeline stays as it was.
 pub(super) fn read(timeline: &mut Timeline, source: SourceId, path: &Path) -> io::Result<(FileReport, Stamp)> {
     let (bytes, stamp) = open(path)?;
-    if stamp.size > calendar::MAX_FILE {
-        let reason = format!("it is larger than {} MiB", calendar::MAX_FILE / 1024 / 1024);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-    }
     let report = timeline.update(source, path, bytes)?;
     Ok((report, stamp))
 }
 
 /// Opens a regular file, and nothing else: looked at before, because opening a FIFO or a device has effects, and again
-/// after, because it may have been replaced.
-fn open(path: &Path) -> io::Result<(fs::File, Stamp)> {
+/// after, because it may have been replaced. One that is larger than [`calendar::MAX_FILE`] is an error of kind `FileTooLarge`.
+pub(super) fn open(path: &Path) -> io::Result<(fs::File, Stamp)> {
     Stamp::read(path)?;
     let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).expect("open(2) takes its flags as an int");
     let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
     let stamp = Stamp::of(&file.metadata()?)?;
+    if stamp.size > calendar::MAX_FILE {
+        let reason = format!("it is larger than {} MiB", calendar::MAX_FILE / 1024 / 1024);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
     Ok((file, stamp))
 }
 

@@ -10,6 +10,7 @@ mod burst;
 mod bus;
 pub mod calendar;
 mod calendar_collection;
+pub mod calendar_extent;
 mod calendar_files;
 pub mod calendar_once;
 pub mod call;
