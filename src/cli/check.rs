@@ -90,11 +90,16 @@ impl From<&Problem> for CheckedProblem {
 
 /// What a configuration means, for people: ends with a line's end.
 fn summary(config: &Config) -> String {
-    let accounts: Vec<_> =
-        config.accounts.iter().map(|(name, account)| (name.clone(), describe_account(account))).collect();
     let rules: Vec<_> = config.rules.iter().map(|rule| (rule.name.clone(), describe_rule(rule))).collect();
     let rules_title = if config.rules == default_rules() { "Rules (the default ones)" } else { "Rules" };
-    [table("Accounts", &accounts), table("Signals", &describe_signals(config)), table(rules_title, &rules)].join("\n")
+    [overview(config), table(rules_title, &rules)].join("\n")
+}
+
+/// The same without the rules.
+pub(super) fn overview(config: &Config) -> String {
+    let accounts: Vec<_> =
+        config.accounts.iter().map(|(name, account)| (name.clone(), describe_account(account))).collect();
+    [table("Accounts", &accounts), table("Signals", &describe_signals(config))].join("\n")
 }
 
 fn table(title: &str, rows: &[(String, String)]) -> String {

@@ -48,20 +48,33 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
         return status::run(account, json, &config, context);
     }
     let (name, account) = choose(account, &config)?;
-    let environment = context.environment.clone().guarding(&config);
-    let permitted = match &account.auth {
+    let permitted = come_in(&name, &account, &config, context)?;
+    reload_daemon(context);
+    permitted.map(|()| Exit::Ok)
+}
+
+/// Signs somebody in to an account, or shows that it needs nobody. Inside of it: whether the sign-in, which is stored then,
+/// permits what it must.
+pub(super) fn come_in(
+    name: &str,
+    account: &config::Account,
+    config: &Config,
+    context: &Context,
+) -> Result<Result<(), Error>, Error> {
+    let environment = context.environment.clone().guarding(config);
+    match &account.auth {
         Auth::DeviceCode | Auth::Browser => {
             let reads = config.session.verify;
-            block_on(auth::make_room(&name, &account, &environment, tell_locked))??;
-            let (signed_in, permissions) = block_on(sign_in(&name, &account, reads, &environment))??;
-            anstream::println!("{}", welcome(&name, &account, &signed_in, permissions.as_ref()));
-            check_permissions(&name, permissions.as_ref(), reads)
+            block_on(auth::make_room(name, account, &environment, tell_locked))??;
+            let (signed_in, permissions) = block_on(sign_in(name, account, reads, &environment))??;
+            anstream::println!("{}", welcome(name, account, &signed_in, permissions.as_ref()));
+            Ok(check_permissions(name, permissions.as_ref(), reads))
         }
         Auth::ClientSecret { .. }
         | Auth::ClientCertificate { .. }
         | Auth::Federated { .. }
         | Auth::TokenCommand { .. } => {
-            let authenticator = Authenticator::new(&name, &account, &environment);
+            let authenticator = Authenticator::new(name, account, &environment);
             block_on(async {
                 while let Err(failure) = authenticator.token(&now(), true).await {
                     auth::unlock(failure, tell_locked).await?;
@@ -71,11 +84,9 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
             anstream::println!(
                 "There is nobody to sign in: account `{name}` gets its tokens by itself, and that works."
             );
-            Ok(())
+            Ok(Ok(()))
         }
-    };
-    reload_daemon(context);
-    permitted.map(|()| Exit::Ok)
+    }
 }
 
 async fn sign_in(
@@ -115,13 +126,20 @@ pub(super) fn tell_locked() {
 
 /// Has a running daemon go on with what is on disk now, or says why none does. That none runs is as well.
 pub(super) fn reload_daemon(context: &Context) {
-    let Err(Error { exit, text, hint }) = ask(context, async |mut daemon| daemon.reload().await) else { return };
-    if exit == Exit::NotRunning {
+    if let Some(text) = reload_running(context) {
         anstream::eprintln!("note: {text}. It goes by this from its start on.");
-    } else {
-        let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        anstream::eprintln!("No running presenced took it over: {text}{hint}");
     }
+}
+
+/// The same, which says nothing where none runs, but gives back that.
+pub(super) fn reload_running(context: &Context) -> Option<String> {
+    let Error { exit, text, hint } = ask(context, async |mut daemon| daemon.reload().await).err()?;
+    if exit == Exit::NotRunning {
+        return Some(text);
+    }
+    let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    anstream::eprintln!("No running presenced took it over: {text}{hint}");
+    None
 }
 
 /// The account that is meant: the one of that name, or the only one.

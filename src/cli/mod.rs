@@ -20,6 +20,7 @@ mod check;
 mod completions;
 mod demo;
 mod emulator;
+mod init;
 mod login;
 mod logout;
 mod man;
@@ -56,7 +57,7 @@ use examples;
     arg_required_else_help = true,
     after_help = examples!(
         "presenced demo                    See it at work; nothing to sign up for"
-        "presenced login                   Sign in, once"
+        "presenced init                    Set it up: answer three questions"
         "presenced run                     Keep the presence"
         "presenced status --watch          What is claimed, and why"
         "presenced set call --for 30m      In a call for half an hour";
@@ -88,6 +89,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set it up: the configuration, the sign-in, the service
+    Init(init::Args),
     /// Keep the presence: the daemon
     Run(run::Args),
     /// Show what the daemon does, and why
@@ -161,6 +164,7 @@ pub fn main() -> ExitCode {
         environment,
     };
     let ended = match cli.command {
+        Command::Init(args) => init::run(args, &context),
         Command::Run(args) => run::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Set(args) => set::run(args, &context),

@@ -27,6 +27,7 @@ pub use microphone::{Microphone, NoServer};
 pub(crate) use problems::Finding;
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
+pub(crate) use read::expand;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

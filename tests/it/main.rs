@@ -28,6 +28,7 @@ mod idle_daemon;
 mod idle_wayland;
 #[cfg(feature = "x11")]
 mod idle_x11;
+mod init;
 mod keyring;
 mod kill;
 mod lapse;

@@ -12,6 +12,7 @@ mod unit;
 use super::{Context, Error, Exit, examples};
 
 pub(super) use install::install;
+pub(super) use unit::SERVICE;
 
 /// The arguments of `service`.
 #[derive(Debug, clap::Args)]

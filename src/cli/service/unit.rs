@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// The service.
-pub(super) const SERVICE: &str = "presenced.service";
+pub(in crate::cli) const SERVICE: &str = "presenced.service";
 
 /// The socket that starts it when somebody asks.
 pub(super) const SOCKET: &str = "presenced.socket";

@@ -14,6 +14,7 @@ use super::{Config, Environment, Log, OnExit, Session, TokenStore};
 use crate::policy::default_rules;
 use crate::suggest;
 use section::Section;
+pub(crate) use values::expand;
 pub(super) use values::is_loopback;
 
 mod account;

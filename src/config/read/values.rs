@@ -11,6 +11,7 @@ use url::{Host, Url};
 
 use super::section::kind;
 use super::{Reader, Value};
+use crate::config::Environment;
 use crate::presence::Expiration;
 use crate::suggest;
 
@@ -113,65 +114,13 @@ impl Reader<'_> {
     /// A path: `~` and variables are expanded, and a relative one starts from the configuration's folder.
     pub(super) fn path(&mut self, key: &str, value: &Value<'_>) -> Option<PathBuf> {
         let text = self.text(key, value)?;
-        match self.expand(text) {
+        match expand(text, self.environment) {
             Ok(path) => Some(self.folder.join(path)),
             Err((message, help)) => {
                 self.wrong(value.span(), message, help);
                 None
             }
         }
-    }
-
-    /// `text` with `~`, `$NAME` and `${NAME}` replaced; what is wrong and the mend, when one cannot be.
-    fn expand(&self, text: &str) -> Result<String, (String, String)> {
-        let mut path = String::new();
-        let mut rest = text;
-        if let Some(behind) = rest.strip_prefix('~') {
-            if !behind.is_empty() && !behind.starts_with('/') {
-                let message = format!("`{text}` names another user's home folder");
-                return Err((message, "write the whole path; only `~/` is expanded".to_owned()));
-            }
-            path.push_str(&self.variable("HOME").ok_or_else(|| {
-                ("`~` stands for the home folder, and this user has none".to_owned(), "write the whole path".to_owned())
-            })?);
-            rest = behind;
-        }
-        while let Some((before, behind)) = rest.split_once('$') {
-            path.push_str(before);
-            let (name, behind) = if let Some(braced) = behind.strip_prefix('{') {
-                braced.split_once('}').ok_or_else(|| {
-                    (format!("`${{` is not closed in `{text}`"), "write a variable as `$NAME` or `${NAME}`".to_owned())
-                })?
-            } else {
-                behind.split_at(behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len()))
-            };
-            let value = self.variable(name).ok_or_else(|| {
-                let message = format!("the environment variable `{name}` of `{text}` is not set");
-                (
-                    message,
-                    "set it for presenced (in a systemd unit: `Environment=`), or write the whole path".to_owned(),
-                )
-            })?;
-            path.push_str(&value);
-            rest = behind;
-        }
-        path.push_str(rest);
-        if path.contains('\0') {
-            return Err(("a path cannot contain a NUL character".to_owned(), "remove `\\u0000`".to_owned()));
-        }
-        Ok(path)
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        let folder = match name {
-            "HOME" => Some(self.environment.home.clone()),
-            "XDG_RUNTIME_DIR" => self.environment.runtime_dir.clone(),
-            _ => None,
-        };
-        let folder = folder
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .and_then(|folder| folder.to_str().map(str::to_owned));
-        folder.or_else(|| self.environment.var(name))
     }
 
     /// A duration of any length and sign, and how it is written; `example` says what to write.
@@ -225,6 +174,54 @@ impl Reader<'_> {
         self.wrong(value.span(), format!("`{text}` is no level of logging"), help);
         None
     }
+}
+
+/// `text` with `~`, `$NAME` and `${NAME}` replaced; what is wrong and the mend, when one cannot be.
+pub(crate) fn expand(text: &str, environment: &Environment) -> Result<String, (String, String)> {
+    let mut path = String::new();
+    let mut rest = text;
+    if let Some(behind) = rest.strip_prefix('~') {
+        if !behind.is_empty() && !behind.starts_with('/') {
+            let message = format!("`{text}` names another user's home folder");
+            return Err((message, "write the whole path; only `~/` is expanded".to_owned()));
+        }
+        path.push_str(&variable("HOME", environment).ok_or_else(|| {
+            ("`~` stands for the home folder, and this user has none".to_owned(), "write the whole path".to_owned())
+        })?);
+        rest = behind;
+    }
+    while let Some((before, behind)) = rest.split_once('$') {
+        path.push_str(before);
+        let (name, behind) = if let Some(braced) = behind.strip_prefix('{') {
+            braced.split_once('}').ok_or_else(|| {
+                (format!("`${{` is not closed in `{text}`"), "write a variable as `$NAME` or `${NAME}`".to_owned())
+            })?
+        } else {
+            behind.split_at(behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(behind.len()))
+        };
+        let value = variable(name, environment).ok_or_else(|| {
+            let message = format!("the environment variable `{name}` of `{text}` is not set");
+            (message, "set it for presenced (in a systemd unit: `Environment=`), or write the whole path".to_owned())
+        })?;
+        path.push_str(&value);
+        rest = behind;
+    }
+    path.push_str(rest);
+    if path.contains('\0') {
+        return Err(("a path cannot contain a NUL character".to_owned(), "remove `\\u0000`".to_owned()));
+    }
+    Ok(path)
+}
+
+fn variable(name: &str, environment: &Environment) -> Option<String> {
+    let folder = match name {
+        "HOME" => Some(environment.home.clone()),
+        "XDG_RUNTIME_DIR" => environment.runtime_dir.clone(),
+        _ => None,
+    };
+    let folder =
+        folder.filter(|folder| !folder.as_os_str().is_empty()).and_then(|folder| folder.to_str().map(str::to_owned));
+    folder.or_else(|| environment.var(name))
 }
 
 /// Whether an address leads to this machine itself.

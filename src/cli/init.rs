@@ -1,0 +1,246 @@
+//! `presenced init`: the first run. Three questions, a configuration, then the sign-in and the service.
+//!
+//! Each step is done only where it is not done yet, so that running it again goes on where it ended: a configuration that is
+//! there stays as it is, whoever is signed in stays signed in. All that is asked is asked before anything is done. Leaves to
+//! others: the questions (`questions`), what other programs have (`find`), the configuration's text (`template`) and its file
+//! (`place`), a configuration that is there (`existing`); signing in (`login`), and the service (`service`).
+
+mod existing;
+mod find;
+mod place;
+mod questions;
+mod source;
+mod template;
+mod terminal;
+
+use std::path::{self, Path};
+
+use super::output::print;
+use super::runtime::block_on;
+use super::text::{columns, pad, printable};
+use super::{Context, Error, Exit, check, examples, login, service, systemctl};
+use crate::auth;
+use crate::config::{self, Account, CalendarSource, Config, Environment};
+use crate::suggest;
+use template::Method;
+use terminal::{Terminal, Wrong};
+
+/// The arguments of `init`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(after_help = examples!(
+    "presenced init                    Answer three questions"
+    "presenced init --tenant contoso.onmicrosoft.com \\\n    \
+         --client-id 22553876-f5ab-4529-bffb-cfe50aa89f87 \\\n    \
+         --calendar ~/.calendars/work    Answer none";
+    "It can be run again, and goes on where it ended: a configuration that is there\nstays as it is, and so does a sign-in.";
+    "Without a terminal nothing is asked, and only what flags say is done: give\n--tenant and --client-id, and --login or --service for more than the\nconfiguration. With --yes all is done that would be offered.";
+    "Exit codes: 0 well; 1 it failed; 2 usage or configuration; 4 sign-in needed."
+))]
+pub(super) struct Args {
+    /// The tenant: its domain name, or its Directory (tenant) ID
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<String>,
+
+    /// The app registration: its Application (client) ID
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+
+    /// A calendar: an .ics file, or a folder of them; may be repeated
+    #[arg(long = "calendar", value_name = "PATH", conflicts_with = "no_calendar")]
+    calendars: Vec<String>,
+
+    /// Watch no calendar
+    #[arg(long)]
+    no_calendar: bool,
+
+    /// Your e-mail address in invitations; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    identity: Vec<String>,
+
+    /// How you sign in: browser or device-code [default: browser]
+    #[arg(long, value_name = "METHOD", hide_possible_values = true)]
+    method: Option<Method>,
+
+    /// A name for the account [default: work]
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+
+    /// Sign in, where nobody is signed in
+    #[arg(long, overrides_with = "no_login")]
+    login: bool,
+
+    /// Sign nobody in
+    #[arg(long)]
+    no_login: bool,
+
+    /// Have systemd run it now and at each login
+    #[arg(long, overrides_with = "no_service")]
+    service: bool,
+
+    /// Leave systemd alone
+    #[arg(long)]
+    no_service: bool,
+
+    /// Ask nothing, and take what would be the answer: all calendars that are found, the sign-in, the service
+    #[arg(short, long)]
+    yes: bool,
+}
+
+impl Args {
+    /// Whether no flag says anything of the calendar.
+    fn leaves_calendar_open(&self) -> bool {
+        self.calendars.is_empty() && !self.no_calendar
+    }
+
+    /// Whether to do what is offered with `offer`: by a flag for or against it, else as the person says.
+    fn wants(&self, [do_it, leave_it]: [bool; 2], terminal: Option<&Terminal>, offer: &str) -> bool {
+        match terminal {
+            _ if do_it => true,
+            _ if leave_it => false,
+            Some(terminal) => terminal.offer(offer),
+            None => self.yes,
+        }
+    }
+}
+
+/// Runs it.
+#[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
+pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+    let terminal = if args.yes { None } else { Terminal::new() };
+    let terminal = terminal.as_ref();
+    let folder = path::absolute(".").map_err(|error| {
+        Error::new(Exit::Failed, format!("the folder that this was started in is gone: {error}")).with_hint("cd ~")
+    })?;
+    let config = if place::is_taken(&context.config) {
+        go_on_with(&args, &folder, context)?
+    } else {
+        set_up(&args, terminal, &folder, context)?
+    };
+
+    // All is asked before anything is done: while somebody signs in, Ctrl-C is for that.
+    let mut people = people(&args, &config, context)?;
+    for person in people.iter_mut().filter(|person| person.signed_in.is_none()) {
+        let offer = format!("Sign in to `{}` now?", person.name);
+        person.comes_in = args.wants([args.login, args.no_login], terminal, &offer);
+    }
+    let standing = Standing::now();
+    // Without a sign-in there is nothing that a service could do.
+    let is_ready = people.iter().all(|person| person.signed_in.is_some() || person.comes_in);
+    let offer = "Start presenced now and with every login, as a systemd user service?";
+    let serve = match standing {
+        Standing::Absent if is_ready || args.service => args.wants([args.service, args.no_service], terminal, offer),
+        Standing::Absent => false,
+        Standing::Installed | Standing::Unknown => args.service,
+    };
+
+    for person in people.iter().filter(|person| person.comes_in) {
+        login::come_in(&person.name, &person.account, &config, context)??;
+    }
+    let exit = if serve {
+        service::install(false, context)?
+    } else {
+        if people.iter().any(|person| person.comes_in) {
+            login::reload_running(context);
+        }
+        Exit::Ok
+    };
+    let standing = if serve { Standing::Installed } else { standing };
+    print(&summary(&self::people(&args, &config, context)?, standing, &context.config, &context.environment))?;
+    Ok(exit)
+}
+
+/// The configuration that is there.
+fn go_on_with(args: &Args, folder: &Path, context: &Context) -> Result<Config, Error> {
+    let config = config::load(&context.config, &context.environment).map_err(|problems| check::refused(&problems))?;
+    existing::agree(args, &config, folder, context)?;
+    let file = source::shown(&context.config, &context.environment);
+    print(&format!("{file} is there already, and stays as it is.\n\n{}", check::overview(&config)))?;
+    Ok(config)
+}
+
+/// A new configuration, by flags and answers.
+fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Context) -> Result<Config, Error> {
+    place::check(&context.config)?;
+    let environment = &context.environment;
+    let answers = questions::answers(args, terminal, folder, environment)?;
+    let config = answers.read(environment).map_err(Wrong::error)?;
+    place::write(&context.config, &answers.render(environment))?;
+    print(&format!("\nWrote {}.\n", source::shown(&context.config, environment)))?;
+    for source in config.signals.calendar.iter().flat_map(|calendar| &calendar.sources) {
+        if let CalendarSource::Path(path) = source
+            && let Some(trouble) = questions::trouble(path)
+        {
+            anstream::eprintln!("note: {trouble}. Until it can be read, the calendar is unknown.");
+        }
+    }
+    Ok(config)
+}
+
+/// An account that a person signs in to.
+struct Person {
+    name: String,
+    account: Account,
+    /// Who is signed in.
+    signed_in: Option<String>,
+    /// Whether somebody is about to sign in.
+    comes_in: bool,
+}
+
+/// The accounts that a person signs in to, of those that are meant.
+fn people(args: &Args, config: &Config, context: &Context) -> Result<Vec<Person>, Error> {
+    let environment = context.environment.clone().guarding(config);
+    let is_meant = |name: &String| args.account.as_ref().is_none_or(|named| named == name);
+    let accounts = config.accounts.iter().filter(|(name, account)| account.auth.is_by_person() && is_meant(name));
+    let person = |(name, account): (&String, &Account)| {
+        let stored = block_on(auth::stored(name, account, &environment))?;
+        let signed_in = stored.ok().map(|who| who.username.or(who.user).unwrap_or_else(|| "somebody".to_owned()));
+        Ok(Person { name: name.clone(), account: account.clone(), signed_in, comes_in: false })
+    };
+    accounts.map(person).collect()
+}
+
+/// How it stands with the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It starts with every login.
+    Installed,
+    /// It could be installed.
+    Absent,
+    /// There is no service manager to ask.
+    Unknown,
+}
+
+impl Standing {
+    fn now() -> Self {
+        match systemctl::show(service::SERVICE, &["UnitFileState"]) {
+            Ok(unit) if unit.text("UnitFileState") == "enabled" => Self::Installed,
+            Ok(_) => Self::Absent,
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+/// What is done, what is not, and what comes next.
+fn summary(people: &[Person], standing: Standing, file: &Path, environment: &Environment) -> String {
+    let (mut rows, mut next) = (vec![("configuration", source::shown(file, environment))], Vec::new());
+    for Person { name, signed_in, .. } in people {
+        if signed_in.is_none() {
+            next.push(format!("presenced login {name}"));
+        }
+        let stands = signed_in.as_ref().map(|who| format!("signed in as {}", printable(who)));
+        rows.push((name, stands.unwrap_or_else(|| "nobody is signed in".to_owned())));
+    }
+    let (stands, missing) = match standing {
+        Standing::Installed => ("starts with every login", None),
+        Standing::Absent => ("not installed", Some("presenced service install")),
+        Standing::Unknown => ("there is no systemd of yours to start it", Some("presenced run")),
+    };
+    rows.push(("service", stands.to_owned()));
+    next.extend(missing.map(ToOwned::to_owned));
+    let title = if next.is_empty() { "All is set up" } else { "Set up so far" };
+    next.push("presenced status".to_owned());
+    let width = rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
+    let rows: Vec<_> = rows.iter().map(|(label, text)| format!("  {}  {text}\n", pad(label, width))).collect();
+    format!("\n{title}:\n{}\nNext: {}\n", rows.concat(), suggest::list(next.iter().map(String::as_str), "then"))
+}

@@ -1,0 +1,93 @@
+//! The files in which other programs keep their settings: sections of `key = value`, as vdirsyncer, khal, Mozilla, GNOME and KDE
+//! write them. Lenient: a line that is something else is passed over, and what a value means is for its reader to say.
+
+use std::fs::{self, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// No settings are longer: what is, is something else.
+const LONGEST: u64 = 8 * 1024 * 1024;
+
+/// One section; what stands before the first has a section without a name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Section {
+    /// What is between the brackets.
+    pub(super) name: String,
+    /// How many brackets there are around the name.
+    pub(super) depth: usize,
+    entries: Vec<(String, String)>,
+}
+
+impl Section {
+    /// The value of `key`: of several the last.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The text of a file of settings; `None` where there is none that can be read. Opens nothing but a regular file: a FIFO
+/// would wait.
+pub(super) fn read(path: &Path) -> Option<String> {
+    let is_file = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= LONGEST;
+    fs::metadata(path).ok().filter(is_file)?;
+    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
+    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).ok()?;
+    file.metadata().ok().filter(is_file)?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The sections of a file; none where it cannot be read.
+pub(super) fn sections(path: &Path) -> Vec<Section> {
+    read(path).map(|text| parse(&text)).unwrap_or_default()
+}
+
+fn parse(text: &str) -> Vec<Section> {
+    let mut sections = vec![Section::default()];
+    for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        let depth = line.bytes().take_while(|byte| *byte == b'[').count();
+        if depth > 0 {
+            let name = line[depth..].split(']').next().unwrap_or_default().trim().to_owned();
+            sections.push(Section { name, depth, entries: Vec::new() });
+        } else if let (Some((key, value)), Some(section)) = (line.split_once('='), sections.last_mut()) {
+            section.entries.push((key.trim().to_owned(), value.trim().to_owned()));
+        }
+    }
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_have_their_keys_and_anything_else_is_passed_over() {
+        let text = "\u{feff}stray=1\n[one]\n# a = b\n  a = b = c\na=d\r\nnonsense\n\n[[ two ]]  # comment\n; x = y\nPath[$e]=$HOME/x\n[";
+        let sections = parse(text);
+        let names: Vec<_> = sections.iter().map(|section| (section.name.as_str(), section.depth)).collect();
+        assert_eq!(names, [("", 0), ("one", 1), ("two", 2), ("", 1)]);
+        assert_eq!(sections[0].get("stray"), Some("1"));
+        assert_eq!((sections[1].get("a"), sections[1].get("# a")), (Some("d"), None));
+        assert_eq!((sections[2].get("Path[$e]"), sections[2].get("; x")), (Some("$HOME/x"), None));
+    }
+
+    #[test]
+    fn what_is_no_file_of_settings_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::File::create(path("huge")).unwrap().set_len(LONGEST + 1).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::fs::write(path("binary"), b"\xff\xfe\0[a]\nb=\xff\n").unwrap();
+        for name in ["none", "huge", "fifo", "."] {
+            assert_eq!(read(&path(name)), None, "{name}");
+        }
+        assert_eq!(sections(&path("binary")).len(), 1);
+    }
+}

@@ -1,0 +1,123 @@
+//! A source of `[signals.calendar]` as it will stand in the file. One that exists is right: the configuration's own reader took
+//! it, and it means what was meant.
+
+use std::path::Path;
+
+use super::template::Answers;
+use super::terminal::Wrong;
+use crate::config::{CalendarSource, Environment};
+
+/// One source.
+#[derive(Clone)]
+pub(super) struct Source {
+    /// What stands in the file. An address in it is a secret.
+    pub(super) toml: String,
+    /// What the reader makes of it.
+    pub(super) means: CalendarSource,
+}
+
+impl Source {
+    /// The file or folder at an absolute path; in the home folder it is written with `~`.
+    pub(super) fn at(path: &Path, environment: &Environment) -> Result<Self, Wrong> {
+        let cannot = || {
+            let message = format!("a configuration cannot name the path {}", path.display());
+            Wrong::new(
+                message,
+                "paths in it are UTF-8, and `$` begins a variable; give the folder another name, or a link",
+            )
+        };
+        let text = match path.strip_prefix(&environment.home) {
+            Ok(rest) if environment.home.is_absolute() => Path::new("~").join(rest),
+            Ok(_) | Err(_) => path.to_owned(),
+        };
+        let source = Self::new("path", text.to_str().ok_or_else(cannot)?, environment).ok();
+        source.filter(|source| source.means == CalendarSource::Path(path.to_owned())).ok_or_else(cannot)
+    }
+
+    /// A calendar that is published at `url`.
+    pub(super) fn published(url: &str, environment: &Environment) -> Result<Self, Wrong> {
+        Self::new("url", url, environment)
+    }
+
+    /// What a person wrote: a path, in which `~` and variables count and which starts from `folder`, or an address.
+    pub(super) fn written(text: &str, folder: &Path, environment: &Environment) -> Result<Self, Wrong> {
+        if text.contains("://") {
+            Self::published(text, environment)
+        } else if text.starts_with(['/', '~', '$']) {
+            Self::new("path", text, environment)
+        } else {
+            Self::at(&folder.join(text), environment)
+        }
+    }
+
+    fn new(key: &str, text: &str, environment: &Environment) -> Result<Self, Wrong> {
+        let toml = format!("{{ {key} = {} }}", toml::Value::from(text));
+        let config = Answers { sources: vec![toml.clone()], ..Answers::example() }.read(environment)?;
+        let means = config.signals.calendar.and_then(|calendar| calendar.sources.into_iter().next());
+        let means = means.ok_or_else(|| Wrong::new("this is no calendar", "write a path or an address"))?;
+        Ok(Self { toml, means })
+    }
+
+    /// For people: the path as it is written, or the host of the address.
+    pub(super) fn shown(&self, environment: &Environment) -> String {
+        match &self.means {
+            CalendarSource::Path(path) => shown(path, environment),
+            CalendarSource::Subscription(_) => self.means.to_string(),
+        }
+    }
+}
+
+/// A path for people: the home folder is `~`.
+pub(super) fn shown(path: &Path, environment: &Environment) -> String {
+    match path.strip_prefix(&environment.home) {
+        Ok(rest) if environment.home.is_absolute() => Path::new("~").join(rest).display().to_string(),
+        Ok(_) | Err(_) => path.display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::find::tests::House;
+    use super::*;
+
+    #[test]
+    fn a_path_is_written_so_that_it_means_the_same() {
+        let house = House::new();
+        let environment = house.environment();
+        let at = |path: &Path| Source::at(path, &environment);
+        let source = at(&house.path("a \"b\" 'c' é")).ok().unwrap();
+        assert_eq!(source.means, CalendarSource::Path(house.path("a \"b\" 'c' é")));
+        assert_eq!(source.shown(&environment), "~/a \"b\" 'c' é");
+        assert_eq!(at(Path::new("/srv/x")).ok().unwrap().toml, "{ path = \"/srv/x\" }");
+        for path in ["/srv/$HOME/x", "/srv/a$b"] {
+            assert!(at(Path::new(path)).is_err_and(|wrong| wrong.message.contains("cannot name the path")), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_writes_is_a_path_or_an_address() {
+        let house = House::new();
+        let environment = house.environment();
+        let written = |text: &str| Source::written(text, Path::new("/here"), &environment);
+        let path = |text: &str| match written(text).map(|source| source.means) {
+            Ok(CalendarSource::Path(path)) => path,
+            Ok(_) | Err(_) => panic!("{text}"),
+        };
+        assert_eq!(path("work.ics"), PathBuf::from("/here/work.ics"));
+        assert_eq!(path("~/work"), house.path("work"));
+        assert_eq!(path("$HOME/work"), house.path("work"));
+        let address = written("webcal://cal.example/hunter2.ics").ok().unwrap();
+        assert_eq!(address.shown(&environment), "subscription at cal.example");
+        for (text, said) in [
+            ("http://cal.example/x.ics", "plain http would send the address"),
+            ("ftp://cal.example/x.ics", "`url` is no address that begins with https://"),
+            ("~you/work", "names another user's home folder"),
+            ("$NOPE/work", "the environment variable `NOPE`"),
+        ] {
+            let wrong = written(text).err().unwrap();
+            assert!(wrong.message.contains(said) && wrong.hint.is_some(), "{text}: {}", wrong.message);
+        }
+    }
+}

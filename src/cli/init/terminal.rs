@@ -1,0 +1,160 @@
+//! Questions to the person at the terminal: asked on standard error, answered by a line on standard input, and asked again until
+//! the answer is well.
+//!
+//! Ctrl-C ends the program as it ends any other, for nothing is half done while a question stands. The end of the input is an
+//! error where an answer is needed, and a no to an offer.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use rustix::termios::tcgetwinsize;
+
+use crate::cli::text::{printable, wrap};
+use crate::cli::{Error, Exit};
+
+/// No answer is longer; a terminal gives no longer line either.
+const LONGEST: u64 = 4096;
+
+/// What stands in front of all but the head of a question.
+const INDENT: &str = "   ";
+
+/// What is wrong with an answer, and the mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Wrong {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// As the end of the program.
+    pub(super) fn error(self) -> Error {
+        Error { exit: Exit::Usage, text: self.message, hint: self.hint }
+    }
+
+    /// The same, of the value of a flag.
+    pub(super) fn of_flag(self, flag: &str) -> Error {
+        Self { message: format!("`{flag}`: {}", self.message), ..self }.error()
+    }
+}
+
+/// Somebody who can be asked.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    /// In columns.
+    width: usize,
+}
+
+impl Terminal {
+    /// `None` where nobody can be asked: a question needs a terminal on both sides.
+    pub(super) fn new() -> Option<Self> {
+        let stderr = io::stderr();
+        if !io::stdin().is_terminal() || !stderr.is_terminal() {
+            return None;
+        }
+        let columns = tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
+        Some(Self { width: if columns == 0 { 80 } else { columns.clamp(20, 80) } })
+    }
+
+    /// The columns of a line below a question's head.
+    pub(super) fn width(&self) -> usize {
+        self.width - INDENT.len()
+    }
+
+    /// Says something, wrapped to the terminal.
+    pub(super) fn say(&self, text: &str) {
+        show(&(wrap(text, self.width).join("\n") + "\n"));
+    }
+
+    /// The head of a question, and what explains it.
+    pub(super) fn head(&self, head: &str, explanation: &str) {
+        let bold = anstyle::Style::new().bold();
+        show(&format!("\n{bold}{head}{bold:#}\n"));
+        self.explain(explanation);
+    }
+
+    /// Says something below a question's head.
+    pub(super) fn explain(&self, text: &str) {
+        for line in wrap(text, self.width()) {
+            show(&format!("{INDENT}{line}\n"));
+        }
+    }
+
+    /// Asks until `accept` takes the answer.
+    pub(super) fn ask<T>(&self, prompt: &str, mut accept: impl FnMut(&str) -> Result<T, Wrong>) -> Result<T, Error> {
+        loop {
+            show(&format!("{INDENT}{prompt}: "));
+            let wrong = match answer() {
+                Answer::Line(line) => match accept(line.trim()) {
+                    Ok(value) => return Ok(value),
+                    Err(wrong) => wrong,
+                },
+                Answer::TooLong => Wrong::new("that is too long", "write it again"),
+                Answer::End => {
+                    show("\n");
+                    let hint = "run `presenced init` again; `presenced init --help` has the answers as flags";
+                    return Err(Error::new(
+                        Exit::Failed,
+                        "the input ended before the last answer, and nothing is written",
+                    )
+                    .with_hint(hint));
+                }
+            };
+            let red = anstyle::AnsiColor::Red.on_default().bold();
+            let said = wrap(&format!("no: {}", wrong.message), self.width()).join(&format!("\n{INDENT}"));
+            show(&format!("{INDENT}{red}no:{red:#}{}\n", said.trim_start_matches("no:")));
+            if let Some(hint) = wrong.hint {
+                self.explain(&format!("hint: {hint}"));
+            }
+        }
+    }
+
+    /// Offers something; yes, if nothing else is said.
+    pub(super) fn offer(&self, offer: &str) -> bool {
+        loop {
+            show(&format!("\n{} ", wrap(&format!("{offer} [Y/n]"), self.width).join("\n")));
+            let line = match answer() {
+                Answer::Line(line) => line,
+                Answer::TooLong => "?".to_owned(),
+                Answer::End => {
+                    show("\n");
+                    return false;
+                }
+            };
+            match line.trim().to_ascii_lowercase().as_str() {
+                "" | "y" | "yes" => return true,
+                "n" | "no" => return false,
+                _ => show("Please answer `y` or `n`.\n"),
+            }
+        }
+    }
+}
+
+/// Shows something on standard error. Where that has gone, so has the person.
+fn show(text: &str) {
+    let mut stderr = anstream::stderr();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+enum Answer {
+    Line(String),
+    TooLong,
+    End,
+}
+
+/// The next line of standard input.
+fn answer() -> Answer {
+    let mut line = Vec::new();
+    let mut stdin = io::stdin().lock();
+    match stdin.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
+        Ok(1..) if line.ends_with(b"\n") => Answer::Line(printable(String::from_utf8_lossy(&line).trim_end())),
+        Ok(read) if read as u64 == LONGEST => {
+            // The rest of it is no answer either.
+            let _ = stdin.skip_until(b'\n');
+            Answer::TooLong
+        }
+        Ok(_) | Err(_) => Answer::End,
+    }
+}
