@@ -119,14 +119,14 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     };
 
     // All is asked before anything is done: while somebody signs in, Ctrl-C is for that.
-    let mut people = people(&args, &config, context)?;
-    for person in people.iter_mut().filter(|person| person.signed_in.is_none()) {
+    let mut people = people(&args, &config, terminal.is_some(), context)?;
+    for person in people.iter_mut().filter(|person| person.signed_in.is_err()) {
         let offer = format!("Sign in to `{}` now?", person.name);
         person.comes_in = args.wants([args.login, args.no_login], terminal, &offer);
     }
     let standing = Standing::now();
     // Without a sign-in there is nothing that a service could do.
-    let is_ready = people.iter().all(|person| person.signed_in.is_some() || person.comes_in);
+    let is_ready = people.iter().all(|person| person.signed_in.is_ok() || person.comes_in);
     let offer = "Start presenced now and with every login, as a systemd user service?";
     let serve = match standing {
         Standing::Absent if is_ready || args.service => args.wants([args.service, args.no_service], terminal, offer),
@@ -146,7 +146,8 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         Exit::Ok
     };
     let standing = if serve { Standing::Installed } else { standing };
-    print(&summary(&self::people(&args, &config, context)?, standing, &context.config, &context.environment))?;
+    let people = self::people(&args, &config, false, context)?;
+    print(&summary(&people, standing, &context.config, &context.environment))?;
     Ok(exit)
 }
 
@@ -181,23 +182,35 @@ fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Con
 struct Person {
     name: String,
     account: Account,
-    /// Who is signed in.
-    signed_in: Option<String>,
+    /// Who is signed in, or why that is nobody.
+    signed_in: Result<String, String>,
     /// Whether somebody is about to sign in.
     comes_in: bool,
 }
 
-/// The accounts that a person signs in to, of those that are meant.
-fn people(args: &Args, config: &Config, context: &Context) -> Result<Vec<Person>, Error> {
+/// The accounts that a person signs in to, of those that are meant. `waits`: somebody is there to unlock a keyring.
+fn people(args: &Args, config: &Config, waits: bool, context: &Context) -> Result<Vec<Person>, Error> {
     let environment = context.environment.clone().guarding(config);
     let is_meant = |name: &String| args.account.as_ref().is_none_or(|named| named == name);
     let accounts = config.accounts.iter().filter(|(name, account)| account.auth.is_by_person() && is_meant(name));
     let person = |(name, account): (&String, &Account)| {
-        let stored = block_on(auth::stored(name, account, &environment))?;
-        let signed_in = stored.ok().map(|who| who.username.or(who.user).unwrap_or_else(|| "somebody".to_owned()));
+        let signed_in = block_on(signed_in(name, account, waits, &environment))?;
         Ok(Person { name: name.clone(), account: account.clone(), signed_in, comes_in: false })
     };
     accounts.map(person).collect()
+}
+
+async fn signed_in(name: &str, account: &Account, waits: bool, environment: &Environment) -> Result<String, String> {
+    loop {
+        let failure = match auth::stored(name, account, environment).await {
+            Ok(who) => return Ok(who.username.or(who.user).unwrap_or_else(|| "somebody".to_owned())),
+            Err(failure) => failure,
+        };
+        let text = failure.text.clone();
+        if !waits || auth::unlock(failure, login::tell_locked).await.is_err() {
+            return Err(text);
+        }
+    }
 }
 
 /// How it stands with the service.
@@ -225,11 +238,11 @@ impl Standing {
 fn summary(people: &[Person], standing: Standing, file: &Path, environment: &Environment) -> String {
     let (mut rows, mut next) = (vec![("configuration", source::shown(file, environment))], Vec::new());
     for Person { name, signed_in, .. } in people {
-        if signed_in.is_none() {
+        if signed_in.is_err() {
             next.push(format!("presenced login {name}"));
         }
         let stands = signed_in.as_ref().map(|who| format!("signed in as {}", printable(who)));
-        rows.push((name, stands.unwrap_or_else(|| "nobody is signed in".to_owned())));
+        rows.push((name, stands.unwrap_or_else(|why| printable(why))));
     }
     let (stands, missing) = match standing {
         Standing::Installed => ("starts with every login", None),

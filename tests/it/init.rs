@@ -331,12 +331,18 @@ async fn where_nothing_can_be_written_nobody_is_asked() {
     house.write("file", "");
     let place = house.path("file/config.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_presenced"));
-    command.arg("--config").arg(&place).arg("init").env_clear().env("HOME", house.path(""));
+    command.arg("init").env_clear().env("HOME", house.path("")).env("PRESENCED_CONFIG", &place);
     let mut session = Session::of(&command, 80);
     session.until("error: the configuration ").await;
     let (code, shown) = session.end().await;
     assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("is no folder") && shown.contains("hint: ") && !shown.contains("Tenant: "), "{shown}");
+    assert!(
+        shown.contains(&*place.to_string_lossy())
+            && shown.contains("is no folder")
+            && shown.contains("hint: ")
+            && !shown.contains("Tenant: "),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

@@ -32,6 +32,10 @@ const MOST_ENTRIES: usize = 10_000;
 /// So many calendars of one program are listed: nobody chooses from more.
 const MOST_CALENDARS: usize = 50;
 
+/// Who is asked for calendars, in the order in which they are listed.
+const PROGRAMS: [fn(&Home, &mut Found<'_>); 6] =
+    [vdirsyncer::find, khal::find, evolution::find, thunderbird::find, kde::find, usual];
+
 /// A calendar that was found.
 #[derive(Clone)]
 pub(super) struct Find {
@@ -52,7 +56,7 @@ pub(super) struct Findings {
     pub(super) calendars: Vec<Find>,
     /// The programs that have calendars which presenced cannot read, and how many.
     pub(super) unread: BTreeMap<&'static str, usize>,
-    /// Whether time was over before all was seen.
+    /// Whether time was over before all were asked.
     pub(super) is_cut: bool,
 }
 
@@ -80,7 +84,7 @@ impl Search {
 
     /// What was found. `tell` is called when that takes long enough to wonder.
     pub(super) fn wait(self, tell: impl FnOnce()) -> Findings {
-        let (mut findings, mut tell) = (Findings::default(), Some(tell));
+        let (mut findings, mut tell, mut listed) = (Findings::default(), Some(tell), 0);
         let started = now();
         loop {
             let waited = started.elapsed();
@@ -89,21 +93,20 @@ impl Search {
                 Ok(Step::Listed(calendars, unread)) => {
                     findings.calendars.extend(calendars);
                     findings.unread.extend(unread);
+                    listed += 1;
                 }
                 Ok(Step::Counted(real, extent)) => {
                     let is_it = |find: &&mut Find| find.real.as_ref() == Some(&real);
                     findings.calendars.iter_mut().filter(is_it).for_each(|find| find.extent = Some(extent.clone()));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let Some(tell) = tell.take() else {
-                        findings.is_cut = true;
-                        break;
-                    };
+                    let Some(tell) = tell.take() else { break };
                     tell();
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        findings.is_cut = listed < PROGRAMS.len();
         findings.calendars = merged(findings.calendars);
         findings
     }
@@ -111,10 +114,8 @@ impl Search {
 
 fn look(environment: &Environment, steps: &Sender<Step>) {
     let home = Home::new(environment);
-    let programs =
-        [vdirsyncer::find, khal::find, evolution::find, thunderbird::find, kde::find, usual as fn(&Home, &mut Found)];
     let mut all = Vec::new();
-    for program in programs {
+    for program in PROGRAMS {
         let mut found = Found::new(&home);
         program(&home, &mut found);
         all.extend(found.calendars.iter().cloned());

@@ -168,8 +168,15 @@ fn who_waits_is_told_and_waits_no_longer_than_the_limit() {
     let findings = Search { steps }.wait(|| told += 1);
     assert_eq!((findings.is_cut, told), (true, 1));
     drop(sender);
+    // What is still being counted is known to be there.
+    let (sender, steps) = mpsc::channel();
+    for _ in PROGRAMS {
+        sender.send(Step::Listed(Vec::new(), BTreeMap::new())).unwrap();
+    }
+    assert!(!Search { steps }.wait(|| {}).is_cut);
+    drop(sender);
     let (_, steps) = mpsc::channel();
-    assert!(!Search { steps }.wait(|| panic!("nobody waits")).is_cut);
+    assert!(Search { steps }.wait(|| panic!("nobody waits")).is_cut);
 }
 
 #[test]
