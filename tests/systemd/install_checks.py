@@ -10,6 +10,8 @@ from desk import CONFIGURATION, GRAPH, USER, ask, name, visible
 from logind_checks import asleep
 from machine import must, properties, run, wait_for
 
+TENANT = "contoso.onmicrosoft.com"
+CLIENT_ID = "22553876-f5ab-4529-bffb-cfe50aa89f87"
 OTHER_GRAPH = "http://127.0.0.1:8766"
 UNITS = pathlib.Path("/usr/lib/systemd/user")
 SYSTEM_UNITS = pathlib.Path("/etc/systemd/system")
@@ -96,6 +98,30 @@ def installed(desk):
         desk.person.run(program, "service", "uninstall")
         left = files(desk) - before
         must(not left, f"left behind: {left}")
+
+
+def set_up(desk):
+    """init, by flags: writes the configuration, then signs in and has systemd run it; the next time nothing changes"""
+    with gone(desk):
+        config = desk.person.home / ".config/presenced/config.toml"
+        config.unlink()
+        init = ("/usr/bin/presenced", "init", "--tenant", TENANT, "--client-id", CLIENT_ID, "--method", "device-code")
+        said = desk.person.run(*init, "--no-calendar")
+        must("Wrote " in said and "`presenced login work`" in said, said)
+        # The tenant is the emulator's, and nobody is there to unlock a keyring.
+        emulator = f'endpoints = {{ graph = "{GRAPH}/v1.0", login = "{GRAPH}" }}\nauth = '
+        text = config.read_text().replace("auth = ", emulator, 1) + '\n[tokens]\nstore = "file"\n'
+        config.write_text(text)
+        said = desk.person.run(*init, "--yes")
+        must("Signed in to `work`" in said and "All is set up" in said, said)
+        must(desk.person.unit("UnitFileState")["UnitFileState"] == "enabled", "it is not enabled")
+        desk.shows("Available/Available", "at the desk")
+
+        pid = desk.pid()
+        again = desk.person.run(*init, "--yes")
+        must("Signed in to" not in again and desk.pid() == pid, f"the second time it was not left alone: {again}")
+        must(config.read_text() == text, "the configuration was changed")
+        desk.person.run("/usr/bin/presenced", "logout")
 
 
 def of_a_package(desk):

@@ -36,6 +36,7 @@ CHECKS = [
     install_checks.installed,
     install_checks.changed_over,
     install_checks.refused,
+    install_checks.set_up,
     install_checks.with_a_configuration,
     install_checks.activated,
     install_checks.second,
