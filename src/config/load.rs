@@ -48,8 +48,8 @@ fn unreadable(file: &Path, error: &io::Error, environment: &Environment) -> Prob
     let (message, help) = if error.kind() == ErrorKind::NotFound {
         let default = environment.config_dir.join("config.toml");
         let help = format!(
-            "put your configuration there, starting from one of presenced's examples (desktop.toml, sidecar.toml); it is \
-             looked for at --config FILE, then $PRESENCED_CONFIG, then {}",
+            "`presenced init` asks for what is needed and writes one; or start from one of presenced's examples \
+             (desktop.toml, sidecar.toml). It is looked for at --config FILE, then $PRESENCED_CONFIG, then {}",
             default.display()
         );
         ("there is no such file".to_owned(), help)
