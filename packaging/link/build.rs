@@ -1,6 +1,8 @@
 //! Links the release program without unwind tables: a tenth of its size, and never read there. A panic aborts (see the profile
 //! in Cargo.toml) once its message with the place is out, and in a stripped program a backtrace would be bare numbers.
 
+#![expect(clippy::disallowed_methods, reason = "Cargo tells a build script by the environment")]
+
 use std::env;
 use std::path::Path;
 
