@@ -49,8 +49,8 @@ fn install_systemd(house: &House, unit: &str, environment: &str) {
 /// `presenced doctor` in the house, on no desktop.
 fn doctor(house: &House, arguments: &[&str]) -> Command {
     let mut command = house.command(&[&["doctor"], arguments].concat());
-    let path = std::env::var("PATH").unwrap();
-    command.env("TZ", "UTC").env("PATH", format!("{}:{path}", house.path("bin").display()));
+    let path = std::env::var_os("PATH").unwrap();
+    command.env("TZ", "UTC").env("PATH", format!("{}:{}", house.path("bin").display(), path.display()));
     command
 }
 
@@ -190,8 +190,9 @@ async fn an_application_is_asked_for_a_token_and_all_is_well() {
 
 #[tokio::test]
 async fn each_way_in_which_the_services_can_be_away_is_told_apart() {
-    let date = |then: &str| respond(404, &[("Date", then)]);
     type Judge = fn(&Found);
+
+    let date = |then: &str| respond(404, &[("Date", then)]);
     let cases: [(Fault, Judge); 7] = [
         (Fault::new(Matches::Any, respond(503, &[])), |found| {
             found.says("graph", "failed: 127.0.0.1 answers 503: it does not work now");

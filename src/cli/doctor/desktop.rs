@@ -155,8 +155,8 @@ async fn microphone(scene: &Scene<'_>) -> Option<Check> {
 }
 
 #[cfg(not(feature = "pulse"))]
-async fn microphone(_: &Scene<'_>) -> Option<Check> {
-    None
+fn microphone(_: &Scene<'_>) -> std::future::Ready<Option<Check>> {
+    std::future::ready(None)
 }
 
 fn off(scene: &Scene<'_>) -> &'static str {

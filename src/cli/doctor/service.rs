@@ -342,8 +342,8 @@ mod tests {
     use super::super::check::Verdict;
     use super::*;
 
-    fn unit(text: &str) -> Result<Unit, Mute> {
-        Ok(Unit(pairs(&text.replace(' ', "\n"))))
+    fn unit(text: &str) -> Unit {
+        Unit(pairs(&text.replace(' ', "\n")))
     }
 
     #[test]
@@ -384,7 +384,7 @@ mod tests {
             ),
             (String::new(), false, Verdict::Warning, "presenced.service cannot be loaded ()"),
         ] {
-            let check = judge_unit(&unit(&said), runs);
+            let check = judge_unit(&Ok(unit(&said)), runs);
             assert_eq!((check.verdict, check.found.to_string().as_str()), (verdict, expected), "{said}");
         }
         assert_eq!(judge_unit(&Err(Mute::Absent), true).verdict, Verdict::Skipped);

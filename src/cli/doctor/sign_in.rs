@@ -245,10 +245,8 @@ fn refused(account: &Account, failure: &Failure) -> Check {
 
 /// What went wrong with a token. Where a command of this person's had a part in it, its own words may be among it.
 fn trouble_of(account: &Account, text: &str) -> Part {
-    let runs_command = match &account.auth {
-        Auth::TokenCommand { .. } => true,
-        auth => matches!(auth.secret(), Some(SecretSource::Command(_))),
-    };
+    let runs_command = matches!(account.auth, Auth::TokenCommand { .. })
+        || matches!(account.auth.secret(), Some(SecretSource::Command(_)));
     if runs_command { private(Kind::Words, text) } else { foreign(text) }
 }
 

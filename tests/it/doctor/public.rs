@@ -1,6 +1,7 @@
 //! The report for the public: whatever says whose machine this is has a canary in its place, and none of them comes out.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
@@ -39,10 +40,12 @@ fn configuration(house: &House, calendar: &str) -> String {
         ("qzx-token", "{ method = \"token-command\", command = [\"/bin/sh\", \"-c\", \"echo user qzx is not known >&2; exit 1\"] }".to_owned()),
     ];
     for (number, (name, auth)) in ways.into_iter().enumerate() {
-        config += &format!(
+        write!(
+            config,
             "[accounts.{name}]\ntenant = \"qzx.onmicrosoft.com\"\nclient_id = \"{ID}{number}\"\n\
              user = \"{ID}f\"\nauth = {auth}\n{endpoints}\n"
-        );
+        )
+        .unwrap();
     }
     config
         + &format!(
@@ -56,7 +59,7 @@ fn configuration(house: &House, calendar: &str) -> String {
 /// `presenced doctor --report` for somebody whose home, name and environment are canaries.
 fn command(house: &House) -> Command {
     let mut command = house.command(&["doctor", "--report"]);
-    let path = format!("{}:{}", house.path("bin").display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", house.path("bin").display(), std::env::var_os("PATH").unwrap().display());
     command
         .env("HOME", house.path("home-qzx"))
         .env("USER", "qzxuser")
