@@ -13,6 +13,10 @@ mod call;
 mod canned;
 mod cli;
 mod clock;
+#[cfg(feature = "wayland")]
+mod compositor;
+#[cfg(feature = "wayland")]
+mod compositor_stub;
 mod config;
 mod daemon;
 mod demo;
@@ -31,6 +35,7 @@ mod keyring;
 mod kill;
 mod lapse;
 mod lock;
+mod lockers;
 mod login1;
 mod mate;
 #[cfg(feature = "pulse")]
@@ -59,5 +64,4 @@ mod trouble;
 mod verify;
 mod week;
 mod week_at_speed;
-#[cfg(feature = "x11")]
 mod x_server;

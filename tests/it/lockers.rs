@@ -1,0 +1,84 @@
+//! Screen lockers of desktops that tell nobody of the lock, for real, by the hooks in `config/hooks/`: sway with swayidle and
+//! swaylock, and i3 with xss-lock and i3lock.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::hooks::{hook, house, path, program, signal, start};
+use crate::house::{House, exists, guarded};
+use crate::x_server::XServer;
+
+/// Lets a locker leave its process id behind when a hook starts it; where.
+fn noticed(house: &House, locker: &str) -> PathBuf {
+    let pid = house.path(locker);
+    // Renamed, so that it is whole when it is there.
+    let note = format!("echo $$ >'{0}.new'; mv '{0}.new' '{0}'", pid.display());
+    let path = std::env::var_os("PATH").unwrap();
+    program(house, locker, &format!("{note}\nPATH='{}' exec {locker} \"$@\"", path.display()));
+    pid
+}
+
+/// Sends a signal to the locker that left its process id there.
+async fn send(pid: &Path, signal: Signal) {
+    guarded("the locker", async {
+        while !exists(pid) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let pid = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+#[cfg(feature = "wayland")]
+#[tokio::test]
+async fn of_sway() {
+    let (house, daemon) = house().await;
+    let swaylock = noticed(&house, "swaylock");
+    let config = fs::read_to_string(hook("swayidle.conf")).unwrap();
+    let sooner = config.replace("timeout 300 ", "timeout 1 ");
+    assert_ne!(sooner, config);
+    house.write("swayidle.conf", sooner);
+    let (path, config) = (path(&house), house.path("swayidle.conf"));
+    let mut sway = crate::compositor::Compositor::reserve();
+    sway.start_sway_with(&format!("exec env 'PATH={}' swayidle -C '{}'\n", path.display(), config.display()));
+    // Nobody touches anything for a second.
+    signal(&daemon, "lock", "locked").await;
+    // With this signal swaylock unlocks.
+    send(&swaylock, Signal::USR1).await;
+    signal(&daemon, "lock", "unlocked").await;
+}
+
+#[tokio::test]
+async fn of_i3() {
+    let (house, daemon) = house().await;
+    let i3lock = noticed(&house, "i3lock");
+    // Where its first lines say that it should be.
+    let script = fs::read_to_string(hook("xss-lock.sh")).unwrap();
+    let exec = script.lines().find_map(|line| line.split('`').nth(1)).expect("a line for i3's configuration");
+    house.write("i3.conf", format!("font pango:monospace 8\n{exec}\n"));
+    fs::create_dir_all(house.path(".config/presenced")).unwrap();
+    fs::copy(hook("xss-lock.sh"), house.path(".config/presenced/xss-lock.sh")).unwrap();
+
+    let mut server = XServer::reserve();
+    server.start(&[]);
+    server.is_ready();
+    let display = server.display();
+    let _i3 = start(&house, "i3", &["-c", house.path("i3.conf").to_str().unwrap()], &[("DISPLAY", &display)]);
+    let locked = signal(&daemon, "lock", "locked");
+    let mut locked = std::pin::pin!(locked);
+    loop {
+        // It is lost before xss-lock listens, so that it is done again.
+        let _xset = start(&house, "xset", &["s", "reset", "s", "activate"], &[("DISPLAY", &display)]).wait().await;
+        tokio::select! {
+            biased;
+            () = &mut locked => break,
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    send(&i3lock, Signal::TERM).await;
+    signal(&daemon, "lock", "unlocked").await;
+}
