@@ -73,8 +73,8 @@ pub(crate) fn start(
         .unwrap_or_else(|error| panic!("the tests need {} ({error}): see tests/run.sh", program.display()))
 }
 
-async fn run(house: &House, program: impl AsRef<OsStr>, arguments: &[&str]) {
-    let status = guarded("a hook's end", start(house, program, arguments, &[]).wait()).await.unwrap();
+pub(crate) async fn run(house: &House, program: impl AsRef<OsStr>, arguments: &[&str], environment: &[(&str, &str)]) {
+    let status = guarded("a hook's end", start(house, program, arguments, environment).wait()).await.unwrap();
     assert!(status.success(), "{status}");
 }
 
@@ -147,14 +147,14 @@ async fn obs_says_when_it_is_on_the_air() {
             hook("obs.lua").display()
         )
     };
-    run(&house, "lua5.4", &["-e", &obs("on_event(1)")]).await;
+    run(&house, "lua5.4", &["-e", &obs("on_event(1)")], &[]).await;
     signal(&daemon, "signal.obs", "on").await;
     // It still streams.
-    run(&house, "lua5.4", &["-e", &obs("active.stream = true; on_event(4)")]).await;
+    run(&house, "lua5.4", &["-e", &obs("active.stream = true; on_event(4)")], &[]).await;
     signal(&daemon, "signal.obs", "on").await;
-    run(&house, "lua5.4", &["-e", &obs("on_event(2)")]).await;
+    run(&house, "lua5.4", &["-e", &obs("on_event(2)")], &[]).await;
     signal(&daemon, "signal.obs", "off").await;
-    run(&house, "lua5.4", &["-e", &obs("script_unload()")]).await;
+    run(&house, "lua5.4", &["-e", &obs("script_unload()")], &[]).await;
     daemon.report("no signal", |report| !report.signals.contains_key("signal.obs")).await;
 }
 
@@ -188,7 +188,7 @@ async fn baresip_says_when_a_call_is_established() {
 #[tokio::test]
 async fn a_smart_home_says_when_the_door_is_closed() {
     let (house, daemon) = house().await;
-    run(&house, hook("webhook.sh"), &["door", "closed"]).await;
+    run(&house, hook("webhook.sh"), &["door", "closed"], &[]).await;
     let report = daemon.report("the door", |report| report.signals.contains_key("signal.door")).await;
     let door = &report.signals["signal.door"];
     assert_eq!((&*door.value, &*door.source, door.until.is_some()), ("closed", "curl", true));
@@ -199,7 +199,7 @@ async fn a_commit_means_focus() {
     let (house, daemon) = house().await;
     let git = async |arguments: &[&str]| {
         let who = ["-c", "user.name=me", "-c", "user.email=me@contoso.com", "-C", "repository"];
-        run(&house, "git", &[&who, arguments].concat()).await;
+        run(&house, "git", &[&who, arguments].concat(), &[]).await;
     };
     fs::create_dir(house.path("repository")).unwrap();
     git(&["init", "--quiet"]).await;

@@ -4,11 +4,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::hooks::{hook, house, path, program, signal, start};
+use crate::bus::Bus;
+use crate::hooks::{hook, house, path, program, run, signal, start};
 use crate::house::{House, exists, guarded};
+use crate::login1::{Login1, Session};
 use crate::x_server::XServer;
 
 /// Lets a locker leave its process id behind when a hook starts it; where.
@@ -29,8 +32,9 @@ async fn send(pid: &Path, signal: Signal) {
         }
     })
     .await;
-    let pid = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    let number = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    fs::remove_file(pid).unwrap();
+    kill_process(Pid::from_raw(number).unwrap(), signal).unwrap();
 }
 
 #[cfg(feature = "wayland")]
@@ -59,26 +63,28 @@ async fn of_i3() {
     // Where its first lines say that it should be.
     let script = fs::read_to_string(hook("xss-lock.sh")).unwrap();
     let exec = script.lines().find_map(|line| line.split('`').nth(1)).expect("a line for i3's configuration");
-    house.write("i3.conf", format!("font pango:monospace 8\n{exec}\n"));
+    house.write("i3.conf", format!("# i3 config file (v4)\nfont pango:monospace 8\n{exec}\n"));
     fs::create_dir_all(house.path(".config/presenced")).unwrap();
     fs::copy(hook("xss-lock.sh"), house.path(".config/presenced/xss-lock.sh")).unwrap();
 
     let mut server = XServer::reserve();
     server.start(&[]);
     server.is_ready();
-    let display = server.display();
-    let _i3 = start(&house, "i3", &["-c", house.path("i3.conf").to_str().unwrap()], &[("DISPLAY", &display)]);
-    let locked = signal(&daemon, "lock", "locked");
-    let mut locked = std::pin::pin!(locked);
-    loop {
-        // It is lost before xss-lock listens, so that it is done again.
-        let _xset = start(&house, "xset", &["s", "reset", "s", "activate"], &[("DISPLAY", &display)]).wait().await;
-        tokio::select! {
-            biased;
-            () = &mut locked => break,
-            () = tokio::task::yield_now() => {}
-        }
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let (display, address) = (server.display(), bus.address());
+    let at_desk = [("DISPLAY", &*display), ("DBUS_SYSTEM_BUS_ADDRESS", &*address)];
+    let _i3 = start(&house, "i3", &["-c", house.path("i3.conf").to_str().unwrap()], &at_desk);
+    // As `loginctl lock-session` does. It is lost before xss-lock listens, so that it is said again.
+    let mut locked = std::pin::pin!(signal(&daemon, "lock", "locked"));
+    while tokio::time::timeout(Duration::from_millis(20), &mut locked).await.is_err() {
+        login1.request_lock("c1").await;
     }
+    send(&i3lock, Signal::TERM).await;
+    signal(&daemon, "lock", "unlocked").await;
+    // As by itself when nobody was there for a while.
+    run(&house, "xset", &["s", "activate"], &at_desk).await;
+    signal(&daemon, "lock", "locked").await;
     send(&i3lock, Signal::TERM).await;
     signal(&daemon, "lock", "unlocked").await;
 }
