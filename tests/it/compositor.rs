@@ -67,7 +67,7 @@ impl Compositor {
     /// The same with a configuration.
     pub(crate) fn start_sway_with(&mut self, config: &str) {
         let path = self.folder.path().join("sway.conf");
-        std::fs::write(&path, config).unwrap();
+        std::fs::write(&path, format!("xwayland disable\n{config}")).unwrap();
         // It refuses root; a stranger to it is root to all others.
         let mut sway = Command::new(if rustix::process::getuid().is_root() { "unshare" } else { "sway" });
         if rustix::process::getuid().is_root() {

@@ -37,6 +37,8 @@ mod lapse;
 mod lock;
 mod lockers;
 mod login1;
+#[cfg(all(feature = "pulse", feature = "wayland"))]
+mod losses;
 mod mate;
 #[cfg(feature = "pulse")]
 mod microphone;
