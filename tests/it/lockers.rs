@@ -83,16 +83,18 @@ async fn of_i3() {
     let (display, address) = (server.display(), bus.address());
     let at_desk = [("DISPLAY", &*display), ("DBUS_SYSTEM_BUS_ADDRESS", &*address)];
     let _i3 = start(&house, "i3", &["-c", house.path("i3.conf").to_str().unwrap()], &at_desk);
-    // As `loginctl lock-session` does. It is lost before xss-lock listens, so that it is said again.
-    let mut locked = std::pin::pin!(signal(&daemon, "lock", "locked"));
-    while tokio::time::timeout(Duration::from_millis(20), &mut locked).await.is_err() {
-        login1.request_lock("c1").await;
+    // As `loginctl lock-session` does, and as by itself when nobody was there for a while.
+    for by_itself in [false, true] {
+        let mut locked = std::pin::pin!(signal(&daemon, "lock", "locked"));
+        // Before xss-lock listens, or has seen that the last locker ended, this is lost, so that it is done again.
+        while tokio::time::timeout(Duration::from_millis(50), &mut locked).await.is_err() {
+            if by_itself {
+                run(&house, "xset", &["s", "reset", "s", "activate"], &at_desk).await;
+            } else {
+                login1.request_lock("c1").await;
+            }
+        }
+        send(&i3lock, Signal::TERM).await;
+        signal(&daemon, "lock", "unlocked").await;
     }
-    send(&i3lock, Signal::TERM).await;
-    signal(&daemon, "lock", "unlocked").await;
-    // As by itself when nobody was there for a while.
-    run(&house, "xset", &["s", "activate"], &at_desk).await;
-    signal(&daemon, "lock", "locked").await;
-    send(&i3lock, Signal::TERM).await;
-    signal(&daemon, "lock", "unlocked").await;
 }
