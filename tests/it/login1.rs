@@ -125,7 +125,8 @@ impl Manager {
         self.session_of_the_caller()
     }
     #[zbus(name = "GetSessionByPID")]
-    fn get_session_by_pid(&self, _pid: u32) -> fdo::Result<OwnedObjectPath> {
+    fn get_session_by_pid(&self, pid: u32) -> fdo::Result<OwnedObjectPath> {
+        assert!(i32::try_from(pid).is_ok(), "{pid} is no process");
         self.session_of_the_caller()
     }
     fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {

@@ -1,6 +1,5 @@
 //! Every signal loses its source and finds it again: unknown in between, with a warning that says what to do, and well again by
 //! itself.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use presenced::status::report::{Health, Report};
 use presenced::warning::Code;

@@ -66,4 +66,5 @@ mod trouble;
 mod verify;
 mod week;
 mod week_at_speed;
+#[cfg_attr(not(feature = "x11"), expect(dead_code, reason = "only a screen is wanted of it"))]
 mod x_server;
