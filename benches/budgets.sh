@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Measures presenced against its budgets: an idle daemon with 1,000 calendar events on an emulated Graph, the release binary,
-# how soon a signal is on the wire, how soon a start. Prints what it measured; asserts nothing.
+# Measures presenced against its budgets: an idle daemon with 1,000 calendar events on an emulated Graph, once with the calendar
+# and calls alone, once with input by a real X server and the microphone by a real PulseAudio as well; the release binary, how
+# soon a signal is on the wire, how soon a start. Prints what it measured; asserts nothing.
 #
-#     benches/budgets.sh              30 seconds of idling, 1,000 changes of each signal: about three minutes
+#     benches/budgets.sh              30 seconds of idling, 1,000 changes of each signal: about four minutes
 #     IDLE=3600 benches/budgets.sh    an hour of idling, with its keepalives
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,6 +40,15 @@ with open(sys.argv[1], "w", newline="") as file:
         )
     file.write("END:VCALENDAR\r\n")
 PY
+mkdir -m 700 "$dir/pulse"
+Xvfb -displayfd 3 -screen 0 64x64x24 -nolisten tcp 3>"$dir/display" 2>/dev/null &
+pids+=($!)
+echo "load-module module-native-protocol-unix socket=$dir/pulse/native" >"$dir/pulse/script.pa"
+HOME=$dir XDG_RUNTIME_DIR=$dir pulseaudio --daemonize=no --exit-idle-time=-1 --use-pid-file=no --disable-shm=yes -n \
+    -F "$dir/pulse/script.pa" 2>/dev/null &
+pids+=($!)
+until [ -s "$dir/display" ] && [ -S "$dir/pulse/native" ]; do read -rt 0.05 <> <(:) || true; done
+
 cat >"$dir/config.toml" <<TOML
 [accounts.bench]
 tenant    = "contoso.onmicrosoft.com"
@@ -53,6 +63,7 @@ sources = [{ path = "$dir/calendars" }]
 [signals.call]
 path = "$dir/calls"
 TOML
+(cat "$dir/config.toml"; printf '[signals.idle]\n[signals.microphone]\n') >"$dir/more.toml"
 
 python3 - "$bin" "$dir" "$address" "${IDLE:-30}" <<'PY'
 import json, os, subprocess, sys, time, urllib.request
@@ -67,52 +78,67 @@ def requests():
 def sets():
     return len(requests())
 
-def wait_for_sets(count):
-    while sets() < count:
-        pass
+def measure(config, signals):
+    """An idle daemon: what it holds and does, once these signals are well."""
+    before = sets()
+    with open(f"{folder}/display") as file:
+        environment = {**os.environ, "DISPLAY": ":" + file.read().strip(), "PULSE_SERVER": f"{folder}/pulse/native"}
+    environment.pop("WAYLAND_DISPLAY", None)
+    started = time.monotonic()
+    daemon = subprocess.Popen(
+        [binary, "--config", f"{folder}/{config}", "--socket", socket, "run"],
+        stderr=subprocess.DEVNULL, env={**environment, "XDG_RUNTIME_DIR": folder},
+    )
+    try:
+        while sets() == before:
+            pass
+        start = time.monotonic() - started
+        status = json.loads(subprocess.check_output([binary, "--socket", socket, "status", "--json"]))
+        for signal in signals:
+            if status["signals"][signal]["health"] != "ok":
+                sys.exit(f"{signal} is not well: {status['warnings']}")
+        # The threads that read the calendar end after 10 s without work, and take their counts with them.
+        time.sleep(12)
+        switches_before, cpu_before, sets_before = switches(daemon.pid), cpu(daemon.pid), sets()
+        time.sleep(int(idle))
+        wakeups, used = switches(daemon.pid) - switches_before, cpu(daemon.pid) - cpu_before
+        keepalives = sets() - sets_before
+        with open(f"/proc/{daemon.pid}/status") as file:
+            memory = {line.split(":")[0]: int(line.split()[1]) for line in file if "kB" in line}
+        threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
+        return [
+            f"{memory['VmRSS'] / 1024:.1f} MB", f"{memory['RssAnon'] / 1024:.1f} MB", f"{wakeups} ({keepalives})",
+            f"{used:.2f} s", f"{threads}", f"{start * 1000:.0f} ms",
+        ]
+    finally:
+        daemon.terminate()
+        daemon.wait()
 
-started = time.monotonic()
-daemon = subprocess.Popen(
-    [binary, "--config", f"{folder}/config.toml", "--socket", socket, "run"], stderr=subprocess.DEVNULL
-)
-try:
-    wait_for_sets(1)
-    start = time.monotonic() - started
+def switches(pid):
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status") as file:
+            total += sum(int(line.split()[1]) for line in file if line.startswith("voluntary"))
+    return total
 
-    def switches():
-        total = 0
-        for task in os.listdir(f"/proc/{daemon.pid}/task"):
-            with open(f"/proc/{daemon.pid}/task/{task}/status") as file:
-                total += sum(int(line.split()[1]) for line in file if line.startswith("voluntary"))
-        return total
-    def cpu():
-        with open(f"/proc/{daemon.pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    # The threads that read the calendar end after 10 s without work, and take their counts with them.
-    time.sleep(12)
-    before, cpu_before, sets_before = switches(), cpu(), sets()
-    time.sleep(int(idle))
-    wakeups, used, keepalives = switches() - before, cpu() - cpu_before, sets() - sets_before
-    with open(f"/proc/{daemon.pid}/status") as file:
-        memory = {line.split(":")[0]: int(line.split()[1]) for line in file if "kB" in line}
-    threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
-    size = os.path.getsize(binary)
-    rows = [
-        ("resident memory, idle, 1,000 events", f"{memory['VmRSS'] / 1024:.1f} MB", "10 MB"),
-        ("  of it anonymous", f"{memory['RssAnon'] / 1024:.1f} MB", "4 MB"),
-        (f"wake-ups in {idle} s, {keepalives} keepalives", f"{wakeups}", ""),
-        (f"CPU time in {idle} s", f"{used:.2f} s", ""),
-        ("threads, idle", f"{threads}", ""),
-        ("start to first setPresence", f"{start * 1000:.0f} ms", "50 ms"),
-        ("binary, stripped", f"{size / 1e6:.1f} MB", "8 MB"),
-    ]
-    print(f"{'':38}{'measured':>12}{'budget':>12}")
-    for name, measured, budget in rows:
-        print(f"{name:38}{measured:>12}{budget:>12}")
-finally:
-    daemon.terminate()
-    daemon.wait()
+rows = [
+    ("resident memory, idle, 1,000 events", "10 MB"),
+    ("  of it anonymous", "4 MB"),
+    (f"wake-ups in {idle} s (keepalives)", ""),
+    (f"CPU time in {idle} s", ""),
+    ("threads, idle", ""),
+    ("start to first setPresence", "50 ms"),
+]
+alone = measure("config.toml", ["calendar", "call"])
+more = measure("more.toml", ["calendar", "call", "idle", "microphone"])
+print(f"{'':38}{'measured':>12}{'+ idle, mic.':>14}{'budget':>12}")
+for (name, budget), measured, with_more in zip(rows, alone, more):
+    print(f"{name:38}{measured:>12}{with_more:>14}{budget:>12}")
+print(f"{'binary, stripped':38}{os.path.getsize(binary) / 1e6:>9.1f} MB{'':14}{'8 MB':>12}")
 PY
 "${bin%/presenced}/examples/signals" "$bin"

@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Xvfb and xdotool: an X server and its mouse; KWin and Weston: Wayland compositors that do and do not tell of idleness.
+# Xvfb and xdotool: an X server and its mouse; KWin, Weston and sway: Wayland compositors that do and do not tell of idleness.
+# swayidle with swaylock on sway, and xss-lock with i3lock on i3, lock the screen by the hooks of config/hooks; xset asks for it.
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
@@ -18,7 +19,9 @@ command -v ip >/dev/null || need+=(iproute2)
 command -v mate-screensaver >/dev/null || need+=(mate-screensaver)
 command -v Xvfb >/dev/null || need+=(xvfb)
 [ -e /usr/bin/kwin_wayland ] || need+=(kwin-wayland)
-for program in curl git lua5.4 openssl python3 weston xdotool; do
+command -v i3 >/dev/null || need+=(i3-wm)
+command -v xset >/dev/null || need+=(x11-xserver-utils)
+for program in curl git i3lock lua5.4 openssl python3 sway swayidle swaylock weston xdotool xss-lock; do
     command -v "$program" >/dev/null || need+=("$program")
 done
 for program in pipewire wireplumber pipewire-pulse pulseaudio; do

@@ -1,15 +1,18 @@
 //! How soon a change of each signal is a request on the wire: 1,000 changes of each, with the daemon as a process of its own,
-//! real files, a real bus and the emulator on loopback. Prints medians and 99th percentiles; asserts nothing. Called by
-//! `benches/budgets.sh`: `signals BINARY`.
+//! real files, a real bus, stand-ins for logind and a compositor, and the emulator on loopback. Prints medians and
+//! 99th percentiles; asserts nothing. Called by `benches/budgets.sh`: `signals BINARY`.
 //!
 //! The daemon's clock runs 3,000 times as fast as time, or it would gather changes that come so close; what is printed is
-//! real time.
+//! real time. The microphone is not among them: the sound server's five seconds for an answer would be over in 2 ms.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on panics")]
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/it/bus.rs"]
 mod bus;
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/it/compositor_stub.rs"]
+mod compositor_stub;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/it/login1.rs"]
 mod login1;
@@ -32,6 +35,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::broadcast;
 
 use bus::Bus;
+use compositor_stub::CompositorStub;
 use login1::{Login1, Session};
 
 const SPEED: f64 = 3000.0;
@@ -46,6 +50,7 @@ const RULES: &str = r#"
 sources = [{ path = "work.ics" }]
 [signals.call]
 path = "call-state"
+[signals.idle]
 [[rules]]
 name = "focus"
 when = { signal = { focus = "on" } }
@@ -67,6 +72,10 @@ name = "meeting"
 when = { calendar = "busy" }
 set  = "Busy/InAConferenceCall"
 [[rules]]
+name = "idle"
+when = { idle = "idle" }
+set  = "Away/Away"
+[[rules]]
 name = "at the desk"
 when = { lock = "unlocked" }
 set  = "Available/Available"
@@ -78,6 +87,7 @@ struct Bench {
     clock: SystemClock,
     records: broadcast::Receiver<Record>,
     login1: Login1,
+    compositor: CompositorStub,
     _bus: Bus,
     _daemon: Child,
 }
@@ -88,15 +98,17 @@ enum Signal {
     CallFile,
     CalendarFile,
     Lock,
+    Idle,
     Named,
     Override,
     Sleep,
 }
 
-const SIGNALS: [(Signal, &str, &str); 6] = [
+const SIGNALS: [(Signal, &str, &str); 7] = [
     (Signal::CallFile, "call-state file", "Busy/InACall"),
     (Signal::CalendarFile, "calendar file", "Busy/InAConferenceCall"),
     (Signal::Lock, "screen lock over D-Bus", "Away/Away"),
+    (Signal::Idle, "idle over Wayland", "Away/Away"),
     (Signal::Named, "named signal by socket", "DoNotDisturb/Presenting"),
     (Signal::Override, "override by socket", "Away/Away"),
     (Signal::Sleep, "sleep over D-Bus", "Away/Away"),
@@ -137,6 +149,7 @@ impl Bench {
         tokio::spawn(async move { emulator.serve(listener).await });
         let bus = Bus::start();
         let login1 = Login1::with(&bus, Session::DESKTOP).await;
+        let mut compositor = CompositorStub::start(&folder.path().join("wayland-0"), 2);
         let account = format!(
             r#"[accounts.bench]
 tenant    = "contoso.onmicrosoft.com"
@@ -157,13 +170,16 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
             .args(["run", "--speed", &SPEED.to_string(), "--since", &since.to_string()])
             .env("BENCH_SECRET", "emulator-secret")
             .env("HOME", folder.path())
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .env_remove("WAYLAND_DISPLAY")
             .env("DBUS_SYSTEM_BUS_ADDRESS", bus.address())
             .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut bench = Self { folder, clock, records, login1, _bus: bus, _daemon: daemon };
+        compositor.is_asked_for(1).await;
+        let mut bench = Self { folder, clock, records, login1, compositor, _bus: bus, _daemon: daemon };
         bench.seen("Available/Available").await;
         bench
     }
@@ -181,6 +197,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         match signal {
             Signal::CallFile => write("call-state", if on { "in-call" } else { "idle" }.to_owned()),
             Signal::CalendarFile => write("work.ics", calendar(on)),
+            Signal::Idle => self.compositor.tell(0, on),
             Signal::Lock => self.login1.set_locked("c1", on).await,
             Signal::Sleep => self.login1.prepare_for_sleep(on).await,
             Signal::Named => {

@@ -85,7 +85,7 @@ impl Follower<'_> {
     /// Follows one idle monitor; returns when it refuses what it is asked.
     async fn watch(&self, bus: &Connection, owner: &OwnedUniqueName) -> Result<(), Lost> {
         let clock = &*self.context.clock;
-        let rule = MatchRule::builder().msg_type(Type::Signal).sender(owner)?.path(PATH)?;
+        let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?.path(PATH)?;
         let rule = rule.interface(INTERFACE)?.member("WatchFired")?.build();
         let mut fired = Signals::listen(clock, bus, vec![rule]).await?;
         let monitor = IdleMonitorProxy::builder(bus).destination(owner)?.build().await?;

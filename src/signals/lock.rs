@@ -19,6 +19,9 @@ use crate::warning::{Code, Warning};
 const TELL_NOBODY: [&str; 12] =
     ["awesome", "bspwm", "dwm", "hyprland", "i3", "labwc", "openbox", "qtile", "river", "sway", "wayfire", "xmonad"];
 
+/// How the names of Budgie's sessions begin.
+const BUDGIE: &str = "budgie";
+
 /// Follows the screen lock. `runtime_dir` is `$XDG_RUNTIME_DIR`. Never returns.
 pub async fn run(runtime_dir: Option<PathBuf>, context: Context) {
     let (logind, mut logind_view) = watch::channel(logind::View::Unread);
@@ -95,7 +98,7 @@ fn of_session(
         (cosmic::View::Unread, ..) | (_, UnreadSaver, _) | (cosmic::View::None, NoSaver, Trust::Doubt) => return None,
         (cosmic::View::Locked(locked), ..) => known(locked_if(locked), "cosmic-greeter"),
         (cosmic::View::None, Says { saver, active: true }, trust)
-            if !saver.hints || matches!(trust, Trust::Again | Trust::Doubt) =>
+            if !keeps_the_hint(saver, &session.desktop) || matches!(trust, Trust::Again | Trust::Doubt) =>
         {
             known(Lock::Locked, &saver.name)
         }
@@ -105,6 +108,12 @@ fn of_session(
         (cosmic::View::None, Says { .. } | NoSaver, _) => known(Lock::Unlocked, "logind"),
     };
     Some(observation)
+}
+
+/// Whether a screen saver's desktop keeps the hint. Budgie's has GNOME's name, and does not.
+fn keeps_the_hint(saver: &screensaver::Kind, desktop: &str) -> bool {
+    let is_budgie = desktop.get(..BUDGIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(BUDGIE));
+    saver.hints && !is_budgie
 }
 
 const fn locked_if(locked: bool) -> Lock {

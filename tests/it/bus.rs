@@ -1,13 +1,19 @@
 //! A private message bus on a socket in a temporary folder: the real `dbus-daemon`, for one test alone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::collections::HashMap;
 use std::fs::{File, read_to_string};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use zbus::Connection;
+use rustix::process::Pid;
 use zbus::connection::Builder;
+use zbus::fdo::DBusProxy;
+use zbus::names::BusName;
+use zbus::{Connection, Proxy};
+
+const BUS: &str = "org.freedesktop.DBus";
 
 /// A bus that ends with the test.
 pub(crate) struct Bus {
@@ -71,6 +77,24 @@ impl Bus {
     /// Its address.
     pub(crate) fn address(&self) -> String {
         address(&self.folder)
+    }
+
+    /// How many match rules a process has on it.
+    pub(crate) async fn match_rules(&self, pid: Pid) -> usize {
+        let connection = self.connect().await;
+        let stats = Proxy::new(&connection, BUS, "/org/freedesktop/DBus", "org.freedesktop.DBus.Debug.Stats");
+        let rules: HashMap<String, Vec<String>> = stats.await.unwrap().call("GetAllMatchRules", &()).await.unwrap();
+        let bus = DBusProxy::new(&connection).await.unwrap();
+        let mut count = 0;
+        for (name, rules) in rules {
+            let name = BusName::try_from(name).unwrap();
+            // One that has gone meanwhile has none.
+            let owner = bus.get_connection_unix_process_id(name).await.ok();
+            if owner.and_then(|owner| owner.try_into().ok()) == Some(pid.as_raw_nonzero().get()) {
+                count += rules.len();
+            }
+        }
+        count
     }
 
     fn socket(&self) -> PathBuf {

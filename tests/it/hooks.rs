@@ -1,6 +1,7 @@
 //! The hooks in `config/hooks/`, each run as its program would run it, against a daemon at work.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,12 +13,12 @@ use tokio::process::{Child, Command};
 
 use crate::house::{Daemon, House, guarded};
 
-fn hook(name: &str) -> PathBuf {
+pub(crate) fn hook(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config/hooks").join(name)
 }
 
 /// A house whose daemon watches calls at the usual place, and a `presenced` on the `PATH` that speaks to it.
-async fn house() -> (House, Daemon) {
+pub(crate) async fn house() -> (House, Daemon) {
     let house = House::new().await;
     house.write("config.toml", house.account("work") + "[signals.lock]\nenabled = false\n[signals.call]\n");
     let daemon = house.start().await;
@@ -27,7 +28,7 @@ async fn house() -> (House, Daemon) {
 }
 
 /// Puts a shell script on the `PATH`.
-fn program(house: &House, name: &str, script: &str) {
+pub(crate) fn program(house: &House, name: &str, script: &str) {
     let path = house.path("bin").join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -42,27 +43,42 @@ fn locker(house: &House, name: &str) -> PathBuf {
     key
 }
 
-fn start(house: &House, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Child {
+/// What the house has, then the machine.
+pub(crate) fn path(house: &House) -> OsString {
+    let mut path = house.path("bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    path
+}
+
+pub(crate) fn start(
+    house: &House,
+    program: impl AsRef<OsStr>,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Child {
+    let program = program.as_ref();
     Command::new(program)
         .args(arguments)
         .env_clear()
-        .env("PATH", format!("{}:{}", house.path("bin").display(), std::env::var_os("PATH").unwrap().display()))
+        .env("PATH", path(house))
         .env("HOME", house.path(""))
         .env("XDG_RUNTIME_DIR", house.path(""))
         .env("PRESENCED_SOCKET", house.path("presenced.sock"))
+        .envs(environment.iter().copied())
         .current_dir(house.path(""))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .unwrap_or_else(|error| panic!("the tests need the program ({error}): see tests/run.sh for its package"))
+        .unwrap_or_else(|error| panic!("the tests need {} ({error}): see tests/run.sh", program.display()))
 }
 
-async fn run(house: &House, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) {
-    let status = guarded("a hook's end", start(house, program, arguments).wait()).await.unwrap();
+pub(crate) async fn run(house: &House, program: impl AsRef<OsStr>, arguments: &[&str], environment: &[(&str, &str)]) {
+    let status = guarded("a hook's end", start(house, program, arguments, environment).wait()).await.unwrap();
     assert!(status.success(), "{status}");
 }
 
-async fn signal(daemon: &Daemon, name: &str, value: &str) {
+pub(crate) async fn signal(daemon: &Daemon, name: &str, value: &str) {
     let is_so = |report: &presenced::status::report::Report| {
         report.signals.get(name).is_some_and(|signal| signal.value == value)
     };
@@ -71,7 +87,7 @@ async fn signal(daemon: &Daemon, name: &str, value: &str) {
 
 /// Locks by `command`, and unlocks by the key.
 async fn locks(house: &House, daemon: &Daemon, command: &str, key: &Path) {
-    let mut locking = start(house, "sh", &["-c", command]);
+    let mut locking = start(house, "sh", &["-c", command], &[]);
     signal(daemon, "lock", "locked").await;
     fs::write(key, "\n").unwrap();
     signal(daemon, "lock", "unlocked").await;
@@ -131,14 +147,14 @@ async fn obs_says_when_it_is_on_the_air() {
             hook("obs.lua").display()
         )
     };
-    run(&house, "lua5.4", &["-e", &obs("on_event(1)")]).await;
+    run(&house, "lua5.4", &["-e", &obs("on_event(1)")], &[]).await;
     signal(&daemon, "signal.obs", "on").await;
     // It still streams.
-    run(&house, "lua5.4", &["-e", &obs("active.stream = true; on_event(4)")]).await;
+    run(&house, "lua5.4", &["-e", &obs("active.stream = true; on_event(4)")], &[]).await;
     signal(&daemon, "signal.obs", "on").await;
-    run(&house, "lua5.4", &["-e", &obs("on_event(2)")]).await;
+    run(&house, "lua5.4", &["-e", &obs("on_event(2)")], &[]).await;
     signal(&daemon, "signal.obs", "off").await;
-    run(&house, "lua5.4", &["-e", &obs("script_unload()")]).await;
+    run(&house, "lua5.4", &["-e", &obs("script_unload()")], &[]).await;
     daemon.report("no signal", |report| !report.signals.contains_key("signal.obs")).await;
 }
 
@@ -147,7 +163,7 @@ async fn baresip_says_when_a_call_is_established() {
     let (house, daemon) = house().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let mut hook = start(&house, hook("baresip.py"), &[&address]);
+    let mut hook = start(&house, hook("baresip.py"), &[&address], &[]);
     let (mut baresip, _) = guarded("the hook", listener.accept()).await.unwrap();
     let mut say = async |kind: &str, id: &str| {
         let event = format!(r#"{{"event":true,"type":"{kind}","class":"call","id":"{id}","param":"ü"}}"#);
@@ -172,7 +188,7 @@ async fn baresip_says_when_a_call_is_established() {
 #[tokio::test]
 async fn a_smart_home_says_when_the_door_is_closed() {
     let (house, daemon) = house().await;
-    run(&house, hook("webhook.sh"), &["door", "closed"]).await;
+    run(&house, hook("webhook.sh"), &["door", "closed"], &[]).await;
     let report = daemon.report("the door", |report| report.signals.contains_key("signal.door")).await;
     let door = &report.signals["signal.door"];
     assert_eq!((&*door.value, &*door.source, door.until.is_some()), ("closed", "curl", true));
@@ -183,7 +199,7 @@ async fn a_commit_means_focus() {
     let (house, daemon) = house().await;
     let git = async |arguments: &[&str]| {
         let who = ["-c", "user.name=me", "-c", "user.email=me@contoso.com", "-C", "repository"];
-        run(&house, "git", &[&who, arguments].concat()).await;
+        run(&house, "git", &[&who, arguments].concat(), &[]).await;
     };
     fs::create_dir(house.path("repository")).unwrap();
     git(&["init", "--quiet"]).await;

@@ -122,8 +122,12 @@ struct Manager {
 impl Manager {
     fn get_session(&self, id: &str) -> fdo::Result<OwnedObjectPath> {
         assert_eq!(id, "auto");
-        let none = || fdo::Error::Failed("the caller belongs to no session".to_owned());
-        self.answers.lock().unwrap().auto.as_deref().map(path).ok_or_else(none)
+        self.session_of_the_caller()
+    }
+    #[zbus(name = "GetSessionByPID")]
+    fn get_session_by_pid(&self, pid: u32) -> fdo::Result<OwnedObjectPath> {
+        assert!(i32::try_from(pid).is_ok(), "{pid} is no process");
+        self.session_of_the_caller()
     }
     fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {
         let known = uid == self.uid;
@@ -138,8 +142,8 @@ impl Manager {
             .collect()
     }
     fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> fdo::Result<OwnedFd> {
-        assert_eq!((what, who, mode), ("sleep", "presenced", "delay"));
-        assert!(!why.is_empty());
+        assert_eq!((what, mode), ("sleep", "delay"));
+        assert!(["presenced", "xss-lock"].contains(&who) && !why.is_empty());
         let mut answers = self.answers.lock().unwrap();
         let denied = || fdo::Error::AccessDenied("no inhibitors today".to_owned());
         let inhibitors = answers.inhibitors.as_mut().ok_or_else(denied)?;
@@ -163,6 +167,13 @@ impl Manager {
     async fn session_removed(emitter: &SignalEmitter<'_>, id: &str, path: ObjectPath<'_>) -> zbus::Result<()>;
     #[zbus(signal)]
     async fn prepare_for_sleep(emitter: &SignalEmitter<'_>, start: bool) -> zbus::Result<()>;
+}
+
+impl Manager {
+    fn session_of_the_caller(&self) -> fdo::Result<OwnedObjectPath> {
+        let none = || fdo::Error::Failed("the caller belongs to no session".to_owned());
+        self.answers.lock().unwrap().auto.as_deref().map(path).ok_or_else(none)
+    }
 }
 
 struct User(Arc<Mutex<Answers>>);

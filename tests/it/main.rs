@@ -15,6 +15,10 @@ mod call;
 mod canned;
 mod cli;
 mod clock;
+#[cfg(feature = "wayland")]
+mod compositor;
+#[cfg(feature = "wayland")]
+mod compositor_stub;
 mod config;
 mod daemon;
 mod demo;
@@ -38,8 +42,11 @@ mod kill;
 mod lapse;
 mod listen;
 mod lock;
+mod lockers;
 mod login1;
 mod logs;
+#[cfg(all(feature = "pulse", feature = "wayland"))]
+mod losses;
 mod mate;
 mod metrics;
 #[cfg(feature = "pulse")]
@@ -71,5 +78,5 @@ mod trouble;
 mod verify;
 mod week;
 mod week_at_speed;
-#[cfg(feature = "x11")]
+#[cfg_attr(not(feature = "x11"), expect(dead_code, reason = "only a screen is wanted of it"))]
 mod x_server;

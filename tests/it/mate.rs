@@ -6,44 +6,33 @@ use std::process::Stdio;
 
 use presenced::policy::{Lock, Reading};
 use presenced::signals::{Buses, Observation, Update, lock};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::bus::Bus;
 use crate::house::guarded;
 use crate::signal_bench::{ManualClock, Signal};
+use crate::x_server::XServer;
 
 /// A virtual screen, a bus, and a home for the screen saver.
 struct Screen {
     bus: Bus,
     home: tempfile::TempDir,
-    display: String,
-    _server: Child,
+    server: XServer,
 }
 
 impl Screen {
-    async fn new() -> Self {
-        let mut server = Command::new("Xvfb")
-            // It chooses a free display and writes its number.
-            .args(["-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("this test needs `Xvfb`: install the Debian package `xvfb`");
-        let mut number = String::new();
-        let mut stdout = BufReader::new(server.stdout.take().unwrap());
-        guarded("the display", stdout.read_line(&mut number)).await.unwrap();
-        let display = format!(":{}", number.trim());
-        Self { bus: Bus::start(), home: tempfile::tempdir().unwrap(), display, _server: server }
+    fn new() -> Self {
+        let mut server = XServer::reserve();
+        server.start(&[]);
+        server.is_ready();
+        Self { bus: Bus::start(), home: tempfile::tempdir().unwrap(), server }
     }
 
     fn command(&self, program: &str) -> Command {
         let home: &Path = self.home.path();
         let mut command = Command::new(program);
         command
-            .env("DISPLAY", &self.display)
+            .env("DISPLAY", self.server.display())
             .env("DBUS_SESSION_BUS_ADDRESS", self.bus.address())
             .env("HOME", home)
             .env("XDG_RUNTIME_DIR", home)
@@ -72,7 +61,7 @@ fn says(lock: Lock) -> impl Fn(&Observation<Lock>) -> bool {
 
 #[tokio::test]
 async fn a_real_screen_saver_is_followed() {
-    let screen = Screen::new().await;
+    let screen = Screen::new();
     let nowhere = "unix:path=/nonexistent/bus".to_owned();
     let buses = Buses { system: Some(nowhere), session: Some(screen.bus.address()) };
     let unwrap = |update| if let Update::Lock(observation) = update { Some(observation) } else { None };

@@ -2,17 +2,18 @@
 //! manager and its `PulseAudio` face, each with a speaker and a microphone that are not there; and who records.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::ffi::CString;
 use std::fs::{DirBuilder, File};
 use std::io::BufReader;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use pulseaudio::protocol::{
     self, AuthParams, AuthReply, ChannelMap, CorkStreamParams, CreateRecordStreamReply, MAX_VERSION, Prop, Props,
-    RecordStreamParams, SampleFormat, SampleSpec, SetClientNameReply, stream,
+    RecordStreamParams, SampleFormat, SampleSpec, SetClientNameReply, SubscriptionMask, stream,
 };
 
 use crate::bus::Bus;
@@ -20,7 +21,7 @@ use crate::bus::Bus;
 /// A hang guard for the server's own answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often something is looked at, in vain, every 5 ms and the time that the looking takes.
+/// How often it is looked, every 5 ms, whether somebody listens.
 const TRIES: usize = 4000;
 
 /// The sink of the private server; what it plays is recorded from [`MONITOR`].
@@ -122,7 +123,8 @@ impl SoundServer {
             }
         }
         // A module of PipeWire's is loaded before its devices are there.
-        wait("its devices", || self.lists("sources", MICROPHONE) && self.lists("sources", MONITOR));
+        let has_devices = || self.lists("sources", MICROPHONE) && self.lists("sources", MONITOR);
+        Client::connect(self, "a test").wait(SubscriptionMask::SOURCE, has_devices);
     }
 
     /// Kills it, as a crash does.
@@ -149,7 +151,8 @@ impl SoundServer {
     pub(crate) fn record_and_wait(&self, application: &str, device: &str) -> Process {
         let process = self.record(application, device);
         let name = format!("\"{application}\"");
-        wait("a recorder", || self.pactl(&["list", "source-outputs"]).contains(&name));
+        let is_listed = || self.pactl(&["list", "source-outputs"]).contains(&name);
+        Client::connect(self, "a test").wait(SubscriptionMask::SOURCE_OUTPUT, is_listed);
         process
     }
 
@@ -193,73 +196,89 @@ impl SoundServer {
         command
     }
 
+    /// Waits until somebody listens at this socket. What has just started cannot be asked to tell, so it is looked at again and
+    /// again, but not for ever.
     fn wait_for(&self, name: &str) {
-        wait(name, || UnixStream::connect(self.folder.path().join(name)).is_ok());
+        for _ in 0..TRIES {
+            if UnixStream::connect(self.folder.path().join(name)).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("waited in vain for {name}");
     }
 }
 
-/// Looks again and again until it is so, but not for ever.
-fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..TRIES {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
+/// A connection to the server, by the protocol itself.
+struct Client {
+    stream: BufReader<UnixStream>,
+    version: u16,
+}
+
+impl Client {
+    fn connect(server: &SoundServer, application: &str) -> Self {
+        let stream = UnixStream::connect(server.socket()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        rustix::net::sockopt::set_socket_passcred(&stream, true).unwrap();
+        let mut client = Self { stream: BufReader::new(stream), version: MAX_VERSION };
+        let auth =
+            AuthParams { version: MAX_VERSION, supports_shm: false, supports_memfd: false, cookie: vec![0; 256] };
+        let answer: AuthReply = client.ask(&protocol::Command::Auth(auth));
+        client.version = answer.version.min(MAX_VERSION);
+        let mut props = Props::new();
+        props.set(Prop::ApplicationName, CString::new(application).unwrap());
+        let _: SetClientNameReply = client.ask(&protocol::Command::SetClientName(props));
+        client
     }
-    panic!("waited in vain for {what}");
+
+    /// Waits until it is so, which may change when the server has this kind of news.
+    fn wait(&mut self, news: SubscriptionMask, is_so: impl Fn() -> bool) {
+        self.send(&protocol::Command::Subscribe(news));
+        protocol::read_ack_message(&mut self.stream).unwrap();
+        while !is_so() {
+            protocol::read_command_message(&mut self.stream, self.version).expect("news from the server");
+        }
+    }
+
+    fn ask<T: protocol::CommandReply>(&mut self, command: &protocol::Command) -> T {
+        self.send(command);
+        protocol::read_reply_message(&mut self.stream, self.version).unwrap().1
+    }
+
+    fn send(&mut self, command: &protocol::Command) {
+        protocol::write_command_message(self.stream.get_mut(), 1, command, self.version).unwrap();
+    }
 }
 
 /// A client that records by the protocol itself, as a program does that measures or pauses.
 pub(crate) struct Recorder {
-    connection: BufReader<UnixStream>,
-    version: u16,
+    client: Client,
     channel: u32,
 }
 
 impl Recorder {
     /// Records from `device` with these flags.
     pub(crate) fn start(server: &SoundServer, application: &str, device: &str, flags: stream::StreamFlags) -> Self {
-        let connection = UnixStream::connect(server.socket()).unwrap();
-        connection.set_read_timeout(Some(PATIENCE)).unwrap();
-        rustix::net::sockopt::set_socket_passcred(&connection, true).unwrap();
-        let mut recorder = Self { connection: BufReader::new(connection), version: MAX_VERSION, channel: 0 };
-        let auth =
-            AuthParams { version: MAX_VERSION, supports_shm: false, supports_memfd: false, cookie: vec![0; 256] };
-        let answer: AuthReply = recorder.ask(&protocol::Command::Auth(auth));
-        recorder.version = answer.version.min(MAX_VERSION);
-        let text = |text: &str| std::ffi::CString::new(text).unwrap();
+        let mut client = Client::connect(server, application);
         let mut props = Props::new();
-        props.set(Prop::ApplicationName, text(application));
-        let _: SetClientNameReply = recorder.ask(&protocol::Command::SetClientName(props.clone()));
+        props.set(Prop::ApplicationName, CString::new(application).unwrap());
         props.set(Prop::MediaName, c"a recording");
         let params = RecordStreamParams {
             sample_spec: SampleSpec { format: SampleFormat::Float32Le, channels: 1, sample_rate: 25 },
             channel_map: ChannelMap::mono(),
-            source_name: Some(text(device)),
+            source_name: Some(CString::new(device).unwrap()),
             buffer_attr: stream::BufferAttr { max_length: u32::MAX, fragment_size: 4, ..Default::default() },
             flags,
             props,
             ..RecordStreamParams::default()
         };
-        let answer: CreateRecordStreamReply = recorder.ask(&protocol::Command::CreateRecordStream(params));
-        recorder.channel = answer.channel;
-        recorder
+        let answer: CreateRecordStreamReply = client.ask(&protocol::Command::CreateRecordStream(params));
+        Self { client, channel: answer.channel }
     }
 
     /// Pauses, or goes on.
     pub(crate) fn cork(&mut self, cork: bool) {
         let params = CorkStreamParams { channel: self.channel, cork };
-        let command = protocol::Command::CorkRecordStream(params);
-        protocol::write_command_message(self.connection.get_mut(), 7, &command, self.version).unwrap();
+        self.client.send(&protocol::Command::CorkRecordStream(params));
     }
-
-    fn ask<T: protocol::CommandReply>(&mut self, command: &protocol::Command) -> T {
-        protocol::write_command_message(self.connection.get_mut(), 1, command, self.version).unwrap();
-        protocol::read_reply_message(&mut self.connection, self.version).unwrap().1
-    }
-}
-
-/// How many files a process has open.
-pub(crate) fn open_files(pid: rustix::process::Pid) -> usize {
-    std::fs::read_dir(Path::new("/proc").join(pid.as_raw_nonzero().to_string()).join("fd")).unwrap().count()
 }

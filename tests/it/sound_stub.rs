@@ -18,6 +18,8 @@ use tokio::sync::watch;
 pub(crate) struct SoundStub {
     _folder: tempfile::TempDir,
     pub(crate) socket: PathBuf,
+    /// `None`: it was killed.
+    listener: Option<UnixListener>,
     shared: Arc<Shared>,
 }
 
@@ -33,17 +35,30 @@ impl SoundStub {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().canonicalize().unwrap().join("native");
-        let listener = UnixListener::bind(&socket).unwrap();
         let shared =
             Arc::new(Shared { recorders: Mutex::default(), client: Mutex::default(), asked: watch::Sender::new(0) });
-        let served = shared.clone();
+        let mut stub = Self { _folder: folder, socket, listener: None, shared };
+        stub.resume();
+        stub
+    }
+
+    /// Starts it again at the same address.
+    pub(crate) fn resume(&mut self) {
+        let _ = std::fs::remove_file(&self.socket);
+        let listener = self.listener.insert(UnixListener::bind(&self.socket).unwrap()).try_clone().unwrap();
+        let served = self.shared.clone();
         thread::spawn(move || {
-            for client in listener.incoming() {
+            while let Ok((client, _)) = listener.accept() {
                 // A client that went away.
-                let _ = served.serve(client.unwrap());
+                let _ = served.serve(client);
             }
         });
-        Self { _folder: folder, socket, shared }
+    }
+
+    /// Ends it as a crash does: its socket stays behind.
+    pub(crate) fn kill(&mut self) {
+        rustix::net::shutdown(self.listener.take().unwrap(), rustix::net::Shutdown::Both).unwrap();
+        self.hang_up();
     }
 
     /// These applications record from now on, and nobody is told.

@@ -1,6 +1,7 @@
 //! A real X server without a screen: Xvfb, and input by xdotool.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,14 +30,23 @@ impl XServer {
     pub(crate) fn start(&mut self, arguments: &[&str]) {
         let server = Command::new("Xvfb")
             .arg(self.display())
-            .args(["-screen", "0", "64x64x24", "-nolisten", "tcp", "-noreset"])
+            // It writes a line when it is ready.
+            .args(["-displayfd", "1", "-screen", "0", "64x64x24", "-nolisten", "tcp", "-noreset"])
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("this test needs `Xvfb`: install the Debian package `xvfb`");
         self.server = Some(server);
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn is_ready(&mut self) {
+        let stdout = self.server.as_mut().unwrap().stdout.take().unwrap();
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), self.number.to_string());
     }
 
     /// `$DISPLAY`.

@@ -61,6 +61,20 @@ fn every_pair_of_logind_and_a_screen_saver() {
 }
 
 #[test]
+fn gnomes_screen_saver_on_budgie_is_one_of_a_desktop_without_the_hint() {
+    for (desktop, expected) in [
+        ("budgie-desktop", "locked org.gnome.ScreenSaver"),
+        ("Budgie:GNOME", "locked org.gnome.ScreenSaver"),
+        ("GNOME", "unlocked logind"),
+        ("bud", "unlocked logind"),
+    ] {
+        let logind = logind::View::Session(session(desktop, true, false), Trust::Full);
+        let saver = screensaver::View::Says { saver: GNOME, active: true };
+        assert_eq!(said(&logind, saver, cosmic::View::None), expected, "{desktop}");
+    }
+}
+
+#[test]
 fn cosmics_file_counts_where_the_hint_is_off() {
     use cosmic::View::{Locked, None as OtherDesktop, Unread};
     let said = |active, hint, cosmic| {
