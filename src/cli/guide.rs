@@ -9,9 +9,9 @@ use super::text::columns;
 const WIDTH: usize = 80;
 
 /// What values are called.
-const VALUES: [&str; 14] = [
-    "ACCOUNT", "ADDRESS", "DIR", "DURATION", "FILE", "FORMAT", "N", "NAME", "PATH", "PRESENCE", "SHELL", "TIME",
-    "VALUE", "ZONE",
+const VALUES: [&str; 17] = [
+    "ACCOUNT", "ADDRESS", "DIR", "DURATION", "FILE", "FORMAT", "ID", "METHOD", "N", "NAME", "PATH", "PRESENCE", "SHELL",
+    "TENANT", "TIME", "VALUE", "ZONE",
 ];
 
 /// Every command with the words that call it, the program itself first.
@@ -41,7 +41,8 @@ fn assert_phrase(whose: &str, text: &str) {
 /// The examples of a command: the part of each line that is typed.
 fn examples(command: &Command) -> Vec<String> {
     let Some(help) = command.get_after_help() else { return Vec::new() };
-    let text = help.to_string();
+    // A long one goes on in the next line, as in a shell.
+    let text = help.to_string().replace("\\\n    ", "");
     let lines = text.lines().skip(1).take_while(|line| line.starts_with("  "));
     lines.map(|line| line.trim_start().split("   ").next().unwrap_or_default().trim_end().to_owned()).collect()
 }

@@ -358,7 +358,7 @@ async fn the_service_is_offered_to_who_signs_in_and_yes_takes_all() {
     );
     std::fs::write(folder.join("systemctl"), script).unwrap();
     std::fs::set_permissions(folder.join("systemctl"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let path = format!("{}:{}", folder.display(), std::env::var_os("PATH").unwrap().into_string().unwrap());
     let with_manager = |command: &mut Command| {
         command.env("PATH", &path);
     };

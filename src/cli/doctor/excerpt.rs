@@ -13,7 +13,7 @@ use crate::policy::Hours;
 use crate::presence::Presence;
 
 /// The keys of the schema.
-const KEYS: [&str; 54] = [
+const KEYS: [&str; 57] = [
     "accounts",
     "after",
     "allow",
@@ -34,11 +34,13 @@ const KEYS: [&str; 54] = [
     "expiration",
     "file",
     "graph",
+    "history",
     "identity",
     "idle",
     "key",
     "keyring",
     "level",
+    "listen",
     "lock",
     "log",
     "login",
@@ -60,6 +62,7 @@ const KEYS: [&str; 54] = [
     "signals",
     "sleep",
     "sources",
+    "status",
     "store",
     "tenant",
     "tokens",

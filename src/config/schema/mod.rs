@@ -12,7 +12,7 @@ mod rules;
 mod signals;
 mod value;
 
-use value::{boolean, duration, path, table, words};
+use value::{boolean, duration, path, table, text, words};
 
 /// The JSON Schema (draft 2020-12) of the configuration.
 pub fn schema() -> Value {
@@ -42,9 +42,18 @@ pub fn schema() -> Value {
             })),
             "signals": signals::signals(),
             "rules": rules::rules(),
+            "status": table("Who may ask besides the status socket.", &[], json!({
+                "listen": text(
+                    "An IP address of this machine with a port, for Prometheus and health probes; there is no password.",
+                    r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$",
+                ),
+            })),
             "log": table("Where logs go, and how much is told.", &[], json!({
                 "level": level(),
                 "dir": path("The folder of log files; left out, logs go to the journal or standard error.", None),
+            })),
+            "history": table("What `presenced history` shows.", &[], json!({
+                "enabled": boolean("Whether the last two days are kept in the state folder.", Some(true)),
             })),
         }),
     );

@@ -55,9 +55,13 @@ enabled = true
 [signals.idle]
 after = "5m"
 enabled = true
+[status]
+listen = "127.0.0.1:9464"
 [log]
 level = "presenced=debug,warn"
 dir = "~/logs"
+[history]
+enabled = false
 [[rules]]
 name = "one of each"
 when = { call = "in-call", sleep = "awake", lock = "unlocked", idle = "active", calendar = "busy", online = true, within = "Mon..Fri 08:30-18:00", outside = "12:00-13:00 UTC", signal = { door = "open" } }
