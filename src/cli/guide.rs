@@ -10,8 +10,8 @@ const WIDTH: usize = 80;
 
 /// What values are called.
 const VALUES: [&str; 17] = [
-    "ACCOUNT", "ADDRESS", "DIR", "DURATION", "FILE", "FORMAT", "ID", "METHOD", "N", "NAME", "PATH", "PRESENCE", "SHELL",
-    "TENANT", "TIME", "VALUE", "ZONE",
+    "ACCOUNT", "ADDRESS", "DIR", "DURATION", "FILE", "FORMAT", "ID", "METHOD", "N", "NAME", "PATH", "PRESENCE",
+    "SHELL", "TENANT", "TIME", "VALUE", "ZONE",
 ];
 
 /// Every command with the words that call it, the program itself first.

@@ -327,7 +327,7 @@ def aside(path):
 def own_program(desk):
     """A copy of the program in the person's own folder."""
     program = desk.person.write(".local/bin/presenced", "", mode=0o755)
-    shutil.copyfile("/mnt/presenced", program)
+    shutil.copyfile("/usr/bin/presenced", program)
     return str(program)
 
 
