@@ -153,10 +153,20 @@ pub(super) fn adopt(passed: OwnedFd) -> Result<UnixListener, BindError> {
         (Ok(_), Ok(SocketType::STREAM), Ok(true)) => {
             let listener = UnixListener::from(passed);
             listener.set_nonblocking(true).map_err(|_| wrong("a socket that cannot be waited for"))?;
+            touch(&listener);
             Ok(listener)
         }
         (Ok(_), Ok(SocketType::STREAM), _) => Err(wrong("a connection")),
         (Ok(_), ..) => Err(wrong("a socket without connections")),
+    }
+}
+
+/// For those who watch the folder for a daemon's coming, as `listen` does it. The file is the service manager's, mode and all: that
+/// it cannot be touched costs only them.
+fn touch(listener: &UnixListener) {
+    let address = listener.local_addr().ok();
+    if let Some(path) = address.as_ref().and_then(|address| address.as_pathname()) {
+        let _ = std::fs::metadata(path).and_then(|found| std::fs::set_permissions(path, found.permissions()));
     }
 }
 
@@ -256,9 +266,11 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Bind
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
     use std::net::TcpListener;
     use std::os::unix::net::{UnixDatagram, UnixStream};
 
+    use rustix::fs::inotify;
     use tempfile::TempDir;
 
     use super::*;
@@ -283,5 +295,17 @@ mod tests {
         assert_eq!(none.kind(), io::ErrorKind::WouldBlock, "it is waited for by the event loop alone");
         drop(taken);
         assert!(path.exists(), "the file is the service manager's");
+    }
+
+    #[test]
+    fn whoever_watches_the_folder_hears_of_a_daemon_that_takes_a_socket_over() {
+        let folder = TempDir::new().unwrap();
+        let passed = UnixListener::bind(folder.path().join("s")).unwrap();
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&watch, folder.path(), inotify::WatchFlags::ATTRIB).unwrap();
+        adopt(passed.into()).unwrap();
+        let mut room = [MaybeUninit::uninit(); 1024];
+        let mut news = inotify::Reader::new(&watch, &mut room);
+        assert_eq!(news.next().unwrap().file_name(), Some(c"s"));
     }
 }
