@@ -240,8 +240,7 @@ fn judge_unit(unit: &Result<Unit, Mute>, daemon_runs: bool) -> Check {
         } else {
             text!["presenced.service cannot be loaded (", state_of(unit.get("LoadState")), ")"]
         };
-        return Check::warning(GROUP, name, found)
-            .with_hint("copy packaging/systemd/presenced.service to ~/.config/systemd/user/, then run `systemctl --user enable --now presenced`");
+        return Check::warning(GROUP, name, found).with_hint("run `presenced service install`");
     }
     let restarts: u32 = unit.get("NRestarts").parse().unwrap_or(0);
     let state = text![state_of(unit.get("ActiveState")), " (", state_of(unit.get("SubState")), ")"];
