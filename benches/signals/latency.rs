@@ -218,7 +218,8 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         }
         latencies.sort_unstable();
         let at = |percent: usize| latencies[latencies.len() * percent / 100].as_secs_f64() * 1000.0;
-        writeln!(std::io::stdout(), "  {name:30}{:>9.2} ms{:>9.2} ms{:>9} ms", at(50), at(99), 5).unwrap();
+        let mut out = std::io::stdout();
+        writeln!(out, "  {name:30}{:>9.2} ms{:>9.2} ms{:>9} ms", at(50), at(99), 5).unwrap();
     }
 
     /// Changes a signal; how long it took, in real time, until the request was there.
