@@ -10,23 +10,14 @@
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 
-pub mod calendar;
-mod certificate;
-pub mod config;
-pub mod policy;
-pub mod presence;
-pub mod session;
-#[cfg(test)]
-mod simulation;
-mod suggest;
-pub mod tally;
-pub mod time;
-pub mod warning;
+pub use presenced_core::{calendar, certificate, policy, presence, session, suggest, time, warning};
+pub use presenced_emulator as emulator;
 
+pub mod config;
 mod http;
+pub mod tally;
 
 pub mod auth;
-pub mod emulator;
 pub mod graph;
 pub mod history;
 pub mod signals;

@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use presenced::calendar::{FileReport, Occurrence, SourceId, Timeline, When};
+use presenced_core::calendar::{FileReport, Occurrence, SourceId, Timeline, When};
 
 const SOURCE: SourceId = SourceId(0);
 

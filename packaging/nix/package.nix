@@ -20,6 +20,7 @@ rustPlatform.buildRustPackage {
         "README.md"
         "benches"
         "config"
+        "crates"
         "docs"
         "packaging"
         "src"

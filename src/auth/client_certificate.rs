@@ -77,7 +77,7 @@ mod tests {
     use crate::certificate::{Certificate, pem};
 
     /// A worthless certificate of a test. Its thumbprint: `openssl x509 -outform DER | openssl dgst -sha256 -binary | base64 | tr +/ -_`.
-    const CERTIFICATE: &str = include_str!("../../tests/data/certificate.pem");
+    const CERTIFICATE: &str = include_str!("../../crates/presenced-core/testdata/certificate.pem");
     const THUMBPRINT: &str = "FIkXMBZnQLFzbDbRW4cNFh2Y37uAdltQde3vYddCJTA";
 
     #[test]

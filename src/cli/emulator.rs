@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::runtime::block_on;
 use super::{Context, Error, Exit, check, examples, run};
 use crate::certificate::{Certificate, pem};
+use crate::config::Problems;
 use crate::daemon::clock::SystemClock;
 use crate::emulator::{App, Consent, Emulator, Fault, Options, Outcome, Record, User};
 use crate::time::Clock;
@@ -72,7 +73,8 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
 
 /// Reads a fault plan.
 fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
-    Fault::plan(&text("plan", file)?, file).map_err(|problems| check::refused(&problems))
+    let text = text("plan", file)?;
+    Fault::plan(&text).map_err(|findings| check::refused(&Problems::new(file, &text, findings)))
 }
 
 /// Reads certificates, in DER. A key beside them is let be.
@@ -203,4 +205,31 @@ fn line(record: &Record) -> String {
 
 fn time_of_day(at: Timestamp) -> String {
     at.strftime("%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a person sees of a plan that is wrong.
+    fn refused(text: &str) -> String {
+        let findings = Fault::plan(text).expect_err(text);
+        Problems::new(Path::new("plan.toml"), text, findings).render(80, false)
+    }
+
+    #[test]
+    fn a_plan_s_problems_are_shown_where_they_are() {
+        let wrong = [
+            "[[fault]]\nat = \"soon\"\nthen = \"reset\"\n",
+            "[[fault]]\ncall = \"sett\"\n",
+            "[[fault]]\nthen = \"explode\"\n",
+            "[[fault]]\nuntil = \"1h\"\n",
+            "[[faults]]\ncall = \"set\"\n",
+            "[[fault]]\ncall = \"set\"\n[[fault]]\nfor = \"-1s\"\n",
+            "[[fault]]\nthen = { respond = { status = 42 } }\n",
+            "[[fault\n",
+            "",
+        ];
+        insta::assert_snapshot!(wrong.map(refused).join("\n\n"));
+    }
 }

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use super::problems::Finding;
 use super::{Config, Environment, Loaded, Problems, shown_to_others};
+use presenced_core::finding::Finding;
 
 /// No configuration is longer: what is, is something else.
 const LONGEST: u64 = 1024 * 1024;

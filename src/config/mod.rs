@@ -27,7 +27,6 @@ pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
 pub use load::load;
 pub use microphone::{Microphone, NoServer};
-pub(crate) use problems::Finding;
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
 pub(crate) use read::expand;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use presenced_core::finding::Finding;
 use textwrap::{WordSeparator, WordSplitter};
 
 use super::mask::fit_to_show;
@@ -16,14 +17,6 @@ use super::mask::fit_to_show;
 pub(super) const MOST_KEPT: usize = 100;
 /// So many of them are rendered.
 const MOST_SHOWN: usize = 20;
-
-/// What a reader found wrong, and at which bytes of the file; `None`: with the file as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    pub(crate) span: Option<Range<usize>>,
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
-}
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -65,13 +65,13 @@ fn first_column(document: &str, heading: &str) -> Vec<String> {
 #[test]
 fn each_warning_and_each_state_is_in_the_troubleshooting() {
     let document = include_str!("../../docs/troubleshooting.md");
-    let codes = words(include_str!("../../src/warning.rs"), "Code");
+    let codes = words(include_str!("../../crates/presenced-core/src/warning.rs"), "Code");
     assert!(codes.contains(&"lock-unproved".to_owned()), "{codes:?}");
     assert_eq!(first_column(document, "Warnings"), codes, "in the order of src/warning.rs");
     let mut states = first_column(document, "The state of an account");
     states.dedup();
     states.retain(|word| word != "the");
-    let mut expected = words(include_str!("../../src/session/state.rs"), "State");
+    let mut expected = words(include_str!("../../crates/presenced-core/src/session/state.rs"), "State");
     states.sort();
     expected.sort();
     assert_eq!(states, expected);

@@ -305,7 +305,7 @@ fn plan() -> Vec<Fault> {
     for (from, lasts, what) in LASTING {
         writeln!(text, "[[fault]]\nat = \"{from}\"\nfor = \"{}s\"\n{what}", lasts.as_secs()).unwrap();
     }
-    Fault::plan(&text, Path::new("week.toml")).unwrap_or_else(|problems| panic!("{}", problems.render(100, false)))
+    Fault::plan(&text).unwrap_or_else(|findings| panic!("{findings:?}"))
 }
 
 /// What came of a week.

@@ -173,7 +173,7 @@ impl Day {
     /// Follows a fault plan, which says when the troubles are.
     fn follow(&mut self, plan: &str) {
         let injected = self.clock.now().wall;
-        for fault in Fault::plan(plan, Path::new("plan.toml")).unwrap() {
+        for fault in Fault::plan(plan).unwrap() {
             let Some(At::After(wait)) = fault.at else { panic!("when does {fault:?} begin?") };
             let begins = injected + wait;
             self.note_trouble(begins, begins + fault.lasts.unwrap() + BACKOFF);

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problems::{Finding, MOST_KEPT, Problems};
+use super::problems::{MOST_KEPT, Problems};
 use super::{Config, Environment, History, Log, OnExit, Session, Status, TokenStore};
 use crate::policy::default_rules;
 use crate::suggest;
+use presenced_core::finding::Finding;
 use section::Section;
 pub(crate) use values::expand;
 pub(super) use values::is_loopback;

@@ -1,0 +1,141 @@
+//! Certificates as files hold them: PEM (RFC 7468), and of X.509 (RFC 5280) what signing in with one turns on.
+//!
+//! Pure: bytes in, values out. Signs nothing, verifies no chain and no signature; that is for who uses a certificate.
+
+use der::asn1::{BitStringRef, GeneralizedTime, UtcTime};
+use der::{Reader as _, SliceReader, Tag};
+use jiff::Timestamp;
+
+pub mod pem;
+
+/// A certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// All of it, in DER: what thumbprints are taken of.
+    pub der: Vec<u8>,
+    /// From when it is good.
+    pub not_before: Timestamp,
+    /// Until when it is good.
+    pub not_after: Timestamp,
+    /// Its public key; of an RSA key the `RSAPublicKey` of RFC 8017, in DER.
+    pub public_key: Vec<u8>,
+}
+
+impl Certificate {
+    /// Reads a certificate; `None` when it is none.
+    pub fn from_der(der: &[u8]) -> Option<Self> {
+        read(der).ok()
+    }
+
+    /// Those among `blocks`, in their order; `None` when one that is called so is none.
+    pub fn all(blocks: &[pem::Block]) -> Option<Vec<Self>> {
+        blocks.iter().filter(|block| block.label == "CERTIFICATE").map(|block| Self::from_der(&block.content)).collect()
+    }
+}
+
+/// RFC 5280, 4.1: goes through the fields in their order, and takes what is needed.
+fn read(der: &[u8]) -> der::Result<Certificate> {
+    let mut reader = SliceReader::new(der)?;
+    let certificate = reader.sequence(|certificate| -> der::Result<_> {
+        let found = certificate.sequence(|to_be_signed| -> der::Result<_> {
+            if Tag::peek(to_be_signed)?.is_context_specific() {
+                to_be_signed.tlv_bytes()?; // version
+            }
+            for _ in ["serialNumber", "signature", "issuer"] {
+                to_be_signed.tlv_bytes()?;
+            }
+            let (not_before, not_after) =
+                to_be_signed.sequence(|validity| -> der::Result<_> { Ok((time(validity)?, time(validity)?)) })?;
+            to_be_signed.tlv_bytes()?; // subject
+            let public_key = to_be_signed.sequence(|info| -> der::Result<_> {
+                info.tlv_bytes()?; // algorithm
+                Ok(info.decode::<BitStringRef<'_>>()?.raw_bytes().to_vec())
+            })?;
+            while !to_be_signed.is_finished() {
+                to_be_signed.tlv_bytes()?;
+            }
+            Ok(Certificate { der: der.to_vec(), not_before, not_after, public_key })
+        })?;
+        for _ in ["signatureAlgorithm", "signatureValue"] {
+            certificate.tlv_bytes()?;
+        }
+        Ok(found)
+    })?;
+    reader.finish()?;
+    Ok(certificate)
+}
+
+/// One without an end is written as the last second of the year 9999, which is later than any timestamp.
+fn time(reader: &mut SliceReader<'_>) -> der::Result<Timestamp> {
+    let since_1970 = if Tag::peek(reader)? == Tag::UtcTime {
+        reader.decode::<UtcTime>()?.to_unix_duration()
+    } else {
+        reader.decode::<GeneralizedTime>()?.to_unix_duration()
+    };
+    Ok(Timestamp::UNIX_EPOCH.checked_add(since_1970).unwrap_or(Timestamp::MAX))
+}
+
+/// Whether a private key in PKCS#8 (RFC 5958) is one of RSA; `None` when it is no key.
+pub fn is_rsa(pkcs8: &[u8]) -> Option<bool> {
+    /// `rsaEncryption`, 1.2.840.113549.1.1.1, in DER.
+    const RSA: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    let algorithm = SliceReader::new(pkcs8).ok()?.sequence(|key| -> der::Result<_> {
+        key.tlv_bytes()?; // version
+        let algorithm = key.sequence(|algorithm| -> der::Result<_> {
+            let id = algorithm.tlv_bytes()?;
+            while !algorithm.is_finished() {
+                algorithm.tlv_bytes()?;
+            }
+            Ok(id)
+        })?;
+        while !key.is_finished() {
+            key.tlv_bytes()?;
+        }
+        Ok(algorithm)
+    });
+    Some(algorithm.ok()? == RSA)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A worthless certificate of a test, whose key is nowhere.
+    const CERTIFICATE: &str = include_str!("../../testdata/certificate.pem");
+
+    fn der() -> Vec<u8> {
+        pem::blocks(CERTIFICATE).unwrap()[0].content.to_vec()
+    }
+
+    #[test]
+    fn what_signing_in_needs_is_read() {
+        let certificate = Certificate::from_der(&der()).unwrap();
+        assert_eq!(certificate.not_before.to_string(), "2026-01-01T00:00:00Z");
+        assert_eq!(certificate.not_after, Timestamp::MAX, "it has no end: 99991231235959Z");
+        // An RSAPublicKey of 2048 bits: a SEQUENCE with the INTEGERs n and e.
+        assert_eq!((certificate.public_key.len(), &certificate.public_key[..4]), (270, &[0x30, 0x82, 0x01, 0x0a][..]));
+    }
+
+    #[test]
+    fn what_is_cut_short_or_has_something_behind_it_is_no_certificate() {
+        let der = der();
+        for end in 0..der.len() {
+            assert_eq!(Certificate::from_der(&der[..end]), None, "{end}");
+        }
+        assert_eq!(Certificate::from_der(&[&der[..], &[0]].concat()), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_byte_that_is_another_does_no_harm(at in 0_usize..1_000, byte: u8) {
+            let mut der = der();
+            let at = at % der.len();
+            der[at] = byte;
+            let _ = (Certificate::from_der(&der), is_rsa(&der));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The control endpoint `/_emulator/…`: look at the emulator, and make things happen that a client of Graph cannot.
+//!
+//! Errors are `{"error": "one sentence"}`.
+
+use hyper::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::faults::Fault;
+use super::message::{Reply, Request};
+use super::model::{Availability, Holder, Pair, Session, Timeline};
+use super::options::User;
+use super::service::Service;
+use presenced_core::time::Now;
+
+/// The name of a client's session when nobody names it.
+const CLIENT: &str = "teams-desktop";
+
+/// Another client's session, as `POST …/sessions` takes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClientSession {
+    #[serde(default = "client")]
+    name: String,
+    availability: Availability,
+    /// Left out: the same word as the availability.
+    activity: Option<String>,
+    /// Whether it fades like an application's.
+    #[serde(default)]
+    fades: bool,
+    /// Left out: it stays until it is deleted.
+    expires_in: Option<SignedDuration>,
+}
+
+fn client() -> String {
+    CLIENT.to_owned()
+}
+
+/// What others should have seen, as `POST …/timeline` takes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Comparison {
+    /// From when on what, in order of time.
+    expected: Vec<ExpectedFrom>,
+    /// Left out: from the first of them.
+    from: Option<Timestamp>,
+    /// Left out: until now.
+    to: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExpectedFrom {
+    from: Timestamp,
+    #[serde(flatten)]
+    pair: Pair,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    Many(Vec<Value>),
+    One(Value),
+}
+
+/// A request that the control endpoint does not take: a status and a sentence.
+type Refused = (StatusCode, String);
+
+/// Answers a request to `/_emulator/…`.
+pub(super) fn answer(service: &mut Service, segments: &[String], request: &Request, now: &Now) -> Reply {
+    route(service, segments, request, now)
+        .unwrap_or_else(|(status, text)| Reply::json(status, &json!({ "error": text })))
+}
+
+fn route(service: &mut Service, segments: &[String], request: &Request, now: &Now) -> Result<Reply, Refused> {
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let done = Reply::empty(StatusCode::NO_CONTENT);
+    match (request.method.as_str(), segments.as_slice()) {
+        ("GET", ["state"]) => Ok(ok(&service.state(now))),
+        ("GET", ["requests"]) => {
+            let after = request.parameter("after").map_or(Ok(0), |after| after.parse());
+            let after = after.map_err(|_| bad("`after` must be a request's number"))?;
+            let journal = &service.journal;
+            Ok(ok(&json!({ "requests": journal.records(after), "dropped": journal.dropped() })))
+        }
+        ("GET", ["faults"]) => Ok(ok(&service.faults.list(now.instant))),
+        ("POST", ["faults"]) => {
+            let faults = match read(request)? {
+                OneOrMany::Many(faults) => faults,
+                OneOrMany::One(fault) => vec![fault],
+            };
+            // All or none: a list with a mistake in it changes nothing.
+            let faults: Vec<Fault> = faults.into_iter().map(checked).collect::<Result<_, _>>()?;
+            for fault in faults {
+                service.faults.add(fault, now).map_err(|text| (StatusCode::CONFLICT, text))?;
+            }
+            Ok(done)
+        }
+        ("DELETE", ["faults"]) => {
+            service.faults.clear();
+            Ok(done)
+        }
+        ("DELETE", ["tokens"]) => {
+            service.entra.forget_access();
+            Ok(done)
+        }
+        ("GET", ["device"]) => Ok(device_page(service, request, now)),
+        ("POST", ["device", code, decision @ ("approve" | "deny")]) => {
+            let user = who(service, request)?;
+            let user = (*decision == "approve").then_some(&user);
+            let decided = service.entra.decide(code, user, now);
+            if decided { Ok(done) } else { Err((StatusCode::NOT_FOUND, format!("no sign-in waits under `{code}`"))) }
+        }
+        ("POST", ["consent", id, decision @ ("approve" | "deny")]) => {
+            let user = who(service, request)?;
+            let user = (*decision == "approve").then_some(&user);
+            let sent_back = service.entra.consent(id, user, now);
+            sent_back.ok_or_else(|| (StatusCode::NOT_FOUND, format!("no sign-in waits for consent under `{id}`")))
+        }
+        ("GET", ["users", id, "timeline"]) => {
+            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
+            Ok(ok(&person.timeline()))
+        }
+        ("POST", ["users", id, "timeline"]) => {
+            let asked: Comparison = read(request)?;
+            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
+            compare(&person.timeline(), asked, now)
+        }
+        ("POST", ["users", id, "revoke"]) => {
+            let user = service.graph.user(id).ok_or_else(|| unknown_user(id))?;
+            service.entra.revoke(user);
+            Ok(done)
+        }
+        ("POST", ["users", id, "sessions"]) => {
+            let session: ClientSession = read(request)?;
+            open(service, id, session, now)?;
+            Ok(done)
+        }
+        ("DELETE", ["users", id, "sessions"]) => {
+            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
+            let clients = person.sessions().iter().filter(|(_, session)| session.holder == Holder::Client);
+            for name in clients.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+                person.clear(&name, Holder::Client, now);
+            }
+            Ok(done)
+        }
+        ("DELETE", ["users", id, "sessions", name]) => {
+            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
+            let closed = person.clear(name, Holder::Client, now);
+            if closed { Ok(done) } else { Err((StatusCode::NOT_FOUND, format!("no client has a session `{name}`"))) }
+        }
+        (_, other) => Err(elsewhere(other)),
+    }
+}
+
+/// Who decides about a sign-in: the one who is named, or the first of all.
+fn who(service: &Service, request: &Request) -> Result<User, Refused> {
+    match request.parameter("user") {
+        Some(id) => service.graph.user(&id).cloned().ok_or_else(|| unknown_user(&id)),
+        None => service.graph.users().first().cloned().ok_or_else(|| unknown_user("")),
+    }
+}
+
+/// What is wrong with a path that has nothing, or nothing for this method.
+fn elsewhere(segments: &[&str]) -> Refused {
+    let allowed = match segments {
+        ["state" | "requests" | "device"] => "GET",
+        ["users", _, "timeline"] => "GET and POST",
+        ["faults"] => "GET, POST and DELETE",
+        ["tokens"] | ["users", _, "sessions", _] => "DELETE",
+        ["users", _, "sessions"] => "POST and DELETE",
+        ["device" | "consent", _, "approve" | "deny"] | ["users", _, "revoke"] => "POST",
+        _ => return (StatusCode::NOT_FOUND, "nothing is here; `GET /` lists what there is".to_owned()),
+    };
+    (StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} can be used here"))
+}
+
+/// For how long others saw something else than they should have, and how often they saw Available fade.
+fn compare(timeline: &Timeline, asked: Comparison, now: &Now) -> Result<Reply, Refused> {
+    let expected: Vec<_> = asked.expected.into_iter().map(|expected| (expected.from, expected.pair)).collect();
+    let first = expected.first().ok_or_else(|| bad("`expected` is empty"))?.0;
+    if !expected.is_sorted_by_key(|expected| expected.0) {
+        return Err(bad("`expected` must be in order of time"));
+    }
+    let (from, to) = (asked.from.unwrap_or(first), asked.to.unwrap_or(now.wall));
+    let wrong = timeline.wrong(&expected, from, to).as_secs_f64();
+    Ok(ok(&json!({ "wrong_seconds": wrong, "fades": timeline.fades(from, to) })))
+}
+
+fn open(service: &mut Service, id: &str, client: ClientSession, now: &Now) -> Result<(), Refused> {
+    let lifetime = client.expires_in.map(std::time::Duration::try_from).transpose();
+    let lifetime = lifetime.ok().filter(|lifetime| lifetime.is_none_or(|lifetime| !lifetime.is_zero()));
+    let lifetime = lifetime.ok_or_else(|| bad("`expires_in` must be longer than nothing"))?;
+    let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
+    if person.sessions().get(&client.name).is_some_and(|session| session.holder == Holder::Application) {
+        return Err((StatusCode::CONFLICT, format!("`{}` is an application's session", client.name)));
+    }
+    let session = Session {
+        holder: Holder::Client,
+        pair: Pair::new(client.availability, client.activity.unwrap_or_else(|| client.availability.to_string())),
+        set_at: now.instant,
+        fades: client.fades && client.availability == Availability::Available,
+        expires_at: lifetime.map(|lifetime| now.instant + lifetime),
+    };
+    person.set(&client.name, session, now);
+    Ok(())
+}
+
+fn device_page(service: &Service, request: &Request, now: &Now) -> Reply {
+    let base = request.header("host").unwrap_or("127.0.0.1");
+    let waiting = service.entra.waiting(now);
+    let command = |code: &str, decision| format!("  curl -X POST http://{base}/_emulator/device/{code}/{decision}\n");
+    let codes = waiting.iter().map(|code| format!("\n{code}\n{}{}", command(code, "approve"), command(code, "deny")));
+    let heading = match waiting.len() {
+        0 => "No sign-in waits for approval.\n".to_owned(),
+        1 => "One sign-in waits for approval:\n".to_owned(),
+        count => format!("{count} sign-ins wait for approval:\n"),
+    };
+    Reply::text(StatusCode::OK, std::iter::once(heading).chain(codes).collect())
+}
+
+fn checked(value: Value) -> Result<Fault, Refused> {
+    let fault: Fault = serde_json::from_value(value).map_err(|error| bad(&format!("not a fault: {error}")))?;
+    fault.check().map_err(|text| bad(&text))?;
+    Ok(fault)
+}
+
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Refused> {
+    let body = request.body.as_ref().ok_or((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large".to_owned()))?;
+    serde_json::from_slice(body).map_err(|error| bad(&format!("the body is not what is expected: {error}")))
+}
+
+fn ok(value: &impl serde::Serialize) -> Reply {
+    Reply::json(StatusCode::OK, value)
+}
+
+fn bad(text: &str) -> Refused {
+    (StatusCode::BAD_REQUEST, text.to_owned())
+}
+
+fn unknown_user(id: &str) -> Refused {
+    (StatusCode::NOT_FOUND, format!("no user has the id `{id}`"))
+}

@@ -1,0 +1,249 @@
+//! The tokens that were issued, and whose they are. They look like Entra's, and are known only by their text: no client
+//! should read an access token, and nothing here is signed.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::error::Refusal;
+use presenced_core::time::{Instant, Now};
+
+/// How long a refresh token lives.
+const REFRESH_LIFETIME: Duration = Duration::from_hours(90 * 24);
+
+/// How long an expired access token is still known as expired.
+const EXPIRED_KEPT: Duration = Duration::from_hours(24);
+
+/// How many tokens of each kind are known at once.
+const CAPACITY: usize = 10_000;
+
+/// Whom a token speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The application itself, with application permissions.
+    Application { roles: Vec<String> },
+    /// A user, with delegated permissions.
+    User { id: String, scopes: Vec<String> },
+}
+
+/// What an access token stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    pub(crate) app: String,
+    pub(crate) tenant: String,
+    pub(crate) subject: Subject,
+    asked: Asked,
+    issued_at: Instant,
+    expires_at: Instant,
+}
+
+/// What the `claims` of a token request say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The client handles claims challenges: its capability `cp1`.
+    pub(super) capable: bool,
+    /// The token is to be one that was not issued before some time (`nbf`), as a challenge asks for.
+    pub(super) not_before: bool,
+}
+
+impl Access {
+    /// Whether it may be challenged, and was not issued to meet a challenge since `began`.
+    pub(crate) fn is_open_to_challenge(&self, began: Instant) -> bool {
+        self.asked.capable && !(self.asked.not_before && self.issued_at >= began)
+    }
+}
+
+/// Why an access token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Invalid {
+    /// It has no dots, so it is no JWT.
+    Malformed,
+    /// It was never issued here, or was forgotten.
+    Unknown,
+    /// It has expired.
+    Expired,
+}
+
+/// What a refresh token stands for.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    app: String,
+    pub(super) user: String,
+    pub(super) scopes: Vec<String>,
+    expires_at: Instant,
+    revoked: bool,
+}
+
+/// All tokens.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    lifetime: RangeInclusive<Duration>,
+    access: BTreeMap<String, Access>,
+    refresh: BTreeMap<String, Grant>,
+}
+
+impl Tokens {
+    /// None yet; access tokens will live for `lifetime`.
+    pub(super) fn new(lifetime: RangeInclusive<Duration>) -> Self {
+        Self { lifetime, access: BTreeMap::new(), refresh: BTreeMap::new() }
+    }
+
+    /// A new access token, and for how long it is good.
+    pub(super) fn issue_access(
+        &mut self,
+        app: &str,
+        tenant: &str,
+        subject: Subject,
+        asked: Asked,
+        now: &Now,
+        rng: &mut fastrand::Rng,
+    ) -> (String, Duration) {
+        self.access.retain(|_, access| now.instant < access.expires_at + EXPIRED_KEPT);
+        drop_soonest(&mut self.access, |access| access.expires_at);
+        let (shortest, longest) = (self.lifetime.start().as_secs(), self.lifetime.end().as_secs());
+        let lifetime = Duration::from_secs(rng.u64(shortest..=longest.max(shortest)));
+        let issued = now.wall.as_second();
+        let mut claims = json!({
+            "aud": "https://graph.microsoft.com",
+            "iss": format!("https://sts.windows.net/{tenant}/"),
+            "iat": issued,
+            "nbf": issued,
+            "exp": now.wall_at(now.instant + lifetime).as_second(),
+            "appid": app,
+            "tid": tenant,
+            "ver": "1.0",
+        });
+        match &subject {
+            Subject::Application { roles } => {
+                claims["idtyp"] = "app".into();
+                claims["roles"] = roles.clone().into();
+            }
+            Subject::User { id, scopes } => {
+                claims["idtyp"] = "user".into();
+                claims["oid"] = id.clone().into();
+                claims["scp"] = scopes.join(" ").into();
+            }
+        }
+        if asked.capable {
+            claims["xms_cc"] = json!(["cp1"]);
+        }
+        let token = jwt(&claims, rng);
+        let access = Access {
+            app: app.to_owned(),
+            tenant: tenant.to_owned(),
+            subject,
+            asked,
+            issued_at: now.instant,
+            expires_at: now.instant + lifetime,
+        };
+        self.access.insert(token.clone(), access);
+        (token, lifetime)
+    }
+
+    /// What an access token stands for.
+    pub(super) fn authenticate(&self, token: &str, now: Instant) -> Result<&Access, Invalid> {
+        match self.access.get(token) {
+            Some(access) if now < access.expires_at => Ok(access),
+            Some(_) => Err(Invalid::Expired),
+            None if token.contains('.') => Err(Invalid::Unknown),
+            None => Err(Invalid::Malformed),
+        }
+    }
+
+    /// Forgets all access tokens.
+    pub(super) fn forget_access(&mut self) {
+        self.access.clear();
+    }
+
+    /// A new refresh token.
+    pub(super) fn issue_refresh(
+        &mut self,
+        app: &str,
+        user: &str,
+        scopes: Vec<String>,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> String {
+        drop_soonest(&mut self.refresh, |grant| grant.expires_at);
+        let token = format!("1.{}", random(150, rng));
+        let grant = Grant {
+            app: app.to_owned(),
+            user: user.to_owned(),
+            scopes,
+            expires_at: now + REFRESH_LIFETIME,
+            revoked: false,
+        };
+        self.refresh.insert(token.clone(), grant);
+        token
+    }
+
+    /// What a refresh token of `app` stands for. It stays good: Entra replaces it at each use, and revokes none for that.
+    pub(super) fn redeem(&self, token: &str, app: &str, now: Instant) -> Result<Grant, Refusal> {
+        let grant = self.refresh.get(token).filter(|grant| grant.app == app).ok_or(Refusal::MalformedGrant)?;
+        if grant.revoked {
+            return Err(Refusal::Revoked);
+        }
+        if now >= grant.expires_at {
+            return Err(Refusal::RefreshTokenExpired);
+        }
+        Ok(grant.clone())
+    }
+
+    /// Revokes the refresh tokens a user has; `None`: those of all.
+    pub(super) fn revoke(&mut self, user: Option<&str>) {
+        for grant in self.refresh.values_mut().filter(|grant| user.is_none_or(|user| grant.user == user)) {
+            grant.revoked = true;
+        }
+    }
+
+    /// An `id_token` that says who signed in.
+    pub(super) fn id_token(
+        &self,
+        app: &str,
+        tenant: &str,
+        user: &str,
+        principal_name: &str,
+        now: &Now,
+        rng: &mut fastrand::Rng,
+    ) -> String {
+        let issued = now.wall.as_second();
+        let claims = json!({
+            "aud": app,
+            "iss": format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+            "iat": issued,
+            "nbf": issued,
+            "exp": now.wall_at(now.instant + *self.lifetime.start()).as_second(),
+            "oid": user,
+            "sub": URL_SAFE_NO_PAD.encode(format!("{user}/{app}")),
+            "tid": tenant,
+            "preferred_username": principal_name,
+            "ver": "2.0",
+        });
+        jwt(&claims, rng)
+    }
+}
+
+/// Makes room for one more, by forgetting the one that expires first.
+fn drop_soonest<T>(known: &mut BTreeMap<String, T>, expires_at: impl Fn(&T) -> Instant) {
+    if known.len() >= CAPACITY
+        && let Some(soonest) = known.iter().min_by_key(|(_, token)| expires_at(token)).map(|(text, _)| text.clone())
+    {
+        known.remove(&soonest);
+    }
+}
+
+fn random(length: usize, rng: &mut fastrand::Rng) -> String {
+    std::iter::repeat_with(|| rng.alphanumeric()).take(length).collect()
+}
+
+/// A text shaped like a signed JWT. The signature is noise.
+fn jwt(claims: &Value, rng: &mut fastrand::Rng) -> String {
+    let header = json!({ "typ": "JWT", "alg": "RS256", "kid": "emulator" });
+    let signature: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(256).collect();
+    let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    format!("{}.{}.{}", part(header.to_string().as_bytes()), part(claims.to_string().as_bytes()), part(&signature))
+}

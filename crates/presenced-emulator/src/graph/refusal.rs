@@ -1,0 +1,176 @@
+//! Why Graph refuses, in Graph's shape: `{"error": {"code", "message", "innerError": {…}}}`.
+//!
+//! From the reference or reported by users: the 401s for tokens and for another user, `ServiceError`, the empty message of
+//! 403, the messages about `SessionId` and `ExpirationDuration`, an unknown segment's 400, a payload that is no JSON, the
+//! shape of 429. Inferred: the codes `NotFound` and `Unauthorized`, and what 405 and 413 say.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::{ALLOW, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Ids;
+use crate::entra::Invalid;
+use crate::message::Reply;
+use presenced_core::time::Now;
+
+/// What Graph sends with each 401 about a token.
+const CHALLENGE: &str = "Bearer realm=\"\", \
+    authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
+    client_id=\"00000003-0000-0000-c000-000000000000\"";
+
+/// Why a request is refused.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    header: Option<(HeaderName, String)>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), header: None }
+    }
+
+    fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.header = Some((name, value.into()));
+        self
+    }
+
+    fn token(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message).with(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// There is no token.
+    pub(super) fn no_token() -> Self {
+        Self::token("Access token is empty.")
+    }
+
+    /// The token is not accepted.
+    pub(super) fn invalid_token(invalid: Invalid) -> Self {
+        Self::token(match invalid {
+            Invalid::Malformed => "IDX14100: JWT is not well formed, there are no dots (.).",
+            Invalid::Unknown => "Access token validation failure. Invalid signature.",
+            Invalid::Expired => "Lifetime validation failed, the token is expired.",
+        })
+    }
+
+    /// The token must be one that was not issued before `not_before` (Continuous Access Evaluation).
+    pub(super) fn claims(not_before: Timestamp) -> Self {
+        let time = not_before.as_second().to_string();
+        let claims = json!({"access_token": {"nbf": {"essential": true, "value": time}}}).to_string();
+        let challenge = format!("{CHALLENGE}, error=\"insufficient_claims\", claims=\"{}\"", STANDARD.encode(claims));
+        let message = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
+                       TokenIssuedBeforeRevocationTimestamp";
+        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message).with(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// The path goes where Graph has nothing.
+    pub(super) fn unknown_segment(segment: &str) -> Self {
+        Self::bad_request(format!("Resource not found for the segment '{segment}'."))
+    }
+
+    /// The path is neither Graph's nor Entra's.
+    pub(super) fn nothing_here() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "Nothing is here: the emulator has /v1.0/…, /beta/…, /{tenant}/oauth2/v2.0/… and /_emulator/….",
+        )
+    }
+
+    /// The method is wrong.
+    pub(super) fn method(allowed: &Method) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Request_BadRequest",
+            "Specified HTTP method is not allowed for the request target.",
+        )
+        .with(ALLOW, allowed.as_str())
+    }
+
+    /// Too many requests.
+    pub(super) fn throttled(wait: Duration) -> Self {
+        let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self::of_status(StatusCode::TOO_MANY_REQUESTS).with(RETRY_AFTER, secs.max(1).to_string())
+    }
+
+    /// The body is too large.
+    pub(super) fn too_large() -> Self {
+        Self::of_status(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// The request is malformed.
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    /// A value is not acceptable.
+    pub(super) fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
+    }
+
+    /// The permission is missing.
+    pub(super) fn forbidden() -> Self {
+        Self::of_status(StatusCode::FORBIDDEN)
+    }
+
+    /// A delegated token, and the presence of somebody else.
+    pub(super) fn another_user() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Cannot set the presence of another user")
+    }
+
+    /// There is no such user.
+    pub(super) fn unknown_user(id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("User '{id}' does not exist."))
+    }
+
+    /// There is no such session.
+    pub(super) fn no_session() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", "The presence session does not exist.")
+    }
+
+    /// What Graph says with `status`.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let (code, message) = match status.as_u16() {
+            400 => ("BadRequest", "The request is malformed."),
+            401 => ("ServiceError", "An error has occurred."),
+            403 => ("Forbidden", ""),
+            404 => ("NotFound", "Not found."),
+            413 => ("RequestEntityTooLarge", "The request is too large."),
+            424 => ("FailedDependency", "A request this one depends on failed."),
+            429 => ("TooManyRequests", "Please retry again later."),
+            500 => ("InternalServerError", "An unexpected error occurred."),
+            502 => ("BadGateway", "An error occurred behind the gateway."),
+            503 => ("ServiceUnavailable", "The service is temporarily unavailable."),
+            504 => ("GatewayTimeout", "The service did not answer in time."),
+            _ => ("UnknownError", ""),
+        };
+        Self::new(status, code, message)
+    }
+
+    /// The answer.
+    pub(super) fn reply(&self, ids: &Ids, now: &Now) -> Reply {
+        let mut inner = json!({
+            "date": now.wall.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+            "request-id": ids.request,
+            "client-request-id": ids.client,
+        });
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            inner["code"] = "429".into();
+            inner["message"] = "Please retry after".into();
+            inner["status"] = "429".into();
+        }
+        let body = json!({ "error": { "code": self.code, "message": self.message, "innerError": inner } });
+        let reply = Reply::json(self.status, &body).coded(self.code);
+        match &self.header {
+            Some((name, value)) => reply.with(name.clone(), value),
+            None => reply,
+        }
+    }
+}

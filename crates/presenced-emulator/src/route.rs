@@ -1,0 +1,169 @@
+//! Where a request goes, by its path alone.
+
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+
+use presenced_core::words;
+
+words! {
+    /// A kind of call, as counts and faults name it.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    Call {
+        /// `setPresence`.
+        Set = "set",
+        /// `clearPresence`.
+        Clear = "clear",
+        /// `setUserPreferredPresence`.
+        Prefer = "prefer",
+        /// `clearUserPreferredPresence`.
+        ClearPreferred = "clear-preferred",
+        /// `setStatusMessage`.
+        StatusMessage = "status-message",
+        /// `GET …/presence`.
+        Read = "read",
+        /// `POST /$batch`; its parts are counted as what they are.
+        Batch = "batch",
+        /// The authorization endpoint, which a person opens in a browser.
+        Authorize = "authorize",
+        /// The token endpoint.
+        Token = "token",
+        /// The device authorization endpoint.
+        DeviceCode = "device-code",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+/// Whose presence a call is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// `/me`.
+    Me,
+    /// `/users/{id}`: an object id or a user principal name.
+    User(String),
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/`.
+    Help,
+    /// `/_emulator/…`: the segments after it.
+    Control(Vec<String>),
+    /// A call about somebody's presence.
+    Presence(Call, Whose),
+    /// Graph's `$batch`.
+    Batch,
+    /// Within Graph, with the first segment it does not know.
+    UnknownSegment(String),
+    /// A sign-in endpoint of a tenant.
+    Entra(Call, String),
+    /// Nothing that Graph or Entra has.
+    Unknown,
+}
+
+impl Route {
+    /// Where `path` goes.
+    pub(super) fn of(path: &str) -> Self {
+        let segments: Vec<String> = path
+            .split('/')
+            .skip(1)
+            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+            .collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match segments.as_slice() {
+            [] | [""] => Self::Help,
+            ["_emulator", rest @ ..] => Self::Control(rest.iter().map(|segment| (*segment).to_owned()).collect()),
+            ["v1.0" | "beta", rest @ ..] => Self::of_graph(rest),
+            [tenant, "oauth2", "v2.0", "authorize"] => Self::Entra(Call::Authorize, (*tenant).to_owned()),
+            [tenant, "oauth2", "v2.0", "token"] => Self::Entra(Call::Token, (*tenant).to_owned()),
+            [tenant, "oauth2", "v2.0", "devicecode"] => Self::Entra(Call::DeviceCode, (*tenant).to_owned()),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of_graph(segments: &[&str]) -> Self {
+        let unknown = |segment: &str| Self::UnknownSegment(segment.to_owned());
+        let (whose, rest) = match segments {
+            ["$batch"] => return Self::Batch,
+            ["me", rest @ ..] => (Whose::Me, rest),
+            ["users", id, rest @ ..] if !id.is_empty() => (Whose::User((*id).to_owned()), rest),
+            // Its alias: `/communications/presences/{id}`.
+            ["communications", "presences", id, rest @ ..] => {
+                return Self::of_action(Whose::User((*id).to_owned()), rest);
+            }
+            [first, ..] => return unknown(first),
+            [] => return unknown(""),
+        };
+        match rest {
+            ["presence", action @ ..] => Self::of_action(whose, action),
+            [other, ..] => unknown(other),
+            [] => unknown(segments.last().unwrap_or(&"")),
+        }
+    }
+
+    fn of_action(whose: Whose, action: &[&str]) -> Self {
+        match action {
+            [] => Self::Presence(Call::Read, whose),
+            ["setPresence"] => Self::Presence(Call::Set, whose),
+            ["clearPresence"] => Self::Presence(Call::Clear, whose),
+            ["setUserPreferredPresence"] => Self::Presence(Call::Prefer, whose),
+            ["clearUserPreferredPresence"] => Self::Presence(Call::ClearPreferred, whose),
+            ["setStatusMessage"] => Self::Presence(Call::StatusMessage, whose),
+            [other, ..] => Self::UnknownSegment((*other).to_owned()),
+        }
+    }
+
+    /// The kind of call; `None`: the emulator's own pages, which are neither counted nor troubled by faults.
+    pub(super) fn call(&self) -> Option<Call> {
+        match self {
+            Self::Help | Self::Control(_) => None,
+            Self::Presence(call, _) | Self::Entra(call, _) => Some(*call),
+            Self::Batch => Some(Call::Batch),
+            Self::UnknownSegment(_) | Self::Unknown => Some(Call::Other),
+        }
+    }
+
+    /// The one method that is allowed here; `None`: this route has no opinion.
+    pub(super) fn method(&self) -> Option<Method> {
+        match self {
+            Self::Presence(Call::Read, _) | Self::Entra(Call::Authorize, _) | Self::Help => Some(Method::GET),
+            Self::Presence(..) | Self::Batch | Self::Entra(..) => Some(Method::POST),
+            Self::Control(_) | Self::UnknownSegment(_) | Self::Unknown => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_go_where_graph_and_entra_have_them() {
+        let user = |call, id: &str| Route::Presence(call, Whose::User(id.to_owned()));
+        let unknown = |segment: &str| Route::UnknownSegment(segment.to_owned());
+        for (path, expected) in [
+            ("/", Route::Help),
+            ("/v1.0/users/1/presence/setPresence", user(Call::Set, "1")),
+            ("/beta/users/1/presence/clearPresence", user(Call::Clear, "1")),
+            ("/v1.0/users/me%40contoso.com/presence", user(Call::Read, "me@contoso.com")),
+            ("/v1.0/communications/presences/1", user(Call::Read, "1")),
+            ("/v1.0/me/presence/setStatusMessage", Route::Presence(Call::StatusMessage, Whose::Me)),
+            ("/v1.0/$batch", Route::Batch),
+            ("/v1.0", unknown("")),
+            ("/v1.0/users/1", unknown("1")),
+            ("/v1.0/users/1/presence/setpresence", unknown("setpresence")),
+            ("/v1.0/planets", unknown("planets")),
+            ("/common/oauth2/v2.0/token", Route::Entra(Call::Token, "common".to_owned())),
+            ("/common/oauth2/v2.0/authorize", Route::Entra(Call::Authorize, "common".to_owned())),
+            ("/common/oauth2/token", Route::Unknown),
+            ("/v3.0/users/1/presence", Route::Unknown),
+            ("//", Route::Unknown),
+            ("*", Route::Help),
+        ] {
+            assert_eq!(Route::of(path), expected, "{path}");
+        }
+    }
+}

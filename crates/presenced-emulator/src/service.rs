@@ -1,0 +1,317 @@
+//! The service: everything behind the socket as one sans-IO state machine.
+//!
+//! The contract: [`arrive`](Service::arrive) says what becomes of a request; when that is [`Fate::Answer`], ask
+//! [`answer`](Service::answer) after the delay; either way end with [`finish`](Service::finish).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderName};
+use serde_json::Value;
+
+use super::entra::Entra;
+use super::faults::{Faults, Then};
+use super::graph::Graph;
+use super::journal::{Journal, Outcome, Record};
+use super::message::{Reply, Request};
+use super::options::Options;
+use super::route::{Call, Route};
+use super::state::{State, UserState};
+use super::{control, help};
+use presenced_core::time::Now;
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) graph: Graph,
+    pub(super) entra: Entra,
+    pub(super) faults: Faults,
+    pub(super) journal: Journal,
+}
+
+/// A request that arrived, and what becomes of it.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// What kind of call it is, and its number in the record; `None`: one of the emulator's own pages.
+    pub(super) ticket: Option<(Call, u64)>,
+    /// How long it is held up.
+    pub(super) delay: Duration,
+    /// What happens after that.
+    pub(super) fate: Fate,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// It is answered as ever: ask [`Service::answer`].
+    Answer,
+    /// This is the answer.
+    Reply(Reply),
+    /// The connection is reset.
+    Reset,
+    /// It is never answered.
+    Hang,
+}
+
+impl Service {
+    /// The service at its start.
+    pub(super) fn new(options: Options, now: &Now) -> Self {
+        Self {
+            graph: Graph::new(&options, now),
+            entra: Entra::new(options),
+            faults: Faults::default(),
+            journal: Journal::default(),
+        }
+    }
+
+    /// Takes a request, and says what becomes of it.
+    pub(super) fn arrive(&mut self, request: &Request, now: &Now) -> Arrival {
+        let route = Route::of(&request.path);
+        let Some(call) = route.call() else {
+            return Arrival { ticket: None, delay: Duration::ZERO, fate: Fate::Answer };
+        };
+        let ticket = Some((call, self.journal.arrive(call, &route, request, now.wall)));
+        let Some(hit) = self.faults.strike(call, now.instant) else {
+            return Arrival { ticket, delay: Duration::ZERO, fate: Fate::Answer };
+        };
+        let early = hit.applied.then(|| self.answer(request, now));
+        let fate = match hit.then {
+            Then::Answer => early.map_or(Fate::Answer, Fate::Reply),
+            Then::Respond { status, headers, body } => {
+                Fate::Reply(self.fault_reply(call, request, status, &headers, body, now))
+            }
+            Then::Aadsts(number) => Fate::Reply(self.entra.refuse(number, now)),
+            Then::Reset => Fate::Reset,
+            Then::Hang => Fate::Hang,
+            Then::ClaimsChallenge => {
+                let challenge = self.graph.claims_challenge(request, &self.entra, hit.began, now);
+                challenge.or(early).map_or(Fate::Answer, Fate::Reply)
+            }
+            Then::Revoke => {
+                self.entra.revoke_all();
+                early.map_or(Fate::Answer, Fate::Reply)
+            }
+        };
+        Arrival { ticket, delay: hit.delay, fate }
+    }
+
+    /// Answers a request as if nothing were wrong.
+    pub(super) fn answer(&mut self, request: &Request, now: &Now) -> Reply {
+        let route = Route::of(&request.path);
+        match &route {
+            Route::Help => help::page(),
+            Route::Control(segments) => control::answer(self, segments, request, now),
+            Route::Entra(call, tenant) => {
+                let base = format!("http://{}", request.header("host").unwrap_or("127.0.0.1"));
+                self.entra.handle(*call, tenant, request, &base, now)
+            }
+            Route::Presence(..) | Route::Batch | Route::UnknownSegment(_) => {
+                self.graph.answer(&route, request, &self.entra, &mut self.journal, now)
+            }
+            Route::Unknown => self.graph.nothing_here(request, now),
+        }
+    }
+
+    /// Notes what became of a request; its record, for whoever watches.
+    pub(super) fn finish(
+        &mut self,
+        ticket: (Call, u64),
+        request: &Request,
+        outcome: Outcome,
+        reply: Option<&Reply>,
+        now: &Now,
+    ) -> Option<Record> {
+        let (call, id) = ticket;
+        let route = Route::of(&request.path);
+        let user = self.graph.concerned(&route, request, &self.entra, now);
+        let visible = user.and_then(|user| self.graph.person(&user, now).map(|person| person.visible()));
+        let answer = reply.map(|reply| (reply.status.as_u16(), reply.code.clone()));
+        self.journal.finish(id, call, outcome, answer, visible)
+    }
+
+    /// The whole state.
+    pub(super) fn state(&mut self, now: &Now) -> State {
+        let mut users = BTreeMap::new();
+        for user in self.graph.users().to_vec() {
+            if let Some(person) = self.graph.person(&user.id, now) {
+                users.insert(user.id.clone(), UserState::of(&user, person, now));
+            }
+        }
+        State {
+            time: now.wall,
+            users,
+            throttled: self.journal.counts().values().filter_map(|counts| counts.answered.get(&429)).sum(),
+            requests: self.journal.counts().clone(),
+            devices: self.entra.waiting(now),
+            consents: self.entra.waiting_for_consent(now),
+            faults: self.faults.list(now.instant).len(),
+        }
+    }
+
+    /// The answer a fault asks for.
+    fn fault_reply(
+        &mut self,
+        call: Call,
+        request: &Request,
+        status: u16,
+        headers: &BTreeMap<String, String>,
+        body: Option<Value>,
+        now: &Now,
+    ) -> Reply {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut reply = match call {
+            Call::Authorize | Call::Token | Call::DeviceCode => self.entra.fault(status, now),
+            Call::Set
+            | Call::Clear
+            | Call::Prefer
+            | Call::ClearPreferred
+            | Call::StatusMessage
+            | Call::Read
+            | Call::Batch
+            | Call::Other => self.graph.fault(status, request, now),
+        };
+        if let Some(body) = body {
+            let code = body.pointer("/error/code").or_else(|| body.get("error")).and_then(Value::as_str);
+            reply.code = code.map(ToOwned::to_owned);
+            let (media_type, bytes) = if let Value::String(text) = body {
+                ("text/plain; charset=utf-8", text.into_bytes())
+            } else {
+                ("application/json; charset=utf-8", body.to_string().into_bytes())
+            };
+            reply.body = bytes.into();
+            reply = reply.with(CONTENT_TYPE, media_type);
+        }
+        for (name, value) in headers {
+            // Checked when the fault was injected.
+            if let Ok(name) = HeaderName::try_from(name) {
+                reply = reply.with(name, value);
+            }
+        }
+        reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hyper::{HeaderMap, Method};
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use presenced_core::time::Instant;
+
+    /// Paths made of what the routes know and of what they do not.
+    fn path() -> impl Strategy<Value = String> {
+        let known: Vec<&str> = vec![
+            "v1.0",
+            "beta",
+            "users",
+            "me",
+            "presence",
+            "setPresence",
+            "clearPresence",
+            "setUserPreferredPresence",
+            "setStatusMessage",
+            "$batch",
+            "communications",
+            "presences",
+            "oauth2",
+            "v2.0",
+            "token",
+            "devicecode",
+            "authorize",
+            "consent",
+            "_emulator",
+            "state",
+            "requests",
+            "faults",
+            "tokens",
+            "device",
+            "approve",
+            "deny",
+            "timeline",
+            "sessions",
+            "revoke",
+            "fa8bf3dc-eca7-46b7-bad1-db199b62afc3",
+            "%",
+            "%ff",
+            "%2F",
+            "",
+        ];
+        prop::collection::vec(select(known), 0..7).prop_map(|segments| format!("/{}", segments.join("/")))
+    }
+
+    /// Bodies between what is expected and noise.
+    fn body() -> impl Strategy<Value = Vec<u8>> {
+        let expected: Vec<&str> = vec![
+            r#"{"sessionId": "a", "availability": "Available", "activity": "Available", "expirationDuration": "PT5M"}"#,
+            r#"{"availability": "Away", "activity": "Away", "expirationDuration": "P9999999D"}"#,
+            r#"{"availability": "Busy", "expires_in": "PT9000000000000000S", "fades": true}"#,
+            r#"{"statusMessage": {"message": {"content": ""}}}"#,
+            r#"{"then": {"respond": {"status": 599, "body": {"error": 1}}}, "times": 1}"#,
+            r#"{"delay": "PT9000000000000000S", "for": "1s", "after": 4294967295}"#,
+            r#"{"requests": [{"id": "1", "method": "POST", "url": "/me/presence", "body": null}]}"#,
+            "grant_type=client_credentials&client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&scope=/.default",
+            "client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&scope=openid",
+        ];
+        prop_oneof![
+            select(expected).prop_map(|body| body.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..40),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is asked, whenever, is answered, and the state can be told.
+        #[test]
+        fn nothing_that_is_asked_upsets_it(
+            requests in prop::collection::vec((path(), body(), any::<bool>(), any::<bool>(), 0_u64..100_000_000), 1..20)
+        ) {
+            let at = |secs| Now {
+                instant: Instant::from_origin(Duration::from_secs(secs)),
+                wall: Timestamp::UNIX_EPOCH + Duration::from_secs(secs),
+                zone: TimeZone::UTC,
+            };
+            let mut service = Service::new(Options::default(), &at(0));
+            let mut form = Request {
+                method: Method::POST,
+                path: "/t/oauth2/v2.0/token".to_owned(),
+                query: String::new(),
+                headers: HeaderMap::new(),
+                body: Some("grant_type=client_credentials&client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&\
+                    client_secret=emulator-secret&scope=/.default".into()),
+            };
+            let mut secs = 0;
+            for (path, body, posts, signed_in, later) in requests {
+                secs += later;
+                let now = at(secs);
+                let token: Value = serde_json::from_slice(&service.answer(&form, &now).body).unwrap();
+                let mut request = Request { path, body: Some(body.into()), ..form.clone() };
+                request.method = if posts { Method::POST } else { Method::GET };
+                request.headers.insert("content-type", "application/json".parse().unwrap());
+                if signed_in {
+                    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+                    request.headers.insert("authorization", bearer.parse().unwrap());
+                }
+                let Arrival { ticket, fate, .. } = service.arrive(&request, &now);
+                let reply = match fate {
+                    Fate::Answer => service.answer(&request, &now),
+                    Fate::Reply(reply) => reply,
+                    Fate::Reset | Fate::Hang => Reply::empty(StatusCode::OK),
+                };
+                prop_assert!(reply.status.as_u16() >= 200);
+                if let Some(ticket) = ticket {
+                    service.finish(ticket, &request, Outcome::Answered, Some(&reply), &now);
+                }
+                form.headers.clear();
+                let state = service.state(&now);
+                let told = serde_json::to_string(&state).unwrap();
+                prop_assert_eq!(serde_json::from_str::<State>(&told).unwrap(), state);
+            }
+        }
+    }
+}
