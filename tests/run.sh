@@ -44,7 +44,7 @@ if [ "${#need[@]}" -gt 0 ]; then
     fi
 fi
 
-cargo test --locked "$@"
+cargo test --locked --workspace "$@"
 # Alone, since it must not wait for other tests: about a minute.
 [ "$#" -gt 0 ] || cargo test --locked --test it week_at_speed -- --ignored
 

@@ -61,7 +61,7 @@ pub(super) async fn serve(emulator: &Emulator, listener: TcpListener) -> io::Res
     }
 }
 
-fn only_loopback(address: SocketAddr) -> io::Result<()> {
+pub(super) fn only_loopback(address: SocketAddr) -> io::Result<()> {
     if address.ip().is_loopback() {
         return Ok(());
     }

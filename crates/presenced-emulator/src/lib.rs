@@ -1,19 +1,63 @@
-//! The emulator: Microsoft Graph's presence service and Entra's sign-in on loopback, close enough that the daemon cannot
-//! tell. It is what `presenced emulator` serves, what `presenced demo` shows, and what the tests run against.
+//! Microsoft Graph's presence service and Entra's sign-in, emulated on loopback.
+//!
+//! No client can tell it from the real service where the documentation says how that behaves: sessions that fade and expire, the
+//! aggregation of several sessions, preferred presence, permissions, throttling, error bodies. Where the documentation is silent,
+//! the code says "inferred"; do not depend on it. presenced is developed and tested against it, and `presenced emulator` serves it.
+//!
+//! # Use it in your tests
+//!
+//! Start a [`Server`], point your program at [`Server::graph_url`] and [`Server::login_url`], and look at what others see. The
+//! [default options](Options) have one user and one application whose secret is `emulator-secret`.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use presenced_emulator::{Fault, Options, Server, clock::ManualClock};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In real time: `Server::start(Options::default())`. With this clock a test lets an hour pass without waiting.
+//! let clock = Arc::new(ManualClock::at("2026-11-23T08:00:00Z".parse()?));
+//! let server = Server::start_at("127.0.0.1:0".parse()?, Options::default(), clock.clone()).await?;
+//!
+//! // The second setPresence gets a 429.
+//! let plan = r#"
+//!     [[fault]]
+//!     call  = "set"
+//!     after = 1
+//!     times = 1
+//!     then  = { respond = { status = 429, headers = { Retry-After = "5" } } }
+//! "#;
+//! for fault in Fault::plan(plan).map_err(|findings| format!("{findings:?}"))? {
+//!     server.inject(fault)?;
+//! }
+//!
+//! // … your program runs here …
+//! clock.advance(Duration::from_secs(600));
+//!
+//! let user = &Options::default().users[0].id;
+//! assert_eq!(server.visible(user).unwrap().to_string(), "Offline/Offline");
+//! assert!(server.requests().is_empty());
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it is built
 //!
 //! ```text
+//!  server    a port, for tests ── clock
 //!  http      the socket, and the faults only a socket can have
 //!  service   one sans-IO state machine: a request and the time in, an answer out
 //!   ├ graph    who may do what; the calls about presence, in Graph's shapes ── model: sessions, fade, expiry, what is seen
 //!   ├ entra    the authorization, token and device code endpoints, in Entra's shapes
 //!   ├ faults   what should go wrong, on request or by a plan file ── plan
-//!   ├ journal  what was asked
+//!   ├ journal  which requests came, and how they ended
 //!   └ control  /_emulator/…: look and steer
 //! ```
 //!
-//! Where the documents are silent the emulator guesses, and says "inferred" at that place; the daemon must not depend on it.
-//! Time is the [`Clock`]'s alone, so that it may run faster.
+//! All time comes from the [`Clock`], so that it may run faster, or stand still.
 
+pub mod clock;
 mod control;
 mod entra;
 mod faults;
@@ -26,11 +70,13 @@ mod model;
 mod options;
 mod plan;
 mod route;
+mod server;
 mod service;
 mod state;
 mod throttle;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,6 +88,7 @@ pub use self::journal::{Counts, Outcome, Record};
 pub use self::model::{Availability, Cause, Pair, Span, Timeline};
 pub use self::options::{App, Approval, Consent, Device, Federated, Options, Tenants, Throttle, User};
 pub use self::route::Call;
+pub use self::server::Server;
 pub use self::state::{Preferred, SessionState, State, UserState};
 use presenced_core::time::Clock;
 use service::Service;
@@ -55,6 +102,12 @@ pub struct Emulator {
     service: Arc<Mutex<Service>>,
     clock: Arc<dyn Clock>,
     records: broadcast::Sender<Record>,
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator").finish_non_exhaustive()
+    }
 }
 
 impl Emulator {
