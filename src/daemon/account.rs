@@ -231,7 +231,7 @@ impl Account {
     pub(super) fn nudge(&mut self) {
         if let Keyring::Awaited(_) = self.keyring {
             // Whoever unlocked the screen may have unlocked the keyring with it, which is not always announced.
-            self.session.handle_mended();
+            self.session.handle_setup_changed();
         }
         self.session.handle_nudge();
     }
@@ -253,8 +253,8 @@ impl Account {
         self.ask_sign_in = true;
         self.signed_out &= self.is_quiet(now);
         self.authenticator = Arc::new(self.authenticator.anew(environment));
-        self.session.handle_mended();
-        self.verify.handle_mended(now.instant);
+        self.session.handle_setup_changed();
+        self.verify.handle_setup_changed(now.instant);
     }
 
     /// The daemon, or this account, goes.
@@ -353,8 +353,8 @@ impl Account {
             Ended::KeyringChanged => {
                 info!(account = self.name, "the keyring has changed");
                 self.keyring = Keyring::Idle;
-                self.session.handle_mended();
-                self.verify.handle_mended(now.instant);
+                self.session.handle_setup_changed();
+                self.verify.handle_setup_changed(now.instant);
             }
         }
     }
