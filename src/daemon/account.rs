@@ -23,7 +23,7 @@ use crate::tally::Tally;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
-use super::way::Way;
+use super::exchange::Exchange;
 use super::{certificate, rounded, sign_in};
 
 /// How long a passing trouble lasts before it is worth a warning: one retried 503 is none.
@@ -62,7 +62,7 @@ pub(super) struct Account {
     in_flight: Option<InFlight>,
     keyring: Keyring,
     decision: Option<Decision>,
-    /// Its number on the [`Trail`](super::trail::Trail); 0: nothing was decided yet. And since when it is in force.
+    /// Its number on the [`DecisionLog`](super::decision_log::DecisionLog); 0: nothing was decided yet. And since when it is in force.
     decision_number: u64,
     decided_at: Instant,
     /// The last decision whose request Graph carried out.
@@ -288,7 +288,7 @@ impl Account {
             self.requests.sent += 1;
             let id = request.id;
             let span = self.span();
-            let write = self.way(now).write(request).instrument(span.clone());
+            let write = self.exchange(now).write(request).instrument(span.clone());
             let task = tasks.spawn(async move { Done { account, ended: Ended::Write(id, write.await) } });
             let (sent_at, decision) = (rounded(now.wall), self.decision_number);
             self.in_flight = Some(InFlight { request, task, sent_at, decision, span });
@@ -303,13 +303,13 @@ impl Account {
         }
         if let Some(id) = self.verify.poll_read(self.is_quiet(now), now.instant) {
             self.requests.sent += 1;
-            let read = self.way(now).read().instrument(self.span());
+            let read = self.exchange(now).read().instrument(self.span());
             tasks.spawn(async move { Done { account, ended: Ended::Read(id, read.await) } });
         }
     }
 
-    fn way(&self, now: &Now) -> Way {
-        Way {
+    fn exchange(&self, now: &Now) -> Exchange {
+        Exchange {
             authenticator: Arc::clone(&self.authenticator),
             client: Arc::clone(&self.client),
             account: self.config.clone(),

@@ -8,6 +8,8 @@ mod account;
 mod board;
 mod certificate;
 pub mod clock;
+mod decision_log;
+mod exchange;
 mod history;
 mod leave;
 mod listening;
@@ -18,8 +20,6 @@ mod service;
 mod sign_in;
 mod sleep;
 mod sources;
-mod trail;
-mod way;
 mod zone;
 
 use std::path::PathBuf;
@@ -44,13 +44,13 @@ use crate::warning::Warning;
 
 use account::{Account, AccountId, Done};
 use board::Board;
+use decision_log::DecisionLog;
 use history::History;
 use listening::Listening;
-use report::Chronicle;
+use report::ReportBuilder;
 use service::Service;
-use sleep::Bedtime;
+use sleep::SuspendWindow;
 use sources::Sources;
-use trail::Trail;
 
 /// How long a decision waits for signals that are on and have not been heard yet. Real time: a bus does not answer sooner
 /// where the clock runs fast.
@@ -113,10 +113,10 @@ pub struct Daemon {
     updates: mpsc::Receiver<Update>,
     requests: JoinSet<Done>,
     server: Option<Server>,
-    chronicle: Chronicle,
+    report_builder: ReportBuilder,
     history: History,
     reports: watch::Sender<Arc<Report>>,
-    trail: Trail,
+    decision_log: DecisionLog,
     tally: Arc<Tally>,
     listening: Listening,
     service: Service,
@@ -125,7 +125,7 @@ pub struct Daemon {
     /// Ends the waiting for signals that were not heard yet; `None`: nothing is waited for.
     patience: Option<Pin<Box<tokio::time::Sleep>>>,
     /// The last moments before sleep; `None`: the machine is not about to, or the last writes are done.
-    bedtime: Option<Bedtime>,
+    suspend_window: Option<SuspendWindow>,
     /// Whether the machine went to sleep and was not heard to be awake again.
     asleep: bool,
     ready: bool,
@@ -161,8 +161,8 @@ impl Daemon {
         board.configure(&config.signals);
         let (sender, updates) = mpsc::channel(64);
         let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, &environment);
-        let chronicle = Chronicle::new(rounded(now.wall));
-        let (reports, _) = watch::channel(Arc::new(chronicle.first()));
+        let report_builder = ReportBuilder::new(rounded(now.wall));
+        let (reports, _) = watch::channel(Arc::new(report_builder.first()));
         let mut daemon = Self {
             config_file,
             environment,
@@ -174,16 +174,16 @@ impl Daemon {
             updates,
             requests: JoinSet::new(),
             server: Some(server),
-            chronicle,
+            report_builder,
             history: History::new(history, config.history.enabled),
             reports,
-            trail: Trail::default(),
+            decision_log: DecisionLog::default(),
             tally: Arc::default(),
             listening: Listening::default(),
             service: Service::new(now.instant),
             config_warning: None,
             patience: Some(patience()),
-            bedtime: None,
+            suspend_window: None,
             asleep: false,
             ready: false,
             clock,
@@ -351,16 +351,16 @@ impl Daemon {
             self.patience = None;
             let decision = decide(&self.config.rules, &snapshot, now);
             if self.accounts.iter().any(|account| account.is_news(&decision)) {
-                self.trail.begin(&signals);
+                self.decision_log.begin(&signals);
             }
             for account in &mut self.accounts {
-                account.decide(decision.clone(), self.trail.number(), &self.config.session, now);
+                account.decide(decision.clone(), self.decision_log.number(), &self.config.session, now);
             }
             if !std::mem::replace(&mut self.ready, true) {
                 Service::ready();
             }
         }
-        self.hurry(now);
+        self.flush_before_suspend(now);
         for account in &mut self.leavers {
             account.drain(&mut self.requests, now);
         }
@@ -370,7 +370,7 @@ impl Daemon {
                 account.drain(&mut self.requests, now);
             }
         }
-        self.let_sleep(now);
+        self.release_inhibitor(now);
         self.history.keep(&self.accounts, now);
         self.listening.drain(&self.reports, &self.tally, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
@@ -378,7 +378,7 @@ impl Daemon {
         let own = [self.config_warning.clone(), self.listening.warning(), self.history.warning()];
         let others = self.board.warnings(now).cloned().chain(own.into_iter().flatten());
         let warnings = warnings.chain(others.map(|warning| (warning, None)));
-        let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
+        let report = self.report_builder.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);
         self.reports.send_if_modified(|current| {
             let changed = **current != report;
@@ -405,7 +405,7 @@ impl Daemon {
             .filter_map(|account| account.next_wakeup(now))
             .chain(self.board.next_end(now))
             .chain(self.service.next_watchdog())
-            .chain(self.bedtime_wakeup())
+            .chain(self.suspend_wakeup())
             .chain(self.listening.next_wakeup())
             .min();
         let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);

@@ -1,4 +1,4 @@
-//! The chronicle: puts the report together, and remembers since when each warning holds.
+//! The builder: puts the report together, and remembers since when each warning holds.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use super::rounded;
 
 /// What the report needs to remember.
 #[derive(Debug)]
-pub(super) struct Chronicle {
+pub(super) struct ReportBuilder {
     started_at: Timestamp,
     warnings: BTreeMap<warning::Warning, Timestamp>,
 }
 
-impl Chronicle {
-    /// The chronicle of a daemon that started at `started_at`.
+impl ReportBuilder {
+    /// The builder of a daemon that started at `started_at`.
     pub(super) fn new(started_at: Timestamp) -> Self {
         Self { started_at, warnings: BTreeMap::new() }
     }
@@ -111,14 +111,18 @@ mod tests {
     const START: Timestamp = Timestamp::UNIX_EPOCH;
 
     /// The texts of the warnings in the report of `second`, each with the second since which it is there.
-    fn told(chronicle: &mut Chronicle, second: u64, warnings: &[(Code, &str, Option<u64>)]) -> Vec<(String, i64)> {
+    fn warnings(
+        builder: &mut ReportBuilder,
+        second: u64,
+        warnings: &[(Code, &str, Option<u64>)],
+    ) -> Vec<(String, i64)> {
         let after = |seconds| START + Duration::from_secs(seconds);
         let now = Now { instant: Instant::default(), wall: after(second), zone: TimeZone::UTC };
         let warnings = warnings.iter().map(|(code, text, since)| {
             let warning = warning::Warning { code: *code, text: (*text).to_owned(), hint: "mend it".to_owned() };
             (warning, since.map(after))
         });
-        let report = chronicle.report(BTreeMap::new(), BTreeMap::new(), None, warnings, &now);
+        let report = builder.report(BTreeMap::new(), BTreeMap::new(), None, warnings, &now);
         report.warnings.into_iter().map(|warning| (warning.text, warning.since.as_second())).collect()
     }
 
@@ -129,24 +133,24 @@ mod tests {
     #[test]
     fn a_warning_keeps_its_time_also_in_other_words_until_it_goes() {
         use Code::{CalendarStale, LockUnavailable};
-        let mut chronicle = Chronicle::new(START);
-        assert_eq!(told(&mut chronicle, 1, &[(CalendarStale, "503", None)]), since(&[("503", 1)]));
+        let mut builder = ReportBuilder::new(START);
+        assert_eq!(warnings(&mut builder, 1, &[(CalendarStale, "503", None)]), since(&[("503", 1)]));
         let two = [(CalendarStale, "no answer", None), (LockUnavailable, "no bus", None)];
-        assert_eq!(told(&mut chronicle, 2, &two), since(&[("no answer", 1), ("no bus", 2)]));
+        assert_eq!(warnings(&mut builder, 2, &two), since(&[("no answer", 1), ("no bus", 2)]));
         let another = [(CalendarStale, "no answer", None), (CalendarStale, "another one", None)];
-        assert_eq!(told(&mut chronicle, 3, &another), since(&[("another one", 3), ("no answer", 1)]));
+        assert_eq!(warnings(&mut builder, 3, &another), since(&[("another one", 3), ("no answer", 1)]));
         let twice = [(CalendarStale, "no answer", None), (CalendarStale, "no answer", None)];
-        assert_eq!(told(&mut chronicle, 4, &twice), since(&[("no answer", 1)]));
-        assert_eq!(told(&mut chronicle, 5, &[]), []);
-        assert_eq!(told(&mut chronicle, 6, &[(CalendarStale, "no answer", None)]), since(&[("no answer", 6)]));
+        assert_eq!(warnings(&mut builder, 4, &twice), since(&[("no answer", 1)]));
+        assert_eq!(warnings(&mut builder, 5, &[]), []);
+        assert_eq!(warnings(&mut builder, 6, &[(CalendarStale, "no answer", None)]), since(&[("no answer", 6)]));
     }
 
     #[test]
     fn a_warning_that_brings_its_time_has_that() {
-        let mut chronicle = Chronicle::new(START);
+        let mut builder = ReportBuilder::new(START);
         let trouble = |text, since| [(Code::ServiceUnavailable, text, Some(since))];
-        assert_eq!(told(&mut chronicle, 40, &trouble("503", 10)), since(&[("503", 10)]));
-        assert_eq!(told(&mut chronicle, 41, &trouble("reset", 10)), since(&[("reset", 10)]));
-        assert_eq!(told(&mut chronicle, 90, &trouble("reset", 60)), since(&[("reset", 60)]));
+        assert_eq!(warnings(&mut builder, 40, &trouble("503", 10)), since(&[("503", 10)]));
+        assert_eq!(warnings(&mut builder, 41, &trouble("reset", 10)), since(&[("reset", 10)]));
+        assert_eq!(warnings(&mut builder, 90, &trouble("reset", 60)), since(&[("reset", 60)]));
     }
 }

@@ -7,14 +7,14 @@ use crate::status::report::Signal;
 
 /// Numbers the decisions.
 #[derive(Debug, Default)]
-pub(super) struct Trail {
+pub(super) struct DecisionLog {
     /// Of the last decision; counts from 1.
     number: u64,
     /// What the signals were then.
     values: BTreeMap<String, String>,
 }
 
-impl Trail {
+impl DecisionLog {
     /// The number of the last decision.
     pub(super) fn number(&self) -> u64 {
         self.number

@@ -13,7 +13,7 @@ use crate::tally::{Call, Outcome, Tally};
 use crate::time::Now;
 
 /// What a request needs on its way.
-pub(super) struct Way {
+pub(super) struct Exchange {
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) client: Arc<Client>,
     pub(super) account: config::Account,
@@ -23,7 +23,7 @@ pub(super) struct Way {
     pub(super) tally: Arc<Tally>,
 }
 
-impl Way {
+impl Exchange {
     /// Sends what a session asks for.
     pub(super) async fn write(self, request: Request) -> Result<(), Failure> {
         let (token, user) = self.token(request.fresh_token).await?;
