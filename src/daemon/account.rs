@@ -13,13 +13,13 @@ use crate::auth::{self, Authenticator, Token};
 use crate::config;
 use crate::graph::Client;
 use crate::history::Held;
+use crate::metrics::Metrics;
 use crate::policy::Decision;
 use crate::presence::{Expiration, Presence};
 use crate::session::{
     Applied, Failure, FailureKind, Lack, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing,
 };
 use crate::status::report;
-use crate::tally::Tally;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
@@ -85,7 +85,7 @@ pub(super) struct Account {
     asleep: bool,
     /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
     forgotten_at: Option<Instant>,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
 }
 
 /// What is waited for of the keyring.
@@ -136,14 +136,14 @@ impl Account {
         name: &str,
         config: config::Account,
         environment: &config::Environment,
-        tally: Arc<Tally>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, Failure> {
         Ok(Self {
             id,
             name: name.to_owned(),
             session: Session::new(fastrand::u64(..)),
             verify: Verify::default(),
-            authenticator: Arc::new(Authenticator::tallied(name, &config, environment, Arc::clone(&tally))),
+            authenticator: Arc::new(Authenticator::with_metrics(name, &config, environment, Arc::clone(&metrics))),
             client: Arc::new(Client::new(&config.endpoints.graph)?),
             config,
             in_flight: None,
@@ -162,7 +162,7 @@ impl Account {
             signed_out: false,
             asleep: false,
             forgotten_at: None,
-            tally,
+            metrics,
         })
     }
 
@@ -314,7 +314,7 @@ impl Account {
             client: Arc::clone(&self.client),
             account: self.config.clone(),
             now: now.clone(),
-            tally: Arc::clone(&self.tally),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 
@@ -408,7 +408,7 @@ impl Account {
         self.answered = in_flight.decision;
         info!("{done}");
         if changed && in_flight.decision == self.decision_number {
-            self.tally.note_change(&self.name, now.instant.saturating_since(self.decided_at));
+            self.metrics.note_change(&self.name, now.instant.saturating_since(self.decided_at));
         }
     }
 

@@ -8,8 +8,8 @@ use tokio::time::Instant as Stopwatch;
 use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
 use crate::graph::Client;
+use crate::metrics::{Call, Metrics, Outcome};
 use crate::session::{Action, Applied, Failure, FailureKind, Lack, Request, Seen, Target};
-use crate::tally::{Call, Outcome, Tally};
 use crate::time::Now;
 
 /// What a request needs on its way.
@@ -20,7 +20,7 @@ pub(super) struct Exchange {
     /// When it is sent.
     pub(super) now: Now,
     /// Where it counts.
-    pub(super) tally: Arc<Tally>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Exchange {
@@ -60,7 +60,7 @@ impl Exchange {
 
     /// A call to Graph begins now. What is returned counts its end.
     fn begin(&self, call: Call) -> impl FnOnce(Outcome) + use<> {
-        let pending = self.tally.begin(self.authenticator.account(), call);
+        let pending = self.metrics.begin(self.authenticator.account(), call);
         let (began, sent_at) = (Stopwatch::now(), self.now.wall);
         move |outcome| pending.end(outcome, began.elapsed(), sent_at)
     }

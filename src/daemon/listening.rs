@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::metrics::Metrics;
 use crate::status::Listener;
 use crate::status::report::Report;
-use crate::tally::Tally;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
@@ -45,12 +45,12 @@ impl Listening {
     }
 
     /// Begins to listen where that is due.
-    pub(super) fn drain(&mut self, reports: &watch::Sender<Arc<Report>>, tally: &Arc<Tally>, now: &Now) {
+    pub(super) fn drain(&mut self, reports: &watch::Sender<Arc<Report>>, metrics: &Arc<Metrics>, now: &Now) {
         let Some(address) = self.address.filter(|_| self.due.is_some_and(|due| due <= now.instant)) else { return };
         match Listener::bind(address) {
             Ok(listener) => {
                 tracing::info!("metrics and health are at http://{}", listener.address());
-                self.serving.spawn(listener.serve(reports.subscribe(), Arc::clone(tally)));
+                self.serving.spawn(listener.serve(reports.subscribe(), Arc::clone(metrics)));
                 (self.due, self.failure) = (None, None);
             }
             Err(error) => {

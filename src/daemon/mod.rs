@@ -33,12 +33,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Environment};
+use crate::metrics::{Metrics, Wakeup};
 use crate::policy::{Reading, Sleep, decide};
 use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
 use crate::status::{BindError, Command, Listen, Server};
-use crate::tally::{Tally, Wakeup};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 
@@ -117,7 +117,7 @@ pub struct Daemon {
     history: History,
     reports: watch::Sender<Arc<Report>>,
     decision_log: DecisionLog,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
     listening: Listening,
     service: Service,
     /// Why the configuration on disk is not the one in force.
@@ -178,7 +178,7 @@ impl Daemon {
             history: History::new(history, config.history.enabled),
             reports,
             decision_log: DecisionLog::default(),
-            tally: Arc::default(),
+            metrics: Arc::default(),
             listening: Listening::default(),
             service: Service::new(now.instant),
             config_warning: None,
@@ -210,7 +210,7 @@ impl Daemon {
         let server = self
             .server
             .take()
-            .map(|server| tokio::spawn(server.serve(self.reports.subscribe(), sender, Arc::clone(&self.tally))));
+            .map(|server| tokio::spawn(server.serve(self.reports.subscribe(), sender, Arc::clone(&self.metrics))));
         let mut stop = std::pin::pin!(async {
             tokio::select! {
                 () = stop => {}
@@ -224,11 +224,11 @@ impl Daemon {
             tokio::select! {
                 () = &mut stop => break,
                 _ = hangup.recv() => {
-                    self.tally.note_wakeup(Wakeup::Command);
+                    self.metrics.note_wakeup(Wakeup::Command);
                     drop(self.reload());
                 }
                 event = self.next_event(&now, &mut commands) => {
-                    self.tally.note_wakeup(event.wakeup());
+                    self.metrics.note_wakeup(event.wakeup());
                     self.handle(event);
                 }
             }
@@ -346,7 +346,7 @@ impl Daemon {
     fn turn(&mut self, now: &Now) {
         let snapshot = self.board.snapshot(now);
         let signals = self.board.report(&snapshot, now);
-        self.tally.note_calendar_events(snapshot.calendar.known().map(|schedule| schedule.events()));
+        self.metrics.note_calendar_events(snapshot.calendar.known().map(|schedule| schedule.events()));
         if self.can_decide() {
             self.patience = None;
             let decision = decide(&self.config.rules, &snapshot, now);
@@ -372,7 +372,7 @@ impl Daemon {
         }
         self.release_inhibitor(now);
         self.history.keep(&self.accounts, now);
-        self.listening.drain(&self.reports, &self.tally, now);
+        self.listening.drain(&self.reports, &self.metrics, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
         let own = [self.config_warning.clone(), self.listening.warning(), self.history.warning()];

@@ -84,7 +84,7 @@ impl Daemon {
         if config.log != self.config.log {
             tracing::warn!("`[log]` has changed; that takes effect when presenced is started anew");
         }
-        self.tally.retain(|name| config.accounts.contains_key(name));
+        self.metrics.retain(|name| config.accounts.contains_key(name));
         self.config = config;
         Ok(())
     }
@@ -97,8 +97,8 @@ impl Daemon {
         let mut accounts = Vec::with_capacity(configs.len());
         for (name, config) in configs {
             self.last_id = AccountId(self.last_id.0 + 1);
-            let tally = Arc::clone(&self.tally);
-            let account = Account::new(self.last_id, name, config.clone(), &self.environment, tally)
+            let metrics = Arc::clone(&self.metrics);
+            let account = Account::new(self.last_id, name, config.clone(), &self.environment, metrics)
                 .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
             accounts.push(account);
         }

@@ -27,7 +27,7 @@ use super::answer::Refusal;
 use super::report::Report;
 use super::routes::{self, View};
 use super::server::{MAX_HEAD, pause};
-use crate::tally::Tally;
+use crate::metrics::Metrics;
 
 /// How many connections are served at once.
 const MAX_CONNECTIONS: usize = 16;
@@ -61,8 +61,8 @@ impl Listener {
     }
 
     /// Serves until it is dropped, which also ends every connection.
-    pub async fn serve(self, reports: watch::Receiver<Arc<Report>>, tally: Arc<Tally>) {
-        let mut routes = routes::open(View::new(reports, tally))
+    pub async fn serve(self, reports: watch::Receiver<Arc<Report>>, metrics: Arc<Metrics>) {
+        let mut routes = routes::open(View::new(reports, metrics))
             .method_not_allowed_fallback(async |request: Request| {
                 Refusal::method_not_allowed(request.method().as_str(), request.uri().path())
             })

@@ -44,14 +44,14 @@
 mod answer;
 pub mod client;
 mod listen;
-mod metrics;
+mod open_metrics;
+mod peer;
 mod process;
 pub mod report;
 mod request;
 mod routes;
 mod server;
 mod socket;
-mod writer;
 
 pub use client::{Client, ClientError};
 pub use listen::Listener;

@@ -17,11 +17,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Command;
 use super::answer::Refusal;
-use super::metrics;
+use super::open_metrics;
+use super::peer;
 use super::report::{self, Health, Report};
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, parse_claim, parse_ttl};
-use super::writer;
-use crate::tally::Tally;
+use crate::metrics::Metrics;
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -63,12 +63,12 @@ type Done = Result<StatusCode, Refusal>;
 #[derive(Clone)]
 pub(super) struct View {
     reports: watch::Receiver<Arc<Report>>,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
 }
 
 impl View {
-    pub(super) fn new(reports: watch::Receiver<Arc<Report>>, tally: Arc<Tally>) -> Self {
-        Self { reports, tally }
+    pub(super) fn new(reports: watch::Receiver<Arc<Report>>, metrics: Arc<Metrics>) -> Self {
+        Self { reports, metrics }
     }
 
     fn report(&self) -> Arc<Report> {
@@ -89,9 +89,9 @@ pub(super) fn open(view: View) -> Router {
 pub(super) fn router(
     reports: watch::Receiver<Arc<Report>>,
     commands: mpsc::Sender<Command>,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
 ) -> Router {
-    let open = open(View::new(reports.clone(), tally));
+    let open = open(View::new(reports.clone(), metrics));
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/watch", get(watch_reports))
@@ -155,7 +155,7 @@ async fn set_signal(
     let body: SignalBody = read_json(body, r#"{"value": "on-air", "ttl": "2m"}"#).await?;
     let value = body.value.parse::<SignalValue>()?.into();
     let ttl = body.ttl.as_deref().map(parse_ttl).transpose()?;
-    let writer = peer.and_then(|Extension(Peer(pid))| writer::name(pid));
+    let writer = peer.and_then(|Extension(Peer(pid))| peer::name(pid));
     done(daemon.ask(|reply| Command::SetSignal { name, value, ttl, writer, reply }).await?)
 }
 
@@ -199,7 +199,8 @@ fn health(report: &Report) -> &'static str {
 }
 
 async fn openmetrics(State(view): State<View>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(view.report(), view.tally.read())).into_response()
+    ([(header::CONTENT_TYPE, open_metrics::CONTENT_TYPE)], open_metrics::render(view.report(), view.metrics.snapshot()))
+        .into_response()
 }
 
 fn done(answer: Result<(), String>) -> Done {

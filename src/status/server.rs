@@ -23,7 +23,7 @@ use super::answer::Refusal;
 use super::report::Report;
 use super::socket::{self, BindError, Socket};
 use super::{Command, routes};
-use crate::tally::Tally;
+use crate::metrics::Metrics;
 
 /// How many connections are served at once; the next is answered with 503 and closed.
 pub const MAX_CONNECTIONS: usize = 32;
@@ -94,16 +94,16 @@ impl Server {
     }
 
     /// Serves until it is dropped, which also ends every connection and removes the socket, unless that was passed. What clients
-    /// see is the latest of `reports`, and in metrics also `tally`; what they ask for goes to `commands`.
+    /// see is the latest of `reports`, and in metrics also `metrics`; what they ask for goes to `commands`.
     pub async fn serve(
         self,
         reports: watch::Receiver<Arc<Report>>,
         commands: mpsc::Sender<Command>,
-        tally: Arc<Tally>,
+        metrics: Arc<Metrics>,
     ) {
         // Kept until the connections, declared after it, are gone.
         let _socket = self.socket;
-        let routes = routes::router(reports, commands, tally);
+        let routes = routes::router(reports, commands, metrics);
         let own_uid = rustix::process::geteuid().as_raw();
         let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();

@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
-use super::writer;
+use super::peer;
 
 /// The longest socket path in bytes: `sun_path` of unix(7) holds 108 with the closing NUL.
 pub(super) const MAX_PATH: usize = 107;
@@ -239,7 +239,7 @@ fn probe(path: &Path) -> Probe {
     match connected {
         Ok(socket) => {
             let pid = sockopt::socket_peercred(&socket).ok().map(|peer| peer.pid.as_raw_nonzero().get());
-            if pid.and_then(writer::comm).as_deref() == Some(SERVICE_MANAGER) {
+            if pid.and_then(peer::comm).as_deref() == Some(SERVICE_MANAGER) {
                 return Probe::Held;
             }
             Probe::Lives { pid: pid.map(i32::cast_unsigned) }

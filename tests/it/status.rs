@@ -143,8 +143,8 @@ fn health_is_one_line_of_plain_text() {
 #[test]
 fn metrics_are_open_metrics() {
     let (_folder, daemon) = start();
-    crate::metrics::fill(&daemon.tally);
-    daemon.tally.note_change("gone", Duration::ZERO);
+    crate::metrics::fill(&daemon.metrics);
+    daemon.metrics.note_change("gone", Duration::ZERO);
     daemon.change(|report| {
         let work = report.accounts["work"].clone();
         // A name that would break the text if it were not escaped.

@@ -1,4 +1,4 @@
-//! The tally: what happened since the start, counted. The report says what is; this has what was, and only `GET /metrics`
+//! The metrics: what happened since the start, counted. The report says what is; this has what was, and only `GET /metrics`
 //! shows it.
 //!
 //! Plain numbers behind a lock, without a clock: whoever knows that something ended counts it here, and says how long it took.
@@ -125,16 +125,16 @@ pub const CALL_BOUNDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 /// The same of how long a changed decision takes to be in Graph, which a burst, a backoff or a `Retry-After` makes long.
 pub const CHANGE_BOUNDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
 
-/// Durations, counted by how long they are.
+/// Histogram, counted by how long they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Durations {
+pub struct Histogram {
     /// How many there are up to each bound and beyond the one before; at last those beyond all.
     pub counts: [u64; 11],
     /// All of them together, in seconds.
     pub sum: f64,
 }
 
-impl Durations {
+impl Histogram {
     fn add(&mut self, took: Duration, bounds: &[f64; 10]) {
         let seconds = took.as_secs_f64();
         let bucket = bounds.iter().position(|bound| seconds <= *bound).unwrap_or(bounds.len());
@@ -149,7 +149,7 @@ pub struct Calls {
     /// How they ended.
     pub outcomes: BTreeMap<Outcome, u64>,
     /// How long they took, but for those that were abandoned.
-    pub durations: Durations,
+    pub durations: Histogram,
 }
 
 /// What is counted of an account.
@@ -160,12 +160,12 @@ pub struct Account {
     /// When the last request was sent that Graph carried out.
     pub last_success: Option<Timestamp>,
     /// From a changed decision to Graph's word that it holds.
-    pub changes: Durations,
+    pub changes: Histogram,
 }
 
 /// All that is counted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Counts {
+pub struct Snapshot {
     /// The accounts by name.
     pub accounts: BTreeMap<String, Account>,
     /// The wake-ups of the event loop.
@@ -176,12 +176,12 @@ pub struct Counts {
 
 /// The counts, shared by who counts and who shows them.
 #[derive(Debug, Default)]
-pub struct Tally(Mutex<Counts>);
+pub struct Metrics(Mutex<Snapshot>);
 
-impl Tally {
+impl Metrics {
     /// A call that begins. It counts once it ends, or is dropped.
     pub fn begin(self: &Arc<Self>, account: &str, call: Call) -> Pending {
-        Pending { tally: Arc::clone(self), account: account.to_owned(), call, ended: false }
+        Pending { metrics: Arc::clone(self), account: account.to_owned(), call, ended: false }
     }
 
     /// It took so long from a changed decision to Graph's word that it holds.
@@ -205,11 +205,11 @@ impl Tally {
     }
 
     /// What was counted so far.
-    pub fn read(&self) -> Counts {
+    pub fn snapshot(&self) -> Snapshot {
         self.counts().clone()
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, Snapshot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -217,7 +217,7 @@ impl Tally {
 /// A call under way. Dropped before its end, it counts as abandoned.
 #[derive(Debug)]
 pub struct Pending {
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
     account: String,
     call: Call,
     ended: bool,
@@ -227,7 +227,7 @@ impl Pending {
     /// It ended after `took`; it had begun at `sent_at`.
     pub fn end(mut self, outcome: Outcome, took: Duration, sent_at: Timestamp) {
         self.ended = true;
-        let mut counts = self.tally.counts();
+        let mut counts = self.metrics.counts();
         let account = counts.accounts.entry(self.account.clone()).or_default();
         if outcome == Outcome::Ok && self.call != Call::Token {
             account.last_success = account.last_success.max(Some(sent_at));
@@ -241,7 +241,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.ended {
-            let mut counts = self.tally.counts();
+            let mut counts = self.metrics.counts();
             let account = counts.accounts.entry(self.account.clone()).or_default();
             *account.calls.entry(self.call).or_default().outcomes.entry(Outcome::Abandoned).or_default() += 1;
         }
@@ -254,17 +254,17 @@ mod tests {
 
     #[test]
     fn a_call_counts_by_its_outcome_and_its_time() {
-        let tally = Arc::new(Tally::default());
+        let metrics = Arc::new(Metrics::default());
         let at = |second| Timestamp::from_second(second).unwrap();
         let end = |call, outcome, millis, second| {
-            tally.begin("work", call).end(outcome, Duration::from_millis(millis), at(second));
+            metrics.begin("work", call).end(outcome, Duration::from_millis(millis), at(second));
         };
         end(Call::Set, Outcome::Ok, 10, 1);
         end(Call::Set, Outcome::Failed(FailureKind::Throttled), 30, 3);
         end(Call::Token, Outcome::Ok, 20_000, 2);
-        drop(tally.begin("work", Call::Set));
+        drop(metrics.begin("work", Call::Set));
 
-        let work = tally.read().accounts["work"].clone();
+        let work = metrics.snapshot().accounts["work"].clone();
         let throttled = Outcome::Failed(FailureKind::Throttled);
         let set = &work.calls[&Call::Set];
         assert_eq!(set.outcomes, [(Outcome::Ok, 1), (throttled, 1), (Outcome::Abandoned, 1)].into());
@@ -276,14 +276,14 @@ mod tests {
 
     #[test]
     fn an_older_success_that_ends_later_does_not_turn_back_the_time() {
-        let tally = Arc::new(Tally::default());
+        let metrics = Arc::new(Metrics::default());
         for second in [5, 4] {
             let sent_at = Timestamp::from_second(second).unwrap();
-            tally.begin("work", Call::Read).end(Outcome::Ok, Duration::ZERO, sent_at);
+            metrics.begin("work", Call::Read).end(Outcome::Ok, Duration::ZERO, sent_at);
         }
-        assert_eq!(tally.read().accounts["work"].last_success.map(Timestamp::as_second), Some(5));
-        tally.retain(|name| name != "work");
-        assert_eq!(tally.read(), Counts::default());
+        assert_eq!(metrics.snapshot().accounts["work"].last_success.map(Timestamp::as_second), Some(5));
+        metrics.retain(|name| name != "work");
+        assert_eq!(metrics.snapshot(), Snapshot::default());
     }
 
     #[test]

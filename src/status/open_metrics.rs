@@ -1,5 +1,5 @@
-//! `GET /metrics`: the report and the tally as `OpenMetrics` text, made anew at each scrape so that there is no second set of
-//! books.
+//! `GET /metrics`: the report and the metrics as `OpenMetrics` text. It is built from them at each scrape, so the numbers exist
+//! only once.
 //!
 //! Times are given as Unix timestamps, not as ages: an age would be wrong by the time it is stored, and
 //! `time() - presenced_account_success_timestamp_seconds` says the same. Labels hold names from the configuration and words
@@ -21,15 +21,15 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::process;
 use super::report::{Account, Health, Report, State, word};
-use crate::tally::{self, CALL_BOUNDS, CHANGE_BOUNDS, Counts, Durations, Outcome, Wakeup};
+use crate::metrics::{self, CALL_BOUNDS, CHANGE_BOUNDS, Histogram, Outcome, Snapshot, Wakeup};
 
 /// The content type of `OpenMetrics` 1.0.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Report and tally as `OpenMetrics` text.
-pub(super) fn render(report: Arc<Report>, counts: Counts) -> String {
+/// Renders the report and the metrics as `OpenMetrics` text.
+pub(super) fn render(report: Arc<Report>, snapshot: Snapshot) -> String {
     let mut own = Registry::with_prefix("presenced");
-    own.register_collector(Box::new(Metrics { report, counts }));
+    own.register_collector(Box::new(Exposition { report, snapshot }));
     // These have names that are the same for every program.
     let mut process = Registry::with_prefix("process");
     process.register_collector(Box::new(process::Usage::read()));
@@ -41,12 +41,12 @@ pub(super) fn render(report: Arc<Report>, counts: Counts) -> String {
 }
 
 #[derive(Debug)]
-struct Metrics {
+struct Exposition {
     report: Arc<Report>,
-    counts: Counts,
+    snapshot: Snapshot,
 }
 
-impl Collector for Metrics {
+impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let report = &*self.report;
         encoder
@@ -77,7 +77,7 @@ impl Collector for Metrics {
         let help = "How often the event loop woke up, by what for";
         let mut metric = encoder.encode_descriptor("wakeups", help, None, MetricType::Counter)?;
         for wakeup in Wakeup::ALL {
-            let count = self.counts.wakeups.get(&wakeup).copied().unwrap_or_default();
+            let count = self.snapshot.wakeups.get(&wakeup).copied().unwrap_or_default();
             ConstCounter::new(count).encode(metric.encode_family(&[("why", wakeup.as_str())])?)?;
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Collector for Metrics {
 /// When something of an account is or was; `None`: there is none, and no sample.
 type Moment = fn(&Account) -> Option<Timestamp>;
 
-impl Metrics {
+impl Exposition {
     fn accounts(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let accounts = &self.report.accounts;
         let mut metric = gauge(encoder, "account_state", "1 for the state that an account's session is in", None)?;
@@ -206,16 +206,16 @@ impl Metrics {
         }
         let help = "Events in the calendars; absent without a calendar, and while none can be read";
         let mut metric = gauge(encoder, "calendar_events", help, None)?;
-        if let Some(events) = self.counts.calendar_events {
+        if let Some(events) = self.snapshot.calendar_events {
             metric.encode_gauge(&i64::try_from(events).unwrap_or(i64::MAX))?;
         }
         Ok(())
     }
 
     /// What was counted of the accounts that there are.
-    fn counts(&self) -> impl Iterator<Item = (&str, &tally::Account)> {
+    fn counts(&self) -> impl Iterator<Item = (&str, &metrics::Account)> {
         let accounts = &self.report.accounts;
-        self.counts.accounts.iter().filter(|(name, _)| accounts.contains_key(*name)).map(|(name, of)| (&**name, of))
+        self.snapshot.accounts.iter().filter(|(name, _)| accounts.contains_key(*name)).map(|(name, of)| (&**name, of))
     }
 }
 
@@ -233,7 +233,7 @@ fn one_hot<const N: usize>(metric: &mut MetricEncoder, labels: &[(&str, String);
     ConstGauge::new(i64::from(is)).encode(metric.encode_family(labels)?)
 }
 
-fn histogram(metric: &mut MetricEncoder, durations: &Durations, bounds: &[f64]) -> fmt::Result {
+fn histogram(metric: &mut MetricEncoder, durations: &Histogram, bounds: &[f64]) -> fmt::Result {
     let bounds = bounds.iter().copied().chain([f64::INFINITY]);
     let buckets: Vec<_> = bounds.zip(durations.counts).collect();
     let count = durations.counts.iter().sum();
