@@ -60,7 +60,7 @@ impl Daemon {
             .partition(|account| config.accounts.get(&account.name) == Some(&account.config));
         self.accounts = kept;
         for account in &mut self.accounts {
-            account.mended(&self.environment, now);
+            account.setup_changed(&self.environment, now);
         }
         self.accounts.extend(added);
         self.accounts.sort_by(|a, b| a.name.cmp(&b.name));

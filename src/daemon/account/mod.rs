@@ -1,46 +1,57 @@
-//! One account at work: its session, the requests in flight, and what `status` shows of it. Its failures are its own: no
-//! account waits for another.
+//! One account at work: it feeds its session with decisions and outcomes, and sends the requests that the session asks for.
+//! Its failures stay its own: no account waits for another.
+//!
+//! - [`in_force`] has the decision that the session should follow,
+//! - [`trouble`] turns failures into warnings,
+//! - [`report`] has what `status` and the history show,
+//! - [`keyring_wait`] waits until the keyring has changed,
+//! - [`leaving`] ends a session, or hands it over to another account.
+//!
+//! Leaves to others: what each failure means for the next attempt (`session/`), and how one request travels
+//! ([`Exchange`](super::exchange::Exchange)).
+
+mod in_force;
+mod keyring_wait;
+mod leaving;
+mod report;
+mod trouble;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, error_span, info, warn};
 
-use crate::auth::{self, Authenticator, Token};
+use crate::auth::{Authenticator, Token};
 use crate::config;
 use crate::graph::Client;
-use crate::history::Held;
 use crate::metrics::Metrics;
 use crate::policy::Decision;
-use crate::presence::{Expiration, Presence};
-use crate::session::{
-    Applied, Failure, FailureKind, Lack, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing,
-};
-use crate::status::report;
+use crate::presence::Presence;
+use crate::session::{Applied, Failure, FailureKind, ReadId, Request, RequestId, Seen, Session, State, Target, Verify};
+use crate::status::report::Requests;
 use crate::time::{Instant, Now};
-use crate::warning::{Code, Warning};
 
 use super::exchange::Exchange;
-use super::{certificate, rounded, sign_in};
+use super::rounded;
+use in_force::InForce;
+use keyring_wait::KeyringWait;
+use report::ConfirmedAt;
+use trouble::Trouble;
 
-/// How long a passing trouble lasts before it is worth a warning: one retried 503 is none.
-const TROUBLE: Duration = Duration::from_secs(30);
-
-/// Names one account of one configuration, so that an outcome never reaches a namesake of a later one.
+/// Identifies one account of one configuration, so that an outcome never reaches an account of the same name in a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct AccountId(pub(super) u64);
 
-/// How a request of an account, or its wait for the keyring, ended.
+/// A task of an account has ended.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) account: AccountId,
     ended: Ended,
 }
 
-/// Which request that was, and its outcome.
+/// Which task it was, and its outcome.
 #[derive(Debug)]
 enum Ended {
     Write(RequestId, Result<(), Failure>),
@@ -59,78 +70,37 @@ pub(super) struct Account {
     verify: Verify,
     authenticator: Arc<Authenticator>,
     client: Arc<Client>,
-    in_flight: Option<InFlight>,
-    keyring: Keyring,
-    decision: Option<Decision>,
-    /// Its number on the [`DecisionLog`](super::decision_log::DecisionLog); 0: nothing was decided yet. And since when it is in force.
-    decision_number: u64,
-    decided_at: Instant,
-    /// The last decision whose request Graph carried out.
-    answered: u64,
-    /// Wall time since which that presence is wished by that rule.
-    wished_since: Option<Timestamp>,
-    /// Wall time at which the last confirmed request about the session was sent, as it was then; and of the one about the
-    /// preferred presence.
-    asserted_at: Option<Timestamp>,
-    preferred_at: Option<Timestamp>,
-    /// The same of the last read of what others see.
-    seen_at: Option<Timestamp>,
-    requests: report::Requests,
-    trouble: Option<Trouble>,
-    /// Whether the sign-in still holds is to be asked, once no write is on its way or in trouble.
-    ask_sign_in: bool,
-    /// Somebody signed out, which the session has no reason to notice before its next request.
-    signed_out: bool,
-    /// The machine sleeps, or is about to: what passes is no trouble then.
-    asleep: bool,
-    /// Once it leaves: when it need not be cleared any more, since Graph has dropped it by then.
-    forgotten_at: Option<Instant>,
     metrics: Arc<Metrics>,
+    in_force: InForce,
+    in_flight: Option<InFlight>,
+    confirmed_at: ConfirmedAt,
+    requests: Requests,
+    trouble: Option<Trouble>,
+    keyring_wait: KeyringWait,
+    /// Whether to ask for a token, to learn if the sign-in is still valid. Waits until no write is in flight or failing.
+    check_sign_in: bool,
+    /// Somebody signed out. The session would not notice before its next request.
+    signed_out: bool,
+    /// The machine is asleep or about to be. Failures that may pass cause no warning then.
+    asleep: bool,
+    /// Set when it leaves: the time after which Graph has dropped its session, so that nothing is left to clear.
+    dropped_at: Option<Instant>,
 }
 
-/// What is waited for of the keyring.
-#[derive(Debug)]
-enum Keyring {
-    /// Nothing.
-    Idle,
-    /// A request lacked it, and the wait is to begin: see [`Lack::Keyring`].
-    Lacked(Vec<String>),
-    /// The wait goes on.
-    Awaited(AbortHandle),
-}
-
-impl Drop for Keyring {
-    fn drop(&mut self) {
-        if let Self::Awaited(wait) = self {
-            wait.abort();
-        }
-    }
-}
-
+/// A write that was sent and not answered yet.
 #[derive(Debug)]
 struct InFlight {
     request: Request,
     task: AbortHandle,
     sent_at: Timestamp,
-    /// The decision it was sent for.
+    /// The number of the decision it was sent for.
     decision: u64,
-    /// What the log says of it: the account, the decision, and the names of the request.
+    /// What the log shows with it: the account, the decision, and the request's ids.
     span: Span,
 }
 
-/// The failures since the last success.
-#[derive(Debug)]
-struct Trouble {
-    began: Instant,
-    code: Code,
-    /// Since when it is of this code.
-    since: Timestamp,
-    last_at: Timestamp,
-    last: Failure,
-}
-
 impl Account {
-    /// An account of which nothing is held yet.
+    /// A new account, with nothing held yet.
     pub(super) fn new(
         id: AccountId,
         name: &str,
@@ -146,38 +116,28 @@ impl Account {
             authenticator: Arc::new(Authenticator::with_metrics(name, &config, environment, Arc::clone(&metrics))),
             client: Arc::new(Client::new(&config.endpoints.graph)?),
             config,
+            metrics,
+            in_force: InForce::default(),
             in_flight: None,
-            keyring: Keyring::Idle,
-            decision: None,
-            decision_number: 0,
-            decided_at: Instant::default(),
-            answered: 0,
-            wished_since: None,
-            asserted_at: None,
-            preferred_at: None,
-            seen_at: None,
-            requests: report::Requests::default(),
+            confirmed_at: ConfirmedAt::default(),
+            requests: Requests::default(),
             trouble: None,
-            ask_sign_in: false,
+            keyring_wait: KeyringWait::default(),
+            check_sign_in: false,
             signed_out: false,
             asleep: false,
-            forgotten_at: None,
-            metrics,
+            dropped_at: None,
         })
     }
 
-    /// Whether `decision` is another one than the one in force.
+    /// Whether `decision` differs from the one in force.
     pub(super) fn is_news(&self, decision: &Decision) -> bool {
-        self.decision.as_ref().is_none_or(|before| {
-            (before.presence, before.prefer, &before.rule, &before.because)
-                != (decision.presence, decision.prefer, &decision.rule, &decision.because)
-        })
+        self.in_force.is_news(decision)
     }
 
-    /// Takes over what was decided, and if that is news its `number`.
+    /// Puts `decision` in force. If it differs from the one before, it gets `number`.
     pub(super) fn decide(&mut self, decision: Decision, number: u64, session: &config::Session, now: &Now) {
         if self.is_news(&decision) {
-            (self.decision_number, self.decided_at) = (number, now.instant);
             info!(
                 decision = number,
                 account = self.name,
@@ -194,43 +154,23 @@ impl Account {
             wish => self.session.handle_wish(wish, now.instant),
         }
         self.verify.handle_switch(session.verify, now.instant);
-        let same = |before: &Decision| (before.presence, &before.rule) == (decision.presence, &decision.rule);
-        if !self.decision.as_ref().is_some_and(same) {
-            self.wished_since = Some(rounded(now.wall));
-        }
-        self.decision = Some(decision);
-    }
-
-    /// Whether it and `other` hold one and the same session in Graph. Who signs in by themselves signs in to the account of
-    /// that name.
-    pub(super) fn holds_same_session(&self, other: &Self) -> bool {
-        let by_name = self.config.user.is_none() || other.config.user.is_none();
-        self.config.is_same_session(&other.config) || (by_name && self.name == other.name)
-    }
-
-    /// Whether `next` must wait for this account, which goes: two requests for one session, or for the preferred presence of
-    /// one user, must never overtake each other.
-    pub(super) fn holds_up(&self, next: &Self) -> bool {
-        let users = self.config.user.as_ref().zip(next.config.user.as_ref());
-        // Who signs in by themselves may be anybody.
-        let perhaps_same_user = users.is_none_or(|(one, two)| one.eq_ignore_ascii_case(two));
-        self.holds_same_session(next) || (perhaps_same_user && self.session.is_clearing_preferred())
+        self.in_force.replace(decision, number, now);
     }
 
     /// When the decision changes by itself.
     pub(super) fn decision_until(&self) -> Option<Timestamp> {
-        self.decision.as_ref().and_then(|decision| decision.until)
+        self.in_force.decision.as_ref().and_then(|decision| decision.until)
     }
 
-    /// Whether nothing will happen before `until` unless something is told to it.
+    /// Whether nothing will happen before `until` unless an event arrives.
     pub(super) fn rests_until(&self, until: Instant, now: &Now) -> bool {
         self.session.rests_until(until, now.instant)
     }
 
-    /// Trying again is worth it now.
+    /// A new attempt is worthwhile now.
     pub(super) fn nudge(&mut self) {
-        if let Keyring::Awaited(_) = self.keyring {
-            // Whoever unlocked the screen may have unlocked the keyring with it, which is not always announced.
+        if self.keyring_wait.is_waiting() {
+            // Unlocking the screen may also have unlocked the keyring, which is not always announced.
             self.session.handle_setup_changed();
         }
         self.session.handle_nudge();
@@ -241,60 +181,37 @@ impl Account {
         self.session.handle_network_back(now.instant);
     }
 
-    /// The machine is about to sleep: what is to be written must go now.
+    /// The machine is about to sleep: writes that are waiting must go out now.
     pub(super) fn suspend(&mut self) {
         self.asleep = true;
         self.session.handle_suspend();
     }
 
-    /// Somebody signed in or out, or changed the configuration: the token that is held says nothing any more. Once no
-    /// request needs another any more, it is asked for all the same, to tell at once if nobody is signed in.
-    pub(super) fn mended(&mut self, environment: &config::Environment, now: &Now) {
-        self.ask_sign_in = true;
+    /// Somebody signed in or out, or changed the configuration, so the current token proves nothing any more. A new one is
+    /// requested as soon as the session is quiet, even if no request needs it: that shows at once whether anyone is signed in.
+    pub(super) fn setup_changed(&mut self, environment: &config::Environment, now: &Now) {
+        self.check_sign_in = true;
         self.signed_out &= self.is_quiet(now);
         self.authenticator = Arc::new(self.authenticator.anew(environment));
         self.session.handle_setup_changed();
         self.verify.handle_setup_changed(now.instant);
     }
 
-    /// The daemon, or this account, goes.
-    pub(super) fn leave(&mut self, clear: bool, now: &Now) {
-        self.forgotten_at.get_or_insert(now.instant + Expiration::MAX.as_duration());
-        self.session.handle_leave(clear);
-    }
-
-    /// This account goes, and another holds the same session from now on.
-    pub(super) fn hand_over(&mut self, now: &Now) {
-        self.forgotten_at.get_or_insert(now.instant + Expiration::MAX.as_duration());
-        self.session.handle_hand_over();
-    }
-
-    /// Whether it has left.
-    pub(super) fn has_left(&self, now: &Now) -> bool {
-        self.session.has_left() || self.forgotten_at.is_some_and(|at| at <= now.instant)
-    }
-
     /// Sends what is due.
     pub(super) fn drain(&mut self, tasks: &mut JoinSet<Done>, now: &Now) {
         let account = self.id;
-        if let Keyring::Lacked(locked) = &mut self.keyring {
-            let locked = std::mem::take(locked);
-            self.keyring = Keyring::Awaited(tasks.spawn(async move {
-                auth::keyring_changed(&locked).await;
-                Done { account, ended: Ended::KeyringChanged }
-            }));
-        }
+        self.keyring_wait.start(account, tasks);
         if let Some(request) = self.session.poll_request(now.instant) {
             self.requests.sent += 1;
             let id = request.id;
             let span = self.span();
             let write = self.exchange(now).write(request).instrument(span.clone());
             let task = tasks.spawn(async move { Done { account, ended: Ended::Write(id, write.await) } });
-            let (sent_at, decision) = (rounded(now.wall), self.decision_number);
+            let (sent_at, decision) = (rounded(now.wall), self.in_force.number);
             self.in_flight = Some(InFlight { request, task, sent_at, decision, span });
         }
-        if self.ask_sign_in && self.is_quiet(now) {
-            self.ask_sign_in = false;
+        if self.check_sign_in && self.is_quiet(now) {
+            self.check_sign_in = false;
             let (authenticator, now, span) = (Arc::clone(&self.authenticator), now.clone(), self.span());
             tasks.spawn(async move {
                 let outcome = authenticator.token(&now, false).instrument(span).await;
@@ -318,41 +235,41 @@ impl Account {
         }
     }
 
-    /// What the log says of a request that is sent now. At the level of errors, so that no filter leaves it out while it lets
-    /// a line about the request through.
+    /// What the log shows with a request that is sent now. It has the level of errors, so that no filter drops it while it keeps
+    /// a line about the request.
     fn span(&self) -> Span {
-        let decision = (self.decision_number > 0).then_some(self.decision_number);
+        let decision = (self.in_force.number > 0).then_some(self.in_force.number);
         error_span!("request", account = self.name, decision, client_request_id = Empty, request_id = Empty)
     }
 
-    /// Whether no write is on its way or in trouble.
+    /// Whether no write is in flight or failing.
     fn is_quiet(&self, now: &Now) -> bool {
         self.in_flight.is_none() && matches!(self.session.state(now.instant), State::Holding | State::Released)
     }
 
-    /// Takes in how a request ended.
+    /// Handles the end of a task.
     pub(super) fn finish(&mut self, done: &Done, now: &Now) {
         match &done.ended {
             Ended::Write(id, outcome) => self.finish_write(*id, outcome.as_ref().copied(), now),
             Ended::SignIn(authenticator, outcome) if Arc::ptr_eq(authenticator, &self.authenticator) => {
                 self.finish_sign_in(outcome.as_ref().err(), now);
             }
-            // Of before the last change.
+            // It was started before the setup changed again.
             Ended::SignIn(..) => {}
             Ended::Read(id, outcome) => {
                 self.verify.handle_outcome(*id, outcome.as_ref(), now.instant);
                 match outcome {
-                    Ok(_) => self.seen_at = Some(rounded(now.wall)),
+                    Ok(_) => self.confirmed_at.seen = Some(rounded(now.wall)),
                     Err(failure) => {
                         self.count_failure(failure);
-                        self.note_lack(failure);
-                        warn!(account = self.name, "what others see is not known: {failure}");
+                        self.keyring_wait.note(failure);
+                        warn!(account = self.name, "cannot read what others see: {failure}");
                     }
                 }
             }
             Ended::KeyringChanged => {
                 info!(account = self.name, "the keyring has changed");
-                self.keyring = Keyring::Idle;
+                self.keyring_wait.end();
                 self.session.handle_setup_changed();
                 self.verify.handle_setup_changed(now.instant);
             }
@@ -366,9 +283,9 @@ impl Account {
             Some(failure) if self.signed_out || was_signed_out => {
                 self.span().in_scope(|| self.note_trouble(failure, now));
             }
-            // The next request says what it means.
-            Some(failure) => warn!(account = self.name, "there is no token: {failure}"),
-            None if was_signed_out && self.trouble.take().is_some() => info!(account = self.name, "well again"),
+            // The next request shows what it means.
+            Some(failure) => warn!(account = self.name, "no token: {failure}"),
+            None if was_signed_out && self.trouble.take().is_some() => info!(account = self.name, "working again"),
             None => {}
         }
     }
@@ -377,7 +294,7 @@ impl Account {
         let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.request.id == id) else { return };
         let claimed = self.claimed(now);
         self.session.handle_outcome(id, outcome, now.instant);
-        // What is said of it goes with its names.
+        // The log lines below belong to this request.
         let _in_flight = in_flight.span.enter();
         match outcome {
             Ok(()) => {
@@ -385,54 +302,57 @@ impl Account {
                 let changed = self.claimed(now) != claimed;
                 self.verify.handle_confirmed(changed, now.instant);
                 self.note_answer(&in_flight, changed, now);
-                // The session may be well while its preferred presence is still refused.
+                // The session may be fine while its preferred presence is still refused.
                 if self.session.state(now.instant) != State::Refused && self.trouble.take().is_some() {
-                    info!("well again");
+                    info!("working again");
                 }
                 if in_flight.request.action.is_about_preferred() {
-                    self.preferred_at = Some(in_flight.sent_at);
+                    self.confirmed_at.preferred = Some(in_flight.sent_at);
                 } else {
-                    self.asserted_at = Some(in_flight.sent_at);
+                    self.confirmed_at.session = Some(in_flight.sent_at);
                 }
             }
-            Err(failure) => self.note_failure(failure, now),
+            Err(failure) => {
+                self.count_failure(failure);
+                self.keyring_wait.note(failure);
+                self.note_trouble(failure, now);
+            }
         }
     }
 
-    /// Graph carried a request out. Of keepalives, which are many and change nothing, only the talkative log hears.
+    /// Graph carried a request out. Keepalives are many and change nothing, so they are logged at debug level only.
     fn note_answer(&mut self, in_flight: &InFlight, changed: bool, now: &Now) {
         let done = in_flight.request.action;
-        if !changed && in_flight.decision == self.answered {
+        if !changed && in_flight.decision == self.in_force.answered {
             return tracing::debug!("{done} again");
         }
-        self.answered = in_flight.decision;
+        self.in_force.answered = in_flight.decision;
         info!("{done}");
-        if changed && in_flight.decision == self.decision_number {
-            self.metrics.note_change(&self.name, now.instant.saturating_since(self.decided_at));
+        if changed && in_flight.decision == self.in_force.number {
+            self.metrics.note_change(&self.name, now.instant.saturating_since(self.in_force.since));
         }
     }
 
-    /// What Graph confirmed to hold: the session's presence, and the preferred one.
+    /// What Graph has confirmed: the session's presence, and the preferred one.
     fn claimed(&self, now: &Now) -> [Option<Presence>; 2] {
         [self.session.asserted(now.instant), self.session.preferred(now.instant)]
             .map(|held| held.map(|(target, _)| target.presence))
     }
 
-    /// The machine was asleep: what was under way then will hardly be answered, the connections are dead, and no backoff of
-    /// before counts.
+    /// The machine was asleep. A request that was in flight will hardly be answered, the connections are dead, and a backoff
+    /// from before the suspend no longer counts.
     pub(super) fn wake(&mut self, now: &Now) {
         self.abandon_request(now);
         self.asleep = false;
         if let Some(trouble) = &mut self.trouble {
-            // The time asleep says nothing about how long it lasts.
-            trouble.began = now.instant;
+            trouble.restart_clock(now);
         }
         self.client.reconnect();
         self.authenticator.abandon_renewal();
         self.session.handle_nudge();
     }
 
-    /// Stops waiting for the answer of the request in flight, which may be applied yet, and lets the next go at once.
+    /// Stops waiting for the request in flight, so that the next one can go out at once. Graph may still carry it out.
     pub(super) fn abandon_request(&mut self, now: &Now) {
         if let Some(in_flight) = &self.in_flight {
             in_flight.task.abort();
@@ -443,154 +363,14 @@ impl Account {
         }
     }
 
-    fn note_lack(&mut self, failure: &Failure) {
-        if let (Some(Lack::Keyring(locked)), Keyring::Idle) = (failure.lacks.as_deref(), &self.keyring) {
-            self.keyring = Keyring::Lacked(locked.clone());
-        }
-    }
-
-    fn count_failure(&mut self, failure: &Failure) {
-        self.requests.failed += 1;
-        self.requests.throttled += u64::from(failure.kind == FailureKind::Throttled);
-    }
-
-    fn note_failure(&mut self, failure: &Failure, now: &Now) {
-        self.count_failure(failure);
-        self.note_lack(failure);
-        self.note_trouble(failure, now);
-    }
-
-    fn note_trouble(&mut self, failure: &Failure, now: &Now) {
-        let next = self.session.poll_wakeup(now.instant).map(|(at, _)| at.saturating_since(now.instant));
-        let next = next.map(tracing::field::debug);
-        warn!(kind = failure.kind.as_str(), next, hint = failure.hint, "{failure}");
-        let code = match failure.kind {
-            FailureKind::SignInNeeded => Code::SignInNeeded,
-            FailureKind::Refused => Code::Refused,
-            FailureKind::Throttled => Code::Throttled,
-            FailureKind::Passing | FailureKind::TokenRefused => Code::ServiceUnavailable,
-        };
-        let last_at = rounded(now.wall);
-        let began = self.trouble.as_ref().map_or(now.instant, |trouble| trouble.began);
-        let since =
-            self.trouble.as_ref().filter(|trouble| trouble.code == code).map_or(last_at, |trouble| trouble.since);
-        self.trouble = Some(Trouble { began, code, since, last_at, last: failure.clone() });
-    }
-
-    /// When it must be looked at again if nothing happens before.
+    /// When to look at it again if no event arrives before.
     pub(super) fn next_wakeup(&self, now: &Now) -> Option<Instant> {
         let session = self.session.poll_wakeup(now.instant).map(|(at, _)| at);
-        let warning = self.trouble.as_ref().map(|trouble| trouble.began + TROUBLE).filter(|at| *at > now.instant);
-        // Only to stop saying that it is held: a session that is kept is set again long before.
+        let warning = self.trouble.as_ref().map(Trouble::visible_at).filter(|at| *at > now.instant);
+        // Only for the report, which must stop showing what has expired: a keepalive comes long before that.
         let held = [self.session.asserted(now.instant), self.session.preferred(now.instant)].into_iter().flatten();
         let expiry = held.map(|(held, sent_at)| sent_at + held.expiration.as_duration());
         let read = self.verify.poll_wakeup(self.is_quiet(now));
         session.into_iter().chain(warning).chain(expiry).chain(read).min()
-    }
-
-    /// When a warning about its certificate comes or changes.
-    pub(super) fn certificate_wakeup(&self, now: &Now) -> Option<Timestamp> {
-        self.authenticator.certificate().and_then(|expiry| certificate::next_change(&expiry, now.wall))
-    }
-
-    /// What is wrong with it, once it matters, and since when where that is known: the words change with each attempt.
-    pub(super) fn warnings(&self, now: &Now) -> impl Iterator<Item = (Warning, Option<Timestamp>)> {
-        let refusal = self.verify.refusal().map(|refusal| Warning {
-            code: Code::VerifyRefused,
-            text: format!("account `{}`: what others see cannot be read: {refusal}", self.name),
-            hint: refusal.hint.clone().unwrap_or_else(|| "take `verify` out of [session]".to_owned()),
-        });
-        let certificate =
-            self.authenticator.certificate().and_then(|expiry| certificate::warning(&self.name, &expiry, now.wall));
-        self.trouble_warning(now)
-            .into_iter()
-            .chain(refusal.into_iter().chain(certificate).map(|warning| (warning, None)))
-    }
-
-    fn trouble_warning(&self, now: &Now) -> Option<(Warning, Option<Timestamp>)> {
-        let trouble = self.trouble.as_ref()?;
-        let at_once = matches!(trouble.code, Code::SignInNeeded | Code::Refused);
-        if !at_once && (self.asleep || now.instant < trouble.began + TROUBLE) {
-            return None;
-        }
-        let hint = trouble.last.hint.clone();
-        let warning = Warning {
-            code: trouble.code,
-            text: format!("account `{}`: {}", self.name, trouble.last),
-            hint: hint.unwrap_or_else(|| "presenced goes on trying; see its log for each attempt".to_owned()),
-        };
-        Some((warning, Some(trouble.since)))
-    }
-
-    fn state(&self, now: &Now) -> State {
-        let state = self.session.state(now.instant);
-        let is_well = matches!(state, State::Holding | State::Released);
-        if is_well && self.signed_out { State::SignInNeeded } else { state }
-    }
-
-    /// Its part of the history: what it is to hold, and whether it does, with the time since when where that is over already.
-    /// `None`: nothing was decided yet.
-    pub(super) fn held(&self, now: &Now) -> Option<(Held, Timestamp)> {
-        let decision = self.decision.as_ref()?;
-        let confirmed = self.session.is_kept(now.instant);
-        let faded_at = self.session.kept_until().filter(|until| !confirmed && *until <= now.instant);
-        let held = Held {
-            account: self.name.clone(),
-            presence: decision.presence.map(|presence| presence.to_string()),
-            rule: decision.rule.clone(),
-            because: decision.because.clone(),
-            state: self.state(now),
-            confirmed,
-        };
-        Some((held, faded_at.map_or(now.wall, |at| now.wall_at(at))))
-    }
-
-    /// Its part of the report.
-    pub(super) fn report(&self, now: &Now) -> report::Account {
-        let decision = self.decision.as_ref();
-        let later = |time: Timestamp, after| time.checked_add(after).unwrap_or(Timestamp::MAX);
-        let asserted =
-            self.session.asserted(now.instant).zip(self.asserted_at).map(|((target, _), sent_at)| report::Asserted {
-                availability: target.presence.availability().to_owned(),
-                activity: target.presence.activity().to_owned(),
-                sent_at,
-                fades_at: target.presence.fades().then(|| later(sent_at, timing::interval(target))),
-                expires_at: later(sent_at, target.expiration.as_duration()),
-            });
-        let preferred = self.session.preferred(now.instant).zip(self.preferred_at).map(|((target, _), sent_at)| {
-            report::Preferred {
-                availability: target.presence.availability().to_owned(),
-                activity: target.presence.preferred_activity().to_owned(),
-                sent_at,
-                expires_at: later(sent_at, target.expiration.as_duration()),
-            }
-        });
-        let next = self.session.poll_wakeup(now.instant).map(|(at, why): (Instant, Why)| report::Next {
-            at: rounded(now.wall_at(at)),
-            why: why.as_str().to_owned(),
-        });
-        report::Account {
-            state: self.state(now),
-            desired: decision.and_then(|decision| decision.presence).map(Into::into),
-            rule: decision.and_then(|decision| decision.rule.clone()),
-            because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
-            since: self.wished_since,
-            until: decision.and_then(|decision| decision.until),
-            asserted,
-            preferred,
-            seen: self.verify.seen().zip(self.seen_at).map(|(seen, at)| report::Seen {
-                availability: seen.availability.clone(),
-                activity: seen.activity.clone(),
-                at,
-            }),
-            next,
-            requests: self.requests,
-            last_error: self.trouble.as_ref().map(|trouble| report::LastError {
-                at: trouble.last_at,
-                text: trouble.last.text.clone(),
-                hint: trouble.last.hint.clone(),
-            }),
-            sign_in: self.authenticator.standing().map(|standing| sign_in::report(standing, &self.config)),
-        }
     }
 }
