@@ -279,19 +279,13 @@ impl Daemon {
     }
 
     fn hear(&mut self, update: Update, now: &Now) {
-        match update {
-            Update::SleepHold(hold) => return self.hold_sleep(hold, now),
-            Update::NetworkBack => {
-                // Its address may be the machine's only now.
-                self.listening.nudge(now);
-                return self.accounts.iter_mut().for_each(|account| account.network_back(now));
-            }
-            Update::Lock(_)
-            | Update::Sleep(_)
-            | Update::Call(_)
-            | Update::Microphone(_)
-            | Update::Idle(_)
-            | Update::Calendar(_) => {}
+        if let Update::SleepHold(hold) = update {
+            return self.hold_sleep(hold, now);
+        }
+        if let Update::NetworkBack = update {
+            // The address to listen at may have appeared with the network.
+            self.listening.nudge(now);
+            return self.accounts.iter_mut().for_each(|account| account.network_back(now));
         }
         let was_present = self.board.is_present(now);
         self.board.hear(update, now);

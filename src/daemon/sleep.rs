@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Account, Daemon, patience};
-use crate::signals::{SleepHold, Update};
+use crate::signals::SleepHold;
 use crate::time::{Instant, Now};
 
 /// How long the last writes may take, and how long of it a request in flight gets to be answered. logind may grant less.
@@ -89,12 +89,11 @@ impl Daemon {
         self.board.forget();
         self.sources.read_anew(&self.config.signals);
         self.patience = Some(patience());
-        // What the tasks of before had still to say is of before the sleep.
+        // Updates that the old tasks have queued are from before the suspend.
         let mut others = Vec::new();
         while let Ok(update) = self.updates.try_recv() {
-            match update {
-                Update::Lock(_) | Update::Call(_) | Update::Microphone(_) | Update::Idle(_) | Update::Calendar(_) => {}
-                Update::Sleep(_) | Update::SleepHold(_) | Update::NetworkBack => others.push(update),
+            if self.board.survives_suspend(&update) {
+                others.push(update);
             }
         }
         for update in others {
