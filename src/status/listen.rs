@@ -2,7 +2,7 @@
 //! kubelet. It answers anybody who can connect, and so shows nothing else and changes nothing.
 //!
 //! The bounds: at most [`MAX_CONNECTIONS`] at once, the next is closed at once; each has one request, and is over within
-//! [`WHOLE`]. On a loopback address it must be asked by an address or as `localhost`: a page in a browser on this machine
+//! [`MAX_CONNECTION_TIME`]. On a loopback address it must be asked by an address or as `localhost`: a page in a browser on this machine
 //! may have its own name point here, and its script would read the answer (DNS rebinding).
 
 use std::io;
@@ -20,20 +20,20 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
 use super::answer::Refusal;
+use super::connections::Connections;
 use super::report::Report;
 use super::routes::{self, View};
-use super::server::{MAX_HEAD, pause};
+use super::server::MAX_HEAD_BYTES;
 use crate::metrics::Metrics;
 
 /// How many connections are served at once.
 const MAX_CONNECTIONS: usize = 16;
 
 /// How long a connection may last.
-const WHOLE: Duration = Duration::from_secs(5);
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(5);
 
 /// A listener that is bound.
 #[derive(Debug)]
@@ -70,28 +70,16 @@ impl Listener {
         if self.address.ip().is_loopback() {
             routes = routes.layer(middleware::from_fn(by_address));
         }
-        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::new(MAX_CONNECTIONS);
         loop {
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection at {}", self.address);
-                    pause().await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
-            if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-                let routes = routes.clone();
-                connections.spawn(async move {
-                    // Whoever is too slow for this is not answered.
-                    let _ = tokio::time::timeout(WHOLE, answer(stream, routes)).await;
-                    drop(seat);
+            let stream = connections.next(&self.listener, &self.address).await;
+            if let Some(seat) = connections.seat() {
+                let answer = answer(stream, routes.clone());
+                connections.serve(seat, async {
+                    // A client that is too slow gets no answer.
+                    let _ = tokio::time::timeout(MAX_CONNECTION_TIME, answer).await;
                 });
             }
-            // Lets those who are done give up their seat first.
-            tokio::task::yield_now().await;
         }
     }
 }
@@ -101,7 +89,7 @@ async fn answer(stream: TcpStream, routes: Router) {
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
         .await;
     if let Err(error) = ended {

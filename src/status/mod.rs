@@ -43,6 +43,7 @@
 
 mod answer;
 pub mod client;
+mod connections;
 mod listen;
 mod open_metrics;
 mod peer;

@@ -16,10 +16,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
 
 use super::answer::Refusal;
+use super::connections::Connections;
 use super::report::Report;
 use super::socket::{self, BindError, Socket};
 use super::{Command, routes};
@@ -32,16 +32,13 @@ pub const MAX_CONNECTIONS: usize = 32;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest head of a request, in bytes; longer ones are answered with 431.
-pub(super) const MAX_HEAD: usize = 16 * 1024;
+pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// How long a client that is turned away may take to read the answer.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The user id of the superuser.
 const ROOT: u32 = 0;
-
-/// The pause after a failed accept, which is out of files or memory: both pass, and neither at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where a server listens.
 #[derive(Debug)]
@@ -105,39 +102,25 @@ impl Server {
         let _socket = self.socket;
         let routes = routes::router(reports, commands, metrics);
         let own_uid = rustix::process::geteuid().as_raw();
-        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::new(MAX_CONNECTIONS);
         loop {
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection on the status socket");
-                    pause().await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
-            // The mode keeps everyone else out. Root may come in: it could in any case, and nobody else can look after a service
-            // whose user comes and goes with it.
+            let stream = connections.next(&self.listener, &"the status socket").await;
+            // The mode of the socket keeps everyone else out. Root is let in: it could get in anyway, and nobody else can look
+            // after a service whose user exists only while it runs.
             let peer = stream.peer_cred().ok().filter(|peer| peer.uid() == own_uid || peer.uid() == ROOT);
             let Some(peer) = peer else {
-                connections.spawn(turn_away(stream, Refusal::not_yours()));
+                connections.turn_away(turn_away(stream, Refusal::not_yours()));
                 continue;
             };
-            if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-                let routes = match peer.pid() {
-                    Some(pid) => routes.clone().layer(Extension(routes::Peer(pid))),
-                    None => routes.clone(),
-                };
-                connections.spawn(async move {
-                    converse(stream, routes).await;
-                    drop(seat);
-                });
-            } else if connections.len() < 2 * MAX_CONNECTIONS {
-                connections.spawn(turn_away(stream, Refusal::busy()));
-            }
-            // Lets those who have already left give up their seat, before a burst of them makes the next one stand.
-            tokio::task::yield_now().await;
+            let Some(seat) = connections.seat() else {
+                connections.turn_away(turn_away(stream, Refusal::busy()));
+                continue;
+            };
+            let routes = match peer.pid() {
+                Some(pid) => routes.clone().layer(Extension(routes::Peer(pid))),
+                None => routes.clone(),
+            };
+            connections.serve(seat, converse(stream, routes));
         }
     }
 }
@@ -147,7 +130,7 @@ async fn converse(stream: UnixStream, routes: Router) {
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
         .await;
     if let Err(error) = ended {
@@ -170,9 +153,4 @@ async fn turn_away(mut stream: UnixStream, refusal: Refusal) {
     };
     // Whether the client heard it is the client's affair.
     let _ = tokio::time::timeout(FAREWELL_TIMEOUT, farewell).await;
-}
-
-#[expect(clippy::disallowed_methods, reason = "a pause that suspend makes longer does no harm")]
-pub(super) async fn pause() {
-    tokio::time::sleep(ACCEPT_PAUSE).await;
 }
