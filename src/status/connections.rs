@@ -1,5 +1,5 @@
-//! The connections of a server: accepts them, and serves only so many at once. Both servers use it, the one on the status socket
-//! and the one over TCP.
+//! The connections of a server: accepts them, and limits how many are served at once. Both servers use it, the one on the status
+//! socket and the one over TCP.
 //!
 //! Leaves to others: who is served, and what with ([`super::server`], [`super::listen`]).
 
@@ -88,10 +88,10 @@ impl Connections {
         });
     }
 
-    /// Tells a connection without a seat that it will not be served. If too many are still being told, it is just closed.
-    pub(super) fn turn_away(&mut self, farewell: impl Future<Output = ()> + Send + 'static) {
+    /// Refuses a connection that gets no seat. If too many refusals are still in progress, it is just closed.
+    pub(super) fn refuse(&mut self, refusal: impl Future<Output = ()> + Send + 'static) {
         if self.tasks.len() < 2 * self.limit {
-            self.tasks.spawn(farewell);
+            self.tasks.spawn(refusal);
         }
     }
 }

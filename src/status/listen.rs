@@ -1,9 +1,9 @@
-//! The TCP listener of `[status] listen`: metrics and health, for whoever cannot reach the socket, like Prometheus and a
-//! kubelet. It answers anybody who can connect, and so shows nothing else and changes nothing.
+//! The TCP listener of `[status] listen`: metrics and health for programs that cannot reach the socket, like Prometheus or a
+//! kubelet. It answers anybody who can connect, so it shows nothing else and changes nothing.
 //!
-//! The bounds: at most [`MAX_CONNECTIONS`] at once, the next is closed at once; each has one request, and is over within
-//! [`MAX_CONNECTION_TIME`]. On a loopback address it must be asked by an address or as `localhost`: a page in a browser on this machine
-//! may have its own name point here, and its script would read the answer (DNS rebinding).
+//! The limits: [`MAX_CONNECTIONS`] at once, and further ones are closed without an answer; one request per connection, within
+//! [`MAX_CONNECTION_TIME`]. On a loopback address, the request must use an address or `localhost`: the domain of a page in a browser
+//! on this machine may point here, and a script of that page would read the answer (DNS rebinding).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -35,7 +35,7 @@ const MAX_CONNECTIONS: usize = 16;
 /// How long a connection may last.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(5);
 
-/// A listener that is bound.
+/// A bound listener.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
@@ -47,7 +47,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// The address is taken, or is not this machine's.
+    /// The address is in use, or does not belong to this machine.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -101,7 +101,7 @@ async fn by_address(request: Request, next: Next) -> Response {
     if is_by_address(request.headers()) { next.run(request).await } else { Refusal::not_by_name().into_response() }
 }
 
-/// Whether the request names this machine by an address or as `localhost`, or not at all, which no browser does.
+/// Whether the request names this machine by an address or as `localhost`, or not at all, which no browser leaves out.
 fn is_by_address(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     hosts.all(|host| {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_anybody_may_have_is_not_this_machine() {
+    fn a_name_that_anybody_may_own_is_not_this_machine() {
         for (host, own) in [
             ("127.0.0.1:9464", true),
             ("127.0.0.1", true),
