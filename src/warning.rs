@@ -3,7 +3,7 @@
 //!
 //! A warning describes the present, not an event: whoever raises it owns it, and it disappears when its cause does.
 //!
-//! A new warning takes a variant of [`Code`] and a line in [`Code::properties`]; a test asks for its row in
+//! A new warning takes a variant of [`Code`] and a line in `Code::properties`; a test asks for its row in
 //! `docs/troubleshooting.md`.
 
 use std::fmt;

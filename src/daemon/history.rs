@@ -26,6 +26,7 @@ pub(super) struct History {
     begun: bool,
     /// The last record about each account.
     recorded: BTreeMap<String, Held>,
+    /// When the daemon last showed that it is alive.
     shown_at: Option<Instant>,
     /// Why the last record could not be written.
     failure: Option<io::Error>,
