@@ -3,10 +3,10 @@
 //!
 //! The modules stand on four floors, and a module uses only the floors below its own (`ARCHITECTURE.md` has the picture):
 //!
-//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`tally`], [`calendar`], `certificate` and the
+//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`calendar`], `certificate` and the
 //!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
 //! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: one kind of outside world each, and no edge
-//!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in.
+//!   knows another. `http` and [`metrics`] lie below them: what several of them share.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 
@@ -15,7 +15,7 @@ pub use presenced_emulator as emulator;
 
 pub mod config;
 mod http;
-pub mod tally;
+pub mod metrics;
 
 pub mod auth;
 pub mod graph;

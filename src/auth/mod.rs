@@ -41,8 +41,8 @@ use tokio::time::Instant as Stopwatch;
 use tracing::{debug, warn};
 
 use crate::config::{self, Auth, Environment};
+use crate::metrics::{Call, Metrics, Outcome};
 use crate::session::{Failure, FailureKind, Lack};
-use crate::tally::{Call, Outcome, Tally};
 use crate::time::{Instant, Now};
 
 use credential::Credential;
@@ -150,7 +150,7 @@ struct Source {
     /// Until when the certificate is good, where there is one.
     certificate: expiry::Watch,
     /// Where each question for a token counts.
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
 }
 
 impl fmt::Debug for Authenticator {
@@ -163,12 +163,17 @@ impl fmt::Debug for Authenticator {
 impl Authenticator {
     /// Gets tokens for the account named `account`.
     pub fn new(account: &str, config: &config::Account, environment: &Environment) -> Self {
-        Self::tallied(account, config, environment, Arc::default())
+        Self::with_metrics(account, config, environment, Arc::default())
     }
 
-    /// The same, and each question for a token counts in `tally`.
-    pub fn tallied(account: &str, config: &config::Account, environment: &Environment, tally: Arc<Tally>) -> Self {
-        Self::with(account, config, environment, Arc::new(Store::new(account, config, environment)), tally)
+    /// The same, and each question for a token counts in `metrics`.
+    pub fn with_metrics(
+        account: &str,
+        config: &config::Account,
+        environment: &Environment,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self::with(account, config, environment, Arc::new(Store::new(account, config, environment)), metrics)
     }
 
     fn with(
@@ -176,7 +181,7 @@ impl Authenticator {
         config: &config::Account,
         environment: &Environment,
         store: Arc<Store>,
-        tally: Arc<Tally>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let source = Source {
             account: account.to_owned(),
@@ -188,7 +193,7 @@ impl Authenticator {
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             certificate: expiry::Watch::new(&config.auth),
-            tally,
+            metrics,
         };
         Self { source: Arc::new(source) }
     }
@@ -197,8 +202,8 @@ impl Authenticator {
     #[must_use]
     pub fn anew(&self, environment: &Environment) -> Self {
         let source = &self.source;
-        let (store, tally) = (Arc::clone(&source.store), Arc::clone(&source.tally));
-        Self::with(&source.account, &source.config, environment, store, tally)
+        let (store, metrics) = (Arc::clone(&source.store), Arc::clone(&source.metrics));
+        Self::with(&source.account, &source.config, environment, store, metrics)
     }
 
     /// A token that holds at `now`. While the one there is holds, it is given at once, and when it is nearly over the next one
@@ -305,7 +310,7 @@ impl Source {
     /// A new token, which is kept. Only for whoever has the turn.
     async fn renew(&self, now: &Now) -> Result<Token, Failure> {
         let challenge = self.wallet().challenge.clone();
-        let (pending, began) = (self.tally.begin(&self.account, Call::Token), Stopwatch::now());
+        let (pending, began) = (self.metrics.begin(&self.account, Call::Token), Stopwatch::now());
         let asked = self.ask(challenge.as_deref(), now).await;
         pending.end(Outcome::of(&asked), began.elapsed(), now.wall);
         let mut wallet = self.wallet();

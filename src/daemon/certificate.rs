@@ -1,4 +1,4 @@
-//! What is said about an account's certificate as it nears its end. Only time brings it, so it comes with a wakeup.
+//! The warning about an account's certificate that will expire. It depends only on time, so it has a wakeup.
 
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ pub(super) fn warning(account: &str, expiry: &Expiry, now: Timestamp) -> Option<
     })
 }
 
-/// When that changes by itself.
+/// When that warning changes by itself.
 pub(super) fn next_change(expiry: &Expiry, now: Timestamp) -> Option<Timestamp> {
     [expiry.notice_at(), expiry.at].into_iter().find(|at| *at > now)
 }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_said_from_30_days_ahead_and_each_change_has_its_wakeup() {
+    fn it_warns_from_30_days_before_and_each_change_has_a_wakeup() {
         let expiry = Expiry { file: "/bot.pem".into(), at: "2026-12-24T09:00:00Z".parse().unwrap() };
         for (now, said, next) in [
             ("2026-01-01T00:00:00Z", None, Some("2026-11-24T09:00:00Z")),
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_an_end_is_never_over() {
+    fn a_certificate_without_an_end_never_expires() {
         let expiry = Expiry { file: "/bot.pem".into(), at: Timestamp::MAX };
         assert_eq!(warning("bot", &expiry, "2026-11-24T09:00:00Z".parse().unwrap()), None);
     }

@@ -1,6 +1,6 @@
-//! The one clock: `CLOCK_BOOTTIME` for deadlines, since it goes on counting in suspend, wall time for calendars, and timers
-//! on both through the kernel, so that nothing stands still while the machine sleeps. May run faster, for the demo and for
-//! tests. Leaves to others: seeing that the time zone changes (`zone`).
+//! The one clock: `CLOCK_BOOTTIME` for deadlines, because it counts suspend, and wall time for calendars. Both have kernel timers,
+//! so that no wait stops while the machine sleeps. It may run faster, for the demo and for tests. Leaves to others: noticing that
+//! the time zone changes (`zone`).
 
 use std::future::Future;
 use std::io;
@@ -42,7 +42,7 @@ impl SystemClock {
         Self::default()
     }
 
-    /// The machine's own clock for who was started in `environment`: waits on wall time end when the time zone changes.
+    /// The machine's own clock for a program started in `environment`: waits in wall time end when the time zone changes.
     pub fn of(environment: &Environment) -> Self {
         Self { scale: None, zone: Arc::new(ZoneWatch::new(environment.var("TZ").as_deref())) }
     }
@@ -52,8 +52,8 @@ impl SystemClock {
         Self { scale: Some(Scale { speed, boot: boot_time(), wall, zone }), zone: Arc::default() }
     }
 
-    /// A clock that runs `speed` times as fast as the machine's since it read `since`, in the system's time zone. Programs that
-    /// are told the same read the same.
+    /// A clock that has run `speed` times as fast as the machine's since it read `since`, in the system's time zone. Programs
+    /// with the same two values read the same time.
     pub fn fast_since(speed: f64, since: Timestamp) -> Self {
         let passed = Duration::try_from(wall_time().duration_since(since)).unwrap_or_default();
         let scale = Scale { speed, boot: boot_time().saturating_sub(passed), wall: since, zone: TimeZone::system() };
@@ -114,11 +114,11 @@ impl Clock for SystemClock {
     }
 }
 
-/// Waits for a kernel timer. Without one (no file descriptor is left) it returns after a second: whoever waits looks again
-/// after each wait anyway.
+/// Waits for a kernel timer. If there is none (no file descriptor is left), it returns after a second: every caller checks the
+/// time again after a wait anyway.
 async fn timer(clock: TimerfdClockId, flags: TimerfdTimerFlags, deadline: Duration) {
     if let Err(error) = kernel_timer(clock, flags, deadline).await {
-        tracing::error!(%error, "no kernel timer to be had; looking again in a second");
+        tracing::error!(%error, "no kernel timer is available; looking again in a second");
         #[expect(clippy::disallowed_methods, reason = "the kernel's timers are what is missing")]
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -126,7 +126,7 @@ async fn timer(clock: TimerfdClockId, flags: TimerfdTimerFlags, deadline: Durati
 
 async fn kernel_timer(clock: TimerfdClockId, flags: TimerfdTimerFlags, deadline: Duration) -> io::Result<()> {
     let timer = timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-    // All zero would disarm the timer; a nanosecond after the epoch is just as past.
+    // All zero would disarm the timer. A nanosecond after the epoch is also in the past.
     let deadline = deadline.max(Duration::from_nanos(1));
     let value =
         Timespec { tv_sec: deadline.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: deadline.subsec_nanos().into() };
@@ -144,7 +144,7 @@ fn boot_time() -> Duration {
     Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the clock that everyone else is handed")]
+#[expect(clippy::disallowed_methods, reason = "everyone else gets the time from this clock")]
 fn wall_time() -> Timestamp {
     Timestamp::now()
 }

@@ -1,7 +1,8 @@
-//! What is worth a record in the history: a decision, what became of it, sleep, and the daemon's own beginning and end.
+//! What the history records: each decision and whether Graph followed it, suspends, and the daemon's own start and end.
 //!
-//! A record follows from what changed in a turn, so that nothing wakes the loop for it. That it cannot be written is a warning,
-//! and the next change tries again. Leaves to others: the file (`history/`).
+//! A record comes from what changed in a turn, so nothing wakes up for it. The session says whether Graph is known to hold the wish
+//! (`is_kept`) and until when (`kept_until`), so a presence that faded gets the time when it faded. If a record cannot be written,
+//! that is a warning, and the next change tries again. Leaves to others: the file (`history/`).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,64 +14,65 @@ use crate::history::{Book, Event, Held, Record};
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
-/// How often a daemon that has nothing to record shows that it lives.
-const SIGN_OF_LIFE: Duration = Duration::from_mins(1);
+/// How often a daemon without anything to record shows that it is alive.
+const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The history, as far as the daemon has to do with it.
+/// The daemon's end of the history.
 #[derive(Debug)]
 pub(super) struct History {
-    /// `None`: there is no place for it.
+    /// `None`: no location is available for it.
     book: Option<Book>,
     enabled: bool,
     begun: bool,
-    /// What was last recorded of each account.
-    told: BTreeMap<String, Held>,
+    /// The last record about each account.
+    recorded: BTreeMap<String, Held>,
+    /// When the daemon last showed that it is alive.
     shown_at: Option<Instant>,
     /// Why the last record could not be written.
     failure: Option<io::Error>,
 }
 
 impl History {
-    /// A history in `file`, with nothing in it yet.
+    /// A history in `file`, where nothing was written yet.
     pub(super) fn new(file: Option<PathBuf>, enabled: bool) -> Self {
         let book = file.map(Book::new);
-        Self { book, enabled, begun: false, told: BTreeMap::new(), shown_at: None, failure: None }
+        Self { book, enabled, begun: false, recorded: BTreeMap::new(), shown_at: None, failure: None }
     }
 
-    /// Whether it is kept, as the configuration says from now on.
+    /// Turns it on or off, as the configuration says.
     pub(super) fn enable(&mut self, enabled: bool, now: &Now) {
         if self.enabled && !enabled {
-            // What comes after is not known to it.
+            // It will not know what happens after this.
             self.stop(now);
             (self.begun, self.failure) = (false, None);
-            self.told.clear();
+            self.recorded.clear();
         }
         self.enabled = enabled;
     }
 
-    /// Records what changed with the accounts.
-    pub(super) fn keep(&mut self, accounts: &[Account], now: &Now) {
+    /// Records what changed for the accounts.
+    pub(super) fn record_changes(&mut self, accounts: &[Account], now: &Now) {
         if !self.is_on() {
             return;
         }
         for (held, at) in accounts.iter().filter_map(|account| account.held(now)) {
             let held = Held { because: without_private(&held.because).to_owned(), ..held };
-            if self.told.get(&held.account) != Some(&held) {
+            if self.recorded.get(&held.account) != Some(&held) {
                 let record = Record { at, event: Event::Held(held.clone()) };
                 if !self.write(&record, now) {
                     return;
                 }
-                self.told.insert(held.account.clone(), held);
+                self.recorded.insert(held.account.clone(), held);
             }
         }
         let gone = |name: &&String| accounts.iter().all(|account| account.name != **name);
-        for account in self.told.keys().filter(gone).cloned().collect::<Vec<_>>() {
-            self.told.remove(&account);
+        for account in self.recorded.keys().filter(gone).cloned().collect::<Vec<_>>() {
+            self.recorded.remove(&account);
             self.record(Event::Gone { account }, now);
         }
     }
 
-    /// The machine goes to sleep.
+    /// The machine is about to sleep.
     pub(super) fn sleep(&mut self, now: &Now) {
         self.record(Event::Asleep, now);
     }
@@ -80,31 +82,31 @@ impl History {
         self.record(Event::Awake, now);
     }
 
-    /// The daemon ends.
+    /// The daemon stops.
     pub(super) fn stop(&mut self, now: &Now) {
         self.record(Event::Stopped, now);
     }
 
-    /// Something else happened, which shows that the daemon lives.
+    /// Something happened that is not worth a record, but shows that the daemon is alive.
     pub(super) fn sign_of_life(&mut self, now: &Now) {
-        let is_due = self.shown_at.is_none_or(|at| at + SIGN_OF_LIFE <= now.instant);
+        let is_due = self.shown_at.is_none_or(|at| at + SIGN_OF_LIFE_INTERVAL <= now.instant);
         if let Some(book) = self.book.as_ref().filter(|_| self.enabled && self.begun && is_due) {
-            // Where it fails a record will too, and that is told.
+            // If this fails, so will the next record, and that is reported.
             let _ = book.sign_of_life();
             self.shown_at = Some(now.instant);
         }
     }
 
-    /// That it cannot be written.
+    /// The warning that it cannot be written.
     pub(super) fn warning(&self) -> Option<Warning> {
         let (book, error) = self.book.as_ref().zip(self.failure.as_ref())?;
         Some(Warning {
             code: Code::HistoryUnwritable,
             text: format!(
-                "the history {} cannot be written: {error}; the presence is kept all the same",
+                "the history {} cannot be written: {error}; the presence is still kept",
                 book.path().display()
             ),
-            hint: "free space or make its folder writable, or write `enabled = false` below [history]".to_owned(),
+            hint: "free disk space or make its folder writable, or set `enabled = false` in [history]".to_owned(),
         })
     }
 
@@ -118,22 +120,22 @@ impl History {
         }
     }
 
-    /// Whether it was written. After a failure all is told anew, since nobody knows what was lost.
+    /// Whether it was written. After a failure everything is recorded again, because nobody knows what was lost.
     fn write(&mut self, record: &Record, now: &Now) -> bool {
         let Some(book) = &mut self.book else { return false };
         let begun = if self.begun { Ok(()) } else { book.begin(env!("CARGO_PKG_VERSION"), now.wall) };
         self.begun |= begun.is_ok();
         self.failure = begun.and_then(|()| book.write(record)).err();
         if self.failure.is_some() {
-            self.told.clear();
+            self.recorded.clear();
         }
         self.shown_at = Some(now.instant);
         self.failure.is_none()
     }
 }
 
-/// The reason without what a program said of itself where that is no program's name: it might be a meeting's title, or
-/// somebody's address. A name is one word, or comes from the sound server.
+/// The reason, without what a program said about itself unless that is a program's name: it might be a meeting's title or
+/// somebody's address. A name is a single word, or comes from the sound server.
 fn without_private(because: &str) -> &str {
     let cut = because.find(" (").unwrap_or(because.len());
     let mut rest = &because[cut..];
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_keeps_its_name_and_nobody_their_address_or_title() {
+    fn a_program_name_is_kept_but_an_address_or_a_title_is_not() {
         for because in [
             "lock is locked",
             "call is in-call (baresip) and calendar is busy (online)",

@@ -1,4 +1,4 @@
-//! Leaving: each session is cleared, or stays, before the program ends, in a time that a service manager grants.
+//! Leaving: before the program ends, each session is cleared or deliberately kept, within the time that a service manager grants.
 
 use std::time::Duration;
 
@@ -9,21 +9,23 @@ use super::{Daemon, sleep_or_never};
 use crate::config::OnExit;
 use crate::status::Command;
 
-/// How long leaving may take, and how long of it a request in flight gets to be answered. Real time: a service manager
-/// counts in it too.
-const LEAVE_WITHIN: Duration = Duration::from_millis(2800);
-const LAST_ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How long leaving may take. In real time, as the service manager counts.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(2800);
+/// How much of that a request gets that was already in flight.
+const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Daemon {
-    /// Clears the sessions, or lets them stay, within [`LEAVE_WITHIN`].
+    /// Clears the sessions or keeps them, within [`LEAVE_TIMEOUT`].
     pub(super) async fn leave(&mut self, commands: &mut mpsc::Receiver<Command>) {
         Service::stopping();
         let clear = self.config.session.on_exit == OnExit::Clear;
         let now = self.clock.now();
         self.accounts.iter_mut().for_each(|account| account.leave(clear, &now));
-        #[expect(clippy::disallowed_methods, reason = "bounded by what a service manager waits, suspend or not")]
-        let (mut last_answer, mut end) =
-            (std::pin::pin!(tokio::time::sleep(LAST_ANSWER_WITHIN)), std::pin::pin!(tokio::time::sleep(LEAVE_WITHIN)));
+        #[expect(clippy::disallowed_methods, reason = "a service manager counts real time, without suspend")]
+        let (mut last_answer, mut end) = (
+            std::pin::pin!(tokio::time::sleep(LAST_ANSWER_TIMEOUT)),
+            std::pin::pin!(tokio::time::sleep(LEAVE_TIMEOUT)),
+        );
         let mut patient = true;
         loop {
             let now = self.clock.now();
@@ -35,7 +37,7 @@ impl Daemon {
             let next = sleep_or_never(self.wakeups(&now).0.map(|next| self.clock.sleep_until(next)));
             tokio::select! {
                 Some(ended) = self.requests.join_next() => {
-                    // What was abandoned is accounted for already.
+                    // Abandoned requests were already counted as failed.
                     if let Ok(done) = ended {
                         let now = self.clock.now();
                         self.finish(&done, &now);
@@ -57,7 +59,7 @@ impl Daemon {
     }
 }
 
-/// Answers what comes in while leaving.
+/// Answers a command that arrives while the daemon leaves.
 fn refuse(command: Command) {
     let (Command::SetOverride { reply, .. }
     | Command::ClearOverride { reply }

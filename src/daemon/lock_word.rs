@@ -1,19 +1,19 @@
-//! The lock by word of mouth: `presenced signal lock locked`, which a screen locker's hook says where no desktop does.
+//! The lock set through the socket: the hook of a screen locker runs `presenced signal lock locked` if no desktop reports the lock.
 //!
-//! Who says "locked" is believed, because nobody says so of an open screen. "unlocked" is believed where nothing else is
-//! known; it does not open a screen that logind knows to be locked. A word whose time is up was never said.
+//! "locked" always counts, because nobody says so about an open screen. "unlocked" counts only if nothing else is known: it does
+//! not unlock a screen that logind knows to be locked. After its time to live, the word no longer counts.
 
 use crate::policy::{Lock, Reading};
 
 /// The name of the signal.
 pub(super) const NAME: &str = "lock";
 
-/// What is said.
+/// What a value means; `None`: nothing.
 pub(super) fn read(word: &str) -> Option<Lock> {
     [Lock::Locked, Lock::Unlocked].into_iter().find(|lock| lock.as_str() == word)
 }
 
-/// What a word and what the sources read come to.
+/// What a word and the reading of the sources mean together.
 pub(super) fn join(word: Option<Lock>, sources: Reading<Lock>) -> Reading<Lock> {
     match (word, sources) {
         (Some(Lock::Locked), _) | (_, Reading::Known(Lock::Locked)) => Reading::Known(Lock::Locked),

@@ -1,13 +1,34 @@
 //! The join: one event loop that owns the clock and brings signals, policy, session and Graph together.
 //!
-//! A turn of the loop: something happens; one `now` is taken; what happened is told to the board or to an account; then
-//! everything is decided again from facts, each session is drained, and the report is published. What follows from the
-//! passing of time alone is in the wakeups, so that nothing polls.
+//! # How a change travels
+//!
+//! 1. A signal task (`signals/call`, say) is woken by the kernel or the bus. It publishes its whole present state as an
+//!    `Observation`: a value, *unknown* or *off*, where that comes from, and everything that is wrong with it.
+//! 2. The loop takes **one** `now` for this turn and puts the observation on its `Board`.
+//! 3. `decide` maps the board's snapshot to a decision: the presence, the rule, the reason, and *until when*. It is computed
+//!    from facts alone, never from what happened before. The `DecisionLog` numbers each new decision.
+//! 4. Each account's session gets the new wish and is drained: at most one request is in flight, and the newest wish goes next.
+//! 5. The `Exchange` gets a token from `auth` and sends the request through `graph`. The outcome goes back
+//!    to the session, the only place that knows what each kind of failure means for the next attempt.
+//! 6. The `ReportBuilder` puts the report together, and everyone who watches the socket sees it.
+//!
+//! What changes only because time passes is a wakeup: the session says when it must act again, and the decision says when it
+//! ends. The loop sleeps until the earliest of these, so that nothing polls.
+//!
+//! # The parts
+//!
+//! - `board` has the signals' present state, `account` one account at work, `sources` the running signal tasks.
+//! - `sleep`, `reload` and `leave` are what happens around a suspend, on a new configuration, and at the end.
+//! - `clock` is the machine's clock, with `zone` for changes of its time zone.
+//! - `service` talks to the service manager, `listening` serves metrics over TCP, `history` writes what was held.
 
 mod account;
 mod board;
 mod certificate;
 pub mod clock;
+mod decision_log;
+mod events;
+mod exchange;
 mod history;
 mod leave;
 mod listening;
@@ -18,8 +39,6 @@ mod service;
 mod sign_in;
 mod sleep;
 mod sources;
-mod trail;
-mod way;
 mod zone;
 
 use std::path::PathBuf;
@@ -33,42 +52,42 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Environment};
-use crate::policy::{Reading, Sleep, decide};
+use crate::metrics::{Metrics, Wakeup};
+use crate::policy::decide;
 use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
-use crate::status::{BindError, Command, Listen, Server};
-use crate::tally::{Tally, Wakeup};
+use crate::status::{BindError, Listen, Server};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 
 use account::{Account, AccountId, Done};
 use board::Board;
+use decision_log::DecisionLog;
 use history::History;
 use listening::Listening;
-use report::Chronicle;
+use report::ReportBuilder;
 use service::Service;
-use sleep::Bedtime;
+use sleep::SuspendWindow;
 use sources::Sources;
-use trail::Trail;
 
-/// How long a decision waits for signals that are on and have not been heard yet. Real time: a bus does not answer sooner
-/// where the clock runs fast.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a decision waits for signals that are on but have not been heard yet. In real time, because a bus does not answer
+/// sooner when the daemon's clock runs fast.
+const FIRST_READINGS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a daemon is started with.
+/// What a daemon needs to start.
 pub struct Options {
-    /// The configuration in force at first.
+    /// The first configuration.
     pub config: Config,
-    /// The file it is read from again on reload; `None`: it cannot be reloaded.
+    /// The file to read it from again on reload; `None`: reloading is not possible.
     pub config_file: Option<PathBuf>,
-    /// The folders and variables it was started with.
+    /// The folders and variables of its environment.
     pub environment: Environment,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The status socket.
     pub socket: Listen,
-    /// The file of the history; `None`: none is kept.
+    /// The history's file; `None`: no history is kept.
     pub history: Option<PathBuf>,
     /// The D-Bus addresses.
     pub buses: Buses,
@@ -77,7 +96,7 @@ pub struct Options {
 /// Why a daemon cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The status socket is not to be had.
+    /// The status socket is not available.
     #[error(transparent)]
     Socket(#[from] BindError),
     /// An account cannot be set up.
@@ -91,14 +110,14 @@ pub enum StartError {
     /// The operating system refuses something.
     #[error("cannot {what}: {source}")]
     System {
-        /// What was to be done.
+        /// What the daemon tried to do.
         what: &'static str,
-        /// Why not.
+        /// Why it failed.
         source: std::io::Error,
     },
 }
 
-/// A daemon that is set up and not yet running.
+/// A daemon that is set up but not running yet.
 pub struct Daemon {
     config: Config,
     config_file: Option<PathBuf>,
@@ -106,49 +125,29 @@ pub struct Daemon {
     clock: Arc<dyn Clock>,
     board: Board,
     accounts: Vec<Account>,
-    /// Accounts of an earlier configuration that are still clearing their sessions.
+    /// Accounts of an earlier configuration, which are still clearing their sessions.
     leavers: Vec<Account>,
     last_id: AccountId,
     sources: Sources,
     updates: mpsc::Receiver<Update>,
     requests: JoinSet<Done>,
     server: Option<Server>,
-    chronicle: Chronicle,
+    report_builder: ReportBuilder,
     history: History,
     reports: watch::Sender<Arc<Report>>,
-    trail: Trail,
-    tally: Arc<Tally>,
+    decision_log: DecisionLog,
+    metrics: Arc<Metrics>,
     listening: Listening,
     service: Service,
     /// Why the configuration on disk is not the one in force.
     config_warning: Option<Warning>,
-    /// Ends the waiting for signals that were not heard yet; `None`: nothing is waited for.
-    patience: Option<Pin<Box<tokio::time::Sleep>>>,
-    /// The last moments before sleep; `None`: the machine is not about to, or the last writes are done.
-    bedtime: Option<Bedtime>,
-    /// Whether the machine went to sleep and was not heard to be awake again.
+    /// Ends the wait for the first readings; `None`: it is over.
+    first_readings_timeout: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// The time left for the last writes before a suspend; `None`: no suspend is coming, or the writes are done.
+    suspend_window: Option<SuspendWindow>,
+    /// Whether the machine announced a suspend and has not reported its end yet.
     asleep: bool,
     ready: bool,
-}
-
-/// What woke the loop.
-enum Event {
-    Update(Update),
-    Command(Command),
-    Done(Done),
-    PatienceEnds,
-    Time,
-}
-
-impl Event {
-    fn wakeup(&self) -> Wakeup {
-        match self {
-            Self::Update(_) => Wakeup::Signal,
-            Self::Command(_) => Wakeup::Command,
-            Self::Done(_) => Wakeup::Answer,
-            Self::PatienceEnds | Self::Time => Wakeup::Time,
-        }
-    }
 }
 
 impl Daemon {
@@ -161,8 +160,8 @@ impl Daemon {
         board.configure(&config.signals);
         let (sender, updates) = mpsc::channel(64);
         let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, &environment);
-        let chronicle = Chronicle::new(rounded(now.wall));
-        let (reports, _) = watch::channel(Arc::new(chronicle.first()));
+        let report_builder = ReportBuilder::new(rounded(now.wall));
+        let (reports, _) = watch::channel(Arc::new(report_builder.first()));
         let mut daemon = Self {
             config_file,
             environment,
@@ -174,16 +173,16 @@ impl Daemon {
             updates,
             requests: JoinSet::new(),
             server: Some(server),
-            chronicle,
+            report_builder,
             history: History::new(history, config.history.enabled),
             reports,
-            trail: Trail::default(),
-            tally: Arc::default(),
+            decision_log: DecisionLog::default(),
+            metrics: Arc::default(),
             listening: Listening::default(),
             service: Service::new(now.instant),
             config_warning: None,
-            patience: Some(patience()),
-            bedtime: None,
+            first_readings_timeout: Some(first_readings_timeout()),
+            suspend_window: None,
             asleep: false,
             ready: false,
             clock,
@@ -195,12 +194,12 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// The state of the daemon, as its socket shows it, at each change.
+    /// The daemon's state as its socket shows it, whenever it changes.
     pub fn reports(&self) -> watch::Receiver<Arc<Report>> {
         self.reports.subscribe()
     }
 
-    /// Keeps the presence until `stop` ends or the process is told to stop (SIGTERM, SIGINT), then leaves.
+    /// Keeps the presence until `stop` completes or a signal stops the process (SIGTERM, SIGINT), then leaves.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
         let handle = |kind, what| signal(kind).map_err(|source| StartError::System { what, source });
         let mut hangup = handle(SignalKind::hangup(), "listen for SIGHUP")?;
@@ -210,7 +209,7 @@ impl Daemon {
         let server = self
             .server
             .take()
-            .map(|server| tokio::spawn(server.serve(self.reports.subscribe(), sender, Arc::clone(&self.tally))));
+            .map(|server| tokio::spawn(server.serve(self.reports.subscribe(), sender, Arc::clone(&self.metrics))));
         let mut stop = std::pin::pin!(async {
             tokio::select! {
                 () = stop => {}
@@ -224,11 +223,11 @@ impl Daemon {
             tokio::select! {
                 () = &mut stop => break,
                 _ = hangup.recv() => {
-                    self.tally.note_wakeup(Wakeup::Command);
+                    self.metrics.note_wakeup(Wakeup::Command);
                     drop(self.reload());
                 }
                 event = self.next_event(&now, &mut commands) => {
-                    self.tally.note_wakeup(event.wakeup());
+                    self.metrics.note_wakeup(event.wakeup());
                     self.handle(event);
                 }
             }
@@ -243,124 +242,25 @@ impl Daemon {
         Ok(())
     }
 
-    async fn next_event(&mut self, now: &Now, commands: &mut mpsc::Receiver<Command>) -> Event {
-        let (instant, wall) = self.wakeups(now);
-        let until_instant = sleep_or_never(instant.map(|instant| self.clock.sleep_until(instant)));
-        let until_wall = sleep_or_never(wall.map(|wall| self.clock.sleep_until_wall(wall)));
-        tokio::select! {
-            Some(update) = self.updates.recv() => Event::Update(update),
-            Some(command) = commands.recv() => Event::Command(command),
-            Some(done) = self.requests.join_next(), if !self.requests.is_empty() => match done {
-                Ok(done) => Event::Done(done),
-                // Only what was abandoned is cancelled, and that is accounted for already.
-                Err(_) => Event::Time,
-            },
-            () = patience_ends(&mut self.patience) => Event::PatienceEnds,
-            () = until_instant => Event::Time,
-            () = until_wall => Event::Time,
-        }
-    }
-
-    fn handle(&mut self, event: Event) {
-        let now = self.clock.now();
-        match event {
-            Event::Update(update) => {
-                self.hear(update, &now);
-                // A burst of updates is one turn.
-                while let Ok(update) = self.updates.try_recv() {
-                    self.hear(update, &now);
-                }
-            }
-            Event::Command(command) => self.obey(command, &now),
-            Event::Done(done) => self.finish(&done, &now),
-            Event::PatienceEnds => self.patience = None,
-            Event::Time => {}
-        }
-    }
-
-    fn hear(&mut self, update: Update, now: &Now) {
-        match update {
-            Update::SleepHold(hold) => return self.hold_sleep(hold, now),
-            Update::NetworkBack => {
-                // Its address may be the machine's only now.
-                self.listening.nudge(now);
-                return self.accounts.iter_mut().for_each(|account| account.network_back(now));
-            }
-            Update::Lock(_)
-            | Update::Sleep(_)
-            | Update::Call(_)
-            | Update::Microphone(_)
-            | Update::Idle(_)
-            | Update::Calendar(_) => {}
-        }
-        let was_present = self.board.is_present(now);
-        self.board.hear(update, now);
-        match self.board.sleep() {
-            Reading::Known(Sleep::Suspending) if !self.asleep => self.go_to_sleep(now),
-            Reading::Known(Sleep::Awake) if self.asleep => self.wake(now),
-            Reading::Known(_) | Reading::Unknown | Reading::Off => {}
-        }
-        self.welcome(was_present, now);
-    }
-
-    /// The user is back, or the machine woke up: no backoff must keep them away.
-    fn welcome(&mut self, was_present: bool, now: &Now) {
-        if self.board.is_present(now) && !was_present {
-            self.accounts.iter_mut().for_each(Account::nudge);
-        }
-    }
-
-    fn obey(&mut self, command: Command, now: &Now) {
-        // A client that went away does not need its answer.
-        match command {
-            Command::SetOverride { claim, ttl, reply } => {
-                self.board.set_override(claim, ttl, now);
-                let _ = reply.send(Ok(()));
-            }
-            Command::ClearOverride { reply } => {
-                self.board.clear_override();
-                let _ = reply.send(Ok(()));
-            }
-            Command::SetSignal { name, value, ttl, writer, reply } => {
-                let was_present = self.board.is_present(now);
-                let _ = reply.send(self.board.set_signal(name, value, ttl, writer, now));
-                self.welcome(was_present, now);
-            }
-            Command::ClearSignal { name, reply } => {
-                let _ = reply.send(self.board.clear_signal(&name));
-            }
-            Command::Reload { reply } => {
-                let _ = reply.send(self.reload());
-            }
-        }
-    }
-
-    fn finish(&mut self, done: &Done, now: &Now) {
-        let account = self.accounts.iter_mut().chain(&mut self.leavers).find(|account| account.id == done.account);
-        if let Some(account) = account {
-            account.finish(done, now);
-        }
-    }
-
-    /// Everything that follows from what is known now: decisions, requests, the report.
+    /// Does everything that follows from what is known now: decisions, requests, the report.
     fn turn(&mut self, now: &Now) {
         let snapshot = self.board.snapshot(now);
         let signals = self.board.report(&snapshot, now);
-        self.tally.note_calendar_events(snapshot.calendar.known().map(|schedule| schedule.events()));
+        self.metrics.note_calendar_events(snapshot.calendar.known().map(|schedule| schedule.events()));
         if self.can_decide() {
-            self.patience = None;
+            self.first_readings_timeout = None;
             let decision = decide(&self.config.rules, &snapshot, now);
             if self.accounts.iter().any(|account| account.is_news(&decision)) {
-                self.trail.begin(&signals);
+                self.decision_log.begin(&signals);
             }
             for account in &mut self.accounts {
-                account.decide(decision.clone(), self.trail.number(), &self.config.session, now);
+                account.decide(decision.clone(), self.decision_log.number(), &self.config.session, now);
             }
             if !std::mem::replace(&mut self.ready, true) {
                 Service::ready();
             }
         }
-        self.hurry(now);
+        self.flush_before_suspend(now);
         for account in &mut self.leavers {
             account.drain(&mut self.requests, now);
         }
@@ -370,15 +270,15 @@ impl Daemon {
                 account.drain(&mut self.requests, now);
             }
         }
-        self.let_sleep(now);
-        self.history.keep(&self.accounts, now);
-        self.listening.drain(&self.reports, &self.tally, now);
+        self.release_inhibitor(now);
+        self.history.record_changes(&self.accounts, now);
+        self.listening.drain(&self.reports, &self.metrics, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
         let own = [self.config_warning.clone(), self.listening.warning(), self.history.warning()];
         let others = self.board.warnings(now).cloned().chain(own.into_iter().flatten());
         let warnings = warnings.chain(others.map(|warning| (warning, None)));
-        let report = self.chronicle.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
+        let report = self.report_builder.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);
         self.reports.send_if_modified(|current| {
             let changed = **current != report;
@@ -390,50 +290,50 @@ impl Daemon {
         });
     }
 
-    /// Whether there is nothing left to wait for before a decision.
+    /// Whether nothing is left to wait for before a decision.
     fn can_decide(&self) -> bool {
-        self.board.is_complete() || self.patience.is_none()
+        self.board.is_complete() || self.first_readings_timeout.is_none()
     }
 
-    /// When to look again if nothing happens before: on the clock that counts suspend, and on wall time.
+    /// When to take the next turn if nothing happens before: on the clock that counts suspend, and in wall time.
     fn wakeups(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
         let accounts = self.accounts.iter().chain(&self.leavers);
         let instant = accounts
             .clone()
-            // What waits for a leaver goes on when that has left; to wake for it before would be in vain, and at once.
+            // An account that waits for a leaver continues when the leaver is done. Its own wakeup would be useless, and due at once.
             .filter(|account| !waits_for(&self.leavers, account))
             .filter_map(|account| account.next_wakeup(now))
             .chain(self.board.next_end(now))
             .chain(self.service.next_watchdog())
-            .chain(self.bedtime_wakeup())
+            .chain(self.suspend_wakeup())
             .chain(self.listening.next_wakeup())
             .min();
         let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);
-        // While signals are waited for, a decision that is over stays: to wake for it would be in vain, and at once.
+        // A decision that has ended stays while the first readings are missing. Its wakeup would be useless, and due at once.
         let certificates = self.accounts.iter().filter_map(|account| account.certificate_wakeup(now));
         let decisions = accounts.filter_map(Account::decision_until).filter(|_| self.can_decide());
         (instant, decisions.chain(calendar).chain(certificates).min())
     }
 }
 
-/// Whether an account must wait until one that goes has done.
+/// Whether an account must wait for one that is leaving.
 fn waits_for(leavers: &[Account], account: &Account) -> bool {
     leavers.iter().any(|leaver| leaver.id != account.id && leaver.holds_up(account))
 }
 
-/// A time for people, without the jitter that comes from reading two clocks.
+/// A time for people, without the jitter of reading two clocks.
 fn rounded(time: Timestamp) -> Timestamp {
     time.round(jiff::Unit::Second).unwrap_or(time)
 }
 
-#[expect(clippy::disallowed_methods, reason = "bounded by what whoever starts it waits")]
-fn patience() -> Pin<Box<tokio::time::Sleep>> {
-    Box::pin(tokio::time::sleep(PATIENCE))
+#[expect(clippy::disallowed_methods, reason = "bounded by the timeout of whatever starts the daemon")]
+fn first_readings_timeout() -> Pin<Box<tokio::time::Sleep>> {
+    Box::pin(tokio::time::sleep(FIRST_READINGS_TIMEOUT))
 }
 
-async fn patience_ends(patience: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
-    match patience {
-        Some(patience) => patience.as_mut().await,
+async fn timeout_ends(timeout: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
+    match timeout {
+        Some(timeout) => timeout.as_mut().await,
         None => std::future::pending().await,
     }
 }

@@ -1,27 +1,28 @@
-//! Reloading: a new configuration is taken over whole or not at all, and a session that stays the same never blinks.
+//! Reloading: a new configuration takes effect as a whole or not at all. A session that it does not change is left alone, so that
+//! others see no flicker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::account::{Account, AccountId};
 use super::service::Service;
-use super::{Daemon, StartError, patience};
+use super::{Daemon, StartError, first_readings_timeout};
 use crate::config::{self, Config, OnExit};
 use crate::time::Now;
 use crate::warning::{Code, Warning};
 
 impl Daemon {
-    /// Reads the configuration again and takes it over if it is right. The error is the whole report for whoever asked.
+    /// Reads the configuration again and puts it in force if it is valid. The error is the full report for the client.
     pub(super) fn reload(&mut self) -> Result<(), String> {
         let Some(file) = &self.config_file else {
-            return Err("this daemon has no configuration file to read again".to_owned());
+            return Err("this daemon has no configuration file to reload".to_owned());
         };
         if self.ready {
             Service::reloading();
         }
         let now = self.clock.now();
         let outcome = match config::load(file, &self.environment) {
-            Ok(config) => self.take_over(config, &now),
+            Ok(config) => self.put_in_force(config, &now),
             Err(problems) => Err((problems.to_string(), problems.render(100, false))),
         };
         if self.ready {
@@ -29,23 +30,23 @@ impl Daemon {
         }
         match outcome {
             Ok(()) => {
-                tracing::info!("configuration read again");
+                tracing::info!("configuration reloaded");
                 self.config_warning = None;
                 Ok(())
             }
             Err((text, whole)) => {
-                tracing::warn!("the new configuration is not taken over: {text}");
+                tracing::warn!("the new configuration is not in force: {text}");
                 self.config_warning = Some(Warning {
                     code: Code::ConfigurationInvalid,
-                    text: format!("the configuration on disk is wrong, the last good one is in force: {text}"),
-                    hint: "run `presenced check`, mend what it shows, then `presenced reload`".to_owned(),
+                    text: format!("the configuration on disk is invalid, so the last valid one is in force: {text}"),
+                    hint: "run `presenced check`, fix what it shows, then run `presenced reload`".to_owned(),
                 });
                 Err(whole)
             }
         }
     }
 
-    fn take_over(&mut self, config: Config, now: &Now) -> Result<(), (String, String)> {
+    fn put_in_force(&mut self, config: Config, now: &Now) -> Result<(), (String, String)> {
         let changed: BTreeMap<_, _> = config
             .accounts
             .iter()
@@ -60,15 +61,15 @@ impl Daemon {
             .partition(|account| config.accounts.get(&account.name) == Some(&account.config));
         self.accounts = kept;
         for account in &mut self.accounts {
-            account.mended(&self.environment, now);
+            account.setup_changed(&self.environment, now);
         }
         self.accounts.extend(added);
         self.accounts.sort_by(|a, b| a.name.cmp(&b.name));
         self.leavers.extend(gone);
         for leaver in &mut self.leavers {
-            // A session that somebody holds now is theirs, also if it was being cleared.
-            let theirs = self.accounts.iter().any(|account| account.holds_same_session(leaver));
-            if clear && theirs {
+            // A session that another account holds now belongs to it, even if it was being cleared.
+            let is_taken = self.accounts.iter().any(|account| account.holds_same_session(leaver));
+            if clear && is_taken {
                 leaver.hand_over(now);
             } else {
                 leaver.leave(clear, now);
@@ -77,19 +78,19 @@ impl Daemon {
         if config.signals != self.config.signals {
             self.board.configure(&config.signals);
             self.sources.restart(&config.signals);
-            self.patience = Some(patience());
+            self.first_readings_timeout = Some(first_readings_timeout());
         }
         self.listening.configure(config.status.listen, now);
         self.history.enable(config.history.enabled, now);
         if config.log != self.config.log {
-            tracing::warn!("`[log]` has changed; that takes effect when presenced is started anew");
+            tracing::warn!("`[log]` has changed; this takes effect after a restart");
         }
-        self.tally.retain(|name| config.accounts.contains_key(name));
+        self.metrics.retain(|name| config.accounts.contains_key(name));
         self.config = config;
         Ok(())
     }
 
-    /// Sets accounts up, each of which holds nothing yet.
+    /// Sets up accounts that hold nothing yet.
     pub(super) fn new_accounts(
         &mut self,
         configs: &BTreeMap<String, config::Account>,
@@ -97,8 +98,8 @@ impl Daemon {
         let mut accounts = Vec::with_capacity(configs.len());
         for (name, config) in configs {
             self.last_id = AccountId(self.last_id.0 + 1);
-            let tally = Arc::clone(&self.tally);
-            let account = Account::new(self.last_id, name, config.clone(), &self.environment, tally)
+            let metrics = Arc::clone(&self.metrics);
+            let account = Account::new(self.last_id, name, config.clone(), &self.environment, metrics)
                 .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
             accounts.push(account);
         }

@@ -1,4 +1,4 @@
-//! The chronicle: puts the report together, and remembers since when each warning holds.
+//! The report builder: puts the status report together, and remembers when each warning began.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::warning::{self, Severity};
 
 use super::rounded;
 
-/// What the report needs to remember.
+/// What it remembers from one report to the next.
 #[derive(Debug)]
-pub(super) struct Chronicle {
+pub(super) struct ReportBuilder {
     started_at: Timestamp,
     warnings: BTreeMap<warning::Warning, Timestamp>,
 }
 
-impl Chronicle {
-    /// The chronicle of a daemon that started at `started_at`.
+impl ReportBuilder {
+    /// For a daemon that started at `started_at`.
     pub(super) fn new(started_at: Timestamp) -> Self {
         Self { started_at, warnings: BTreeMap::new() }
     }
 
-    /// The report of a daemon that knows nothing yet.
+    /// The report before the first turn.
     pub(super) fn first(&self) -> Report {
         Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -38,7 +38,7 @@ impl Chronicle {
         }
     }
 
-    /// The report of this turn. A warning that comes without its time has it from the turn before, or from now.
+    /// The report of this turn. A warning that comes without a start time keeps its time from the turn before, or starts now.
     pub(super) fn report(
         &mut self,
         accounts: BTreeMap<String, Account>,
@@ -68,8 +68,8 @@ impl Chronicle {
         Report { health, accounts, signals, manual, warnings, ..self.first() }
     }
 
-    /// Takes over the warnings of this turn. One that is there again keeps its time, and so does one in other words: one that
-    /// comes while another of its code goes. What is wrong is the same then, and only how it showed last is not.
+    /// Remembers the warnings of this turn. A warning that was there before keeps its time, even if its text has changed: if one
+    /// appears while another with the same code disappears, the problem is the same and only its last symptom differs.
     fn remember(&mut self, warnings: impl Iterator<Item = (warning::Warning, Option<Timestamp>)>, now: &Now) {
         let mut gone = std::mem::take(&mut self.warnings);
         let mut new = Vec::new();
@@ -89,7 +89,7 @@ impl Chronicle {
             };
             let before = gone.iter().find(|(other, at)| is_same(other, **at)).map(|(other, _)| other.clone());
             let known = before.and_then(|before| gone.remove(&before));
-            // What brings its time logs each of its attempts by itself.
+            // Whoever knows the start time also logs each attempt.
             if known.is_none() || since.is_none() {
                 tracing::warn!(code = ?warning.code, hint = warning.hint, "{warning}");
             }
@@ -110,15 +110,19 @@ mod tests {
 
     const START: Timestamp = Timestamp::UNIX_EPOCH;
 
-    /// The texts of the warnings in the report of `second`, each with the second since which it is there.
-    fn told(chronicle: &mut Chronicle, second: u64, warnings: &[(Code, &str, Option<u64>)]) -> Vec<(String, i64)> {
+    /// The texts of the warnings in the report of `second`, each with the second when it began.
+    fn warnings(
+        builder: &mut ReportBuilder,
+        second: u64,
+        warnings: &[(Code, &str, Option<u64>)],
+    ) -> Vec<(String, i64)> {
         let after = |seconds| START + Duration::from_secs(seconds);
         let now = Now { instant: Instant::default(), wall: after(second), zone: TimeZone::UTC };
         let warnings = warnings.iter().map(|(code, text, since)| {
-            let warning = warning::Warning { code: *code, text: (*text).to_owned(), hint: "mend it".to_owned() };
+            let warning = warning::Warning { code: *code, text: (*text).to_owned(), hint: "fix it".to_owned() };
             (warning, since.map(after))
         });
-        let report = chronicle.report(BTreeMap::new(), BTreeMap::new(), None, warnings, &now);
+        let report = builder.report(BTreeMap::new(), BTreeMap::new(), None, warnings, &now);
         report.warnings.into_iter().map(|warning| (warning.text, warning.since.as_second())).collect()
     }
 
@@ -127,26 +131,26 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_keeps_its_time_also_in_other_words_until_it_goes() {
+    fn a_warning_keeps_its_time_even_if_its_text_changes_until_it_disappears() {
         use Code::{CalendarStale, LockUnavailable};
-        let mut chronicle = Chronicle::new(START);
-        assert_eq!(told(&mut chronicle, 1, &[(CalendarStale, "503", None)]), since(&[("503", 1)]));
+        let mut builder = ReportBuilder::new(START);
+        assert_eq!(warnings(&mut builder, 1, &[(CalendarStale, "503", None)]), since(&[("503", 1)]));
         let two = [(CalendarStale, "no answer", None), (LockUnavailable, "no bus", None)];
-        assert_eq!(told(&mut chronicle, 2, &two), since(&[("no answer", 1), ("no bus", 2)]));
+        assert_eq!(warnings(&mut builder, 2, &two), since(&[("no answer", 1), ("no bus", 2)]));
         let another = [(CalendarStale, "no answer", None), (CalendarStale, "another one", None)];
-        assert_eq!(told(&mut chronicle, 3, &another), since(&[("another one", 3), ("no answer", 1)]));
+        assert_eq!(warnings(&mut builder, 3, &another), since(&[("another one", 3), ("no answer", 1)]));
         let twice = [(CalendarStale, "no answer", None), (CalendarStale, "no answer", None)];
-        assert_eq!(told(&mut chronicle, 4, &twice), since(&[("no answer", 1)]));
-        assert_eq!(told(&mut chronicle, 5, &[]), []);
-        assert_eq!(told(&mut chronicle, 6, &[(CalendarStale, "no answer", None)]), since(&[("no answer", 6)]));
+        assert_eq!(warnings(&mut builder, 4, &twice), since(&[("no answer", 1)]));
+        assert_eq!(warnings(&mut builder, 5, &[]), []);
+        assert_eq!(warnings(&mut builder, 6, &[(CalendarStale, "no answer", None)]), since(&[("no answer", 6)]));
     }
 
     #[test]
-    fn a_warning_that_brings_its_time_has_that() {
-        let mut chronicle = Chronicle::new(START);
+    fn a_warning_that_brings_its_own_time_keeps_it() {
+        let mut builder = ReportBuilder::new(START);
         let trouble = |text, since| [(Code::ServiceUnavailable, text, Some(since))];
-        assert_eq!(told(&mut chronicle, 40, &trouble("503", 10)), since(&[("503", 10)]));
-        assert_eq!(told(&mut chronicle, 41, &trouble("reset", 10)), since(&[("reset", 10)]));
-        assert_eq!(told(&mut chronicle, 90, &trouble("reset", 60)), since(&[("reset", 60)]));
+        assert_eq!(warnings(&mut builder, 40, &trouble("503", 10)), since(&[("503", 10)]));
+        assert_eq!(warnings(&mut builder, 41, &trouble("reset", 10)), since(&[("reset", 10)]));
+        assert_eq!(warnings(&mut builder, 90, &trouble("reset", 60)), since(&[("reset", 60)]));
     }
 }

@@ -1,7 +1,7 @@
-//! What the service manager is told: ready, reloading, stopping, a human status line, and signs of life from the event
-//! loop itself, so that a loop that hangs is restarted.
+//! Messages to the service manager: ready, reloading, stopping, a status line for people, and signs of life for its watchdog. The
+//! event loop itself sends those, so that a loop that hangs is restarted.
 //!
-//! Without a service manager all of it does nothing.
+//! Without a service manager, nothing is sent.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use crate::time::Instant;
 /// The connection to the service manager.
 #[derive(Debug)]
 pub(super) struct Service {
-    /// How often the watchdog wants a sign, halved; `None`: it is not armed.
+    /// Half of the watchdog's timeout; `None`: it is off.
     watchdog: Option<Duration>,
     next_watchdog: Option<Instant>,
     shown: String,
 }
 
 impl Service {
-    /// Reads from the service manager's variables whether a watchdog waits.
+    /// Reads from the service manager's variables whether there is a watchdog.
     pub(super) fn new(now: Instant) -> Self {
         let watchdog = sd_notify::watchdog_enabled().map(|interval| interval / 2);
         Self { watchdog, next_watchdog: watchdog.map(|_| now), shown: String::new() }
     }
 
-    /// When the watchdog wants its next sign.
+    /// When the next sign of life is due.
     pub(super) fn next_watchdog(&self) -> Option<Instant> {
         self.next_watchdog
     }
@@ -46,7 +46,7 @@ impl Service {
         notify(&[NotifyState::Stopping]);
     }
 
-    /// Shows the state in one line where it changed, and gives the watchdog its sign when it is due.
+    /// Sends the status line if it has changed, and the sign of life if it is due.
     pub(super) fn show(&mut self, report: &Report, now: Instant) {
         let line = line(report);
         if line != self.shown {
@@ -60,7 +60,7 @@ impl Service {
     }
 }
 
-/// `work: Busy/InACall, call is in-call (baresip)`; what is wrong comes first.
+/// `work: Busy/InACall, call is in-call (baresip)`; the worst warning comes first.
 fn line(report: &Report) -> String {
     let account = |(name, account): (&String, &Account)| {
         let held = account
@@ -80,6 +80,6 @@ fn line(report: &Report) -> String {
 
 fn notify(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "the service manager could not be told");
+        tracing::debug!(%error, "cannot notify the service manager");
     }
 }

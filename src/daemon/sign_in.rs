@@ -1,4 +1,4 @@
-//! What the report shows of a sign-in.
+//! What the report shows about a sign-in.
 
 use crate::auth::{Permissions, Standing};
 use crate::config;
@@ -6,7 +6,7 @@ use crate::status::report::{PermissionKind, SignIn};
 
 use super::rounded;
 
-/// A sign-in's part of the report.
+/// The sign-in's part of the report.
 pub(super) fn report(standing: Standing, config: &config::Account) -> SignIn {
     let Standing { who, permissions, expires_at, renewal_failure } = standing;
     let (kind, permissions) = match permissions {

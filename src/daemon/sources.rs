@@ -1,4 +1,4 @@
-//! The signal tasks of the configuration in force.
+//! The signal tasks that the configuration in force asks for. They start again on a new configuration and after a suspend.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ pub(super) struct Sources {
     runtime_dir: Option<PathBuf>,
     displays: Displays,
     tasks: JoinSet<()>,
-    /// Apart, because it tells when the others are to read anew.
+    /// Separate, because it says when the others must read everything again.
     sleep: JoinSet<()>,
-    /// Needs no configuration, and so never starts anew.
+    /// Needs no configuration, so it never restarts.
     _network: JoinSet<()>,
 }
 
@@ -47,17 +47,17 @@ impl Sources {
         sources
     }
 
-    /// Stops all signals and starts those that are on.
+    /// Stops all signals, then starts those that are on.
     pub(super) fn restart(&mut self, signals: &config::Signals) {
         self.sleep = JoinSet::new();
         if signals.lock.is_some() {
             self.sleep.spawn(signals::sleep::run(self.context.clone()));
         }
-        self.read_anew(signals);
+        self.restart_signals(signals);
     }
 
-    /// Stops all signals but sleep and starts those that are on, so that they read everything anew.
-    pub(super) fn read_anew(&mut self, signals: &config::Signals) {
+    /// Stops all signals except sleep, then starts those that are on, so that they read everything again.
+    pub(super) fn restart_signals(&mut self, signals: &config::Signals) {
         self.tasks = JoinSet::new();
         if let Some(calendar) = &signals.calendar {
             self.tasks.spawn(signals::calendar::run(calendar.clone(), self.context.clone()));

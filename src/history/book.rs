@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 use jiff::{Timestamp, Unit};
 use rustix::fs::{OFlags, Timestamps};
 
-use super::{Event, KEPT, LARGEST, Record, read};
+use super::{Event, KEPT_FOR, MAX_FILE_BYTES, Record, read};
 
-/// How small a file is made that became too large, in bytes.
-const SHORTENED: usize = 512 * 1024;
+/// The size to which a file is shortened that became too large.
+const SHORTENED_BYTES: usize = 512 * 1024;
 
-/// The file of one daemon, which alone writes it.
+/// The file of one daemon, which is the only one that writes it.
 #[derive(Debug)]
 pub struct Book {
     path: PathBuf,
-    /// `None`: it is opened with the next record.
+    /// `None`: the next record opens it.
     file: Option<File>,
     length: u64,
 }
 
 impl Book {
-    /// The book at `path`, which nobody has opened yet.
+    /// The book at `path`, not opened yet.
     pub fn new(path: PathBuf) -> Self {
         Self { path, file: None, length: 0 }
     }
@@ -34,8 +34,7 @@ impl Book {
         &self.path
     }
 
-    /// Begins with a daemon that starts at `now`: leaves out what is too old, and writes down what became of the daemon before
-    /// where that had not the time to.
+    /// A daemon starts at `now`: removes what is too old, and records the end of the daemon before if that one could not.
     ///
     /// # Errors
     /// It cannot be written.
@@ -52,16 +51,16 @@ impl Book {
     /// Appends a record.
     ///
     /// # Errors
-    /// It cannot be written, and is lost. The next one tries anew.
+    /// It cannot be written, and is lost. The next one tries again.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
         let at = record.at.round(Unit::Millisecond).unwrap_or(record.at);
         let mut line = serde_json::to_vec(&Record { at, event: record.event.clone() })?;
         line.push(b'\n');
-        if self.length + line.len() as u64 > LARGEST {
+        if self.length + line.len() as u64 > MAX_FILE_BYTES {
             self.shorten(record.at)?;
         }
         let mut file = match self.file.take() {
-            // Somebody who took the file away wants it gone, and a new one from now on.
+            // Whoever deleted the file wanted a new one.
             Some(file) if file.metadata()?.nlink() > 0 => file,
             Some(_) | None => self.open()?,
         };
@@ -71,10 +70,10 @@ impl Book {
         Ok(())
     }
 
-    /// Shows that the daemon still lives, without a record: by the time of the file.
+    /// Shows that the daemon is still alive, without a record: sets the file's time.
     ///
     /// # Errors
-    /// It cannot be shown.
+    /// The time cannot be set.
     pub fn sign_of_life(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
@@ -95,7 +94,7 @@ impl Book {
             file.read_exact(&mut last)?;
         }
         if last != [b'\n'] {
-            // A line that was not written to its end must not take the next with it.
+            // An incomplete line must not spoil the next one.
             file.write_all(b"\n")?;
             self.length += 1;
         }
@@ -107,7 +106,7 @@ impl Book {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)
     }
 
-    /// Leaves out what is too old or too much, but for what still is so. Gives what there was.
+    /// Removes what is too old or too much, except for what is still true. Returns what the file held before.
     fn shorten(&mut self, now: Timestamp) -> io::Result<super::Read> {
         let before = match read(&self.path) {
             Ok(before) => before,
@@ -136,11 +135,11 @@ impl Book {
     }
 }
 
-/// The lines of those records that are worth keeping at `now`: all that is young enough, as long as it is not too much, and
-/// of what is older what was the last word on its matter.
+/// The lines that are worth keeping at `now`: all records that are recent enough, up to a size, and of the older ones the last
+/// record about each subject.
 fn shortened(records: &[Record], now: Timestamp) -> Vec<Vec<u8>> {
-    let since = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
-    let mut room = SHORTENED;
+    let since = now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
+    let mut room = SHORTENED_BYTES;
     let mut full = false;
     let mut settled = BTreeSet::new();
     let mut kept = Vec::new();
@@ -148,8 +147,8 @@ fn shortened(records: &[Record], now: Timestamp) -> Vec<Vec<u8>> {
         let Ok(mut line) = serde_json::to_vec(record) else { continue };
         line.push(b'\n');
         full = full || record.at < since || line.len() > room;
-        // Once the window is left, the first that is met of each matter is the last that was said of it.
-        if full && !settled.insert(matter(&record.event)) {
+        // Beyond the window, the first record found about a subject is the latest one.
+        if full && !settled.insert(subject(&record.event)) {
             continue;
         }
         room = room.saturating_sub(line.len());
@@ -159,8 +158,8 @@ fn shortened(records: &[Record], now: Timestamp) -> Vec<Vec<u8>> {
     kept
 }
 
-/// What a record is about: an account by its name, or the daemon and the machine.
-fn matter(event: &Event) -> Option<&str> {
+/// What a record is about: an account, by name, or the daemon and the machine.
+fn subject(event: &Event) -> Option<&str> {
     match event {
         Event::Held(held) => Some(&held.account),
         Event::Gone { account } => Some(account),
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_its_owners_alone() {
+    fn only_its_owner_can_read_it() {
         let (_folder, mut book) = book();
         book.begin("0.1.0", at("24T09:00")).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_said_nothing_at_its_end_is_lost() {
+    fn a_daemon_that_ended_without_a_record_is_lost() {
         let (_folder, mut book) = book();
         book.begin("0.1.0", at("24T09:00")).unwrap();
         book.write(&Record { at: at("24T10:00"), event: Event::Stopped }).unwrap();
@@ -227,12 +226,12 @@ mod tests {
         book.begin("0.1.0", at("24T12:00")).unwrap();
         assert_eq!(events(book.path()), ["started", "stopped", "started", "one", "lost", "started"]);
         let lost = &read(book.path()).unwrap().records[4];
-        // The file is younger than these records; it cannot have ended later than the next one started.
+        // The file is newer than these records, but a daemon cannot end after the next one started.
         assert_eq!(lost.at, at("24T12:00"));
     }
 
     #[test]
-    fn a_torn_line_costs_itself_alone() {
+    fn an_incomplete_line_spoils_no_other() {
         let (_folder, mut book) = book();
         book.begin("0.1.0", at("24T09:00")).unwrap();
         let mut file = OpenOptions::new().append(true).open(book.path()).unwrap();
@@ -241,26 +240,26 @@ mod tests {
         book.write(&held("24T09:02", "work", "one")).unwrap();
         assert_eq!(events(book.path()), ["started", "one"]);
         assert_eq!(read(book.path()).unwrap().skipped, 1);
-        // The next daemon sweeps it out.
+        // The next daemon removes it.
         book.begin("0.1.0", at("24T10:00")).unwrap();
         assert_eq!((events(book.path()).len(), read(book.path()).unwrap().skipped), (4, 0));
     }
 
     #[test]
-    fn what_is_old_goes_but_for_what_still_is_so() {
+    fn old_records_go_unless_they_are_still_true() {
         let (_folder, mut book) = book();
         book.begin("0.1.0", at("20T09:00")).unwrap();
         for record in [
             held("20T09:01", "work", "old"),
             held("20T09:02", "home", "old too"),
-            held("20T09:03", "work", "the last word of old"),
+            held("20T09:03", "work", "the last old one"),
             held("23T12:00", "work", "young"),
         ] {
             book.write(&record).unwrap();
         }
         book.write(&Record { at: at("23T13:00"), event: Event::Stopped }).unwrap();
         book.begin("0.1.0", at("24T12:00")).unwrap();
-        let expected = ["started", "old too", "the last word of old", "young", "stopped", "started"];
+        let expected = ["started", "old too", "the last old one", "young", "stopped", "started"];
         assert_eq!(events(book.path()), expected);
     }
 
@@ -272,7 +271,7 @@ mod tests {
         let long = "x".repeat(4000);
         for _ in 0..600 {
             book.write(&held("24T10:00", "work", &long)).unwrap();
-            assert!(fs::metadata(book.path()).unwrap().len() <= LARGEST);
+            assert!(fs::metadata(book.path()).unwrap().len() <= MAX_FILE_BYTES);
         }
         let kept = events(book.path());
         assert!(kept.len() > 100, "{}", kept.len());
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_taken_away_is_made_anew() {
+    fn a_file_that_was_deleted_is_created_again() {
         let (folder, mut book) = book();
         book.begin("0.1.0", at("24T09:00")).unwrap();
         fs::remove_dir_all(folder.path().join("history")).unwrap();
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_of_life_is_the_time_of_the_file() {
+    fn a_sign_of_life_sets_the_time_of_the_file() {
         let (_folder, mut book) = book();
         book.begin("0.1.0", at("24T09:00")).unwrap();
         let file = File::options().write(true).open(book.path()).unwrap();
@@ -301,14 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_an_error_and_the_next_tries_anew() {
+    fn what_cannot_be_written_is_an_error_and_the_next_record_tries_again() {
         let (folder, mut book) = book();
         fs::write(folder.path().join("history"), "no folder").unwrap();
         book.write(&held("24T09:01", "work", "one")).unwrap_err();
         fs::remove_file(folder.path().join("history")).unwrap();
         book.write(&held("24T09:02", "work", "two")).unwrap();
         assert_eq!(events(book.path()), ["two"]);
-        // Nobody can send it elsewhere by a link.
+        // A link cannot redirect it.
         fs::remove_file(book.path()).unwrap();
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), book.path()).unwrap();
         Book::new(book.path().to_owned()).write(&held("24T09:03", "work", "three")).unwrap_err();

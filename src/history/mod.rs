@@ -1,12 +1,11 @@
 //! History: what was claimed in the last two days, and whether Graph held it, in a file of the state folder.
 //!
-//! A line of JSON is one [`Record`]: from its time on something is so, until the next line says otherwise. [`Book`] is the
-//! daemon's end, [`read`] everybody else's. Leaves to others: what is worth a record (`daemon/history`), and what follows from
-//! them (`cli/history`).
+//! A line of JSON is one [`Record`]: it is true from its time on, until a later line says otherwise. [`Book`] is the daemon's end; it
+//! appends, and keeps the file small. [`read`] is for everyone else. Leaves to others: what is recorded (`daemon/history`), and the
+//! spans of time between the records (`cli/history`).
 //!
-//! Nothing depends on it, so that it is written without waiting for the disk: what a crash costs is a line. A line that was not
-//! written to its end, or that a later version wrote, is passed over. The file is its owner's alone, and holds no meeting's title
-//! and nobody's address.
+//! Nothing depends on it, so it is appended without waiting for the disk: a crash costs a line. A line that is incomplete, or that a
+//! later version wrote, is skipped. Only the file's owner may read it, and it holds no meeting's title and no address.
 
 mod book;
 mod read;
@@ -24,13 +23,13 @@ use crate::session::State;
 pub use book::Book;
 pub use read::{Read, read};
 
-/// How far back it reaches. What was so before that and still is stays.
-pub const KEPT: SignedDuration = SignedDuration::from_hours(48);
+/// How far back it reaches. An older record stays as long as it is still true.
+pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(48);
 
-/// The largest the file becomes, in bytes.
-pub const LARGEST: u64 = 1024 * 1024;
+/// The largest size of the file.
+pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// What is so from a time on.
+/// What is true from a time on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Since when.
@@ -40,7 +39,7 @@ pub struct Record {
     pub event: Event,
 }
 
-/// What became so.
+/// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
@@ -51,22 +50,22 @@ pub enum Event {
     },
     /// It stopped.
     Stopped,
-    /// It ended without a word, about then: it was killed, or the machine went down.
+    /// It ended without a record, at about this time: it was killed, or the machine went down.
     Lost,
-    /// The machine went to sleep.
+    /// The machine was suspended.
     Asleep,
     /// It woke up.
     Awake,
-    /// An account's decision, or what became of it.
+    /// An account's decision, or whether Graph holds it.
     Held(Held),
-    /// An account is not in the configuration any more.
+    /// An account is no longer configured.
     Gone {
         /// Its name.
         account: String,
     },
 }
 
-/// What an account is to hold, and whether it does.
+/// What an account should hold, and whether it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// Its name.
@@ -80,17 +79,17 @@ pub struct Held {
     pub because: String,
     /// What its session is doing.
     pub state: State,
-    /// Whether Graph is known to hold just that.
+    /// Whether Graph is known to hold exactly that.
     pub confirmed: bool,
 }
 
-/// The file of the daemon at `socket`: each has its own, since a socket has one daemon.
+/// The file of the daemon at `socket`. Each socket has its own file, because each has its own daemon.
 ///
 /// # Errors
-/// The folder that a relative path starts from is gone.
+/// The path is relative, and the current folder no longer exists.
 pub fn path(state_dir: &Path, socket: &Path) -> io::Result<PathBuf> {
     let mut name = Vec::new();
-    // As `systemd-escape` does it, but that what need not be escaped is left readable.
+    // Like `systemd-escape`, but what does not have to be escaped stays readable.
     for &byte in std::path::absolute(socket)?.as_os_str().as_bytes() {
         match byte {
             b'/' => name.push(b'-'),
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_socket_has_a_file_of_its_own() {
+    fn each_socket_has_its_own_file() {
         let name = |socket: &str| path(Path::new("/s"), Path::new(socket)).unwrap();
         assert_eq!(
             name("/run/user/1000/presenced/presenced.sock"),
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_a_line_of_json_that_stays_as_it_is() {
+    fn a_record_is_a_line_of_json_that_never_changes() {
         let at: Timestamp = "2026-11-24T09:00:00.125Z".parse().unwrap();
         let held = Held {
             account: "work".to_owned(),

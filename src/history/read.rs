@@ -1,4 +1,4 @@
-//! Reading the file: every line that can be read, in their order.
+//! Reading the file: every line that can be read, in order.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -7,29 +7,29 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{LARGEST, Record};
+use super::{MAX_FILE_BYTES, Record};
 
 /// What the file holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Read {
-    /// The records, in the order in which they were written. The clock may have been set back in between.
+    /// The records, in the order in which they were written. Their times may go back, if the clock was set back.
     pub records: Vec<Record>,
     /// How many lines could not be read.
     pub skipped: usize,
-    /// When the daemon last gave a sign of life, to the minute.
+    /// When the daemon last showed that it was alive, to the minute.
     pub alive_at: Option<Timestamp>,
 }
 
 /// Reads the file.
 ///
 /// # Errors
-/// It cannot be read, or is not there.
+/// It cannot be read, or does not exist.
 pub fn read(path: &Path) -> io::Result<Read> {
     let file = File::open(path)?;
     let alive_at = Timestamp::new(file.metadata()?.mtime(), 0).ok();
     let mut bytes = Vec::new();
-    // No history is longer: what is, is something else.
-    file.take(2 * LARGEST).read_to_end(&mut bytes)?;
+    // No history is larger than that; a larger file is something else.
+    file.take(2 * MAX_FILE_BYTES).read_to_end(&mut bytes)?;
     let mut read = Read { alive_at, ..Read::default() };
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line) {

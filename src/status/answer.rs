@@ -1,4 +1,4 @@
-//! What is answered when a request cannot be done: one shape, `{"error": {"code": "…", "message": "…", "hint": "…"}}`,
+//! The answer to a request that cannot be done: one shape, `{"error": {"code": "…", "message": "…", "hint": "…"}}`,
 //! with a closed set of codes.
 
 use axum::Json;
@@ -20,13 +20,13 @@ pub(super) struct ErrorBody {
 pub(super) struct ErrorDetail {
     /// One of the codes of [`Refusal`].
     pub(super) code: String,
-    /// One sentence; of a refused configuration the whole report.
+    /// One sentence; for a refused configuration, the whole report.
     pub(super) message: String,
-    /// What mends it.
+    /// How to fix it.
     pub(super) hint: String,
 }
 
-/// A request that is not done, and why.
+/// Why a request is not done.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -35,10 +35,10 @@ pub(super) struct Refusal {
     hint: String,
 }
 
-/// The code of a reload that was refused; the client tells it from the others.
+/// The code of a refused reload, which the client treats differently.
 pub(super) const CONFIGURATION_REFUSED: &str = "configuration-refused";
 
-/// The code of a daemon that is going down.
+/// The code of a daemon that is stopping.
 pub(super) const STOPPING: &str = "stopping";
 
 impl Refusal {
@@ -46,43 +46,48 @@ impl Refusal {
         Self { status, code, message: message.into(), hint: hint.into() }
     }
 
-    /// No such route.
+    /// The path does not exist.
     pub(super) fn not_found(path: &str) -> Self {
-        let hint = "there are /v1/status, /v1/watch, /v1/override, /v1/signals/NAME, /v1/reload, /healthz, /readyz and /metrics";
-        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {path}"), hint)
+        let hint = "the paths are /v1/status, /v1/watch, /v1/override, /v1/signals/NAME, /v1/reload, /healthz, /readyz and /metrics";
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("{path} does not exist"), hint)
     }
 
-    /// No such route over TCP.
+    /// The path does not exist over TCP.
     pub(super) fn not_found_here(path: &str) -> Self {
-        let hint = "there are /metrics, /healthz and /readyz here; the rest is on the status socket";
-        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {path}"), hint)
+        let hint = "only /metrics, /healthz and /readyz are available here; the rest is on the status socket";
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("{path} does not exist"), hint)
     }
 
-    /// Asked over TCP by a name that may be anybody's.
+    /// The request over TCP uses a name that may be anybody's.
     pub(super) fn not_by_name() -> Self {
-        let message = "presenced is asked by an address here, not by a name";
-        Self::new(StatusCode::FORBIDDEN, "not-by-name", message, "ask 127.0.0.1, [::1] or localhost")
+        let message = "presenced only answers requests to an address here, not to a name";
+        Self::new(StatusCode::FORBIDDEN, "not-by-name", message, "use 127.0.0.1, [::1] or localhost")
     }
 
-    /// The route has other methods.
+    /// The path has other methods.
     pub(super) fn method_not_allowed(method: &str, path: &str) -> Self {
-        let message = format!("{path} does not take {method}");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message, "the Allow header says what it takes")
+        let message = format!("{path} does not accept {method}");
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            message,
+            "the Allow header lists what it accepts",
+        )
     }
 
-    /// The body is not the JSON it should be; `example` is.
+    /// The body is not the right JSON; `example` is.
     pub(super) fn bad_json(error: &serde_json::Error, example: &str) -> Self {
         let message = format!("the body cannot be read: {error}");
         Self::new(StatusCode::BAD_REQUEST, "bad-json", message, format!("send JSON like {example}"))
     }
 
-    /// The body did not arrive whole.
+    /// The body did not arrive completely.
     pub(super) fn body_lost() -> Self {
         let hint = "send as many bytes as Content-Length says";
-        Self::new(StatusCode::BAD_REQUEST, "body-lost", "the body ended before its end", hint)
+        Self::new(StatusCode::BAD_REQUEST, "body-lost", "the body is incomplete", hint)
     }
 
-    /// The body is longer than any sensible one.
+    /// The body is larger than any sensible one.
     pub(super) fn too_large(limit: usize) -> Self {
         let message = format!("the body has more than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message, "send one small JSON object")
@@ -94,19 +99,19 @@ impl Refusal {
         Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive in time", hint)
     }
 
-    /// The daemon was asked, and did not do it.
+    /// The daemon did not do what it was asked.
     pub(super) fn refused(message: String) -> Self {
         let hint = "`presenced status` shows what is in force";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message, hint)
     }
 
-    /// The new configuration is wrong; `report` is what `presenced check` prints.
+    /// The new configuration is invalid; `report` is what `presenced check` prints.
     pub(super) fn configuration_refused(report: String) -> Self {
-        let hint = "the last good configuration stays in force; mend the file, then `presenced reload`";
+        let hint = "the last valid configuration stays in force; fix the file, then run `presenced reload`";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, CONFIGURATION_REFUSED, report, hint)
     }
 
-    /// The daemon is going down.
+    /// The daemon is stopping.
     pub(super) fn stopping() -> Self {
         let hint = "start it again with `presenced run` or `systemctl --user start presenced`";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, STOPPING, "presenced is stopping", hint)
@@ -114,13 +119,13 @@ impl Refusal {
 
     /// Too many connections are open.
     pub(super) fn busy() -> Self {
-        let hint = "close a `presenced status --watch` or two";
+        let hint = "close one or two `presenced status --watch`";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many connections are open", hint)
     }
 
-    /// Another user asks.
+    /// The client is another user.
     pub(super) fn not_yours() -> Self {
-        let hint = "ask as the user who runs presenced";
+        let hint = "run this as the user who runs presenced";
         Self::new(StatusCode::FORBIDDEN, "not-yours", "presenced answers only the user it runs as, and root", hint)
     }
 
@@ -129,7 +134,7 @@ impl Refusal {
         (status, ErrorBody { error: ErrorDetail { code: code.to_owned(), message, hint } })
     }
 
-    /// The whole answer as bytes, for a connection that is closed after it.
+    /// The whole answer as bytes, for a connection that is closed afterwards.
     pub(super) fn into_wire(self) -> Vec<u8> {
         let (status, body) = self.into_parts();
         let body = serde_json::to_string(&body).expect("three strings are JSON");

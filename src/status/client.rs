@@ -1,4 +1,4 @@
-//! The client: how the commands talk to a running daemon, and what can go wrong on the way, told apart by what mends it.
+//! The client: how the commands talk to a running daemon, and what can go wrong, grouped by how to fix it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,44 +17,44 @@ use super::report::Report;
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, write_ttl};
 use crate::policy::Claim;
 
-/// How long a connection may take: on a socket of this machine it takes no time, unless the daemon is stuck.
+/// How long a connection may take. On a socket of this machine it takes no time, unless the daemon is stuck.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why the daemon could not be asked, or what it refused.
+/// Why the daemon did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers at the socket.
-    #[error("presenced is not running: nobody answers at {}", socket.display())]
+    /// Nothing answers at the socket.
+    #[error("presenced is not running: nothing answers at {}", socket.display())]
     NotRunning {
         /// The socket.
         socket: PathBuf,
     },
-    /// The daemon is going down, or went away while it was asked.
+    /// The daemon is stopping, or stopped before it answered.
     #[error("presenced is stopping")]
     Stopping,
-    /// The file system does not let this user in.
+    /// The file system refuses access to this user.
     #[error("cannot connect to {}: {source}", socket.display())]
     Connect {
         /// The socket.
         socket: PathBuf,
-        /// What came back.
+        /// The error.
         source: io::Error,
     },
-    /// The daemon is there and does not answer.
+    /// The daemon runs but does not answer.
     #[error("presenced did not answer within {} s", limit.as_secs())]
     TimedOut {
-        /// How long was waited.
+        /// How long the client waited.
         limit: Duration,
     },
-    /// The new configuration is wrong; the text is the whole report, as `presenced check` prints it.
+    /// The new configuration is invalid; the text is the whole report, as `presenced check` prints it.
     #[error("{message}")]
     ConfigurationRefused {
         /// The report.
         message: String,
-        /// What to do about it.
+        /// How to fix it.
         hint: String,
     },
     /// The daemon did not do what it was asked.
@@ -62,11 +62,11 @@ pub enum ClientError {
     Refused {
         /// Its reason.
         message: String,
-        /// What mends it.
+        /// How to fix it.
         hint: String,
     },
-    /// What answers is no presenced, or one that speaks another version.
-    #[error("what answers at the socket is not understood: {what}")]
+    /// The answer does not come from presenced, or from another version of it.
+    #[error("the answer from the socket is not understood: {what}")]
     NotUnderstood {
         /// What was not understood.
         what: String,
@@ -74,14 +74,14 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The command or change that mends it.
+    /// The command or change that fixes it.
     pub fn hint(&self) -> &str {
         match self {
             Self::NotRunning { .. } | Self::Stopping => {
                 "start it with `presenced run` or `systemctl --user start presenced`"
             }
-            Self::Connect { .. } => "ask as the user who runs presenced; `--socket` names another socket",
-            Self::TimedOut { .. } => "its log says what it is at; `systemctl --user restart presenced` starts it anew",
+            Self::Connect { .. } => "run this as the user who runs presenced, or name another socket with `--socket`",
+            Self::TimedOut { .. } => "its log shows what it is doing; `systemctl --user restart presenced` restarts it",
             Self::ConfigurationRefused { hint, .. } | Self::Refused { hint, .. } => hint,
             Self::NotUnderstood { .. } => {
                 "restart the daemon if it is older than this program; see `presenced --version`"
@@ -111,7 +111,7 @@ impl Client {
                 }
             })?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| from_hyper(&error))?;
-        // What goes wrong on the connection also comes back from the request that met it.
+        // An error of the connection is also returned by the request that it breaks.
         tokio::spawn(async move { drop(connection.await) });
         Ok(Self { sender })
     }
@@ -187,11 +187,11 @@ impl Client {
     }
 }
 
-/// The daemon's reports as they come.
+/// The daemon's reports, as they arrive.
 #[derive(Debug)]
 pub struct Watch {
     body: Incoming,
-    /// What arrived after the last whole line.
+    /// What arrived after the last complete line.
     unread: Vec<u8>,
     _connection: Client,
 }
@@ -224,7 +224,7 @@ fn request(method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
         .header(header::HOST, "presenced")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(body))
-        .expect("the paths are fixed but for a signal's name, which is letters, digits, `-` and `_`")
+        .expect("the paths are fixed except for a signal's name, which has only letters, digits, `-` and `_`")
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
@@ -236,7 +236,7 @@ fn parse_report(json: &[u8]) -> Result<Report, ClientError> {
     serde_json::from_slice(json).map_err(|error| ClientError::NotUnderstood { what: error.to_string() })
 }
 
-/// What an answer that is an error means.
+/// What an error answer means.
 fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     let Ok(ErrorBody { error }) = serde_json::from_slice(body) else {
         return ClientError::NotUnderstood { what: format!("it answered {status}") };
@@ -248,7 +248,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     }
 }
 
-/// A connection that ends in the midst of an answer is a daemon that goes; what else hyper finds is no HTTP.
+/// If the connection ends in the middle of an answer, the daemon is stopping. Any other error means that the answer is not HTTP.
 fn from_hyper(error: &hyper::Error) -> ClientError {
     if error.is_parse() { ClientError::NotUnderstood { what: error.to_string() } } else { ClientError::Stopping }
 }

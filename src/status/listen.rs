@@ -1,9 +1,9 @@
-//! The TCP listener of `[status] listen`: metrics and health, for whoever cannot reach the socket, like Prometheus and a
-//! kubelet. It answers anybody who can connect, and so shows nothing else and changes nothing.
+//! The TCP listener of `[status] listen`: metrics and health for programs that cannot reach the socket, like Prometheus or a
+//! kubelet. It answers anybody who can connect, so it shows nothing else and changes nothing.
 //!
-//! The bounds: at most [`MAX_CONNECTIONS`] at once, the next is closed at once; each has one request, and is over within
-//! [`WHOLE`]. On a loopback address it must be asked by an address or as `localhost`: a page in a browser on this machine
-//! may have its own name point here, and its script would read the answer (DNS rebinding).
+//! The limits: [`MAX_CONNECTIONS`] at once, and further ones are closed without an answer; one request per connection, within
+//! [`MAX_CONNECTION_TIME`]. On a loopback address, the request must use an address or `localhost`: the domain of a page in a browser
+//! on this machine may point here, and a script of that page would read the answer (DNS rebinding).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -20,22 +20,22 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
 use super::answer::Refusal;
+use super::connections::Connections;
 use super::report::Report;
 use super::routes::{self, View};
-use super::server::{MAX_HEAD, pause};
-use crate::tally::Tally;
+use super::server::MAX_HEAD_BYTES;
+use crate::metrics::Metrics;
 
 /// How many connections are served at once.
 const MAX_CONNECTIONS: usize = 16;
 
 /// How long a connection may last.
-const WHOLE: Duration = Duration::from_secs(5);
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(5);
 
-/// A listener that is bound.
+/// A bound listener.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
@@ -47,7 +47,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// The address is taken, or is not this machine's.
+    /// The address is in use, or does not belong to this machine.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -61,8 +61,8 @@ impl Listener {
     }
 
     /// Serves until it is dropped, which also ends every connection.
-    pub async fn serve(self, reports: watch::Receiver<Arc<Report>>, tally: Arc<Tally>) {
-        let mut routes = routes::open(View::new(reports, tally))
+    pub async fn serve(self, reports: watch::Receiver<Arc<Report>>, metrics: Arc<Metrics>) {
+        let mut routes = routes::open(View::new(reports, metrics))
             .method_not_allowed_fallback(async |request: Request| {
                 Refusal::method_not_allowed(request.method().as_str(), request.uri().path())
             })
@@ -70,28 +70,16 @@ impl Listener {
         if self.address.ip().is_loopback() {
             routes = routes.layer(middleware::from_fn(by_address));
         }
-        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::new(MAX_CONNECTIONS);
         loop {
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection at {}", self.address);
-                    pause().await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
-            if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-                let routes = routes.clone();
-                connections.spawn(async move {
-                    // Whoever is too slow for this is not answered.
-                    let _ = tokio::time::timeout(WHOLE, answer(stream, routes)).await;
-                    drop(seat);
+            let stream = connections.next(&self.listener, &self.address).await;
+            if let Some(seat) = connections.seat() {
+                let answer = answer(stream, routes.clone());
+                connections.serve(seat, async {
+                    // A client that is too slow gets no answer.
+                    let _ = tokio::time::timeout(MAX_CONNECTION_TIME, answer).await;
                 });
             }
-            // Lets those who are done give up their seat first.
-            tokio::task::yield_now().await;
         }
     }
 }
@@ -101,7 +89,7 @@ async fn answer(stream: TcpStream, routes: Router) {
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
         .await;
     if let Err(error) = ended {
@@ -113,7 +101,7 @@ async fn by_address(request: Request, next: Next) -> Response {
     if is_by_address(request.headers()) { next.run(request).await } else { Refusal::not_by_name().into_response() }
 }
 
-/// Whether the request names this machine by an address or as `localhost`, or not at all, which no browser does.
+/// Whether the request names this machine by an address or as `localhost`, or not at all, which no browser leaves out.
 fn is_by_address(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     hosts.all(|host| {
@@ -128,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_anybody_may_have_is_not_this_machine() {
+    fn a_name_that_anybody_may_own_is_not_this_machine() {
         for (host, own) in [
             ("127.0.0.1:9464", true),
             ("127.0.0.1", true),

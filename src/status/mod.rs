@@ -1,7 +1,8 @@
-//! Status: everyone of the same user may look, through a Unix socket that speaks HTTP/1.1.
+//! Status: every program of the same user may look, through a Unix socket that speaks HTTP/1.1.
 //!
-//! [`report`] is what they see; the daemon fills it in. [`Server`] is the daemon's end, [`Client`] the commands'. Leaves to
-//! others: everything that decides.
+//! [`report`] is what they see; the daemon fills it in. [`Server`] is the daemon's end, [`Client`] is the commands' end. The daemon
+//! makes and locks the socket itself, or systemd passes one, which is then left alone. Metrics come from the report and from
+//! [`crate::metrics`]. Leaves to others: every decision.
 //!
 //! # The interface, version 1
 //!
@@ -10,13 +11,13 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/status` | | 200, the [`report::Report`] as JSON |
-//! | `GET /v1/watch` | | 200, `application/x-ndjson`: the whole report in a line, then again at each change, until the daemon stops |
-//! | `PUT /v1/override` | `{"presence": "Busy/InACall", "for": "30m"}` | 204: holds this by hand; `presence` is one of the five pairs or `nothing`; without `for`: until unset |
+//! | `GET /v1/watch` | | 200, `application/x-ndjson`: the whole report on one line, and again after each change, until the daemon stops |
+//! | `PUT /v1/override` | `{"presence": "Busy/InACall", "for": "30m"}` | 204: holds this presence by hand; `presence` is one of the five pairs or `nothing`; without `for`: until unset |
 //! | `DELETE /v1/override` | | 204: back to the rules |
 //! | `PUT /v1/signals/{name}` | `{"value": "on-air", "ttl": "2m"}` | 204: sets `signal.{name}`; without `ttl`: until it is deleted |
 //! | `DELETE /v1/signals/{name}` | | 204 |
 //! | `POST /v1/reload` | | 204 when the new configuration is in force, 422 `configuration-refused` when it is wrong |
-//! | `GET /healthz` | | 200 as long as it lives, for probes that restart it: `ok`, `degraded` or `failing`, a line of plain text |
+//! | `GET /healthz` | | 200 as long as it is alive, for probes that restart it: `ok`, `degraded` or `failing`, as a line of plain text |
 //! | `GET /readyz` | | 200 `ok` or `degraded`, 503 `starting`, `failing` or `stopping`: whether the presence is kept |
 //! | `GET /metrics` | | 200, `OpenMetrics` 1.0 |
 //!
@@ -30,28 +31,29 @@
 //! | status | code |
 //! |---|---|
 //! | 400 | `bad-json`, `bad-presence`, `bad-duration`, `bad-signal-name`, `bad-signal-value`, `body-lost` |
-//! | 403 | `not-yours`: another user asks, who is not root; `not-by-name`: over TCP on loopback, by a name that is not `localhost` |
+//! | 403 | `not-yours`: the client is another user, and not root; `not-by-name`: over TCP on loopback, the request uses a name other than `localhost` |
 //! | 404 | `not-found` |
 //! | 405 | `method-not-allowed`, with an `Allow` header |
 //! | 408 | `too-slow`: the body took more than 5 seconds |
 //! | 413 | `too-large`: the body has more than 64 KiB |
-//! | 422 | `refused`, `configuration-refused`: the daemon was asked and did not do it |
-//! | 503 | `busy`: 32 connections are open; `stopping`: the daemon is going down |
+//! | 422 | `refused`, `configuration-refused`: the daemon did not do what it was asked |
+//! | 503 | `busy`: 32 connections are open; `stopping`: the daemon is stopping |
 //!
-//! Only what is no HTTP at all is answered without a body: 400, and 431 for a head of more than 16 KiB. A connection that
-//! is silent for 5 seconds before or between requests is closed.
+//! Only a request that is not HTTP at all gets an answer without a body: 400, or 431 for a head of more than 16 KiB. A connection
+//! that is silent for 5 seconds before or between requests is closed.
 
 mod answer;
 pub mod client;
+mod connections;
 mod listen;
-mod metrics;
+mod open_metrics;
+mod peer;
 mod process;
 pub mod report;
 mod request;
 mod routes;
 mod server;
 mod socket;
-mod writer;
 
 pub use client::{Client, ClientError};
 pub use listen::Listener;
@@ -65,10 +67,10 @@ use tokio::sync::oneshot;
 
 use crate::policy::Claim;
 
-/// What a client asks the daemon to do. The daemon answers through `reply`: an error is one sentence for the client.
+/// A client's command to the daemon. The daemon answers through `reply`; an error is one sentence for the client.
 #[derive(Debug)]
 pub enum Command {
-    /// `PUT /v1/override`: claim this by hand, for a time or until unset.
+    /// `PUT /v1/override`: claim this by hand, for some time or until unset.
     SetOverride {
         /// What to claim.
         claim: Claim,
@@ -88,9 +90,9 @@ pub enum Command {
         name: String,
         /// Its value.
         value: String,
-        /// After how long it is unknown; `None`: never.
+        /// After how long it becomes unknown; `None`: never.
         ttl: Option<Duration>,
-        /// The program that sets it, for people; `None`: nobody knows.
+        /// The program that sets it, for people to see; `None`: unknown.
         writer: Option<String>,
         /// Answered once it is in force.
         reply: oneshot::Sender<Result<(), String>>,

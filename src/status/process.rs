@@ -1,5 +1,5 @@
-//! What the process itself takes, under the names that Prometheus' client libraries give it. Read from `/proc` at each scrape,
-//! and what cannot be read is left out.
+//! What the process itself uses, under the names of Prometheus' client libraries. It is read from `/proc` at each scrape; what
+//! cannot be read is left out.
 
 use std::fmt;
 use std::fs;
@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-/// What the process takes.
+/// What the process uses.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Usage {
     /// Time on a processor, in seconds.
@@ -22,12 +22,12 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// As it is now.
+    /// Reads it now.
     pub(super) fn read() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let open_files = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
         let usage = Self::of(&stat, rustix::param::clock_ticks_per_second(), rustix::param::page_size());
-        // One of them is the folder that was just read.
+        // One of them is the folder that is being read.
         Self { open_files: open_files.and_then(|files| i64::try_from(files.saturating_sub(1)).ok()), ..usage }
     }
 
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_counted_behind_a_name_that_may_hold_anything() {
+    fn fields_are_counted_after_a_name_that_may_hold_anything() {
         let stat = "4242 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 150 50 11 12 13 14 15 16 17 18 1000 19 20\n";
         let expected = Usage { cpu: Some(2.0), resident_memory: Some(4_096_000), open_files: None };
         assert_eq!(Usage::of(stat, 100, 4096), expected);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_takes_something() {
+    fn this_process_uses_something() {
         let usage = Usage::read();
         assert!(
             usage.cpu.is_some() && usage.resident_memory > Some(100_000) && usage.open_files > Some(2),

@@ -18,7 +18,7 @@ pub struct Report {
     pub pid: u32,
     /// When the daemon started.
     pub started_at: Timestamp,
-    /// The worst of all that follows.
+    /// The worst health of everything below.
     pub health: Health,
     /// The accounts by name.
     pub accounts: BTreeMap<String, Account>,
@@ -27,17 +27,17 @@ pub struct Report {
     /// The manual override in force.
     #[serde(rename = "override")]
     pub manual: Option<Override>,
-    /// All that is wrong now.
+    /// Everything that is wrong now.
     pub warnings: Vec<Warning>,
 }
 
-/// How well something is.
+/// How healthy something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// All is well.
+    /// Everything works.
     Ok,
-    /// Works, with less than it was told to use.
+    /// It works, but without something that is configured.
     Degraded,
     /// The presence is not being kept.
     Failing,
@@ -59,14 +59,14 @@ pub struct Account {
     pub rule: Option<String>,
     /// Why, in one clause.
     pub because: String,
-    /// Since when this presence is wished by this rule; `None`: nothing was decided yet, or an older daemon does not say.
+    /// Since when this rule has asked for this presence; `None`: nothing was decided yet, or an older daemon does not report it.
     #[serde(default)]
     pub since: Option<Timestamp>,
     /// When the decision changes by itself.
     pub until: Option<Timestamp>,
     /// What Graph last confirmed; `None`: nothing.
     pub asserted: Option<Asserted>,
-    /// The preferred presence that presenced set and Graph last confirmed; `None`: none of presenced's.
+    /// The preferred presence that presenced set and Graph last confirmed; `None`: presenced has set none.
     pub preferred: Option<Preferred>,
     /// What others saw when that was last read back; `None`: not since the last change, or `verify` is off.
     pub seen: Option<Seen>,
@@ -80,24 +80,24 @@ pub struct Account {
     pub sign_in: Option<SignIn>,
 }
 
-/// Who signed in, and what the newest token is good for.
+/// Who signed in, and what the newest token permits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignIn {
     /// The method's name in the configuration.
     pub method: String,
-    /// The user's object id; `None`: the application signed in, or nobody said.
+    /// The user's object id; `None`: the application signed in, or the token does not say.
     pub user: Option<String>,
     /// The user's name; often an e-mail address.
     pub username: Option<String>,
     /// The tenant's directory id.
     pub tenant: Option<String>,
-    /// What the token permits, as far as it says so.
+    /// What the token permits, as far as it says.
     pub permissions: Vec<String>,
     /// Whose permissions these are; `None`: the token does not say.
     pub kind: Option<PermissionKind>,
-    /// When the token ends. It is renewed before that.
+    /// When the token expires. It is renewed before that.
     pub token_expires_at: Option<Timestamp>,
-    /// Why no newer token could be had since; `None`: none was asked for, or it came.
+    /// Why the last renewal failed; `None`: it succeeded, or was not needed yet.
     pub renewal_error: Option<String>,
 }
 
@@ -126,7 +126,7 @@ impl From<crate::presence::Presence> for Pair {
     }
 }
 
-/// What Graph holds for this session, as far as confirmed.
+/// What Graph holds for this session, as far as it confirmed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Asserted {
     /// Availability.
@@ -141,7 +141,7 @@ pub struct Asserted {
     pub expires_at: Timestamp,
 }
 
-/// The user's preferred presence, as far as presenced set it. It shows in place of every session.
+/// The user's preferred presence, if presenced set it. It replaces every session in what others see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preferred {
     /// Availability.
@@ -157,7 +157,7 @@ pub struct Preferred {
 /// What others see, as Graph aggregates it from all sessions and the preferred presence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Availability, which may be any word that Graph has.
+    /// Availability, which may be any of Graph's words.
     pub availability: String,
     /// Activity, the same.
     pub activity: String,
@@ -165,21 +165,21 @@ pub struct Seen {
     pub at: Timestamp,
 }
 
-/// A wake-up to come.
+/// The next wake-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Next {
     /// When.
     pub at: Timestamp,
-    /// What for: `keepalive`, `retry`, `retry-after`, `coalesce`, `look-again`.
+    /// Why: `keepalive`, `retry`, `retry-after`, `coalesce`, `look-again`.
     pub why: String,
 }
 
-/// Counts of requests to Graph, reads of what others see included.
+/// Counts of requests to Graph, including reads of what others see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
-    /// All that were sent.
+    /// All requests that were sent.
     pub sent: u64,
-    /// Those that failed, throttled ones included.
+    /// Those that failed, including throttled ones.
     pub failed: u64,
     /// Those answered with 429.
     pub throttled: u64,
@@ -192,7 +192,7 @@ pub struct LastError {
     pub at: Timestamp,
     /// What went wrong.
     pub text: String,
-    /// What mends it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
@@ -205,9 +205,9 @@ pub struct Signal {
     pub since: Timestamp,
     /// Where it comes from.
     pub source: String,
-    /// How well the source is.
+    /// How healthy the source is.
     pub health: Health,
-    /// When the value changes by itself; absent where that is not known.
+    /// When the value changes by itself; absent if that is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
@@ -230,14 +230,14 @@ pub struct Warning {
     pub severity: Severity,
     /// What is wrong and where.
     pub text: String,
-    /// What mends it.
+    /// How to fix it.
     pub hint: String,
     /// Since when.
     pub since: Timestamp,
 }
 
-/// The word that a plain enum of the report ([`State`], [`Health`], [`Code`]) is on the wire, so that people and metrics
-/// read the same words as programs.
+/// The word for a plain enum of the report ([`State`], [`Health`], [`Code`]) in JSON, so that people and metrics see the same
+/// words as programs.
 pub fn word(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,

@@ -1,5 +1,5 @@
-//! What clients may ask for: the bodies of requests and the rules their fields obey. Both ends of the socket use it, so
-//! that a request the client lets through is one the server takes.
+//! What clients may ask for: the bodies of requests, and the rules for their fields. Both ends of the socket use it, so that the
+//! server accepts every request that the client accepts.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::presence::Presence;
 pub(super) struct OverrideBody {
     /// `Availability/Activity`, or `nothing`.
     pub(super) presence: String,
-    /// For how long; left out: until it is unset.
+    /// For how long; if omitted, until it is unset.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub(super) ttl: Option<String>,
 }
@@ -27,7 +27,7 @@ pub(super) struct OverrideBody {
 pub(super) struct SignalBody {
     /// The signal's value.
     pub(super) value: String,
-    /// After how long it is unknown; left out: never.
+    /// After how long it becomes unknown; if omitted, never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ttl: Option<String>,
 }
@@ -40,7 +40,7 @@ pub struct Invalid {
     pub code: &'static str,
     /// What is wrong.
     pub message: String,
-    /// What would be right.
+    /// What is valid.
     pub hint: String,
 }
 
@@ -55,10 +55,10 @@ pub(super) fn parse_claim(text: &str) -> Result<Claim, Invalid> {
     })
 }
 
-/// The longest time an override or a signal may be given: beyond a year nobody means it.
+/// The longest time for an override or a signal: nobody means more than a year.
 const MAX_TTL: SignedDuration = SignedDuration::from_hours(366 * 24);
 
-/// Reads how long something shall last: `30m`, `1h 30m`, `PT15M`; 1 second to 366 days.
+/// Reads how long something should last: `30m`, `1h 30m`, `PT15M`; 1 second to 366 days.
 pub fn parse_ttl(text: &str) -> Result<Duration, Invalid> {
     let invalid = |message: String| Invalid {
         code: "bad-duration",
@@ -104,7 +104,7 @@ impl FromStr for SignalName {
         }
         Err(Invalid {
             code: "bad-signal-name",
-            message: "that is not a signal's name".to_owned(),
+            message: "that is not a valid signal name".to_owned(),
             hint: "use 1 to 64 letters, digits, `-` and `_`, without accents".to_owned(),
         })
     }
@@ -136,7 +136,7 @@ impl FromStr for SignalValue {
         }
         Err(Invalid {
             code: "bad-signal-value",
-            message: "that is not a signal's value".to_owned(),
+            message: "that is not a valid signal value".to_owned(),
             hint: "use 1 to 256 characters without control characters".to_owned(),
         })
     }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_keep_their_bounds() {
+    fn names_and_values_have_limits() {
         let name = |text: &str| text.parse::<SignalName>().is_ok();
         assert!(name("on-air_2") && name(&"a".repeat(64)));
         for bad in ["", "a b", "a/b", "é", "a.b", "a%20", &"a".repeat(65)] {

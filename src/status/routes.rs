@@ -1,4 +1,4 @@
-//! The routes: what each request is answered with. The module's documentation in [`super`] is the contract.
+//! The routes: how each request is answered. The documentation of [`super`] is the contract.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Command;
 use super::answer::Refusal;
-use super::metrics;
+use super::open_metrics;
+use super::peer;
 use super::report::{self, Health, Report};
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, parse_claim, parse_ttl};
-use super::writer;
-use crate::tally::Tally;
+use crate::metrics::Metrics;
 
-/// The largest body that is read, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+/// The largest body that is read.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The process id of who is at the other end.
+/// The process id of the client.
 #[derive(Clone, Copy)]
 pub(super) struct Peer(pub(super) i32);
 
-/// What every route is given: the daemon, as far as clients know it.
+/// The daemon, as far as clients know it.
 #[derive(Clone)]
 struct Daemon {
     reports: watch::Receiver<Arc<Report>>,
@@ -45,7 +45,7 @@ impl Daemon {
         self.reports.borrow().clone()
     }
 
-    /// Has a command carried out. The outer error is a daemon that is going down, the inner one its own refusal.
+    /// Sends a command to the daemon. The outer error means that it is stopping, the inner one that it refused.
     async fn ask(
         &self,
         command: impl FnOnce(oneshot::Sender<Result<(), String>>) -> Command,
@@ -56,19 +56,19 @@ impl Daemon {
     }
 }
 
-/// What a request that changes something is answered with: 204, or why it was not done.
+/// The answer to a request that changes something: 204, or why it was not done.
 type Done = Result<StatusCode, Refusal>;
 
-/// What may be seen of the daemon by anybody, and changed by nobody.
+/// What anybody may see of the daemon, and nobody can change.
 #[derive(Clone)]
 pub(super) struct View {
     reports: watch::Receiver<Arc<Report>>,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
 }
 
 impl View {
-    pub(super) fn new(reports: watch::Receiver<Arc<Report>>, tally: Arc<Tally>) -> Self {
-        Self { reports, tally }
+    pub(super) fn new(reports: watch::Receiver<Arc<Report>>, metrics: Arc<Metrics>) -> Self {
+        Self { reports, metrics }
     }
 
     fn report(&self) -> Arc<Report> {
@@ -76,7 +76,7 @@ impl View {
     }
 }
 
-/// The routes that are open to anybody who can connect.
+/// The routes for anybody who can connect.
 pub(super) fn open(view: View) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
@@ -89,9 +89,9 @@ pub(super) fn open(view: View) -> Router {
 pub(super) fn router(
     reports: watch::Receiver<Arc<Report>>,
     commands: mpsc::Sender<Command>,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
 ) -> Router {
-    let open = open(View::new(reports.clone(), tally));
+    let open = open(View::new(reports.clone(), metrics));
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/watch", get(watch_reports))
@@ -120,8 +120,8 @@ async fn watch_reports(State(daemon): State<Daemon>) -> Response {
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
 
-/// The next report that is not equal to the one already shown; `None` when the daemon has stopped. A client that reads
-/// slowly misses what was in between, never the latest.
+/// The next report that differs from the one already shown; `None` when the daemon has stopped. A client that reads slowly may
+/// miss reports in between, but never the latest.
 async fn next_report(reports: &mut watch::Receiver<Arc<Report>>, shown: Option<&Arc<Report>>) -> Option<Arc<Report>> {
     loop {
         if shown.is_some() {
@@ -155,7 +155,7 @@ async fn set_signal(
     let body: SignalBody = read_json(body, r#"{"value": "on-air", "ttl": "2m"}"#).await?;
     let value = body.value.parse::<SignalValue>()?.into();
     let ttl = body.ttl.as_deref().map(parse_ttl).transpose()?;
-    let writer = peer.and_then(|Extension(Peer(pid))| writer::name(pid));
+    let writer = peer.and_then(|Extension(Peer(pid))| peer::name(pid));
     done(daemon.ask(|reply| Command::SetSignal { name, value, ttl, writer, reply }).await?)
 }
 
@@ -169,8 +169,8 @@ async fn reload(State(daemon): State<Daemon>) -> Done {
     answer.map(|()| StatusCode::NO_CONTENT).map_err(Refusal::configuration_refused)
 }
 
-/// Whether it lives, which this answer proves: it comes from the thread of the event loop. Starting anew mends nothing that
-/// the report may tell of, so that whatever it says is a success.
+/// Whether it is alive, which any answer proves: it comes from the thread of the event loop. A restart would not fix anything
+/// that the report may show, so every report is a success here.
 async fn healthz(State(view): State<View>) -> &'static str {
     health(&view.report())
 }
@@ -199,27 +199,28 @@ fn health(report: &Report) -> &'static str {
 }
 
 async fn openmetrics(State(view): State<View>) -> Response {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(view.report(), view.tally.read())).into_response()
+    ([(header::CONTENT_TYPE, open_metrics::CONTENT_TYPE)], open_metrics::render(view.report(), view.metrics.snapshot()))
+        .into_response()
 }
 
 fn done(answer: Result<(), String>) -> Done {
     answer.map(|()| StatusCode::NO_CONTENT).map_err(Refusal::refused)
 }
 
-/// The name in the path. One that is no UTF-8 after percent-decoding breaks the rule for names as any other.
+/// The name in the path. If it is not valid UTF-8 after percent-decoding, it breaks the rule for names.
 fn signal_name(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
     let name = path.map(|Path(name)| name).unwrap_or_default();
     Ok(name.parse::<SignalName>()?.into())
 }
 
-/// Reads a body of bounded size in bounded time.
+/// Reads a body, with a limit for its size and for the time it takes.
 async fn read_json<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect())
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect())
         .await
         .map_err(|_| Refusal::too_slow())?
-        .map_err(
-            |error| if error.is::<LengthLimitError>() { Refusal::too_large(MAX_BODY) } else { Refusal::body_lost() },
-        )?
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() { Refusal::too_large(MAX_BODY_BYTES) } else { Refusal::body_lost() }
+        })?
         .to_bytes();
     serde_json::from_slice(&bytes).map_err(|error| Refusal::bad_json(&error, example))
 }

@@ -1,9 +1,10 @@
-//! The server: accepts connections on the socket and keeps each of them in bounds. What is answered is in
-//! [`super::routes`].
+//! The server: serves the connections to the socket within limits.
 //!
-//! The bounds: only the daemon's own user, and root; at most [`MAX_CONNECTIONS`] at once; a request's head within
-//! [`HEADER_TIMEOUT`] and 16 KiB, which also closes a kept-alive connection that stays silent as long. A client that sends
-//! nothing, garbage or without end costs its own connection and nothing else.
+//! The limits: only the daemon's own user, and root; [`MAX_CONNECTIONS`] at once; a request's head within [`HEADER_TIMEOUT`] and
+//! [`MAX_HEAD_BYTES`]. The time-out also closes a kept-alive connection that stays silent. A client that sends nothing, garbage, or
+//! an endless request loses its own connection and disturbs nothing else.
+//!
+//! Leaves to others: what is answered ([`super::routes`]), and the socket's file ([`super::socket`]).
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -16,39 +17,36 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
 
 use super::answer::Refusal;
+use super::connections::Connections;
 use super::report::Report;
 use super::socket::{self, BindError, Socket};
 use super::{Command, routes};
-use crate::tally::Tally;
+use crate::metrics::Metrics;
 
-/// How many connections are served at once; the next is answered with 503 and closed.
+/// How many connections are served at once; further ones get a 503 and are closed.
 pub const MAX_CONNECTIONS: usize = 32;
 
-/// How long a client may take to send the head of a request, and be silent between two.
+/// How long a client may take to send a request's head, and may be silent between two requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest head of a request, in bytes; longer ones are answered with 431.
-pub(super) const MAX_HEAD: usize = 16 * 1024;
+/// The largest head of a request; larger ones get a 431.
+pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// How long a client that is turned away may take to read the answer.
-const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a refused client may take to read the answer.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The user id of the superuser.
+/// The superuser's id.
 const ROOT: u32 = 0;
-
-/// The pause after a failed accept, which is out of files or memory: both pass, and neither at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where a server listens.
 #[derive(Debug)]
 pub enum Listen {
-    /// At this path, which it takes for itself.
+    /// At this path, which the server creates.
     At(PathBuf),
-    /// At a socket that the service manager listens at already, and keeps.
+    /// At a socket that the service manager already listens on, and keeps.
     Passed(OwnedFd),
 }
 
@@ -56,16 +54,16 @@ pub enum Listen {
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
-    /// `None`: the service manager keeps it.
+    /// `None`: the service manager keeps the socket.
     socket: Option<Socket>,
 }
 
 impl Server {
-    /// Listens where it is told. Call it within a Tokio runtime.
+    /// Listens at the given place. Must be called within a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`BindError`], as of [`Server::bind`]; or what was passed is no socket to listen at.
+    /// [`BindError`], as from [`Server::bind`]; or what was passed cannot be listened on.
     pub fn listen(at: Listen) -> Result<Self, BindError> {
         match at {
             Listen::At(path) => Self::bind(&path),
@@ -73,12 +71,12 @@ impl Server {
         }
     }
 
-    /// Takes the socket at `path`; clients can connect from then on, and are answered once [`Server::serve`] runs. Call
-    /// it within a Tokio runtime.
+    /// Creates the socket at `path`. Clients can connect from then on, and are answered once [`Server::serve`] runs. Must be called
+    /// within a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`BindError`]: another daemon lives there, something else has that name, or the file system says no.
+    /// [`BindError`]: another daemon runs there, something else has that name, or the file system refuses.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
         let (socket, listener) = socket::listen(path)?;
         Self::wait_at(listener, Some(socket), path)
@@ -93,51 +91,37 @@ impl Server {
         Ok(Self { listener: UnixListener::from_std(listener).map_err(failed)?, socket })
     }
 
-    /// Serves until it is dropped, which also ends every connection and removes the socket, unless that was passed. What clients
-    /// see is the latest of `reports`, and in metrics also `tally`; what they ask for goes to `commands`.
+    /// Serves until it is dropped. That also ends every connection, and removes the socket unless it was passed. Clients see the
+    /// latest of `reports`, and `metrics`; their commands go to `commands`.
     pub async fn serve(
         self,
         reports: watch::Receiver<Arc<Report>>,
         commands: mpsc::Sender<Command>,
-        tally: Arc<Tally>,
+        metrics: Arc<Metrics>,
     ) {
-        // Kept until the connections, declared after it, are gone.
+        // Dropped after the connections, which are declared later.
         let _socket = self.socket;
-        let routes = routes::router(reports, commands, tally);
+        let routes = routes::router(reports, commands, metrics);
         let own_uid = rustix::process::geteuid().as_raw();
-        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::new(MAX_CONNECTIONS);
         loop {
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection on the status socket");
-                    pause().await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
-            // The mode keeps everyone else out. Root may come in: it could in any case, and nobody else can look after a service
-            // whose user comes and goes with it.
+            let stream = connections.next(&self.listener, &"the status socket").await;
+            // The mode of the socket keeps everyone else out. Root is let in: it could get in anyway, and nobody else can look
+            // after a service whose user exists only while it runs.
             let peer = stream.peer_cred().ok().filter(|peer| peer.uid() == own_uid || peer.uid() == ROOT);
             let Some(peer) = peer else {
-                connections.spawn(turn_away(stream, Refusal::not_yours()));
+                connections.refuse(refuse(stream, Refusal::not_yours()));
                 continue;
             };
-            if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-                let routes = match peer.pid() {
-                    Some(pid) => routes.clone().layer(Extension(routes::Peer(pid))),
-                    None => routes.clone(),
-                };
-                connections.spawn(async move {
-                    converse(stream, routes).await;
-                    drop(seat);
-                });
-            } else if connections.len() < 2 * MAX_CONNECTIONS {
-                connections.spawn(turn_away(stream, Refusal::busy()));
-            }
-            // Lets those who have already left give up their seat, before a burst of them makes the next one stand.
-            tokio::task::yield_now().await;
+            let Some(seat) = connections.seat() else {
+                connections.refuse(refuse(stream, Refusal::busy()));
+                continue;
+            };
+            let routes = match peer.pid() {
+                Some(pid) => routes.clone().layer(Extension(routes::Peer(pid))),
+                None => routes.clone(),
+            };
+            connections.serve(seat, converse(stream, routes));
         }
     }
 }
@@ -147,7 +131,7 @@ async fn converse(stream: UnixStream, routes: Router) {
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
         .await;
     if let Err(error) = ended {
@@ -155,10 +139,10 @@ async fn converse(stream: UnixStream, routes: Router) {
     }
 }
 
-/// Gives an answer to whatever is asked, then closes. Waits for the question, because clients take an answer before it
-/// for garbage; reads all of it, because closing over unread bytes could take the answer away.
-async fn turn_away(mut stream: UnixStream, refusal: Refusal) {
-    let farewell = async {
+/// Refuses whatever is asked, then closes. Waits for the request first, because clients take an earlier answer for garbage. Reads
+/// all of it, because closing with unread bytes could discard the answer.
+async fn refuse(mut stream: UnixStream, refusal: Refusal) {
+    let refusing = async {
         let mut asked = [0; 1024];
         if stream.read(&mut asked).await? == 0 {
             return Ok(());
@@ -168,11 +152,6 @@ async fn turn_away(mut stream: UnixStream, refusal: Refusal) {
         while stream.read(&mut asked).await? > 0 {}
         std::io::Result::Ok(())
     };
-    // Whether the client heard it is the client's affair.
-    let _ = tokio::time::timeout(FAREWELL_TIMEOUT, farewell).await;
-}
-
-#[expect(clippy::disallowed_methods, reason = "a pause that suspend makes longer does no harm")]
-pub(super) async fn pause() {
-    tokio::time::sleep(ACCEPT_PAUSE).await;
+    // It does not matter whether the client read it.
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refusing).await;
 }

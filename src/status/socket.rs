@@ -1,7 +1,7 @@
-//! The socket's place in the file system: taking it from nobody who lives, giving it to nobody else, and leaving it clean; or
-//! taking over one that the service manager keeps.
+//! The socket's file: it is created where no other daemon runs, locked against a second daemon, and removed at the end. Or the
+//! service manager passes a socket and keeps it.
 //!
-//! Leaves to others: what is spoken over it ([`super::server`]).
+//! Leaves to others: what happens on the socket ([`super::server`]).
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -14,141 +14,139 @@ use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
-use super::writer;
+use super::peer;
 
-/// The longest socket path in bytes: `sun_path` of unix(7) holds 108 with the closing NUL.
-pub(super) const MAX_PATH: usize = 107;
+/// The longest socket path: `sun_path` of unix(7) has 108 bytes, including the final NUL.
+pub(super) const MAX_PATH_BYTES: usize = 107;
 
-/// Connections the kernel keeps waiting while the daemon is busy with something else.
+/// How many connections the kernel keeps waiting while the daemon is busy.
 const BACKLOG: i32 = 64;
 
-/// What systemd's processes call themselves.
+/// The process name of systemd.
 const SERVICE_MANAGER: &str = "systemd";
 
-/// Why the socket could not be taken.
+/// Why the daemon cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// A daemon lives there.
-    #[error("presenced already runs{} at {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), path.display())]
+    /// Another daemon runs there.
+    #[error("presenced is already running{} at {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), path.display())]
     InUse {
         /// The socket.
         path: PathBuf,
         /// The daemon's process id; `None` while it is still starting.
         pid: Option<u32>,
     },
-    /// The service manager listens there, to start a daemon when somebody asks.
+    /// The service manager listens there, to start a daemon on demand.
     #[error("systemd holds the socket {} for the service", path.display())]
     Held {
         /// The socket.
         path: PathBuf,
     },
-    /// What the service manager passed is no socket to listen at.
-    #[error("systemd passed {found} in place of the status socket")]
+    /// The service manager passed something that cannot be listened on.
+    #[error("systemd passed {found} instead of the status socket")]
     WrongDescriptor {
         /// What it is.
         found: &'static str,
     },
-    /// Something else has that name; it is never touched.
-    #[error("{} exists and is no socket", path.display())]
+    /// Something else has that name. It is never touched.
+    #[error("{} exists but is not a socket", path.display())]
     NotASocket {
         /// What is there.
         path: PathBuf,
     },
     /// The path does not fit a socket address.
-    #[error("the socket path {} has {length} bytes; a socket path has at most {MAX_PATH}", path.display())]
+    #[error("the socket path {} has {length} bytes; a socket path has at most {MAX_PATH_BYTES}", path.display())]
     PathTooLong {
         /// The path.
         path: PathBuf,
         /// Its length in bytes.
         length: usize,
     },
-    /// The file system said no.
+    /// The file system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried, as a verb.
         action: &'static str,
         /// On which file.
         path: PathBuf,
-        /// What came back.
+        /// The error.
         source: io::Error,
     },
 }
 
 impl BindError {
-    /// The command or change that mends it.
+    /// The command or change that fixes it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::InUse { .. } => {
-                "`presenced status` shows it, `presenced reload` makes it read its configuration again; stop it first to \
-                 run another"
+                "`presenced status` shows it, and `presenced reload` reloads its configuration; stop it before you run another"
             }
             Self::Held { .. } => {
                 "`systemctl --user start presenced` runs it there; to run it by hand, first \
                  `systemctl --user stop presenced.socket presenced`"
             }
             Self::WrongDescriptor { .. } => {
-                "its unit has one `ListenStream=` with the path of a Unix socket, and `Accept=no`"
+                "its unit needs one `ListenStream=` with the path of a Unix socket, and `Accept=no`"
             }
-            Self::NotASocket { .. } => "move it out of the way, or choose another place with `--socket`",
+            Self::NotASocket { .. } => "move it away, or choose another path with `--socket`",
             Self::PathTooLong { .. } => "choose a shorter path with `--socket`",
-            Self::Io { .. } => "make the folder writable for this user, or choose another place with `--socket`",
+            Self::Io { .. } => "make the folder writable for this user, or choose another path with `--socket`",
         }
     }
 }
 
-/// A listening socket that is this process's alone. Dropping it removes the file, if it is still the same file.
+/// A listening socket that belongs to this process alone. Dropping it removes the file, if it is still the same file.
 #[derive(Debug)]
 pub(super) struct Socket {
     path: PathBuf,
     /// Device and inode of the file that was bound.
     identity: (u64, u64),
-    /// Held as long as the socket is: whoever holds the lock may replace the file. The lock file itself is never
-    /// removed, because removing it would let two processes hold two locks of one name.
+    /// Held as long as the socket: whoever holds the lock may replace the socket's file. The lock file itself is never removed,
+    /// because then two processes could hold two locks of the same name.
     _lock: File,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|now| now == self.identity) {
-            // It is the last deed, and a file that stays is replaced by the next daemon.
+            // If this fails, the next daemon replaces the file.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Takes `path`, and listens there with mode 0600. A missing folder is made with mode 0700; a socket that nobody answers
-/// is replaced.
+/// Listens at `path`, with mode 0600. A missing folder is created with mode 0700. A socket that nothing answers on is replaced.
 pub(super) fn listen(path: &Path) -> Result<(Socket, UnixListener), BindError> {
     let length = path.as_os_str().len();
-    if length > MAX_PATH {
+    if length > MAX_PATH_BYTES {
         return Err(BindError::PathTooLong { path: path.to_owned(), length });
     }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(io_error("make the folder", folder))?;
+        made.map_err(io_error("create the folder", folder))?;
     }
     let lock = lock(path)?;
-    clear_the_way(path)?;
+    remove_stale(path)?;
 
     let failed = |action| move |errno: Errno| io_error(action, path)(errno.into());
     let address = SocketAddrUnix::new(path).map_err(failed("name a socket"))?;
-    let socket = new_socket().map_err(failed("make a socket for"))?;
+    let socket = new_socket().map_err(failed("create a socket for"))?;
     rustix::net::bind(&socket, &address).map_err(failed("bind"))?;
-    // Nobody can connect before `listen`, so that the mode the umask left never counts.
+    // Nobody can connect before `listen`, so the mode that the umask left never matters.
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(io_error("set the mode of", path))?;
     let identity = identity(path).map_err(io_error("look at", path))?;
     rustix::net::listen(&socket, BACKLOG).map_err(failed("listen at"))?;
-    // For those who watch the folder for the socket: it showed up before it could be connected to.
+    // For programs that watch the folder: the socket appeared before it accepted connections, so it changes once more now.
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(io_error("set the mode of", path))?;
     Ok((Socket { path: path.to_owned(), identity, _lock: lock }, UnixListener::from(socket)))
 }
 
-/// Listens at a socket that the service manager made and passed. It goes on holding the socket when this daemon is gone, so its
-/// file stays, and no lock is needed: the manager starts one daemon at a time.
+/// Listens on a socket that the service manager created and passed. The manager keeps the socket when this daemon is gone, so its
+/// file stays. No lock is needed, because the manager starts one daemon at a time.
 pub(super) fn adopt(passed: OwnedFd) -> Result<UnixListener, BindError> {
     let wrong = |found| BindError::WrongDescriptor { found };
     match (sockopt::socket_domain(&passed), sockopt::socket_type(&passed), sockopt::socket_acceptconn(&passed)) {
-        (Err(_), ..) => Err(wrong("what is no socket")),
+        (Err(_), ..) => Err(wrong("something that is not a socket")),
         (Ok(family), ..) if family != AddressFamily::UNIX => Err(wrong("a network socket")),
         (Ok(_), Ok(SocketType::STREAM), Ok(true)) => {
             let listener = UnixListener::from(passed);
@@ -161,8 +159,8 @@ pub(super) fn adopt(passed: OwnedFd) -> Result<UnixListener, BindError> {
     }
 }
 
-/// For those who watch the folder for a daemon's coming, as `listen` does it. The file is the service manager's, mode and all: that
-/// it cannot be touched costs only them.
+/// For programs that watch the folder for a new daemon, as `listen` does it. The file and its mode belong to the service manager. If
+/// it cannot be touched, only those programs notice.
 fn touch(listener: &UnixListener) {
     let address = listener.local_addr().ok();
     if let Some(path) = address.as_ref().and_then(|address| address.as_pathname()) {
@@ -170,7 +168,7 @@ fn touch(listener: &UnixListener) {
     }
 }
 
-/// Takes the lock beside the socket, so that of two daemons that start at one moment only one goes on.
+/// Takes the lock beside the socket, so that if two daemons start at the same moment, only one continues.
 fn lock(path: &Path) -> Result<File, BindError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -188,7 +186,7 @@ fn lock(path: &Path) -> Result<File, BindError> {
         Ok(()) => Ok(lock),
         Err(Errno::WOULDBLOCK) => {
             let pid = match probe(path) {
-                Probe::Lives { pid } => pid,
+                Probe::Alive { pid } => pid,
                 Probe::Held | Probe::Stale | Probe::Failed(_) => None,
             };
             Err(BindError::InUse { path: path.to_owned(), pid })
@@ -197,8 +195,8 @@ fn lock(path: &Path) -> Result<File, BindError> {
     }
 }
 
-/// Removes a socket nobody answers any more.
-fn clear_the_way(path: &Path) -> Result<(), BindError> {
+/// Removes a socket that nothing answers on any more.
+fn remove_stale(path: &Path) -> Result<(), BindError> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(io_error("look at", path)(error)),
@@ -206,7 +204,7 @@ fn clear_the_way(path: &Path) -> Result<(), BindError> {
         Ok(_) => {}
     }
     match probe(path) {
-        Probe::Lives { pid } => Err(BindError::InUse { path: path.to_owned(), pid }),
+        Probe::Alive { pid } => Err(BindError::InUse { path: path.to_owned(), pid }),
         Probe::Held => Err(BindError::Held { path: path.to_owned() }),
         Probe::Stale => match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -218,19 +216,19 @@ fn clear_the_way(path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// Whether anybody listens at a socket.
+/// Whether anything listens on a socket.
 enum Probe {
-    /// Somebody does; the kernel says who.
-    Lives { pid: Option<u32> },
+    /// A process does; the kernel says which.
+    Alive { pid: Option<u32> },
     /// The service manager does, whether or not a daemon runs.
     Held,
-    /// Nobody does.
+    /// Nothing does.
     Stale,
-    /// It cannot be told.
+    /// Unknown.
     Failed(io::Error),
 }
 
-/// Tries to connect, without waiting: a listener whose queue is full lives too.
+/// Tries to connect, without waiting. A listener with a full queue is alive too.
 fn probe(path: &Path) -> Probe {
     let connected = new_socket().and_then(|socket| {
         rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
@@ -239,12 +237,12 @@ fn probe(path: &Path) -> Probe {
     match connected {
         Ok(socket) => {
             let pid = sockopt::socket_peercred(&socket).ok().map(|peer| peer.pid.as_raw_nonzero().get());
-            if pid.and_then(writer::comm).as_deref() == Some(SERVICE_MANAGER) {
+            if pid.and_then(peer::comm).as_deref() == Some(SERVICE_MANAGER) {
                 return Probe::Held;
             }
-            Probe::Lives { pid: pid.map(i32::cast_unsigned) }
+            Probe::Alive { pid: pid.map(i32::cast_unsigned) }
         }
-        Err(Errno::AGAIN) => Probe::Lives { pid: None },
+        Err(Errno::AGAIN) => Probe::Alive { pid: None },
         Err(Errno::CONNREFUSED | Errno::NOENT) => Probe::Stale,
         Err(errno) => Probe::Failed(errno.into()),
     }
@@ -283,22 +281,22 @@ mod tests {
     }
 
     #[test]
-    fn only_a_listening_unix_socket_is_taken_over() {
+    fn only_a_listening_unix_socket_is_adopted() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("s");
-        assert_eq!(found(File::open("/dev/null").unwrap()), "what is no socket");
+        assert_eq!(found(File::open("/dev/null").unwrap()), "something that is not a socket");
         assert_eq!(found(TcpListener::bind("127.0.0.1:0").unwrap()), "a network socket");
         assert_eq!(found(UnixDatagram::unbound().unwrap()), "a socket without connections");
         assert_eq!(found(UnixStream::pair().unwrap().0), "a connection");
         let taken = adopt(UnixListener::bind(&path).unwrap().into()).unwrap();
         let none = taken.accept().unwrap_err();
-        assert_eq!(none.kind(), io::ErrorKind::WouldBlock, "it is waited for by the event loop alone");
+        assert_eq!(none.kind(), io::ErrorKind::WouldBlock, "only the event loop waits for it");
         drop(taken);
-        assert!(path.exists(), "the file is the service manager's");
+        assert!(path.exists(), "the file belongs to the service manager");
     }
 
     #[test]
-    fn whoever_watches_the_folder_hears_of_a_daemon_that_takes_a_socket_over() {
+    fn a_daemon_that_adopts_a_socket_is_seen_by_those_who_watch_the_folder() {
         let folder = TempDir::new().unwrap();
         let passed = UnixListener::bind(folder.path().join("s")).unwrap();
         let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();

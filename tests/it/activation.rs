@@ -123,7 +123,7 @@ async fn what_is_no_status_socket_is_refused() {
     let (code, said) = refused(&house, &["--datagram", "--listen", two], knock).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.starts_with("error: systemd passed a socket without connections in place of the status socket\nhint: "),
+        said.starts_with("error: systemd passed a socket without connections instead of the status socket\nhint: "),
         "{said}"
     );
     assert!(!exists(&house.path("presenced.sock")), "it went on with a socket of its own");

@@ -115,7 +115,7 @@ fn the_exit_code_tells_how_it_is() {
 fn nobody_there_is_told_apart_from_nobody_willing() {
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("presenced.sock");
-    let not_running = format!("error: presenced is not running: nobody answers at {}\n{START}", socket.display());
+    let not_running = format!("error: presenced is not running: nothing answers at {}\n{START}", socket.display());
     for args in
         [&["status"][..], &["status", "--watch"], &["set", "away"], &["unset"], &["reload"], &["signal", "a", "b"]]
     {
@@ -135,7 +135,7 @@ fn nobody_there_is_told_apart_from_nobody_willing() {
     let ended = ask(&socket, &["status"]);
     other.join().unwrap();
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.starts_with("error: what answers at the socket is not understood: "), "{ended:?}");
+    assert!(ended.err.starts_with("error: the answer from the socket is not understood: "), "{ended:?}");
 }
 
 /// Reads what a child prints until it has printed a block that ends with an empty line, or a single line.
@@ -229,8 +229,8 @@ fn wrong_arguments_are_refused_before_anybody_is_asked() {
         (&["set", "call", "--for", "soon"], "`soon` is not a duration; write it like 30m, 1h30m or PT15M"),
         (&["set", "call", "--for", "0s"], "`0s` is out of range"),
         (&["set"], "<PRESENCE>"),
-        (&["signal", "a b", "c"], "that is not a signal's name"),
-        (&["signal", "door", ""], "that is not a signal's value"),
+        (&["signal", "a b", "c"], "that is not a valid signal name"),
+        (&["signal", "door", ""], "that is not a valid signal value"),
         (&["signal", "door"], "<VALUE>"),
         (&["signal", "door", "open", "--unset"], "--unset"),
         (&["signal", "door", "--unset", "--ttl", "2m"], "--ttl"),
@@ -270,7 +270,7 @@ fn a_refusal_is_shown_whole() {
         2,
         "",
         "error: unknown key `tenat`\n  3 | tenat = \"x\"\n      ^^^^^\n\
-         hint: the last good configuration stays in force; mend the file, then `presenced reload`\n",
+         hint: the last valid configuration stays in force; fix the file, then run `presenced reload`\n",
     );
     daemon.answers(Err("there is no override"));
     assert_ended(

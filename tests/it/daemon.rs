@@ -598,8 +598,8 @@ async fn a_second_daemon_is_refused() {
     house.seen("Available/Available").await;
     let (code, _, error) = house.ask(&["run"]).await;
     assert_eq!(code, 1);
-    assert!(error.contains("already runs") && error.contains(&daemon.pid().to_string()), "{error}");
-    daemon.report("the first goes on", |report| work(report).state == State::Holding).await;
+    assert!(error.contains("is already running") && error.contains(&daemon.pid().to_string()), "{error}");
+    daemon.report("the first daemon continues", |report| work(report).state == State::Holding).await;
 }
 
 #[tokio::test]

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use presenced::metrics::Metrics;
 use presenced::policy::Claim;
 use presenced::status::report::{
     Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, Signal, State,
 };
 use presenced::status::{BindError, Command, Server};
-use presenced::tally::Tally;
 use tokio::sync::{oneshot, watch};
 
 /// A hang guard: nothing here takes as long on any machine.
@@ -35,7 +35,7 @@ pub(crate) enum Asked {
 pub(crate) struct FakeDaemon {
     pub(crate) socket: PathBuf,
     pub(crate) reports: watch::Sender<Arc<Report>>,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) metrics: Arc<Metrics>,
     asked: mpsc::Receiver<Asked>,
     answer: Arc<Mutex<Result<(), String>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -51,8 +51,8 @@ impl FakeDaemon {
     /// Serves `report` at `socket`.
     pub(crate) fn try_start(socket: &Path, report: Report) -> Result<Self, BindError> {
         let (reports, seen) = watch::channel(Arc::new(report));
-        let tally = Arc::new(Tally::default());
-        let counted = Arc::clone(&tally);
+        let metrics = Arc::new(Metrics::default());
+        let counted = Arc::clone(&metrics);
         let (ask, asked) = mpsc::channel();
         let answer = Arc::new(Mutex::new(Ok(())));
         let (stop, stopped) = oneshot::channel();
@@ -87,7 +87,7 @@ impl FakeDaemon {
         });
         outcome.recv_timeout(HANG).expect("bound or refused")?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { socket: socket.to_owned(), reports, tally, asked, answer, stop, thread })
+        Ok(Self { socket: socket.to_owned(), reports, metrics, asked, answer, stop, thread })
     }
 
     /// From now on every command is answered so.

@@ -171,7 +171,7 @@ async fn one_that_cannot_be_written_is_a_warning_and_heals() {
     house.seen("Available/Available").await;
     let report = daemon.report("a warning", |report| !report.warnings.is_empty()).await;
     assert_eq!(report.warnings[0].code, Code::HistoryUnwritable);
-    assert!(report.warnings[0].text.contains("the presence is kept all the same"), "{:?}", report.warnings);
+    assert!(report.warnings[0].text.contains("the presence is still kept"), "{:?}", report.warnings);
     std::fs::remove_file(state.join("history")).unwrap();
     house.write("call-state", "in-call");
     house.seen("Busy/InACall").await;

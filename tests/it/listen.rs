@@ -71,7 +71,7 @@ async fn it_tells_metrics_and_health_and_nothing_else() {
             ("GET /readyz", "200 OK", "\r\n\r\nok\n"),
             ("HEAD /healthz", "200 OK", "\r\n\r\n"),
             ("GET /metrics", "200 OK", "\n# EOF\n"),
-            ("POST /metrics", "405 Method Not Allowed", "says what it takes\"}}"),
+            ("POST /metrics", "405 Method Not Allowed", "lists what it accepts\"}}"),
             ("GET /", "404 Not Found", "on the status socket\"}}"),
             ("GET /v1/status", "404 Not Found", "on the status socket\"}}"),
             ("GET /v1/watch", "404 Not Found", "on the status socket\"}}"),

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presenced::emulator::{self, Fault, Matches, Then};
+use presenced::metrics::{Call, Metrics, Outcome};
 use presenced::status::report::{SignIn, State};
-use presenced::tally::{Call, Outcome, Tally};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -41,21 +41,21 @@ fn run(program: &str, package: &str, arguments: &[&str], input: &str) -> (bool, 
 }
 
 /// Counts one of everything.
-pub(crate) fn fill(tally: &Arc<Tally>) {
+pub(crate) fn fill(metrics: &Arc<Metrics>) {
     let at = "2026-11-23T14:02:00Z".parse().unwrap();
-    tally.begin("work", Call::Set).end(Outcome::Ok, Duration::from_millis(80), at);
-    tally.begin("work", Call::Token).end(Outcome::Ok, Duration::from_millis(300), at);
-    drop(tally.begin("work", Call::Set));
-    tally.note_change("work", Duration::from_millis(120));
-    tally.note_calendar_events(Some(1204));
-    tally.note_wakeup(presenced::tally::Wakeup::Signal);
+    metrics.begin("work", Call::Set).end(Outcome::Ok, Duration::from_millis(80), at);
+    metrics.begin("work", Call::Token).end(Outcome::Ok, Duration::from_millis(300), at);
+    drop(metrics.begin("work", Call::Set));
+    metrics.note_change("work", Duration::from_millis(120));
+    metrics.note_calendar_events(Some(1204));
+    metrics.note_wakeup(presenced::metrics::Wakeup::Signal);
 }
 
 /// Metrics of a daemon that has a sample of each.
 fn metrics() -> String {
     let folder = TempDir::new().unwrap();
     let daemon = FakeDaemon::start(folder.path(), report());
-    fill(&daemon.tally);
+    fill(&daemon.metrics);
     daemon.change(|report| {
         let work = report.accounts.get_mut("work").unwrap();
         work.sign_in = Some(SignIn {

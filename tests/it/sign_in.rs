@@ -152,7 +152,7 @@ async fn who_signs_in_without_a_daemon_is_told_that_none_runs() {
     let (code, _, error) = house.ask(&["login"]).await;
     let socket = house.path("presenced.sock");
     let note = format!(
-        "note: presenced is not running: nobody answers at {}. It goes by this from its start on.\n",
+        "note: presenced is not running: nothing answers at {}. It goes by this from its start on.\n",
         socket.display()
     );
     assert_eq!((code, error), (0, note));

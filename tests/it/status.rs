@@ -143,8 +143,8 @@ fn health_is_one_line_of_plain_text() {
 #[test]
 fn metrics_are_open_metrics() {
     let (_folder, daemon) = start();
-    crate::metrics::fill(&daemon.tally);
-    daemon.tally.note_change("gone", Duration::ZERO);
+    crate::metrics::fill(&daemon.metrics);
+    daemon.metrics.note_change("gone", Duration::ZERO);
     daemon.change(|report| {
         let work = report.accounts["work"].clone();
         // A name that would break the text if it were not escaped.
@@ -365,7 +365,7 @@ fn a_second_daemon_is_told_who_the_first_is() {
     let (_folder, daemon) = start();
     let refused = FakeDaemon::try_start(&daemon.socket, report()).err().expect("refused");
     assert!(matches!(refused, BindError::InUse { pid: Some(pid), .. } if pid == std::process::id()), "{refused:?}");
-    assert!(refused.to_string().contains("presenced already runs (pid "), "{refused}");
+    assert!(refused.to_string().contains("presenced is already running (pid "), "{refused}");
     // Without the lock as well: whoever answers is not pushed aside.
     std::fs::remove_file(daemon.socket.with_extension("sock.lock")).unwrap();
     let refused = FakeDaemon::try_start(&daemon.socket, report()).err().expect("refused");
@@ -431,7 +431,7 @@ fn impossible_places_say_why() {
 
     std::fs::write(folder.path().join("file"), "").unwrap();
     let refused = FakeDaemon::try_start(&folder.path().join("file/presenced.sock"), report()).err().expect("refused");
-    assert!(refused.to_string().starts_with("cannot make the folder "), "{refused}");
+    assert!(refused.to_string().starts_with("cannot create the folder "), "{refused}");
     assert!(refused.hint().contains("--socket"));
     // The last place that fits, to the byte.
     let room = 107 - folder.path().as_os_str().len() - 1;

@@ -38,7 +38,7 @@ def followed(desk):
         ("decided", "6", None),
         ("Microsoft Graph answered setPresence with 503", "4", failed["client_request_id"]),
         ("Away/Away is set", "6", done["client_request_id"]),
-        ("well again", "6", done["client_request_id"]),
+        ("working again", "6", done["client_request_id"]),
     ]
     must(what == expected, f"the journal has {what}")
     must(all(entry.get("PRESENCED_GRAPH_REQUEST_ID") for entry in trail[2:]), "an answer has no name of Graph's")

@@ -1,9 +1,13 @@
-//! What presenced warns about: a closed set of codes, so that a status reader can rely on them, each with a text for
-//! people and a hint that mends it.
+//! What presenced warns about: a closed set of codes, so that programs that read the status can rely on them. Each warning has
+//! a text for people, and a hint that says how to fix it.
 //!
-//! A warning is a fact about now, not an event: whoever raises it owns it, and it is gone when the cause is.
+//! A warning describes the present, not an event: whoever raises it owns it, and it disappears when its cause does.
+//!
+//! A new warning takes a variant of [`Code`] and a line in `Code::properties`; a test asks for its row in
+//! `docs/troubleshooting.md`.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,21 +21,21 @@ pub enum Code {
     CalendarStale,
     /// Parts of a calendar file were skipped; the rest counts.
     CalendarSkipped,
-    /// A time zone name of a calendar is not known; the system's zone stands in.
+    /// A calendar names an unknown time zone; the system's zone is used instead.
     CalendarZoneUnknown,
     /// A call-state file could not be understood.
     CallStateInvalid,
-    /// A call-state file exists and cannot be read.
+    /// A call-state file exists but cannot be read.
     CallStateUnreadable,
     /// The screen lock cannot be seen.
     LockUnavailable,
-    /// The desktop tells nobody of its lock, and nothing else did so far.
+    /// The desktop does not report its lock, and nothing else has reported it so far.
     LockUnproved,
-    /// Who records from the microphone cannot be seen.
+    /// It is not visible who records from the microphone.
     MicrophoneUnavailable,
-    /// Input cannot be seen, so that it is not known whether anybody is there.
+    /// Input cannot be seen, so it is unknown whether anybody is there.
     IdleUnavailable,
-    /// Going to sleep cannot be seen, or not be held up for the last write.
+    /// Suspend cannot be seen, or cannot be delayed for the last write.
     SleepUnavailable,
     /// A folder cannot be watched for changes.
     WatchFailed,
@@ -45,13 +49,13 @@ pub enum Code {
     SignInNeeded,
     /// Graph refuses this account's requests until something is changed.
     Refused,
-    /// What others see cannot be read back; the presence is kept all the same.
+    /// What others see cannot be read back; the presence is still kept.
     VerifyRefused,
-    /// The certificate that an account signs in with is over within 30 days, or since lately.
+    /// The certificate that an account signs in with expires within 30 days, or has expired.
     CertificateExpires,
-    /// Metrics and health are not told over TCP, since the address is not to be had.
+    /// Metrics and health are not available over TCP, because the address is not.
     ListenFailed,
-    /// The history cannot be written; the presence is kept all the same.
+    /// The history cannot be written; the presence is still kept.
     HistoryUnwritable,
 }
 
@@ -65,10 +69,33 @@ pub enum Severity {
     Error,
 }
 
+/// Which part of presenced a warning is about. `presenced doctor` has its own checks for every part except [`Area::Daemon`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Area {
+    /// A signal, and what it is read from.
+    Signals,
+    /// Whether an account can sign in and reach Graph.
+    Service,
+    /// Everything that only the running daemon knows.
+    Daemon,
+}
+
+/// What is the same for all warnings of one code.
+#[derive(Clone, Copy)]
+struct Properties {
+    severity: Severity,
+    area: Area,
+    visible_after: Duration,
+}
+
+/// How long trouble that may pass lasts before it is worth a warning.
+const PASSING: Duration = Duration::from_secs(30);
+
 impl Code {
-    /// How bad a warning of this code is.
-    pub const fn severity(self) -> Severity {
-        match self {
+    const fn properties(self) -> Properties {
+        use Area::{Daemon, Service, Signals};
+        use Severity::{Error, Warning};
+        let (severity, area, visible_after) = match self {
             Self::CalendarUnreadable
             | Self::CalendarStale
             | Self::CalendarSkipped
@@ -79,16 +106,33 @@ impl Code {
             | Self::LockUnproved
             | Self::MicrophoneUnavailable
             | Self::IdleUnavailable
-            | Self::SleepUnavailable
-            | Self::WatchFailed
+            | Self::SleepUnavailable => (Warning, Signals, Duration::ZERO),
+            Self::ServiceUnavailable => (Error, Service, PASSING),
+            Self::Throttled => (Warning, Service, PASSING),
+            Self::SignInNeeded | Self::Refused => (Error, Service, Duration::ZERO),
+            Self::WatchFailed
             | Self::ConfigurationInvalid
-            | Self::Throttled
             | Self::VerifyRefused
             | Self::CertificateExpires
             | Self::ListenFailed
-            | Self::HistoryUnwritable => Severity::Warning,
-            Self::ServiceUnavailable | Self::SignInNeeded | Self::Refused => Severity::Error,
-        }
+            | Self::HistoryUnwritable => (Warning, Daemon, Duration::ZERO),
+        };
+        Properties { severity, area, visible_after }
+    }
+
+    /// How bad a warning of this code is.
+    pub const fn severity(self) -> Severity {
+        self.properties().severity
+    }
+
+    /// Which part of presenced it is about.
+    pub const fn area(self) -> Area {
+        self.properties().area
+    }
+
+    /// How long the trouble must last before the warning is shown: one failed request that is retried is not worth a warning.
+    pub const fn visible_after(self) -> Duration {
+        self.properties().visible_after
     }
 }
 
@@ -99,7 +143,7 @@ pub struct Warning {
     pub code: Code,
     /// One sentence: what is wrong and where.
     pub text: String,
-    /// The command or change that mends it.
+    /// The command or change that fixes it.
     pub hint: String,
 }
 

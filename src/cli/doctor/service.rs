@@ -16,7 +16,7 @@ use super::{Daemon, Scene, bounded};
 use crate::cli::times::span;
 use crate::config::Environment;
 use crate::status::report::{Report, Warning};
-use crate::warning::{Code, Severity};
+use crate::warning::{Area, Severity};
 
 const GROUP: Group = Group::Daemon;
 const UNIT: &str = "presenced.service";
@@ -125,30 +125,8 @@ fn runs(report: &Report, now: Timestamp) -> Check {
 
 /// What the daemon warns of that no other check is about.
 fn others(report: &Report) -> Option<Check> {
-    let is_shown_elsewhere = |code| match code {
-        Code::CalendarUnreadable
-        | Code::CalendarStale
-        | Code::CalendarSkipped
-        | Code::CalendarZoneUnknown
-        | Code::CallStateInvalid
-        | Code::CallStateUnreadable
-        | Code::LockUnavailable
-        | Code::LockUnproved
-        | Code::MicrophoneUnavailable
-        | Code::IdleUnavailable
-        | Code::SleepUnavailable
-        | Code::ServiceUnavailable
-        | Code::Throttled
-        | Code::SignInNeeded
-        | Code::Refused => true,
-        Code::WatchFailed
-        | Code::ListenFailed
-        | Code::HistoryUnwritable
-        | Code::ConfigurationInvalid
-        | Code::VerifyRefused
-        | Code::CertificateExpires => false,
-    };
-    let warnings: Vec<&Warning> = report.warnings.iter().filter(|warning| !is_shown_elsewhere(warning.code)).collect();
+    let warnings: Vec<&Warning> =
+        report.warnings.iter().filter(|warning| warning.code.area() == Area::Daemon).collect();
     let first = warnings.first()?;
     let found = text!["the daemon has ", count(warnings.len(), "warning", "warnings"), " more"];
     let check = if warnings.iter().any(|warning| warning.severity == Severity::Error) {

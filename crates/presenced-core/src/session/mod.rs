@@ -22,10 +22,10 @@
 //!
 //! Leaves to others: what presence to hold (`policy/`), how a request travels (`graph/`, `auth/`).
 
-mod burst;
+mod coalesce;
 mod failure;
 mod holding;
-mod network;
+mod reconnect;
 mod request;
 pub mod seen;
 mod state;
@@ -39,9 +39,10 @@ mod tests;
 
 use crate::time::Instant;
 
-use burst::Burst;
+use coalesce::Coalescer;
 pub use failure::{Applied, Failure, FailureKind, Lack, Permission};
 use holding::{Holding, Wish};
+use reconnect::Reconnects;
 pub use request::{Action, Request, RequestId, Target};
 pub use seen::Seen;
 pub use state::{State, Why};
@@ -66,8 +67,8 @@ pub struct Session {
     preferred: Holding,
     in_flight: Option<InFlight>,
     last_id: RequestId,
-    burst: Burst,
-    comebacks: network::Comebacks,
+    coalescer: Coalescer,
+    reconnects: Reconnects,
     /// Failures in a row since the last success or nudge; what the backoff grows with.
     failures: u32,
     /// The earliest next attempt by backoff.
@@ -90,8 +91,8 @@ impl Session {
             preferred: Holding::preferred(),
             in_flight: None,
             last_id: RequestId(0),
-            burst: Burst::default(),
-            comebacks: network::Comebacks::default(),
+            coalescer: Coalescer::default(),
+            reconnects: Reconnects::default(),
             failures: 0,
             retry_at: None,
             not_before: None,
@@ -118,7 +119,7 @@ impl Session {
             return;
         }
         (self.app.wish, self.preferred.wish) = (session, preferred);
-        self.burst.note_change(now);
+        self.coalescer.note_change(now);
         self.retry_at = None;
     }
 
@@ -140,12 +141,12 @@ impl Session {
     /// The machine is about to sleep: what waits for a backoff or for the end of a burst goes now, since there is no later.
     /// Cuts no `Retry-After` short.
     pub fn handle_suspend(&mut self) {
-        self.burst = Burst::default();
+        self.coalescer = Coalescer::default();
         self.handle_nudge();
     }
 
     /// Somebody signed in or changed the configuration: whatever was refused is worth another look.
-    pub fn handle_mended(&mut self) {
+    pub fn handle_setup_changed(&mut self) {
         self.sign_in_needed = false;
         self.app.look_again_at = None;
         self.preferred.look_again_at = None;
@@ -184,7 +185,7 @@ impl Session {
         let action = next.of.action()?;
         self.last_id = RequestId(self.last_id.0 + 1);
         let fresh_token = std::mem::take(&mut self.fresh_token);
-        self.burst.note_sent();
+        self.coalescer.note_sent();
         self.in_flight = Some(InFlight { id: self.last_id, action, sent_at: now, fresh_token, outdated: false });
         Some(Request { id: self.last_id, action, fresh_token })
     }
@@ -284,7 +285,7 @@ impl Session {
     /// When one of the two goes out, were the other not there.
     fn attempt<'a>(&'a self, of: &'a Holding, other: &Holding, now: Instant) -> Option<Attempt<'a>> {
         let (mut at, mut why) = if of.differs() {
-            let waits_until = if self.leaving { None } else { self.burst.waits_until(now) };
+            let waits_until = if self.leaving { None } else { self.coalescer.waits_until(now) };
             (waits_until.unwrap_or(now), Why::Coalesce)
         } else {
             of.repeat_at(other)?

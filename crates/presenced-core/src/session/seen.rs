@@ -27,7 +27,7 @@ const WORDS: [&str; 19] = [
 ];
 
 /// The longest word that is passed on, in characters.
-const LONGEST: usize = 64;
+const MAX_WORD_CHARS: usize = 64;
 
 /// A presence as others see it: more than an application may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Seen {
 fn spelt(word: &str) -> String {
     match WORDS.into_iter().find(|known| known.eq_ignore_ascii_case(word)) {
         Some(known) => known.to_owned(),
-        None => word.chars().filter(char::is_ascii_graphic).take(LONGEST).collect(),
+        None => word.chars().filter(char::is_ascii_graphic).take(MAX_WORD_CHARS).collect(),
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(Seen::new("donotdisturb", "INAMEETING"), Seen::new("DoNotDisturb", "InAMeeting"));
         let unknown = Seen::new("Dreaming", "On\u{1b}[31mMars");
         assert_eq!((unknown.availability.as_str(), unknown.activity.as_str()), ("Dreaming", "On[31mMars"));
-        assert_eq!(Seen::new(&"x".repeat(1000), "").availability.len(), LONGEST);
+        assert_eq!(Seen::new(&"x".repeat(1000), "").availability.len(), MAX_WORD_CHARS);
     }
 
     #[test]

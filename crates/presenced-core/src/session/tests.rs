@@ -282,7 +282,7 @@ fn a_needed_sign_in_stops_the_asking_until_somebody_signed_in() {
     session.handle_nudge();
     assert_eq!(session.poll_request(at(1_000_000)), None);
     assert_eq!(session.poll_wakeup(at(250)), None);
-    session.handle_mended();
+    session.handle_setup_changed();
     let request = answer(&mut session, at(300), Ok(()));
     assert!(request.fresh_token);
     assert_eq!(request.action, set(Presence::Away));
@@ -295,7 +295,7 @@ fn what_was_on_its_way_when_somebody_signed_in_says_nothing_about_after() {
         let mut session = Session::new(1);
         session.handle_wish(Some(target(Presence::Available)), at(0));
         let request = session.poll_request(at(0)).expect("a request is due");
-        session.handle_mended();
+        session.handle_setup_changed();
         session.handle_outcome(request.id, Err(&failure(kind)), at(1));
         let again = answer(&mut session, at(1), Err(&failure(kind)));
         assert!(again.fresh_token);

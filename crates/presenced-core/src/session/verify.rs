@@ -71,7 +71,7 @@ impl Verify {
     }
 
     /// Somebody signed in or changed the configuration: what was refused is worth another look.
-    pub fn handle_mended(&mut self, now: Instant) {
+    pub fn handle_setup_changed(&mut self, now: Instant) {
         if self.refusal.take().is_some() {
             self.due = Some(now);
         }
@@ -232,7 +232,7 @@ mod tests {
         verify.handle_confirmed(true, at(3000));
         assert_eq!((verify.poll_read(true, at(4000)), verify.poll_wakeup(true)), (None, None));
         assert_eq!(verify.refusal().map(|refusal| refusal.text.as_str()), Some("403"));
-        verify.handle_mended(at(5000));
+        verify.handle_setup_changed(at(5000));
         assert_eq!(verify.refusal(), None);
         assert!(verify.poll_read(true, at(5000)).is_some());
     }

@@ -280,7 +280,7 @@ fn a_retry_after_and_a_needed_sign_in_hold_for_both() {
     answer(&mut session, at(1490), Err(&failure(FailureKind::SignInNeeded)));
     assert_eq!(drain(&mut session, at(1_000_000)), []);
     assert_eq!(session.state(at(1491)), State::SignInNeeded);
-    session.handle_mended();
+    session.handle_setup_changed();
     assert_eq!(drain(&mut session, at(1_000_000)).len(), 2);
 }
 

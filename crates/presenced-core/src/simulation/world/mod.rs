@@ -257,7 +257,7 @@ impl<'a> World<'a> {
             Ends::Nudged => self.nudge(),
             Ends::Mended => {
                 self.network.sign_in();
-                self.session.handle_mended();
+                self.session.handle_setup_changed();
                 self.watch.note_mended(self.now);
             }
         }

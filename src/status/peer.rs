@@ -1,12 +1,12 @@
-//! Who asks: the name of the program at the other end of a connection, for people to see which script set a signal.
+//! The peer: the name of the program at the other end of a connection, so that people can see which script set a signal.
 
 use std::fs;
 
-/// The name of this program's own command line, behind which somebody else stands.
+/// The name of presenced's own commands, which somebody else runs.
 const OWN: &str = "presenced";
 
-/// The program with the process id `pid`, or the one that started it if that is `presenced signal`. `None`: it has ended,
-/// or is of another process namespace. The name is what the program chose for itself, and proves nothing.
+/// The program with the process id `pid`, or the one that started it if that is `presenced signal`. `None`: it has ended, or
+/// belongs to another process namespace. A program chooses its own name, so the name proves nothing.
 pub(super) fn name(pid: i32) -> Option<String> {
     let name = comm(pid)?;
     if name != OWN {
@@ -23,7 +23,7 @@ pub(super) fn comm(pid: i32) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The process that started it (`proc_pid_status(5)`).
+/// The parent process (`proc_pid_status(5)`).
 fn parent(pid: i32) -> Option<i32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
@@ -39,7 +39,7 @@ mod tests {
     fn a_program_is_named_and_one_that_has_ended_is_not() {
         let mut child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
         let pid = child.id().cast_signed();
-        // Until it is executed it has our own name.
+        // Until it has run `exec`, it has the name of this process.
         while comm(pid).as_deref() != Some("sleep") {
             std::thread::yield_now();
         }

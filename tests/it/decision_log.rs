@@ -1,4 +1,4 @@
-//! One decision can be followed in the log: from the signal to the answer, by its number, and by what the requests are called.
+//! One decision can be followed in the log, from the signal to the answer: by its number, and by the ids of its requests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ async fn a_decision_is_followed_from_the_signal_to_the_answer() {
     let log = guarded("the answer", async {
         loop {
             let log = daemon.log();
-            if log.contains("well again") {
+            if log.contains("working again") {
                 break log;
             }
             tokio::task::yield_now().await;
@@ -38,15 +38,15 @@ async fn a_decision_is_followed_from_the_signal_to_the_answer() {
     let news = log.lines().find(|line| line.contains("call is in-call")).unwrap();
     assert_eq!((field(news, "signal"), field(news, "was")), (Some("call".to_owned()), Some("idle".to_owned())));
     let number = field(news, "decision").unwrap();
-    assert_eq!(number, "2", "the one before was of the start");
-    let trail: Vec<_> = log.lines().filter(|line| field(line, "decision").as_ref() == Some(&number)).collect();
-    let said = ["call is in-call", "decided", "503", "Busy/InACall is set", "well again"];
-    assert_eq!(trail.len(), said.len(), "{trail:#?}");
-    for (line, said) in trail.iter().zip(said) {
+    assert_eq!(number, "2", "the first decision is from the start");
+    let lines: Vec<_> = log.lines().filter(|line| field(line, "decision").as_ref() == Some(&number)).collect();
+    let said = ["call is in-call", "decided", "503", "Busy/InACall is set", "working again"];
+    assert_eq!(lines.len(), said.len(), "{lines:#?}");
+    for (line, said) in lines.iter().zip(said) {
         assert!(line.contains(said), "{said}: {line}");
     }
-    // By the same names the service knows them.
-    for (line, record) in trail[2..].iter().zip([&failed, &done, &done]) {
+    // The service knows them by the same ids.
+    for (line, record) in lines[2..].iter().zip([&failed, &done, &done]) {
         assert_eq!(field(line, "client_request_id"), record.client_request_id, "{line}");
         assert!(field(line, " request_id").is_some_and(|id| id != "none"), "{line}");
         assert_eq!(field(line, "account").as_deref(), Some("work"));
@@ -54,7 +54,7 @@ async fn a_decision_is_followed_from_the_signal_to_the_answer() {
 }
 
 #[tokio::test]
-async fn a_quiet_log_has_them_all_the_same() {
+async fn a_quiet_log_also_has_them() {
     let mut house = House::new().await;
     house.write("config.toml", format!("{}[log]\nlevel = \"warn\"\n", house.configuration()));
     let respond = Then::Respond { status: 403, headers: BTreeMap::new(), body: None };

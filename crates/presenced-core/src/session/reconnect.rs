@@ -1,5 +1,5 @@
-//! A network that came back: a nudge, but one that nobody gives by hand. A link that flaps gives it all day long, and each
-//! restarts the backoff; so only a few count.
+//! Reconnects: a network that comes back cuts a backoff short, as an unlock does. But a flapping link comes back all day long,
+//! and each time the backoff would start again. So only a few reconnects count.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use std::time::Duration;
 use super::Session;
 use crate::time::Instant;
 
-/// So many comebacks in [`SPAN`] count. One network that comes back may be told of by several: a route for IPv4 and one for
-/// IPv6, and whoever manages it.
-const FREE: usize = 5;
+/// How many reconnects within [`COUNTED_FOR`] count. Several sources may report the same reconnect: an IPv4 route, an IPv6
+/// route, and the network manager.
+const FREE_RECONNECTS: usize = 5;
 
-/// The longest backoff. One that does not count is made up for sooner: the backoff that the last one restarted has not
-/// grown longer than that was ago.
-const SPAN: Duration = Duration::from_mins(5);
+/// As long as the longest backoff. A reconnect that does not count costs no more than this: the last one that counted
+/// restarted the backoff, which has not grown longer than the time since then.
+const COUNTED_FOR: Duration = Duration::from_mins(5);
 
-/// The comebacks that counted of late.
+/// The recent reconnects that counted.
 #[derive(Debug, Default)]
-pub(super) struct Comebacks(VecDeque<Instant>);
+pub(super) struct Reconnects(VecDeque<Instant>);
 
-impl Comebacks {
-    /// Whether one at `now` counts; then it is noted.
+impl Reconnects {
+    /// Whether a reconnect at `now` counts. If so, it is recorded.
     fn admit(&mut self, now: Instant) -> bool {
-        self.0.retain(|comeback| now.saturating_since(*comeback) < SPAN);
-        let counts = self.0.len() < FREE;
+        self.0.retain(|reconnect| now.saturating_since(*reconnect) < COUNTED_FOR);
+        let counts = self.0.len() < FREE_RECONNECTS;
         if counts {
             self.0.push_back(now);
         }
@@ -32,11 +32,10 @@ impl Comebacks {
 }
 
 impl Session {
-    /// The network came back. A nudge, unless that came too often of late; without a failure to make good it changes
-    /// nothing.
+    /// The network came back. This is a nudge, unless it happened too often recently. If nothing failed, it changes nothing.
     pub fn handle_network_back(&mut self, now: Instant) {
         let failing = self.failures > 0 || self.retry_at.is_some();
-        if failing && self.comebacks.admit(now) {
+        if failing && self.reconnects.admit(now) {
             self.handle_nudge();
         }
     }
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_flaps_for_an_hour_is_no_storm_of_requests() {
+    fn a_link_that_flaps_for_an_hour_causes_no_storm_of_requests() {
         for seed in 0..50 {
             let mut session = starting(seed);
             let mut sent = 0;
@@ -95,13 +94,13 @@ mod tests {
                 session.handle_network_back(at(second));
                 sent += answer(&mut session, at(second), Err(&passing()));
             }
-            // Five comebacks in five minutes, and what a backoff from its beginning tries in a minute.
+            // Five reconnects in five minutes, each with the attempts of the first minute of a backoff.
             assert!((60..=12 * (5 + 15)).contains(&sent), "{sent} requests with seed {seed}");
         }
     }
 
     #[test]
-    fn a_comeback_counts_at_once_and_only_where_something_failed() {
+    fn a_reconnect_counts_at_once_and_only_if_something_failed() {
         let mut session = starting(1);
         for second in 0..100 {
             session.handle_network_back(at(second));
@@ -111,15 +110,15 @@ mod tests {
         assert_eq!(session.poll_wakeup(at(101)).expect("the keepalive").1, Why::Keepalive);
 
         let mut now = far_back(&mut session, at(820));
-        for comeback in 1..=FREE {
+        for reconnect in 1..=FREE_RECONNECTS {
             session.handle_network_back(now);
-            assert_eq!(answer(&mut session, now, Err(&passing())), 1, "comeback {comeback}");
+            assert_eq!(answer(&mut session, now, Err(&passing())), 1, "reconnect {reconnect}");
             // Before the first retry is due.
             now = now + Duration::from_micros(1);
         }
         session.handle_network_back(now);
         assert_eq!(answer(&mut session, now, Err(&passing())), 0, "too many");
-        let now = far_back(&mut session, now + SPAN);
+        let now = far_back(&mut session, now + COUNTED_FOR);
         session.handle_network_back(now);
         assert_eq!(answer(&mut session, now, Ok(())), 1);
     }
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comeback_never_cuts_a_retry_after_short() {
+    fn a_reconnect_never_cuts_a_retry_after_short() {
         let mut session = starting(1);
         let wait = Duration::from_secs(100);
         answer(&mut session, at(0), Err(&Failure { retry_after: Some(wait), ..passing() }));

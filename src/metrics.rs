@@ -1,7 +1,9 @@
-//! The tally: what happened since the start, counted. The report says what is; this has what was, and only `GET /metrics`
-//! shows it.
+//! The metrics: counts of what has happened since the start. The report describes the present; these describe the past, and only
+//! `GET /metrics` shows them.
 //!
-//! Plain numbers behind a lock, without a clock: whoever knows that something ended counts it here, and says how long it took.
+//! They are plain numbers behind a lock, without a clock. Whoever knows that something has ended counts it here and says how long
+//! it took: `daemon/exchange` for calls to Graph, `auth/` for tokens. The core does not use them. Leaves to others: the text that
+//! shows them (`status/open_metrics`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::session::{Action, Failure, FailureKind};
 
-/// What is asked of a service.
+/// A kind of call to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
     /// setPresence.
@@ -24,12 +26,12 @@ pub enum Call {
     ClearPreferred,
     /// Reading what others see.
     Read,
-    /// A token, of the sign-in service or of a command.
+    /// A token, from the sign-in service or from a command.
     Token,
 }
 
 impl Call {
-    /// The word for it in metrics.
+    /// Its label in the metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Set => "set",
@@ -56,11 +58,11 @@ impl From<Action> for Call {
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Done.
+    /// It was carried out.
     Ok,
-    /// Failed.
+    /// It failed.
     Failed(FailureKind),
-    /// Nobody waited for the answer any more, as before sleep.
+    /// Nobody waited for the answer, for example before a suspend.
     Abandoned,
 }
 
@@ -76,12 +78,12 @@ impl Outcome {
         Self::Abandoned,
     ];
 
-    /// What a result amounts to.
+    /// The outcome that a result stands for.
     pub fn of<T>(result: &Result<T, Failure>) -> Self {
         result.as_ref().map_or_else(|failure| Self::Failed(failure.kind), |_| Self::Ok)
     }
 
-    /// The word for it in metrics.
+    /// Its label in the metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -94,13 +96,13 @@ impl Outcome {
 /// What woke the event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wakeup {
-    /// A signal said something.
+    /// A signal has changed.
     Signal,
-    /// A request ended.
+    /// A request has ended.
     Answer,
-    /// Somebody asked for something: through the socket, or by SIGHUP.
+    /// A command came, through the socket or as SIGHUP.
     Command,
-    /// A time has come: a keepalive, the end of a meeting, the watchdog.
+    /// Something was due: a keepalive, the end of a meeting, the watchdog.
     Time,
 }
 
@@ -108,7 +110,7 @@ impl Wakeup {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Signal, Self::Answer, Self::Command, Self::Time];
 
-    /// The word for it in metrics.
+    /// Its label in the metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Signal => "signal",
@@ -119,22 +121,23 @@ impl Wakeup {
     }
 }
 
-/// The upper bounds in seconds of how long a call takes: from a service next door to one that is given up after 10 s.
-pub const CALL_BOUNDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// The upper bounds of the buckets for how long a call takes, in seconds: from a nearby service to a call that is abandoned after
+/// 10 s.
+pub const CALL_BOUNDS_SECS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// The same of how long a changed decision takes to be in Graph, which a burst, a backoff or a `Retry-After` makes long.
-pub const CHANGE_BOUNDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
+/// The same for how long a changed decision takes to reach Graph. A burst, a backoff or a `Retry-After` makes that long.
+pub const CHANGE_BOUNDS_SECS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
 
-/// Durations, counted by how long they are.
+/// Durations, counted by length.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Durations {
-    /// How many there are up to each bound and beyond the one before; at last those beyond all.
+pub struct Histogram {
+    /// How many fall into each bucket; the last one is for durations beyond all bounds.
     pub counts: [u64; 11],
-    /// All of them together, in seconds.
+    /// Their sum, in seconds.
     pub sum: f64,
 }
 
-impl Durations {
+impl Histogram {
     fn add(&mut self, took: Duration, bounds: &[f64; 10]) {
         let seconds = took.as_secs_f64();
         let bucket = bounds.iter().position(|bound| seconds <= *bound).unwrap_or(bounds.len());
@@ -143,50 +146,50 @@ impl Durations {
     }
 }
 
-/// What is counted of one kind of call.
+/// The counts of one kind of call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calls {
     /// How they ended.
     pub outcomes: BTreeMap<Outcome, u64>,
-    /// How long they took, but for those that were abandoned.
-    pub durations: Durations,
+    /// How long they took, without those that were abandoned.
+    pub durations: Histogram,
 }
 
-/// What is counted of an account.
+/// The counts of an account.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Account {
-    /// The calls.
+    /// The calls, by kind.
     pub calls: BTreeMap<Call, Calls>,
-    /// When the last request was sent that Graph carried out.
+    /// When the last request that Graph carried out was sent.
     pub last_success: Option<Timestamp>,
-    /// From a changed decision to Graph's word that it holds.
-    pub changes: Durations,
+    /// The times from a changed decision until Graph confirmed it.
+    pub changes: Histogram,
 }
 
-/// All that is counted.
+/// All counts at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Counts {
-    /// The accounts by name.
+pub struct Snapshot {
+    /// The accounts, by name.
     pub accounts: BTreeMap<String, Account>,
     /// The wake-ups of the event loop.
     pub wakeups: BTreeMap<Wakeup, u64>,
-    /// How many events the calendars hold; `None`: there is no calendar, or it is not read.
+    /// How many events the calendars hold; `None`: no calendar is configured, or none could be read.
     pub calendar_events: Option<usize>,
 }
 
-/// The counts, shared by who counts and who shows them.
+/// The counts, shared between those who count and those who show them.
 #[derive(Debug, Default)]
-pub struct Tally(Mutex<Counts>);
+pub struct Metrics(Mutex<Snapshot>);
 
-impl Tally {
-    /// A call that begins. It counts once it ends, or is dropped.
+impl Metrics {
+    /// A call begins. It is counted when it ends or is dropped.
     pub fn begin(self: &Arc<Self>, account: &str, call: Call) -> Pending {
-        Pending { tally: Arc::clone(self), account: account.to_owned(), call, ended: false }
+        Pending { metrics: Arc::clone(self), account: account.to_owned(), call, ended: false }
     }
 
-    /// It took so long from a changed decision to Graph's word that it holds.
+    /// A changed decision took this long until Graph confirmed it.
     pub fn note_change(&self, account: &str, took: Duration) {
-        self.counts().accounts.entry(account.to_owned()).or_default().changes.add(took, &CHANGE_BOUNDS);
+        self.counts().accounts.entry(account.to_owned()).or_default().changes.add(took, &CHANGE_BOUNDS_SECS);
     }
 
     /// The event loop woke up.
@@ -194,46 +197,46 @@ impl Tally {
         *self.counts().wakeups.entry(wakeup).or_default() += 1;
     }
 
-    /// So many events the calendars hold now.
+    /// The calendars hold this many events now.
     pub fn note_calendar_events(&self, events: Option<usize>) {
         self.counts().calendar_events = events;
     }
 
-    /// Forgets the accounts that are not to be kept.
+    /// Forgets the accounts that `keep` rejects.
     pub fn retain(&self, keep: impl Fn(&str) -> bool) {
         self.counts().accounts.retain(|name, _| keep(name));
     }
 
-    /// What was counted so far.
-    pub fn read(&self) -> Counts {
+    /// The counts so far.
+    pub fn snapshot(&self) -> Snapshot {
         self.counts().clone()
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, Snapshot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A call under way. Dropped before its end, it counts as abandoned.
+/// A call in progress. If it is dropped before its end, it counts as abandoned.
 #[derive(Debug)]
 pub struct Pending {
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
     account: String,
     call: Call,
     ended: bool,
 }
 
 impl Pending {
-    /// It ended after `took`; it had begun at `sent_at`.
+    /// It ended after `took`, and began at `sent_at`.
     pub fn end(mut self, outcome: Outcome, took: Duration, sent_at: Timestamp) {
         self.ended = true;
-        let mut counts = self.tally.counts();
+        let mut counts = self.metrics.counts();
         let account = counts.accounts.entry(self.account.clone()).or_default();
         if outcome == Outcome::Ok && self.call != Call::Token {
             account.last_success = account.last_success.max(Some(sent_at));
         }
         let calls = account.calls.entry(self.call).or_default();
-        calls.durations.add(took, &CALL_BOUNDS);
+        calls.durations.add(took, &CALL_BOUNDS_SECS);
         *calls.outcomes.entry(outcome).or_default() += 1;
     }
 }
@@ -241,7 +244,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.ended {
-            let mut counts = self.tally.counts();
+            let mut counts = self.metrics.counts();
             let account = counts.accounts.entry(self.account.clone()).or_default();
             *account.calls.entry(self.call).or_default().outcomes.entry(Outcome::Abandoned).or_default() += 1;
         }
@@ -254,40 +257,40 @@ mod tests {
 
     #[test]
     fn a_call_counts_by_its_outcome_and_its_time() {
-        let tally = Arc::new(Tally::default());
+        let metrics = Arc::new(Metrics::default());
         let at = |second| Timestamp::from_second(second).unwrap();
         let end = |call, outcome, millis, second| {
-            tally.begin("work", call).end(outcome, Duration::from_millis(millis), at(second));
+            metrics.begin("work", call).end(outcome, Duration::from_millis(millis), at(second));
         };
         end(Call::Set, Outcome::Ok, 10, 1);
         end(Call::Set, Outcome::Failed(FailureKind::Throttled), 30, 3);
         end(Call::Token, Outcome::Ok, 20_000, 2);
-        drop(tally.begin("work", Call::Set));
+        drop(metrics.begin("work", Call::Set));
 
-        let work = tally.read().accounts["work"].clone();
+        let work = metrics.snapshot().accounts["work"].clone();
         let throttled = Outcome::Failed(FailureKind::Throttled);
         let set = &work.calls[&Call::Set];
         assert_eq!(set.outcomes, [(Outcome::Ok, 1), (throttled, 1), (Outcome::Abandoned, 1)].into());
-        assert_eq!(set.durations.counts, [1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], "what was abandoned took no time");
+        assert_eq!(set.durations.counts, [1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], "an abandoned call has no duration");
         assert_eq!(work.calls[&Call::Token].durations.counts[10], 1, "beyond all bounds");
-        // Neither a failure nor a token is a success with Graph.
+        // Neither a failure nor a token counts as a success with Graph.
         assert_eq!(work.last_success, Some(at(1)));
     }
 
     #[test]
-    fn an_older_success_that_ends_later_does_not_turn_back_the_time() {
-        let tally = Arc::new(Tally::default());
+    fn an_older_success_that_ends_later_does_not_move_the_time_back() {
+        let metrics = Arc::new(Metrics::default());
         for second in [5, 4] {
             let sent_at = Timestamp::from_second(second).unwrap();
-            tally.begin("work", Call::Read).end(Outcome::Ok, Duration::ZERO, sent_at);
+            metrics.begin("work", Call::Read).end(Outcome::Ok, Duration::ZERO, sent_at);
         }
-        assert_eq!(tally.read().accounts["work"].last_success.map(Timestamp::as_second), Some(5));
-        tally.retain(|name| name != "work");
-        assert_eq!(tally.read(), Counts::default());
+        assert_eq!(metrics.snapshot().accounts["work"].last_success.map(Timestamp::as_second), Some(5));
+        metrics.retain(|name| name != "work");
+        assert_eq!(metrics.snapshot(), Snapshot::default());
     }
 
     #[test]
-    fn each_outcome_has_a_word_of_its_own() {
+    fn each_outcome_has_its_own_label() {
         let words: std::collections::BTreeSet<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
         assert_eq!(words.len(), Outcome::ALL.len());
     }

@@ -1,10 +1,9 @@
-//! `GET /metrics`: the report and the tally as `OpenMetrics` text, made anew at each scrape so that there is no second set of
-//! books.
+//! `GET /metrics`: the report and the metrics as `OpenMetrics` text. It is built from them at each scrape, so the numbers exist
+//! only once.
 //!
-//! Times are given as Unix timestamps, not as ages: an age would be wrong by the time it is stored, and
-//! `time() - presenced_account_success_timestamp_seconds` says the same. Labels hold names from the configuration and words
-//! of closed lists, and nothing of what a signal says. `docs/sidecar.md` has the list of all metrics, and a test holds it to
-//! this.
+//! Times are Unix timestamps, not ages: an age would be wrong by the time it is stored, and
+//! `time() - presenced_account_success_timestamp_seconds` gives the same. Labels hold names from the configuration and words from
+//! closed lists, but never a signal's value. `docs/sidecar.md` lists all metrics, and a test keeps that list complete.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,16 +20,16 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::process;
 use super::report::{Account, Health, Report, State, word};
-use crate::tally::{self, CALL_BOUNDS, CHANGE_BOUNDS, Counts, Durations, Outcome, Wakeup};
+use crate::metrics::{self, CALL_BOUNDS_SECS, CHANGE_BOUNDS_SECS, Histogram, Outcome, Snapshot, Wakeup};
 
 /// The content type of `OpenMetrics` 1.0.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Report and tally as `OpenMetrics` text.
-pub(super) fn render(report: Arc<Report>, counts: Counts) -> String {
+/// Renders the report and the metrics as `OpenMetrics` text.
+pub(super) fn render(report: Arc<Report>, snapshot: Snapshot) -> String {
     let mut own = Registry::with_prefix("presenced");
-    own.register_collector(Box::new(Metrics { report, counts }));
-    // These have names that are the same for every program.
+    own.register_collector(Box::new(Exposition { report, snapshot }));
+    // These have the same names for every program.
     let mut process = Registry::with_prefix("process");
     process.register_collector(Box::new(process::Usage::read()));
     let mut text = String::new();
@@ -41,12 +40,12 @@ pub(super) fn render(report: Arc<Report>, counts: Counts) -> String {
 }
 
 #[derive(Debug)]
-struct Metrics {
+struct Exposition {
     report: Arc<Report>,
-    counts: Counts,
+    snapshot: Snapshot,
 }
 
-impl Collector for Metrics {
+impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let report = &*self.report;
         encoder
@@ -55,7 +54,7 @@ impl Collector for Metrics {
         gauge(&mut encoder, "start_time", "When the daemon started", Some(&Unit::Seconds))?
             .encode_gauge(&report.started_at.as_second())?;
 
-        let mut metric = gauge(&mut encoder, "health", "1 for the health that all is in", None)?;
+        let mut metric = gauge(&mut encoder, "health", "1 for the overall health", None)?;
         for health in Health::ALL {
             one_hot(&mut metric, &[("health", word(health))], health == report.health)?;
         }
@@ -63,7 +62,7 @@ impl Collector for Metrics {
         self.times(&mut encoder)?;
         self.requests(&mut encoder)?;
         self.signals(&mut encoder)?;
-        gauge(&mut encoder, "override_active", "1 while a presence chosen by hand is in force", None)?
+        gauge(&mut encoder, "override_active", "1 while a presence set by hand is in force", None)?
             .encode_gauge(&i64::from(report.manual.is_some()))?;
 
         let mut metric = gauge(&mut encoder, "warnings", "Warnings in force", None)?;
@@ -74,29 +73,29 @@ impl Collector for Metrics {
             ConstGauge::new(count).encode(metric.encode_family(&[("code", word(alike[0]))])?)?;
         }
 
-        let help = "How often the event loop woke up, by what for";
+        let help = "How often the event loop woke up, by reason";
         let mut metric = encoder.encode_descriptor("wakeups", help, None, MetricType::Counter)?;
         for wakeup in Wakeup::ALL {
-            let count = self.counts.wakeups.get(&wakeup).copied().unwrap_or_default();
+            let count = self.snapshot.wakeups.get(&wakeup).copied().unwrap_or_default();
             ConstCounter::new(count).encode(metric.encode_family(&[("why", wakeup.as_str())])?)?;
         }
         Ok(())
     }
 }
 
-/// When something of an account is or was; `None`: there is none, and no sample.
+/// A time that an account has; `None`: no sample.
 type Moment = fn(&Account) -> Option<Timestamp>;
 
-impl Metrics {
+impl Exposition {
     fn accounts(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let accounts = &self.report.accounts;
-        let mut metric = gauge(encoder, "account_state", "1 for the state that an account's session is in", None)?;
+        let mut metric = gauge(encoder, "account_state", "1 for the state of an account's session", None)?;
         for (name, account) in accounts {
             for state in State::ALL {
                 one_hot(&mut metric, &[("account", name.clone()), ("state", word(state))], state == account.state)?;
             }
         }
-        let mut metric = gauge(encoder, "account_wanted", "1 while a presence is to be held, 0 while none is", None)?;
+        let mut metric = gauge(encoder, "account_wanted", "1 while a presence should be held, otherwise 0", None)?;
         for (name, account) in accounts {
             one_hot(&mut metric, &[("account", name.clone())], account.desired.is_some())?;
         }
@@ -107,22 +106,22 @@ impl Metrics {
         let moments: [(&str, &str, Moment); 4] = [
             (
                 "account_confirmed_timestamp",
-                "When the request was sent that set the presence Graph holds; absent while it holds none",
+                "When the request that set the current presence was sent; absent while Graph holds none",
                 |account| account.asserted.as_ref().map(|asserted| asserted.sent_at),
             ),
             (
                 "account_expiry_timestamp",
-                "When Graph drops the presence it holds unless it is set again; absent while it holds none",
+                "When Graph drops the current presence unless it is set again; absent while Graph holds none",
                 |account| account.asserted.as_ref().map(|asserted| asserted.expires_at),
             ),
             (
                 "account_preferred_timestamp",
-                "When the request was sent that set the preferred presence; absent while presenced has set none",
+                "When the request that set the preferred presence was sent; absent while presenced has set none",
                 |account| account.preferred.as_ref().map(|preferred| preferred.sent_at),
             ),
             (
                 "account_token_expiry_timestamp",
-                "When the newest token ends, which is renewed before; absent before the first",
+                "When the newest token expires; it is renewed before that; absent before the first token",
                 |account| account.sign_in.as_ref().and_then(|sign_in| sign_in.token_expires_at),
             ),
         ];
@@ -132,14 +131,13 @@ impl Metrics {
                 ConstGauge::new(at.as_second()).encode(metric.encode_family(&[("account", account.as_str())])?)?;
             }
         }
-        let help =
-            "When the next request is due, by why not earlier; retry-after: the service asked to wait until then";
+        let help = "When the next request is due, by reason; retry-after: the service asked to wait until then";
         let mut metric = gauge(encoder, "account_next_request_timestamp", help, Some(&Unit::Seconds))?;
         for (account, next) in self.report.accounts.iter().filter_map(|(name, of)| Some((name, of.next.as_ref()?))) {
             let labels = [("account", account.as_str()), ("why", next.why.as_str())];
             ConstGauge::new(next.at.as_second()).encode(metric.encode_family(&labels)?)?;
         }
-        let help = "When the last request was sent that Graph carried out; absent before the first";
+        let help = "When the last request that Graph carried out was sent; absent before the first";
         let mut metric = gauge(encoder, "account_success_timestamp", help, Some(&Unit::Seconds))?;
         for (account, at) in self.counts().filter_map(|(name, counts)| Some((name, counts.last_success?))) {
             ConstGauge::new(at.as_second()).encode(metric.encode_family(&[("account", account)])?)?;
@@ -148,11 +146,11 @@ impl Metrics {
     }
 
     fn requests(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let help = "Requests to Graph and for tokens, by how they ended";
+        let help = "Requests to Graph and for tokens, by outcome";
         let mut metric = encoder.encode_descriptor("account_requests", help, None, MetricType::Counter)?;
         for (account, counts) in self.counts() {
             for (call, calls) in &counts.calls {
-                // Also what never happened yet, so that the first time it does is an increase.
+                // Outcomes that have not happened yet have a sample too, so that the first one is an increase.
                 for outcome in Outcome::ALL {
                     let labels = [("account", account), ("call", call.as_str()), ("outcome", outcome.as_str())];
                     let count = calls.outcomes.get(&outcome).copied().unwrap_or_default();
@@ -160,38 +158,38 @@ impl Metrics {
                 }
             }
         }
-        let help = "How long those requests took, until the answer or until they were given up";
+        let help = "How long these requests took, until the answer or until the time-out";
         let name = "account_request_duration";
         let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         for (account, counts) in self.counts() {
             for (call, calls) in &counts.calls {
                 let labels = [("account", account), ("call", call.as_str())];
-                histogram(&mut metric.encode_family(&labels)?, &calls.durations, &CALL_BOUNDS)?;
+                histogram(&mut metric.encode_family(&labels)?, &calls.durations, &CALL_BOUNDS_SECS)?;
             }
         }
         let help = "How long it took from a changed decision until Graph held it";
         let name = "account_change_duration";
         let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         for (account, counts) in self.counts() {
-            histogram(&mut metric.encode_family(&[("account", account)])?, &counts.changes, &CHANGE_BOUNDS)?;
+            histogram(&mut metric.encode_family(&[("account", account)])?, &counts.changes, &CHANGE_BOUNDS_SECS)?;
         }
         Ok(())
     }
 
     fn signals(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let signals = &self.report.signals;
-        let mut metric = gauge(encoder, "signal_health", "1 for the health that a signal's source is in", None)?;
+        let mut metric = gauge(encoder, "signal_health", "1 for the health of a signal's source", None)?;
         for (name, signal) in signals {
             for health in Health::ALL {
                 one_hot(&mut metric, &[("signal", name.clone()), ("health", word(health))], health == signal.health)?;
             }
         }
-        let help = "1 for what a signal is: known, unknown, or off, which is not configured";
+        let help = "1 for the state of a signal: known, unknown, or off (not configured)";
         let mut metric = gauge(encoder, "signal_state", help, None)?;
         for (name, signal) in signals {
             let is = match signal.value.as_str() {
                 "unknown" => "unknown",
-                // What somebody sets by hand may have that word for a value.
+                // A signal set through the socket may have this word as its value.
                 "off" if !name.starts_with("signal.") => "off",
                 _ => "known",
             };
@@ -199,23 +197,23 @@ impl Metrics {
                 one_hot(&mut metric, &[("signal", name.clone()), ("state", state.to_owned())], state == is)?;
             }
         }
-        let help = "Since when a signal has its value";
+        let help = "When a signal got its value";
         let mut metric = gauge(encoder, "signal_since_timestamp", help, Some(&Unit::Seconds))?;
         for (name, signal) in signals {
             ConstGauge::new(signal.since.as_second()).encode(metric.encode_family(&[("signal", name.as_str())])?)?;
         }
         let help = "Events in the calendars; absent without a calendar, and while none can be read";
         let mut metric = gauge(encoder, "calendar_events", help, None)?;
-        if let Some(events) = self.counts.calendar_events {
+        if let Some(events) = self.snapshot.calendar_events {
             metric.encode_gauge(&i64::try_from(events).unwrap_or(i64::MAX))?;
         }
         Ok(())
     }
 
-    /// What was counted of the accounts that there are.
-    fn counts(&self) -> impl Iterator<Item = (&str, &tally::Account)> {
+    /// The counts of the accounts that are configured.
+    fn counts(&self) -> impl Iterator<Item = (&str, &metrics::Account)> {
         let accounts = &self.report.accounts;
-        self.counts.accounts.iter().filter(|(name, _)| accounts.contains_key(*name)).map(|(name, of)| (&**name, of))
+        self.snapshot.accounts.iter().filter(|(name, _)| accounts.contains_key(*name)).map(|(name, of)| (&**name, of))
     }
 }
 
@@ -233,12 +231,12 @@ fn one_hot<const N: usize>(metric: &mut MetricEncoder, labels: &[(&str, String);
     ConstGauge::new(i64::from(is)).encode(metric.encode_family(labels)?)
 }
 
-fn histogram(metric: &mut MetricEncoder, durations: &Durations, bounds: &[f64]) -> fmt::Result {
+fn histogram(metric: &mut MetricEncoder, durations: &Histogram, bounds: &[f64]) -> fmt::Result {
     let bounds = bounds.iter().copied().chain([f64::INFINITY]);
     let buckets: Vec<_> = bounds.zip(durations.counts).collect();
     let count = durations.counts.iter().sum();
     metric.encode_histogram(durations.sum, count, &buckets, None::<&HashMap<usize, Example>>)
 }
 
-/// A request that stands for its bucket. None is told.
+/// An example request of a bucket. There are none.
 type Example = Exemplar<Vec<(String, String)>, f64>;

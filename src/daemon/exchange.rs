@@ -1,5 +1,11 @@
-//! The way of one request: a token first, then the one call to Graph that it stands for. What Graph refuses for want of a
-//! permission is explained with what the token says it permits; the claims that Graph asks for go to who gets the next token.
+//! One exchange with Graph: get a token, send one request, judge the answer.
+//!
+//! Some refusals depend on the token. If a permission is missing, the hint compares what Graph wants with what the token grants.
+//! If Graph challenges the token for more claims, they go into the next token request; only a token that already met a challenge
+//! and is challenged again ends in a sign-in. If Graph says that the presence belongs to another user, the token shows whether
+//! that can be true.
+//!
+//! Leaves to others: tokens (`auth/`), requests (`graph/`), and what follows from a failure (`session/`).
 
 use std::sync::Arc;
 
@@ -8,23 +14,23 @@ use tokio::time::Instant as Stopwatch;
 use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
 use crate::graph::Client;
+use crate::metrics::{Call, Metrics, Outcome};
 use crate::session::{Action, Applied, Failure, FailureKind, Lack, Request, Seen, Target};
-use crate::tally::{Call, Outcome, Tally};
 use crate::time::Now;
 
-/// What a request needs on its way.
-pub(super) struct Way {
+/// What one exchange needs.
+pub(super) struct Exchange {
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) client: Arc<Client>,
     pub(super) account: config::Account,
-    /// When it is sent.
+    /// When the request is sent.
     pub(super) now: Now,
-    /// Where it counts.
-    pub(super) tally: Arc<Tally>,
+    /// Where the request is counted.
+    pub(super) metrics: Arc<Metrics>,
 }
 
-impl Way {
-    /// Sends what a session asks for.
+impl Exchange {
+    /// Sends a request of the session.
     pub(super) async fn write(self, request: Request) -> Result<(), Failure> {
         let (token, user) = self.token(request.fresh_token).await?;
         let bearer = &token.bearer;
@@ -58,35 +64,35 @@ impl Way {
         outcome
     }
 
-    /// A call to Graph begins now. What is returned counts its end.
+    /// Starts to count a call to Graph. The result must be called when it ends.
     fn begin(&self, call: Call) -> impl FnOnce(Outcome) + use<> {
-        let pending = self.tally.begin(self.authenticator.account(), call);
+        let pending = self.metrics.begin(self.authenticator.account(), call);
         let (began, sent_at) = (Stopwatch::now(), self.now.wall);
         move |outcome| pending.end(outcome, began.elapsed(), sent_at)
     }
 
-    /// A token, and the user it is good for.
+    /// A token, and the user whose presence it is about.
     async fn token(&self, fresh: bool) -> Result<(Token, String), Failure> {
         let token = self.authenticator.token(&self.now, fresh).await?;
         let user = self.account.user.clone().or_else(|| token.user.clone()).ok_or_else(|| {
-            Failure::new(FailureKind::Refused, "nobody knows whose presence this is: the sign-in named no user")
-                .with_hint("set `user` of the account to the object id")
+            Failure::new(FailureKind::Refused, "it is unknown whose presence this is: the sign-in named no user")
+                .with_hint("set `user` of the account to the user's object id")
         })?;
         Ok((token, user))
     }
 
-    /// What Graph's refusal of a request about `user` with `token` means for this account.
+    /// What it means that Graph refused a request about `user` with `token`.
     fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
         match failure.lacks.as_deref() {
             Some(Lack::Permission(needed)) => {
-                let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed, &self.sign_in()));
-                mend.map_or(failure.clone(), |mend| failure.with_hint(mend))
+                let hint = token.permissions.as_ref().map(|permissions| permissions.mend(*needed, &self.sign_in()));
+                hint.map_or(failure.clone(), |hint| failure.with_hint(hint))
             }
             Some(Lack::Claims(claims)) => {
-                let another_may_do = self.authenticator.challenge(token, claims);
-                if another_may_do { failure } else { self.ask_for_more(failure) }
+                let worth_another_token = self.authenticator.challenge(token, claims);
+                if worth_another_token { failure } else { self.ask_for_more(failure) }
             }
-            // It cannot be that, or was not before: it is one of the service's 401s that come and go.
+            // The token is for this user, or worked before: it is one of the service's 401s that come and go.
             Some(Lack::User) if token.may_set(user) || self.authenticator.was_accepted() => {
                 Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, hint: None, ..failure }
             }
@@ -95,7 +101,7 @@ impl Way {
         }
     }
 
-    /// How to sign in to this account, where somebody can.
+    /// How to sign in to this account.
     fn sign_in(&self) -> String {
         match self.account.auth {
             Auth::DeviceCode
@@ -105,22 +111,21 @@ impl Way {
             | Auth::Federated { .. } => {
                 format!("run `presenced login {}`", self.authenticator.account())
             }
-            Auth::TokenCommand { .. } => "sign in anew to the program behind the token command".to_owned(),
+            Auth::TokenCommand { .. } => "sign in again to the program behind the token command".to_owned(),
         }
     }
 
-    /// No token that can be had without somebody has the claims that Graph asks for.
+    /// Graph asks for claims that no token has without a person's help.
     fn ask_for_more(&self, failure: Failure) -> Failure {
         let hint = match self.account.auth {
             Auth::DeviceCode | Auth::Browser => {
                 return Failure { kind: FailureKind::SignInNeeded, ..failure }.with_hint(self.sign_in());
             }
             Auth::ClientSecret { .. } | Auth::ClientCertificate { .. } | Auth::Federated { .. } => {
-                "have an administrator check which Conditional Access policy asks for more than the token has"
-                    .to_owned()
+                "ask an administrator which Conditional Access policy asks for more than the token has".to_owned()
             }
             Auth::TokenCommand { .. } => {
-                self.sign_in() + ": Graph asks for more than its token has, and presenced cannot tell it"
+                self.sign_in() + ": Graph asks for more than its token has, and presenced cannot pass that on"
             }
         };
         Failure { kind: FailureKind::Refused, ..failure }.with_hint(hint)

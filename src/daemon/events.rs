@@ -1,0 +1,127 @@
+//! Events: what wakes the loop, and what each event changes. What follows from the change is the turn's job (`daemon/mod`).
+
+use tokio::sync::mpsc;
+
+use super::account::{Account, Done};
+use super::{Daemon, sleep_or_never, timeout_ends};
+use crate::metrics::Wakeup;
+use crate::policy::{Reading, Sleep};
+use crate::signals::Update;
+use crate::status::Command;
+use crate::time::Now;
+
+/// What woke the loop.
+pub(super) enum Event {
+    Update(Update),
+    Command(Command),
+    Done(Done),
+    FirstReadingsTimeout,
+    Time,
+}
+
+impl Event {
+    /// How the metrics count it.
+    pub(super) fn wakeup(&self) -> Wakeup {
+        match self {
+            Self::Update(_) => Wakeup::Signal,
+            Self::Command(_) => Wakeup::Command,
+            Self::Done(_) => Wakeup::Answer,
+            Self::FirstReadingsTimeout | Self::Time => Wakeup::Time,
+        }
+    }
+}
+
+impl Daemon {
+    pub(super) async fn next_event(&mut self, now: &Now, commands: &mut mpsc::Receiver<Command>) -> Event {
+        let (instant, wall) = self.wakeups(now);
+        let until_instant = sleep_or_never(instant.map(|instant| self.clock.sleep_until(instant)));
+        let until_wall = sleep_or_never(wall.map(|wall| self.clock.sleep_until_wall(wall)));
+        tokio::select! {
+            Some(update) = self.updates.recv() => Event::Update(update),
+            Some(command) = commands.recv() => Event::Command(command),
+            Some(done) = self.requests.join_next(), if !self.requests.is_empty() => match done {
+                Ok(done) => Event::Done(done),
+                // Only abandoned requests are cancelled, and those were already counted as failed.
+                Err(_) => Event::Time,
+            },
+            () = timeout_ends(&mut self.first_readings_timeout) => Event::FirstReadingsTimeout,
+            () = until_instant => Event::Time,
+            () = until_wall => Event::Time,
+        }
+    }
+
+    pub(super) fn handle(&mut self, event: Event) {
+        let now = self.clock.now();
+        match event {
+            Event::Update(update) => {
+                self.hear(update, &now);
+                // A burst of updates is one turn.
+                while let Ok(update) = self.updates.try_recv() {
+                    self.hear(update, &now);
+                }
+            }
+            Event::Command(command) => self.execute(command, &now),
+            Event::Done(done) => self.finish(&done, &now),
+            Event::FirstReadingsTimeout => self.first_readings_timeout = None,
+            Event::Time => {}
+        }
+    }
+
+    pub(super) fn hear(&mut self, update: Update, now: &Now) {
+        if let Update::SleepHold(hold) = update {
+            return self.keep_inhibitor(hold, now);
+        }
+        if let Update::NetworkBack = update {
+            // The address to listen at may have appeared with the network.
+            self.listening.nudge(now);
+            return self.accounts.iter_mut().for_each(|account| account.network_back(now));
+        }
+        let was_present = self.board.is_present(now);
+        self.board.hear(update, now);
+        match self.board.sleep() {
+            Reading::Known(Sleep::Suspending) if !self.asleep => self.prepare_for_suspend(now),
+            Reading::Known(Sleep::Awake) if self.asleep => self.wake(now),
+            Reading::Known(_) | Reading::Unknown | Reading::Off => {}
+        }
+        self.nudge_if_back(was_present, now);
+    }
+
+    /// If the user has just come back, a backoff must not delay the new presence.
+    fn nudge_if_back(&mut self, was_present: bool, now: &Now) {
+        if self.board.is_present(now) && !was_present {
+            self.accounts.iter_mut().for_each(Account::nudge);
+        }
+    }
+
+    fn execute(&mut self, command: Command, now: &Now) {
+        // A client that has left does not need its answer.
+        match command {
+            Command::SetOverride { claim, ttl, reply } => {
+                self.board.set_override(claim, ttl, now);
+                let _ = reply.send(Ok(()));
+            }
+            Command::ClearOverride { reply } => {
+                self.board.clear_override();
+                let _ = reply.send(Ok(()));
+            }
+            Command::SetSignal { name, value, ttl, writer, reply } => {
+                let was_present = self.board.is_present(now);
+                let _ = reply.send(self.board.set_signal(name, value, ttl, writer, now));
+                self.nudge_if_back(was_present, now);
+            }
+            Command::ClearSignal { name, reply } => {
+                let _ = reply.send(self.board.clear_signal(&name));
+            }
+            Command::Reload { reply } => {
+                let _ = reply.send(self.reload());
+            }
+        }
+    }
+
+    pub(super) fn finish(&mut self, done: &Done, now: &Now) {
+        let account = self.accounts.iter_mut().chain(&mut self.leavers).find(|account| account.id == done.account);
+        if let Some(account) = account {
+            account.finish(done, now);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The connections of a server: accepts them, and limits how many are served at once. Both servers use it, the one on the status
+//! socket and the one over TCP.
+//!
+//! Leaves to others: who is served, and what with ([`super::server`], [`super::listen`]).
+
+use std::fmt::Display;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+/// The pause after a failed accept. It fails when the process is out of files or memory, which takes a moment to pass.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// Something that connections come from.
+pub(super) trait Accept {
+    type Stream;
+
+    /// Waits for the next connection. Nothing is lost when the wait is dropped.
+    fn accept_one(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept_one(&self) -> io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept_one(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// The open connections. Dropping it ends them all.
+#[derive(Debug)]
+pub(super) struct Connections {
+    seats: Arc<Semaphore>,
+    limit: usize,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    /// No connections yet, and never more than `limit` that are served at once.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { seats: Arc::new(Semaphore::new(limit)), limit, tasks: JoinSet::new() }
+    }
+
+    /// Waits for the next connection to `listener`, which the log calls `place`.
+    pub(super) async fn next<L: Accept + Sync>(&mut self, listener: &L, place: &(dyn Display + Sync)) -> L::Stream {
+        // Lets connections that have just ended give up their seat, before the next one asks for it.
+        tokio::task::yield_now().await;
+        loop {
+            match listener.accept_one().await {
+                Ok(stream) => {
+                    while self.tasks.try_join_next().is_some() {}
+                    return stream;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection at {place}");
+                    pause().await;
+                }
+            }
+        }
+    }
+
+    /// A seat for one connection; `None`: all are taken.
+    pub(super) fn seat(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.seats).try_acquire_owned().ok()
+    }
+
+    /// Serves a connection that has a seat.
+    pub(super) fn serve(
+        &mut self,
+        seat: OwnedSemaphorePermit,
+        conversation: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.tasks.spawn(async move {
+            conversation.await;
+            drop(seat);
+        });
+    }
+
+    /// Refuses a connection that gets no seat. If too many refusals are still in progress, it is just closed.
+    pub(super) fn refuse(&mut self, refusal: impl Future<Output = ()> + Send + 'static) {
+        if self.tasks.len() < 2 * self.limit {
+            self.tasks.spawn(refusal);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it does no harm if a suspend makes this pause longer")]
+async fn pause() {
+    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+}
