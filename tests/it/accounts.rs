@@ -15,8 +15,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::run;
-use crate::house::{CLIENT_ID, USER, guarded};
-use crate::signal_bench::ManualClock;
+use crate::stage::house::{CLIENT_ID, USER, guarded};
+use crate::stage::signal_bench::ManualClock;
 
 /// Seconds between two attempts of each account: Available is set again 1 minute ahead of its fade, the service asks for 10
 /// minutes, and what is refused is looked at every 15.

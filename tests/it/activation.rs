@@ -12,7 +12,7 @@ use presenced::status::report::State;
 use presenced::status::{Client, ClientError};
 use tokio::process::{Child, Command};
 
-use crate::house::{House, exists, guarded};
+use crate::stage::house::{House, exists, guarded};
 
 /// Has systemd's tool listen, and start the program of the house when somebody comes.
 fn listen(house: &House, listen: &[&str]) -> Child {

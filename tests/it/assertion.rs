@@ -20,12 +20,12 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::auth::{account, after, environment, granted};
-use crate::canned::Server;
 use crate::clock::run;
 use crate::daemon::{has, on, warned, work};
-use crate::house::{CLIENT_ID, House, USER, guarded};
-use crate::openssl::Keys;
-use crate::signal_bench::ManualClock;
+use crate::stage::canned::Server;
+use crate::stage::house::{CLIENT_ID, House, USER, guarded};
+use crate::stage::openssl::Keys;
+use crate::stage::signal_bench::ManualClock;
 
 const SECRET: &str = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
 

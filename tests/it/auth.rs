@@ -19,7 +19,7 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use crate::canned::{Answer, Server, answer};
+use crate::stage::canned::{Answer, Server, answer};
 
 pub(crate) fn environment(folder: &TempDir) -> Environment {
     let path = folder.path().to_owned();

@@ -12,7 +12,7 @@ use presenced::status::report::{Health, State};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::fake_daemon::{FakeDaemon, report};
+use crate::stage::fake_daemon::{FakeDaemon, report};
 
 /// The program as a bar of a session whose runtime folder is `folder` runs it.
 fn in_session(command: &mut Command, folder: &Path) {

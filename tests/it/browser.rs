@@ -15,9 +15,9 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdout};
 use url::Url;
 
-use crate::canned::{Server, answer};
 use crate::daemon::{on, once, personal, respond, work};
-use crate::house::{House, USER, guarded};
+use crate::stage::canned::{Server, answer};
+use crate::stage::house::{House, USER, guarded};
 
 const SOMEBODY_ELSE: &str = "11111111-2222-3333-4444-555555555555";
 

@@ -16,8 +16,8 @@ use presenced::status::report::Report;
 use presenced::time::Clock as _;
 use presenced::warning::Code;
 
-use crate::house::{House, guarded};
-use crate::signal_bench::Signal;
+use crate::stage::house::{House, guarded};
+use crate::stage::signal_bench::Signal;
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 

@@ -17,8 +17,8 @@ use presenced::signals::{Buses, Observation, Update, calendar};
 use presenced::time::Clock;
 use presenced::warning::{Code, Warning};
 
-use crate::privilege::obey_permissions;
-use crate::signal_bench::{ManualClock, Signal};
+use crate::stage::privilege::obey_permissions;
+use crate::stage::signal_bench::{ManualClock, Signal};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 

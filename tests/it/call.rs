@@ -15,8 +15,8 @@ use presenced::policy::{Call, CallState, Reading};
 use presenced::signals::{Buses, Observation, Update, call};
 use presenced::warning::Code;
 
-use crate::privilege::obey_permissions;
-use crate::signal_bench::{ManualClock, Signal};
+use crate::stage::privilege::obey_permissions;
+use crate::stage::signal_bench::{ManualClock, Signal};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 

@@ -12,7 +12,7 @@ use presenced::presence::Presence;
 use presenced::status::report::{Health, Report, State};
 use tempfile::TempDir;
 
-use crate::fake_daemon::{Asked, FakeDaemon, report};
+use crate::stage::fake_daemon::{Asked, FakeDaemon, report};
 
 fn start() -> (TempDir, FakeDaemon) {
     let folder = TempDir::new().unwrap();

@@ -21,8 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::house::{CLIENT_ID, USER, guarded};
-use crate::signal_bench::ManualClock;
+use crate::stage::house::{CLIENT_ID, USER, guarded};
+use crate::stage::signal_bench::ManualClock;
 
 const MINUTE: Duration = Duration::from_mins(1);
 

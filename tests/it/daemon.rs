@@ -9,9 +9,9 @@ use presenced::status::report::{Health, Report, State};
 use presenced::warning::Code;
 use rustix::process::Signal;
 
-use crate::bus::Bus;
-use crate::house::{CLIENT_ID, Daemon, House, USER, exists, guarded};
-use crate::login1::{Login1, Session};
+use crate::stage::bus::Bus;
+use crate::stage::house::{CLIENT_ID, Daemon, House, USER, exists, guarded};
+use crate::stage::login1::{Login1, Session};
 
 pub(crate) fn respond(status: u16, headers: &[(&str, &str)]) -> Then {
     let headers: BTreeMap<_, _> = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();

@@ -16,7 +16,7 @@ use presenced::time::Clock as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::house::{CLIENT_ID, USER, guarded};
+use crate::stage::house::{CLIENT_ID, USER, guarded};
 
 /// Runs the demo without a terminal, and returns what it printed.
 async fn demo(arguments: &[&str], path: &str) -> (bool, String) {

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tracing::field::Empty;
 use tracing::{Instrument as _, error_span};
 
-use crate::canned::{Answer, Server, answer};
+use crate::stage::canned::{Answer, Server, answer};
 
 const USER: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
 const SESSION: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";

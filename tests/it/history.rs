@@ -13,10 +13,10 @@ use presenced::warning::Code;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::bus::Bus;
-use crate::house::{House, exists, guarded};
-use crate::lapse::Lapse;
-use crate::login1::{Login1, Session};
+use crate::stage::bus::Bus;
+use crate::stage::house::{House, exists, guarded};
+use crate::stage::lapse::Lapse;
+use crate::stage::login1::{Login1, Session};
 
 const EVENTS: &str = "BEGIN:VCALENDAR\nEND:VCALENDAR\n";
 const ALWAYS: &str = "[[rules]]\nname = \"always\"\nset = \"Available/Available\"\n";

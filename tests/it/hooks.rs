@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use crate::house::{Daemon, House, guarded};
+use crate::stage::house::{Daemon, House, guarded};
 
 pub(crate) fn hook(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config/hooks").join(name)

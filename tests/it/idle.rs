@@ -15,9 +15,9 @@ use zbus::names::{BusName, OwnedUniqueName};
 use zbus::object_server::{InterfaceRef, SignalEmitter};
 use zbus::{Connection, fdo, interface};
 
-use crate::bus::Bus;
-use crate::login1::{Login1, Session};
-use crate::signal_bench::{ManualClock, Signal};
+use crate::stage::bus::Bus;
+use crate::stage::login1::{Login1, Session};
+use crate::stage::signal_bench::{ManualClock, Signal};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 pub(crate) const ACTIVE: Reading<Idle> = Reading::Known(Idle::Active);

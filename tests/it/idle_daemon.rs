@@ -1,8 +1,8 @@
 //! Idleness through the real program: from a stand-in for GNOME's idle monitor, or a real X server, to what others see.
 
-use crate::bus::Bus;
-use crate::house::House;
 use crate::idle::Shell;
+use crate::stage::bus::Bus;
+use crate::stage::house::House;
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ async fn a_build_without_displays_says_what_it_lacks() {
 #[tokio::test]
 async fn the_environment_leads_to_an_x_server_and_its_cookie() {
     let mut house = House::new().await;
-    let mut server = crate::x_server::XServer::reserve();
+    let mut server = crate::stage::x_server::XServer::reserve();
     let cookie = house.path("Xauthority");
     std::fs::write(&cookie, server.cookie()).expect("a folder of the test's own");
     server.start(&["-auth", cookie.to_str().expect("a path of letters")]);

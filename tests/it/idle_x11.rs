@@ -10,8 +10,8 @@ use rustix::process::Signal as Kill;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::idle::{ACTIVE, IDLE, NOWHERE, assert_unknown, follow};
-use crate::signal_bench::{Signal, soon};
-use crate::x_server::XServer;
+use crate::stage::signal_bench::{Signal, soon};
+use crate::stage::x_server::XServer;
 
 const AFTER: Duration = Duration::from_millis(300);
 

@@ -9,8 +9,8 @@ use presenced::emulator::Options;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::house::{CLIENT_ID, House, guarded};
 use crate::refusals;
+use crate::stage::house::{CLIENT_ID, House, guarded};
 
 /// Runs a program on a terminal of its own, so many columns wide, and passes on what is typed and shown.
 const TERMINAL: &str = r#"

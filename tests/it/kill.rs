@@ -5,7 +5,7 @@ use presenced::emulator::{Call, Fault, Matches, Then};
 use presenced::status::report::State;
 use rustix::process::Signal;
 
-use crate::house::{House, exists, guarded};
+use crate::stage::house::{House, exists, guarded};
 
 /// Where in its life it is killed.
 #[derive(Clone, Copy, Debug)]

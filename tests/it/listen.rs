@@ -8,8 +8,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use presenced::status::report::State;
 use tokio::net::TcpListener;
 
-use crate::fake_daemon::HANG;
-use crate::house::{Daemon, House, guarded};
+use crate::stage::fake_daemon::HANG;
+use crate::stage::house::{Daemon, House, guarded};
 
 const OPENED: &str = "metrics and health are at http://";
 

@@ -7,10 +7,10 @@ use presenced::policy::{Lock, Reading, Sleep};
 use presenced::signals::{Buses, Observation, Update, lock, sleep};
 use presenced::warning::Code;
 
-use crate::bus::Bus;
-use crate::login1::{Login1, Session};
-use crate::saver::{Cinnamon, Gnome, Kde, Mate, NewKde, Saver, Xfce};
-use crate::signal_bench::{ManualClock, Signal, soon};
+use crate::stage::bus::Bus;
+use crate::stage::login1::{Login1, Session};
+use crate::stage::saver::{Cinnamon, Gnome, Kde, Mate, NewKde, Saver, Xfce};
+use crate::stage::signal_bench::{ManualClock, Signal, soon};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 const LOCKED: Reading<Lock> = Reading::Known(Lock::Locked);

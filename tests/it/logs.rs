@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::house::{House, guarded};
+use crate::stage::house::{House, guarded};
 
 /// A program of that name which prints how it was called, and what `first` is if it is asked for the last line.
 fn journalctl(house: &House, last: &str) {

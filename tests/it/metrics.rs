@@ -16,8 +16,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::fake_daemon::{FakeDaemon, report};
-use crate::house::{House, guarded};
+use crate::stage::fake_daemon::{FakeDaemon, report};
+use crate::stage::house::{House, guarded};
 
 fn rules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus")

@@ -15,10 +15,10 @@ use presenced::warning::Code;
 use pulseaudio::protocol::stream::StreamFlags;
 
 use crate::daemon::{has, work};
-use crate::house::House;
-use crate::signal_bench::{ManualClock, Signal, soon};
-use crate::sound::{Kind, MICROPHONE, MONITOR, Recorder, SoundServer};
-use crate::sound_stub::{SoundStub, answer_with};
+use crate::stage::house::House;
+use crate::stage::signal_bench::{ManualClock, Signal, soon};
+use crate::stage::sound::{Kind, MICROPHONE, MONITOR, Recorder, SoundServer};
+use crate::stage::sound_stub::{SoundStub, answer_with};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 const SETTLE: Duration = Duration::from_secs(2);

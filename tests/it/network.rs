@@ -14,10 +14,10 @@ use zbus::object_server::InterfaceRef;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath};
 use zbus::{Connection, interface};
 
-use crate::bus::Bus;
 use crate::clock::Desk;
-use crate::house::guarded;
-use crate::signal_bench::ManualClock;
+use crate::stage::bus::Bus;
+use crate::stage::house::guarded;
+use crate::stage::signal_bench::ManualClock;
 
 /// How far apart the daemon is told.
 const APART: Duration = Duration::from_secs(5);

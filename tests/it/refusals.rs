@@ -9,7 +9,7 @@ use presenced::warning::Code;
 
 use crate::clock::Desk;
 use crate::daemon::{has, on, once, personal, respond, unauthorized, warned, work};
-use crate::house::House;
+use crate::stage::house::House;
 
 pub(crate) const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
 const SECRET: &str = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;

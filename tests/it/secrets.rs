@@ -17,10 +17,10 @@ use rustix::thread::{CapabilitySet, capabilities, remove_capability_from_boundin
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use crate::canned::{self, answer};
-use crate::house::{House, USER, guarded};
-use crate::keyring::Desktop;
-use crate::openssl::Keys;
+use crate::stage::canned::{self, answer};
+use crate::stage::house::{House, USER, guarded};
+use crate::stage::keyring::Desktop;
+use crate::stage::openssl::Keys;
 
 /// A day takes 10 s.
 const SPEED: f64 = 8640.0;

@@ -7,8 +7,8 @@ use presenced::status::report::{Health, PermissionKind, Report, State};
 use presenced::warning::Code;
 
 use crate::daemon::{has, on, once, personal, work};
-use crate::house::{Daemon, House, USER, guarded};
 use crate::refusals::{CALL, options};
+use crate::stage::house::{Daemon, House, USER, guarded};
 
 /// A daemon whose account a person signs in to.
 async fn daemon(house: &House) -> Daemon {

@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::auth::{after, environment, sign_in};
-use crate::house::CLIENT_ID;
-use crate::signal_bench::ManualClock;
+use crate::stage::house::CLIENT_ID;
+use crate::stage::signal_bench::ManualClock;
 
 const DOCUMENT: &str = include_str!("../../docs/sign-in.md");
 

@@ -10,10 +10,10 @@ use presenced::warning::Code;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::bus::Bus;
 use crate::clock::Desk;
-use crate::house::{CLIENT_ID, Daemon, House, USER, guarded};
-use crate::login1::{Login1, Session};
+use crate::stage::bus::Bus;
+use crate::stage::house::{CLIENT_ID, Daemon, House, USER, guarded};
+use crate::stage::login1::{Login1, Session};
 
 /// A daemon at an unlocked desktop that holds Available, and the inhibitor it took.
 async fn at_a_desk(house: &mut House, more: &str) -> (Bus, Login1, Daemon, UnixStream) {

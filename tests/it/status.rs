@@ -16,7 +16,7 @@ use presenced::warning::{Code, Severity};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::fake_daemon::{Asked, FakeDaemon, HANG, read_to_close, report};
+use crate::stage::fake_daemon::{Asked, FakeDaemon, HANG, read_to_close, report};
 
 fn start() -> (TempDir, FakeDaemon) {
     let folder = TempDir::new().unwrap();

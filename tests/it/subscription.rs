@@ -12,8 +12,8 @@ use presenced::signals::{Buses, Observation, Update, calendar};
 use presenced::warning::Code;
 use tempfile::TempDir;
 
-use crate::canned::{Answer, Server, answer};
-use crate::signal_bench::{ManualClock, Signal, soon};
+use crate::stage::canned::{Answer, Server, answer};
+use crate::stage::signal_bench::{ManualClock, Signal, soon};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 const REFRESH: Duration = Duration::from_mins(15);

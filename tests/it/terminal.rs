@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use presenced::status::report::State;
 use tempfile::TempDir;
 
-use crate::fake_daemon::{FakeDaemon, report};
+use crate::stage::fake_daemon::{FakeDaemon, report};
 
 /// A program on a terminal of 80 columns and 24 rows.
 struct Terminal {

@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 
 use crate::daemon::personal;
-use crate::house::{Daemon, House, exists, guarded};
-use crate::keyring::Desktop;
+use crate::stage::house::{Daemon, House, exists, guarded};
+use crate::stage::keyring::Desktop;
 
 const SIGN_IN: [(&str, &str); 2] = [("application", "presenced"), ("account", "work")];
 const SIGNALS: &str = "[signals.call]\npath = \"call-state\"\n";

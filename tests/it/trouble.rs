@@ -9,7 +9,7 @@ use presenced::emulator::{Call, Fault, Matches, Options, Then};
 use presenced::status::report::Health;
 use presenced::warning::{Code, Severity};
 
-use crate::lapse::Lapse;
+use crate::stage::lapse::Lapse;
 
 const EVENTS: &str = "BEGIN:VCALENDAR\nEND:VCALENDAR\n";
 const RULES: &str = "[[rules]]\nname = \"always\"\nset = \"Busy/InACall\"\n";

@@ -7,7 +7,7 @@ use presenced::emulator::{App, Call, Device, Fault, Matches, Options, Then};
 use presenced::status::report::{Account, Health, Report, State};
 use presenced::warning::Code;
 
-use crate::house::{House, USER};
+use crate::stage::house::{House, USER};
 
 const VERIFY: &str = "[session]\nverify = true\n";
 

@@ -12,7 +12,7 @@ use presenced::policy::Claim;
 use presenced::presence::Presence;
 use presenced::status::report::Report;
 
-use crate::lapse::Lapse;
+use crate::stage::lapse::Lapse;
 
 const MINUTE: Duration = Duration::from_mins(1);
 

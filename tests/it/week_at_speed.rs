@@ -18,7 +18,7 @@ use presenced::presence::Presence;
 use presenced::time::Clock as _;
 use rustix::process::Signal;
 
-use crate::house::{Daemon, House, USER};
+use crate::stage::house::{Daemon, House, USER};
 
 const SPEED: f64 = 600.0;
 

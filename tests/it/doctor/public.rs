@@ -8,10 +8,10 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::{BROKEN, UNIT, ask, install_systemd};
-use crate::canned::{self, answer};
 use crate::daemon::respond;
-use crate::fake_daemon::{FakeDaemon, report};
-use crate::house::House;
+use crate::stage::canned::{self, answer};
+use crate::stage::fake_daemon::{FakeDaemon, report};
+use crate::stage::house::House;
 use presenced::emulator::{Fault, Matches};
 use presenced::status::report::{LastError, State, Warning};
 use presenced::warning::{Code, Severity};

@@ -3,7 +3,7 @@
 use presenced::emulator::{App, Federated};
 
 use super::*;
-use crate::openssl::Keys;
+use crate::stage::openssl::Keys;
 
 const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const ISSUER: &str = "https://token.actions.githubusercontent.com";

@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::house::{CLIENT_ID, USER, guarded};
-use crate::signal_bench::ManualClock;
+use super::house::{CLIENT_ID, USER, guarded};
+use super::signal_bench::ManualClock;
 
 /// The daemon's only account.
 const ACCOUNT: &str = "work";

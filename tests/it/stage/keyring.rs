@@ -11,8 +11,8 @@ use zbus::message::Type;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue, Value};
 use zbus::{Connection, MatchRule, MessageStream};
 
-use crate::bus::Bus;
-use crate::house::guarded;
+use super::bus::Bus;
+use super::house::guarded;
 
 const PASSWORD: &str = "open sesame";
 const NAME: &str = "org.freedesktop.secrets";

@@ -14,14 +14,14 @@ use presenced::status::report::{Health, State};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::bus::Bus;
-use crate::canned::{self, answer};
 use crate::daemon::{on, personal, respond, work};
-use crate::fake_daemon::{FakeDaemon, report};
-use crate::house::{House, guarded};
-use crate::keyring::Desktop;
-use crate::login1::{Login1, Session};
 use crate::refusals::{CALL, options};
+use crate::stage::bus::Bus;
+use crate::stage::canned::{self, answer};
+use crate::stage::fake_daemon::{FakeDaemon, report};
+use crate::stage::house::{House, guarded};
+use crate::stage::keyring::Desktop;
+use crate::stage::login1::{Login1, Session};
 
 /// Ten meetings of which one has no start, in a file that ends too early.
 const BROKEN: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nSUMMARY:Fine\nEND:VEVENT\n\

@@ -16,7 +16,7 @@ use pulseaudio::protocol::{
     RecordStreamParams, SampleFormat, SampleSpec, SetClientNameReply, SubscriptionMask, stream,
 };
 
-use crate::bus::Bus;
+use super::bus::Bus;
 
 /// A hang guard for the server's own answers.
 const PATIENCE: Duration = Duration::from_secs(30);

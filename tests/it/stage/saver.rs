@@ -3,7 +3,7 @@
 use zbus::Connection;
 use zbus::object_server::SignalEmitter;
 
-use crate::bus::Bus;
+use super::bus::Bus;
 
 /// A screen saver.
 pub(crate) trait Saver {

@@ -10,7 +10,7 @@ use zbus::object_server::{InterfaceRef, SignalEmitter};
 use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath, Value};
 use zbus::{Connection, fdo, interface};
 
-use crate::bus::Bus;
+use super::bus::Bus;
 
 const NAME: &str = "org.freedesktop.login1";
 const MANAGER: &str = "/org/freedesktop/login1";
