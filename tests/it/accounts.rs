@@ -14,7 +14,7 @@ use presenced::time::Clock as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::clock::run;
+use crate::stage::desk::run;
 use crate::stage::house::{CLIENT_ID, USER, guarded};
 use crate::stage::signal_bench::ManualClock;
 

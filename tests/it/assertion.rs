@@ -19,12 +19,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::auth::{account, after, environment, granted};
-use crate::clock::run;
-use crate::daemon::{has, on, warned, work};
 use crate::stage::canned::Server;
+use crate::stage::desk::run;
+use crate::stage::entra::{account, after, environment, granted};
+use crate::stage::faults::on;
 use crate::stage::house::{CLIENT_ID, House, USER, guarded};
 use crate::stage::openssl::Keys;
+use crate::stage::reports::{has, warned, work};
 use crate::stage::signal_bench::ManualClock;
 
 const SECRET: &str = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;

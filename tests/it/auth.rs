@@ -7,95 +7,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt as _;
-use jiff::tz::TimeZone;
 use presenced::auth::{self, Authenticator, Prompt};
-use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource, TokenStore};
+use presenced::config::{Account, Auth, SecretSource, TokenStore};
 use presenced::session::{Applied, Failure, FailureKind};
-use presenced::time::{Instant, Now};
+use presenced::time::Now;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use crate::stage::canned::{Answer, Server, answer};
-
-pub(crate) fn environment(folder: &TempDir) -> Environment {
-    let path = folder.path().to_owned();
-    let credentials = path.display().to_string();
-    Environment {
-        home: path.clone(),
-        runtime_dir: None,
-        config_dir: path.clone(),
-        state_dir: path.join("state"),
-        cache_dir: path.join("cache"),
-        lookup: Arc::new(move |name| match name {
-            "SECRET" => Some("s3cret".to_owned()),
-            "CREDENTIALS_DIRECTORY" => Some(credentials.clone()),
-            _ => None,
-        }),
-        secret_vars: Vec::new(),
-    }
-}
-
-pub(crate) fn account(server: &Server, auth: Auth) -> Account {
-    Account {
-        tenant: "contoso.onmicrosoft.com".to_owned(),
-        client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
-        user: None,
-        cloud: Cloud::Global,
-        auth,
-        tokens: TokenStore::Auto,
-        endpoints: Endpoints { graph: "https://graph.microsoft.com/v1.0".parse().unwrap(), login: server.url.clone() },
-    }
-}
-
-fn client_secret(server: &Server) -> Account {
-    account(server, Auth::ClientSecret { secret: SecretSource::Env("SECRET".to_owned()) })
-}
-
-/// The time `minutes` after the start of the test.
-pub(crate) fn after(minutes: u64) -> Now {
-    let wall: jiff::Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
-    let passed = Duration::from_mins(minutes);
-    Now { instant: Instant::from_origin(passed), wall: wall.checked_add(passed).unwrap(), zone: TimeZone::UTC }
-}
-
-fn json(status: u16, body: &serde_json::Value) -> Answer {
-    answer(status, "Content-Type: application/json\r\n", &body.to_string())
-}
-
-/// A token that lives for 75 minutes.
-pub(crate) fn granted(token: &str) -> Answer {
-    json(200, &serde_json::json!({"token_type": "Bearer", "expires_in": 4500, "access_token": token}))
-}
-
-fn id_token(oid: &str) -> String {
-    let claims = serde_json::json!({"oid": oid, "tid": "tenant-id", "preferred_username": "me@contoso.com"});
-    format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims.to_string()))
-}
-
-/// A token with a refresh token and the user `oid`.
-fn delegated(token: &str, refresh_token: &str, oid: &str) -> Answer {
-    json(
-        200,
-        &serde_json::json!({"token_type": "Bearer", "expires_in": 4500, "access_token": token,
-                            "refresh_token": refresh_token, "id_token": id_token(oid)}),
-    )
-}
-
-fn refused(error: &str, number: u32) -> Answer {
-    json(
-        400,
-        &serde_json::json!({"error": error, "error_codes": [number], "trace_id": "7c4f",
-                            "error_description": "AADSTS: me@contoso.com said the magic word"}),
-    )
-}
-
-async fn bearer(authenticator: &Authenticator, now: &Now) -> Result<String, Failure> {
-    authenticator.token(now, false).await.map(|token| token.bearer.expose_secret().to_owned())
-}
+use crate::stage::entra::{
+    account, after, bearer, client_secret, delegated, device_authorization, environment, granted, json, refused,
+    sign_in,
+};
 
 #[tokio::test]
 async fn an_application_gets_its_token_by_client_secret() {
@@ -450,23 +375,6 @@ async fn a_command_may_print_the_token() {
     let account = Account { auth: Auth::TokenCommand { command: vec!["/bin/false".to_owned()] }, ..account };
     let failure = bearer(&Authenticator::new("bot", &account, &environment(&folder)), &after(0)).await.unwrap_err();
     assert_eq!((failure.kind, failure.text.contains("/bin/false")), (FailureKind::Passing, true));
-}
-
-fn device_authorization() -> Answer {
-    json(
-        200,
-        &serde_json::json!({"device_code": "d3vice", "user_code": "ABCD-1234", "interval": 1, "expires_in": 900,
-                            "verification_uri": "https://microsoft.com/devicelogin", "message": "…"}),
-    )
-}
-
-/// Signs somebody in: the file as `auth::login` leaves it.
-pub(crate) fn sign_in(folder: &TempDir, refresh_token: &str) {
-    let tokens = folder.path().join("state/tokens");
-    std::fs::create_dir_all(&tokens).unwrap();
-    let stored = serde_json::json!({"refresh_token": refresh_token, "user": "oid-1", "tenant": "tenant-id",
-                                    "username": "me@contoso.com"});
-    std::fs::write(tokens.join("work.json"), stored.to_string()).unwrap();
 }
 
 #[tokio::test]

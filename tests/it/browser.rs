@@ -15,9 +15,10 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdout};
 use url::Url;
 
-use crate::daemon::{on, once, personal, respond, work};
 use crate::stage::canned::{Server, answer};
-use crate::stage::house::{House, USER, guarded};
+use crate::stage::faults::{on, once, respond};
+use crate::stage::house::{House, USER, guarded, personal};
+use crate::stage::reports::work;
 
 const SOMEBODY_ELSE: &str = "11111111-2222-3333-4444-555555555555";
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,30 +17,13 @@ use presenced::signals::{Buses, Observation, Update, calendar};
 use presenced::time::Clock;
 use presenced::warning::{Code, Warning};
 
+use crate::stage::folder::Folder;
 use crate::stage::privilege::obey_permissions;
 use crate::stage::signal_bench::{ManualClock, Signal};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 
 type Seen = Observation<Arc<Schedule>>;
-
-/// A temporary folder by its real path.
-struct Folder {
-    _dir: tempfile::TempDir,
-    path: PathBuf,
-}
-
-impl Folder {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap();
-        Self { _dir: dir, path }
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-}
 
 /// A clock that begins at noon and runs as the machine's does, for what waits a moment.
 fn running() -> Arc<SystemClock> {

@@ -1,10 +1,9 @@
 //! The call signal, on real files and folders.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,35 +14,11 @@ use presenced::policy::{Call, CallState, Reading};
 use presenced::signals::{Buses, Observation, Update, call};
 use presenced::warning::Code;
 
+use crate::stage::folder::Folder;
 use crate::stage::privilege::obey_permissions;
 use crate::stage::signal_bench::{ManualClock, Signal};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
-
-/// A temporary folder by its real path.
-struct Folder {
-    _dir: tempfile::TempDir,
-    path: PathBuf,
-}
-
-impl Folder {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap();
-        Self { _dir: dir, path }
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// Writes a file the way a careful program does: renamed into place when it is complete.
-    fn replace(&self, name: &str, content: &str) {
-        let new = self.path.join(format!("{name}.tmp"));
-        fs::write(&new, content).unwrap();
-        fs::rename(new, self.path.join(name)).unwrap();
-    }
-}
 
 fn follow(clock: &Arc<ManualClock>, path: &Path) -> Signal<Call> {
     let config = config::Call { path: path.to_owned() };

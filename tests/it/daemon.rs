@@ -10,29 +10,10 @@ use presenced::warning::Code;
 use rustix::process::Signal;
 
 use crate::stage::bus::Bus;
-use crate::stage::house::{CLIENT_ID, Daemon, House, USER, exists, guarded};
+use crate::stage::faults::{on, once, respond, unauthorized};
+use crate::stage::house::{CLIENT_ID, Daemon, House, USER, exists, guarded, personal};
 use crate::stage::login1::{Login1, Session};
-
-pub(crate) fn respond(status: u16, headers: &[(&str, &str)]) -> Then {
-    let headers: BTreeMap<_, _> = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    Then::Respond { status, headers, body: None }
-}
-
-pub(crate) fn on(call: Call, then: Then) -> Fault {
-    Fault::new(Matches::Only(call), then)
-}
-
-pub(crate) fn once(fault: Fault) -> Fault {
-    Fault { times: Some(1), ..fault }
-}
-
-pub(crate) fn work(report: &Report) -> &presenced::status::report::Account {
-    &report.accounts["work"]
-}
-
-pub(crate) fn has(report: &Report, code: Code) -> bool {
-    report.warnings.iter().any(|warning| warning.code == code)
-}
+use crate::stage::reports::{has, warned, work};
 
 /// A daemon that watches the lock of an unlocked desktop, and holds Available.
 async fn at_a_desk(house: &mut House) -> (Bus, Login1, Daemon) {
@@ -395,20 +376,6 @@ async fn a_user_that_is_none_is_told() {
     insta::assert_snapshot!("a_404_for_the_user", warned(&report));
 }
 
-/// The warnings as people read them.
-pub(crate) fn warned(report: &Report) -> String {
-    let lines = report.warnings.iter().map(|warning| format!("{}\nhint: {}\n", warning.text, warning.hint));
-    lines.collect()
-}
-
-/// An account to which a person signs in.
-pub(crate) fn personal(house: &House) -> String {
-    house
-        .account("work")
-        .replace(r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#, r#"{ method = "device-code" }"#)
-        .replace(&format!("user      = \"{USER}\"\n"), "")
-}
-
 /// The claims of the token requests so far.
 fn claims(house: &House) -> Vec<bool> {
     let requests = house.emulator.requests().into_iter().filter(|record| record.call == Call::Token);
@@ -506,11 +473,6 @@ async fn claims_that_a_person_must_bring_are_brought_by_signing_in() {
     house.seen("Busy/InACall").await;
     let between = house.emulator.requests().split_off(asked);
     assert!(!between.iter().any(|record| record.status == Some(401)), "nothing is asked in vain: {between:?}");
-}
-
-pub(crate) fn unauthorized(code: &str) -> Then {
-    let body = serde_json::json!({"error": {"code": code, "message": "An error has occurred."}});
-    Then::Respond { status: 401, headers: BTreeMap::new(), body: Some(body) }
 }
 
 #[tokio::test]

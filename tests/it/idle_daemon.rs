@@ -1,8 +1,8 @@
 //! Idleness through the real program: from a stand-in for GNOME's idle monitor, or a real X server, to what others see.
 
-use crate::idle::Shell;
 use crate::stage::bus::Bus;
 use crate::stage::house::House;
+use crate::stage::mutter::Shell;
 
 use std::time::Duration;
 

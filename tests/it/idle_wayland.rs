@@ -9,9 +9,10 @@ use presenced::daemon::clock::SystemClock;
 use presenced::policy::Idle;
 use presenced::signals::{Displays, Observation};
 
-use crate::idle::{ACTIVE, IDLE, NOWHERE, assert_unknown, follow};
+use crate::stage::bus::NOWHERE;
 use crate::stage::compositor::Compositor;
 use crate::stage::compositor_stub::CompositorStub;
+use crate::stage::idle::{ACTIVE, IDLE, assert_unknown, follow};
 use crate::stage::signal_bench::{ManualClock, Signal, soon};
 
 const AFTER: Duration = Duration::from_millis(300);

@@ -9,7 +9,8 @@ use presenced::signals::Displays;
 use rustix::process::Signal as Kill;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::idle::{ACTIVE, IDLE, NOWHERE, assert_unknown, follow};
+use crate::stage::bus::NOWHERE;
+use crate::stage::idle::{ACTIVE, IDLE, assert_unknown, follow};
 use crate::stage::signal_bench::{Signal, soon};
 use crate::stage::x_server::XServer;
 

@@ -9,7 +9,7 @@ use presenced::emulator::Options;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::refusals;
+use crate::stage::faults::quick_sign_in;
 use crate::stage::house::{CLIENT_ID, House, guarded};
 
 /// Runs a program on a terminal of its own, so many columns wide, and passes on what is typed and shown.
@@ -115,7 +115,7 @@ impl Session {
 
 /// A house with two calendars of vdirsyncer's.
 async fn house() -> House {
-    let options: Options = refusals::options();
+    let options: Options = quick_sign_in();
     let house = House::with(options).await;
     for name in ["work", "private", "empty"] {
         std::fs::create_dir_all(house.path(".calendars").join(name)).unwrap();

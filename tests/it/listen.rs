@@ -2,52 +2,14 @@
 //! to it costs the presence.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io::Write as _;
+use std::net::Shutdown;
 
 use presenced::status::report::State;
 use tokio::net::TcpListener;
 
-use crate::stage::fake_daemon::HANG;
 use crate::stage::house::{Daemon, House, guarded};
-
-const OPENED: &str = "metrics and health are at http://";
-
-/// Where the daemon said last that it listens.
-pub(crate) async fn address(daemon: &Daemon) -> SocketAddr {
-    guarded("the listener", async {
-        loop {
-            let log = daemon.log();
-            let rest = log.rsplit_once(OPENED).map(|(_, rest)| rest.lines().next().unwrap().to_owned());
-            if let Some(address) = rest.filter(|_| log.ends_with('\n')).and_then(|rest| rest.parse().ok()) {
-                return address;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(HANG)).unwrap();
-    stream
-}
-
-fn read_to_close(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    // A reset after the last byte is a close too.
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8(answer).unwrap()
-}
-
-/// One request, and its answer.
-pub(crate) fn ask(address: SocketAddr, request: &str, host: &str) -> String {
-    let mut stream = connect(address);
-    let body = if request.starts_with("PUT") { "Content-Length: 2\r\n\r\n{}" } else { "\r\n" };
-    stream.write_all(format!("{request} HTTP/1.1\r\nHost: {host}\r\n{body}").as_bytes()).unwrap();
-    read_to_close(&mut stream)
-}
+use crate::stage::listener::{address, ask, connect, read_to_close};
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     guarded("an answer", tokio::task::spawn_blocking(work)).await.unwrap()

@@ -7,7 +7,7 @@ use presenced::policy::{Lock, Reading, Sleep};
 use presenced::signals::{Buses, Observation, Update, lock, sleep};
 use presenced::warning::Code;
 
-use crate::stage::bus::Bus;
+use crate::stage::bus::{Bus, NOWHERE};
 use crate::stage::login1::{Login1, Session};
 use crate::stage::saver::{Cinnamon, Gnome, Kde, Mate, NewKde, Saver, Xfce};
 use crate::stage::signal_bench::{ManualClock, Signal, soon};
@@ -15,7 +15,6 @@ use crate::stage::signal_bench::{ManualClock, Signal, soon};
 const NOON: &str = "2026-11-23T12:00:00Z";
 const LOCKED: Reading<Lock> = Reading::Known(Lock::Locked);
 const UNLOCKED: Reading<Lock> = Reading::Known(Lock::Unlocked);
-const NOWHERE: &str = "unix:path=/nonexistent/bus";
 
 /// A browser that owns the name only to be asked not to blank.
 struct Inhibitor {

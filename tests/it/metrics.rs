@@ -6,17 +6,14 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
 
 use presenced::emulator::{self, Fault, Matches, Then};
 use presenced::status::report::{SignIn, State};
-use presenced::tally::{Call, Outcome, Tally};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::stage::fake_daemon::{FakeDaemon, report};
+use crate::stage::fake_daemon::{FakeDaemon, fill, report};
 use crate::stage::house::{House, guarded};
 
 fn rules() -> PathBuf {
@@ -38,17 +35,6 @@ fn run(program: &str, package: &str, arguments: &[&str], input: &str) -> (bool, 
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(said).unwrap())
-}
-
-/// Counts one of everything.
-pub(crate) fn fill(tally: &Arc<Tally>) {
-    let at = "2026-11-23T14:02:00Z".parse().unwrap();
-    tally.begin("work", Call::Set).end(Outcome::Ok, Duration::from_millis(80), at);
-    tally.begin("work", Call::Token).end(Outcome::Ok, Duration::from_millis(300), at);
-    drop(tally.begin("work", Call::Set));
-    tally.note_change("work", Duration::from_millis(120));
-    tally.note_calendar_events(Some(1204));
-    tally.note_wakeup(presenced::tally::Wakeup::Signal);
 }
 
 /// Metrics of a daemon that has a sample of each.
@@ -214,8 +200,9 @@ async fn what_happens_to_the_daemon_is_counted() {
     let daemon = house.start().await;
     let held = house.seen("Available/Available").await;
     daemon.report("holding", |report| report.accounts["work"].state == State::Holding).await;
-    let address = crate::listen::address(&daemon).await;
-    let scrape = || tokio::task::spawn_blocking(move || crate::listen::ask(address, "GET /metrics", "localhost"));
+    let address = crate::stage::listener::address(&daemon).await;
+    let scrape =
+        || tokio::task::spawn_blocking(move || crate::stage::listener::ask(address, "GET /metrics", "localhost"));
     let metrics = scrape().await.unwrap();
     let requests = |call: &str, outcome: &str| {
         let name =
@@ -267,7 +254,7 @@ async fn prometheus_scrapes_the_daemon_and_evaluates_the_alerts() {
     house.write("config.toml", format!("{}[status]\nlisten = \"127.0.0.1:0\"\n", house.configuration()));
     let daemon = house.start().await;
     house.seen("Available/Available").await;
-    let target = crate::listen::address(&daemon).await;
+    let target = crate::stage::listener::address(&daemon).await;
 
     let config = format!(
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}/presenced.rules.yml]\n\

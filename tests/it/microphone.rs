@@ -14,8 +14,8 @@ use presenced::time::Clock;
 use presenced::warning::Code;
 use pulseaudio::protocol::stream::StreamFlags;
 
-use crate::daemon::{has, work};
 use crate::stage::house::House;
+use crate::stage::reports::{has, work};
 use crate::stage::signal_bench::{ManualClock, Signal, soon};
 use crate::stage::sound::{Kind, MICROPHONE, MONITOR, Recorder, SoundServer};
 use crate::stage::sound_stub::{SoundStub, answer_with};

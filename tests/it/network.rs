@@ -14,8 +14,8 @@ use zbus::object_server::InterfaceRef;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath};
 use zbus::{Connection, interface};
 
-use crate::clock::Desk;
 use crate::stage::bus::Bus;
+use crate::stage::desk::Desk;
 use crate::stage::house::guarded;
 use crate::stage::signal_bench::ManualClock;
 

@@ -21,10 +21,10 @@ use presenced::status::report::{Health, Report};
 use presenced::time::Clock as _;
 use zbus::Connection;
 
-use crate::idle::Shell;
 use crate::stage::bus::Bus;
 use crate::stage::house::{Daemon, House, guarded};
 use crate::stage::login1::{Login1, Session};
+use crate::stage::mutter::Shell;
 use crate::stage::saver::{Saver, Xfce};
 use crate::stage::signal_bench::Signal;
 

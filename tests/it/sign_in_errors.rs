@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::auth::{after, environment, sign_in};
+use crate::stage::entra::{after, environment, sign_in};
 use crate::stage::house::CLIENT_ID;
 use crate::stage::signal_bench::ManualClock;
 

@@ -10,8 +10,8 @@ use presenced::warning::Code;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::clock::Desk;
 use crate::stage::bus::Bus;
+use crate::stage::desk::Desk;
 use crate::stage::house::{CLIENT_ID, Daemon, House, USER, guarded};
 use crate::stage::login1::{Login1, Session};
 

@@ -143,7 +143,7 @@ fn health_is_one_line_of_plain_text() {
 #[test]
 fn metrics_are_open_metrics() {
     let (_folder, daemon) = start();
-    crate::metrics::fill(&daemon.tally);
+    crate::stage::fake_daemon::fill(&daemon.tally);
     daemon.tally.note_change("gone", Duration::ZERO);
     daemon.change(|report| {
         let work = report.accounts["work"].clone();

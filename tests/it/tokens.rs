@@ -11,8 +11,7 @@ use presenced::status::report::{Account, Report};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 
-use crate::daemon::personal;
-use crate::stage::house::{Daemon, House, exists, guarded};
+use crate::stage::house::{Daemon, House, exists, guarded, personal};
 use crate::stage::keyring::Desktop;
 
 const SIGN_IN: [(&str, &str); 2] = [("application", "presenced"), ("account", "work")];

@@ -14,14 +14,14 @@ use presenced::status::report::{Health, State};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::daemon::{on, personal, respond, work};
-use crate::refusals::{CALL, options};
 use crate::stage::bus::Bus;
 use crate::stage::canned::{self, answer};
 use crate::stage::fake_daemon::{FakeDaemon, report};
-use crate::stage::house::{House, guarded};
+use crate::stage::faults::{on, quick_sign_in, respond};
+use crate::stage::house::{CALL, House, guarded, personal};
 use crate::stage::keyring::Desktop;
 use crate::stage::login1::{Login1, Session};
+use crate::stage::reports::work;
 
 /// Ten meetings of which one has no start, in a file that ends too early.
 const BROKEN: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nSUMMARY:Fine\nEND:VEVENT\n\
@@ -301,7 +301,7 @@ fn tree(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
 
 #[tokio::test]
 async fn a_persons_sign_in_is_looked_at_and_left_alone() {
-    let house = House::with(options()).await;
+    let house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house) + CALL);
     let found = Found::of(&house).await;
     assert_eq!(found.code, 4);
@@ -334,7 +334,7 @@ async fn a_persons_sign_in_is_looked_at_and_left_alone() {
 
 #[tokio::test]
 async fn a_daemon_that_runs_is_asked_for_what_it_knows_better() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     install_systemd(&house, UNIT, "");
     house.write("config.toml", personal(&house) + CALL + "[signals.lock]\n");
     assert_eq!(house.ask(&["login"]).await.0, 0);
@@ -452,7 +452,7 @@ async fn the_lock_is_told_with_its_source_and_its_doubts() {
 #[tokio::test]
 async fn a_keyring_is_open_locked_or_not_there() {
     let desktop = Desktop::new().await;
-    let house = House::with(options()).await;
+    let house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house) + CALL + "[tokens]\nstore = \"keyring\"\n");
     let look = async || Found::by(doctor(&house, &[]).env("DBUS_SESSION_BUS_ADDRESS", desktop.bus.address())).await;
     let found = look().await;

@@ -8,9 +8,9 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::{BROKEN, UNIT, ask, install_systemd};
-use crate::daemon::respond;
 use crate::stage::canned::{self, answer};
 use crate::stage::fake_daemon::{FakeDaemon, report};
+use crate::stage::faults::respond;
 use crate::stage::house::House;
 use presenced::emulator::{Fault, Matches};
 use presenced::status::report::{LastError, State, Warning};

@@ -13,6 +13,9 @@ use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 use zbus::{Connection, Proxy};
 
+/// An address where no bus is.
+pub(crate) const NOWHERE: &str = "unix:path=/nonexistent/bus";
+
 const BUS: &str = "org.freedesktop.DBus";
 
 /// A bus that ends with the test.

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use presenced::signals::Displays;
 
-use crate::idle::NOWHERE;
+use super::bus::NOWHERE;
 
 /// A folder for a compositor's socket, and the compositor. Dropped, it ends.
 pub(crate) struct Compositor {

@@ -15,7 +15,7 @@ use presenced::status::report::{
     Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, Signal, State,
 };
 use presenced::status::{BindError, Command, Server};
-use presenced::tally::Tally;
+use presenced::tally::{Call, Outcome, Tally};
 use tokio::sync::{oneshot, watch};
 
 /// A hang guard: nothing here takes as long on any machine.
@@ -235,4 +235,15 @@ pub(crate) fn report() -> Report {
         manual: None,
         warnings: Vec::new(),
     }
+}
+
+/// Counts one of everything.
+pub(crate) fn fill(tally: &Arc<Tally>) {
+    let at = "2026-11-23T14:02:00Z".parse().unwrap();
+    tally.begin("work", Call::Set).end(Outcome::Ok, Duration::from_millis(80), at);
+    tally.begin("work", Call::Token).end(Outcome::Ok, Duration::from_millis(300), at);
+    drop(tally.begin("work", Call::Set));
+    tally.note_change("work", Duration::from_millis(120));
+    tally.note_calendar_events(Some(1204));
+    tally.note_wakeup(presenced::tally::Wakeup::Signal);
 }

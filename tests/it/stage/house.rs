@@ -21,6 +21,9 @@ pub(crate) const USER: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
 /// The emulator's application.
 pub(crate) const CLIENT_ID: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
 
+/// The signal of calls, by the file `call-state`.
+pub(crate) const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
+
 /// Nothing in these tests takes this long; it only ends a test that would wait for ever.
 const GUARD: Duration = Duration::from_mins(1);
 
@@ -291,4 +294,12 @@ impl Daemon {
 /// Whether a file is there.
 pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
+}
+
+/// An account to which a person signs in.
+pub(crate) fn personal(house: &House) -> String {
+    house
+        .account("work")
+        .replace(r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#, r#"{ method = "device-code" }"#)
+        .replace(&format!("user      = \"{USER}\"\n"), "")
 }
