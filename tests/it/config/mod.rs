@@ -30,7 +30,6 @@ auth = { method = "device-code" }
 /// Somebody with a home and a login session, and some variables.
 fn environment() -> Environment {
     Environment {
-        home: PathBuf::from("/home/me"),
         runtime_dir: Some(PathBuf::from("/run/user/1000")),
         config_dir: PathBuf::from("/home/me/.config/presenced"),
         state_dir: PathBuf::from("/home/me/.local/state/presenced"),
@@ -41,7 +40,7 @@ fn environment() -> Environment {
             "TEAM" => Some("red".to_owned()),
             _ => None,
         }),
-        secret_vars: Vec::new(),
+        ..Environment::bare("/home/me")
     }
 }
 

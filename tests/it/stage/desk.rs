@@ -130,13 +130,9 @@ pub(crate) fn run(
     system_bus: &str,
 ) -> (watch::Receiver<Arc<Report>>, JoinSet<()>) {
     let environment = Environment {
-        home: folder.to_owned(),
         runtime_dir: Some(folder.to_owned()),
-        config_dir: folder.to_owned(),
-        state_dir: folder.to_owned(),
-        cache_dir: folder.to_owned(),
         lookup: Arc::new(|_| Some("emulator-secret".to_owned())),
-        secret_vars: Vec::new(),
+        ..Environment::bare(folder)
     };
     let config = Config::parse(config, &folder.join("config.toml"), &environment).unwrap().config;
     let daemon = Daemon::new(Options {

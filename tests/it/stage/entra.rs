@@ -20,9 +20,6 @@ pub(crate) fn environment(folder: &TempDir) -> Environment {
     let path = folder.path().to_owned();
     let credentials = path.display().to_string();
     Environment {
-        home: path.clone(),
-        runtime_dir: None,
-        config_dir: path.clone(),
         state_dir: path.join("state"),
         cache_dir: path.join("cache"),
         lookup: Arc::new(move |name| match name {
@@ -30,7 +27,7 @@ pub(crate) fn environment(folder: &TempDir) -> Environment {
             "CREDENTIALS_DIRECTORY" => Some(credentials.clone()),
             _ => None,
         }),
-        secret_vars: Vec::new(),
+        ..Environment::bare(path)
     }
 }
 

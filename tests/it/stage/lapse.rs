@@ -106,13 +106,9 @@ impl Lapse {
     pub(crate) async fn start_daemon(&mut self) {
         let folder = self.folder.path();
         let environment = Environment {
-            home: folder.to_owned(),
             runtime_dir: Some(folder.to_owned()),
-            config_dir: folder.to_owned(),
-            state_dir: folder.to_owned(),
-            cache_dir: folder.to_owned(),
             lookup: Arc::new(|_| Some("emulator-secret".to_owned())),
-            secret_vars: Vec::new(),
+            ..Environment::bare(folder)
         };
         let text = format!(
             r#"[accounts.{ACCOUNT}]
