@@ -1,5 +1,6 @@
 //! The configuration: what it reads, what it refuses and with which words, and `presenced check`.
 
+mod accounts;
 mod check;
 mod cookbook;
 // What the documents show needs what is built by default.
@@ -13,12 +14,16 @@ mod reference;
 mod reports;
 #[cfg(feature = "pulse")]
 mod schema;
+mod subscriptions;
 mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use presenced::config::{Config, Environment, Problems};
+
+const CLIENT: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
+const USER: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
 
 /// An account that nothing is wrong with, to put a snippet behind.
 const ACCOUNT: &str = r#"[accounts.work]
