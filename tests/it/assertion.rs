@@ -65,7 +65,7 @@ fn decoded(part: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_assertion_is_right_for_openssl_in_whatever_form_the_key_is() {
+async fn openssl_accepts_the_assertion_for_every_form_of_key() {
     let keys = Keys::new();
     keys.make("bot");
     keys.make("ca");
@@ -350,7 +350,7 @@ async fn a_bot_with_a_certificate_holds_its_presence() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_entra_does_not_know_is_refused_with_what_mends_it() {
+async fn a_certificate_unknown_to_entra_is_refused_with_the_fix() {
     let keys = Keys::new();
     let mut house = house(&keys).await;
     keys.make("stranger");
@@ -407,7 +407,7 @@ async fn a_pod_with_a_federated_identity_holds_its_presence() {
 
 /// 30 days ahead of the end, by time alone; gone when the certificate is another.
 #[tokio::test]
-async fn a_certificate_that_nears_its_end_is_told_about_until_it_is_replaced() {
+async fn a_certificate_about_to_expire_is_reported_until_it_is_replaced() {
     let keys = Keys::new();
     keys.make("bot");
     keys.make("issuer");

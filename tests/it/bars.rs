@@ -132,7 +132,7 @@ fn a_line_never_fails() {
 }
 
 #[test]
-fn a_wrong_format_is_told_before_anybody_is_asked() {
+fn a_wrong_format_is_reported_before_the_daemon_is_asked() {
     let folder = TempDir::new().unwrap();
     for (args, said) in [
         (&["status", "--format", "waybra"][..], "did you mean `waybar`?"),

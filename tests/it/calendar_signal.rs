@@ -181,7 +181,7 @@ async fn another_system_zone_moves_floating_times() {
 }
 
 #[tokio::test]
-async fn what_is_skipped_is_said_and_the_rest_counts() {
+async fn skipped_events_are_reported_and_the_rest_counts() {
     let folder = Folder::new();
     let broken = at_noon("b").replace("DTSTART:20261123T113000Z", "DTSTART:yesterday");
     fs::write(folder.join("b.ics"), broken).unwrap();
@@ -221,7 +221,7 @@ async fn a_huge_file_is_not_read() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_read_makes_the_calendar_unknown_until_it_may() {
+async fn unreadable_files_make_the_calendar_unknown_until_they_can_be_read() {
     obey_permissions();
     let folder = Folder::new();
     fs::create_dir(folder.join("closed")).unwrap();

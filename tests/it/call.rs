@@ -205,7 +205,7 @@ async fn half_a_file_holds_the_last_state_for_five_seconds() {
     folder.replace("call-state", "in-call");
     let healed = signal.next().await;
     assert_eq!((healed.reading, healed.warnings.len()), (is(CallState::InCall), 0));
-    // One that is completed in time is never seen to be half.
+    // A file that is completed in time is never seen half-written.
     folder.replace("call-state", "{");
     folder.replace("call-state", "presenting");
     assert_eq!(signal.next().await.reading, is(CallState::Presenting));
@@ -232,7 +232,7 @@ async fn what_is_broken_from_the_start_is_unknown_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_small_regular_file_is_not_read() {
+async fn only_small_regular_files_are_read() {
     let folder = Folder::new();
     let huge = folder.join("huge");
     fs::File::create(&huge).unwrap().set_len(50_000_000).unwrap();

@@ -40,7 +40,7 @@ async fn gnomes_idle_monitor_is_followed() {
 }
 
 #[tokio::test]
-async fn who_is_away_already_is_seen_at_once() {
+async fn a_user_who_is_already_away_is_seen_at_once() {
     let bus = Bus::start();
     let shell = Shell::start(&bus, AFTER * 2).await;
     let mut signal = on_buses(NOWHERE, &bus.address());
@@ -81,7 +81,7 @@ async fn a_session_bus_that_dies_is_reconnected() {
 }
 
 #[tokio::test]
-async fn a_name_without_an_idle_monitor_behind_it_is_none() {
+async fn a_name_without_an_idle_monitor_does_not_count() {
     let bus = Bus::start();
     let other = bus.connect().await;
     // It answers, but only elsewhere.
@@ -142,7 +142,7 @@ async fn gnome_is_asked_before_logind() {
 }
 
 #[tokio::test]
-async fn where_nothing_can_tell_a_person_is_told_what_can() {
+async fn without_a_source_the_possible_sources_are_named() {
     let mut signal = on_buses(NOWHERE, NOWHERE);
     let observation = signal.next().await;
     assert_unknown(&observation, &["On this desktop presenced cannot see whether anybody is there"]);

@@ -9,7 +9,7 @@ use std::time::Duration;
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 
 #[tokio::test]
-async fn nobody_at_the_desk_is_away_but_in_a_call() {
+async fn idle_is_away_except_in_a_call() {
     let mut house = House::new().await;
     let bus = Bus::start();
     let shell = Shell::start(&bus, Duration::ZERO).await;
@@ -64,7 +64,7 @@ async fn a_build_without_displays_says_what_it_lacks() {
         assert!(warning.text.contains(lack), "{}", warning.text);
     }
     assert!(warning.hint.contains("built with the features `wayland` and `x11`"), "{}", warning.hint);
-    // What the configuration has besides goes on.
+    // The rest of the configuration keeps working.
     house.seen("Available/Available").await;
     daemon.stop().await;
 }

@@ -53,7 +53,7 @@ async fn an_x_server_that_ends_or_crashes_is_found_again() {
 }
 
 #[tokio::test]
-async fn what_is_no_x_server_is_none() {
+async fn other_programs_are_not_taken_for_an_x_server() {
     let mut server = XServer::reserve();
     let listener = tokio::net::UnixListener::bind(server.socket()).expect("a free number");
     let mut signal = on(&server);

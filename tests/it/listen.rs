@@ -1,5 +1,5 @@
-//! `[status] listen`: metrics and health over TCP, from the real program; nothing else is to be had there, and nothing that is done
-//! to it costs the presence.
+//! `[status] listen`: metrics and health over TCP, from the real program; nothing else is available there, and nothing a
+//! client does to it costs the presence.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::io::Write as _;
@@ -21,7 +21,7 @@ async fn start(house: &House, listen: &str) -> Daemon {
 }
 
 #[tokio::test]
-async fn it_tells_metrics_and_health_and_nothing_else() {
+async fn it_serves_metrics_and_health_and_nothing_else() {
     let house = House::new().await;
     let daemon = start(&house, "127.0.0.1:0").await;
     daemon.report("holding", |report| report.accounts.values().any(|account| account.state == State::Holding)).await;
@@ -59,7 +59,7 @@ async fn it_tells_metrics_and_health_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_only_sits_there_is_let_go_and_holds_nobody_up_for_long() {
+async fn idle_connections_are_closed_and_do_not_block_others_for_long() {
     let house = House::new().await;
     let daemon = start(&house, "127.0.0.1:0").await;
     let address = address(&daemon).await;

@@ -50,7 +50,7 @@ async fn without_files_it_is_the_journal_of_the_unit() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_log_that_is_said() {
+async fn a_missing_log_is_reported() {
     let house = House::new().await;
     let (code, out, err) = logs(&house, &[]).await;
     assert_eq!((code, out.as_str()), (Some(1), ""));

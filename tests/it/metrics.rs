@@ -30,7 +30,7 @@ fn run(program: &str, package: &str, arguments: &[&str], input: &str) -> (bool, 
         .stderr(Stdio::piped())
         .spawn();
     let mut child = spawned.unwrap_or_else(|error| panic!("{program}: {error}; it is in Debian's package `{package}`"));
-    // One that has its answer already may not read the rest.
+    // A program that has its answer may not read the rest.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -160,7 +160,7 @@ fn rendered(metrics: &str) -> BTreeMap<String, Row> {
 }
 
 #[test]
-fn the_documents_list_each_metric_as_it_is() {
+fn the_documents_list_each_metric_correctly() {
     let rows = include_str!("../../docs/sidecar.md").lines().filter_map(|line| {
         let cells: Vec<_> = line.strip_prefix("| `")?.split('|').map(str::trim).collect();
         let [name, kind, unit, labels, _, ""] = cells[..] else { return None };

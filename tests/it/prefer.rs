@@ -156,7 +156,7 @@ async fn after_a_crash_it_is_gone_with_its_expiration() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_process_or_a_person_set_is_not_cleared() {
+async fn a_presence_set_by_others_is_not_cleared() {
     let mut house = House::new().await;
     let daemon = preferring(&mut house, "").await;
     daemon.signal(Signal::KILL);
@@ -191,7 +191,7 @@ prefer = true
     assert_eq!(work(&report).state, State::Refused);
     let text = &report.warnings[0].text;
     assert!(text.contains("setUserPreferredPresence with 403"), "{text}");
-    // A change of the session that succeeds is no news of what is refused.
+    // A session change that succeeds says nothing about the refused preference.
     house.write("call-state", "presenting");
     house.seen("DoNotDisturb/Presenting").await;
     let presenting = |report: &Report| work(report).asserted.as_ref().is_some_and(|held| held.activity == "Presenting");

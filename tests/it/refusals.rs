@@ -28,7 +28,7 @@ fn count(house: &House, call: Call) -> usize {
 
 /// Graph may ask for other claims each time: for a token of after now, or for one of where the request came from.
 #[tokio::test]
-async fn a_challenge_that_asks_for_other_claims_each_time_is_no_loop() {
+async fn a_challenge_with_new_claims_each_time_does_not_loop() {
     for signs_in in [true, false] {
         let mut house = House::with(quick_sign_in()).await;
         house.write("config.toml", if signs_in { personal(&house) } else { house.account("work") } + CALL);
@@ -166,9 +166,9 @@ async fn a_403_without_a_word_names_what_the_token_lacks() {
     }
 }
 
-/// One warning from 30 seconds of trouble on, whatever each attempt says, since the first; and none once it is over.
+/// One warning after 30 seconds of failures, dated from the first, whatever each attempt reports; and no warning once they end.
 #[tokio::test]
-async fn a_trouble_is_told_once_it_lasts_with_one_beginning_and_is_over_when_it_heals() {
+async fn a_lasting_failure_is_reported_with_one_start_until_it_heals() {
     let mut desk = Desk::new().await;
     for then in [respond(503, &[]), unauthorized("UnknownError"), Then::Reset].iter().cycle().take(60) {
         desk.emulator.inject(once(Fault::new(Matches::Only(Call::Set), then.clone()))).unwrap();

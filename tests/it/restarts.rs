@@ -1,7 +1,7 @@
 //! Each peer of a signal restarts again and again in the middle: the state is right again soon after, and nothing is left
 //! behind, of files, threads, tasks, watched folders, match rules or memory.
 //!
-//! `PRESENCED_ROUNDS=1000 cargo test --test it restarts -- --nocapture --test-threads 1` goes on for longer, and prints how
+//! `PRESENCED_ROUNDS=1000 cargo test --test it restarts -- --nocapture --test-threads 1` runs longer, and prints how
 //! long a restart was felt; programs that are slow to start restart a tenth as often.
 #![expect(
     clippy::unwrap_used,
@@ -99,7 +99,7 @@ impl Desk {
         let of = |what: &str| format!("/proc/{}/{what}", pid.as_raw_nonzero());
         let count = |what: &str| std::fs::read_dir(of(what)).unwrap().count();
         let watches = std::fs::read_dir(of("fdinfo")).unwrap().map(|entry| {
-            // One that was closed meanwhile watches nothing.
+            // One that has been closed since then watches nothing.
             let info = std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
             info.lines().filter(|line| line.starts_with("inotify ")).count()
         });

@@ -39,7 +39,7 @@ fn signed_in_at(house: &House) -> jiff::Timestamp {
 }
 
 #[tokio::test]
-async fn within_a_second_of_a_sign_in_the_daemon_goes_on() {
+async fn the_daemon_continues_within_a_second_of_a_sign_in() {
     let mut house = House::with(quick_sign_in()).await;
     let daemon = daemon(&house).await;
     let report = sign_in_needed(&daemon).await;
@@ -93,7 +93,7 @@ async fn a_sign_out_is_noticed_at_once_and_so_is_the_next_sign_in() {
     for words in ["work: sign-in needed", "nobody is signed in to account `work`", "run `presenced login work`"] {
         assert!(shown.contains(words), "{shown}");
     }
-    // The next keepalive is minutes away, and nothing has to be set for this.
+    // The next keepalive is minutes away, and this needs no request.
     assert_eq!(house.ask(&["login"]).await.0, 0);
     let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
     assert_eq!((report.health, report.warnings.len()), (Health::Ok, 0));
@@ -131,7 +131,7 @@ async fn a_sign_out_while_a_request_is_on_its_way_is_noticed_after_it() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_there_is_no_sign_in() {
+async fn an_unknown_account_is_not_a_sign_in() {
     let mut house = House::with(quick_sign_in()).await;
     let daemon = signed_in(&mut house).await;
     for arguments in [&["login", "wrok"][..], &["login", "--status", "wrok"]] {
@@ -146,7 +146,7 @@ async fn an_account_that_is_not_there_is_no_sign_in() {
 }
 
 #[tokio::test]
-async fn who_signs_in_without_a_daemon_is_told_that_none_runs() {
+async fn a_sign_in_without_a_daemon_reports_that_none_runs() {
     let house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house));
     let (code, _, error) = house.ask(&["login"]).await;
@@ -167,7 +167,7 @@ async fn who_signs_in_without_a_daemon_is_told_that_none_runs() {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_is_shown_by_the_daemon_and_without_it_from_the_store() {
+async fn the_signed_in_user_comes_from_the_daemon_or_from_the_store() {
     let mut house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house) + &house.account("bot") + CALL + "[log]\nlevel = \"debug\"\n");
     let (code, shown, _) = house.ask(&["login", "--status"]).await;

@@ -26,7 +26,7 @@ fn start() -> (TempDir, FakeDaemon) {
 }
 
 #[test]
-fn a_watched_status_is_drawn_in_place_also_without_colours() {
+fn a_watched_status_is_drawn_in_place_with_and_without_colours() {
     let (_folder, daemon) = start();
     for (variables, styled) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
         daemon.change(|report| report.accounts.get_mut("work").unwrap().state = State::Holding);
@@ -34,7 +34,7 @@ fn a_watched_status_is_drawn_in_place_also_without_colours() {
         terminal.until("presenced 0.1.0, pid");
         daemon.change(|report| report.accounts.get_mut("work").unwrap().state = State::Retrying);
         let shown = terminal.until("retrying; wants");
-        // Up again by as many lines as were drawn.
+        // The cursor moves up by the number of drawn lines.
         assert!(shown.contains("A\rwork") || shown.contains("A\r\u{1b}[1mwork"), "{shown:?}");
         assert_eq!(is_styled(&shown), styled, "{shown:?}");
     }
@@ -48,14 +48,14 @@ fn a_dumb_terminal_gets_no_escapes() {
 }
 
 #[test]
-fn who_waits_sees_that_it_goes_on() {
+fn a_long_wait_shows_its_progress() {
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("presenced.sock");
-    // It is there, and does not answer.
+    // It exists, but does not answer.
     let _listener = UnixListener::bind(&socket).unwrap();
     let mut terminal = Terminal::run("status", &socket, &[]);
     terminal.until("\rWaiting for presenced to answer … 1 s\u{1b}[K");
-    // A script that waits is told nothing.
+    // A waiting script gets no output.
     let mut child = Command::new(env!("CARGO_BIN_EXE_presenced"))
         .args(["status", "--socket"])
         .arg(&socket)

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::stage::canned::{Answer, Server, answer};
 use crate::stage::entra::{account, after, bearer, client_secret, environment, granted, json, refused, sign_in};
 
-/// A row: the answer, the kind, words of the text, words of the hint (none: no hint).
+/// A row: the answer, the kind, words of the text, words of the hint (empty: no hint).
 type Row = (Answer, FailureKind, &'static str, &'static str);
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
         (refused("invalid_request", 90_002), Refused, "no such tenant", "`tenant`"),
         (refused("unauthorized_client", 1), Refused, "may not sign in this way", "app registration"),
         (refused("invalid_grant", 53_003), Refused, "Conditional Access", "administrator"),
-        // Nobody can sign in to an account that an application signs in to.
+        // People cannot sign in to an application's account.
         (refused("invalid_grant", 65_001), Refused, "consented", "administrator"),
         (refused("invalid_grant", 1), Refused, "over", "administrator"),
         (refused("never_heard_of", 1), Refused, "400 never_heard_of, trace 7c4f", "client_id"),
@@ -73,7 +73,7 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
 }
 
 #[tokio::test]
-async fn what_a_service_says_of_a_lifetime_is_read_with_sense() {
+async fn odd_lifetimes_are_read_sensibly() {
     let days = |days: u64| Duration::from_hours(24 * days);
     for (said, lives) in [
         ("3600", Duration::from_hours(1)),
@@ -92,7 +92,7 @@ async fn what_a_service_says_of_a_lifetime_is_read_with_sense() {
         ("[3600]", Duration::from_mins(5)),
         (r#"{"a": 1}"#, Duration::from_mins(5)),
     ] {
-        // Neither the media type nor what else is there matters.
+        // The media type and other fields do not matter.
         let body = format!(r#"{{"access_token": "t", "expires_in": {said}, "token_type": "bearer"}}"#);
         let (server, folder) =
             (Server::start([answer(200, "Content-Type: text/html\r\n", &body)]).await, TempDir::new().unwrap());
@@ -121,7 +121,7 @@ async fn a_secret_goes_to_no_other_address() {
 }
 
 #[tokio::test]
-async fn a_wait_that_nobody_can_mean_is_a_day_at_most_and_no_longer_than_the_token() {
+async fn an_absurd_wait_is_cut_to_a_day_and_to_the_life_of_the_token() {
     let absurd = "Retry-After: 99999999999999999999\r\n";
     let answers = [answer(429, absurd, ""), granted("t1"), answer(429, absurd, ""), granted("t2")];
     let (server, folder) = (Server::start(answers).await, TempDir::new().unwrap());
@@ -135,7 +135,7 @@ async fn a_wait_that_nobody_can_mean_is_a_day_at_most_and_no_longer_than_the_tok
 }
 
 #[tokio::test]
-async fn nothing_is_shown_that_is_no_code_and_no_web_page() {
+async fn only_a_code_and_a_web_page_are_shown() {
     let folder = TempDir::new().unwrap();
     for (code, page, wrong) in [
         ("ABCD\u{1b}[2J", "https://microsoft.com/devicelogin", "a code that cannot be typed"),

@@ -52,7 +52,7 @@ async fn a_person_signs_in_with_a_code() {
 }
 
 #[tokio::test]
-async fn a_sign_in_that_may_read_is_renewed_as_one_and_an_older_one_as_it_was() {
+async fn a_renewal_keeps_the_scopes_of_the_sign_in() {
     let (server, folder) =
         (Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await, TempDir::new().unwrap());
     let config = account(&server, Auth::DeviceCode);
@@ -66,7 +66,7 @@ async fn a_sign_in_that_may_read_is_renewed_as_one_and_an_older_one_as_it_was() 
         authenticator.token(&after(0), true).await.unwrap();
         assert_eq!(renewing.requests().last().unwrap().field("scope").as_deref(), Some(scope));
     }
-    // To ask for more than was consented to would end the sign-in.
+    // Asking for more than the user consented to would end the sign-in.
     sign_in(&folder, "of an older presenced");
     authenticator.token(&after(0), true).await.unwrap();
     let scope = renewing.requests().last().unwrap().field("scope");
@@ -74,7 +74,7 @@ async fn a_sign_in_that_may_read_is_renewed_as_one_and_an_older_one_as_it_was() 
 }
 
 #[tokio::test]
-async fn a_sign_in_that_is_not_to_be_leaves_the_one_there_was() {
+async fn a_failed_sign_in_leaves_the_old_one_alone() {
     let somebody_else = vec![device_authorization(), delegated("t2", "r2", "oid-2")];
     let nothing_to_keep = vec![device_authorization(), granted("t2")];
     let declined = vec![device_authorization(), refused("authorization_declined", 65_004)];
@@ -98,7 +98,7 @@ async fn a_sign_in_that_is_not_to_be_leaves_the_one_there_was() {
 }
 
 #[tokio::test]
-async fn where_the_tenant_lets_no_code_in_the_browser_is_named_at_the_sign_in_and_at_the_renewal() {
+async fn a_tenant_that_blocks_codes_gets_a_hint_about_the_browser() {
     for number in [50_005, 50_097, 50_199, 53_000, 53_003, 530_031, 530_033, 530_036] {
         let folder = TempDir::new().unwrap();
         let server = Server::start([refused("invalid_grant", number)]).await;
@@ -132,7 +132,7 @@ async fn a_sign_in_can_be_cancelled_while_it_waits() {
 }
 
 #[tokio::test]
-async fn who_must_sign_in_is_told_how() {
+async fn a_needed_sign_in_is_reported_with_its_command() {
     let folder = TempDir::new().unwrap();
     let server = Server::start([refused("invalid_grant", 1), refused("interaction_required", 50_076)]).await;
     let authenticator = Authenticator::new("work", &account(&server, Auth::DeviceCode), &environment(&folder));
@@ -179,7 +179,7 @@ async fn signing_out_forgets_one_account() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_is_told() {
+async fn a_read_only_folder_is_reported() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("state"), "a file where a folder should be").unwrap();
     let server = Server::start([device_authorization(), delegated("t1", "r1", "oid-1")]).await;

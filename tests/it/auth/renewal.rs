@@ -47,7 +47,7 @@ async fn the_next_token_is_asked_for_with_the_claims_of_a_challenge() {
         let authenticator = Authenticator::new(name, &account(&server, auth), &environment(&folder));
         let first = authenticator.token(&after(0), false).await.unwrap();
         assert!(authenticator.challenge(&first, challenge), "another token may do");
-        // The one that was challenged is no good any more, however long it lives.
+        // The challenged token is useless now, whatever its lifetime.
         assert_eq!(bearer(&authenticator, &after(1)).await.unwrap_err().kind, FailureKind::Passing);
         let second = authenticator.token(&after(2), false).await.unwrap();
         assert_eq!(second.bearer.expose_secret(), "t2");
@@ -83,17 +83,17 @@ async fn a_token_is_kept_until_it_is_nearly_over() {
 }
 
 #[tokio::test]
-async fn a_sign_in_service_that_hangs_holds_nobody_up_while_the_token_holds() {
+async fn a_sign_in_service_that_hangs_blocks_no_caller_while_the_token_is_valid() {
     let (server, folder) = (Server::start([granted("t1"), Answer::Hang]).await, TempDir::new().unwrap());
     let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));
     assert_eq!(bearer(&authenticator, &after(0)).await.as_deref(), Ok("t1"));
     for asking in 0..20 {
-        // At once: it is not even waited for a turn of the runtime.
+        // At once: not even one turn of the runtime later.
         let token = bearer(&authenticator, &after(68)).now_or_never();
         assert_eq!(token.expect("waited for the renewal").as_deref(), Ok("t1"), "{asking}");
     }
     server.asked(2).await;
-    // Once it is over nothing but a new one will do, and after a sleep not the one that hangs.
+    // Once it has expired only a new one will do, and after a sleep not from the request that hangs.
     assert_eq!(bearer(&authenticator, &after(75)).now_or_never(), None);
     assert_eq!(server.requests().len(), 2);
     authenticator.abandon_renewal();
@@ -115,7 +115,7 @@ async fn while_a_token_holds_a_passing_failure_to_renew_it_does_not_matter() {
 }
 
 #[tokio::test]
-async fn once_a_token_is_over_the_failure_to_renew_it_is_told() {
+async fn once_a_token_expires_the_failed_renewal_is_reported() {
     let answers = [granted("t1"), answer(500, "", ""), refused("invalid_client", 7_000_222)];
     let (server, folder) = (Server::start(answers).await, TempDir::new().unwrap());
     let authenticator = Authenticator::new("bot", &client_secret(&server), &environment(&folder));

@@ -86,7 +86,7 @@ async fn nothing_shows_a_secret() {
     let command = ["/bin/echo", "s3cret"].map(ToOwned::to_owned).to_vec();
     let account = account(&server, Auth::ClientSecret { secret: SecretSource::Command(command) });
     let authenticator = Authenticator::new("bot", &account, &environment(&folder));
-    // Once without a log: an event that another test's thread meets first may be off for this one's log.
+    // Once without a log: if another test's thread reaches an event first, it may be disabled for this log.
     authenticator.token(&after(0), true).await.unwrap();
 
     let log = folder.path().join("log");

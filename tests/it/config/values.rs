@@ -221,7 +221,7 @@ fn paths_expand_or_say_what_is_missing() {
 }
 
 #[test]
-fn rules_and_signals_that_cannot_be_meant_are_refused() {
+fn impossible_rules_and_signals_are_refused() {
     let rule = |rest: &str| format!("[[rules]]\nname = \"r\"\nset = \"nothing\"\n{rest}\n");
     for (snippet, expected) in [
         (rule("when = { lock = \"unlock\" }"), "`unlock` is no value of `lock`"),

@@ -11,7 +11,7 @@ use crate::stage::house::{CLIENT_ID, House, personal};
 use crate::stage::reports::{has, work};
 
 #[tokio::test]
-async fn a_wrong_configuration_is_refused_on_reload_and_the_old_one_goes_on() {
+async fn a_reload_refuses_a_wrong_configuration_and_keeps_the_old_one() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());
     let daemon = house.start().await;
@@ -37,7 +37,7 @@ async fn a_wrong_configuration_is_refused_on_reload_and_the_old_one_goes_on() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_taken_away_is_cleared_and_one_that_is_added_is_held() {
+async fn a_removed_account_is_cleared_and_a_new_one_is_held() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());
     let daemon = house.start().await;
@@ -52,7 +52,7 @@ async fn an_account_that_is_taken_away_is_cleared_and_one_that_is_added_is_held(
 }
 
 #[tokio::test]
-async fn an_account_that_gets_another_name_keeps_its_session() {
+async fn a_renamed_account_keeps_its_session() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());
     let daemon = house.start().await;
@@ -66,7 +66,7 @@ async fn an_account_that_gets_another_name_keeps_its_session() {
 }
 
 #[tokio::test]
-async fn one_account_that_fails_holds_up_no_other() {
+async fn a_failing_account_does_not_delay_the_others() {
     let mut house = House::new().await;
     let dead = house.account("dead").replace(&house.address, "127.0.0.1:1");
     house.write("config.toml", house.configuration() + &dead);
@@ -83,7 +83,7 @@ async fn one_account_that_fails_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn an_account_without_a_sign_in_says_so_and_goes_on_after_it() {
+async fn an_account_without_a_sign_in_reports_it_and_starts_after_one() {
     let mut house = House::new().await;
     house.write("config.toml", personal(&house));
     let daemon = house.start().await;
@@ -92,7 +92,7 @@ async fn an_account_without_a_sign_in_says_so_and_goes_on_after_it() {
     assert_eq!(house.ask(&["status"]).await.0, 4);
     let (code, shown, error) = house.ask(&["login"]).await;
     assert_eq!(code, 0, "{shown}{error}");
-    // The daemon goes on by itself, without a restart.
+    // The daemon continues by itself, without a restart.
     house.seen("Available/Available").await;
     let mode = |name: &str| house.path(name).metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(".local/state/presenced/tokens"), 0o700);

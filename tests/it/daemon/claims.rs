@@ -70,7 +70,7 @@ fn unmeetable() -> Then {
 }
 
 #[tokio::test]
-async fn claims_that_no_renewal_brings_need_who_can_bring_them() {
+async fn claims_that_no_renewal_satisfies_are_refused_with_a_hint() {
     let house = House::new().await;
     house.inject(on(Call::Set, unmeetable()));
     house.write("config.toml", house.configuration());
@@ -90,7 +90,7 @@ async fn claims_that_no_renewal_brings_need_who_can_bring_them() {
 }
 
 #[tokio::test]
-async fn claims_that_a_person_must_bring_are_brought_by_signing_in() {
+async fn a_sign_in_satisfies_claims_that_need_a_person() {
     let mut house = House::new().await;
     house.write("config.toml", personal(&house) + "[signals.call]\npath = \"call-state\"\n");
     assert_eq!(house.ask(&["login"]).await.0, 0);

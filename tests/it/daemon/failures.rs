@@ -11,7 +11,7 @@ use crate::stage::house::{House, USER, personal};
 use crate::stage::reports::{has, warned, work};
 
 #[tokio::test]
-async fn passing_faults_are_retried_and_are_no_warning() {
+async fn passing_faults_are_retried_without_a_warning() {
     let mut house = House::new().await;
     house.inject(once(on(Call::Set, respond(503, &[]))));
     house.inject(once(on(Call::Set, respond(500, &[]))));
@@ -72,7 +72,7 @@ async fn a_missing_permission_says_what_to_grant() {
 }
 
 #[tokio::test]
-async fn a_permission_that_is_there_and_does_not_help_is_not_asked_for() {
+async fn a_permission_the_token_has_is_not_asked_for() {
     let mut house = House::new().await;
     house.inject(on(Call::Set, respond(403, &[])));
     house.write("config.toml", house.configuration());
@@ -80,7 +80,7 @@ async fn a_permission_that_is_there_and_does_not_help_is_not_asked_for() {
     house.request("the 403", |record| record.status == Some(403)).await;
     let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
     insta::assert_snapshot!("a_403_in_spite_of_the_permission", warned(&report));
-    // A token that nobody can read.
+    // An opaque token.
     let command = r#"{ method = "token-command", command = ["echo", "opaque"] }"#;
     let secret = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
     house.write("config.toml", house.configuration().replace(secret, command));
@@ -91,7 +91,7 @@ async fn a_permission_that_is_there_and_does_not_help_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_user_that_is_none_is_told() {
+async fn an_unknown_user_is_reported() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration().replace(USER, "00000000-0000-0000-0000-000000000001"));
     let daemon = house.start().await;
@@ -101,14 +101,14 @@ async fn a_user_that_is_none_is_told() {
 }
 
 #[tokio::test]
-async fn a_401_that_comes_and_goes_is_retried_whatever_its_code() {
+async fn a_passing_401_is_retried_for_every_code() {
     let call = "[signals.call]\npath = \"call-state\"\n";
     for signs_in in [true, false] {
         let mut house = House::new().await;
         let account = if signs_in { personal(&house) } else { house.account("work") };
         house.write("config.toml", account + call);
         assert!(!signs_in || house.ask(&["login"]).await.0 == 0);
-        // The first request may meet it as well as any other.
+        // It can hit the first request, too.
         house.inject(once(on(Call::Set, unauthorized("UnknownError"))));
         let daemon = house.start().await;
         house.seen("Available/Available").await;

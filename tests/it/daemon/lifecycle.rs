@@ -62,7 +62,7 @@ async fn stopping_is_bounded_when_graph_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_request_that_hangs_is_given_up_and_the_clear_after_it_is_noticed() {
+async fn a_hanging_request_is_given_up_and_the_session_is_still_cleared() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());
     let daemon = house.start().await;
@@ -104,7 +104,7 @@ async fn a_second_daemon_is_refused() {
 }
 
 #[tokio::test]
-async fn it_does_not_start_with_a_wrong_or_a_missing_configuration() {
+async fn it_does_not_start_with_a_wrong_or_missing_configuration() {
     let house = House::new().await;
     let (code, _, error) = house.ask(&["run"]).await;
     assert_eq!(code, 2);
@@ -114,7 +114,7 @@ async fn it_does_not_start_with_a_wrong_or_a_missing_configuration() {
 }
 
 #[tokio::test]
-async fn the_service_manager_is_told() {
+async fn the_service_manager_is_notified() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());
     let manager = UnixDatagram::bind(house.path("notify")).unwrap();

@@ -23,7 +23,7 @@ async fn locked_is_away_and_unlocked_available_again() {
     house.seen("Available/Available").await;
     let report = daemon.report("logind", |report| report.signals["lock"].value == "unlocked").await;
     assert_eq!(report.signals["lock"].source, "logind");
-    // The bus dies: what is unknown supports no claim, and the session is cleared.
+    // The bus dies. The lock is unknown then, so it supports no claim and the session is cleared.
     drop(login1);
     drop(bus);
     house.request("a clear", |record| record.call == Call::Clear).await;
@@ -33,7 +33,7 @@ async fn locked_is_away_and_unlocked_available_again() {
 }
 
 #[tokio::test]
-async fn a_locker_says_what_the_desktop_does_not() {
+async fn a_locker_can_report_the_lock() {
     let mut house = House::new().await;
     let (_bus, login1, daemon) = at_a_desk(&mut house).await;
     login1.set_auto(Some("2"));
@@ -48,7 +48,7 @@ async fn a_locker_says_what_the_desktop_does_not() {
     assert_eq!(report.signals["signal.lock"].source, me());
     assert_eq!(house.ask(&["signal", "lock", "unlocked"]).await.0, 0);
     house.seen("Available/Available").await;
-    // It opens no screen that logind knows to be locked.
+    // It cannot unlock a screen that logind reports as locked.
     login1.set_locked("2", true).await;
     house.seen("Away/Away").await;
     assert_eq!(house.ask(&["signal", "lock", "unlocked"]).await.0, 0);
@@ -58,13 +58,13 @@ async fn a_locker_says_what_the_desktop_does_not() {
     assert_eq!((code, said.contains("the signal `lock` is either locked or unlocked")), (1, true), "{said}");
 }
 
-/// This program's name, as the kernel has it.
+/// This program's name, as the kernel knows it.
 fn me() -> String {
     std::fs::read_to_string("/proc/self/comm").expect("this process runs").trim().to_owned()
 }
 
 #[tokio::test]
-async fn a_locker_speaks_for_the_whole_lock_where_that_is_off() {
+async fn a_locker_is_the_lock_where_the_signal_is_off() {
     let mut house = House::new().await;
     house.write("config.toml", house.account("work") + "[signals.lock]\nenabled = false\n");
     let _daemon = house.start().await;
@@ -76,7 +76,7 @@ async fn a_locker_speaks_for_the_whole_lock_where_that_is_off() {
 }
 
 #[tokio::test]
-async fn a_calendar_that_is_missing_is_unknown_and_heals() {
+async fn a_missing_calendar_is_unknown_until_it_exists() {
     let mut house = House::new().await;
     let rules = "
 [signals.calendar]
@@ -110,7 +110,7 @@ set = \"Available/Available\"
 }
 
 #[tokio::test]
-async fn a_logind_that_restarts_does_not_make_the_presence_flicker() {
+async fn a_restart_of_logind_does_not_make_the_presence_flicker() {
     let mut house = House::new().await;
     let (_bus, login1, daemon) = at_a_desk(&mut house).await;
     login1
@@ -153,13 +153,13 @@ set = \"Available/Available\"
     house.seen("DoNotDisturb/Presenting").await;
     let report = daemon.report("the signal", |report| report.signals.contains_key("signal.focus")).await;
     assert_eq!(report.signals["signal.focus"].value, "on");
-    // Its time runs out by itself.
+    // It expires by itself.
     house.seen("Available/Available").await;
     daemon.report("unknown", |report| report.signals["signal.focus"].value == "unknown").await;
 }
 
 #[tokio::test]
-async fn garbage_in_the_call_state_is_unknown_with_a_warning() {
+async fn an_invalid_call_state_is_unknown_with_a_warning() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());
     let daemon = house.start().await;

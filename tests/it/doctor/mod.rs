@@ -23,7 +23,7 @@ use crate::stage::keyring::Desktop;
 use crate::stage::login1::{Login1, Session};
 use crate::stage::reports::work;
 
-/// Ten meetings of which one has no start, in a file that ends too early.
+/// Ten meetings, one without a start, in a file that ends too early.
 const BROKEN: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nSUMMARY:Fine\nEND:VEVENT\n\
                       BEGIN:VEVENT\nUID:2\nSUMMARY:Takeover of Fabrikam\nEND:VEVENT\n";
 const MEETING: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nEND:VEVENT\nEND:VCALENDAR\n";
@@ -131,7 +131,7 @@ async fn without_a_configuration_everything_else_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_is_told_with_its_lines_and_hides_nothing_else() {
+async fn a_wrong_configuration_is_reported_with_its_lines_and_hides_nothing_else() {
     let house = House::new().await;
     house.write("config.toml", house.account("work") + "[session]\nexpiration = \"3m\"\nverfy = true\n");
     let found = Found::of(&house).await;
@@ -170,7 +170,7 @@ async fn a_first_look_fits_a_terminal_and_says_what_to_do_first() {
 }
 
 #[tokio::test]
-async fn an_application_is_asked_for_a_token_and_all_is_well() {
+async fn an_application_gets_a_token_and_everything_is_fine() {
     let house = House::new().await;
     install_systemd(&house, UNIT, "");
     house.write("config.toml", house.configuration());
@@ -189,7 +189,7 @@ async fn an_application_is_asked_for_a_token_and_all_is_well() {
 }
 
 #[tokio::test]
-async fn each_way_in_which_the_services_can_be_away_is_told_apart() {
+async fn each_way_the_services_can_be_unreachable_is_distinguished() {
     type Judge = fn(&Found);
 
     let date = |then: &str| respond(404, &[("Date", then)]);
@@ -227,7 +227,7 @@ async fn each_way_in_which_the_services_can_be_away_is_told_apart() {
 }
 
 #[tokio::test]
-async fn what_is_at_a_wrong_address_is_told_by_how_far_it_came() {
+async fn a_wrong_address_is_reported_by_how_far_the_request_got() {
     let house = House::new().await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (graph, expected) in [
@@ -244,7 +244,7 @@ async fn what_is_at_a_wrong_address_is_told_by_how_far_it_came() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_nobody_knows_is_told() {
+async fn an_unknown_tenant_is_reported() {
     let login = canned::Server::start([answer(
         400,
         "",
@@ -360,7 +360,7 @@ async fn a_daemon_that_runs_is_asked_for_what_it_knows_better() {
 }
 
 #[tokio::test]
-async fn a_daemon_of_another_version_is_to_be_started_again() {
+async fn a_daemon_of_another_version_should_be_restarted() {
     let house = House::new().await;
     house.write("config.toml", house.configuration());
     let mut old = report();
@@ -377,7 +377,7 @@ async fn a_daemon_of_another_version_is_to_be_started_again() {
 }
 
 #[tokio::test]
-async fn what_services_lack_of_the_shells_environment_is_named_and_its_values_are_not() {
+async fn variables_missing_from_services_are_named_without_their_values() {
     let house = House::new().await;
     house.write("config.toml", house.configuration());
     let here = house.path("").display().to_string();
@@ -392,7 +392,7 @@ async fn what_services_lack_of_the_shells_environment_is_named_and_its_values_ar
 }
 
 #[tokio::test]
-async fn calendars_are_read_and_what_is_wrong_with_each_is_told() {
+async fn calendars_are_read_and_their_problems_are_listed() {
     let away = canned::Server::start([answer(404, "", "")]).await;
     let there = canned::Server::start([answer(200, "", MEETING)]).await;
     let house = House::new().await;
@@ -422,7 +422,7 @@ async fn calendars_are_read_and_what_is_wrong_with_each_is_told() {
 }
 
 #[tokio::test]
-async fn the_lock_is_told_with_its_source_and_its_doubts() {
+async fn the_lock_is_shown_with_its_source_and_its_doubts() {
     let bus = Bus::start();
     let house = House::new().await;
     house.write("config.toml", house.configuration() + "[signals.lock]\n");
@@ -470,7 +470,7 @@ async fn a_keyring_is_open_locked_or_not_there() {
 }
 
 #[tokio::test]
-async fn wrong_use_is_told_and_no_reader_is_no_error() {
+async fn misuse_is_reported_and_a_missing_reader_is_not_an_error() {
     let house = House::new().await;
     let output = guarded("doctor", doctor(&house, &["--json", "--report"]).output()).await.unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -91,7 +91,7 @@ impl Bus {
         let mut count = 0;
         for (name, rules) in rules {
             let name = BusName::try_from(name).unwrap();
-            // One that has gone meanwhile has none.
+            // A connection that has closed since then has none.
             let owner = bus.get_connection_unix_process_id(name).await.ok();
             if owner.and_then(|owner| owner.try_into().ok()) == Some(pid.as_raw_nonzero().get()) {
                 count += rules.len();

@@ -40,7 +40,7 @@ impl Compositor {
 
     /// Starts `KWin` without a screen.
     pub(crate) fn start_kwin(&mut self) {
-        // A copy, since the program has a capability that not everybody may use; and of this name, which it looks at.
+        // A copy, because the program has a capability that not every user may use. It must keep this name, which it checks.
         let kwin = self.folder.path().join("bin/kwin_wayland");
         std::fs::create_dir_all(kwin.parent().unwrap()).unwrap();
         std::fs::copy("/usr/bin/kwin_wayland", &kwin)
@@ -59,7 +59,7 @@ impl Compositor {
         self.start(Command::new("weston").args(["--no-config", "--backend=headless-backend.so", "--socket=wayland-0"]));
     }
 
-    /// Starts sway without a screen. It gives its socket a name of its own: `wayland-1`.
+    /// Starts sway without a screen. It names its socket `wayland-1`.
     pub(crate) fn start_sway(&mut self) {
         self.start_sway_with("");
     }
@@ -68,7 +68,7 @@ impl Compositor {
     pub(crate) fn start_sway_with(&mut self, config: &str) {
         let path = self.folder.path().join("sway.conf");
         std::fs::write(&path, format!("xwayland disable\n{config}")).unwrap();
-        // It refuses root; a stranger to it is root to all others.
+        // It refuses to run as root, so it gets a user namespace in which it is somebody else.
         let mut sway = Command::new(if rustix::process::getuid().is_root() { "unshare" } else { "sway" });
         if rustix::process::getuid().is_root() {
             sway.args(["--user", "--map-user=65534", "sway"]);

@@ -22,7 +22,7 @@ pub(crate) struct CompositorStub {
 
 #[derive(Default)]
 struct Seats {
-    /// Whether inhibitors are to be ignored, and the time in milliseconds, of each that was asked for.
+    /// For each one requested: whether to ignore inhibitors, and the time in milliseconds.
     asked: Vec<(bool, u32)>,
     notifications: Vec<ExtIdleNotificationV1>,
 }
@@ -48,12 +48,12 @@ impl CompositorStub {
         self.display.handle().remove_global::<Seats>(self.notifier.clone());
     }
 
-    /// Whether inhibitors are to be ignored, and the time in milliseconds, of each notification that was asked for.
+    /// For each notification requested: whether to ignore inhibitors, and the time in milliseconds.
     pub(crate) fn asked(&self) -> &[(bool, u32)] {
         &self.seats.asked
     }
 
-    /// Tells of a seat, by the order in which they were asked about, that there was no input for long enough, or that there is.
+    /// Reports that a seat is idle, or has input again. Seats are numbered in the order of the requests.
     pub(crate) fn tell(&mut self, seat: usize, idle: bool) {
         let notification = &self.seats.notifications[seat];
         if idle {

@@ -100,7 +100,7 @@ sources = [{{ path = "work.ics" }}]
         guarded(what, self.reports.wait_for(|report| matches(report))).await.unwrap().clone()
     }
 
-    /// The machine sleeps for a while without a word: both clocks go on, and nobody runs.
+    /// The machine sleeps for a while without notice: both clocks advance, and nothing runs.
     pub(crate) fn suspend(&self, duration: Duration) {
         self.clock.advance(duration);
     }

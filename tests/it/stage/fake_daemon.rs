@@ -1,5 +1,5 @@
 //! The daemon's end of the status socket without a daemon behind it: a report that the test changes, and a record of what
-//! clients asked for. It runs on a thread of its own, so that tests can block as a client does.
+//! clients asked for. It has its own thread, so that tests can block as a client does.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -73,7 +73,7 @@ impl FakeDaemon {
                 let work = async {
                     while let Some(command) = inbox.recv().await {
                         let (asked, reply) = record(command);
-                        // Before the answer, so that who has the answer finds the record.
+                        // Before the answer, so that a client with an answer finds the record.
                         let _ = ask.send(asked);
                         let _ = reply.send(answers.lock().unwrap().clone());
                     }
@@ -90,7 +90,7 @@ impl FakeDaemon {
         Ok(Self { socket: socket.to_owned(), reports, tally, asked, answer, stop, thread })
     }
 
-    /// From now on every command is answered so.
+    /// Every command gets this answer from now on.
     pub(crate) fn answers(&self, answer: Result<(), &str>) {
         *self.answer.lock().unwrap() = answer.map_err(ToOwned::to_owned);
     }
@@ -133,7 +133,7 @@ impl FakeDaemon {
         (head.to_owned(), body.to_owned())
     }
 
-    /// Ends the daemon, and waits until it has gone.
+    /// Ends the daemon, and waits for its end.
     pub(crate) fn stop(mut self) {
         self.end();
     }
@@ -179,7 +179,7 @@ fn record(command: Command) -> (Asked, oneshot::Sender<Result<(), String>>) {
     }
 }
 
-/// A report in which all is well: a call, held.
+/// A healthy report: a call, held.
 pub(crate) fn report() -> Report {
     let at = |text: &str| text.parse().unwrap();
     let busy = Pair { availability: "Busy".to_owned(), activity: "InACall".to_owned() };

@@ -1,5 +1,5 @@
-//! A house for the real program: a folder of its own, an emulated Graph beside it, and the daemon as a child process that
-//! is watched through its own socket.
+//! A house for the real program: a folder, an emulated Graph beside it, and the daemon as a child process that tests
+//! watch through its socket.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(crate) const CLIENT_ID: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
 /// The signal of calls, by the file `call-state`.
 pub(crate) const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
 
-/// Nothing in these tests takes this long; it only ends a test that would wait for ever.
+/// Nothing in these tests takes this long. It only ends a test that would otherwise wait for ever.
 const GUARD: Duration = Duration::from_mins(1);
 
 /// Waits for `what`, but not for ever.
@@ -52,7 +52,7 @@ impl House {
         Self::on(SystemClock::real(), options).await
     }
 
-    /// The same, whose emulator goes by `clock`.
+    /// The same, with an emulator that uses `clock`.
     pub(crate) async fn on(clock: SystemClock, options: Options) -> Self {
         let emulator = Emulator::new(options, Arc::new(clock));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -62,7 +62,7 @@ impl House {
         Self { folder: tempfile::tempdir().unwrap(), emulator, address, records, serving }
     }
 
-    /// Puts another emulator at the address of the one there is, as a restart does.
+    /// Replaces the emulator at its address, as a restart does.
     pub(crate) async fn restart_emulator(&mut self, clock: SystemClock) {
         self.serving.abort();
         // The abort has taken effect, and the address is free, when the task is gone.
@@ -149,7 +149,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         daemon
     }
 
-    /// Waits for a request that ended like this, with all others in between let pass.
+    /// Waits for a request that ended like this, and skips all others.
     pub(crate) async fn request(&mut self, what: &str, matches: impl Fn(&Record) -> bool) -> Record {
         guarded(what, async {
             loop {

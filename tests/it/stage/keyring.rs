@@ -124,7 +124,7 @@ impl Desktop {
     pub(crate) async fn is_only_looked_at(&self, mut questions: MessageStream) -> bool {
         let mut next = async || loop {
             let message = guarded("a call", questions.next()).await.unwrap().unwrap();
-            // What is said to a monitor about itself is no call.
+            // Messages to a monitor about itself are not calls.
             if message.message_type() == Type::MethodCall {
                 break message.header().member().unwrap().to_string();
             }
@@ -134,7 +134,7 @@ impl Desktop {
         (first.as_str(), next().await.as_str()) == ("Get", "Get")
     }
 
-    /// How many secrets have these attributes, locked ones as well.
+    /// How many secrets have these attributes, including locked ones.
     pub(crate) async fn count(&self, attributes: &[(&str, &str)]) -> usize {
         let bus = self.bus.connect().await;
         let attributes: HashMap<_, _> = attributes.iter().copied().collect();

@@ -3,7 +3,7 @@
 //!
 //! So a week passes in seconds, and yet no request takes any of its time: what others see can be compared with what they
 //! should see to the nanosecond, on a machine of any speed. A clock that merely runs fast cannot do that: it multiplies the
-//! machine's own delays as well. What this leaves out, the death of a real process, is in `kill`.
+//! machine's own delays. What this leaves out, the death of a real process, is in `kill`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::path::PathBuf;

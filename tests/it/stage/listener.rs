@@ -9,7 +9,7 @@ use super::house::{Daemon, guarded};
 
 pub(crate) const OPENED: &str = "metrics and health are at http://";
 
-/// Where the daemon said last that it listens.
+/// The address that the daemon logged last.
 pub(crate) async fn address(daemon: &Daemon) -> SocketAddr {
     guarded("the listener", async {
         loop {

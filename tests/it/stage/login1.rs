@@ -106,7 +106,7 @@ struct Answers {
     display: Option<String>,
     listed: Vec<String>,
     preparing: bool,
-    /// The other ends of the inhibitors that were handed out; `None`: none is to be had.
+    /// The other ends of the inhibitors handed out; `None` if logind refuses them.
     inhibitors: Option<Vec<UnixStream>>,
     /// `InhibitDelayMaxUSec`.
     delay_max: u64,

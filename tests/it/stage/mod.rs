@@ -1,5 +1,5 @@
-//! What the tests stand on: the emulated Graph with a daemon beside it, private buses, displays and sound servers, and programs that
-//! stand in for the rest of a desktop. There are no tests here, only what more than one of them needs.
+//! What the tests stand on: the emulated Graph with a daemon beside it, private buses, displays and sound servers, and programs
+//! that stand in for the rest of a desktop. It holds no tests, only what they share.
 
 pub(crate) mod bus;
 pub(crate) mod canned;

@@ -65,7 +65,7 @@ impl Shell {
         Self(connection)
     }
 
-    /// There was no input for so long.
+    /// There has been no input for this long.
     pub(crate) async fn sits_idle(&self, idle_time: Duration) {
         let monitor = self.monitor().await;
         let mut state = monitor.get_mut().await;
@@ -87,7 +87,7 @@ impl Shell {
         self.fire(&monitor, fired).await;
     }
 
-    /// Mutter tells only whose watch it is.
+    /// Mutter notifies only the owner of a watch.
     async fn fire(&self, monitor: &InterfaceRef<Monitor>, watches: Vec<(u32, u64, OwnedUniqueName)>) {
         for (id, _, owner) in watches {
             let emitter = monitor.signal_emitter().clone().set_destination(BusName::from(owner.into_inner()));

@@ -1,5 +1,5 @@
-//! Lets a test that runs as root be refused files like anybody else: without it such tests would prove nothing there, and
-//! continuous integration runs as root.
+//! Makes file permissions apply to a test that runs as root, as continuous integration does. Without it such a test would
+//! prove nothing there.
 
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 

@@ -9,7 +9,7 @@ use super::bus::Bus;
 pub(crate) trait Saver {
     /// Starts it.
     async fn start(bus: &Bus, active: bool) -> Connection;
-    /// Turns it on or off, and says so.
+    /// Turns it on or off, and sends the signal.
     async fn set(connection: &Connection, active: bool);
 }
 

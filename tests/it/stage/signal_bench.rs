@@ -101,7 +101,7 @@ impl ManualClock {
         targets.iter().any(|target| sleepers.get(target).is_some_and(|&count| count > 0))
     }
 
-    /// When the next of those who wait is to be woken; a time that has come is one who was not polled since.
+    /// When the next sleeper is due. A time that has passed belongs to one that has not been polled since.
     pub(crate) fn next_wakeup(&self) -> Option<Instant> {
         let now = self.now.borrow().clone();
         let sleepers = self.sleepers.lock().unwrap();

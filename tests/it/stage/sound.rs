@@ -1,5 +1,5 @@
 //! A private sound server on a socket in a temporary folder: the real `PulseAudio`, or the real `PipeWire` with its session
-//! manager and its `PulseAudio` face, each with a speaker and a microphone that are not there; and who records.
+//! manager and its `PulseAudio` face, each with a virtual speaker and microphone; and programs that record.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::ffi::CString;
@@ -21,14 +21,14 @@ use super::bus::Bus;
 /// A hang guard for the server's own answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often it is looked, every 5 ms, whether somebody listens.
+/// How many times, every 5 ms, to look whether it listens.
 const TRIES: usize = 4000;
 
 /// The sink of the private server; what it plays is recorded from [`MONITOR`].
 const SPEAKERS: &str = "speakers";
 /// What is played, recorded again.
 pub(crate) const MONITOR: &str = "speakers.monitor";
-/// A source that is no monitor.
+/// A source that is not a monitor.
 pub(crate) const MICROPHONE: &str = "microphone";
 
 /// Which server.
@@ -196,7 +196,7 @@ impl SoundServer {
         command
     }
 
-    /// Waits until somebody listens at this socket. What has just started cannot be asked to tell, so it is looked at again and
+    /// Waits until somebody listens at this socket. A program that has just started cannot report it, so this looks again and
     /// again, but not for ever.
     fn wait_for(&self, name: &str) {
         for _ in 0..TRIES {
@@ -276,7 +276,7 @@ impl Recorder {
         Self { client, channel: answer.channel }
     }
 
-    /// Pauses, or goes on.
+    /// Pauses or resumes.
     pub(crate) fn cork(&mut self, cork: bool) {
         let params = CorkStreamParams { channel: self.channel, cork };
         self.client.send(&protocol::Command::CorkRecordStream(params));

@@ -61,7 +61,7 @@ impl SoundStub {
         self.hang_up();
     }
 
-    /// These applications record from now on, and nobody is told.
+    /// These applications record from now on, without an event.
     pub(crate) fn set(&self, applications: &[&str]) {
         let recorder = |(index, name): (usize, &&str)| {
             let mut props = Props::new();

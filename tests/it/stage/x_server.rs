@@ -18,7 +18,7 @@ pub(crate) struct XServer {
 }
 
 impl XServer {
-    /// A number that no other test has.
+    /// A number that no other test uses.
     pub(crate) fn reserve() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = 1000 + std::process::id() % 3000 * 16 + NEXT.fetch_add(1, Ordering::Relaxed);

@@ -67,7 +67,7 @@ fn unknown_paths_and_methods_say_what_there_is() {
 fn a_megabyte_is_not_read() {
     let (_folder, daemon) = start();
     assert_error(&daemon.request("PUT", "/v1/override", &" ".repeat(1 << 20)), 413, "too-large");
-    // Nor when nobody says beforehand how long it will be.
+    // Nor if its length is not announced.
     let mut endless = b"PUT /v1/override HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..300 {
         endless.extend_from_slice(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).as_bytes());
@@ -76,7 +76,7 @@ fn a_megabyte_is_not_read() {
 }
 
 #[test]
-fn what_is_no_http_costs_only_its_own_connection() {
+fn bytes_that_are_not_http_cost_only_their_own_connection() {
     let (_folder, daemon) = start();
     let huge = format!("GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "y".repeat(100_000));
     assert!(daemon.raw(huge.as_bytes()).starts_with("HTTP/1.1 431 "));
@@ -107,7 +107,7 @@ fn a_silent_client_is_let_go() {
 }
 
 #[test]
-fn one_connection_too_many_is_told_so() {
+fn one_connection_too_many_gets_an_answer() {
     let (_folder, daemon) = start();
     let mut open = Vec::new();
     for _ in 0..MAX_CONNECTIONS {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::start;
 use crate::stage::fake_daemon::{Asked, HANG, report};
 
-/// Runs something with a client, in a runtime of its own.
+/// Runs something with a client, in its own runtime.
 pub(super) fn client<T>(
     socket: &Path,
     ask: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
@@ -67,7 +67,7 @@ fn the_client_watches_until_the_daemon_stops() {
 }
 
 #[test]
-fn the_client_tells_what_went_wrong_apart() {
+fn the_client_distinguishes_what_went_wrong() {
     let folder = TempDir::new().unwrap();
     let ask = |path: &Path| client(path, async |mut client| client.status().await).unwrap_err();
     let path = folder.path().join("s");
@@ -76,7 +76,7 @@ fn the_client_tells_what_went_wrong_apart() {
     assert!(matches!(ask(&path), ClientError::NotRunning { .. }), "nobody listens");
     std::fs::remove_file(&path).unwrap();
 
-    // Somebody else's server: garbage, an answer of its own, a close.
+    // Another program's server: garbage, another answer, a close.
     let answers: [&[u8]; 3] = [b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", b""];
     let listener = UnixListener::bind(&path).unwrap();
     let serve = std::thread::spawn(move || {

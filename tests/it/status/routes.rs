@@ -94,7 +94,7 @@ fn health_is_one_line_of_plain_text() {
             report.accounts.get_mut("work").unwrap().state = state;
         });
         let (head, body) = daemon.request("GET", "/healthz", "");
-        // That it answers is what a probe is to know: starting anew would mend nothing of this.
+        // A probe only needs to know that it answers: a restart would not fix any of this.
         assert_eq!((status_line(&head), body.as_str()), ("HTTP/1.1 200 OK", live));
         assert!(head.contains("content-type: text/plain"), "{head}");
         let (head, body) = daemon.request("GET", "/readyz", "");

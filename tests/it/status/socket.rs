@@ -30,7 +30,7 @@ fn a_folder_that_exists_keeps_its_mode() {
 }
 
 #[test]
-fn a_socket_nobody_answers_is_replaced_and_the_own_one_removed() {
+fn a_dead_socket_is_replaced_and_our_own_is_removed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("presenced.sock");
     drop(UnixListener::bind(&path).unwrap());
@@ -39,17 +39,17 @@ fn a_socket_nobody_answers_is_replaced_and_the_own_one_removed() {
     assert_eq!(status_line(&daemon.request("GET", "/healthz", "").0), "HTTP/1.1 200 OK");
     daemon.stop();
     assert!(!path.exists());
-    // And so again: the lock that stays behind locks nobody out.
+    // And once more: the lock file that remains locks nobody out.
     FakeDaemon::try_start(&path, report()).unwrap().stop();
 }
 
 #[test]
-fn a_second_daemon_is_told_who_the_first_is() {
+fn a_second_daemon_learns_who_the_first_is() {
     let (_folder, daemon) = start();
     let refused = FakeDaemon::try_start(&daemon.socket, report()).err().expect("refused");
     assert!(matches!(refused, BindError::InUse { pid: Some(pid), .. } if pid == std::process::id()), "{refused:?}");
     assert!(refused.to_string().contains("presenced already runs (pid "), "{refused}");
-    // Without the lock as well: whoever answers is not pushed aside.
+    // Also without the lock: a daemon that answers is not replaced.
     std::fs::remove_file(daemon.socket.with_extension("sock.lock")).unwrap();
     let refused = FakeDaemon::try_start(&daemon.socket, report()).err().expect("refused");
     assert!(matches!(refused, BindError::InUse { pid: Some(_), .. }), "{refused:?}");
@@ -80,7 +80,7 @@ fn of_many_that_start_at_once_one_wins() {
 }
 
 #[test]
-fn what_is_no_socket_is_never_touched() {
+fn only_sockets_are_ever_removed() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("thesis.txt");
     std::fs::write(&file, "years of work").unwrap();
