@@ -9,17 +9,17 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on panics")]
 
 #[allow(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/it/bus.rs"]
+#[path = "../../tests/it/stage/bus.rs"]
 mod bus;
 #[allow(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/it/compositor_stub.rs"]
+#[path = "../../tests/it/stage/compositor_stub.rs"]
 mod compositor_stub;
 #[allow(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/it/login1.rs"]
+#[path = "../../tests/it/stage/login1.rs"]
 mod login1;
 #[cfg(feature = "pulse")]
 #[allow(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/it/sound_stub.rs"]
+#[path = "../../tests/it/stage/sound_stub.rs"]
 mod sound_stub;
 
 use std::io::Write as _;

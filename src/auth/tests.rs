@@ -52,15 +52,7 @@ impl Issuer {
             tokens: config::TokenStore::default(),
             endpoints: Endpoints::of(Cloud::Global),
         };
-        let environment = Environment {
-            home: PathBuf::new(),
-            runtime_dir: None,
-            config_dir: PathBuf::new(),
-            state_dir: PathBuf::new(),
-            cache_dir: PathBuf::new(),
-            lookup: Arc::new(|_| None),
-            secret_vars: Vec::new(),
-        };
+        let environment = Environment::bare(PathBuf::new());
         Self { authenticator: Authenticator::new("work", &config, &environment), folder }
     }
 

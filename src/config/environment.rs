@@ -29,6 +29,20 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// A home folder that holds everything, no login session, and no variables: what tests start from.
+    pub fn bare(home: impl Into<PathBuf>) -> Self {
+        let home = home.into();
+        Self {
+            runtime_dir: None,
+            config_dir: home.clone(),
+            state_dir: home.clone(),
+            cache_dir: home.clone(),
+            home,
+            lookup: Arc::new(|_| None),
+            secret_vars: Vec::new(),
+        }
+    }
+
     /// The value of the environment variable `name`.
     pub fn var(&self, name: &str) -> Option<String> {
         (self.lookup)(name)

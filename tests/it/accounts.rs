@@ -1,4 +1,4 @@
-//! Several accounts in one daemon: what befalls one is no matter to another. On a clock that moves only when the test moves
+//! Several accounts in one daemon: what happens to one does not affect another. On a clock that moves only when the test moves
 //! it, so that being late by a moment would show.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -14,9 +14,9 @@ use presenced::time::Clock as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::clock::run;
-use crate::house::{CLIENT_ID, USER, guarded};
-use crate::signal_bench::ManualClock;
+use crate::stage::desk::run;
+use crate::stage::house::{CLIENT_ID, USER, guarded};
+use crate::stage::signal_bench::ManualClock;
 
 /// Seconds between two attempts of each account: Available is set again 1 minute ahead of its fade, the service asks for 10
 /// minutes, and what is refused is looked at every 15.
@@ -26,7 +26,7 @@ const LOOK_AGAIN: u64 = 900;
 /// When trouble becomes a warning, for which the daemon wakes once.
 const TROUBLE: u64 = 30;
 
-/// A Graph of its own for one account.
+/// A separate Graph for one account.
 async fn serve(options: Options, clock: &Arc<ManualClock>, serving: &mut JoinSet<()>) -> (Emulator, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -41,7 +41,7 @@ fn sets(emulator: &Emulator) -> usize {
 }
 
 #[tokio::test]
-async fn one_refused_one_throttled_and_the_well_one_is_never_late() {
+async fn one_refused_one_throttled_and_the_healthy_one_is_never_late() {
     let clock = ManualClock::at("2026-11-24T09:00:00Z");
     let start = clock.now().wall;
     let mut serving = JoinSet::new();

@@ -12,7 +12,7 @@ use presenced::status::report::State;
 use presenced::status::{Client, ClientError};
 use tokio::process::{Child, Command};
 
-use crate::house::{House, exists, guarded};
+use crate::stage::house::{House, exists, guarded};
 
 /// Has systemd's tool listen, and start the program of the house when somebody comes.
 fn listen(house: &House, listen: &[&str]) -> Child {
@@ -52,7 +52,7 @@ async fn refused(house: &House, arguments: &[&str], come: impl AsyncFnOnce()) ->
 }
 
 #[tokio::test]
-async fn the_first_who_asks_has_it_started_and_the_socket_outlives_it() {
+async fn the_first_client_starts_it_and_the_socket_outlives_it() {
     let house = House::new().await;
     // What it starts itself must not take the socket for its own.
     let environment = house.path("environment");
@@ -86,7 +86,7 @@ async fn the_first_who_asks_has_it_started_and_the_socket_outlives_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_status_socket_is_refused() {
+async fn only_a_status_socket_is_accepted() {
     let house = House::new().await;
     house.write("config.toml", house.configuration());
     let (one, two) = (house.path("one"), house.path("two"));

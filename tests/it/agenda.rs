@@ -259,7 +259,7 @@ fn a_calendar_that_cannot_be_read_fails_and_the_others_are_shown() {
 }
 
 #[test]
-fn files_that_are_no_calendars_are_named_and_no_failure() {
+fn files_of_other_kinds_are_named_but_are_not_failures() {
     let home = Home::new();
     home.write("page.ics", "<!DOCTYPE html>\n<html><body>Sign in</body></html>\n");
     home.write("noise.ics", (0..=255).cycle().take(5000).collect::<Vec<u8>>());
@@ -287,7 +287,7 @@ const INVITED: &str = "UID:invited\nSUMMARY:Invited\nDTSTART:20251124T080000Z\nD
                        ATTENDEE;PARTSTAT=TENTATIVE:mailto:me@contoso.com";
 
 #[test]
-fn the_configuration_says_where_who_and_by_which_rules() {
+fn the_configuration_is_summed_up() {
     let home = Home::new();
     home.calendar("calendars/work/a.ics", &[INVITED]);
     home.config(
@@ -328,7 +328,7 @@ fn a_configuration_is_needed_only_where_no_calendar_is_named() {
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
     assert!(ended.err.contains("has no calendar that is on\nhint: add [signals.calendar]"), "{}", ended.err);
 
-    // A wrong one that nobody asked for is no obstacle, and one that is asked for is.
+    // A wrong configuration is no obstacle unless the command names it.
     let file = home.config("[sesion]\n");
     let ended = home.agenda(&[]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
@@ -384,7 +384,7 @@ fn people_see_a_day_at_a_glance() {
 }
 
 #[test]
-fn help_is_as_it_is_written() {
+fn help_matches_its_snapshot() {
     let ended = Home::new().agenda(&["--help"]);
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     assert!(ended.out.lines().all(|line| line.chars().count() <= 80), "{}", ended.out);

@@ -19,13 +19,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::auth::{account, after, environment, granted};
-use crate::canned::Server;
-use crate::clock::run;
-use crate::daemon::{has, on, warned, work};
-use crate::house::{CLIENT_ID, House, USER, guarded};
-use crate::openssl::Keys;
-use crate::signal_bench::ManualClock;
+use crate::stage::canned::Server;
+use crate::stage::desk::run;
+use crate::stage::entra::{account, after, environment, granted};
+use crate::stage::faults::on;
+use crate::stage::house::{CLIENT_ID, House, USER, guarded};
+use crate::stage::openssl::Keys;
+use crate::stage::reports::{has, warned, work};
+use crate::stage::signal_bench::ManualClock;
 
 const SECRET: &str = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
 
@@ -64,7 +65,7 @@ fn decoded(part: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_assertion_is_right_for_openssl_in_whatever_form_the_key_is() {
+async fn openssl_accepts_the_assertion_for_every_form_of_key() {
     let keys = Keys::new();
     keys.make("bot");
     keys.make("ca");
@@ -349,7 +350,7 @@ async fn a_bot_with_a_certificate_holds_its_presence() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_entra_does_not_know_is_refused_with_what_mends_it() {
+async fn a_certificate_unknown_to_entra_is_refused_with_the_fix() {
     let keys = Keys::new();
     let mut house = house(&keys).await;
     keys.make("stranger");
@@ -406,7 +407,7 @@ async fn a_pod_with_a_federated_identity_holds_its_presence() {
 
 /// 30 days ahead of the end, by time alone; gone when the certificate is another.
 #[tokio::test]
-async fn a_certificate_that_nears_its_end_is_told_about_until_it_is_replaced() {
+async fn a_certificate_about_to_expire_is_reported_until_it_is_replaced() {
     let keys = Keys::new();
     keys.make("bot");
     keys.make("issuer");

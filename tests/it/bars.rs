@@ -12,7 +12,7 @@ use presenced::status::report::{Health, State};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::fake_daemon::{FakeDaemon, report};
+use crate::stage::fake_daemon::{FakeDaemon, report};
 
 /// The program as a bar of a session whose runtime folder is `folder` runs it.
 fn in_session(command: &mut Command, folder: &Path) {
@@ -132,7 +132,7 @@ fn a_line_never_fails() {
 }
 
 #[test]
-fn a_wrong_format_is_told_before_anybody_is_asked() {
+fn a_wrong_format_is_reported_before_the_daemon_is_asked() {
     let folder = TempDir::new().unwrap();
     for (args, said) in [
         (&["status", "--format", "waybra"][..], "did you mean `waybar`?"),

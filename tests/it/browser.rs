@@ -15,9 +15,10 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdout};
 use url::Url;
 
-use crate::canned::{Server, answer};
-use crate::daemon::{on, once, personal, respond, work};
-use crate::house::{House, USER, guarded};
+use crate::stage::canned::{Server, answer};
+use crate::stage::faults::{on, once, respond};
+use crate::stage::house::{House, USER, guarded, personal};
+use crate::stage::reports::work;
 
 const SOMEBODY_ELSE: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -129,7 +130,7 @@ fn stored(house: &House) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_person_signs_in_in_a_browser_and_the_daemon_goes_on() {
+async fn a_browser_sign_in_lets_the_daemon_continue() {
     let mut house = house(Consent::ByItself).await;
     let daemon = house.start().await;
     daemon.report("sign-in needed", |report| work(report).state == State::SignInNeeded).await;
@@ -206,7 +207,7 @@ async fn failed(login: Login, back: &Url, text: &str, expected: i32) -> String {
 }
 
 #[tokio::test]
-async fn what_is_declined_or_fails_leaves_the_sign_in_that_there_was() {
+async fn a_declined_or_failed_sign_in_leaves_the_old_one_alone() {
     let house = house(Consent::ByHand).await;
     let decide = async |login: &Login, decision: &str| {
         let page = login.get(&login.page).await.text().await.unwrap();
@@ -267,7 +268,7 @@ async fn what_is_declined_or_fails_leaves_the_sign_in_that_there_was() {
 }
 
 #[tokio::test]
-async fn a_sign_in_without_the_permission_is_told_with_its_mend() {
+async fn a_sign_in_without_the_permission_is_reported_with_the_fix() {
     let house = house(Consent::ByItself).await;
     let token =
         r#"{"access_token": "opaque", "refresh_token": "r", "expires_in": 3600, "scope": "openid profile User.Read"}"#;

@@ -16,8 +16,8 @@ use presenced::status::report::Report;
 use presenced::time::Clock as _;
 use presenced::warning::Code;
 
-use crate::house::{House, guarded};
-use crate::signal_bench::Signal;
+use crate::stage::house::{House, guarded};
+use crate::stage::signal_bench::Signal;
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 
@@ -139,7 +139,7 @@ async fn a_folder_that_vanishes_and_returns_is_followed_again() {
     signal.until(|seen| seen.source.ends_with("3 events")).await;
 }
 
-/// The daemon in a user namespace of its own, where the kernel's limit of watches can be set.
+/// The daemon in its own user namespace, where the test can set the kernel's limit of watches.
 async fn with_watches(house: &House, limit: u32) -> tokio::process::Child {
     let script = |limit: u32| format!("echo {limit} > /proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"");
     let may = tokio::process::Command::new("unshare").args(["-Ur", "sh", "-c", &script(limit), "true"]).output().await;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,30 +17,13 @@ use presenced::signals::{Buses, Observation, Update, calendar};
 use presenced::time::Clock;
 use presenced::warning::{Code, Warning};
 
-use crate::privilege::obey_permissions;
-use crate::signal_bench::{ManualClock, Signal};
+use crate::stage::folder::Folder;
+use crate::stage::privilege::obey_permissions;
+use crate::stage::signal_bench::{ManualClock, Signal};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 
 type Seen = Observation<Arc<Schedule>>;
-
-/// A temporary folder by its real path.
-struct Folder {
-    _dir: tempfile::TempDir,
-    path: PathBuf,
-}
-
-impl Folder {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap();
-        Self { _dir: dir, path }
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-}
 
 /// A clock that begins at noon and runs as the machine's does, for what waits a moment.
 fn running() -> Arc<SystemClock> {
@@ -198,7 +181,7 @@ async fn another_system_zone_moves_floating_times() {
 }
 
 #[tokio::test]
-async fn what_is_skipped_is_said_and_the_rest_counts() {
+async fn skipped_events_are_reported_and_the_rest_counts() {
     let folder = Folder::new();
     let broken = at_noon("b").replace("DTSTART:20261123T113000Z", "DTSTART:yesterday");
     fs::write(folder.join("b.ics"), broken).unwrap();
@@ -238,7 +221,7 @@ async fn a_huge_file_is_not_read() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_read_makes_the_calendar_unknown_until_it_may() {
+async fn unreadable_files_make_the_calendar_unknown_until_they_can_be_read() {
     obey_permissions();
     let folder = Folder::new();
     fs::create_dir(folder.join("closed")).unwrap();

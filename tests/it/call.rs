@@ -1,10 +1,9 @@
 //! The call signal, on real files and folders.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,35 +14,11 @@ use presenced::policy::{Call, CallState, Reading};
 use presenced::signals::{Buses, Observation, Update, call};
 use presenced::warning::Code;
 
-use crate::privilege::obey_permissions;
-use crate::signal_bench::{ManualClock, Signal};
+use crate::stage::folder::Folder;
+use crate::stage::privilege::obey_permissions;
+use crate::stage::signal_bench::{ManualClock, Signal};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
-
-/// A temporary folder by its real path.
-struct Folder {
-    _dir: tempfile::TempDir,
-    path: PathBuf,
-}
-
-impl Folder {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap();
-        Self { _dir: dir, path }
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// Writes a file the way a careful program does: renamed into place when it is complete.
-    fn replace(&self, name: &str, content: &str) {
-        let new = self.path.join(format!("{name}.tmp"));
-        fs::write(&new, content).unwrap();
-        fs::rename(new, self.path.join(name)).unwrap();
-    }
-}
 
 fn follow(clock: &Arc<ManualClock>, path: &Path) -> Signal<Call> {
     let config = config::Call { path: path.to_owned() };
@@ -230,7 +205,7 @@ async fn half_a_file_holds_the_last_state_for_five_seconds() {
     folder.replace("call-state", "in-call");
     let healed = signal.next().await;
     assert_eq!((healed.reading, healed.warnings.len()), (is(CallState::InCall), 0));
-    // One that is completed in time is never seen to be half.
+    // A file that is completed in time is never seen half-written.
     folder.replace("call-state", "{");
     folder.replace("call-state", "presenting");
     assert_eq!(signal.next().await.reading, is(CallState::Presenting));
@@ -257,7 +232,7 @@ async fn what_is_broken_from_the_start_is_unknown_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_small_regular_file_is_not_read() {
+async fn only_small_regular_files_are_read() {
     let folder = Folder::new();
     let huge = folder.join("huge");
     fs::File::create(&huge).unwrap().set_len(50_000_000).unwrap();

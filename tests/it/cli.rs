@@ -12,7 +12,7 @@ use presenced::presence::Presence;
 use presenced::status::report::{Health, Report, State};
 use tempfile::TempDir;
 
-use crate::fake_daemon::{Asked, FakeDaemon, report};
+use crate::stage::fake_daemon::{Asked, FakeDaemon, report};
 
 fn start() -> (TempDir, FakeDaemon) {
     let folder = TempDir::new().unwrap();
@@ -82,7 +82,7 @@ fn the_socket_is_found_in_the_runtime_folder() {
 }
 
 #[test]
-fn colours_are_for_those_who_want_them() {
+fn colours_are_optional() {
     let (_folder, daemon) = start();
     let with = |name: &str| run(presenced(&["status", "--socket"]).arg(&daemon.socket).env(name, "1")).out;
     assert!(with("CLICOLOR_FORCE").contains("\u{1b}["));
@@ -98,7 +98,7 @@ fn json_is_the_report_as_it_came() {
 }
 
 #[test]
-fn the_exit_code_tells_how_it_is() {
+fn the_exit_code_shows_the_state() {
     let (_folder, daemon) = start();
     let code = || ask(&daemon.socket, &["status"]).code;
     assert_eq!(code(), Some(0));
@@ -112,7 +112,7 @@ fn the_exit_code_tells_how_it_is() {
 }
 
 #[test]
-fn nobody_there_is_told_apart_from_nobody_willing() {
+fn absent_and_unwilling_peers_are_distinguished() {
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("presenced.sock");
     let not_running = format!("error: presenced is not running: nothing answers at {}\n{START}", socket.display());
@@ -121,7 +121,7 @@ fn nobody_there_is_told_apart_from_nobody_willing() {
     {
         assert_ended(&ask(&socket, args), 3, "", &not_running);
     }
-    // A socket left behind is as good as none.
+    // A stale socket counts as none.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     assert_ended(&ask(&socket, &["status"]), 3, "", &not_running);
     // Somebody else's server.
@@ -282,7 +282,7 @@ fn a_refusal_is_shown_whole() {
 }
 
 #[test]
-fn help_is_as_it_is_written() {
+fn help_matches_its_snapshot() {
     let pages: Vec<String> = ["", "status", "set", "unset", "signal", "reload", "doctor", "completions", "man"]
         .into_iter()
         .map(|command| {
@@ -367,7 +367,7 @@ fn a_folder_gets_a_manual_page_for_every_command() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_reader_that_leaves_causes_no_error() {
     let (_folder, daemon) = start();
     let socket = daemon.socket.to_str().unwrap();
     for args in [
@@ -382,7 +382,7 @@ fn a_reader_that_goes_away_is_no_error() {
         let ended = run(presenced(args).stdout(writer));
         assert_ended(&ended, 0, "", "");
     }
-    // Who watches is told by the next thing there is to say.
+    // A watching client learns of it with the next report.
     let (mut child, mut lines) = watching(&daemon.socket, &["status", "--watch"]);
     assert_eq!(lines.next().as_deref(), Some("work: Busy/InACall"));
     drop(lines);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use presenced::emulator::{Call, Fault, Matches, Then};
 
-use crate::house::{House, guarded};
+use crate::stage::house::{House, guarded};
 
 /// The value of a field in a line: the first, which is that of the span where there is one.
 fn field(line: &str, name: &str) -> Option<String> {

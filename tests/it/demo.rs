@@ -16,7 +16,7 @@ use presenced::time::Clock as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::house::{CLIENT_ID, USER, guarded};
+use crate::stage::house::{CLIENT_ID, USER, guarded};
 
 /// Runs the demo without a terminal, and returns what it printed.
 async fn demo(arguments: &[&str], path: &str) -> (bool, String) {
@@ -103,13 +103,8 @@ async fn keepalives(call_state: &str, count: usize) -> (Vec<Record>, u64) {
     let address = listener.local_addr().unwrap();
     let emulator = Emulator::new(emulator::Options::default(), clock.clone());
     let environment = presenced::config::Environment {
-        home: folder.path().to_owned(),
         runtime_dir: Some(folder.path().to_owned()),
-        config_dir: folder.path().to_owned(),
-        state_dir: folder.path().to_owned(),
-        cache_dir: folder.path().to_owned(),
-        lookup: Arc::new(|_| None),
-        secret_vars: Vec::new(),
+        ..presenced::config::Environment::bare(folder.path())
     };
     let text = format!(
         r#"[accounts.work]

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tracing::field::Empty;
 use tracing::{Instrument as _, error_span};
 
-use crate::canned::{Answer, Server, answer};
+use crate::stage::canned::{Answer, Server, answer};
 
 const USER: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
 const SESSION: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
@@ -156,7 +156,7 @@ async fn a_user_is_one_segment_of_the_path() {
 }
 
 #[tokio::test]
-async fn any_2xx_is_a_success_whatever_its_body() {
+async fn any_2xx_is_a_success_with_any_body() {
     for with in [
         answer(200, "", "{\"value\": true}"),
         answer(200, "Content-Type: text/html\r\n", "<html>junk"),
@@ -168,7 +168,7 @@ async fn any_2xx_is_a_success_whatever_its_body() {
     }
 }
 
-/// A row: the answer, then what becomes of it, and a word of the hint (none: no hint).
+/// A row: the answer, then its outcome, and a word of the hint (empty: no hint).
 type Row = (u16, &'static str, String, FailureKind, Applied, &'static str);
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn every_answer_has_one_meaning() {
 }
 
 #[tokio::test]
-async fn what_the_token_lacked_is_told() {
+async fn missing_permissions_are_reported() {
     const CLAIMS: &str = "WWW-Authenticate: Bearer error=\"insufficient_claims\", claims=\"eyJhIjogMX0=\"\r\n";
     for (status, headers, body, lack) in [
         (401, CLAIMS, error("InvalidAuthenticationToken"), Some(Lack::Claims(r#"{"a": 1}"#.to_owned()))),

@@ -13,10 +13,10 @@ use presenced::warning::Code;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::bus::Bus;
-use crate::house::{House, exists, guarded};
-use crate::lapse::Lapse;
-use crate::login1::{Login1, Session};
+use crate::stage::bus::Bus;
+use crate::stage::house::{House, exists, guarded};
+use crate::stage::lapse::Lapse;
+use crate::stage::login1::{Login1, Session};
 
 const EVENTS: &str = "BEGIN:VCALENDAR\nEND:VCALENDAR\n";
 const ALWAYS: &str = "[[rules]]\nname = \"always\"\nset = \"Available/Available\"\n";
@@ -50,7 +50,7 @@ async fn what_fades_is_unconfirmed_from_that_moment_on() {
     assert_eq!((*first.1, kept.1.1), ((at("09:00:00"), false), true));
     assert_eq!(*faded.1, (at("09:05:00"), false));
     assert!(again.1.0 >= at("09:10:00") && again.1.1, "{held:#?}");
-    // A keepalive that failed alone is a record, and is no wrong presence.
+    // One failed keepalive is recorded, but does not make the presence wrong.
     assert!(held.iter().any(|(_, held)| held.state == State::Retrying && held.confirmed), "{held:#?}");
     assert_eq!(held.last().unwrap().1.rule.as_deref(), Some("always"));
 }
@@ -86,7 +86,7 @@ fn spans(history: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_life_of_a_daemon_is_told_without_one() {
+async fn the_history_of_a_daemon_can_be_read_without_one() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());
     let (code, out, err) = house.ask(&["history"]).await;
@@ -132,7 +132,7 @@ async fn a_life_of_a_daemon_is_told_without_one() {
 }
 
 #[tokio::test]
-async fn sleep_is_told_apart() {
+async fn sleep_is_recognised() {
     let mut house = House::new().await;
     let bus = Bus::start();
     let login1 = Login1::with(&bus, Session::DESKTOP).await;

@@ -1,133 +1,19 @@
 //! The idle signal on the buses: a stand-in for GNOME's idle monitor, which is there as Mutter registers it, and logind's
 //! hint; and which source counts.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use presenced::config;
 use presenced::policy::{Idle, Reading};
-use presenced::signals::{Buses, Displays, Observation, Update, idle};
-use presenced::time::Clock;
-use presenced::warning::Code;
-use zbus::message::Header;
-use zbus::names::{BusName, OwnedUniqueName};
-use zbus::object_server::{InterfaceRef, SignalEmitter};
-use zbus::{Connection, fdo, interface};
+use presenced::signals::{Displays, Observation};
 
-use crate::bus::Bus;
-use crate::login1::{Login1, Session};
-use crate::signal_bench::{ManualClock, Signal};
+use crate::stage::bus::{Bus, NOWHERE};
+use crate::stage::idle::{ACTIVE, IDLE, assert_unknown, follow};
+use crate::stage::login1::{Login1, Session};
+use crate::stage::mutter::{MUTTER, Monitor, Shell};
+use crate::stage::signal_bench::{ManualClock, Signal};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
-pub(crate) const ACTIVE: Reading<Idle> = Reading::Known(Idle::Active);
-pub(crate) const IDLE: Reading<Idle> = Reading::Known(Idle::Idle);
-pub(crate) const NOWHERE: &str = "unix:path=/nonexistent/bus";
 const AFTER: Duration = Duration::from_mins(10);
-const MUTTER: &str = "org.gnome.Mutter.IdleMonitor";
-const CORE: &str = "/org/gnome/Mutter/IdleMonitor/Core";
-
-/// Mutter's core idle monitor.
-#[derive(Default)]
-pub(crate) struct Monitor {
-    idle_time: u64,
-    last_watch: u32,
-    /// The number, the interval (0: until the next input) and the owner of each watch.
-    watches: Vec<(u32, u64, OwnedUniqueName)>,
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "zbus hands headers over")]
-#[interface(name = "org.gnome.Mutter.IdleMonitor")]
-impl Monitor {
-    fn get_idletime(&self) -> u64 {
-        self.idle_time
-    }
-    fn add_idle_watch(&mut self, interval: u64, #[zbus(header)] header: Header<'_>) -> fdo::Result<u32> {
-        if interval == 0 {
-            return Err(fdo::Error::InvalidArgs("an interval of nothing".to_owned()));
-        }
-        Ok(self.add(interval, &header))
-    }
-    fn add_user_active_watch(&mut self, #[zbus(header)] header: Header<'_>) -> u32 {
-        self.add(0, &header)
-    }
-    fn remove_watch(&mut self, id: u32) {
-        self.watches.retain(|watch| watch.0 != id);
-    }
-    #[zbus(signal)]
-    async fn watch_fired(emitter: &SignalEmitter<'_>, id: u32) -> zbus::Result<()>;
-}
-
-impl Monitor {
-    fn add(&mut self, interval: u64, header: &Header<'_>) -> u32 {
-        self.last_watch += 1;
-        self.watches.push((self.last_watch, interval, header.sender().unwrap().to_owned().into()));
-        self.last_watch
-    }
-}
-
-/// GNOME's shell, as far as it is an idle monitor.
-pub(crate) struct Shell(Connection);
-
-impl Shell {
-    pub(crate) async fn start(bus: &Bus, idle_time: Duration) -> Self {
-        let connection = bus.connect().await;
-        let idle_time = idle_time.as_millis().try_into().unwrap();
-        connection.object_server().at(CORE, Monitor { idle_time, ..Monitor::default() }).await.unwrap();
-        connection.request_name(MUTTER).await.unwrap();
-        Self(connection)
-    }
-
-    /// There was no input for so long.
-    pub(crate) async fn sits_idle(&self, idle_time: Duration) {
-        let monitor = self.monitor().await;
-        let mut state = monitor.get_mut().await;
-        let before = std::mem::replace(&mut state.idle_time, idle_time.as_millis().try_into().unwrap());
-        let due = |watch: &&(u32, u64, _)| watch.1 > before && watch.1 <= state.idle_time;
-        let fired: Vec<_> = state.watches.iter().filter(due).cloned().collect();
-        drop(state);
-        self.fire(&monitor, fired).await;
-    }
-
-    /// Somebody presses a key.
-    pub(crate) async fn has_input(&self) {
-        let monitor = self.monitor().await;
-        let mut state = monitor.get_mut().await;
-        state.idle_time = 0;
-        let (fired, kept) = std::mem::take(&mut state.watches).into_iter().partition(|watch| watch.1 == 0);
-        state.watches = kept;
-        drop(state);
-        self.fire(&monitor, fired).await;
-    }
-
-    /// Mutter tells only whose watch it is.
-    async fn fire(&self, monitor: &InterfaceRef<Monitor>, watches: Vec<(u32, u64, OwnedUniqueName)>) {
-        for (id, _, owner) in watches {
-            let emitter = monitor.signal_emitter().clone().set_destination(BusName::from(owner.into_inner()));
-            Monitor::watch_fired(&emitter, id).await.unwrap();
-        }
-    }
-
-    async fn monitor(&self) -> InterfaceRef<Monitor> {
-        self.0.object_server().interface(CORE).await.unwrap()
-    }
-
-    pub(crate) async fn ends(self) {
-        self.0.close().await.unwrap();
-    }
-}
-
-/// Follows input by these buses and displays.
-pub(crate) fn follow<C: Clock + 'static>(
-    clock: &Arc<C>,
-    (system, session): (&str, &str),
-    displays: Displays,
-    after: Duration,
-) -> Signal<Idle> {
-    let buses = Buses { system: Some(system.to_owned()), session: Some(session.to_owned()) };
-    let unwrap = |update| if let Update::Idle(observation) = update { Some(observation) } else { None };
-    Signal::start(clock, buses, unwrap, |context| idle::run(config::Idle { after }, displays, context))
-}
 
 fn on_buses(system: &str, session: &str) -> Signal<Idle> {
     follow(&ManualClock::at(NOON), (system, session), Displays::default(), AFTER)
@@ -135,15 +21,6 @@ fn on_buses(system: &str, session: &str) -> Signal<Idle> {
 
 fn says(reading: Reading<Idle>, source: &str) -> Observation<Idle> {
     Observation { reading, source: source.to_owned(), warnings: Vec::new() }
-}
-
-pub(crate) fn assert_unknown(observation: &Observation<Idle>, words: &[&str]) {
-    assert_eq!(observation.reading, Reading::Unknown, "{observation:?}");
-    let [warning] = observation.warnings.as_slice() else { panic!("one warning in {observation:?}") };
-    assert_eq!(warning.code, Code::IdleUnavailable);
-    for words in words {
-        assert!(warning.text.contains(words), "{words}: {warning:?}");
-    }
 }
 
 #[tokio::test]
@@ -159,11 +36,11 @@ async fn gnomes_idle_monitor_is_followed() {
         assert_eq!(signal.next().await, says(ACTIVE, MUTTER));
     }
     // No watch is left behind each time.
-    assert!(shell.monitor().await.get().await.watches.len() <= 2);
+    assert!(shell.watches().await <= 2);
 }
 
 #[tokio::test]
-async fn who_is_away_already_is_seen_at_once() {
+async fn a_user_who_is_already_away_is_seen_at_once() {
     let bus = Bus::start();
     let shell = Shell::start(&bus, AFTER * 2).await;
     let mut signal = on_buses(NOWHERE, &bus.address());
@@ -204,7 +81,7 @@ async fn a_session_bus_that_dies_is_reconnected() {
 }
 
 #[tokio::test]
-async fn a_name_without_an_idle_monitor_behind_it_is_none() {
+async fn a_name_without_an_idle_monitor_does_not_count() {
     let bus = Bus::start();
     let other = bus.connect().await;
     // It answers, but only elsewhere.
@@ -265,7 +142,7 @@ async fn gnome_is_asked_before_logind() {
 }
 
 #[tokio::test]
-async fn where_nothing_can_tell_a_person_is_told_what_can() {
+async fn without_a_source_the_possible_sources_are_named() {
     let mut signal = on_buses(NOWHERE, NOWHERE);
     let observation = signal.next().await;
     assert_unknown(&observation, &["On this desktop presenced cannot see whether anybody is there"]);

@@ -1,15 +1,15 @@
 //! Idleness through the real program: from a stand-in for GNOME's idle monitor, or a real X server, to what others see.
 
-use crate::bus::Bus;
-use crate::house::House;
-use crate::idle::Shell;
+use crate::stage::bus::Bus;
+use crate::stage::house::House;
+use crate::stage::mutter::Shell;
 
 use std::time::Duration;
 
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 
 #[tokio::test]
-async fn nobody_at_the_desk_is_away_but_in_a_call() {
+async fn idle_is_away_except_in_a_call() {
     let mut house = House::new().await;
     let bus = Bus::start();
     let shell = Shell::start(&bus, Duration::ZERO).await;
@@ -64,7 +64,7 @@ async fn a_build_without_displays_says_what_it_lacks() {
         assert!(warning.text.contains(lack), "{}", warning.text);
     }
     assert!(warning.hint.contains("built with the features `wayland` and `x11`"), "{}", warning.hint);
-    // What the configuration has besides goes on.
+    // The rest of the configuration keeps working.
     house.seen("Available/Available").await;
     daemon.stop().await;
 }
@@ -73,7 +73,7 @@ async fn a_build_without_displays_says_what_it_lacks() {
 #[tokio::test]
 async fn the_environment_leads_to_an_x_server_and_its_cookie() {
     let mut house = House::new().await;
-    let mut server = crate::x_server::XServer::reserve();
+    let mut server = crate::stage::x_server::XServer::reserve();
     let cookie = house.path("Xauthority");
     std::fs::write(&cookie, server.cookie()).expect("a folder of the test's own");
     server.start(&["-auth", cookie.to_str().expect("a path of letters")]);

@@ -9,10 +9,11 @@ use presenced::daemon::clock::SystemClock;
 use presenced::policy::Idle;
 use presenced::signals::{Displays, Observation};
 
-use crate::compositor::Compositor;
-use crate::compositor_stub::CompositorStub;
-use crate::idle::{ACTIVE, IDLE, NOWHERE, assert_unknown, follow};
-use crate::signal_bench::{ManualClock, Signal, soon};
+use crate::stage::bus::NOWHERE;
+use crate::stage::compositor::Compositor;
+use crate::stage::compositor_stub::CompositorStub;
+use crate::stage::idle::{ACTIVE, IDLE, assert_unknown, follow};
+use crate::stage::signal_bench::{ManualClock, Signal, soon};
 
 const AFTER: Duration = Duration::from_millis(300);
 
@@ -60,10 +61,10 @@ async fn a_compositor_that_cannot_tell_is_named() {
 async fn an_x_server_is_not_asked_while_a_compositor_runs() {
     let mut compositor = Compositor::reserve();
     compositor.start_weston();
-    let mut server = crate::x_server::XServer::reserve();
+    let mut server = crate::stage::x_server::XServer::reserve();
     server.start(&[]);
     let mut signal = on(Displays {
-        x11_dir: Some(crate::x_server::XServer::folder()),
+        x11_dir: Some(crate::stage::x_server::XServer::folder()),
         x11: Some(server.display()),
         ..compositor.displays()
     });

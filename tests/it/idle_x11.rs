@@ -9,9 +9,10 @@ use presenced::signals::Displays;
 use rustix::process::Signal as Kill;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::idle::{ACTIVE, IDLE, NOWHERE, assert_unknown, follow};
-use crate::signal_bench::{Signal, soon};
-use crate::x_server::XServer;
+use crate::stage::bus::NOWHERE;
+use crate::stage::idle::{ACTIVE, IDLE, assert_unknown, follow};
+use crate::stage::signal_bench::{Signal, soon};
+use crate::stage::x_server::XServer;
 
 const AFTER: Duration = Duration::from_millis(300);
 
@@ -52,7 +53,7 @@ async fn an_x_server_that_ends_or_crashes_is_found_again() {
 }
 
 #[tokio::test]
-async fn what_is_no_x_server_is_none() {
+async fn other_programs_are_not_taken_for_an_x_server() {
     let mut server = XServer::reserve();
     let listener = tokio::net::UnixListener::bind(server.socket()).expect("a free number");
     let mut signal = on(&server);

@@ -9,10 +9,10 @@ use presenced::emulator::Options;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::house::{CLIENT_ID, House, guarded};
-use crate::refusals;
+use crate::stage::faults::quick_sign_in;
+use crate::stage::house::{CLIENT_ID, House, guarded};
 
-/// Runs a program on a terminal of its own, so many columns wide, and passes on what is typed and shown.
+/// Runs a program on its own terminal, that many columns wide, and passes on what is typed and shown.
 const TERMINAL: &str = r#"
 import fcntl, os, pty, select, struct, sys, termios
 columns, command = int(sys.argv[1]), sys.argv[2:]
@@ -90,7 +90,7 @@ impl Session {
         }
     }
 
-    /// Waits for more to be shown; false: that was all.
+    /// Waits for more output; returns false if there is no more.
     async fn more(&mut self, wanted: &str) -> bool {
         let mut bytes = vec![0; 4096];
         let read = guarded(wanted, self.screen.read(&mut bytes)).await.unwrap();
@@ -115,7 +115,7 @@ impl Session {
 
 /// A house with two calendars of vdirsyncer's.
 async fn house() -> House {
-    let options: Options = refusals::options();
+    let options: Options = quick_sign_in();
     let house = House::with(options).await;
     for name in ["work", "private", "empty"] {
         std::fs::create_dir_all(house.path(".calendars").join(name)).unwrap();
@@ -144,7 +144,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn three_answers_and_each_later_run_goes_on_where_the_last_one_ended() {
+async fn three_answers_and_each_later_run_continues_where_the_last_one_ended() {
     let house = house().await;
     let mut session = Session::start(&house, 80, &["--method", "device-code"]);
     session.answer("Tenant: ", "contoso\n").await;
@@ -181,7 +181,7 @@ async fn three_answers_and_each_later_run_goes_on_where_the_last_one_ended() {
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("Tenant: ") && shown.contains("signed in as "), "{shown}");
 
-    // With all of it done there is nothing to ask, and the same flags as before are no contradiction.
+    // When everything is done it asks nothing, and the same flags as before do not contradict it.
     let flags =
         ["--method", "device-code", "--tenant", TENANT, "--client-id", CLIENT_ID, "--calendar", "~/.calendars/work"];
     let (code, shown) = Session::start(&house, 80, &flags).end().await;
@@ -318,7 +318,7 @@ async fn a_configuration_that_is_there_is_never_changed() {
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(error.contains("did you mean `tenant`?"), "{error}");
     assert_eq!(config(&house), "[accounts.work]\ntenat = \"x\"\n");
-    // A link to nothing is somebody's as well.
+    // A dangling link also belongs to somebody.
     std::fs::remove_file(house.path("config.toml")).unwrap();
     std::os::unix::fs::symlink("nothing", house.path("config.toml")).unwrap();
     assert_eq!(house.ask(&flags).await.0, 2);
@@ -326,7 +326,7 @@ async fn a_configuration_that_is_there_is_never_changed() {
 }
 
 #[tokio::test]
-async fn where_nothing_can_be_written_nobody_is_asked() {
+async fn nothing_is_asked_if_nothing_can_be_written() {
     let house = house().await;
     house.write("file", "");
     let place = house.path("file/config.toml");
@@ -346,7 +346,7 @@ async fn where_nothing_can_be_written_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn the_service_is_offered_to_who_signs_in_and_yes_takes_all() {
+async fn the_service_is_offered_after_a_sign_in_and_yes_accepts_everything() {
     let house = house().await;
     let folder = house.path("bin");
     std::fs::create_dir(&folder).unwrap();
@@ -401,7 +401,7 @@ async fn the_service_is_offered_to_who_signs_in_and_yes_takes_all() {
 }
 
 #[tokio::test]
-async fn help_is_as_it_is_written() {
+async fn help_matches_its_snapshot() {
     let house = House::new().await;
     let (code, help, error) = house.ask(&["init", "--help"]).await;
     assert_eq!((code, error.as_str()), (0, ""));

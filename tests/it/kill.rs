@@ -5,7 +5,7 @@ use presenced::emulator::{Call, Fault, Matches, Then};
 use presenced::status::report::State;
 use rustix::process::Signal;
 
-use crate::house::{House, exists, guarded};
+use crate::stage::house::{House, exists, guarded};
 
 /// Where in its life it is killed.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ async fn whenever_it_is_killed_the_next_one_holds_what_is_true_then() {
                 assert!(exists(&house.path("presenced.sock")), "nobody cleaned up");
             }
         }
-        // The world goes on without it.
+        // Everything else continues without it.
         house.write("call-state", state);
         let daemon = house.start().await;
         daemon.report("holding", |report| report.accounts["work"].state == State::Holding).await;

@@ -1,53 +1,15 @@
-//! `[status] listen`: metrics and health over TCP, from the real program; nothing else is to be had there, and nothing that is done
-//! to it costs the presence.
+//! `[status] listen`: metrics and health over TCP, from the real program; nothing else is available there, and nothing a
+//! client does to it costs the presence.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io::Write as _;
+use std::net::Shutdown;
 
 use presenced::status::report::State;
 use tokio::net::TcpListener;
 
-use crate::fake_daemon::HANG;
-use crate::house::{Daemon, House, guarded};
-
-const OPENED: &str = "metrics and health are at http://";
-
-/// Where the daemon said last that it listens.
-pub(crate) async fn address(daemon: &Daemon) -> SocketAddr {
-    guarded("the listener", async {
-        loop {
-            let log = daemon.log();
-            let rest = log.rsplit_once(OPENED).map(|(_, rest)| rest.lines().next().unwrap().to_owned());
-            if let Some(address) = rest.filter(|_| log.ends_with('\n')).and_then(|rest| rest.parse().ok()) {
-                return address;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(HANG)).unwrap();
-    stream
-}
-
-fn read_to_close(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    // A reset after the last byte is a close too.
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8(answer).unwrap()
-}
-
-/// One request, and its answer.
-pub(crate) fn ask(address: SocketAddr, request: &str, host: &str) -> String {
-    let mut stream = connect(address);
-    let body = if request.starts_with("PUT") { "Content-Length: 2\r\n\r\n{}" } else { "\r\n" };
-    stream.write_all(format!("{request} HTTP/1.1\r\nHost: {host}\r\n{body}").as_bytes()).unwrap();
-    read_to_close(&mut stream)
-}
+use crate::stage::house::{Daemon, House, guarded};
+use crate::stage::listener::{address, ask, connect, read_to_close};
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     guarded("an answer", tokio::task::spawn_blocking(work)).await.unwrap()
@@ -59,7 +21,7 @@ async fn start(house: &House, listen: &str) -> Daemon {
 }
 
 #[tokio::test]
-async fn it_tells_metrics_and_health_and_nothing_else() {
+async fn it_serves_metrics_and_health_and_nothing_else() {
     let house = House::new().await;
     let daemon = start(&house, "127.0.0.1:0").await;
     daemon.report("holding", |report| report.accounts.values().any(|account| account.state == State::Holding)).await;
@@ -97,7 +59,7 @@ async fn it_tells_metrics_and_health_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn who_only_sits_there_is_let_go_and_holds_nobody_up_for_long() {
+async fn idle_connections_are_closed_and_do_not_block_others_for_long() {
     let house = House::new().await;
     let daemon = start(&house, "127.0.0.1:0").await;
     let address = address(&daemon).await;

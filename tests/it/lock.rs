@@ -7,17 +7,16 @@ use presenced::policy::{Lock, Reading, Sleep};
 use presenced::signals::{Buses, Observation, Update, lock, sleep};
 use presenced::warning::Code;
 
-use crate::bus::Bus;
-use crate::login1::{Login1, Session};
-use crate::saver::{Cinnamon, Gnome, Kde, Mate, NewKde, Saver, Xfce};
-use crate::signal_bench::{ManualClock, Signal, soon};
+use crate::stage::bus::{Bus, NOWHERE};
+use crate::stage::login1::{Login1, Session};
+use crate::stage::saver::{Cinnamon, Gnome, Kde, Mate, NewKde, Saver, Xfce};
+use crate::stage::signal_bench::{ManualClock, Signal, soon};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 const LOCKED: Reading<Lock> = Reading::Known(Lock::Locked);
 const UNLOCKED: Reading<Lock> = Reading::Known(Lock::Unlocked);
-const NOWHERE: &str = "unix:path=/nonexistent/bus";
 
-/// A browser that owns the name only to be asked not to blank.
+/// A browser that owns the name only to accept requests not to blank the screen.
 struct Inhibitor {
     cookie: u32,
 }
@@ -69,7 +68,7 @@ async fn the_locked_hint_is_followed() {
     let bus = Bus::start();
     let login1 = Login1::with(&bus, Session::DESKTOP).await;
     let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
-    // That there is no session bus is no matter while logind says what the lock is.
+    // A missing session bus does not matter while logind reports the lock.
     assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
     login1.set_locked("c1", true).await;
     assert_eq!(signal.next().await, says(LOCKED, "logind"));
@@ -130,7 +129,7 @@ async fn a_user_service_finds_the_session_on_display_or_in_the_list() {
 }
 
 #[tokio::test]
-async fn a_session_without_a_screen_is_none() {
+async fn a_session_without_a_screen_does_not_count() {
     let bus = Bus::start();
     let ssh = Session { kind: "tty", remote: true, ..Session::DESKTOP };
     let login1 = Login1::with(&bus, ssh).await;
@@ -145,7 +144,7 @@ async fn a_session_without_a_screen_is_none() {
 }
 
 #[tokio::test]
-async fn a_session_that_ended_counts_no_more_though_processes_of_it_go_on() {
+async fn an_ended_session_does_not_count_even_while_its_processes_run() {
     let bus = Bus::start();
     let systemd = bus.connect().await;
     systemd.request_name("org.freedesktop.systemd1").await.unwrap();
@@ -203,7 +202,7 @@ async fn a_new_logind_that_forgot_the_lock_is_not_believed_at_once() {
             login1.set_locked_silently("c1", false).await;
         })
         .await;
-    // What was known holds on the board for as long as the second reading takes; a signal of anything makes none.
+    // The last known state holds until the second reading. A signal about something else causes no reading.
     login1.storm(1).await;
     clock.pass(Duration::from_millis(500)).await;
     assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
@@ -223,7 +222,7 @@ async fn a_screen_saver_knows_what_a_new_logind_forgot() {
             login1.set_locked_silently("c1", false).await;
         })
         .await;
-    // The second reading, which the screen saver contradicts as well.
+    // The screen saver also contradicts the second reading.
     clock.pass(Duration::from_millis(500)).await;
     Gnome::set(&gnome, false).await;
     assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
@@ -247,7 +246,7 @@ async fn cosmic_locks_by_its_file() {
     assert_eq!(signal.next().await, says(LOCKED, "cosmic-greeter"));
     std::fs::remove_file(&lock).unwrap();
     assert_eq!(signal.next().await, says(UNLOCKED, "cosmic-greeter"));
-    // The file of another session is nobody's here.
+    // The file of another session does not count.
     std::fs::write(folder.path().join("cosmic-greeter-c2.lock"), "").unwrap();
     std::fs::write(&lock, "").unwrap();
     assert_eq!(signal.next().await, says(LOCKED, "cosmic-greeter"));
@@ -278,7 +277,7 @@ async fn a_bus_that_dies_is_reconnected() {
 }
 
 #[tokio::test]
-async fn a_bus_that_is_not_there_is_waited_for_and_not_looked_for_again_and_again() {
+async fn a_missing_bus_is_awaited_without_polling() {
     let mut bus = Bus::start();
     bus.vanish();
     let clock = ManualClock::at(NOON);
@@ -411,7 +410,7 @@ async fn sleep_is_announced() {
 }
 
 #[tokio::test]
-async fn sleep_is_held_up_for_no_longer_than_logind_grants() {
+async fn sleep_is_delayed_only_as_long_as_logind_allows() {
     let bus = Bus::start();
     let login1 = Login1::start(&bus).await;
     login1.set_delay_max(Duration::from_secs(2));
@@ -427,7 +426,7 @@ async fn sleep_is_held_up_for_no_longer_than_logind_grants() {
 }
 
 #[tokio::test]
-async fn sleep_that_cannot_be_held_up_is_seen_all_the_same_and_said() {
+async fn sleep_that_cannot_be_delayed_is_still_seen_and_reported() {
     let bus = Bus::start();
     let login1 = Login1::start(&bus).await;
     login1.deny_inhibitors();

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bus::Bus;
-use crate::hooks::{hook, house, program, run, signal, start};
-use crate::house::{House, exists, guarded};
-use crate::login1::{Login1, Session};
-use crate::x_server::XServer;
+use crate::stage::bus::Bus;
+use crate::stage::hooks::{hook, house, program, run, signal, start};
+use crate::stage::house::{House, exists, guarded};
+use crate::stage::login1::{Login1, Session};
+use crate::stage::x_server::XServer;
 
 /// Lets a locker leave its process id behind when a hook starts it; where.
 fn noticed(house: &House, locker: &str) -> PathBuf {
@@ -53,8 +53,8 @@ async fn of_sway() {
     let line = docs.lines().map(str::trim).find(|line| line.starts_with("swayidle -w ")).expect("a line for swayidle");
     let tells = line.replace("timeout 600 ", "timeout 1 ");
     assert_ne!(tells, line);
-    let env = format!("exec env 'PATH={}'", crate::hooks::path(&house).display());
-    let mut sway = crate::compositor::Compositor::reserve();
+    let env = format!("exec env 'PATH={}'", crate::stage::hooks::path(&house).display());
+    let mut sway = crate::stage::compositor::Compositor::reserve();
     sway.start_sway_with(&format!("{env} {locks}\n{env} {tells}\n"));
     // Nobody touches anything for a second.
     signal(&daemon, "signal.away", "yes").await;

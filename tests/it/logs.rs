@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::house::{House, guarded};
+use crate::stage::house::{House, guarded};
 
 /// A program of that name which prints how it was called, and what `first` is if it is asked for the last line.
 fn journalctl(house: &House, last: &str) {
@@ -50,7 +50,7 @@ async fn without_files_it_is_the_journal_of_the_unit() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_log_that_is_said() {
+async fn a_missing_log_is_reported() {
     let house = House::new().await;
     let (code, out, err) = logs(&house, &[]).await;
     assert_eq!((code, out.as_str()), (Some(1), ""));

@@ -4,11 +4,11 @@
 use presenced::status::report::{Health, Report};
 use presenced::warning::Code;
 
-use crate::bus::Bus;
-use crate::compositor_stub::CompositorStub;
-use crate::house::{House, guarded};
-use crate::login1::{Login1, Session};
-use crate::sound_stub::SoundStub;
+use crate::stage::bus::Bus;
+use crate::stage::compositor_stub::CompositorStub;
+use crate::stage::house::{House, guarded};
+use crate::stage::login1::{Login1, Session};
+use crate::stage::sound_stub::SoundStub;
 
 const CALENDAR: &str = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n";
 

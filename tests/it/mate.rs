@@ -8,10 +8,10 @@ use presenced::policy::{Lock, Reading};
 use presenced::signals::{Buses, Observation, Update, lock};
 use tokio::process::{Child, Command};
 
-use crate::bus::Bus;
-use crate::house::guarded;
-use crate::signal_bench::{ManualClock, Signal};
-use crate::x_server::XServer;
+use crate::stage::bus::Bus;
+use crate::stage::house::guarded;
+use crate::stage::signal_bench::{ManualClock, Signal};
+use crate::stage::x_server::XServer;
 
 /// A virtual screen, a bus, and a home for the screen saver.
 struct Screen {

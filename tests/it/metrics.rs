@@ -6,18 +6,15 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
 
 use presenced::emulator::{self, Fault, Matches, Then};
-use presenced::metrics::{Call, Metrics, Outcome};
 use presenced::status::report::{SignIn, State};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::fake_daemon::{FakeDaemon, report};
-use crate::house::{House, guarded};
+use crate::stage::fake_daemon::{FakeDaemon, fill, report};
+use crate::stage::house::{House, guarded};
 
 fn rules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus")
@@ -33,22 +30,11 @@ fn run(program: &str, package: &str, arguments: &[&str], input: &str) -> (bool, 
         .stderr(Stdio::piped())
         .spawn();
     let mut child = spawned.unwrap_or_else(|error| panic!("{program}: {error}; it is in Debian's package `{package}`"));
-    // One that has its answer already may not read the rest.
+    // A program that has its answer may not read the rest.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(said).unwrap())
-}
-
-/// Counts one of everything.
-pub(crate) fn fill(metrics: &Arc<Metrics>) {
-    let at = "2026-11-23T14:02:00Z".parse().unwrap();
-    metrics.begin("work", Call::Set).end(Outcome::Ok, Duration::from_millis(80), at);
-    metrics.begin("work", Call::Token).end(Outcome::Ok, Duration::from_millis(300), at);
-    drop(metrics.begin("work", Call::Set));
-    metrics.note_change("work", Duration::from_millis(120));
-    metrics.note_calendar_events(Some(1204));
-    metrics.note_wakeup(presenced::metrics::Wakeup::Signal);
 }
 
 /// Metrics of a daemon that has a sample of each.
@@ -174,7 +160,7 @@ fn rendered(metrics: &str) -> BTreeMap<String, Row> {
 }
 
 #[test]
-fn the_documents_list_each_metric_as_it_is() {
+fn the_documents_list_each_metric_correctly() {
     let rows = include_str!("../../docs/sidecar.md").lines().filter_map(|line| {
         let cells: Vec<_> = line.strip_prefix("| `")?.split('|').map(str::trim).collect();
         let [name, kind, unit, labels, _, ""] = cells[..] else { return None };
@@ -214,8 +200,9 @@ async fn what_happens_to_the_daemon_is_counted() {
     let daemon = house.start().await;
     let held = house.seen("Available/Available").await;
     daemon.report("holding", |report| report.accounts["work"].state == State::Holding).await;
-    let address = crate::listen::address(&daemon).await;
-    let scrape = || tokio::task::spawn_blocking(move || crate::listen::ask(address, "GET /metrics", "localhost"));
+    let address = crate::stage::listener::address(&daemon).await;
+    let scrape =
+        || tokio::task::spawn_blocking(move || crate::stage::listener::ask(address, "GET /metrics", "localhost"));
     let metrics = scrape().await.unwrap();
     let requests = |call: &str, outcome: &str| {
         let name =
@@ -267,7 +254,7 @@ async fn prometheus_scrapes_the_daemon_and_evaluates_the_alerts() {
     house.write("config.toml", format!("{}[status]\nlisten = \"127.0.0.1:0\"\n", house.configuration()));
     let daemon = house.start().await;
     house.seen("Available/Available").await;
-    let target = crate::listen::address(&daemon).await;
+    let target = crate::stage::listener::address(&daemon).await;
 
     let config = format!(
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}/presenced.rules.yml]\n\

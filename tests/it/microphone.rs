@@ -14,11 +14,11 @@ use presenced::time::Clock;
 use presenced::warning::Code;
 use pulseaudio::protocol::stream::StreamFlags;
 
-use crate::daemon::{has, work};
-use crate::house::House;
-use crate::signal_bench::{ManualClock, Signal, soon};
-use crate::sound::{Kind, MICROPHONE, MONITOR, Recorder, SoundServer};
-use crate::sound_stub::{SoundStub, answer_with};
+use crate::stage::house::House;
+use crate::stage::reports::{has, work};
+use crate::stage::signal_bench::{ManualClock, Signal, soon};
+use crate::stage::sound::{Kind, MICROPHONE, MONITOR, Recorder, SoundServer};
+use crate::stage::sound_stub::{SoundStub, answer_with};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 const SETTLE: Duration = Duration::from_secs(2);
@@ -81,7 +81,7 @@ async fn a_recorder_of_pipewire_is_a_call() {
     a_recorder_is_a_call(Kind::PipeWire).await;
 }
 
-/// Of what is no call nothing is heard: the next thing that is heard is the call that comes after.
+/// Recordings that are not calls cause no update: the next update is the call after them.
 async fn what_is_no_call(kind: Kind) {
     let server = SoundServer::start(kind);
     let clock = Arc::new(SystemClock::real());
@@ -117,12 +117,12 @@ fn index_of(server: &SoundServer, application: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_call_of_pulseaudio() {
+async fn other_recordings_of_pulseaudio_are_not_calls() {
     what_is_no_call(Kind::PulseAudio).await;
 }
 
 #[tokio::test]
-async fn what_is_no_call_of_pipewire() {
+async fn other_recordings_of_pipewire_are_not_calls() {
     what_is_no_call(Kind::PipeWire).await;
 }
 
@@ -151,7 +151,7 @@ async fn only_what_is_allowed_of_pipewire() {
 
 /// A real server, through the daemon, to what others see; and through its restart.
 #[tokio::test]
-async fn somebody_who_records_is_seen_in_a_call() {
+async fn recording_counts_as_a_call() {
     let mut server = SoundServer::start(Kind::PulseAudio);
     server.kill();
     let mut house = House::new().await;
@@ -236,7 +236,7 @@ async fn sleeps(clock: &ManualClock, until: Option<Duration>) {
 }
 
 #[tokio::test]
-async fn a_test_of_the_microphone_is_no_call_and_a_change_of_devices_ends_none() {
+async fn a_microphone_test_is_not_a_call_and_a_device_change_ends_no_call() {
     let (clock, stub) = (ManualClock::at(NOON), SoundStub::start());
     let mut signal = follow(&clock, lasting(SETTLE, at(stub.socket.clone())));
     assert_eq!(signal.next().await.reading, idle());
@@ -266,7 +266,7 @@ async fn a_test_of_the_microphone_is_no_call_and_a_change_of_devices_ends_none()
 }
 
 #[tokio::test]
-async fn after_a_restart_nobody_is_idle_before_they_could_come_back() {
+async fn after_a_restart_idleness_needs_its_full_time() {
     let (clock, stub) = (ManualClock::at(NOON), SoundStub::start());
     stub.set(&["Meeting"]);
     let mut signal = follow(&clock, lasting(SETTLE, at(stub.socket.clone())));
@@ -298,7 +298,7 @@ async fn a_server_that_comes_is_noticed_by_its_socket() {
     let stub = SoundStub::start();
     std::fs::create_dir(socket.parent().unwrap()).unwrap();
     std::fs::rename(&stub.socket, &socket).unwrap();
-    // The clock stands still: there is no next try.
+    // The clock stands still, so it does not try again.
     assert_eq!(signal.next().await.reading, idle());
     // A file that is left behind by a server that was killed.
     std::fs::remove_file(&socket).unwrap();
@@ -327,7 +327,7 @@ async fn a_storm_of_changes_is_looked_at_twice_a_second() {
         sleeps(&clock, Some(GATHERED)).await;
         clock.advance(GATHERED);
         soon("to be asked", asked.wait_for(|asked| *asked == count)).await.unwrap();
-        // What was told before is gathered again.
+        // It debounces again what it has reported before.
         sleeps(&clock, Some(GATHERED)).await;
     }
     stub.record(&["Meeting"]);
@@ -342,7 +342,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_no_sound_server_is_told_from_one() {
+async fn other_programs_are_not_taken_for_a_sound_server() {
     let head = |length: u32| [&length.to_be_bytes()[..], &[0xff; 4], &[0; 12]].concat();
     let refusal = |code: u8| framed(&[b"L\0\0\0\0L\0\0\0\x01L\0\0\0", &[code][..]].concat());
     let cases: [(Vec<u8>, &str); 11] = [

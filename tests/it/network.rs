@@ -14,12 +14,12 @@ use zbus::object_server::InterfaceRef;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath};
 use zbus::{Connection, interface};
 
-use crate::bus::Bus;
-use crate::clock::Desk;
-use crate::house::guarded;
-use crate::signal_bench::ManualClock;
+use crate::stage::bus::Bus;
+use crate::stage::desk::Desk;
+use crate::stage::house::guarded;
+use crate::stage::signal_bench::ManualClock;
 
-/// How far apart the daemon is told.
+/// How far apart reports to the daemon are.
 const APART: Duration = Duration::from_secs(5);
 
 /// Lets whoever has something to do go on.
@@ -150,7 +150,7 @@ async fn network_manager_cuts_a_backoff_short_and_no_retry_after() {
     // Once the bus answers, it has passed on what was said before.
     zbus::fdo::DBusProxy::new(&manager).await.unwrap().get_id().await.unwrap();
     turns().await;
-    // What was said more than once is told again.
+    // Repeated changes are reported again.
     desk.clock.pass(APART).await;
     turns().await;
 
@@ -161,10 +161,10 @@ async fn network_manager_cuts_a_backoff_short_and_no_retry_after() {
     desk.stands(State::Throttled).await;
     desk.emulator.clear_faults();
     comes_back().await;
-    // The daemon was told, since nothing more is told for a while.
+    // The daemon got a report, so it gets no other for a while.
     desk.clock.pass(APART).await;
     turns().await;
-    // The daemon still waits for exactly as long as it was told; in between it only begins to warn.
+    // The daemon still waits exactly as long as the server said; meanwhile it only starts to warn.
     desk.clock.pass(Duration::from_secs(25)).await;
     desk.clock.pass(Duration::from_secs(70)).await;
     desk.sets("Available/Available").await;
@@ -187,7 +187,7 @@ async fn networkd_cuts_a_backoff_short_and_may_come_later() {
 }
 
 #[tokio::test]
-async fn a_network_that_flaps_is_told_of_every_five_seconds_and_one_that_goes_never() {
+async fn a_flapping_network_is_reported_every_five_seconds_and_a_lost_one_never() {
     let bus = Bus::start();
     let manager = network_manager(&bus).await;
     let clock = ManualClock::at("2026-11-24T09:00:00Z");
@@ -213,8 +213,8 @@ async fn a_network_that_flaps_is_told_of_every_five_seconds_and_one_that_goes_ne
 }
 
 #[tokio::test]
-async fn the_kernel_tells_of_a_default_route() {
-    // A network of its own, in which routes can be made and unmade.
+async fn the_kernel_reports_a_default_route() {
+    // A separate network, in which the test can add and remove routes.
     let inner = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net"])
         .arg(std::env::current_exe().unwrap())
@@ -239,7 +239,7 @@ async fn ip(arguments: &str) {
 }
 
 #[tokio::test]
-#[ignore = "runs in a network of its own: `the_kernel_tells_of_a_default_route` starts it there"]
+#[ignore = "runs in a network of its own: `the_kernel_reports_a_default_route` starts it there"]
 async fn in_a_network_of_its_own() {
     let clock = ManualClock::at("2026-11-24T09:00:00Z");
     let mut follower = Follower::start(&clock, "unix:path=/nonexistent");

@@ -12,9 +12,9 @@ use presenced::status::report::{Account, Report, State};
 use presenced::warning::Code;
 use rustix::process::Signal;
 
-use crate::bus::Bus;
-use crate::house::{CLIENT_ID, Daemon, House, guarded};
-use crate::login1::{Login1, Session};
+use crate::stage::bus::Bus;
+use crate::stage::house::{CLIENT_ID, Daemon, House, guarded};
+use crate::stage::login1::{Login1, Session};
 
 /// Away is preferred in a call, so that a test needs no more than a file; else the user is Available.
 const RULES: &str = "
@@ -148,7 +148,7 @@ async fn after_a_crash_it_is_gone_with_its_expiration() {
         }
     })
     .await;
-    let seen = house.emulator.timeline(crate::house::USER).unwrap();
+    let seen = house.emulator.timeline(crate::stage::house::USER).unwrap();
     let away = seen.spans.iter().find(|span| span.visible.to_string() == "Away/Away").unwrap();
     let next = seen.spans.iter().find(|span| span.from > away.from).unwrap();
     assert_eq!(next.visible.to_string(), "Available/Available");
@@ -156,7 +156,7 @@ async fn after_a_crash_it_is_gone_with_its_expiration() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_process_or_a_person_set_is_not_cleared() {
+async fn a_presence_set_by_others_is_not_cleared() {
     let mut house = House::new().await;
     let daemon = preferring(&mut house, "").await;
     daemon.signal(Signal::KILL);
@@ -191,7 +191,7 @@ prefer = true
     assert_eq!(work(&report).state, State::Refused);
     let text = &report.warnings[0].text;
     assert!(text.contains("setUserPreferredPresence with 403"), "{text}");
-    // A change of the session that succeeds is no news of what is refused.
+    // A session change that succeeds says nothing about the refused preference.
     house.write("call-state", "presenting");
     house.seen("DoNotDisturb/Presenting").await;
     let presenting = |report: &Report| work(report).asserted.as_ref().is_some_and(|held| held.activity == "Presenting");
@@ -220,7 +220,7 @@ async fn a_reload_that_takes_it_away_clears_it_and_so_does_another_name_for_the_
     daemon.report("the new name", |report| report.accounts["renamed"].state == State::Holding).await;
     assert_eq!(house.preferred(), None);
     assert!(!calls(&house).contains(&Call::Clear), "the session is the same");
-    assert!(house.emulator.state().users[crate::house::USER].sessions.contains_key(CLIENT_ID));
+    assert!(house.emulator.state().users[crate::stage::house::USER].sessions.contains_key(CLIENT_ID));
 }
 
 #[tokio::test]

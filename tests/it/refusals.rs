@@ -3,15 +3,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use presenced::emulator::{Call, Fault, Matches, Options, Then};
+use presenced::emulator::{Call, Fault, Matches, Then};
 use presenced::status::report::{Health, State};
 use presenced::warning::Code;
 
-use crate::clock::Desk;
-use crate::daemon::{has, on, once, personal, respond, unauthorized, warned, work};
-use crate::house::House;
+use crate::stage::desk::Desk;
+use crate::stage::faults::{on, once, quick_sign_in, respond, unauthorized};
+use crate::stage::house::{CALL, House, personal};
+use crate::stage::reports::{has, warned, work};
 
-pub(crate) const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
 const SECRET: &str = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
 
 /// A claims challenge for a token that was not issued before `second`.
@@ -21,13 +21,6 @@ fn challenge(second: u32) -> Then {
     respond(401, &[("WWW-Authenticate", &header)])
 }
 
-/// An emulator in which nobody waits long for a sign-in.
-pub(crate) fn options() -> Options {
-    let mut options = Options::default();
-    options.device.interval = Duration::from_secs(1);
-    options
-}
-
 /// How many requests of this kind were made.
 fn count(house: &House, call: Call) -> usize {
     house.emulator.requests().iter().filter(|record| record.call == call).count()
@@ -35,9 +28,9 @@ fn count(house: &House, call: Call) -> usize {
 
 /// Graph may ask for other claims each time: for a token of after now, or for one of where the request came from.
 #[tokio::test]
-async fn a_challenge_that_asks_for_other_claims_each_time_is_no_loop() {
+async fn a_challenge_with_new_claims_each_time_does_not_loop() {
     for signs_in in [true, false] {
-        let mut house = House::with(options()).await;
+        let mut house = House::with(quick_sign_in()).await;
         house.write("config.toml", if signs_in { personal(&house) } else { house.account("work") } + CALL);
         assert!(!signs_in || house.ask(&["login"]).await.0 == 0);
         let daemon = house.start().await;
@@ -57,7 +50,7 @@ async fn a_challenge_that_asks_for_other_claims_each_time_is_no_loop() {
 
 #[tokio::test]
 async fn a_token_that_met_a_challenge_and_was_accepted_may_be_challenged_again() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house) + CALL);
     assert_eq!(house.ask(&["login"]).await.0, 0);
     let daemon = house.start().await;
@@ -74,7 +67,7 @@ async fn a_token_that_met_a_challenge_and_was_accepted_may_be_challenged_again()
 
 #[tokio::test]
 async fn claims_are_in_no_log() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house) + CALL + "[log]\nlevel = \"trace\"\n");
     assert_eq!(house.ask(&["login"]).await.0, 0);
     let daemon = house.start().await;
@@ -94,7 +87,7 @@ async fn claims_are_in_no_log() {
 
 #[tokio::test]
 async fn a_token_that_is_refused_twice_costs_one_renewal_and_then_a_wait() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     house.inject(Fault { times: Some(2), ..on(Call::Set, unauthorized("InvalidAuthenticationToken")) });
     house.write("config.toml", house.configuration());
     let daemon = house.start().await;
@@ -106,7 +99,7 @@ async fn a_token_that_is_refused_twice_costs_one_renewal_and_then_a_wait() {
 
 #[tokio::test]
 async fn retry_after_is_obeyed_as_a_date_and_done_without() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     house.write("config.toml", house.configuration());
     let daemon = house.start().await;
     let set = house.seen("Available/Available").await;
@@ -129,7 +122,7 @@ async fn retry_after_is_obeyed_as_a_date_and_done_without() {
 
 #[tokio::test]
 async fn a_401_that_comes_and_goes_is_retried_also_for_a_token_that_does_not_say_whose_it_is() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     let opaque = r#"{ method = "token-command", command = ["echo", "opaque"] }"#;
     house.write("config.toml", house.configuration().replace(SECRET, opaque));
     for then in [respond(200, &[]), unauthorized("UnknownError"), respond(200, &[])] {
@@ -159,7 +152,7 @@ async fn a_403_without_a_word_names_what_the_token_lacks() {
         ("a_403_to_a_sign_in_of_a_command", command(user)),
         ("a_403_to_an_application_of_a_command", command(bot)),
     ] {
-        let house = House::with(options()).await;
+        let house = House::with(quick_sign_in()).await;
         house.inject(on(Call::Set, respond(403, &[])));
         house.write("config.toml", house.configuration().replace(SECRET, &auth));
         if auth.contains("device-code") {
@@ -173,9 +166,9 @@ async fn a_403_without_a_word_names_what_the_token_lacks() {
     }
 }
 
-/// One warning from 30 seconds of trouble on, whatever each attempt says, since the first; and none once it is over.
+/// One warning after 30 seconds of failures, dated from the first, whatever each attempt reports; and no warning once they end.
 #[tokio::test]
-async fn a_trouble_is_told_once_it_lasts_with_one_beginning_and_is_over_when_it_heals() {
+async fn a_lasting_failure_is_reported_with_one_start_until_it_heals() {
     let mut desk = Desk::new().await;
     for then in [respond(503, &[]), unauthorized("UnknownError"), Then::Reset].iter().cycle().take(60) {
         desk.emulator.inject(once(Fault::new(Matches::Only(Call::Set), then.clone()))).unwrap();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use presenced::daemon::clock::SystemClock;
 use presenced::emulator::{Call, Fault, Matches, Options, Outcome, Then};
 
-use crate::house::{House, USER, guarded};
+use crate::stage::house::{House, USER, guarded};
 
 /// The 10 s that are waited for an answer of the sign-in service are 40 minutes of this clock.
 const SPEED: f64 = 240.0;

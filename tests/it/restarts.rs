@@ -1,7 +1,7 @@
 //! Each peer of a signal restarts again and again in the middle: the state is right again soon after, and nothing is left
 //! behind, of files, threads, tasks, watched folders, match rules or memory.
 //!
-//! `PRESENCED_ROUNDS=1000 cargo test --test it restarts -- --nocapture --test-threads 1` goes on for longer, and prints how
+//! `PRESENCED_ROUNDS=1000 cargo test --test it restarts -- --nocapture --test-threads 1` runs longer, and prints how
 //! long a restart was felt; programs that are slow to start restart a tenth as often.
 #![expect(
     clippy::unwrap_used,
@@ -21,12 +21,12 @@ use presenced::status::report::{Health, Report};
 use presenced::time::Clock as _;
 use zbus::Connection;
 
-use crate::bus::Bus;
-use crate::house::{Daemon, House, guarded};
-use crate::idle::Shell;
-use crate::login1::{Login1, Session};
-use crate::saver::{Saver, Xfce};
-use crate::signal_bench::Signal;
+use crate::stage::bus::Bus;
+use crate::stage::house::{Daemon, House, guarded};
+use crate::stage::login1::{Login1, Session};
+use crate::stage::mutter::Shell;
+use crate::stage::saver::{Saver, Xfce};
+use crate::stage::signal_bench::Signal;
 
 /// How often each peer restarts.
 fn rounds() -> usize {
@@ -99,7 +99,7 @@ impl Desk {
         let of = |what: &str| format!("/proc/{}/{what}", pid.as_raw_nonzero());
         let count = |what: &str| std::fs::read_dir(of(what)).unwrap().count();
         let watches = std::fs::read_dir(of("fdinfo")).unwrap().map(|entry| {
-            // One that was closed meanwhile watches nothing.
+            // One that has been closed since then watches nothing.
             let info = std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
             info.lines().filter(|line| line.starts_with("inotify ")).count()
         });
@@ -270,7 +270,7 @@ async fn of_the_shell_of_gnome() {
 #[cfg(feature = "wayland")]
 #[tokio::test]
 async fn of_a_compositor() {
-    use crate::compositor_stub::CompositorStub;
+    use crate::stage::compositor_stub::CompositorStub;
 
     let mut desk = Desk::new(Bus::start(), IDLE, &[]).await;
     desk.loses("idle").await;
@@ -295,7 +295,7 @@ async fn of_a_compositor() {
 #[cfg(feature = "wayland")]
 #[tokio::test]
 async fn of_kwin() {
-    let mut compositor = crate::compositor::Compositor::reserve();
+    let mut compositor = crate::stage::compositor::Compositor::reserve();
     let folder = compositor.folder().to_str().unwrap().to_owned();
     let mut desk = Desk::new(Bus::start(), IDLE, &[("XDG_RUNTIME_DIR", &folder)]).await;
     desk.survives("KWin, with its start", rounds_of_a_slow_one(), async |desk, _| {
@@ -310,7 +310,7 @@ async fn of_kwin() {
 #[cfg(feature = "x11")]
 #[tokio::test]
 async fn of_an_x_server() {
-    let mut server = crate::x_server::XServer::reserve();
+    let mut server = crate::stage::x_server::XServer::reserve();
     let display = server.display();
     let source = format!("idle counter of X display {display}");
     let mut desk = Desk::new(Bus::start(), IDLE, &[("DISPLAY", &display)]).await;
@@ -335,7 +335,7 @@ const fn call(is_call: bool) -> &'static str {
 #[cfg(feature = "pulse")]
 #[tokio::test]
 async fn of_a_sound_server() {
-    let mut stub = crate::sound_stub::SoundStub::start();
+    let mut stub = crate::stage::sound_stub::SoundStub::start();
     let source = stub.socket.display().to_string();
     let mut desk = Desk::new(Bus::start(), MICROPHONE, &[("PULSE_SERVER", &source)]).await;
     desk.says("microphone", "idle", &source).await;
@@ -350,8 +350,8 @@ async fn of_a_sound_server() {
 
 /// A real sound server, at which somebody records in every other of its lives.
 #[cfg(feature = "pulse")]
-async fn of_a_real_sound_server(kind: crate::sound::Kind) {
-    let mut server = crate::sound::SoundServer::start(kind);
+async fn of_a_real_sound_server(kind: crate::stage::sound::Kind) {
+    let mut server = crate::stage::sound::SoundServer::start(kind);
     let source = server.socket().display().to_string();
     let mut desk = Desk::new(Bus::start(), MICROPHONE, &[("PULSE_SERVER", &source)]).await;
     desk.says("microphone", "idle", &source).await;
@@ -361,7 +361,7 @@ async fn of_a_real_sound_server(kind: crate::sound::Kind) {
         recorder.take();
         desk.loses("microphone").await;
         server.resume();
-        recorder = records.then(|| server.record("Meeting", crate::sound::MICROPHONE));
+        recorder = records.then(|| server.record("Meeting", crate::stage::sound::MICROPHONE));
         desk.says("microphone", call(records), &source).await
     })
     .await;
@@ -370,11 +370,11 @@ async fn of_a_real_sound_server(kind: crate::sound::Kind) {
 #[cfg(feature = "pulse")]
 #[tokio::test]
 async fn of_pulseaudio() {
-    of_a_real_sound_server(crate::sound::Kind::PulseAudio).await;
+    of_a_real_sound_server(crate::stage::sound::Kind::PulseAudio).await;
 }
 
 #[cfg(feature = "pulse")]
 #[tokio::test]
 async fn of_pipewire() {
-    of_a_real_sound_server(crate::sound::Kind::PipeWire).await;
+    of_a_real_sound_server(crate::stage::sound::Kind::PipeWire).await;
 }

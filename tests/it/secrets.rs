@@ -17,10 +17,10 @@ use rustix::thread::{CapabilitySet, capabilities, remove_capability_from_boundin
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use crate::canned::{self, answer};
-use crate::house::{House, USER, guarded};
-use crate::keyring::Desktop;
-use crate::openssl::Keys;
+use crate::stage::canned::{self, answer};
+use crate::stage::house::{House, USER, guarded};
+use crate::stage::keyring::Desktop;
+use crate::stage::openssl::Keys;
 
 /// A day takes 10 s.
 const SPEED: f64 = 8640.0;
@@ -300,11 +300,11 @@ async fn no_secret_is_anywhere_but_in_its_place() {
     let issued = house.emulator.issued();
     assert!(issued.len() > 50, "{}", issued.len());
 
-    // And a line of the key, which is no more of a secret than the others.
+    // And one line of the key, as secret as the others.
     let key = String::from_utf8(keys.read("bot.key")).unwrap();
     let ours: Vec<String> = WAYS.map(secret).into_iter().chain(key.lines().nth(5).map(ToOwned::to_owned)).collect();
     for (what, text) in &said {
-        // A token that is cut is one all the same: its end is what cannot be guessed.
+        // A shortened token is still a secret: its end is what cannot be guessed.
         for secret in issued.iter().chain(&ours).map(|secret| &secret[secret.len().saturating_sub(20)..]) {
             assert!(!text.contains(secret), "{what} has {secret}");
         }
@@ -322,7 +322,7 @@ fn the_memory_of_presenced_is_closed_to_other_programs_of_its_user() {
     let look = || {
         let mut sets = capabilities(None).unwrap();
         for power in [CapabilitySet::SYS_PTRACE, CapabilitySet::SYS_ADMIN, CapabilitySet::PERFMON] {
-            // Who is not root has none to give up.
+            // Only root has capabilities to give up.
             let _ = remove_capability_from_bounding_set(power);
             sets.effective.remove(power);
             sets.permitted.remove(power);

@@ -1,4 +1,4 @@
-//! `presenced service` where no service manager is to be had, and the units as they are packaged. With a real systemd it is tried
+//! `presenced service` where no service manager is available, and the units as they are packaged. With a real systemd it is tried
 //! in the box (`tests/systemd`).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Runs `presenced service`, in a home of its own, with a `systemctl` that is this script; `None`: there is none.
+/// Runs `presenced service` in a separate home, with this script as `systemctl`; `None` if there is no `systemctl`.
 fn service(home: &Path, systemctl: Option<&str>, arguments: &[&str]) -> (i32, String) {
     let bin = home.join("bin");
     fs::create_dir_all(&bin).unwrap();
@@ -38,7 +38,7 @@ fn service(home: &Path, systemctl: Option<&str>, arguments: &[&str]) -> (i32, St
 const ANSWERS: &str = r#"echo "UnitPath=/nowhere $HOME/.config/systemd/user""#;
 
 #[test]
-fn without_a_service_manager_nothing_is_done_and_the_mend_is_named() {
+fn without_a_service_manager_nothing_is_done_and_the_fix_is_named() {
     let home = TempDir::new().unwrap();
     let no_bus = "echo 'Failed to connect to bus: No such file or directory' >&2; exit 1";
     for verb in ["install", "uninstall", "status"] {
@@ -71,7 +71,7 @@ fn a_systemd_that_reads_other_folders_is_not_written_past() {
 }
 
 #[test]
-fn help_is_as_it_is_written() {
+fn help_matches_its_snapshot() {
     let page = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_presenced")).args(arguments).env_clear().output().unwrap();
         assert!(output.status.success(), "{output:?}");

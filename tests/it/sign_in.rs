@@ -6,9 +6,9 @@ use presenced::emulator::{Call, Fault, Record, Then};
 use presenced::status::report::{Health, PermissionKind, Report, State};
 use presenced::warning::Code;
 
-use crate::daemon::{has, on, once, personal, work};
-use crate::house::{Daemon, House, USER, guarded};
-use crate::refusals::{CALL, options};
+use crate::stage::faults::{on, once, quick_sign_in};
+use crate::stage::house::{CALL, Daemon, House, USER, guarded, personal};
+use crate::stage::reports::{has, work};
 
 /// A daemon whose account a person signs in to.
 async fn daemon(house: &House) -> Daemon {
@@ -39,8 +39,8 @@ fn signed_in_at(house: &House) -> jiff::Timestamp {
 }
 
 #[tokio::test]
-async fn within_a_second_of_a_sign_in_the_daemon_goes_on() {
-    let mut house = House::with(options()).await;
+async fn the_daemon_continues_within_a_second_of_a_sign_in() {
+    let mut house = House::with(quick_sign_in()).await;
     let daemon = daemon(&house).await;
     let report = sign_in_needed(&daemon).await;
     assert_eq!(work(&report).sign_in, None);
@@ -56,7 +56,7 @@ async fn within_a_second_of_a_sign_in_the_daemon_goes_on() {
 
 #[tokio::test]
 async fn after_a_revocation_a_sign_in_is_enough() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     let daemon = signed_in(&mut house).await;
     house.post(&format!("/_emulator/users/{USER}/revoke"), None, &serde_json::Value::Null).await;
     let forgotten = reqwest::Client::new().delete(format!("http://{}/_emulator/tokens", house.address)).send().await;
@@ -80,7 +80,7 @@ async fn after_a_revocation_a_sign_in_is_enough() {
 
 #[tokio::test]
 async fn a_sign_out_is_noticed_at_once_and_so_is_the_next_sign_in() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     let daemon = signed_in(&mut house).await;
     let sets = |house: &House| house.emulator.requests().iter().filter(|record| record.call == Call::Set).count();
     assert_eq!(house.ask(&["logout"]).await.0, 0);
@@ -93,7 +93,7 @@ async fn a_sign_out_is_noticed_at_once_and_so_is_the_next_sign_in() {
     for words in ["work: sign-in needed", "nobody is signed in to account `work`", "run `presenced login work`"] {
         assert!(shown.contains(words), "{shown}");
     }
-    // The next keepalive is minutes away, and nothing has to be set for this.
+    // The next keepalive is minutes away, and this needs no request.
     assert_eq!(house.ask(&["login"]).await.0, 0);
     let report = daemon.report("holding", |report| work(report).state == State::Holding).await;
     assert_eq!((report.health, report.warnings.len()), (Health::Ok, 0));
@@ -103,7 +103,7 @@ async fn a_sign_out_is_noticed_at_once_and_so_is_the_next_sign_in() {
 
 #[tokio::test]
 async fn a_sign_out_that_meets_a_request_ends_the_same_way() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     let daemon = signed_in(&mut house).await;
     assert_eq!(house.ask(&["logout"]).await.0, 0);
     sign_in_needed(&daemon).await;
@@ -118,7 +118,7 @@ async fn a_sign_out_that_meets_a_request_ends_the_same_way() {
 
 #[tokio::test]
 async fn a_sign_out_while_a_request_is_on_its_way_is_noticed_after_it() {
-    let mut house = House::with(options()).await;
+    let mut house = House::with(quick_sign_in()).await;
     let daemon = signed_in(&mut house).await;
     let delay = Some(jiff::SignedDuration::from_secs(2));
     house.inject(Fault { delay, ..once(on(Call::Set, Then::Answer)) });
@@ -131,8 +131,8 @@ async fn a_sign_out_while_a_request_is_on_its_way_is_noticed_after_it() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_there_is_no_sign_in() {
-    let mut house = House::with(options()).await;
+async fn an_unknown_account_is_not_a_sign_in() {
+    let mut house = House::with(quick_sign_in()).await;
     let daemon = signed_in(&mut house).await;
     for arguments in [&["login", "wrok"][..], &["login", "--status", "wrok"]] {
         let (code, _, error) = house.ask(arguments).await;
@@ -146,8 +146,8 @@ async fn an_account_that_is_not_there_is_no_sign_in() {
 }
 
 #[tokio::test]
-async fn who_signs_in_without_a_daemon_is_told_that_none_runs() {
-    let house = House::with(options()).await;
+async fn a_sign_in_without_a_daemon_reports_that_none_runs() {
+    let house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house));
     let (code, _, error) = house.ask(&["login"]).await;
     let socket = house.path("presenced.sock");
@@ -167,8 +167,8 @@ async fn who_signs_in_without_a_daemon_is_told_that_none_runs() {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_is_shown_by_the_daemon_and_without_it_from_the_store() {
-    let mut house = House::with(options()).await;
+async fn the_signed_in_user_comes_from_the_daemon_or_from_the_store() {
+    let mut house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house) + &house.account("bot") + CALL + "[log]\nlevel = \"debug\"\n");
     let (code, shown, _) = house.ask(&["login", "--status"]).await;
     assert_eq!(code, 4);

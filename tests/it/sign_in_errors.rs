@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::auth::{after, environment, sign_in};
-use crate::house::CLIENT_ID;
-use crate::signal_bench::ManualClock;
+use crate::stage::entra::{after, environment, sign_in};
+use crate::stage::house::CLIENT_ID;
+use crate::stage::signal_bench::ManualClock;
 
 const DOCUMENT: &str = include_str!("../../docs/sign-in.md");
 
@@ -37,7 +37,7 @@ async fn refused(emulator: &Emulator, name: &str, account: &Account, folder: &Te
 }
 
 #[tokio::test]
-async fn every_number_has_its_sentence_its_mend_and_its_kind() {
+async fn every_number_has_its_sentence_its_fix_and_its_kind() {
     let emulator = Emulator::new(Options::default(), ManualClock::at("2026-11-24T08:00:00Z"));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -10,10 +10,10 @@ use presenced::warning::Code;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::bus::Bus;
-use crate::clock::Desk;
-use crate::house::{CLIENT_ID, Daemon, House, USER, guarded};
-use crate::login1::{Login1, Session};
+use crate::stage::bus::Bus;
+use crate::stage::desk::Desk;
+use crate::stage::house::{CLIENT_ID, Daemon, House, USER, guarded};
+use crate::stage::login1::{Login1, Session};
 
 /// A daemon at an unlocked desktop that holds Available, and the inhibitor it took.
 async fn at_a_desk(house: &mut House, more: &str) -> (Bus, Login1, Daemon, UnixStream) {
@@ -94,7 +94,7 @@ async fn nothing_is_claimed_from_before_the_sleep() {
 }
 
 #[tokio::test]
-async fn a_graph_that_hangs_holds_sleep_up_for_no_more_than_its_time() {
+async fn a_graph_that_hangs_delays_sleep_only_for_its_timeout() {
     let mut house = House::new().await;
     let (_bus, login1, daemon, inhibitor) = at_a_desk(&mut house, "").await;
     house.inject(Fault::new(Matches::Only(Call::Set), Then::Hang));
@@ -231,7 +231,7 @@ async fn waking_up_cuts_a_backoff_short_also_where_the_screen_is_locked() {
 }
 
 #[tokio::test]
-async fn a_trouble_of_before_sleep_is_no_warning_after_it_until_it_lasts() {
+async fn a_failure_from_before_sleep_warns_only_if_it_lasts() {
     let bus = Bus::start();
     let login1 = Login1::with(&bus, Session::DESKTOP).await;
     let mut desk = Desk::start(&bus.address(), "[signals.lock]\n", None).await;

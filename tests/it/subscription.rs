@@ -12,8 +12,8 @@ use presenced::signals::{Buses, Observation, Update, calendar};
 use presenced::warning::Code;
 use tempfile::TempDir;
 
-use crate::canned::{Answer, Server, answer};
-use crate::signal_bench::{ManualClock, Signal, soon};
+use crate::stage::canned::{Answer, Server, answer};
+use crate::stage::signal_bench::{ManualClock, Signal, soon};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 const REFRESH: Duration = Duration::from_mins(15);
@@ -137,7 +137,7 @@ async fn a_web_page_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_calendar_is_said_at_once_with_the_mend() {
+async fn a_withdrawn_calendar_is_reported_at_once_with_the_fix() {
     let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
     let server = Server::start([answer(200, "", &meeting()), answer(404, "", "")]).await;
     let mut signal = subscribe(&clock, &server, &cache);
@@ -150,7 +150,7 @@ async fn a_withdrawn_calendar_is_said_at_once_with_the_mend() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_or_breaks_off_is_not_taken_over() {
+async fn too_large_or_partial_downloads_are_not_used() {
     let huge = |head: &str, length| {
         let mut bytes = format!("HTTP/1.1 200 OK\r\n{head}\r\nBEGIN:VCALENDAR\r\n").into_bytes();
         bytes.resize(bytes.len() + length, b'x');

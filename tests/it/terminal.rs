@@ -3,62 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::io::Read;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use presenced::status::report::State;
 use tempfile::TempDir;
 
-use crate::fake_daemon::{FakeDaemon, report};
-
-/// A program on a terminal of 80 columns and 24 rows.
-struct Terminal {
-    child: Child,
-    shown: Vec<u8>,
-}
-
-impl Terminal {
-    fn run(args: &str, socket: &Path, variables: &[(&str, &str)]) -> Self {
-        let program = env!("CARGO_BIN_EXE_presenced");
-        let line = format!("stty cols 80 rows 24; exec {program} {args} --socket {}", socket.display());
-        let mut command = Command::new("script");
-        command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("TZ", "UTC")
-            .env("HOME", "/nonexistent")
-            .env("TERM", "xterm");
-        command.env("SHELL", "/bin/sh").envs(variables.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let child = command.spawn().expect("`script` is of the package bsdutils (util-linux)");
-        Self { child, shown: Vec::new() }
-    }
-
-    /// Waits until this was shown, and gives all that was shown so far.
-    fn until(&mut self, text: &str) -> String {
-        let mut some = [0; 4096];
-        loop {
-            let shown = String::from_utf8_lossy(&self.shown).into_owned();
-            if shown.contains(text) {
-                return shown;
-            }
-            let read = self.child.stdout.as_mut().unwrap().read(&mut some).unwrap();
-            assert!(read > 0, "it ended without {text:?}: {shown:?}");
-            self.shown.extend_from_slice(&some[..read]);
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // The terminal goes with it, which ends what runs there.
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
+use crate::stage::fake_daemon::{FakeDaemon, report};
+use crate::stage::terminal::Terminal;
 
 /// Whether a colour or another style is in it: an escape sequence that ends with `m`.
 fn is_styled(text: &str) -> bool {
@@ -74,7 +26,7 @@ fn start() -> (TempDir, FakeDaemon) {
 }
 
 #[test]
-fn a_watched_status_is_drawn_in_place_also_without_colours() {
+fn a_watched_status_is_drawn_in_place_with_and_without_colours() {
     let (_folder, daemon) = start();
     for (variables, styled) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
         daemon.change(|report| report.accounts.get_mut("work").unwrap().state = State::Holding);
@@ -82,7 +34,7 @@ fn a_watched_status_is_drawn_in_place_also_without_colours() {
         terminal.until("presenced 0.1.0, pid");
         daemon.change(|report| report.accounts.get_mut("work").unwrap().state = State::Retrying);
         let shown = terminal.until("retrying; wants");
-        // Up again by as many lines as were drawn.
+        // The cursor moves up by the number of drawn lines.
         assert!(shown.contains("A\rwork") || shown.contains("A\r\u{1b}[1mwork"), "{shown:?}");
         assert_eq!(is_styled(&shown), styled, "{shown:?}");
     }
@@ -96,14 +48,14 @@ fn a_dumb_terminal_gets_no_escapes() {
 }
 
 #[test]
-fn who_waits_sees_that_it_goes_on() {
+fn a_long_wait_shows_its_progress() {
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("presenced.sock");
-    // It is there, and does not answer.
+    // It exists, but does not answer.
     let _listener = UnixListener::bind(&socket).unwrap();
     let mut terminal = Terminal::run("status", &socket, &[]);
     terminal.until("\rWaiting for presenced to answer … 1 s\u{1b}[K");
-    // A script that waits is told nothing.
+    // A waiting script gets no output.
     let mut child = Command::new(env!("CARGO_BIN_EXE_presenced"))
         .args(["status", "--socket"])
         .arg(&socket)

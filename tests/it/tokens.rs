@@ -11,9 +11,8 @@ use presenced::status::report::{Account, Report};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 
-use crate::daemon::personal;
-use crate::house::{Daemon, House, exists, guarded};
-use crate::keyring::Desktop;
+use crate::stage::house::{Daemon, House, exists, guarded, personal};
+use crate::stage::keyring::Desktop;
 
 const SIGN_IN: [(&str, &str); 2] = [("application", "presenced"), ("account", "work")];
 const SIGNALS: &str = "[signals.call]\npath = \"call-state\"\n";
@@ -113,7 +112,7 @@ async fn a_sign_in_is_kept_in_the_keyring_and_renewed_there() {
 }
 
 #[tokio::test]
-async fn a_locked_keyring_is_waited_for_and_what_is_unlocked_goes_on() {
+async fn a_locked_keyring_is_awaited_while_other_accounts_continue() {
     let desktop = Desktop::new().await;
     let mut house = house("").await;
     assert_eq!(ask(&house, &desktop, &["login"]).await.0, 0);
@@ -236,7 +235,7 @@ async fn without_a_keyring_a_sign_in_is_kept_in_a_file() {
 }
 
 #[tokio::test]
-async fn a_new_sign_in_leaves_none_in_the_other_place() {
+async fn a_new_sign_in_removes_the_one_in_the_other_store() {
     let desktop = Desktop::new().await;
     let house = house("").await;
     assert_eq!(house.ask(&["login"]).await.0, 0);

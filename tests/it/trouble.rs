@@ -9,7 +9,7 @@ use presenced::emulator::{Call, Fault, Matches, Options, Then};
 use presenced::status::report::Health;
 use presenced::warning::{Code, Severity};
 
-use crate::lapse::Lapse;
+use crate::stage::lapse::Lapse;
 
 const EVENTS: &str = "BEGIN:VCALENDAR\nEND:VCALENDAR\n";
 const RULES: &str = "[[rules]]\nname = \"always\"\nset = \"Busy/InACall\"\n";
@@ -54,7 +54,7 @@ async fn warned(lapse: &Lapse, end: Timestamp) -> Vec<(Timestamp, Code, Timestam
 }
 
 #[tokio::test]
-async fn trouble_is_warned_of_after_half_a_minute_and_keeps_its_time_whatever_its_words() {
+async fn a_failure_warns_after_half_a_minute_and_keeps_its_start_when_its_text_changes() {
     let lapse = start().await;
     // The keepalive is due at 09:12 and the session expires at 09:15: attempts come close together.
     lapse.until(at("09:11:59")).await;
@@ -95,7 +95,7 @@ async fn being_throttled_is_another_matter_with_a_time_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_passes_within_half_a_minute_is_no_warning() {
+async fn failures_of_less_than_half_a_minute_cause_no_warning() {
     let lapse = start().await;
     let in_20_s = |keepalive: Timestamp| {
         let date = keepalive + Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! `verify = true`: the real program reads back what others see, and is none the worse when it may not.
+//! `verify = true`: the real program reads back what others see, and works as before when it may not.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use presenced::emulator::{App, Call, Device, Fault, Matches, Options, Then};
 use presenced::status::report::{Account, Health, Report, State};
 use presenced::warning::Code;
 
-use crate::house::{House, USER};
+use crate::stage::house::{House, USER};
 
 const VERIFY: &str = "[session]\nverify = true\n";
 
@@ -115,7 +115,7 @@ async fn a_read_that_is_throttled_throttles_no_write() {
 }
 
 #[tokio::test]
-async fn a_sign_in_from_before_goes_on_and_a_new_one_may_read() {
+async fn an_old_sign_in_still_works_and_a_new_one_may_read() {
     let device = Device { interval: Duration::from_secs(1), ..Device::default() };
     let mut house = House::with(Options { device, ..Options::default() }).await;
     let account = house

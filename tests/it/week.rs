@@ -11,7 +11,7 @@ use presenced::policy::Claim;
 use presenced::presence::Presence;
 use presenced::status::report::Report;
 
-use crate::lapse::Lapse;
+use crate::stage::lapse::Lapse;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -145,7 +145,7 @@ enum Happening {
     Desk(&'static str),
     Call(&'static str),
     Override(Presence, Duration),
-    /// The calendar file gets this meeting as well.
+    /// Also puts this meeting into the calendar file.
     Meeting(Timestamp, Timestamp),
     /// The daemon is killed, and started again after so long.
     Kill(Duration),
@@ -196,7 +196,7 @@ fn week(random: &mut fastrand::Rng) -> Vec<(Timestamp, Happening)> {
             });
             let near = |(from, to): (Timestamp, Timestamp)| from - MINUTE < moment && moment < to + MINUTE;
             let ends = meetings.chain([day(2, "15:40:00"), day(2, "16:20:00")]).map(|time| (time, time));
-            // A daemon that starts has no token yet; and one date of the plan is chosen for a meeting's second keepalive.
+            // A daemon has no token at its start, and one date of the plan is chosen for a meeting's second keepalive.
             let quiet = [(day(3, "09:00:00"), day(3, "09:05:00")), (day(0, "14:00:00"), day(0, "14:26:30"))];
             if !ends.chain(quiet).any(near) && !others.any(near) {
                 week.push((moment, Kill(dead)));

@@ -17,14 +17,14 @@ use presenced::presence::Presence;
 use presenced::time::Clock as _;
 use rustix::process::Signal;
 
-use crate::house::{Daemon, House, USER};
+use crate::stage::house::{Daemon, House, USER};
 
 const SPEED: f64 = 600.0;
 
 /// How long a day is.
 const DAY: Duration = Duration::from_hours(9);
 
-/// In the day's time, what a change may take to be seen: a second of real time.
+/// How long a change may take to be seen, in the day's time: a second of real time.
 const SEEN_WITHIN: Duration = Duration::from_mins(10);
 
 /// The documented bounds: the longest backoff after a trouble, and the longest time between two keepalives of what is held
@@ -261,7 +261,7 @@ async fn a_working_week_is_right_but_for_its_troubles() {
     let seed = fastrand::u64(..);
     println!("crashes by seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    // An override does not outlive the process that was told of it.
+    // An override does not outlive the process that received it.
     let minutes: Vec<u64> = (1..440).chain(486..539).collect();
     let crashes: Vec<_> = (0..6).map(|_| (*random.choice(minutes.iter()).unwrap(), Crash)).collect();
     let calm = async {

@@ -1,7 +1,6 @@
 //! What a store does in a folder of its own, without a bus.
 
 use std::fs;
-use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -13,16 +12,7 @@ fn sign_in(refresh_token: &str) -> SignIn {
 
 /// One without a bus.
 fn environment(folder: &TempDir) -> Environment {
-    let path = folder.path().to_owned();
-    Environment {
-        home: path.clone(),
-        runtime_dir: None,
-        config_dir: path.clone(),
-        state_dir: path.clone(),
-        cache_dir: path,
-        lookup: Arc::new(|_| None),
-        secret_vars: Vec::new(),
-    }
+    Environment::bare(folder.path())
 }
 
 async fn stored(store: &Store) -> String {

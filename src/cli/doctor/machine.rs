@@ -218,15 +218,8 @@ mod tests {
     #[test]
     fn a_runtime_folder_is_this_users_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let environment = |runtime_dir: Option<PathBuf>| Environment {
-            home: PathBuf::new(),
-            runtime_dir,
-            config_dir: PathBuf::new(),
-            state_dir: PathBuf::new(),
-            cache_dir: PathBuf::new(),
-            lookup: std::sync::Arc::new(|_| None),
-            secret_vars: Vec::new(),
-        };
+        let environment =
+            |runtime_dir: Option<PathBuf>| Environment { runtime_dir, ..Environment::bare(PathBuf::new()) };
         let judge = |folder: Option<PathBuf>| runtime_folder(&environment(folder)).verdict;
         assert_eq!(judge(Some(folder.path().to_owned())), Verdict::Ok);
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();

@@ -95,7 +95,7 @@ fn without_an_answer_an_invitation_is_open_but_not_ones_own() {
 }
 
 #[test]
-fn an_open_invitation_claims_no_more_than_it_would() {
+fn an_open_invitation_never_claims_more_than_its_class() {
     let open = "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:me@example.org";
     assert_eq!(class(&format!("{open}\nX-MICROSOFT-CDO-BUSYSTATUS:OOF")), "tentative");
     assert_eq!(class(&format!("{open}\nX-MICROSOFT-CDO-BUSYSTATUS:BUSY")), "tentative");

@@ -165,7 +165,7 @@ fn dates_that_do_not_exist_cost_their_event() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_kept_out_of_the_way() {
+fn binary_data_does_no_harm() {
     let mut timeline = timeline("UTC");
     let mut file = b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:\xFF\xFE\x00\r\nSUMMARY:caf\xE9\0\r\n\0\0\0\r\n".to_vec();
     file.extend_from_slice(b"DTSTART:20260105T090000Z\r\nDURATION:PT1H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n\0\0\0\0");
@@ -176,7 +176,7 @@ fn bytes_that_are_no_text_are_kept_out_of_the_way() {
 }
 
 #[test]
-fn what_is_no_calendar_is_reported_as_such() {
+fn a_file_that_is_not_a_calendar_is_reported() {
     for (file, reason) in [
         ("", "the file is empty"),
         ("<!DOCTYPE html>\n<html><body>Sign in: <a href=\"x\">here</a></body></html>\n", "this is no calendar"),

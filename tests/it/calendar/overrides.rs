@@ -87,7 +87,7 @@ fn an_exception_takes_out_the_instance_that_was_moved_too() {
 }
 
 #[test]
-fn an_instance_without_its_series_stands_alone() {
+fn an_instance_without_its_series_counts_alone() {
     let orphan = with("RECURRENCE-ID:20260112T080000Z\nDTSTART:20260113T080000Z\nDTEND:20260113T090000Z");
     let expected = ["2026-01-13T08:00:00+00:00/2026-01-13T09:00:00+00:00 busy"];
     assert_eq!(agenda(&[&ics(&orphan)]), expected);

@@ -138,7 +138,7 @@ fn whole_days_ignore_the_parts_of_a_time() {
 }
 
 #[test]
-fn a_count_goes_on_over_a_change_of_clocks() {
+fn a_count_continues_over_a_change_of_clocks() {
     let file = event("DTSTART;TZID=Europe/Berlin:20260316T090000\nRRULE:FREQ=WEEKLY;COUNT=4");
     assert_eq!(
         starts("UTC", &file),
@@ -173,7 +173,7 @@ fn the_week_begins_where_the_rule_says() {
 }
 
 #[test]
-fn a_start_that_the_rule_does_not_give_is_no_instance() {
+fn a_start_outside_its_rule_is_not_an_instance() {
     // 3.8.5.3 leaves this undefined; most programs agree on this.
     let file = event("DTSTART:20260105T090000Z\nRRULE:FREQ=WEEKLY;BYDAY=TU;COUNT=2");
     assert_eq!(starts("UTC", &file), ["2026-01-06T09:00:00+00:00", "2026-01-13T09:00:00+00:00"]);

@@ -164,7 +164,7 @@ fn meetings_back_to_back_are_one_busy_time() {
 }
 
 #[test]
-fn what_began_before_the_window_holds_in_it() {
+fn an_event_from_before_the_window_counts_in_it() {
     let mut timeline = Timeline::new(Vec::new(), zone("UTC"), at(FROM), at(TO));
     let file = event("DTSTART:20200101T000000Z\nDTEND:20300101T000000Z");
     read(&mut timeline, "a.ics", &file);

@@ -19,7 +19,7 @@ fn a_floating_time_is_in_the_systems_zone() {
 }
 
 #[test]
-fn a_floating_end_is_where_it_is_written_whatever_the_clocks_do() {
+fn a_floating_end_ignores_clock_changes() {
     // The night of 2026-03-29 has no hour from 2 to 3 in Berlin, and in Kolkata it has.
     let night = "DTSTART:20260328T230000\nDTEND:20260329T040000";
     assert_eq!(only("Europe/Berlin", night), "2026-03-28T23:00:00+01:00/2026-03-29T04:00:00+02:00 busy");
@@ -33,14 +33,14 @@ fn start_and_end_may_be_in_different_zones() {
 }
 
 #[test]
-fn without_an_end_a_day_is_one_day_and_a_time_is_no_time() {
+fn without_an_end_a_date_lasts_one_day_and_a_time_no_time() {
     // 3.6.1
     assert_eq!(only("UTC", "DTSTART;VALUE=DATE:20260115"), "2026-01-15/2026-01-16 free");
     assert_eq!(only("UTC", "DTSTART:20260115T090000Z"), "2026-01-15T09:00:00+00:00/2026-01-15T09:00:00+00:00 busy");
 }
 
 #[test]
-fn an_end_equal_to_the_start_is_no_time_or_one_day() {
+fn an_end_equal_to_the_start_means_no_time_or_one_day() {
     assert_eq!(only("UTC", "DTSTART;VALUE=DATE:20260115\nDTEND;VALUE=DATE:20260115"), "2026-01-15/2026-01-16 free");
     assert_eq!(
         only("UTC", "DTSTART:20260115T090000Z\nDTEND:20260115T090000Z"),

@@ -59,7 +59,7 @@ const IN_CUSTOMIZED: &str = "
     END:VEVENT";
 
 #[test]
-fn a_name_nobody_knows_is_defined_by_the_file_itself() {
+fn an_unknown_zone_name_is_defined_by_its_file() {
     let expected = [
         "2026-03-26T09:00:00+03:00/2026-03-26T10:00:00+03:00 busy",
         "2026-03-28T09:00:00+03:00/2026-03-28T10:00:00+03:00 busy",

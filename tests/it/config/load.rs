@@ -31,7 +31,7 @@ fn a_missing_file_says_where_one_is_looked_for() {
 }
 
 #[test]
-fn a_folder_a_huge_file_and_bytes_that_are_no_text_are_problems() {
+fn a_folder_a_huge_file_and_binary_data_are_problems() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(only(&load(dir.path()).unwrap_err()).0, "this is a folder");
 
@@ -56,7 +56,7 @@ fn relative_paths_start_from_the_files_folder() {
 }
 
 #[test]
-fn a_byte_order_mark_and_windows_line_ends_are_no_trouble() {
+fn a_byte_order_mark_and_windows_line_ends_are_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.toml");
     fs::write(&file, format!("\u{feff}{}", ACCOUNT.replace('\n', "\r\n"))).unwrap();

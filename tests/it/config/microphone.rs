@@ -59,7 +59,7 @@ fn the_sound_server_is_where_its_own_clients_find_it() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused() {
+fn impossible_values_are_refused() {
     for (key, expected) in [
         ("allow = \"Zoom\"", "`allow` is a list, and here is a text"),
         ("allow = []", "`allow` is an empty list"),

@@ -9,7 +9,7 @@ fn report(text: &str) -> String {
 }
 
 #[test]
-fn text_that_is_no_toml() {
+fn text_that_is_not_toml() {
     insta::assert_snapshot!(report("[accounts.work\ntenant = \"contoso.com\"\nauth = { method = \n"));
 }
 
@@ -120,7 +120,7 @@ fn colour_is_only_there_when_it_is_asked_for() {
 }
 
 #[test]
-fn a_file_that_is_something_else_gives_a_report_that_ends() {
+fn a_file_of_another_kind_gives_a_bounded_report() {
     let text = "= nonsense\n".repeat(3000);
     let report = report(&text);
     let headline = "more than 100 problems in /etc/presenced/config.toml; the first 20:";
@@ -154,7 +154,7 @@ fn no_report_shows_a_secret() {
     }
 }
 
-/// Good files, to be spoilt.
+/// Good files, which the tests spoil.
 const GOOD: [&str; 3] = [
     include_str!("../../../config/presenced.toml"),
     include_str!("../../../config/desktop.toml"),

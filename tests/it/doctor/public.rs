@@ -8,10 +8,10 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::{BROKEN, UNIT, ask, install_systemd};
-use crate::canned::{self, answer};
-use crate::daemon::respond;
-use crate::fake_daemon::{FakeDaemon, report};
-use crate::house::House;
+use crate::stage::canned::{self, answer};
+use crate::stage::fake_daemon::{FakeDaemon, report};
+use crate::stage::faults::respond;
+use crate::stage::house::House;
 use presenced::emulator::{Fault, Matches};
 use presenced::status::report::{LastError, State, Warning};
 use presenced::warning::{Code, Severity};
@@ -107,7 +107,7 @@ async fn no_canary_comes_out_of_a_house_full_of_them() {
     house.write("config.toml", configuration(&house, calendars.url.as_str()));
     let (_, text) = ask(&mut command(&house)).await;
     assert_public(&text, &house);
-    // It has something to tell all the same.
+    // It still has something to report.
     for sign in [
         "- presenced: 0.1.0",
         "- desktop: another, GNOME",
@@ -124,7 +124,7 @@ async fn no_canary_comes_out_of_a_house_full_of_them() {
 }
 
 #[tokio::test]
-async fn what_services_and_a_daemon_say_is_looked_through_too() {
+async fn answers_of_services_and_of_a_daemon_are_redacted_too() {
     let house = House::new().await;
     furnish(&house);
     house.inject(Fault::new(Matches::Any, respond(400, &[])));
@@ -159,7 +159,7 @@ async fn what_services_and_a_daemon_say_is_looked_through_too() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_wrong_says_where_and_no_more() {
+async fn a_wrong_configuration_shows_only_where_it_is_wrong() {
     let house = House::new().await;
     furnish(&house);
     for config in [

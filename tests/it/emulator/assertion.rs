@@ -3,7 +3,7 @@
 use presenced::emulator::{App, Federated};
 
 use super::*;
-use crate::openssl::Keys;
+use crate::stage::openssl::Keys;
 
 const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
@@ -57,7 +57,7 @@ fn with(value: &Value, changes: &[(&str, Value)]) -> Value {
 }
 
 #[tokio::test]
-async fn a_certificate_proves_who_the_application_is() {
+async fn a_certificate_signs_the_application_in() {
     let keys = Keys::new();
     let rig = rig(&keys).await;
     let (sha256, sha1) = (keys.thumbprint("bot.pem", "-sha256"), keys.thumbprint("bot.pem", "-sha1"));

@@ -96,7 +96,7 @@ async fn a_code_comes_back_with_the_state_and_is_redeemed_once() {
 }
 
 #[tokio::test]
-async fn a_code_is_redeemed_only_by_who_asked_for_it() {
+async fn only_the_client_that_asked_can_redeem_a_code() {
     let apps = vec![App::default(), App { client_id: OTHER_APP.to_owned(), ..App::default() }];
     let rig = Rig::with(Options { apps, ..Options::default() }).await;
     let code = rig.code().await;
@@ -121,7 +121,7 @@ async fn a_code_is_redeemed_only_by_who_asked_for_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_the_application_is_not_sent_anywhere() {
+async fn a_key_that_cannot_be_the_applications_is_never_sent() {
     let rig = Rig::new().await;
     for (name, value, error, number) in [
         ("client_id", "another", "unauthorized_client", 700_016),
@@ -141,7 +141,7 @@ async fn what_cannot_be_the_application_is_not_sent_anywhere() {
 }
 
 #[tokio::test]
-async fn what_else_is_wrong_the_application_is_told() {
+async fn other_errors_reach_the_application() {
     let rig = Rig::new().await;
     for (name, value, error, number) in [
         ("response_type", "token", "unsupported_response_type", "AADSTS700054: "),

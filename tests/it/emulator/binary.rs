@@ -39,7 +39,7 @@ async fn fails(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn it_tells_what_to_paste_and_one_line_for_each_request() {
+async fn it_prints_what_to_paste_and_one_line_for_each_request() {
     let (mut child, address, mut lines) = start(&["--speed", "60"]).await;
     let mut introduction = String::new();
     loop {
@@ -75,7 +75,7 @@ async fn it_tells_what_to_paste_and_one_line_for_each_request() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_told() {
+async fn a_port_in_use_is_reported() {
     let (_child, address, _lines) = start(&[]).await;
     let (code, text) = fails(&["--listen", &address]).await;
     assert_eq!(code, Some(1));
@@ -84,7 +84,7 @@ async fn a_port_that_is_taken_is_told() {
 }
 
 #[tokio::test]
-async fn addresses_that_are_not_loopback_and_speeds_that_are_none_are_misuse() {
+async fn public_addresses_and_invalid_speeds_are_misuse() {
     for address in ["0.0.0.0:8765", "192.0.2.1:8765", "[::]:8765"] {
         let (code, text) = fails(&["--listen", address]).await;
         assert_eq!(code, Some(2));

@@ -76,7 +76,7 @@ async fn another_clients_session_is_seen_until_it_closes() {
 }
 
 #[tokio::test]
-async fn the_timeline_tells_how_long_others_saw_the_wrong_thing_and_how_often_it_faded() {
+async fn the_timeline_shows_wrong_times_and_fades() {
     let rig = Rig::new().await;
     let token = rig.app_token().await;
     let start = rig.clock.now().wall;

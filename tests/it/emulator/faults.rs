@@ -47,7 +47,7 @@ async fn token_with(rig: &Rig, claims: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_claims_challenge_stands_until_a_token_is_asked_for_with_its_claims() {
+async fn a_claims_challenge_lasts_until_a_token_request_has_its_claims() {
     use base64::Engine as _;
     let rig = Rig::new().await;
     let cp1 = json!({"access_token": {"xms_cc": {"values": ["cp1"]}}});

@@ -143,7 +143,7 @@ async fn tokens_are_looked_at_first() {
 }
 
 #[tokio::test]
-async fn a_missing_session_id_is_told_before_a_missing_permission() {
+async fn a_missing_session_id_is_reported_before_a_missing_permission() {
     let rig = Rig::with(two_users()).await;
     let token = powerless_token(&rig).await;
     for name in ["setPresence", "clearPresence"] {
@@ -252,7 +252,7 @@ async fn a_status_message_is_shown_with_the_presence() {
 }
 
 #[tokio::test]
-async fn payloads_that_are_none_are_refused() {
+async fn invalid_payloads_are_refused() {
     let rig = Rig::new().await;
     let token = rig.app_token().await;
     let post = |body: &'static str, media_type: &'static str| {

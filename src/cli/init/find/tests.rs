@@ -45,13 +45,12 @@ impl House {
     pub(in crate::cli::init) fn environment(&self) -> Environment {
         let variables = self.variables.clone();
         Environment {
-            home: self.path(""),
             runtime_dir: Some(self.path("run")),
             config_dir: self.path(".config/presenced"),
             state_dir: self.path("state"),
             cache_dir: self.path("cache"),
             lookup: Arc::new(move |name| variables.get(name).cloned()),
-            secret_vars: Vec::new(),
+            ..Environment::bare(self.path(""))
         }
     }
 

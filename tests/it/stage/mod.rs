@@ -1,0 +1,34 @@
+//! What the tests stand on: the emulated Graph with a daemon beside it, private buses, displays and sound servers, and programs
+//! that stand in for the rest of a desktop. It holds no tests, only what they share.
+
+pub(crate) mod bus;
+pub(crate) mod canned;
+#[cfg(feature = "wayland")]
+pub(crate) mod compositor;
+#[cfg(feature = "wayland")]
+pub(crate) mod compositor_stub;
+pub(crate) mod desk;
+pub(crate) mod entra;
+pub(crate) mod fake_daemon;
+pub(crate) mod faults;
+pub(crate) mod folder;
+pub(crate) mod hooks;
+pub(crate) mod house;
+pub(crate) mod idle;
+pub(crate) mod keyring;
+pub(crate) mod lapse;
+pub(crate) mod listener;
+pub(crate) mod login1;
+pub(crate) mod mutter;
+pub(crate) mod openssl;
+pub(crate) mod privilege;
+pub(crate) mod reports;
+pub(crate) mod saver;
+pub(crate) mod signal_bench;
+#[cfg(feature = "pulse")]
+pub(crate) mod sound;
+#[cfg(feature = "pulse")]
+pub(crate) mod sound_stub;
+pub(crate) mod terminal;
+#[cfg_attr(not(feature = "x11"), expect(dead_code, reason = "only a screen is wanted of it"))]
+pub(crate) mod x_server;
