@@ -12,12 +12,13 @@
 //!
 //! With `--schema` it reads nothing and prints the JSON Schema of the configuration, for editors.
 
-use std::{io, iter};
+use std::iter;
 
 use serde::Serialize;
 
-use super::output::print;
-use super::{Context, Error, Exit, examples};
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::terminal::output::print;
 use crate::calendar::BusyClass;
 use crate::config::{self, Account, Config, Problem, Problems};
 use crate::policy::{CallState, Idle, Is, Lock, Rule, Sleep, When, default_rules};
@@ -61,16 +62,9 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
         anstream::println!("{json}");
         return Ok(if result.valid { Exit::Ok } else { Exit::Usage });
     }
-    let config = loaded.map_err(|problems| refused(&problems))?;
+    let config = loaded?;
     anstream::print!("{} is well.\n\n{}", context.config.display(), summary(&config));
     Ok(Exit::Ok)
-}
-
-/// How any command ends whose configuration is wrong: with the whole report.
-pub(super) fn refused(problems: &Problems) -> Error {
-    let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
-    let width = if columns == 0 { 80 } else { columns.min(120) };
-    Error::new(Exit::Usage, problems.render(width, true))
 }
 
 #[derive(Serialize)]

@@ -10,8 +10,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::fast_clock::{fast_clock, speed};
 use super::runtime::block_on;
-use super::{Context, Error, Exit, check, examples, run};
 use crate::certificate::{Certificate, pem};
 use crate::daemon::clock::SystemClock;
 use crate::emulator::{App, Consent, Emulator, Fault, Options, Outcome, Record, User};
@@ -35,7 +37,7 @@ pub(super) struct Args {
     listen: SocketAddr,
 
     /// How many times faster than real time its clock runs; a client whose clock does not will look slow to it
-    #[arg(long, value_name = "N", default_value = "1", value_parser = run::speed)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
     speed: f64,
 
     /// When its fast clock began, for a daemon and an emulator that are to agree [default: now]
@@ -72,7 +74,7 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
 
 /// Reads a fault plan.
 fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
-    Fault::plan(&text("plan", file)?, file).map_err(|problems| check::refused(&problems))
+    Ok(Fault::plan(&text("plan", file)?, file)?)
 }
 
 /// Reads certificates, in DER. A key beside them is let be.
@@ -110,7 +112,7 @@ async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, 
     let clock: Arc<dyn Clock> = if args.speed.total_cmp(&1.0).is_eq() {
         Arc::new(SystemClock::real())
     } else {
-        run::fast_clock(args.speed, args.since)
+        fast_clock(args.speed, args.since)
     };
     let emulator = Emulator::new(options, clock);
     for fault in plan {

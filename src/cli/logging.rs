@@ -7,8 +7,8 @@ use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-use super::journal::{self, Journal};
-use super::{Error, Exit};
+use super::error::{Error, Exit};
+use super::systemd::journal::{self, Journal};
 use crate::config::{Environment, Log};
 
 /// How many daily files are kept.

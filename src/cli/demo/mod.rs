@@ -17,8 +17,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
 use super::runtime::block_on;
-use super::{Context, Error, Exit, examples, run};
 use crate::config::Environment;
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options};
@@ -78,7 +79,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
 async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> {
     let folder = tempfile::Builder::new().prefix("presenced-demo-").tempdir().map_err(|error| failed(&error))?;
     let zone = TimeZone::system();
-    let day = Day::new(today(&zone), zone.clone());
+    let day = Day::new(Context::today(&zone), zone.clone());
     let clock = Arc::new(SystemClock::scaled(args.speed, day.begins(), zone));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed(&error))?;
@@ -97,8 +98,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
         socket: Listen::At(folder.path().join("presenced.sock")),
         history: None,
         buses: Buses { system: desktop.as_ref().map(|desktop| desktop.address().to_owned()), session: None },
-    })
-    .map_err(|error| run::start_error(&error))?;
+    })?;
 
     let audience = Audience::new(&*clock, &emulator, daemon.reports(), &day, args.speed);
     anstream::println!(
@@ -136,7 +136,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
     tokio::select! {
         served = serving => match served.map_err(|error| failed(&error))? {},
         (ran, summary) = async { tokio::join!(running, watching) } => {
-            ran.map_err(|error| run::start_error(&error))?;
+            ran?;
             summary
         }
     }
@@ -148,11 +148,6 @@ async fn after(within: Option<Duration>) {
         Some(within) => tokio::time::sleep(within).await,
         None => std::future::pending().await,
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may ask what day it is")]
-fn today(zone: &TimeZone) -> jiff::civil::Date {
-    jiff::Timestamp::now().to_zoned_datetime(zone.clone()).date()
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Error {

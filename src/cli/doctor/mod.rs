@@ -39,9 +39,11 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::output::print;
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
 use super::runtime::block_on_and_go;
-use super::{Context, Error, Exit, examples, screen};
+use super::terminal::output::print;
+use super::terminal::screen;
 use crate::config::{self, Config, Environment, Problems};
 use crate::daemon::clock::SystemClock;
 use crate::status::report::Report;

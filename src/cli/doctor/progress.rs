@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::termios::tcgetwinsize;
 
-use crate::cli::text::{columns, cut_end};
+use crate::cli::terminal::text::{columns, cut_end};
 
 /// What is over sooner needs no word.
 const MOMENT: Duration = Duration::from_millis(500);

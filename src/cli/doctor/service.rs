@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::check::{Check, Group};
 use super::text::{Part, Text, count, foreign, one_of, text, version};
 use super::{Daemon, Scene, bounded};
-use crate::cli::times::span;
+use crate::cli::terminal::times::span;
 use crate::config::Environment;
 use crate::status::report::{Report, Warning};
 use crate::warning::{Code, Severity};

@@ -5,7 +5,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::check::{Check, Group, Verdict};
 use super::text::{Kind, Part};
-use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
+use crate::cli::terminal::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::config::Environment;
 
 const BOLD: Style = Style::new().bold();

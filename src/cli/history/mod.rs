@@ -22,10 +22,12 @@ use std::io::ErrorKind;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::output::print;
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::moment::{Since, since};
 use super::runtime::block_on;
-use super::since::{Since, since};
-use super::{Context, Error, Exit, examples, screen};
+use super::terminal::output::print;
+use super::terminal::screen;
 use crate::history;
 use crate::status::Client;
 use crate::suggest;
@@ -72,7 +74,7 @@ struct History {
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let socket = context.require_socket()?;
     let zone = TimeZone::system();
-    let now = now();
+    let now = Context::now();
     let from = args.since.unwrap_or(Since::Ago(DAY)).instant(now, &zone);
     if from >= now {
         let error = Error::new(Exit::Usage, "the history would begin in the future");
@@ -107,9 +109,4 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let history = History { zone, window: (from, now), accounts, skipped: read.skipped };
     print(&if args.json { json::render(&history) } else { view::render(&history, screen::width()) })?;
     Ok(Exit::Ok)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: the history ends now")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

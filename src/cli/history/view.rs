@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::History;
 use super::timeline::{Span, Timeline, Unconfirmed, What};
-use crate::cli::text::{columns, pad, wrap};
-use crate::cli::times::exact_span;
+use crate::cli::terminal::text::{columns, pad, wrap};
+use crate::cli::terminal::times::exact_span;
 use crate::status::report::word;
 
 /// The narrowest screen that is drawn for, in columns.
@@ -149,7 +149,9 @@ impl View<'_> {
 
 fn presence(what: &What) -> String {
     match what {
-        What::Held { presence, .. } => crate::cli::text::printable(presence.as_deref().unwrap_or("nothing claimed")),
+        What::Held { presence, .. } => {
+            crate::cli::terminal::text::printable(presence.as_deref().unwrap_or("nothing claimed"))
+        }
         What::Starting => "presenced started".to_owned(),
         What::Asleep => "asleep".to_owned(),
         What::NotRunning => "presenced did not run".to_owned(),

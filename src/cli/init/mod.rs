@@ -15,12 +15,17 @@ mod terminal;
 
 use std::path::{self, Path};
 
-use super::output::print;
+use super::accounts::tell_locked;
+use super::context::{Context, examples};
+use super::daemon_client::reload_running;
+use super::error::{Error, Exit};
 use super::runtime::block_on;
-use super::text::{columns, pad, printable};
-use super::{Context, Error, Exit, check, examples, login, service, systemctl};
+use super::systemd::systemctl;
+use super::terminal::output::print;
+use super::terminal::text::{columns, pad, printable};
+use super::{check, login, service};
 use crate::auth;
-use crate::config::{self, Account, CalendarSource, Config, Environment};
+use crate::config::{Account, CalendarSource, Config, Environment};
 use crate::suggest;
 use template::Method;
 use terminal::{Terminal, Wrong};
@@ -141,7 +146,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         service::install(false, context)?
     } else {
         if people.iter().any(|person| person.comes_in) {
-            login::reload_running(context);
+            reload_running(context);
         }
         Exit::Ok
     };
@@ -153,7 +158,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
 
 /// The configuration that is there.
 fn go_on_with(args: &Args, folder: &Path, context: &Context) -> Result<Config, Error> {
-    let config = config::load(&context.config, &context.environment).map_err(|problems| check::refused(&problems))?;
+    let config = context.load_config()?;
     existing::agree(args, &config, folder, context)?;
     let file = source::shown(&context.config, &context.environment);
     print(&format!("{file} is there already, and stays as it is.\n\n{}", check::overview(&config)))?;
@@ -207,7 +212,7 @@ async fn signed_in(name: &str, account: &Account, waits: bool, environment: &Env
             Err(failure) => failure,
         };
         let text = failure.text.clone();
-        if !waits || auth::unlock(failure, login::tell_locked).await.is_err() {
+        if !waits || auth::unlock(failure, tell_locked).await.is_err() {
             return Err(text);
         }
     }

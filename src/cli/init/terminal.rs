@@ -8,8 +8,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use rustix::termios::tcgetwinsize;
 
-use crate::cli::text::{printable, wrap};
-use crate::cli::{Error, Exit};
+use crate::cli::error::{Error, Exit};
+use crate::cli::terminal::text::{printable, wrap};
 
 /// No answer is longer; a terminal gives no longer line either.
 const LONGEST: u64 = 4096;

@@ -17,15 +17,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::{choose, now};
 use crate::auth::{self, SignedIn};
-use crate::cli::ask::ask;
-use crate::cli::output::print;
+use crate::cli::accounts::choose;
+use crate::cli::context::Context;
+use crate::cli::daemon_client::request;
+use crate::cli::error::{Error, Exit};
 use crate::cli::runtime::block_on;
 use crate::cli::sign_in::{permissions, who};
-use crate::cli::text::{cut_end, pad, printable, wrap};
-use crate::cli::times::{clock, relative};
-use crate::cli::{Context, Error, Exit, screen};
+use crate::cli::terminal::output::print;
+use crate::cli::terminal::screen;
+use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
+use crate::cli::terminal::times::{clock, relative};
 use crate::config::{self, Config, Environment};
 use crate::session::{Failure, FailureKind};
 use crate::status::report::{self, Report, SignIn, State};
@@ -72,8 +74,7 @@ pub(super) fn run(account: Option<String>, json: bool, config: &Config, context:
     let text = if json {
         serde_json::to_string(&status).map_err(|error| Error::new(Exit::Failed, error.to_string()))? + "\n"
     } else {
-        let now = now();
-        render(&status, now.wall, &now.zone, screen::width())
+        render(&status, Context::now(), &TimeZone::system(), screen::width())
     };
     print(&text)?;
     Ok(exit(&status))
@@ -84,7 +85,7 @@ fn running(context: &Context) -> Result<Option<Report>, Error> {
     if context.socket.is_none() {
         return Ok(None);
     }
-    match ask(context, async |mut daemon| daemon.status().await) {
+    match request(context, async |mut daemon| daemon.status().await) {
         Ok(report) => Ok(Some(report)),
         Err(error) if error.exit == Exit::NotRunning => Ok(None),
         Err(error) => Err(error),

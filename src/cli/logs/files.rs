@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Wanted;
+use crate::cli::error::{Error, Exit};
 use crate::cli::folder::FolderWatch;
-use crate::cli::output::print;
-use crate::cli::text::printable;
-use crate::cli::{Error, Exit};
+use crate::cli::terminal::output::print;
+use crate::cli::terminal::text::printable;
 
 /// As many bytes are shown at a time.
 const AT_ONCE: usize = 64 * 1024;

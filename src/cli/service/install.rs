@@ -9,12 +9,12 @@ use super::place::{self, Folders, Found};
 use super::status;
 use super::unit::{self, SERVICE, SOCKET, Start, Unwritable};
 use crate::auth;
-use crate::cli::ask::ask;
-use crate::cli::output::print;
-use crate::cli::run::load;
+use crate::cli::context::Context;
+use crate::cli::daemon_client::request;
+use crate::cli::error::{Error, Exit};
 use crate::cli::runtime::block_on;
-use crate::cli::systemctl::{Circumstances, Trouble, order, show};
-use crate::cli::{Context, Error, Exit};
+use crate::cli::systemd::systemctl::{Circumstances, Trouble, order, show};
+use crate::cli::terminal::output::print;
 use crate::session::{Failure, FailureKind, Lack};
 use crate::status::ClientError;
 use crate::status::report::State;
@@ -56,7 +56,7 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
 
 /// Whether the service would find what it needs: a configuration, and somebody who is signed in.
 fn can_work(context: &Context) -> Result<(), Error> {
-    let config = load(context)?;
+    let config = context.load_config()?;
     for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_by_person()) {
         if let Err(failure) = block_on(auth::stored(name, account, &context.environment))?
             && failure.kind == FailureKind::SignInNeeded
@@ -75,13 +75,13 @@ fn is_locked(failure: &Failure) -> bool {
 
 /// One that was started by hand would keep the socket from the service.
 fn nobody_else_runs(context: &Context) -> Result<(), Error> {
-    let Ok(report) = ask(context, async |mut daemon| daemon.status().await) else { return Ok(()) };
+    let Ok(report) = request(context, async |mut daemon| daemon.status().await) else { return Ok(()) };
     let text = format!("presenced already runs (pid {}), and not as this service", report.pid);
     Err(Error::new(Exit::Failed, text).with_hint(format!("stop it first: kill {}", report.pid)))
 }
 
 fn running_version(context: &Context) -> Option<String> {
-    ask(context, async |mut daemon| daemon.status().await).ok().map(|report| report.version)
+    request(context, async |mut daemon| daemon.status().await).ok().map(|report| report.version)
 }
 
 /// Puts the units where systemd finds them, and gives those that were written or removed.
@@ -172,7 +172,7 @@ fn last_error(log: &str) -> Option<&str> {
 
 /// Waits until the first decision was carried out or failed, so that there is something to show.
 fn first_presence(context: &Context) {
-    let settled = ask(context, async |daemon| {
+    let settled = request(context, async |daemon| {
         let mut reports = daemon.watch().await?;
         let settled = async {
             while let Some(report) = reports.next().await? {

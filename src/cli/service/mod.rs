@@ -1,7 +1,7 @@
 //! `presenced service`: presenced as a service of the person's own systemd: put there, looked at, taken away.
 //!
 //! [`unit`] has the text of the units, [`place`] where they and the program are; each verb has a file. How systemd is spoken to
-//! is in [`super::systemctl`].
+//! is in [`super::systemd`].
 
 mod install;
 mod place;
@@ -9,7 +9,8 @@ mod status;
 mod uninstall;
 mod unit;
 
-use super::{Context, Error, Exit, examples};
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
 
 pub(super) use install::install;
 pub(super) use unit::SERVICE;

@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::unit::{self, SERVICE};
-use crate::cli::systemctl::{self, Circumstances};
-use crate::cli::{Context, Error, Exit};
+use crate::cli::context::Context;
+use crate::cli::error::{Error, Exit};
+use crate::cli::systemd::systemctl::{self, Circumstances};
 
 /// Where systemd looks for a program without a path (`systemd-path search-binaries-default`).
 const SYSTEM_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

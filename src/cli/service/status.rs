@@ -4,13 +4,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::unit::{SERVICE, SOCKET};
-use crate::cli::ask::ask;
-use crate::cli::output::print;
+use crate::cli::context::Context;
+use crate::cli::daemon_client::request;
+use crate::cli::error::{Error, Exit};
 use crate::cli::status::{exit, headline};
-use crate::cli::systemctl::{self, Circumstances, Properties};
-use crate::cli::text::{cut_end, pad, printable, wrap};
-use crate::cli::times::{clock, relative};
-use crate::cli::{Context, Error, Exit, screen};
+use crate::cli::systemd::systemctl::{self, Circumstances, Properties};
+use crate::cli::terminal::output::print;
+use crate::cli::terminal::screen;
+use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
+use crate::cli::terminal::times::{clock, relative};
 use crate::status::report::Report;
 
 /// The columns that the names of facts take.
@@ -54,17 +56,12 @@ pub(super) fn show(context: &Context) -> Result<Exit, Error> {
     let socket = asked(SOCKET, &["LoadState", "ActiveState"])?;
     // Asked while it is down, the socket would start it.
     let report = match unit.text("ActiveState") {
-        "active" | "reloading" => ask(context, async |mut daemon| daemon.status().await),
+        "active" | "reloading" => request(context, async |mut daemon| daemon.status().await),
         _ => Err(Error::new(Exit::NotRunning, "it does not run")),
     };
     let service = Service { unit, socket, report };
-    print(&service.render(now(), &TimeZone::system(), screen::width()))?;
+    print(&service.render(Context::now(), &TimeZone::system(), screen::width()))?;
     Ok(service.exit())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: times are shown from now on this machine")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 impl Service {

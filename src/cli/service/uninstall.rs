@@ -2,9 +2,10 @@
 
 use super::place::{Folders, Found};
 use super::unit::{SERVICE, SOCKET};
-use crate::cli::output::print;
-use crate::cli::systemctl::{Circumstances, Trouble, order, show};
-use crate::cli::{Context, Error, Exit};
+use crate::cli::context::Context;
+use crate::cli::error::{Error, Exit};
+use crate::cli::systemd::systemctl::{Circumstances, Trouble, order, show};
+use crate::cli::terminal::output::print;
 
 /// Runs it.
 pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {

@@ -7,11 +7,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::chart::{chart, glyph};
-use super::window::{day_after, midnight};
 use super::{Agenda, Claimed};
 use crate::calendar::{BusyClass, Occurrence, When};
-use crate::cli::text::{columns, cut_end, pad, printable, wrap};
-use crate::cli::times::clock;
+use crate::cli::moment::{day_after, midnight};
+use crate::cli::terminal::text::{columns, cut_end, pad, printable, wrap};
+use crate::cli::terminal::times::clock;
 
 /// The narrowest screen that is drawn for, in columns.
 const MIN_WIDTH: usize = 40;

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::sign_in::{permissions, who};
-use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
-use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
+use crate::cli::terminal::text::{columns, cut_end, cut_start, pad, printable, wrap};
+use crate::cli::terminal::times::{clock, exact_clock, exact_span, relative, span};
 use crate::session::seen::{Winner, winner};
 use crate::status::report::{
     Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
-use super::{Error, Exit};
+use crate::cli::error::{Error, Exit};
 use crate::config::Environment;
 
 /// What is said where systemd is not even installed.
@@ -18,7 +18,7 @@ const NO_SYSTEMCTL: &str = "there is no program `systemctl`";
 
 /// Why the service manager did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(in crate::cli) enum Trouble {
     /// There is no program `systemctl`, or it cannot be run.
     Missing(String),
     /// The user's service manager does not answer; what `systemctl` says of that.
@@ -29,40 +29,40 @@ pub(super) enum Trouble {
 
 /// A unit, or the manager itself, as `systemctl show` tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Properties(BTreeMap<String, String>);
+pub(in crate::cli) struct Properties(BTreeMap<String, String>);
 
 impl Properties {
     /// Those in the output of `systemctl show`, one a line.
-    pub(super) fn read(shown: &str) -> Self {
+    pub(in crate::cli) fn read(shown: &str) -> Self {
         let pairs = shown.lines().filter_map(|line| line.split_once('='));
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     /// A property as it is written; empty where there is none.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(in crate::cli) fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
 
     /// A property that is a time; `None` where it is not set.
-    pub(super) fn time(&self, name: &str) -> Option<Timestamp> {
+    pub(in crate::cli) fn time(&self, name: &str) -> Option<Timestamp> {
         let written = self.text(name);
         let time = strtime::parse("%a %Y-%m-%d %H:%M:%S UTC", written).and_then(|time| time.to_datetime());
         time.and_then(|time| TimeZone::UTC.to_timestamp(time)).ok()
     }
 
     /// The paths that a property lists.
-    pub(super) fn paths(&self, name: &str) -> Vec<PathBuf> {
+    pub(in crate::cli) fn paths(&self, name: &str) -> Vec<PathBuf> {
         self.text(name).split_whitespace().map(PathBuf::from).collect()
     }
 }
 
 /// Properties of a unit of the user's. A unit that does not exist has the `LoadState` `not-found`.
-pub(super) fn show(unit: &str, properties: &[&str]) -> Result<Properties, Trouble> {
+pub(in crate::cli) fn show(unit: &str, properties: &[&str]) -> Result<Properties, Trouble> {
     show_any(&["--", unit], properties)
 }
 
 /// Properties of the service manager itself.
-pub(super) fn show_manager(properties: &[&str]) -> Result<Properties, Trouble> {
+pub(in crate::cli) fn show_manager(properties: &[&str]) -> Result<Properties, Trouble> {
     show_any(&[], properties)
 }
 
@@ -77,7 +77,7 @@ fn show_any(of: &[&str], properties: &[&str]) -> Result<Properties, Trouble> {
 }
 
 /// Has something done, and waits until it is.
-pub(super) fn order(arguments: &[&str]) -> Result<(), Trouble> {
+pub(in crate::cli) fn order(arguments: &[&str]) -> Result<(), Trouble> {
     systemctl(arguments).map(drop)
 }
 
@@ -105,20 +105,20 @@ fn systemctl(arguments: &[&str]) -> Result<String, Trouble> {
 
 /// What there is to know of a process whose user's service manager cannot be reached.
 #[derive(Clone, Debug)]
-pub(super) struct Circumstances {
+pub(in crate::cli) struct Circumstances {
     /// Whether systemd runs the machine at all.
-    pub(super) booted: bool,
+    pub(in crate::cli) booted: bool,
     /// Whether `$XDG_RUNTIME_DIR` is set.
-    pub(super) runtime_dir: bool,
+    pub(in crate::cli) runtime_dir: bool,
     /// Who became root with sudo; `None`: nobody did.
-    pub(super) sudo_user: Option<String>,
+    pub(in crate::cli) sudo_user: Option<String>,
     /// The user's name, as the shell has it.
-    pub(super) user: String,
+    pub(in crate::cli) user: String,
 }
 
 impl Circumstances {
     /// Those of this process.
-    pub(super) fn of(environment: &Environment) -> Self {
+    pub(in crate::cli) fn of(environment: &Environment) -> Self {
         let root = rustix::process::geteuid().is_root();
         Self {
             booted: sd_notify::booted().unwrap_or(false),
@@ -131,7 +131,7 @@ impl Circumstances {
 
 impl Trouble {
     /// It as the end of a command.
-    pub(super) fn error(&self, circumstances: &Circumstances) -> Error {
+    pub(in crate::cli) fn error(&self, circumstances: &Circumstances) -> Error {
         let Circumstances { booted, runtime_dir, sudo_user, user } = circumstances;
         let elsewhere = "have what starts programs here, such as the container's entry point, start `presenced run`";
         let (text, hint) = match self {

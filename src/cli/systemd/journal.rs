@@ -17,7 +17,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Where journald listens.
-pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+pub(in crate::cli) const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// The longest text of a line, in bytes; a datagram takes thrice that and more.
 const LONGEST: usize = 64 * 1024;
@@ -33,7 +33,7 @@ const FIELDS: [(&str, &str); 5] = [
 
 /// A layer that writes to the journal.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(in crate::cli) struct Journal {
     socket: UnixDatagram,
     path: PathBuf,
 }
@@ -44,7 +44,7 @@ impl Journal {
     /// # Errors
     ///
     /// Nobody does.
-    pub(super) fn at(path: &Path) -> io::Result<Self> {
+    pub(in crate::cli) fn at(path: &Path) -> io::Result<Self> {
         // Only to see that it is there: a socket that stays connected would not survive a restart of journald.
         UnixDatagram::unbound()?.connect(path)?;
         Ok(Self { socket: UnixDatagram::unbound()?, path: path.to_owned() })

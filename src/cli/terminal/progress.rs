@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::environment::terminal_is_dumb;
+use crate::cli::environment::terminal_is_dumb;
 
 /// After how long it shows. What is faster would only flicker.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -15,14 +15,14 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_secs(1);
 
 /// The line, as long as this lives.
-pub(super) struct Progress {
+pub(in crate::cli) struct Progress {
     thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
 impl Progress {
     /// Says `what` goes on, in one short clause, where standard error is a terminal. It is in a thread of its own, since what goes
     /// on may keep this one.
-    pub(super) fn new(what: &str) -> Self {
+    pub(in crate::cli) fn new(what: &str) -> Self {
         let what = what.to_owned();
         let is_seen = std::io::stderr().is_terminal() && !terminal_is_dumb();
         Self { thread: is_seen.then(|| show(draw, what)) }

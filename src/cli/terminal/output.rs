@@ -3,16 +3,16 @@
 
 use std::io::{ErrorKind, Write};
 
-use super::{Error, Exit};
+use crate::cli::error::{Error, Exit};
 
 /// Prints text as it is, without its styles where they do not belong. `false`: the reader has gone, and there is no use
 /// in printing more.
-pub(super) fn print(text: &str) -> Result<bool, Error> {
+pub(in crate::cli) fn print(text: &str) -> Result<bool, Error> {
     write(anstream::stdout().lock(), text)
 }
 
 /// Prints what a [`super::screen::Screen`] draws: the movements of the cursor stay where styles do not belong.
-pub(super) fn print_drawing(drawing: &str) -> Result<bool, Error> {
+pub(in crate::cli) fn print_drawing(drawing: &str) -> Result<bool, Error> {
     write(std::io::stdout().lock(), drawing)
 }
 
