@@ -29,7 +29,7 @@ mod json;
 mod machine;
 mod network;
 mod progress;
-mod public;
+mod redact;
 mod report;
 mod service;
 mod sign_in;

@@ -3,11 +3,11 @@
 //! Each step is done only where it is not done yet, so that running it again goes on where it ended: a configuration that is
 //! there stays as it is, whoever is signed in stays signed in. All that is asked is asked before anything is done. Leaves to
 //! others: the questions (`questions`), what other programs have (`find`), the configuration's text (`template`) and its file
-//! (`place`), a configuration that is there (`existing`); signing in (`login`), and the service (`service`).
+//! (`config_file`), a configuration that is there (`existing`); signing in (`login`), and the service (`service`).
 
+mod config_file;
 mod existing;
 mod find;
-mod place;
 mod questions;
 mod source;
 mod template;
@@ -117,7 +117,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let folder = path::absolute(".").map_err(|error| {
         Error::new(Exit::Failed, format!("the folder that this was started in is gone: {error}")).with_hint("cd ~")
     })?;
-    let config = if place::is_taken(&context.config) {
+    let config = if config_file::is_taken(&context.config) {
         go_on_with(&args, &folder, context)?
     } else {
         set_up(&args, terminal, &folder, context)?
@@ -167,11 +167,11 @@ fn go_on_with(args: &Args, folder: &Path, context: &Context) -> Result<Config, E
 
 /// A new configuration, by flags and answers.
 fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Context) -> Result<Config, Error> {
-    place::check(&context.config)?;
+    config_file::check(&context.config)?;
     let environment = &context.environment;
     let answers = questions::answers(args, terminal, folder, environment)?;
     let config = answers.read(environment).map_err(Wrong::error)?;
-    place::write(&context.config, &answers.render(environment))?;
+    config_file::write(&context.config, &answers.render(environment))?;
     print(&format!("\nWrote {}.\n", source::shown(&context.config, environment)))?;
     for source in config.signals.calendar.iter().flat_map(|calendar| &calendar.sources) {
         if let CalendarSource::Path(path) = source

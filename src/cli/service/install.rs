@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::place::{self, Folders, Found};
+use super::paths::{self, UnitFile, UnitFolders};
 use super::status;
 use super::unit::{self, SERVICE, SOCKET, Start, Unwritable};
 use crate::auth;
@@ -25,8 +25,8 @@ const FIRST_PRESENCE: Duration = Duration::from_secs(5);
 /// Has the user's systemd run this program as it was called, now and at each login. What is there already and right stays as
 /// it is.
 pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Result<Exit, Error> {
-    let folders = Folders::find(context)?;
-    let program = place::program(context.environment.var("PATH").as_deref())?;
+    let folders = UnitFolders::find(context)?;
+    let program = paths::program(context.environment.var("PATH").as_deref())?;
     can_work(context)?;
     let asked = |trouble: Trouble| trouble.error(&Circumstances::of(&context.environment));
     let is_active = |unit| show(unit, &["ActiveState"]).map(|unit| unit.text("ActiveState") == "active");
@@ -85,7 +85,12 @@ fn running_version(context: &Context) -> Option<String> {
 }
 
 /// Puts the units where systemd finds them, and gives those that were written or removed.
-fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Context) -> Result<Vec<PathBuf>, Error> {
+fn put(
+    folders: &UnitFolders,
+    program: &Path,
+    socket_activation: bool,
+    context: &Context,
+) -> Result<Vec<PathBuf>, Error> {
     let config = unusual(&context.config, Some(&context.environment.config_dir.join("config.toml")));
     let socket = context.socket.as_ref().and_then(|socket| unusual(socket, context.environment.socket().as_deref()));
     let start = Start { program, config: config.as_deref(), socket: socket.as_deref() };
@@ -97,7 +102,7 @@ fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Con
     let mut changed = Vec::new();
     for (unit, found) in found {
         let path = folders.own.join(unit);
-        let is_there = matches!(found, Found::Ours(_));
+        let is_there = matches!(found, UnitFile::Ours(_));
         let wanted = packaged.is_none() && (unit == SERVICE || socket_activation || is_there);
         if wanted {
             let text = if unit == SERVICE { unit::service(&start) } else { unit::socket(&start) };
@@ -105,7 +110,7 @@ fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Con
                 Error::new(Exit::Usage, format!("a unit cannot name the path {path}"))
                     .with_hint("move it to a path without control characters")
             })?;
-            if found != Found::Ours(text.clone()) {
+            if found != UnitFile::Ours(text.clone()) {
                 folders.write(unit, &text)?;
                 print(&format!("wrote {}\n", path.display()))?;
                 changed.push(path);
@@ -126,11 +131,13 @@ fn unusual(path: &Path, usual: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// A unit that somebody wrote by hand is theirs.
-fn may_replace(path: &Path, found: &Found) -> Result<(), Error> {
+fn may_replace(path: &Path, found: &UnitFile) -> Result<(), Error> {
     let (text, hint) = match found {
-        Found::Nothing | Found::Ours(_) => return Ok(()),
-        Found::Masked => ("is masked", "run `systemctl --user unmask presenced.service presenced.socket`".to_owned()),
-        Found::Theirs => (
+        UnitFile::Nothing | UnitFile::Ours(_) => return Ok(()),
+        UnitFile::Masked => {
+            ("is masked", "run `systemctl --user unmask presenced.service presenced.socket`".to_owned())
+        }
+        UnitFile::Theirs => (
             "was not written by `presenced service install`",
             format!(
                 "keep it, with `systemctl --user enable --now presenced`; or move it away, with `mv {path} {path}.old`, and install \

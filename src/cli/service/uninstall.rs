@@ -1,6 +1,6 @@
 //! `presenced service uninstall`: stops the service, and takes away what was installed and nothing else.
 
-use super::place::{Folders, Found};
+use super::paths::{UnitFile, UnitFolders};
 use super::unit::{SERVICE, SOCKET};
 use crate::cli::context::Context;
 use crate::cli::error::{Error, Exit};
@@ -9,13 +9,13 @@ use crate::cli::terminal::output::print;
 
 /// Runs it.
 pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
-    let folders = Folders::find(context)?;
+    let folders = UnitFolders::find(context)?;
     let trouble = |trouble: Trouble| trouble.error(&Circumstances::of(&context.environment));
     let mut said = Vec::new();
     // The socket first: it would start the service again.
     for unit in [SOCKET, SERVICE] {
         let found = folders.look(unit)?;
-        if found == Found::Theirs {
+        if found == UnitFile::Theirs {
             said.push(format!("{} is not presenced's, and stays", folders.own.join(unit).display()));
             continue;
         }
@@ -30,7 +30,7 @@ pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
             order(&["disable", unit]).map_err(trouble)?;
             said.push(format!("disabled {unit}"));
         }
-        if matches!(found, Found::Ours(_)) {
+        if matches!(found, UnitFile::Ours(_)) {
             folders.remove(unit)?;
             said.push(format!("removed {}", folders.own.join(unit).display()));
         }

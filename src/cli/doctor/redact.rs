@@ -39,7 +39,7 @@ const LONG: usize = 24;
 
 /// The placeholders of one report, and what they stand for.
 #[derive(Debug, Default)]
-pub(super) struct Public {
+pub(super) struct Redactor {
     /// In lower case, the longest first.
     known: Vec<(String, Kind)>,
     numbers: BTreeMap<(Kind, String), usize>,
@@ -48,7 +48,7 @@ pub(super) struct Public {
     shown: Vec<String>,
 }
 
-impl Public {
+impl Redactor {
     /// For what is private in this scene and in its checks.
     pub(super) fn of(scene: &Scene<'_>, checks: &[Check]) -> Self {
         let mut known = BTreeSet::new();
@@ -343,14 +343,14 @@ mod tests {
 
     use super::*;
 
-    fn public(known: &[(&str, Kind)]) -> Public {
+    fn redactor(known: &[(&str, Kind)]) -> Redactor {
         let known = known.iter().map(|(text, kind)| ((*text).to_owned(), *kind)).collect();
-        Public { known, ..Public::default() }
+        Redactor { known, ..Redactor::default() }
     }
 
     #[test]
     fn what_looks_private_is_left_out() {
-        let clean = |text: &str| public(&[]).foreign(text);
+        let clean = |text: &str| redactor(&[]).foreign(text);
         for (text, expected) in [
             ("The calendar /home/me/work.ics does not exist.", "The calendar [path 1] does not exist."),
             (
@@ -381,19 +381,19 @@ mod tests {
             "set Busy/InACall at 127.0.0.1:8765 within 5 s",
             "see docs/desktops.md and `systemctl --user restart presenced`",
         ] {
-            assert_eq!(public(&[]).foreign(text), text);
+            assert_eq!(redactor(&[]).foreign(text), text);
         }
     }
 
     #[test]
     fn what_is_known_goes_as_a_word_and_keeps_its_number() {
-        let mut public = public(&[("work", Kind::Account), ("me", Kind::Person)]);
+        let mut redactor = redactor(&[("work", Kind::Account), ("me", Kind::Person)]);
         assert_eq!(
-            public.foreign("account WORK of me: network time"),
+            redactor.foreign("account WORK of me: network time"),
             "account [account 1] of [person 1]: network time"
         );
-        assert_eq!(public.placeholder(Kind::Account, "other"), "[account 2]");
-        assert_eq!(public.part(&Part::Private(Kind::Account, "work".to_owned())), "[account 1]");
+        assert_eq!(redactor.placeholder(Kind::Account, "other"), "[account 2]");
+        assert_eq!(redactor.part(&Part::Private(Kind::Account, "work".to_owned())), "[account 1]");
     }
 
     proptest! {
@@ -403,7 +403,7 @@ mod tests {
         fn no_known_word_survives_whatever_stands_around_it(before in "\\PC{0,12}", after in "\\PC{0,12}", upper: bool) {
             let word = if upper { "HUNTER2X" } else { "hunter2x" };
             let text = format!("{before} {word} {after}");
-            let clean = public(&[("hunter2x", Kind::Token)]).foreign(&text);
+            let clean = redactor(&[("hunter2x", Kind::Token)]).foreign(&text);
             prop_assert!(!clean.to_lowercase().contains("hunter2x"), "{clean}");
         }
     }
