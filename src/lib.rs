@@ -6,7 +6,8 @@
 //! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`tally`], [`calendar`], `certificate` and the
 //!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
 //! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: one kind of outside world each, and no edge
-//!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in.
+//!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in. `program` lies
+//!   below all of them: it starts every program.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 
@@ -24,6 +25,7 @@ pub mod time;
 pub mod warning;
 
 mod http;
+mod program;
 
 pub mod auth;
 pub mod emulator;

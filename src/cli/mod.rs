@@ -137,13 +137,14 @@ pub fn main() -> ExitCode {
     keep_memory_private();
     let cli = Cli::parse();
     let environment = environment::read();
+    let config = cli
+        .config
+        .or_else(|| environment.var("PRESENCED_CONFIG").map(Into::into))
+        .unwrap_or_else(|| environment.config_dir.join("config.toml"));
     let context = Context {
-        config: cli
-            .config
-            .or_else(|| environment.var("PRESENCED_CONFIG").map(Into::into))
-            .unwrap_or_else(|| environment.config_dir.join("config.toml")),
         socket: cli.socket.or_else(|| environment.socket()),
-        environment,
+        environment: environment::hiding_secrets_in(&config, environment),
+        config,
     };
     let ended = match cli.command {
         Command::Init(args) => init::run(args, &context),

@@ -75,7 +75,7 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
         Error::new(Exit::Failed, format!("the folder that `--socket` starts from is gone: {error}"))
     })?;
     let options = Options {
-        environment: context.environment.clone().guarding(&config),
+        environment: context.environment.clone().hiding_secrets_of(&config),
         config,
         config_file: Some(context.config.clone()),
         clock,

@@ -85,7 +85,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let emulator = Emulator::new(emulator::Options::default(), clock.clone());
-    let (desktop, no_desktop) = match Desktop::start(folder.path()).await {
+    let (desktop, no_desktop) = match Desktop::start(folder.path(), environment).await {
         Ok(desktop) => (Some(desktop), None),
         Err(error) => (None, Some(error)),
     };

@@ -122,7 +122,7 @@ impl Scene<'_> {
 pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit, Error> {
     let config = config::load(&context.config, &context.environment);
     let environment = match &config {
-        Ok(config) => context.environment.clone().guarding(config),
+        Ok(config) => context.environment.clone().hiding_secrets_of(config),
         Err(_) => context.environment.clone(),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::of(&environment));

@@ -129,7 +129,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         let offer = format!("Sign in to `{}` now?", person.name);
         person.comes_in = args.wants([args.login, args.no_login], terminal, &offer);
     }
-    let standing = Standing::now();
+    let standing = Standing::look(&context.environment);
     // Without a sign-in there is nothing that a service could do.
     let is_ready = people.iter().all(|person| person.signed_in.is_ok() || person.comes_in);
     let offer = "Start presenced now and with every login, as a systemd user service?";
@@ -195,7 +195,7 @@ struct Person {
 
 /// The accounts that a person signs in to, of those that are meant. `waits`: somebody is there to unlock a keyring.
 fn people(args: &Args, config: &Config, waits: bool, context: &Context) -> Result<Vec<Person>, Error> {
-    let environment = context.environment.clone().guarding(config);
+    let environment = context.environment.clone().hiding_secrets_of(config);
     let is_meant = |name: &String| args.account.as_ref().is_none_or(|named| named == name);
     let accounts = config.accounts.iter().filter(|(name, account)| account.auth.is_by_person() && is_meant(name));
     let person = |(name, account): (&String, &Account)| {
@@ -230,8 +230,8 @@ enum Standing {
 }
 
 impl Standing {
-    fn now() -> Self {
-        match systemctl::show(service::SERVICE, &["UnitFileState"]) {
+    fn look(environment: &Environment) -> Self {
+        match systemctl::show(service::SERVICE, &["UnitFileState"], environment) {
             Ok(unit) if unit.text("UnitFileState") == "enabled" => Self::Installed,
             Ok(_) => Self::Absent,
             Err(_) => Self::Unknown,

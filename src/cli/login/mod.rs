@@ -63,7 +63,7 @@ pub(super) fn come_in(
     config: &Config,
     context: &Context,
 ) -> Result<Result<(), Error>, Error> {
-    let environment = context.environment.clone().guarding(config);
+    let environment = context.environment.clone().hiding_secrets_of(config);
     match &account.auth {
         Auth::DeviceCode | Auth::Browser => {
             let reads = config.session.verify;

@@ -7,7 +7,7 @@ mod files;
 use std::io::{ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,7 +16,8 @@ use super::context::{Context, examples};
 use super::error::{Error, Exit};
 use super::moment::{Since, since};
 use super::runtime::block_on;
-use crate::config;
+use crate::config::{self, Environment};
+use crate::program;
 
 /// How many lines are shown unless it is told.
 const LINES: usize = 100;
@@ -73,7 +74,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let for_a_unit = args.system || args.unit != "presenced";
     match args.log_dir.or_else(|| configured(context).filter(|_| !for_a_unit)) {
         Some(dir) => block_on(files::show(&dir, &wanted))?,
-        None => journal(&wanted, &args.unit, args.system),
+        None => journal(&wanted, &args.unit, args.system, &context.environment),
     }
 }
 
@@ -96,9 +97,9 @@ fn configured(context: &Context) -> Option<PathBuf> {
 }
 
 /// Becomes `journalctl`.
-fn journal(wanted: &Wanted, unit: &str, system: bool) -> Result<Exit, Error> {
+fn journal(wanted: &Wanted, unit: &str, system: bool, environment: &Environment) -> Result<Exit, Error> {
     let journalctl = || {
-        let mut command = Command::new("journalctl");
+        let mut command = program::command("journalctl", environment);
         if !system {
             command.arg("--user");
         }

@@ -2,7 +2,7 @@
 //! started, and shows what came of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use super::paths::{self, UnitFile, UnitFolders};
@@ -13,8 +13,10 @@ use crate::cli::context::Context;
 use crate::cli::daemon_client::request;
 use crate::cli::error::{Error, Exit};
 use crate::cli::runtime::block_on;
-use crate::cli::systemd::systemctl::{Circumstances, Trouble, order, show};
+use crate::cli::systemd::systemctl::{SystemdError, order, show};
 use crate::cli::terminal::output::print;
+use crate::config::Environment;
+use crate::program;
 use crate::session::{Failure, FailureKind, Lack};
 use crate::status::ClientError;
 use crate::status::report::State;
@@ -28,8 +30,10 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
     let folders = UnitFolders::find(context)?;
     let program = paths::program(context.environment.var("PATH").as_deref())?;
     can_work(context)?;
-    let asked = |trouble: Trouble| trouble.error(&Circumstances::of(&context.environment));
-    let is_active = |unit| show(unit, &["ActiveState"]).map(|unit| unit.text("ActiveState") == "active");
+    let environment = &context.environment;
+    let asked = |error: SystemdError| error.error(environment);
+    let order = |arguments: &[&str]| order(arguments, environment);
+    let is_active = |unit| show(unit, &["ActiveState"], environment).map(|unit| unit.text("ActiveState") == "active");
     let (runs, listens) = (is_active(SERVICE).map_err(asked)?, is_active(SOCKET).map_err(asked)?);
     if !runs && !listens {
         nobody_else_runs(context)?;
@@ -47,7 +51,7 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
     }
     let stays = runs && changed.is_empty() && running_version(context).as_deref() == Some(env!("CARGO_PKG_VERSION"));
     order(&[if stays { "start" } else { "restart" }, SERVICE])
-        .map_err(|trouble| not_started(&trouble, &program, context))?;
+        .map_err(|error| not_started(&error, &program, environment))?;
     first_presence(context);
     let exit = status::show(context)?;
     print("\nIt starts when you log in; `loginctl enable-linger` has it run without that.\n")?;
@@ -150,9 +154,9 @@ fn may_replace(path: &Path, found: &UnitFile) -> Result<(), Error> {
 }
 
 /// Why the service did not come up: what it logged last says more than systemd does, where the journal may be read.
-fn not_started(trouble: &Trouble, program: &Path, context: &Context) -> Error {
-    let unit = show(SERVICE, &["InvocationID", "Result", "ExecMainStatus"]).unwrap_or_default();
-    let journal = Command::new("journalctl")
+fn not_started(error: &SystemdError, program: &Path, environment: &Environment) -> Error {
+    let unit = show(SERVICE, &["InvocationID", "Result", "ExecMainStatus"], environment).unwrap_or_default();
+    let journal = program::command("journalctl", environment)
         .args(["--user", "--output=cat", "--no-pager", "--quiet", "--lines=50"])
         .arg(format!("_SYSTEMD_INVOCATION_ID={}", unit.text("InvocationID")))
         .stdin(Stdio::null())
@@ -162,7 +166,7 @@ fn not_started(trouble: &Trouble, program: &Path, context: &Context) -> Error {
         return Error::new(Exit::Failed, format!("the service does not start: {last}"));
     }
     let why = match unit.text("Result") {
-        "" | "success" => return trouble.error(&Circumstances::of(&context.environment)),
+        "" | "success" => return error.error(environment),
         "exit-code" => format!("it ended with exit code {}", unit.text("ExecMainStatus")),
         other => format!("it failed ({other})"),
     };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::unit::{self, SERVICE};
 use crate::cli::context::Context;
 use crate::cli::error::{Error, Exit};
-use crate::cli::systemd::systemctl::{self, Circumstances};
+use crate::cli::systemd::systemctl;
 
 /// Where systemd looks for a program without a path (`systemd-path search-binaries-default`).
 const SYSTEM_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -79,8 +79,8 @@ impl UnitFolders {
     /// # Errors
     /// It cannot be asked, or it does not read the user's own as this program sees it.
     pub(super) fn find(context: &Context) -> Result<Self, Error> {
-        let manager = systemctl::show_manager(&["UnitPath"])
-            .map_err(|trouble| trouble.error(&Circumstances::of(&context.environment)))?;
+        let manager = systemctl::show_manager(&["UnitPath"], &context.environment)
+            .map_err(|error| error.error(&context.environment))?;
         let config_home = context.environment.config_dir.parent().unwrap_or(Path::new("/"));
         let own = config_home.join("systemd/user");
         let all = manager.paths("UnitPath");

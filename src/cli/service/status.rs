@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::daemon_client::request;
 use crate::cli::error::{Error, Exit};
 use crate::cli::status::{exit, headline};
-use crate::cli::systemd::systemctl::{self, Circumstances, Properties};
+use crate::cli::systemd::systemctl::{self, Properties};
 use crate::cli::terminal::output::print;
 use crate::cli::terminal::screen;
 use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
@@ -46,7 +46,7 @@ struct Service {
 /// Runs it.
 pub(super) fn show(context: &Context) -> Result<Exit, Error> {
     let asked = |unit, properties| {
-        systemctl::show(unit, properties).map_err(|trouble| trouble.error(&Circumstances::of(&context.environment)))
+        systemctl::show(unit, properties, &context.environment).map_err(|error| error.error(&context.environment))
     };
     let unit = asked(SERVICE, &PROPERTIES)?;
     if unit.text("LoadState") == "not-found" {

@@ -4,13 +4,14 @@ use super::paths::{UnitFile, UnitFolders};
 use super::unit::{SERVICE, SOCKET};
 use crate::cli::context::Context;
 use crate::cli::error::{Error, Exit};
-use crate::cli::systemd::systemctl::{Circumstances, Trouble, order, show};
+use crate::cli::systemd::systemctl::{SystemdError, order, show};
 use crate::cli::terminal::output::print;
 
 /// Runs it.
 pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
     let folders = UnitFolders::find(context)?;
-    let trouble = |trouble: Trouble| trouble.error(&Circumstances::of(&context.environment));
+    let environment = &context.environment;
+    let failed = |error: SystemdError| error.error(environment);
     let mut said = Vec::new();
     // The socket first: it would start the service again.
     for unit in [SOCKET, SERVICE] {
@@ -19,15 +20,15 @@ pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
             said.push(format!("{} is not presenced's, and stays", folders.own.join(unit).display()));
             continue;
         }
-        let known = show(unit, &["ActiveState", "UnitFileState"]).map_err(trouble)?;
+        let known = show(unit, &["ActiveState", "UnitFileState"], environment).map_err(failed)?;
         let enabled = known.text("UnitFileState").starts_with("enabled");
         let active = !matches!(known.text("ActiveState"), "inactive" | "failed");
         if active {
-            order(&["stop", unit]).map_err(trouble)?;
+            order(&["stop", unit], environment).map_err(failed)?;
             said.push(format!("stopped {unit}"));
         }
         if enabled {
-            order(&["disable", unit]).map_err(trouble)?;
+            order(&["disable", unit], environment).map_err(failed)?;
             said.push(format!("disabled {unit}"));
         }
         if matches!(found, UnitFile::Ours(_)) {
@@ -35,9 +36,9 @@ pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
             said.push(format!("removed {}", folders.own.join(unit).display()));
         }
         // Fails where there is nothing to forget.
-        let _ = order(&["reset-failed", unit]);
+        let _ = order(&["reset-failed", unit], environment);
     }
-    order(&["daemon-reload"]).map_err(trouble)?;
+    order(&["daemon-reload"], environment).map_err(failed)?;
     for unit in [SOCKET, SERVICE] {
         let drop_ins = folders.own.join(format!("{unit}.d"));
         if drop_ins.exists() {

@@ -1,10 +1,12 @@
-//! The user's service manager, spoken to through `systemctl --user`: what commands need to know of units and have done with
-//! them, and, where nobody can be spoken to, what is the matter.
+//! The user's service manager, spoken to through `systemctl --user`, and logind through `loginctl`: what commands need to know
+//! of units and have done with them, and, where nobody can be spoken to, what is the matter.
+//!
+//! Whoever must not block (`doctor`) has the `…_async` of a call; the others wait for what systemd does.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use jiff::Timestamp;
 use jiff::fmt::strtime;
@@ -12,15 +14,15 @@ use jiff::tz::TimeZone;
 
 use crate::cli::error::{Error, Exit};
 use crate::config::Environment;
-
-/// What is said where systemd is not even installed.
-const NO_SYSTEMCTL: &str = "there is no program `systemctl`";
+use crate::program;
 
 /// Why the service manager did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Trouble {
-    /// There is no program `systemctl`, or it cannot be run.
-    Missing(String),
+pub(in crate::cli) enum SystemdError {
+    /// There is no such program, as where systemd is not installed.
+    NotInstalled,
+    /// The program cannot be run, for this reason.
+    NotRun(String),
     /// The user's service manager does not answer; what `systemctl` says of that.
     Unreachable(String),
     /// It was asked and did not do it; what it says of that.
@@ -40,7 +42,12 @@ impl Properties {
 
     /// A property as it is written; empty where there is none.
     pub(in crate::cli) fn text(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.get(name).unwrap_or_default()
+    }
+
+    /// The same where it matters whether there is one.
+    pub(in crate::cli) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
     /// A property that is a time; `None` where it is not set.
@@ -57,68 +64,109 @@ impl Properties {
 }
 
 /// Properties of a unit of the user's. A unit that does not exist has the `LoadState` `not-found`.
-pub(in crate::cli) fn show(unit: &str, properties: &[&str]) -> Result<Properties, Trouble> {
-    show_any(&["--", unit], properties)
+pub(in crate::cli) fn show(
+    unit: &str,
+    properties: &[&str],
+    environment: &Environment,
+) -> Result<Properties, SystemdError> {
+    shown(systemctl(&["show", &selection(properties), "--", unit], environment).output())
+}
+
+/// The same, for who must not block.
+pub(in crate::cli) async fn show_async(
+    unit: &str,
+    properties: &[&str],
+    environment: &Environment,
+) -> Result<Properties, SystemdError> {
+    shown(output(systemctl(&["show", &selection(properties), "--", unit], environment)).await)
 }
 
 /// Properties of the service manager itself.
-pub(in crate::cli) fn show_manager(properties: &[&str]) -> Result<Properties, Trouble> {
-    show_any(&[], properties)
+pub(in crate::cli) fn show_manager(properties: &[&str], environment: &Environment) -> Result<Properties, SystemdError> {
+    shown(systemctl(&["show", &selection(properties)], environment).output())
 }
 
-fn show_any(of: &[&str], properties: &[&str]) -> Result<Properties, Trouble> {
-    let asked = format!("--property={}", properties.join(","));
-    // A manager that answers has something to show of every name, so that a failure is nobody to answer.
-    let shown = systemctl(&[&["show", &asked], of].concat()).map_err(|trouble| match trouble {
-        Trouble::Refused(said) => Trouble::Unreachable(said),
-        Trouble::Missing(_) | Trouble::Unreachable(_) => trouble,
-    })?;
-    Ok(Properties::read(&shown))
+/// The environment that the service manager gives to services.
+pub(in crate::cli) async fn show_environment_async(environment: &Environment) -> Result<Properties, SystemdError> {
+    shown(output(systemctl(&["show-environment"], environment)).await)
+}
+
+/// Properties of a user, as logind has them.
+pub(in crate::cli) async fn show_user_async(
+    user: &str,
+    properties: &[&str],
+    environment: &Environment,
+) -> Result<Properties, SystemdError> {
+    let arguments = ["show-user", user, &selection(properties)];
+    shown(output(systemd_program("loginctl", &arguments, environment)).await)
 }
 
 /// Has something done, and waits until it is.
-pub(in crate::cli) fn order(arguments: &[&str]) -> Result<(), Trouble> {
-    systemctl(arguments).map(drop)
+pub(in crate::cli) fn order(arguments: &[&str], environment: &Environment) -> Result<(), SystemdError> {
+    answer(systemctl(arguments, environment).output()).map(drop)
 }
 
-fn systemctl(arguments: &[&str]) -> Result<String, Trouble> {
-    let output = Command::new("systemctl")
-        .args(["--user", "--no-pager", "--no-ask-password"])
-        .args(arguments)
-        // Times without a zone to guess at, and words of one language.
-        .env("TZ", "UTC")
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| {
-            let is_there = error.kind() != ErrorKind::NotFound;
-            let said = if is_there { format!("`systemctl` cannot be run: {error}") } else { NO_SYSTEMCTL.to_owned() };
-            Trouble::Missing(said)
-        })?;
+fn selection(properties: &[&str]) -> String {
+    format!("--property={}", properties.join(","))
+}
+
+fn systemctl(arguments: &[&str], environment: &Environment) -> Command {
+    systemd_program("systemctl", &[&["--user"], arguments].concat(), environment)
+}
+
+/// A program of systemd's that asks nobody anything.
+fn systemd_program(program: &str, arguments: &[&str], environment: &Environment) -> Command {
+    let mut command = program::command(program, environment);
+    command.args(["--no-pager", "--no-ask-password"]).args(arguments);
+    // Times without a zone to guess at, and words of one language.
+    command.env("TZ", "UTC").env("LC_ALL", "C").stdin(Stdio::null());
+    command
+}
+
+/// Runs it without blocking. It ends with whoever waits for it.
+async fn output(command: Command) -> io::Result<Output> {
+    tokio::process::Command::from(command).kill_on_drop(true).output().await
+}
+
+/// What a program shows. systemd has something to show of every name, so that a failure is nobody to answer.
+fn shown(output: io::Result<Output>) -> Result<Properties, SystemdError> {
+    match answer(output) {
+        Ok(shown) => Ok(Properties::read(&shown)),
+        Err(SystemdError::Refused(said)) => Err(SystemdError::Unreachable(said)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a program printed, or why it did not do what it was told.
+fn answer(output: io::Result<Output>) -> Result<String, SystemdError> {
+    let output = output.map_err(|error| {
+        let is_there = error.kind() != ErrorKind::NotFound;
+        if is_there { SystemdError::NotRun(error.to_string()) } else { SystemdError::NotInstalled }
+    })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it does not say why");
-    Err(Trouble::Refused(said.to_owned()))
+    Err(SystemdError::Refused(said.to_owned()))
 }
 
 /// What there is to know of a process whose user's service manager cannot be reached.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Circumstances {
+struct Circumstances {
     /// Whether systemd runs the machine at all.
-    pub(in crate::cli) booted: bool,
+    booted: bool,
     /// Whether `$XDG_RUNTIME_DIR` is set.
-    pub(in crate::cli) runtime_dir: bool,
+    runtime_dir: bool,
     /// Who became root with sudo; `None`: nobody did.
-    pub(in crate::cli) sudo_user: Option<String>,
+    sudo_user: Option<String>,
     /// The user's name, as the shell has it.
-    pub(in crate::cli) user: String,
+    user: String,
 }
 
 impl Circumstances {
     /// Those of this process.
-    pub(in crate::cli) fn of(environment: &Environment) -> Self {
+    fn of(environment: &Environment) -> Self {
         let root = rustix::process::geteuid().is_root();
         Self {
             booted: sd_notify::booted().unwrap_or(false),
@@ -129,9 +177,13 @@ impl Circumstances {
     }
 }
 
-impl Trouble {
+impl SystemdError {
     /// It as the end of a command.
-    pub(in crate::cli) fn error(&self, circumstances: &Circumstances) -> Error {
+    pub(in crate::cli) fn error(&self, environment: &Environment) -> Error {
+        self.error_in(&Circumstances::of(environment))
+    }
+
+    fn error_in(&self, circumstances: &Circumstances) -> Error {
         let Circumstances { booted, runtime_dir, sudo_user, user } = circumstances;
         let elsewhere = "have what starts programs here, such as the container's entry point, start `presenced run`";
         let (text, hint) = match self {
@@ -141,7 +193,12 @@ impl Trouble {
                     "`journalctl --user -u presenced` may say more, `systemctl --user status presenced` too",
                 );
             }
-            Self::Missing(said) => (format!("systemd cannot be asked: {said}"), elsewhere.to_owned()),
+            Self::NotInstalled => {
+                ("systemd cannot be asked: there is no program `systemctl`".to_owned(), elsewhere.to_owned())
+            }
+            Self::NotRun(why) => {
+                (format!("systemd cannot be asked: `systemctl` cannot be run: {why}"), elsewhere.to_owned())
+            }
             Self::Unreachable(_) if !booted => ("systemd does not run this machine".to_owned(), elsewhere.to_owned()),
             Self::Unreachable(said) => {
                 let hint = match (sudo_user, runtime_dir) {
@@ -165,14 +222,14 @@ impl Trouble {
 mod tests {
     use super::*;
 
-    fn hint(trouble: &Trouble, circumstances: &Circumstances) -> String {
-        trouble.error(circumstances).hint.unwrap()
+    fn hint(trouble: &SystemdError, circumstances: &Circumstances) -> String {
+        trouble.error_in(circumstances).hint.unwrap()
     }
 
     #[test]
     fn each_way_to_have_no_service_manager_has_its_own_mend() {
         let person = Circumstances { booted: true, runtime_dir: true, sudo_user: None, user: "me".to_owned() };
-        let nobody = Trouble::Unreachable("Failed to connect to bus: No such file or directory".to_owned());
+        let nobody = SystemdError::Unreachable("Failed to connect to bus: No such file or directory".to_owned());
         assert!(hint(&nobody, &person).contains("enable-linger me"));
         let su = Circumstances { runtime_dir: false, ..person.clone() };
         assert!(hint(&nobody, &su).contains("machinectl shell me@"));
@@ -180,8 +237,8 @@ mod tests {
         assert!(hint(&nobody, &sudo).starts_with("run this as anna, without sudo"));
         let container = Circumstances { booted: false, ..sudo };
         assert!(hint(&nobody, &container).contains("presenced run"));
-        assert!(hint(&Trouble::Missing("no".to_owned()), &person).contains("presenced run"));
-        assert!(hint(&Trouble::Refused("no".to_owned()), &person).contains("journalctl"));
+        assert!(hint(&SystemdError::NotInstalled, &person).contains("presenced run"));
+        assert!(hint(&SystemdError::Refused("no".to_owned()), &person).contains("journalctl"));
     }
 
     #[test]
