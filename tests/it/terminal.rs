@@ -103,6 +103,7 @@ fn who_waits_sees_that_it_goes_on() {
     let _listener = UnixListener::bind(&socket).unwrap();
     let mut terminal = Terminal::run("status", &socket, &[]);
     terminal.until("\rWaiting for presenced to answer … 1 s\u{1b}[K");
+    Terminal::run("doctor", &socket, &[]).until("\rLooking at daemon … 1 s\u{1b}[K");
     // A script that waits is told nothing.
     let mut child = Command::new(env!("CARGO_BIN_EXE_presenced"))
         .args(["status", "--socket"])

@@ -22,18 +22,20 @@
 mod calendars;
 mod check;
 mod clock;
+mod commands;
 mod configuration;
 mod desktop;
 mod excerpt;
 mod json;
 mod machine;
 mod network;
-mod progress;
 mod redact;
 mod report;
 mod service;
 mod sign_in;
+mod suspect;
 mod text;
+mod under_way;
 mod view;
 
 use std::sync::Arc;
@@ -51,8 +53,8 @@ use crate::status::{Client, ClientError};
 use crate::time::{Clock, Now};
 
 use check::{Check, Verdict};
-use progress::Progress;
 use text::Part;
+use under_way::UnderWay;
 use view::Marks;
 
 /// How long anything is waited for.
@@ -128,10 +130,10 @@ pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::of(&environment));
     let now = clock.now();
     let (scene, checks) = block_on_and_go(async {
-        let daemon = ask(context).await;
+        let under_way = UnderWay::new();
+        let daemon = under_way.of("daemon", ask(context)).await;
         let scene = Scene { context, config, environment, daemon, clock, now };
-        let progress = Progress::default();
-        let checks = progress.show(Box::pin(examine(&scene, &progress))).await;
+        let checks = examine(&scene, &under_way).await;
         (scene, checks)
     })?;
     let text = if json {
@@ -157,15 +159,15 @@ async fn ask(context: &Context) -> Daemon {
 }
 
 /// All checks, in the order in which they are shown.
-async fn examine(scene: &Scene<'_>, progress: &Progress) -> Vec<Check> {
+async fn examine(scene: &Scene<'_>, under_way: &UnderWay) -> Vec<Check> {
     // Boxed, because each has room for all that it may ever wait for.
     let ((calendars, folders), desktop, sign_in, (network, ahead), synchronized, service) = tokio::join!(
-        progress.of("calendars", Box::pin(calendars::checks(scene))),
-        progress.of("desktop", Box::pin(desktop::checks(scene))),
-        progress.of("sign-in", Box::pin(sign_in::checks(scene))),
-        progress.of("network", Box::pin(network::checks(scene))),
-        progress.of("clock", Box::pin(clock::synchronized())),
-        progress.of("service", Box::pin(service::checks(scene))),
+        under_way.of("calendars", Box::pin(calendars::checks(scene))),
+        under_way.of("desktop", Box::pin(desktop::checks(scene))),
+        under_way.of("sign-in", Box::pin(sign_in::checks(scene))),
+        under_way.of("network", Box::pin(network::checks(scene))),
+        under_way.of("clock", Box::pin(clock::synchronized())),
+        under_way.of("service", Box::pin(service::checks(scene))),
     );
     let mut checks = configuration::checks(scene);
     checks.extend(service.into_iter().chain(calendars).chain(desktop).chain(sign_in).chain(network));

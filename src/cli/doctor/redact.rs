@@ -6,14 +6,15 @@
 //! presenced's own. In doubt too much is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::Scene;
 use super::check::Check;
+use super::commands::is_command;
 use super::excerpt;
+use super::suspect::suspect;
 use super::text::{Kind, Part, Text};
 use crate::config::{Auth, CalendarSource, Config, SecretSource};
-use crate::presence::Presence;
 
 /// Around the number of a placeholder while a text is worked on: characters that no text has, since they are taken out first.
 const OPEN: char = '\u{f8f0}';
@@ -22,20 +23,8 @@ const CLOSE: char = '\u{f8f1}';
 /// No secrets, whoever has them for a name.
 const COMMON: [&str; 8] = ["auto", "global", "localhost", "presenced", "root", "systemd", "true", "user"];
 
-/// Programs whose calls are in hints as they stand here.
-const PROGRAMS: [&str; 8] =
-    ["chmod", "journalctl", "loginctl", "presenced", "systemctl", "systemd-inhibit", "timedatectl", "pactl"];
-
 /// What Graph calls the permissions that matter.
 const PERMISSIONS: [&str; 4] = ["Presence.Read", "Presence.Read.All", "Presence.ReadWrite", "Presence.ReadWrite.All"];
-
-/// What looks like a host and is none.
-const NO_HOST_BEGINS: [&str; 8] =
-    ["Presence.", "org.cinnamon.", "org.freedesktop.", "org.gnome.", "org.mate.", "org.xfce.", "fs.inotify.", "xdg-"];
-const NO_HOST_ENDS: [&str; 4] = ["presenced.service", "config.toml", "logind.conf", ".md"];
-
-/// What an access token is at least as long as.
-const LONG: usize = 24;
 
 /// The placeholders of one report, and what they stand for.
 #[derive(Debug, Default)]
@@ -173,7 +162,7 @@ impl Redactor {
             let is_around =
                 |char: char| matches!(char, ' ' | ',' | ';' | ':' | '(' | ')' | '[' | ']' | '"' | '\'' | '`' | '.');
             let core = word.trim_start_matches(is_around).trim_end_matches(is_around);
-            match suspect(core) {
+            match suspect(core).filter(|_| !core.contains([OPEN, CLOSE])) {
                 Some(kind) => clean.push_str(&word.replacen(core, &self.mark(kind, core), 1)),
                 None => clean.push_str(word),
             }
@@ -282,59 +271,14 @@ fn opens(text: &str, at: usize, char: char) -> bool {
 fn is_own(quoted: &str) -> bool {
     let separates = |char: char| matches!(char, ' ' | '=' | ',' | '"' | '[' | ']' | '{' | '}' | '.');
     let mut words = quoted.split(separates).filter(|word| !word.is_empty());
-    let program = quoted.split(' ').next().unwrap_or_default();
-    PROGRAMS.contains(&program)
+    is_command(quoted)
         || PERMISSIONS.contains(&quoted)
         || words.all(|word| excerpt::is_own_word(word) || word.starts_with(OPEN))
-}
-
-/// What a word looks like, if it looks private.
-fn suspect(word: &str) -> Option<Kind> {
-    if word.is_empty() || word.contains([OPEN, CLOSE]) || word.parse::<Presence>().is_ok() {
-        return None;
-    }
-    if word.contains("://") {
-        return Some(Kind::Address);
-    }
-    if word.contains('@') {
-        return Some(Kind::Mail);
-    }
-    if is_address(word) {
-        return Some(Kind::Host);
-    }
-    let is_doc = word.starts_with("docs/") && word.contains(".md");
-    if (word.contains('/') || word.starts_with('~') || word.contains('\\')) && !is_doc {
-        return Some(Kind::Path);
-    }
-    if word.parse::<uuid::Uuid>().is_ok() {
-        return Some(Kind::Id);
-    }
-    if word.len() >= LONG && word.chars().any(|char| char.is_ascii_digit()) || word.starts_with("eyJ") {
-        return Some(Kind::Token);
-    }
-    is_host(word).then_some(Kind::Host)
 }
 
 /// Whether a host is this machine itself.
 pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Whether it is an IP address, perhaps with a port, of another machine.
-fn is_address(word: &str) -> bool {
-    let address = word.parse::<IpAddr>().ok().or_else(|| word.parse::<SocketAddr>().ok().map(|address| address.ip()));
-    address.is_some_and(|address| !address.is_loopback())
-}
-
-fn is_host(word: &str) -> bool {
-    let name = word.rsplit_once(':').map_or(word, |(name, _)| name);
-    let Some((_, last)) = name.rsplit_once('.') else { return false };
-    let is_label =
-        |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
-    let is_name = name.split('.').all(is_label) && last.chars().count() > 1 && last.chars().all(char::is_alphabetic);
-    is_name
-        && !NO_HOST_BEGINS.iter().any(|begin| word.starts_with(begin))
-        && !NO_HOST_ENDS.iter().any(|end| word.ends_with(end))
 }
 
 #[cfg(test)]

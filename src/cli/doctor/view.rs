@@ -4,6 +4,7 @@
 use anstyle::{AnsiColor, Style};
 
 use super::check::{Check, Group, Verdict};
+use super::commands::is_command;
 use super::text::{Kind, Part};
 use crate::cli::terminal::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::config::Environment;
@@ -15,22 +16,6 @@ const WIDEST_NAME: usize = 26;
 
 /// Below this width what was found stands under the name.
 const NARROW: usize = 60;
-
-/// Programs that a hint may have in backticks: the first of them is what to do first.
-const COMMANDS: [&str; 12] = [
-    "chmod",
-    "journalctl",
-    "loginctl",
-    "ls",
-    "mkdir",
-    "presenced",
-    "resolvectl",
-    "sudo",
-    "systemctl",
-    "systemd-inhibit",
-    "timedatectl",
-    "update-ca-certificates",
-];
 
 /// The marks of verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +161,7 @@ fn called(check: &Check) -> String {
 /// The first command in a hint.
 fn command(hint: &str) -> Option<&str> {
     let mut quoted = hint.split('`').skip(1).step_by(2);
-    quoted.find(|text| text.split(' ').next().is_some_and(|program| COMMANDS.contains(&program)))
+    quoted.find(|text| is_command(text))
 }
 
 #[cfg(test)]
