@@ -54,7 +54,7 @@ pub(super) struct Args {
 }
 
 /// No file is longer, in bytes: what is, is something else.
-const LONGEST: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Runs it until Ctrl-C or SIGTERM.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
@@ -96,9 +96,9 @@ fn text(what: &str, file: &Path) -> Result<String, Error> {
     let mut text = String::new();
     // One byte more is enough to know that there is more.
     std::fs::File::open(file)
-        .and_then(|opened| opened.take(LONGEST + 1).read_to_string(&mut text))
+        .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| unreadable(&error))?;
-    if text.len() as u64 > LONGEST {
+    if text.len() as u64 > MAX_FILE_BYTES {
         return Err(unreadable(&"it is larger than 1 MB"));
     }
     Ok(text)

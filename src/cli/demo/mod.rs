@@ -1,14 +1,14 @@
 //! `presenced demo`: the real daemon on a sample day, beside an emulated Graph, on one fast clock. Nothing to sign up for.
 //!
 //! The day's calls and locks travel the real ways: a call-state file, a message bus, a calendar file. Leaves to others: what
-//! happens when (`day`), how it is shown (`audience`, `view`), what came of it (`summary`).
+//! happens when (`day`), how it is shown (`viewer`, `view`), what came of it (`summary`).
 
-mod audience;
 mod day;
 mod desktop;
 mod stage;
 mod summary;
 mod view;
+mod viewer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use crate::signals::Buses;
 use crate::status::{Listen, parse_ttl};
 use crate::time::Clock;
 
-use audience::Audience;
 use day::Day;
 use desktop::Desktop;
 use stage::Stage;
 use summary::Summary;
+use viewer::Viewer;
 
 /// The account's name in the demo's configuration.
 const ACCOUNT: &str = "work";
@@ -100,7 +100,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
         buses: Buses { system: desktop.as_ref().map(|desktop| desktop.address().to_owned()), session: None },
     })?;
 
-    let audience = Audience::new(&*clock, &emulator, daemon.reports(), &day, args.speed);
+    let viewer = Viewer::new(&*clock, &emulator, daemon.reports(), &day, args.speed);
     anstream::println!(
         "A working day at {} times the speed of time.\n\
          Real: the daemon, its calendar file, its call-state file, the screen lock.\n\
@@ -127,7 +127,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
             }
         };
         let playing = stage.play(&day, &*clock, desktop.as_ref());
-        let summary = audience.watch(ended, playing).await;
+        let summary = viewer.watch(ended, playing).await;
         // The daemon may have ended already, by a signal of its own.
         let _ = stop.send(());
         summary

@@ -58,7 +58,7 @@ use under_way::UnderWay;
 use view::Marks;
 
 /// How long anything is waited for.
-const LIMIT: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -151,7 +151,7 @@ pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit
 async fn ask(context: &Context) -> Daemon {
     let Some(socket) = &context.socket else { return Daemon::NoPlace };
     let asked = bounded(async { Client::connect(socket).await?.status().await }).await;
-    match asked.unwrap_or(Err(ClientError::TimedOut { limit: LIMIT })) {
+    match asked.unwrap_or(Err(ClientError::TimedOut { limit: CHECK_TIMEOUT })) {
         Ok(report) => Daemon::Runs(Box::new(report)),
         Err(ClientError::NotRunning { .. } | ClientError::Stopping) => Daemon::Down,
         Err(error) => Daemon::Ill { hint: error.hint().to_owned(), text: error.to_string() },
@@ -192,7 +192,7 @@ fn exit(checks: &[Check]) -> Exit {
 
 /// What `work` gives; `None` when that takes too long.
 async fn bounded<T>(work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(LIMIT, work).await.ok()
+    tokio::time::timeout(CHECK_TIMEOUT, work).await.ok()
 }
 
 /// The permissions of a file: `600`.

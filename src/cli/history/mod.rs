@@ -33,7 +33,7 @@ use crate::status::Client;
 use crate::suggest;
 
 /// How far back it looks unless it is told.
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+const DEFAULT_SINCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// The arguments of `history`.
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let socket = context.require_socket()?;
     let zone = TimeZone::system();
     let now = Context::now();
-    let from = args.since.unwrap_or(Since::Ago(DAY)).instant(now, &zone);
+    let from = args.since.unwrap_or(Since::Ago(DEFAULT_SINCE)).instant(now, &zone);
     if from >= now {
         let error = Error::new(Exit::Usage, "the history would begin in the future");
         return Err(error.with_hint("give a `--since` that is past, like 2h or 09:00"));

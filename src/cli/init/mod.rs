@@ -28,7 +28,7 @@ use crate::auth;
 use crate::config::{Account, CalendarSource, Config, Environment};
 use crate::suggest;
 use template::Method;
-use terminal::{Terminal, Wrong};
+use terminal::{InvalidAnswer, Terminal};
 
 /// The arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -127,32 +127,34 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let mut people = people(&args, &config, terminal.is_some(), context)?;
     for person in people.iter_mut().filter(|person| person.signed_in.is_err()) {
         let offer = format!("Sign in to `{}` now?", person.name);
-        person.comes_in = args.wants([args.login, args.no_login], terminal, &offer);
+        person.will_sign_in = args.wants([args.login, args.no_login], terminal, &offer);
     }
-    let standing = Standing::look(&context.environment);
+    let service_state = ServiceState::look(&context.environment);
     // Without a sign-in there is nothing that a service could do.
-    let is_ready = people.iter().all(|person| person.signed_in.is_ok() || person.comes_in);
+    let is_ready = people.iter().all(|person| person.signed_in.is_ok() || person.will_sign_in);
     let offer = "Start presenced now and with every login, as a systemd user service?";
-    let serve = match standing {
-        Standing::Absent if is_ready || args.service => args.wants([args.service, args.no_service], terminal, offer),
-        Standing::Absent => false,
-        Standing::Installed | Standing::Unknown => args.service,
+    let serve = match service_state {
+        ServiceState::Absent if is_ready || args.service => {
+            args.wants([args.service, args.no_service], terminal, offer)
+        }
+        ServiceState::Absent => false,
+        ServiceState::Installed | ServiceState::Unknown => args.service,
     };
 
-    for person in people.iter().filter(|person| person.comes_in) {
-        login::come_in(&person.name, &person.account, &config, context)??;
+    for person in people.iter().filter(|person| person.will_sign_in) {
+        login::sign_in_account(&person.name, &person.account, &config, context)??;
     }
     let exit = if serve {
         service::install(false, context)?
     } else {
-        if people.iter().any(|person| person.comes_in) {
+        if people.iter().any(|person| person.will_sign_in) {
             reload_running(context);
         }
         Exit::Ok
     };
-    let standing = if serve { Standing::Installed } else { standing };
+    let service_state = if serve { ServiceState::Installed } else { service_state };
     let people = self::people(&args, &config, false, context)?;
-    print(&summary(&people, standing, &context.config, &context.environment))?;
+    print(&summary(&people, service_state, &context.config, &context.environment))?;
     Ok(exit)
 }
 
@@ -170,7 +172,7 @@ fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Con
     config_file::check(&context.config)?;
     let environment = &context.environment;
     let answers = questions::answers(args, terminal, folder, environment)?;
-    let config = answers.read(environment).map_err(Wrong::error)?;
+    let config = answers.read(environment).map_err(InvalidAnswer::error)?;
     config_file::write(&context.config, &answers.render(environment))?;
     print(&format!("\nWrote {}.\n", source::shown(&context.config, environment)))?;
     for source in config.signals.calendar.iter().flat_map(|calendar| &calendar.sources) {
@@ -190,7 +192,7 @@ struct Person {
     /// Who is signed in, or why that is nobody.
     signed_in: Result<String, String>,
     /// Whether somebody is about to sign in.
-    comes_in: bool,
+    will_sign_in: bool,
 }
 
 /// The accounts that a person signs in to, of those that are meant. `waits`: somebody is there to unlock a keyring.
@@ -200,7 +202,7 @@ fn people(args: &Args, config: &Config, waits: bool, context: &Context) -> Resul
     let accounts = config.accounts.iter().filter(|(name, account)| account.auth.is_by_person() && is_meant(name));
     let person = |(name, account): (&String, &Account)| {
         let signed_in = block_on(signed_in(name, account, waits, &environment))?;
-        Ok(Person { name: name.clone(), account: account.clone(), signed_in, comes_in: false })
+        Ok(Person { name: name.clone(), account: account.clone(), signed_in, will_sign_in: false })
     };
     accounts.map(person).collect()
 }
@@ -220,7 +222,7 @@ async fn signed_in(name: &str, account: &Account, waits: bool, environment: &Env
 
 /// How it stands with the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum ServiceState {
     /// It starts with every login.
     Installed,
     /// It could be installed.
@@ -229,7 +231,7 @@ enum Standing {
     Unknown,
 }
 
-impl Standing {
+impl ServiceState {
     fn look(environment: &Environment) -> Self {
         match systemctl::show(service::SERVICE, &["UnitFileState"], environment) {
             Ok(unit) if unit.text("UnitFileState") == "enabled" => Self::Installed,
@@ -240,7 +242,7 @@ impl Standing {
 }
 
 /// What is done, what is not, and what comes next.
-fn summary(people: &[Person], standing: Standing, file: &Path, environment: &Environment) -> String {
+fn summary(people: &[Person], service_state: ServiceState, file: &Path, environment: &Environment) -> String {
     let (mut rows, mut next) = (vec![("configuration", source::shown(file, environment))], Vec::new());
     for Person { name, signed_in, .. } in people {
         if signed_in.is_err() {
@@ -249,10 +251,10 @@ fn summary(people: &[Person], standing: Standing, file: &Path, environment: &Env
         let stands = signed_in.as_ref().map(|who| format!("signed in as {}", printable(who)));
         rows.push((name, stands.unwrap_or_else(|why| printable(why))));
     }
-    let (stands, missing) = match standing {
-        Standing::Installed => ("starts with every login", None),
-        Standing::Absent => ("not installed", Some("presenced service install")),
-        Standing::Unknown => ("there is no systemd of yours to start it", Some("presenced run")),
+    let (stands, missing) = match service_state {
+        ServiceState::Installed => ("starts with every login", None),
+        ServiceState::Absent => ("not installed", Some("presenced service install")),
+        ServiceState::Unknown => ("there is no systemd of yours to start it", Some("presenced run")),
     };
     rows.push(("service", stands.to_owned()));
     next.extend(missing.map(ToOwned::to_owned));

@@ -50,14 +50,14 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
         return status::run(account, json, &config, context);
     }
     let (name, account) = choose(account, &config)?;
-    let permitted = come_in(&name, &account, &config, context)?;
+    let permitted = sign_in_account(&name, &account, &config, context)?;
     reload_daemon(context);
     permitted.map(|()| Exit::Ok)
 }
 
 /// Signs somebody in to an account, or shows that it needs nobody. Inside of it: whether the sign-in, which is stored then,
 /// permits what it must.
-pub(super) fn come_in(
+pub(super) fn sign_in_account(
     name: &str,
     account: &config::Account,
     config: &Config,
@@ -69,7 +69,7 @@ pub(super) fn come_in(
             let reads = config.session.verify;
             block_on(auth::make_room(name, account, &environment, tell_locked))??;
             let (signed_in, permissions) = block_on(sign_in(name, account, reads, &environment))??;
-            anstream::println!("{}", welcome(name, account, &signed_in, permissions.as_ref()));
+            anstream::println!("{}", signed_in_text(name, account, &signed_in, permissions.as_ref()));
             Ok(check_permissions(name, permissions.as_ref(), reads))
         }
         Auth::ClientSecret { .. }
@@ -160,7 +160,12 @@ fn browser_instructions(account: &str, BrowserPrompt { url, port, expires_in }: 
     )
 }
 
-fn welcome(name: &str, account: &config::Account, signed_in: &SignedIn, permissions: Option<&Permissions>) -> String {
+fn signed_in_text(
+    name: &str,
+    account: &config::Account,
+    signed_in: &SignedIn,
+    permissions: Option<&Permissions>,
+) -> String {
     let SignedIn { user, tenant, username } = signed_in;
     let who = username.as_deref().or(user.as_deref()).unwrap_or("a user who was not named");
     let tenant = match tenant {
@@ -263,14 +268,14 @@ mod tests {
             username: Some("me@contoso.com".to_owned()),
         };
         let permissions = Permissions::Delegated(names(&["Presence.ReadWrite", "Presence.Read"]));
-        insta::assert_snapshot!(welcome("work", &account, &signed_in, Some(&permissions)), @"
+        insta::assert_snapshot!(signed_in_text("work", &account, &signed_in, Some(&permissions)), @"
         Signed in to `work` as me@contoso.com.
           user         fa8bf3dc
           tenant       dcd219dd (contoso.onmicrosoft.com)
           permissions  Presence.ReadWrite, Presence.Read
         ");
         let nothing = Permissions::Delegated(Vec::new());
-        insta::assert_snapshot!(welcome("work", &account, &SignedIn::default(), Some(&nothing)), @"
+        insta::assert_snapshot!(signed_in_text("work", &account, &SignedIn::default(), Some(&nothing)), @"
         Signed in to `work` as a user who was not named.
           user         not said
           tenant       contoso.onmicrosoft.com
@@ -279,9 +284,10 @@ mod tests {
         let account = config::Account { tenant: "DCD219DD".to_owned(), ..account };
         let hostile = SignedIn { username: Some("a\u{1b}[2Jb\n".to_owned()), ..SignedIn::default() };
         assert!(
-            welcome("work", &account, &hostile, None).starts_with("Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.\n")
+            signed_in_text("work", &account, &hostile, None)
+                .starts_with("Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.\n")
         );
-        let told = welcome("work", &account, &signed_in, None);
+        let told = signed_in_text("work", &account, &signed_in, None);
         assert!(told.contains("tenant       dcd219dd\n") && told.ends_with("not said"), "{told}");
     }
 

@@ -20,7 +20,7 @@ use crate::config::{self, Environment};
 use crate::program;
 
 /// How many lines are shown unless it is told.
-const LINES: usize = 100;
+const DEFAULT_LINES: usize = 100;
 
 /// The arguments of `logs`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(super) struct Args {
 }
 
 /// What is asked for, of either kind of log.
-struct Wanted {
+struct Selection {
     follow: bool,
     /// The last ones only; `None`: all.
     lines: Option<usize>,
@@ -69,8 +69,8 @@ struct Wanted {
 /// Runs it.
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let since = args.since.map(|since| since.instant(Context::now(), &TimeZone::system()));
-    let lines = args.lines.or(since.is_none().then_some(LINES));
-    let wanted = Wanted { follow: args.follow, lines, since };
+    let lines = args.lines.or(since.is_none().then_some(DEFAULT_LINES));
+    let wanted = Selection { follow: args.follow, lines, since };
     let for_a_unit = args.system || args.unit != "presenced";
     match args.log_dir.or_else(|| configured(context).filter(|_| !for_a_unit)) {
         Some(dir) => block_on(files::show(&dir, &wanted))?,
@@ -97,7 +97,7 @@ fn configured(context: &Context) -> Option<PathBuf> {
 }
 
 /// Becomes `journalctl`.
-fn journal(wanted: &Wanted, unit: &str, system: bool, environment: &Environment) -> Result<Exit, Error> {
+fn journal(wanted: &Selection, unit: &str, system: bool, environment: &Environment) -> Result<Exit, Error> {
     let journalctl = || {
         let mut command = program::command("journalctl", environment);
         if !system {

@@ -22,7 +22,7 @@ use crate::status::ClientError;
 use crate::status::report::State;
 
 /// How long the first presence is waited for, once the service runs.
-const FIRST_PRESENCE: Duration = Duration::from_secs(5);
+const FIRST_PRESENCE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Has the user's systemd run this program as it was called, now and at each login. What is there already and right stays as
 /// it is.
@@ -193,7 +193,7 @@ fn first_presence(context: &Context) {
             }
             Ok::<_, ClientError>(())
         };
-        tokio::time::timeout(FIRST_PRESENCE, settled).await.unwrap_or(Ok(()))
+        tokio::time::timeout(FIRST_PRESENCE_TIMEOUT, settled).await.unwrap_or(Ok(()))
     });
     // What went wrong shows in the status that follows.
     drop(settled);

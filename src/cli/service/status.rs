@@ -16,7 +16,7 @@ use crate::cli::terminal::times::{clock, relative};
 use crate::status::report::Report;
 
 /// The columns that the names of facts take.
-const LABEL: usize = 10;
+const LABEL_COLUMNS: usize = 10;
 
 /// What of the service's unit is looked at.
 const PROPERTIES: [&str; 12] = [
@@ -74,9 +74,9 @@ impl Service {
             .map(|line| format!("{bold}{line}{bold:#}"))
             .collect();
         for (label, fact) in self.facts() {
-            let label = cut_end(&printable(&label), LABEL - 1);
-            for (number, line) in wrap(&fact, width.saturating_sub(2 + LABEL)).iter().enumerate() {
-                lines.push(format!("  {}{line}", pad(if number == 0 { &label } else { "" }, LABEL)));
+            let label = cut_end(&printable(&label), LABEL_COLUMNS - 1);
+            for (number, line) in wrap(&fact, width.saturating_sub(2 + LABEL_COLUMNS)).iter().enumerate() {
+                lines.push(format!("  {}{line}", pad(if number == 0 { &label } else { "" }, LABEL_COLUMNS)));
             }
         }
         lines.join("\n") + "\n"

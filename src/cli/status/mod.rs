@@ -24,7 +24,7 @@ use crate::status::{Client, ClientError};
 use bar::{Bar, Format};
 
 /// How often the times in a watched status move on.
-const TICK: Duration = Duration::from_secs(1);
+const REDRAWN_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a report can always be written.
 const IS_JSON: &str = "the keys of a report are strings";
@@ -97,7 +97,7 @@ async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
         }
         let news = match screen {
             Some(_) => tokio::select! {
-                news = tokio::time::timeout(TICK, reports.next()) => news.ok(),
+                news = tokio::time::timeout(REDRAWN_EVERY, reports.next()) => news.ok(),
                 _ = resized.recv() => None,
             },
             None => Some(reports.next().await),
