@@ -10,7 +10,6 @@ mod forecast;
 mod json;
 mod view;
 
-use std::io::Write;
 use std::path::{self, PathBuf};
 
 use jiff::Timestamp;
@@ -19,7 +18,7 @@ use jiff::tz::TimeZone;
 use super::context::{Context, examples};
 use super::error::{Error, Exit};
 use super::moment::{self, Moment};
-use super::terminal::output::print;
+use super::terminal::output::{print, warn};
 use super::terminal::progress::Progress;
 use super::terminal::screen;
 use crate::calendar::{FileReport, Occurrence, Timeline};
@@ -202,10 +201,4 @@ fn skipped_of<'a>(file: &'a path::Path, report: &'a FileReport) -> impl Iterator
         .iter()
         .map(move |zone| whole(format!("the time zone `{zone}` is not known; the system's stands in")));
     parts.chain(more).chain(zones)
-}
-
-fn warn(text: &str) {
-    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-    // Where standard error has gone, nobody is to be warned.
-    let _ = writeln!(anstream::stderr(), "{yellow}warning:{yellow:#} {text}");
 }

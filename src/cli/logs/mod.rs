@@ -4,7 +4,7 @@
 
 mod files;
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -16,6 +16,7 @@ use super::context::{Context, examples};
 use super::error::{Error, Exit};
 use super::moment::{Since, since};
 use super::runtime::block_on;
+use super::terminal::output::warn;
 use crate::config::{self, Environment};
 use crate::program;
 
@@ -85,13 +86,10 @@ fn configured(context: &Context) -> Option<PathBuf> {
     }
     let config = config::load(&context.config, &context.environment);
     if config.is_err() {
-        let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
         let file = context.config.display();
-        // Where standard error has gone, nobody is to be warned.
-        let _ = writeln!(
-            anstream::stderr(),
-            "{yellow}warning:{yellow:#} the configuration {file} is wrong, so this is the journal; `presenced check` says what is wrong"
-        );
+        warn(&format!(
+            "the configuration {file} is wrong, so this is the journal; `presenced check` says what is wrong"
+        ));
     }
     config.ok()?.log.dir
 }
