@@ -16,6 +16,7 @@ pub use presenced_emulator as emulator;
 pub mod config;
 mod http;
 pub mod metrics;
+mod program;
 
 pub mod auth;
 pub mod graph;

@@ -7,6 +7,7 @@
 //! else be over in 2 ms.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on panics")]
+#![expect(clippy::disallowed_methods, reason = "it starts programs, and there are no secrets to keep from them")]
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/it/stage/bus.rs"]

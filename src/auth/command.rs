@@ -6,9 +6,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
 
 use crate::config::Environment;
+use crate::program;
 use crate::session::{Failure, FailureKind};
 
 /// Long enough for a command that asks a service of its own.
@@ -40,12 +40,8 @@ async fn output_within(
     let Some((program, arguments)) = command.split_first() else {
         return Err(refused(format!("{what} is empty")).with_hint("name a program in `command`"));
     };
-    let mut started = Command::new(program);
     // What it needs for itself it gets, but no secret of another account's.
-    for name in &environment.secret_vars {
-        started.env_remove(name);
-    }
-    let mut child = started
+    let mut child = program::async_command(program, environment)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -12,12 +12,14 @@
 //!
 //! With `--schema` it reads nothing and prints the JSON Schema of the configuration, for editors.
 
-use std::{io, iter};
+use std::iter;
 
 use serde::Serialize;
 
-use super::output::print;
-use super::{Context, Error, Exit, examples};
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::terminal::output::print;
+use super::terminal::text::{columns, pad, printable};
 use crate::calendar::BusyClass;
 use crate::config::{self, Account, Config, Problem, Problems};
 use crate::policy::{CallState, Idle, Is, Lock, Rule, Sleep, When, default_rules};
@@ -61,16 +63,9 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
         anstream::println!("{json}");
         return Ok(if result.valid { Exit::Ok } else { Exit::Usage });
     }
-    let config = loaded.map_err(|problems| refused(&problems))?;
+    let config = loaded?;
     anstream::print!("{} is well.\n\n{}", context.config.display(), summary(&config));
     Ok(Exit::Ok)
-}
-
-/// How any command ends whose configuration is wrong: with the whole report.
-pub(super) fn refused(problems: &Problems) -> Error {
-    let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
-    let width = if columns == 0 { 80 } else { columns.min(120) };
-    Error::new(Exit::Usage, problems.render(width, true))
 }
 
 #[derive(Serialize)]
@@ -115,8 +110,9 @@ pub(super) fn overview(config: &Config) -> String {
 }
 
 fn table(title: &str, rows: &[(String, String)]) -> String {
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let lines = rows.iter().map(|(name, text)| format!("  {name:width$}  {text}"));
+    let rows: Vec<_> = rows.iter().map(|(name, text)| (printable(name), printable(text))).collect();
+    let width = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
+    let lines = rows.iter().map(|(name, text)| format!("  {}  {text}", pad(name, width)));
     iter::once(title.to_owned()).chain(lines).map(|line| line + "\n").collect()
 }
 
@@ -182,4 +178,16 @@ fn words<T: Copy>(accepted: &[Is<T>], word: fn(T) -> &'static str) -> Vec<&'stat
             Is::Value(value) => word(*value),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_column_and_leave_the_terminal_alone() {
+        let row = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        let shown = table("Rules", &[row("会議中です", "a"), row("clear\u{1b}[2Jme", "b\u{7}"), row("x", "c")]);
+        assert_eq!(shown, "Rules\n  会議中です   a\n  clear\u{fffd}[2Jme  b\u{fffd}\n  x            c\n");
+    }
 }

@@ -3,8 +3,10 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::output::print;
-use super::{Cli, Error, Exit, examples};
+use super::Cli;
+use super::context::examples;
+use super::error::{Error, Exit};
+use super::terminal::output::print;
 
 /// The arguments of `completions`.
 #[derive(Debug, clap::Args)]

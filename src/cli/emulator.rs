@@ -10,8 +10,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::fast_clock::{fast_clock, speed};
 use super::runtime::block_on;
-use super::{Context, Error, Exit, check, examples, run};
 use crate::certificate::{Certificate, pem};
 use crate::config::Problems;
 use crate::daemon::clock::SystemClock;
@@ -36,7 +38,7 @@ pub(super) struct Args {
     listen: SocketAddr,
 
     /// How many times faster than real time its clock runs; a client whose clock does not will look slow to it
-    #[arg(long, value_name = "N", default_value = "1", value_parser = run::speed)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
     speed: f64,
 
     /// When its fast clock began, for a daemon and an emulator that are to agree [default: now]
@@ -53,7 +55,7 @@ pub(super) struct Args {
 }
 
 /// No file is longer, in bytes: what is, is something else.
-const LONGEST: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Runs it until Ctrl-C or SIGTERM.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
@@ -74,7 +76,7 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
 /// Reads a fault plan.
 fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
     let text = text("plan", file)?;
-    Fault::plan(&text).map_err(|findings| check::refused(&Problems::new(file, &text, findings)))
+    Ok(Fault::plan(&text).map_err(|findings| Problems::new(file, &text, findings))?)
 }
 
 /// Reads certificates, in DER. A key beside them is let be.
@@ -96,9 +98,9 @@ fn text(what: &str, file: &Path) -> Result<String, Error> {
     let mut text = String::new();
     // One byte more is enough to know that there is more.
     std::fs::File::open(file)
-        .and_then(|opened| opened.take(LONGEST + 1).read_to_string(&mut text))
+        .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| unreadable(&error))?;
-    if text.len() as u64 > LONGEST {
+    if text.len() as u64 > MAX_FILE_BYTES {
         return Err(unreadable(&"it is larger than 1 MB"));
     }
     Ok(text)
@@ -112,7 +114,7 @@ async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, 
     let clock: Arc<dyn Clock> = if args.speed.total_cmp(&1.0).is_eq() {
         Arc::new(SystemClock::real())
     } else {
-        run::fast_clock(args.speed, args.since)
+        fast_clock(args.speed, args.since)
     };
     let emulator = Emulator::new(options, clock);
     for fault in plan {

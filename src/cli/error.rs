@@ -1,12 +1,17 @@
-//! How a command ends: the exit codes, and the one way errors are shown.
+//! How a command ends: the exit codes, the one way errors are shown, and what the errors of other modules become.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use crate::config::Problems;
+use crate::daemon::StartError;
+use crate::session::{Failure, FailureKind};
+use crate::status::ClientError;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(super) enum Exit {
     /// Well.
     Ok = 0,
     /// It failed, or what it looked at is degraded.
@@ -27,24 +32,24 @@ impl From<Exit> for ExitCode {
 
 /// Why a command could not do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
+pub(super) struct Error {
     /// The exit code it ends with.
-    pub exit: Exit,
+    pub(super) exit: Exit,
     /// What is wrong and where; a sentence, or a whole configuration report.
-    pub text: String,
+    pub(super) text: String,
     /// The command or the line to change that mends it.
-    pub hint: Option<String>,
+    pub(super) hint: Option<String>,
 }
 
 impl Error {
     /// An error without a hint.
-    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+    pub(super) fn new(exit: Exit, text: impl Into<String>) -> Self {
         Self { exit, text: text.into(), hint: None }
     }
 
     /// The same error with a hint.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -57,5 +62,52 @@ impl Error {
         let message = format!("{red}error:{red:#} {}\n{hint}", self.text.trim_end());
         // Where standard error has gone, the exit code has to do.
         let _ = anstream::stderr().write_all(message.as_bytes());
+    }
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        let exit = match error {
+            ClientError::NotRunning { .. } | ClientError::Stopping => Exit::NotRunning,
+            ClientError::ConfigurationRefused { .. } => Exit::Usage,
+            ClientError::Connect { .. }
+            | ClientError::TimedOut { .. }
+            | ClientError::Refused { .. }
+            | ClientError::NotUnderstood { .. } => Exit::Failed,
+        };
+        Self::new(exit, error.to_string()).with_hint(error.hint())
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let exit = match failure.kind {
+            FailureKind::SignInNeeded => Exit::SignInNeeded,
+            FailureKind::Passing | FailureKind::Throttled | FailureKind::TokenRefused | FailureKind::Refused => {
+                Exit::Failed
+            }
+        };
+        Self { exit, text: failure.text, hint: failure.hint }
+    }
+}
+
+/// With the whole report.
+impl From<Problems> for Error {
+    fn from(problems: Problems) -> Self {
+        let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+        let width = if columns == 0 { 80 } else { columns.min(120) };
+        Self::new(Exit::Usage, problems.render(width, true))
+    }
+}
+
+/// Why the daemon could not start, and what mends it.
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        let hint = match &error {
+            StartError::Socket(error) => Some(error.hint().to_owned()),
+            StartError::Account { failure, .. } => failure.hint.clone(),
+            StartError::System { .. } => None,
+        };
+        Self { exit: Exit::Failed, text: error.to_string(), hint }
     }
 }

@@ -7,12 +7,12 @@ use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-use super::journal::{self, Journal};
-use super::{Error, Exit};
+use super::error::{Error, Exit};
+use super::systemd::journal::{self, Journal};
 use crate::config::{Environment, Log};
 
 /// How many daily files are kept.
-const FILES: usize = 14;
+const MAX_LOG_FILES: usize = 14;
 
 /// Starts logging as `log` says.
 pub(super) fn start(log: &Log, environment: &Environment) -> Result<(), Error> {
@@ -26,7 +26,7 @@ pub(super) fn start(log: &Log, environment: &Environment) -> Result<(), Error> {
             .rotation(Rotation::DAILY)
             .filename_prefix("presenced")
             .filename_suffix("log")
-            .max_log_files(FILES)
+            .max_log_files(MAX_LOG_FILES)
             .build(dir)
             .map_err(|error| {
                 Error::new(Exit::Failed, format!("cannot write logs to {}: {error}", dir.display()))

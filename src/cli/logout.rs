@@ -1,9 +1,10 @@
 //! `presenced logout`: forgets a sign-in.
 
-use super::login::{choose, reload_daemon, tell_locked};
-use super::run::load;
+use super::accounts::{choose, tell_locked};
+use super::context::{Context, examples};
+use super::daemon_client::reload_daemon;
+use super::error::{Error, Exit};
 use super::runtime::block_on;
-use super::{Context, Error, Exit, examples};
 use crate::auth;
 use crate::config::TokenStore;
 
@@ -22,7 +23,7 @@ pub(super) struct Args {
 pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Error> {
     let name = match account {
         Some(name) => name,
-        None => choose(None, &load(context)?)?.0,
+        None => choose(None, &context.load_config()?)?.0,
     };
     // Wherever it is: the configuration may have said something else when it was stored.
     let was_signed_in = block_on(auth::logout(&name, TokenStore::Auto, &context.environment, tell_locked))??;

@@ -9,8 +9,10 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::output::print;
-use super::{Cli, Error, Exit, examples};
+use super::Cli;
+use super::context::examples;
+use super::error::{Error, Exit};
+use super::terminal::output::print;
 
 /// The name of the manual, at the top of each page.
 const MANUAL: &str = "User Commands";

@@ -1,25 +1,22 @@
 //! The command line: one file a subcommand. The roof of the house: only here are arguments, the environment, the terminal
 //! and exit codes known.
 
-mod activation;
-mod ask;
+mod accounts;
 mod browser;
+mod context;
+mod daemon_client;
 mod environment;
 mod error;
+mod fast_clock;
 mod folder;
 #[cfg(test)]
-mod guide;
-mod journal;
+mod help_style_tests;
 mod logging;
-mod output;
-mod progress;
+mod moment;
 mod runtime;
-mod screen;
 mod sign_in;
-mod since;
-mod systemctl;
-mod text;
-mod times;
+mod systemd;
+mod terminal;
 
 mod agenda;
 mod check;
@@ -45,17 +42,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Environment;
-pub use error::{Error, Exit};
-
-/// The end of a command's help: examples, a line each with the command and what it does in two columns, then what else is
-/// to be known.
-macro_rules! examples {
-    ($($line:literal)+ $(; $note:literal)*) => {
-        concat!("\u{1b}[1;4mExamples:\u{1b}[0m", $("\n  ", $line,)+ $("\n\n", $note),*)
-    };
-}
-use examples;
+use context::{Context, examples};
 
 /// Keeps your Microsoft Teams presence true from what this machine knows: calendar files, the screen lock, calls.
 #[derive(Debug, Parser)]
@@ -138,26 +125,6 @@ enum Command {
     Man(man::Args),
 }
 
-/// What every subcommand gets besides its own arguments.
-#[derive(Debug)]
-struct Context {
-    environment: Environment,
-    /// `--config`, already resolved against `$PRESENCED_CONFIG` and the default.
-    config: std::path::PathBuf,
-    /// `--socket`, already resolved against the default; `None` outside of a login session.
-    socket: Option<std::path::PathBuf>,
-}
-
-impl Context {
-    /// The status socket, for a command that cannot do without.
-    fn require_socket(&self) -> Result<&std::path::Path, Error> {
-        self.socket.as_deref().ok_or_else(|| {
-            Error::new(Exit::Usage, "there is no place for the status socket: $XDG_RUNTIME_DIR is not set")
-                .with_hint("do this from a login session, or say where the socket is with `--socket`")
-        })
-    }
-}
-
 /// Keeps tokens and secrets out of core dumps, and out of reach of other programs of the same user: a debugger cannot attach,
 /// and `/proc/PID/mem` and `environ` belong to root. Programs that this one starts are not like that.
 fn keep_memory_private() {
@@ -170,13 +137,14 @@ pub fn main() -> ExitCode {
     keep_memory_private();
     let cli = Cli::parse();
     let environment = environment::read();
+    let config = cli
+        .config
+        .or_else(|| environment.var("PRESENCED_CONFIG").map(Into::into))
+        .unwrap_or_else(|| environment.config_dir.join("config.toml"));
     let context = Context {
-        config: cli
-            .config
-            .or_else(|| environment.var("PRESENCED_CONFIG").map(Into::into))
-            .unwrap_or_else(|| environment.config_dir.join("config.toml")),
         socket: cli.socket.or_else(|| environment.socket()),
-        environment,
+        environment: environment::hiding_secrets_in(&config, environment),
+        config,
     };
     let ended = match cli.command {
         Command::Init(args) => init::run(args, &context),

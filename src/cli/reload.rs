@@ -1,8 +1,9 @@
 //! `presenced reload`: have the daemon read its configuration again.
 
-use super::ask::ask;
-use super::output::print;
-use super::{Context, Error, Exit, examples};
+use super::context::{Context, examples};
+use super::daemon_client::request;
+use super::error::{Error, Exit};
+use super::terminal::output::print;
 
 /// The arguments of `reload`.
 #[derive(Debug, clap::Args)]
@@ -15,7 +16,7 @@ pub(super) struct Args {}
 
 /// Runs it.
 pub(super) fn run(Args {}: Args, context: &Context) -> Result<Exit, Error> {
-    ask(context, async |mut client| client.reload().await)?;
+    request(context, async |mut client| client.reload().await)?;
     print("the new configuration is in force\n")?;
     Ok(Exit::Ok)
 }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::fast_clock::{fast_clock, speed};
+use super::logging;
 use super::runtime::block_on;
-use super::{Context, Error, Exit, activation, check, examples, logging};
+use super::systemd::activation;
 use crate::config::{self, Config};
 use crate::daemon::clock::SystemClock;
-use crate::daemon::{Daemon, Options, StartError};
+use crate::daemon::{Daemon, Options};
 use crate::history;
 use crate::signals::Buses;
 use crate::status::Listen;
@@ -35,18 +39,6 @@ pub(super) struct Args {
     since: Option<Timestamp>,
 }
 
-/// Reads `--speed`.
-pub(super) fn speed(text: &str) -> Result<f64, String> {
-    let speed: f64 = text.parse().map_err(|_| "a speed is a number, such as 60".to_owned())?;
-    if (0.01..=10_000.0).contains(&speed) { Ok(speed) } else { Err("a speed is 0.01 to 10000".to_owned()) }
-}
-
-/// A clock that runs at another speed since `since`, or else from now on.
-#[expect(clippy::disallowed_methods, reason = "the roof may ask what time it is")]
-pub(super) fn fast_clock(speed: f64, since: Option<Timestamp>) -> Arc<SystemClock> {
-    Arc::new(SystemClock::fast_since(speed, since.unwrap_or_else(Timestamp::now)))
-}
-
 /// The daemon's clock: the machine's own, unless nobody but emulators is spoken to.
 fn clock(
     speed: Option<f64>,
@@ -68,7 +60,7 @@ fn clock(
 pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Result<Exit, Error> {
     // Before there is any other thread.
     let passed = activation::passed_socket()?;
-    let config = load(context)?;
+    let config = context.load_config()?;
     let socket = match passed {
         Some(socket) => Listen::Passed(socket),
         None => Listen::At(context.require_socket()?.to_owned()),
@@ -83,7 +75,7 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
         Error::new(Exit::Failed, format!("the folder that `--socket` starts from is gone: {error}"))
     })?;
     let options = Options {
-        environment: context.environment.clone().guarding(&config),
+        environment: context.environment.clone().hiding_secrets_of(&config),
         config,
         config_file: Some(context.config.clone()),
         clock,
@@ -95,22 +87,6 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
         let daemon = Daemon::new(options)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
         daemon.run(std::future::pending()).await
-    })?
-    .map_err(|error| start_error(&error))?;
+    })??;
     Ok(Exit::Ok)
-}
-
-/// Loads the configuration, or says all that is wrong with it.
-pub(super) fn load(context: &Context) -> Result<Config, Error> {
-    config::load(&context.config, &context.environment).map_err(|problems| check::refused(&problems))
-}
-
-/// Why the daemon could not start, and what mends it.
-pub(super) fn start_error(error: &StartError) -> Error {
-    let hint = match error {
-        StartError::Socket(error) => Some(error.hint().to_owned()),
-        StartError::Account { failure, .. } => failure.hint.clone(),
-        StartError::System { .. } => None,
-    };
-    Error { exit: Exit::Failed, text: error.to_string(), hint }
 }

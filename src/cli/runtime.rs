@@ -2,7 +2,7 @@
 
 use tokio::runtime::Runtime;
 
-use super::{Error, Exit};
+use super::error::{Error, Exit};
 
 /// Does `work` on a runtime of its own.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {

@@ -8,10 +8,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 use jiff::SignedDuration;
 
-use super::ask::ask;
-use super::output::print;
-use super::times::exact_span;
-use super::{Context, Error, Exit, examples};
+use super::context::{Context, examples};
+use super::daemon_client::request;
+use super::error::{Error, Exit};
+use super::terminal::output::print;
+use super::terminal::times::exact_span;
 use crate::policy::Claim;
 use crate::presence::Presence;
 use crate::status::parse_ttl;
@@ -123,7 +124,7 @@ fn nearest(text: &str) -> Option<&'static str> {
 
 /// Runs it.
 pub(super) fn run(Args { presence, duration }: Args, context: &Context) -> Result<Exit, Error> {
-    ask(context, async |mut client| client.set_override(presence, duration).await)?;
+    request(context, async |mut client| client.set_override(presence, duration).await)?;
     let claim = match presence {
         Claim::Hold(presence) => format!("claiming {presence}"),
         Claim::Nothing => "claiming nothing".to_owned(),

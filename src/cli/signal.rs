@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::ask::ask;
-use super::{Context, Error, Exit, examples};
+use super::context::{Context, examples};
+use super::daemon_client::request;
+use super::error::{Error, Exit};
 use crate::status::{SignalName, SignalValue, parse_ttl};
 
 /// The arguments of `signal`.
@@ -36,7 +37,7 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(Args { name, value, ttl, unset: _ }: Args, context: &Context) -> Result<Exit, Error> {
-    ask(context, async |mut client| match value {
+    request(context, async |mut client| match value {
         Some(value) => client.set_signal(&name, &value, ttl).await,
         None => client.clear_signal(&name).await,
     })?;

@@ -1,8 +1,9 @@
 //! `presenced unset`: back to the rules.
 
-use super::ask::ask;
-use super::output::print;
-use super::{Context, Error, Exit, examples};
+use super::context::{Context, examples};
+use super::daemon_client::request;
+use super::error::{Error, Exit};
+use super::terminal::output::print;
 
 /// The arguments of `unset`.
 #[derive(Debug, clap::Args)]
@@ -13,7 +14,7 @@ pub(super) struct Args {}
 
 /// Runs it.
 pub(super) fn run(Args {}: Args, context: &Context) -> Result<Exit, Error> {
-    ask(context, async |mut client| client.clear_override().await)?;
+    request(context, async |mut client| client.clear_override().await)?;
     print("the rules decide again\n")?;
     Ok(Exit::Ok)
 }

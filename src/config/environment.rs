@@ -50,7 +50,7 @@ impl Environment {
 
     /// The same for `config`, which says which variables hold secrets.
     #[must_use]
-    pub fn guarding(self, config: &Config) -> Self {
+    pub fn hiding_secrets_of(self, config: &Config) -> Self {
         let secret_vars = config.accounts.values().filter_map(|account| account.auth.secret()?.var());
         Self { secret_vars: secret_vars.map(ToOwned::to_owned).collect(), ..self }
     }

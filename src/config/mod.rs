@@ -22,6 +22,7 @@ mod problems;
 mod read;
 mod schema;
 mod secret_file;
+mod secret_vars;
 
 pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
@@ -32,6 +33,7 @@ pub use read::Loaded;
 pub(crate) use read::expand;
 pub use schema::schema;
 pub(crate) use secret_file::shown_to_others;
+pub use secret_vars::secret_vars;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,7 +53,7 @@ impl Daemon {
             .filter(|(name, new)| self.config.accounts.get(*name) != Some(*new))
             .map(|(name, new)| (name.clone(), new.clone()))
             .collect();
-        self.environment = self.environment.clone().guarding(&config);
+        self.environment = self.environment.clone().hiding_secrets_of(&config);
         let added = self.new_accounts(&changed).map_err(|error| (error.to_string(), error.to_string()))?;
         let clear = self.config.session.on_exit == OnExit::Clear;
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.accounts)

@@ -36,6 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "there is no secret to keep from it")]
     fn a_program_is_named_and_one_that_has_ended_is_not() {
         let mut child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
         let pid = child.id().cast_signed();

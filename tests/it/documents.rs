@@ -115,3 +115,22 @@ fn anchor(heading: &str) -> String {
         .map(|c| if c == ' ' { '-' } else { c })
         .collect()
 }
+
+/// CONTRIBUTING.md: a test waits for a state, never for a while. `clippy.toml` cannot say so, since the tests start programs.
+#[test]
+fn no_test_waits_for_a_while() {
+    let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")];
+    let mut read = 0;
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = fs::read_to_string(&path).expect("a source");
+            for banned in ["sleep", "interval"].map(|name| format!("tokio::time::{name}")) {
+                assert!(!source.contains(&banned), "{} has {banned}", path.display());
+            }
+            read += 1;
+        }
+    }
+    assert!(read > 50, "only {read} files were found");
+}

@@ -1,5 +1,7 @@
 //! Integration tests: the edges against something real, and the binary as a person drives it.
 
+#![expect(clippy::disallowed_methods, reason = "a test starts programs, and there are no secrets to keep from them")]
+
 mod accounts;
 mod activation;
 mod agenda;
@@ -43,6 +45,7 @@ mod metrics;
 mod microphone;
 mod network;
 mod prefer;
+mod programs;
 mod refusals;
 mod renewal;
 mod restarts;

@@ -6,9 +6,9 @@ use anstyle::{AnsiColor, Style};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::{SignedDuration, Timestamp};
 
-use super::window::{day_after, instant};
 use super::{Agenda, Claimed};
-use crate::cli::text::{columns, pad};
+use crate::cli::moment::{day_after, instant};
+use crate::cli::terminal::text::{columns, pad};
 use crate::presence::Presence;
 
 /// A window of more days has no bars.

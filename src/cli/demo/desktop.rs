@@ -3,12 +3,14 @@
 
 use std::io::{BufRead as _, BufReader, Error, Result};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use zbus::zvariant::{ObjectPath, OwnedFd, OwnedObjectPath};
 use zbus::{Connection, connection, fdo, interface};
 
+use crate::config::Environment;
 use crate::policy::Lock;
+use crate::program;
 
 const LOGIND: &str = "/org/freedesktop/login1";
 const SESSION: &str = "/org/freedesktop/login1/session/demo";
@@ -21,8 +23,8 @@ pub(super) struct Desktop {
 
 impl Desktop {
     /// Starts one whose screen is locked, with its bus in `folder`.
-    pub(super) async fn start(folder: &Path) -> zbus::Result<Self> {
-        let bus = Bus::start(folder)?;
+    pub(super) async fn start(folder: &Path, environment: &Environment) -> zbus::Result<Self> {
+        let bus = Bus::start(folder, environment)?;
         let connection = connection::Builder::address(bus.address.as_str())?
             .serve_at(LOGIND, Manager)?
             .serve_at(SESSION, Session { lock: Lock::Locked })?
@@ -54,7 +56,7 @@ struct Bus {
 
 impl Bus {
     /// Starts one that listens when this returns.
-    fn start(folder: &Path) -> Result<Self> {
+    fn start(folder: &Path, environment: &Environment) -> Result<Self> {
         let address = format!("unix:path={}", folder.join("bus").display());
         let config = folder.join("bus.conf");
         std::fs::write(
@@ -68,7 +70,7 @@ impl Bus {
 </busconfig>"#
             ),
         )?;
-        let mut daemon = Command::new("dbus-daemon")
+        let mut daemon = program::command("dbus-daemon", environment)
             .arg(format!("--config-file={}", config.display()))
             .args(["--nofork", "--nopidfile", "--print-address"])
             .stdin(Stdio::null())

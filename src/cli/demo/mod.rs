@@ -1,14 +1,14 @@
 //! `presenced demo`: the real daemon on a sample day, beside an emulated Graph, on one fast clock. Nothing to sign up for.
 //!
 //! The day's calls and locks travel the real ways: a call-state file, a message bus, a calendar file. Leaves to others: what
-//! happens when (`day`), how it is shown (`audience`, `view`), what came of it (`summary`).
+//! happens when (`day`), how it is shown (`viewer`, `view`), what came of it (`summary`).
 
-mod audience;
 mod day;
 mod desktop;
 mod stage;
 mod summary;
 mod view;
+mod viewer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
 use super::runtime::block_on;
-use super::{Context, Error, Exit, examples, run};
 use crate::config::Environment;
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options};
@@ -27,11 +28,11 @@ use crate::signals::Buses;
 use crate::status::{Listen, parse_ttl};
 use crate::time::Clock;
 
-use audience::Audience;
 use day::Day;
 use desktop::Desktop;
 use stage::Stage;
 use summary::Summary;
+use viewer::Viewer;
 
 /// The account's name in the demo's configuration.
 const ACCOUNT: &str = "work";
@@ -78,13 +79,13 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
 async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> {
     let folder = tempfile::Builder::new().prefix("presenced-demo-").tempdir().map_err(|error| failed(&error))?;
     let zone = TimeZone::system();
-    let day = Day::new(today(&zone), zone.clone());
+    let day = Day::new(Context::today(&zone), zone.clone());
     let clock = Arc::new(SystemClock::scaled(args.speed, day.begins(), zone));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let emulator = Emulator::new(emulator::Options::default(), clock.clone());
-    let (desktop, no_desktop) = match Desktop::start(folder.path()).await {
+    let (desktop, no_desktop) = match Desktop::start(folder.path(), environment).await {
         Ok(desktop) => (Some(desktop), None),
         Err(error) => (None, Some(error)),
     };
@@ -97,10 +98,9 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
         socket: Listen::At(folder.path().join("presenced.sock")),
         history: None,
         buses: Buses { system: desktop.as_ref().map(|desktop| desktop.address().to_owned()), session: None },
-    })
-    .map_err(|error| run::start_error(&error))?;
+    })?;
 
-    let audience = Audience::new(&*clock, &emulator, daemon.reports(), &day, args.speed);
+    let viewer = Viewer::new(&*clock, &emulator, daemon.reports(), &day, args.speed);
     anstream::println!(
         "A working day at {} times the speed of time.\n\
          Real: the daemon, its calendar file, its call-state file, the screen lock.\n\
@@ -127,7 +127,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
             }
         };
         let playing = stage.play(&day, &*clock, desktop.as_ref());
-        let summary = audience.watch(ended, playing).await;
+        let summary = viewer.watch(ended, playing).await;
         // The daemon may have ended already, by a signal of its own.
         let _ = stop.send(());
         summary
@@ -136,7 +136,7 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
     tokio::select! {
         served = serving => match served.map_err(|error| failed(&error))? {},
         (ran, summary) = async { tokio::join!(running, watching) } => {
-            ran.map_err(|error| run::start_error(&error))?;
+            ran?;
             summary
         }
     }
@@ -148,11 +148,6 @@ async fn after(within: Option<Duration>) {
         Some(within) => tokio::time::sleep(within).await,
         None => std::future::pending().await,
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may ask what day it is")]
-fn today(zone: &TimeZone) -> jiff::civil::Date {
-    jiff::Timestamp::now().to_zoned_datetime(zone.clone()).date()
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Error {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::day::{self, Day, Happening};
 use super::desktop::Desktop;
 use super::{ACCOUNT, failed};
-use crate::cli::{Error, check};
+use crate::cli::error::Error;
 use crate::config::{Config, Environment};
 use crate::emulator;
 use crate::policy::CallState;
@@ -59,7 +59,7 @@ path = {calls}
         );
         Config::parse(&text, &self.folder.join("config.toml"), environment)
             .map(|loaded| loaded.config)
-            .map_err(|problems| check::refused(&problems))
+            .map_err(Into::into)
     }
 
     /// The folder of call-state files.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::times::span;
+use crate::cli::terminal::times::span;
 use crate::emulator::{Pair, Timeline};
 use crate::status::report::Requests;
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::times::{clock, exact_clock, exact_span};
+use crate::cli::terminal::times::{clock, exact_clock, exact_span};
 use crate::emulator::{Availability, Call, Pair, Record, Timeline};
 use crate::presence::Presence;
 use crate::status::report::{Account, Report};

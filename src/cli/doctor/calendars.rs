@@ -8,7 +8,7 @@ use super::check::{Check, Group};
 use super::text::{Kind, Part, Text, count, foreign, path, private, text};
 use super::{Scene, bounded};
 use crate::calendar::Timeline;
-use crate::cli::times::span;
+use crate::cli::terminal::times::span;
 use crate::config::{CalendarSource, Subscription};
 use crate::signals::calendar_once::{self, Outcome};
 

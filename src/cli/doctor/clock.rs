@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::{Check, Group};
 use super::text::{Kind, Part, private, text};
 use super::{Scene, bounded};
-use crate::cli::times::exact_span;
+use crate::cli::terminal::times::exact_span;
 use crate::signals::{Buses, reach};
 use crate::time::Now;
 

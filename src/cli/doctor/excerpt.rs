@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::public::Public;
+use super::redact::Redactor;
 use super::text::Kind;
 use crate::policy::Hours;
 use crate::presence::Presence;
@@ -133,9 +133,9 @@ pub(super) fn is_own_word(word: &str) -> bool {
 }
 
 /// The configuration in `text`; `None`: it is no TOML, and nothing of it can be shown.
-pub(super) fn of(text: &str, public: &mut Public) -> Option<String> {
+pub(super) fn of(text: &str, redactor: &mut Redactor) -> Option<String> {
     let table: Table = text.parse().ok()?;
-    toml::to_string(&masked(table, "", public)).ok()
+    toml::to_string(&masked(table, "", redactor)).ok()
 }
 
 /// All that somebody chose in a configuration that is wrong, as far as it is TOML at all.
@@ -161,7 +161,7 @@ pub(super) fn values(file: &Path) -> Vec<String> {
 }
 
 /// `parent`: the key that the table is under.
-fn masked(table: Table, parent: &str, public: &mut Public) -> Table {
+fn masked(table: Table, parent: &str, redactor: &mut Redactor) -> Table {
     let mut clean = Table::new();
     for (key, value) in table {
         let is_chosen = matches!(parent, "accounts" | "signal" | "keyring");
@@ -169,25 +169,25 @@ fn masked(table: Table, parent: &str, public: &mut Public) -> Table {
             key.clone()
         } else {
             let kind = if parent == "accounts" { Kind::Account } else { Kind::Name };
-            public.placeholder(kind, &key).trim_matches(['[', ']']).replace(' ', "-")
+            redactor.placeholder(kind, &key).trim_matches(['[', ']']).replace(' ', "-")
         };
         // What somebody chose is no key of the schema, whatever it is called.
         let key = if is_chosen { "" } else { key.as_str() };
-        let value = masked_value(value, key, public);
+        let value = masked_value(value, key, redactor);
         clean.insert(shown, value);
     }
     clean
 }
 
-fn masked_value(value: Value, key: &str, public: &mut Public) -> Value {
+fn masked_value(value: Value, key: &str, redactor: &mut Redactor) -> Value {
     match value {
-        Value::Table(table) => Value::Table(masked(table, key, public)),
+        Value::Table(table) => Value::Table(masked(table, key, redactor)),
         Value::Array(values) => {
-            Value::Array(values.into_iter().map(|value| masked_value(value, key, public)).collect())
+            Value::Array(values.into_iter().map(|value| masked_value(value, key, redactor)).collect())
         }
         Value::Boolean(truth) => Value::Boolean(truth),
         Value::String(text) if is_harmless(key, &text) => Value::String(text),
-        Value::String(text) => Value::String(public.placeholder(kind(key), &text)),
+        Value::String(text) => Value::String(redactor.placeholder(kind(key), &text)),
         Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => Value::String("[number]".to_owned()),
     }
 }
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_configuration_with_every_option_says_nothing_of_whom_it_is() {
-        let shown = of(&every_option(), &mut Public::default()).unwrap();
+        let shown = of(&every_option(), &mut Redactor::default()).unwrap();
         for private in
             ["contoso", "22553876", "fa8bf3dc", "me@", "~/", "XDG_RUNTIME_DIR", "microsoft", "out of office", "work"]
         {
@@ -254,10 +254,10 @@ mod tests {
             "sources = [{ url = \"https://x.example/hunter2\" }, \"hunter2\"]",
             "# hunter2\n",
         ] {
-            let shown = of(text, &mut Public::default()).unwrap();
+            let shown = of(text, &mut Redactor::default()).unwrap();
             assert!(!shown.contains("hunter2"), "{text}\n{shown}");
         }
-        assert!(!of("user = 1234567\nlevel = 1234567", &mut Public::default()).unwrap().contains("1234567"));
-        assert_eq!(of("hunter2", &mut Public::default()), None);
+        assert!(!of("user = 1234567\nlevel = 1234567", &mut Redactor::default()).unwrap().contains("1234567"));
+        assert_eq!(of("hunter2", &mut Redactor::default()), None);
     }
 }

@@ -14,13 +14,13 @@ use crate::config::{CalendarSource, Config, Environment};
 const GROUP: Group = Group::Machine;
 
 /// A sign-in has a few kilobytes, a copy of a calendar some megabytes.
-const ROOM: u64 = 16 * 1024 * 1024;
+const MIN_FREE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What presenced watches besides the calendars' folders: call-state files, sockets, the time zone, the parents of all these.
-const MORE_WATCHES: usize = 32;
+const WATCHES_BESIDES_CALENDARS: usize = 32;
 
 /// How many inotify instances a daemon has: one for its files and one for the time zone.
-const INSTANCES: usize = 2;
+const INOTIFY_INSTANCES: usize = 2;
 
 /// All checks of it, but for that of the watches, which takes longer.
 pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
@@ -85,7 +85,7 @@ fn writable(name: &'static str, folder: &Path) -> Check {
         return Check::ok(GROUP, name, text![path(folder)]);
     };
     let found = text![path(folder), ", ", size(free), " free"];
-    if free < ROOM {
+    if free < MIN_FREE_BYTES {
         return Check::warning(GROUP, name, found).with_hint("make room: a sign-in that cannot be stored is lost");
     }
     Check::ok(GROUP, name, found)
@@ -115,7 +115,7 @@ struct Limits {
 
 fn judge_watches(limits: &Limits, used: Limits, folders: usize, daemon_runs: bool) -> Check {
     let name = "inotify";
-    let needed = folders + MORE_WATCHES;
+    let needed = folders + WATCHES_BESIDES_CALENDARS;
     // A daemon that runs has its own already, which others cannot see: only what is allowed at all counts then.
     let taken = if daemon_runs { Limits::default() } else { used };
     let found = text![
@@ -136,13 +136,13 @@ fn judge_watches(limits: &Limits, used: Limits, folders: usize, daemon_runs: boo
         let found = found.then(", and a watch each is needed");
         return Check::warning(GROUP, name, found).with_hint(hint("max_user_watches", enough));
     }
-    if taken.instances + INSTANCES > limits.instances {
+    if taken.instances + INOTIFY_INSTANCES > limits.instances {
         let found = text![
             used.instances,
             " of ",
             count(limits.instances, "instance", "instances"),
             " in use, and presenced needs ",
-            INSTANCES
+            INOTIFY_INSTANCES
         ];
         return Check::warning(GROUP, name, found).with_hint(hint("max_user_instances", limits.instances * 2));
     }

@@ -22,26 +22,30 @@
 mod calendars;
 mod check;
 mod clock;
+mod commands;
 mod configuration;
 mod desktop;
 mod excerpt;
 mod json;
 mod machine;
 mod network;
-mod progress;
-mod public;
+mod redact;
 mod report;
 mod service;
 mod sign_in;
+mod suspect;
 mod text;
+mod under_way;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::output::print;
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
 use super::runtime::block_on_and_go;
-use super::{Context, Error, Exit, examples, screen};
+use super::terminal::output::print;
+use super::terminal::screen;
 use crate::config::{self, Config, Environment, Problems};
 use crate::daemon::clock::SystemClock;
 use crate::status::report::Report;
@@ -49,12 +53,12 @@ use crate::status::{Client, ClientError};
 use crate::time::{Clock, Now};
 
 use check::{Check, Verdict};
-use progress::Progress;
 use text::Part;
+use under_way::UnderWay;
 use view::Marks;
 
 /// How long anything is waited for.
-const LIMIT: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -120,16 +124,16 @@ impl Scene<'_> {
 pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit, Error> {
     let config = config::load(&context.config, &context.environment);
     let environment = match &config {
-        Ok(config) => context.environment.clone().guarding(config),
+        Ok(config) => context.environment.clone().hiding_secrets_of(config),
         Err(_) => context.environment.clone(),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::of(&environment));
     let now = clock.now();
     let (scene, checks) = block_on_and_go(async {
-        let daemon = ask(context).await;
+        let under_way = UnderWay::new();
+        let daemon = under_way.of("daemon", ask(context)).await;
         let scene = Scene { context, config, environment, daemon, clock, now };
-        let progress = Progress::default();
-        let checks = progress.show(Box::pin(examine(&scene, &progress))).await;
+        let checks = examine(&scene, &under_way).await;
         (scene, checks)
     })?;
     let text = if json {
@@ -147,7 +151,7 @@ pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit
 async fn ask(context: &Context) -> Daemon {
     let Some(socket) = &context.socket else { return Daemon::NoPlace };
     let asked = bounded(async { Client::connect(socket).await?.status().await }).await;
-    match asked.unwrap_or(Err(ClientError::TimedOut { limit: LIMIT })) {
+    match asked.unwrap_or(Err(ClientError::TimedOut { limit: CHECK_TIMEOUT })) {
         Ok(report) => Daemon::Runs(Box::new(report)),
         Err(ClientError::NotRunning { .. } | ClientError::Stopping) => Daemon::Down,
         Err(error) => Daemon::Ill { hint: error.hint().to_owned(), text: error.to_string() },
@@ -155,15 +159,15 @@ async fn ask(context: &Context) -> Daemon {
 }
 
 /// All checks, in the order in which they are shown.
-async fn examine(scene: &Scene<'_>, progress: &Progress) -> Vec<Check> {
+async fn examine(scene: &Scene<'_>, under_way: &UnderWay) -> Vec<Check> {
     // Boxed, because each has room for all that it may ever wait for.
     let ((calendars, folders), desktop, sign_in, (network, ahead), synchronized, service) = tokio::join!(
-        progress.of("calendars", Box::pin(calendars::checks(scene))),
-        progress.of("desktop", Box::pin(desktop::checks(scene))),
-        progress.of("sign-in", Box::pin(sign_in::checks(scene))),
-        progress.of("network", Box::pin(network::checks(scene))),
-        progress.of("clock", Box::pin(clock::synchronized())),
-        progress.of("service", Box::pin(service::checks(scene))),
+        under_way.of("calendars", Box::pin(calendars::checks(scene))),
+        under_way.of("desktop", Box::pin(desktop::checks(scene))),
+        under_way.of("sign-in", Box::pin(sign_in::checks(scene))),
+        under_way.of("network", Box::pin(network::checks(scene))),
+        under_way.of("clock", Box::pin(clock::synchronized())),
+        under_way.of("service", Box::pin(service::checks(scene))),
     );
     let mut checks = configuration::checks(scene);
     checks.extend(service.into_iter().chain(calendars).chain(desktop).chain(sign_in).chain(network));
@@ -188,7 +192,7 @@ fn exit(checks: &[Check]) -> Exit {
 
 /// What `work` gives; `None` when that takes too long.
 async fn bounded<T>(work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(LIMIT, work).await.ok()
+    tokio::time::timeout(CHECK_TIMEOUT, work).await.ok()
 }
 
 /// The permissions of a file: `600`.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::check::{Check, Group};
-use super::public::is_loopback;
+use super::redact::is_loopback;
 use super::text::{Kind, Part, Text, foreign, private, text};
 use super::{Scene, bounded};
 use crate::config::{Account, Cloud, Endpoints};

@@ -1,13 +1,13 @@
 //! The checks for others: Markdown to paste where presenced's problems are told, without anything that says whose they are.
 //!
-//! Leaves to others: what is private in a text (`public`), and in the configuration (`excerpt`).
+//! Leaves to others: what is private in a text (`redact`), and in the configuration (`excerpt`).
 
 use std::fmt::Write as _;
 
 use super::Scene;
 use super::check::{Check, Group};
 use super::excerpt;
-use super::public::Public;
+use super::redact::Redactor;
 use super::view::Marks;
 use crate::config::Environment;
 
@@ -39,7 +39,7 @@ const DESKTOPS: [&str; 22] = [
 
 /// The report.
 pub(super) fn render(scene: &Scene<'_>, checks: &[Check]) -> String {
-    let mut public = Public::of(scene, checks);
+    let mut redactor = Redactor::of(scene, checks);
     let mut report = String::from("### presenced doctor\n\n");
     for (name, fact) in facts(scene) {
         let _ = writeln!(report, "- {name}: {fact}");
@@ -50,21 +50,21 @@ pub(super) fn render(scene: &Scene<'_>, checks: &[Check]) -> String {
             let _ = writeln!(report, "\n**{}**\n", group.title());
         }
         for check in members {
-            let subject = check.subject.as_ref().map(|subject| format!(" of {}", public.part(subject)));
-            let (mark, found) = (Marks::Unicode.mark(check.verdict), public.text(&check.found));
+            let subject = check.subject.as_ref().map(|subject| format!(" of {}", redactor.part(subject)));
+            let (mark, found) = (Marks::Unicode.mark(check.verdict), redactor.text(&check.found));
             let _ = writeln!(report, "- {mark} {}{}: {found}", check.name, subject.unwrap_or_default());
             for detail in &check.details {
-                let _ = writeln!(report, "  - {}", public.text(detail));
+                let _ = writeln!(report, "  - {}", redactor.text(detail));
             }
         }
     }
-    report + &configuration(scene, &mut public)
+    report + &configuration(scene, &mut redactor)
 }
 
 /// The configuration, as far as others may see it.
-fn configuration(scene: &Scene<'_>, public: &mut Public) -> String {
+fn configuration(scene: &Scene<'_>, redactor: &mut Redactor) -> String {
     let Ok(text) = std::fs::read_to_string(&scene.context.config) else { return String::new() };
-    match excerpt::of(&text, public) {
+    match excerpt::of(&text, redactor) {
         Some(excerpt) => format!("\n**Its configuration**, with placeholders\n\n```toml\n{}\n```\n", excerpt.trim()),
         None => "\n**Its configuration** is no TOML, and is left out.\n".to_owned(),
     }

@@ -3,18 +3,13 @@
 //!
 //! systemd is asked by its own program, and nothing is changed.
 
-use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::process::Stdio;
-
 use jiff::Timestamp;
-use tokio::process::Command;
 
 use super::check::{Check, Group};
 use super::text::{Part, Text, count, foreign, one_of, text, version};
 use super::{Daemon, Scene, bounded};
-use crate::cli::times::span;
-use crate::config::Environment;
+use crate::cli::systemd::systemctl::{Properties, SystemdError, show_async, show_environment_async, show_user_async};
+use crate::cli::terminal::times::span;
 use crate::status::report::{Report, Warning};
 use crate::warning::{Area, Severity};
 
@@ -58,6 +53,10 @@ const STATES: [&str; 30] = [
     "watchdog",
 ];
 
+/// What is looked at of the unit.
+const PROPERTIES: [&str; 7] =
+    ["LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "Result", "NeedDaemonReload"];
+
 /// What presenced, and what it connects by, read from the environment. Others do not matter.
 const VARIABLES: [&str; 23] = [
     "ALL_PROXY",
@@ -87,13 +86,19 @@ const VARIABLES: [&str; 23] = [
 
 /// All checks of both.
 pub(super) async fn checks(scene: &Scene<'_>) -> Vec<Check> {
-    let (unit, environment, lingers) = tokio::join!(show_unit(scene), show_environment(scene), lingers(scene));
+    let environment = &scene.environment;
+    let user = rustix::process::getuid().as_raw().to_string();
+    let (unit, services_environment, user) = tokio::join!(
+        bounded_answer(show_async(UNIT, &PROPERTIES, environment)),
+        bounded_answer(show_environment_async(environment)),
+        bounded_answer(show_user_async(&user, &["Linger"], environment)),
+    );
     let mut checks = vec![running(scene)];
     checks.extend(scene.report().and_then(others));
     checks.push(judge_unit(&unit, scene.report().is_some()));
-    let is_managed = matches!(&unit, Ok(unit) if unit.is_loaded());
-    checks.push(judge_environment(environment, is_managed, scene));
-    checks.push(judge_linger(lingers, scene));
+    let is_managed = matches!(&unit, Ok(unit) if is_loaded(unit));
+    checks.push(judge_environment(services_environment, is_managed, scene));
+    checks.push(judge_linger(user, scene));
     checks
 }
 
@@ -138,61 +143,21 @@ fn others(report: &Report) -> Option<Check> {
     Some(check.with_details(details).with_hint(foreign(&first.hint)))
 }
 
-/// Why systemd says nothing.
-#[derive(Debug)]
-enum Mute {
-    /// Its program is not there.
-    Absent,
-    /// It answers with this.
-    Refuses(String),
-    Silent,
-}
+/// What systemd answers, or why it does not.
+type Answer = Result<Properties, Text>;
 
-impl Mute {
-    fn why(&self) -> Text {
-        match self {
-            Self::Absent => "systemd is not here".into(),
-            Self::Refuses(reason) => text!["systemd does not answer this user: ", foreign(reason)],
-            Self::Silent => "systemd does not answer within 10 s".into(),
+async fn bounded_answer(asked: impl Future<Output = Result<Properties, SystemdError>>) -> Answer {
+    let answer = bounded(asked).await.ok_or("systemd does not answer within 10 s")?;
+    answer.map_err(|error| match error {
+        SystemdError::NotInstalled => "systemd is not here".into(),
+        SystemdError::NotRun(reason) | SystemdError::Unreachable(reason) | SystemdError::Refused(reason) => {
+            text!["systemd does not answer this user: ", foreign(&reason)]
         }
-    }
+    })
 }
 
-/// What a program of systemd prints: it gets no secret of the configuration, and speaks English.
-async fn ask(program: &str, arguments: &[&str], environment: &Environment) -> Result<String, Mute> {
-    let mut command = Command::new(program);
-    command.args(arguments).env("LC_ALL", "C").env("SYSTEMD_PAGER", "").stdin(Stdio::null()).kill_on_drop(true);
-    for name in &environment.secret_vars {
-        command.env_remove(name);
-    }
-    let output = bounded(command.output()).await.ok_or(Mute::Silent)?.map_err(|error| {
-        if error.kind() == ErrorKind::NotFound { Mute::Absent } else { Mute::Refuses(error.to_string()) }
-    })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Mute::Refuses(said.lines().next().unwrap_or("it does not say why").trim().to_owned()))
-}
-
-/// `NAME=value` lines.
-fn pairs(text: &str) -> BTreeMap<String, String> {
-    let pairs = text.lines().filter_map(|line| line.split_once('='));
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-}
-
-/// What systemd says of the unit.
-#[derive(Debug)]
-struct Unit(BTreeMap<String, String>);
-
-impl Unit {
-    fn get(&self, name: &str) -> &str {
-        self.0.get(name).map(String::as_str).unwrap_or_default()
-    }
-
-    fn is_loaded(&self) -> bool {
-        self.get("LoadState") == "loaded"
-    }
+fn is_loaded(unit: &Properties) -> bool {
+    unit.text("LoadState") == "loaded"
 }
 
 /// A word for how a unit is.
@@ -200,41 +165,35 @@ fn state_of(word: &str) -> Part {
     one_of(&STATES, word)
 }
 
-async fn show_unit(scene: &Scene<'_>) -> Result<Unit, Mute> {
-    let properties = "--property=LoadState,ActiveState,SubState,UnitFileState,NRestarts,Result,NeedDaemonReload";
-    let shown = ask("systemctl", &["--user", "show", UNIT, properties], &scene.environment).await?;
-    Ok(Unit(pairs(&shown)))
-}
-
-fn judge_unit(unit: &Result<Unit, Mute>, daemon_runs: bool) -> Check {
+fn judge_unit(unit: &Answer, daemon_runs: bool) -> Check {
     let name = "unit";
     let unit = match unit {
         Ok(unit) => unit,
-        Err(mute) => return Check::skipped(GROUP, name, mute.why()),
+        Err(why) => return Check::skipped(GROUP, name, why.clone()),
     };
-    if !unit.is_loaded() {
-        let found = if unit.get("LoadState") == "not-found" {
+    if !is_loaded(unit) {
+        let found = if unit.text("LoadState") == "not-found" {
             text!["presenced.service is not installed for this user"]
         } else {
-            text!["presenced.service cannot be loaded (", state_of(unit.get("LoadState")), ")"]
+            text!["presenced.service cannot be loaded (", state_of(unit.text("LoadState")), ")"]
         };
         return Check::warning(GROUP, name, found).with_hint("run `presenced service install`");
     }
-    let restarts: u32 = unit.get("NRestarts").parse().unwrap_or(0);
-    let state = text![state_of(unit.get("ActiveState")), " (", state_of(unit.get("SubState")), ")"];
+    let restarts: u32 = unit.text("NRestarts").parse().unwrap_or(0);
+    let state = text![state_of(unit.text("ActiveState")), " (", state_of(unit.text("SubState")), ")"];
     let log = "`journalctl --user -u presenced -e` says why";
-    match unit.get("ActiveState") {
+    match unit.text("ActiveState") {
         "failed" => {
-            Check::failed(GROUP, name, text!["it has failed (", state_of(unit.get("Result")), ")"]).with_hint(log)
+            Check::failed(GROUP, name, text!["it has failed (", state_of(unit.text("Result")), ")"]).with_hint(log)
         }
         "active" | "reloading" | "activating" | "deactivating" if restarts >= MANY_RESTARTS => {
             let found = state.then(", started again ").then(count(restarts as usize, "time", "times"));
             Check::warning(GROUP, name, found).with_hint(log)
         }
-        "active" | "reloading" | "activating" | "deactivating" => match unit.get("UnitFileState") {
+        "active" | "reloading" | "activating" | "deactivating" => match unit.text("UnitFileState") {
             "disabled" => Check::warning(GROUP, name, state.then(", and does not start by itself"))
                 .with_hint("run `systemctl --user enable presenced`"),
-            _ if unit.get("NeedDaemonReload") == "yes" => {
+            _ if unit.text("NeedDaemonReload") == "yes" => {
                 Check::warning(GROUP, name, state.then(", and its file has changed since it was read"))
                     .with_hint("run `systemctl --user daemon-reload`, then `systemctl --user restart presenced`")
             }
@@ -245,16 +204,12 @@ fn judge_unit(unit: &Result<Unit, Mute>, daemon_runs: bool) -> Check {
     }
 }
 
-async fn show_environment(scene: &Scene<'_>) -> Result<BTreeMap<String, String>, Mute> {
-    ask("systemctl", &["--user", "show-environment"], &scene.environment).await.map(|text| pairs(&text))
-}
-
 /// What is set here and not there, or otherwise. Values are not shown: some are passwords.
-fn judge_environment(theirs: Result<BTreeMap<String, String>, Mute>, is_managed: bool, scene: &Scene<'_>) -> Check {
+fn judge_environment(theirs: Answer, is_managed: bool, scene: &Scene<'_>) -> Check {
     let name = "environment";
     let theirs = match theirs {
         Ok(theirs) => theirs,
-        Err(mute) => return Check::skipped(GROUP, name, mute.why()),
+        Err(why) => return Check::skipped(GROUP, name, why),
     };
     let (mut missing, mut other) = (Vec::new(), Vec::new());
     for variable in VARIABLES {
@@ -292,19 +247,13 @@ fn unquoted(value: &str) -> String {
     }
 }
 
-async fn lingers(scene: &Scene<'_>) -> Result<bool, Mute> {
-    let user = rustix::process::getuid().as_raw().to_string();
-    let shown = ask("loginctl", &["show-user", &user, "--property=Linger"], &scene.environment).await?;
-    Ok(shown.trim() == "Linger=yes")
-}
-
 /// Whether the user's services run without a login: a bot's must.
-fn judge_linger(lingers: Result<bool, Mute>, scene: &Scene<'_>) -> Check {
+fn judge_linger(user: Answer, scene: &Scene<'_>) -> Check {
     let name = "linger";
     let accounts = scene.config.as_ref().map(|config| config.accounts.values().collect::<Vec<_>>()).unwrap_or_default();
     let is_bot = !accounts.is_empty() && accounts.iter().all(|account| !account.auth.is_by_person());
-    match lingers {
-        Err(mute) => Check::skipped(GROUP, name, mute.why()),
+    match user.map(|user| user.text("Linger") == "yes") {
+        Err(why) => Check::skipped(GROUP, name, why),
         Ok(true) => Check::ok(GROUP, name, "this user's services run without a login, too"),
         Ok(false) if is_bot => {
             Check::warning(GROUP, name, "this user's services end with the last login, and no person signs in here")
@@ -319,8 +268,8 @@ mod tests {
     use super::super::check::Verdict;
     use super::*;
 
-    fn unit(text: &str) -> Unit {
-        Unit(pairs(&text.replace(' ', "\n")))
+    fn unit(text: &str) -> Properties {
+        Properties::read(&text.replace(' ', "\n"))
     }
 
     #[test]
@@ -364,13 +313,12 @@ mod tests {
             let check = judge_unit(&Ok(unit(&said)), runs);
             assert_eq!((check.verdict, check.found.to_string().as_str()), (verdict, expected), "{said}");
         }
-        assert_eq!(judge_unit(&Err(Mute::Absent), true).verdict, Verdict::Skipped);
+        assert_eq!(judge_unit(&Err("systemd is not here".into()), true).verdict, Verdict::Skipped);
     }
 
     #[test]
     fn values_are_compared_as_they_are() {
         assert_eq!(unquoted("wayland-0"), "wayland-0");
         assert_eq!(unquoted(r"$'a b\'c\\d'"), r"a b'c\d");
-        assert_eq!(pairs("A=b=c\nnonsense\nD=\n"), [("A", "b=c"), ("D", "")].map(|(n, v)| (n.into(), v.into())).into());
     }
 }

@@ -14,7 +14,7 @@ use super::text::{Kind, Part, Text, account as named, foreign, path, private, te
 use super::{Scene, bounded, modes};
 use crate::auth::{self, Authenticator, Expiry, KeyringStanding, Permissions, SignedIn, Standing};
 use crate::cli::sign_in::who;
-use crate::cli::times::relative;
+use crate::cli::terminal::times::relative;
 use crate::config::{Account, Auth, SecretSource, TokenStore};
 use crate::session::{Failure, FailureKind, Permission};
 use crate::status::report::{self, PermissionKind, SignIn, State};

@@ -2,7 +2,7 @@
 //!
 //! A text is put together from parts, and only what stands in the program itself, or is a number, goes into a public report as it
 //! is. What names something of this person is *private* and leaves a placeholder there; what another part of the program or
-//! the system wrote is *foreign*, and is searched for what is private (`public`).
+//! the system wrote is *foreign*, and is searched for what is private (`redact`).
 
 use std::borrow::Cow;
 use std::fmt;

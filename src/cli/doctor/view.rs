@@ -4,33 +4,18 @@
 use anstyle::{AnsiColor, Style};
 
 use super::check::{Check, Group, Verdict};
+use super::commands::is_command;
 use super::text::{Kind, Part};
-use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
+use crate::cli::terminal::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::config::Environment;
 
 const BOLD: Style = Style::new().bold();
 
 /// Names are cut to so many columns, so that what was found has the most of a line.
-const WIDEST_NAME: usize = 26;
+const MAX_NAME_COLUMNS: usize = 26;
 
 /// Below this width what was found stands under the name.
-const NARROW: usize = 60;
-
-/// Programs that a hint may have in backticks: the first of them is what to do first.
-const COMMANDS: [&str; 12] = [
-    "chmod",
-    "journalctl",
-    "loginctl",
-    "ls",
-    "mkdir",
-    "presenced",
-    "resolvectl",
-    "sudo",
-    "systemctl",
-    "systemd-inhibit",
-    "timedatectl",
-    "update-ca-certificates",
-];
+const MIN_COLUMNS_FOR_TWO: usize = 60;
 
 /// The marks of verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +64,7 @@ pub(super) fn render(checks: &[Check], width: usize, marks: Marks) -> String {
             continue;
         }
         lines.push(format!("{BOLD}{}{BOLD:#}", group.title()));
-        let room = if width < NARROW { width - 2 } else { WIDEST_NAME.min(width / 3) };
+        let room = if width < MIN_COLUMNS_FOR_TWO { width - 2 } else { MAX_NAME_COLUMNS.min(width / 3) };
         let names: Vec<String> = members.iter().map(|check| name(check, room, marks)).collect();
         let column = names.iter().map(|name| columns(name)).max().unwrap_or(0);
         for (check, name) in members.into_iter().zip(names) {
@@ -116,7 +101,7 @@ fn draw(lines: &mut Vec<String>, check: &Check, name: &str, column: usize, width
     };
     let mark = marks.mark(check.verdict);
     let found = marks.fit(&check.found.to_string());
-    if width < NARROW {
+    if width < MIN_COLUMNS_FOR_TWO {
         lines.push(format!("{style}{mark}{style:#} {name}"));
         lines.extend(wrap(&found, width - 4).into_iter().map(|line| format!("    {line}")));
     } else {
@@ -176,7 +161,7 @@ fn called(check: &Check) -> String {
 /// The first command in a hint.
 fn command(hint: &str) -> Option<&str> {
     let mut quoted = hint.split('`').skip(1).step_by(2);
-    quoted.find(|text| text.split(' ').next().is_some_and(|program| COMMANDS.contains(&program)))
+    quoted.find(|text| is_command(text))
 }
 
 #[cfg(test)]

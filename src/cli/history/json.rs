@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::History;
-use super::timeline::{Span, What};
+use super::timeline::{Span, SpanKind};
 use crate::session::State;
 
 #[derive(Serialize)]
@@ -68,15 +68,15 @@ pub(super) fn render(history: &History) -> String {
 
 fn span(span: &Span) -> JsonSpan<'_> {
     let (kind, held) = match &span.what {
-        What::Held { presence, rule, because } => {
+        SpanKind::Held { presence, rule, because } => {
             let parts = span.unconfirmed.iter().map(|part| Part { from: part.from, to: part.to, state: part.state });
             let unconfirmed = parts.collect();
             let held = Held { presence: presence.as_deref(), rule: rule.as_deref(), because, unconfirmed };
             ("held", Some(held))
         }
-        What::Starting => ("starting", None),
-        What::Asleep => ("asleep", None),
-        What::NotRunning => ("not-running", None),
+        SpanKind::Starting => ("starting", None),
+        SpanKind::Asleep => ("asleep", None),
+        SpanKind::NotRunning => ("not-running", None),
     };
     JsonSpan { from: span.from, to: span.to, kind, held }
 }

@@ -19,14 +19,14 @@ pub(super) struct Timeline {
 pub(super) struct Span {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
-    pub(super) what: What,
+    pub(super) what: SpanKind,
     /// When it was not known that Graph held just that.
     pub(super) unconfirmed: Vec<Unconfirmed>,
 }
 
-/// What was so.
+/// What a span was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum SpanKind {
     /// Something was decided, which may be to claim nothing.
     Held { presence: Option<String>, rule: Option<String>, because: String },
     /// presenced ran, and nothing was decided yet.
@@ -51,7 +51,7 @@ impl Timeline {
     pub(super) fn sums(&self) -> (SignedDuration, SignedDuration) {
         let mut sums = (SignedDuration::ZERO, SignedDuration::ZERO);
         for span in &self.spans {
-            if matches!(span.what, What::Held { .. }) {
+            if matches!(span.what, SpanKind::Held { .. }) {
                 sums.0 += span.to.duration_since(span.from);
                 sums.1 += span.unconfirmed.iter().map(|part| part.to.duration_since(part.from)).sum::<SignedDuration>();
             }
@@ -146,12 +146,14 @@ impl Account {
         }
         let held = self.held.as_ref().filter(|_| machine.runs && !machine.sleeps);
         let what = match held {
-            _ if !machine.runs => What::NotRunning,
-            _ if machine.sleeps => What::Asleep,
-            None => What::Starting,
-            Some(held) => {
-                What::Held { presence: held.presence.clone(), rule: held.rule.clone(), because: held.because.clone() }
-            }
+            _ if !machine.runs => SpanKind::NotRunning,
+            _ if machine.sleeps => SpanKind::Asleep,
+            None => SpanKind::Starting,
+            Some(held) => SpanKind::Held {
+                presence: held.presence.clone(),
+                rule: held.rule.clone(),
+                because: held.because.clone(),
+            },
         };
         let spans = &mut self.timeline.spans;
         match spans.last_mut() {
@@ -204,8 +206,8 @@ pub(super) mod tests {
         let clock = |at: Timestamp| at.to_string()[11..19].to_owned();
         let span = |span: Span| {
             let what = match span.what {
-                What::Held { presence, .. } => presence.unwrap_or("nothing".to_owned()),
-                other @ (What::Starting | What::Asleep | What::NotRunning) => format!("{other:?}"),
+                SpanKind::Held { presence, .. } => presence.unwrap_or("nothing".to_owned()),
+                other @ (SpanKind::Starting | SpanKind::Asleep | SpanKind::NotRunning) => format!("{other:?}"),
             };
             let parts = span.unconfirmed.iter();
             let parts = parts.map(|part| format!(" !{}-{} {:?}", clock(part.from), clock(part.to), part.state));

@@ -7,9 +7,9 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::History;
-use super::timeline::{Span, Timeline, Unconfirmed, What};
-use crate::cli::text::{columns, pad, wrap};
-use crate::cli::times::exact_span;
+use super::timeline::{Span, SpanKind, Timeline, Unconfirmed};
+use crate::cli::terminal::text::{columns, pad, wrap};
+use crate::cli::terminal::times::exact_span;
 use crate::status::report::word;
 
 /// The narrowest screen that is drawn for, in columns.
@@ -30,7 +30,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 
 /// Draws the history in lines of at most `width` columns (but at least 40), each with its line end.
 pub(super) fn render(history: &History, width: usize) -> String {
-    let mut view = View { lines: Vec::new(), history, width: width.max(MIN_WIDTH) };
+    let mut view = HistoryView { lines: Vec::new(), history, width: width.max(MIN_WIDTH) };
     if history.accounts.is_empty() {
         view.lines.push("There is nothing in the history of that time.".to_owned());
     }
@@ -51,16 +51,16 @@ pub(super) fn render(history: &History, width: usize) -> String {
     view.lines.join("\n") + "\n"
 }
 
-struct View<'a> {
+struct HistoryView<'a> {
     lines: Vec<String>,
     history: &'a History,
     width: usize,
 }
 
-impl View<'_> {
+impl HistoryView<'_> {
     fn account(&mut self, name: &str, timeline: &Timeline) {
         let spans = timeline.spans.iter();
-        let least = |what: &What| if *what == What::Starting { MINUTE } else { WORTH_A_LINE };
+        let least = |what: &SpanKind| if *what == SpanKind::Starting { MINUTE } else { WORTH_A_LINE };
         let spans: Vec<_> = spans.filter(|span| span.to.duration_since(span.from) >= least(&span.what)).collect();
         let zone = &self.history.zone;
         let zone =
@@ -93,7 +93,7 @@ impl View<'_> {
         let mark = if worth.is_empty() { " ".to_owned() } else { format!("{YELLOW}!{YELLOW:#}") };
         let head = format!("{mark} {time}  ");
         let what = presence(&span.what);
-        let style = if matches!(span.what, What::Held { .. }) { Style::new() } else { DIM };
+        let style = if matches!(span.what, SpanKind::Held { .. }) { Style::new() } else { DIM };
         let indent = 2 + columns(time) + 2 + wide + 2;
         let room = self.width.saturating_sub(indent);
         match reason(&span.what) {
@@ -147,20 +147,22 @@ impl View<'_> {
     }
 }
 
-fn presence(what: &What) -> String {
+fn presence(what: &SpanKind) -> String {
     match what {
-        What::Held { presence, .. } => crate::cli::text::printable(presence.as_deref().unwrap_or("nothing claimed")),
-        What::Starting => "presenced started".to_owned(),
-        What::Asleep => "asleep".to_owned(),
-        What::NotRunning => "presenced did not run".to_owned(),
+        SpanKind::Held { presence, .. } => {
+            crate::cli::terminal::text::printable(presence.as_deref().unwrap_or("nothing claimed"))
+        }
+        SpanKind::Starting => "presenced started".to_owned(),
+        SpanKind::Asleep => "asleep".to_owned(),
+        SpanKind::NotRunning => "presenced did not run".to_owned(),
     }
 }
 
-fn reason(what: &What) -> Option<String> {
+fn reason(what: &SpanKind) -> Option<String> {
     match what {
-        What::Held { rule: Some(rule), because, .. } => Some(format!("{because} (rule `{rule}`)")),
-        What::Held { rule: None, because, .. } => Some(because.clone()),
-        What::Starting | What::Asleep | What::NotRunning => None,
+        SpanKind::Held { rule: Some(rule), because, .. } => Some(format!("{because} (rule `{rule}`)")),
+        SpanKind::Held { rule: None, because, .. } => Some(because.clone()),
+        SpanKind::Starting | SpanKind::Asleep | SpanKind::NotRunning => None,
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::Args;
 use super::questions;
 use super::template::Method;
-use crate::cli::{Context, Error, Exit};
+use crate::cli::context::Context;
+use crate::cli::error::{Error, Exit};
 use crate::config::{Account, Auth, Config};
 use crate::suggest;
 

@@ -8,9 +8,9 @@ use super::Args;
 use super::find::{Find, Findings, Search};
 use super::source::Source;
 use super::template::Answers;
-use super::terminal::{Terminal, Wrong};
-use crate::cli::text::{cut_start, printable};
-use crate::cli::{Error, Exit};
+use super::terminal::{InvalidAnswer, Terminal};
+use crate::cli::error::{Error, Exit};
+use crate::cli::terminal::text::{cut_start, printable};
 use crate::config::{CalendarSource, Environment};
 use crate::signals::calendar_extent::{Extent, extent};
 use crate::suggest;
@@ -114,24 +114,24 @@ pub(super) fn sources(args: &Args, folder: &Path, environment: &Environment) -> 
         if text.contains("://") {
             // Others can see the arguments of a program.
             let hint = "give it when asked, or write it into the configuration: { url = \"https://…\" }";
-            return Err(Wrong::new("an address of a calendar is a secret, and no argument", hint));
+            return Err(InvalidAnswer::new("an address of a calendar is a secret, and no argument", hint));
         }
         Source::written(text, folder, environment)
     };
     args.calendars.iter().map(|text| source(text).map_err(|wrong| wrong.of_flag("--calendar"))).collect()
 }
 
-fn needed(answer: &str) -> Result<String, Wrong> {
-    let nothing = || Wrong { message: "nothing can stand for this one".to_owned(), hint: None };
+fn needed(answer: &str) -> Result<String, InvalidAnswer> {
+    let nothing = || InvalidAnswer { message: "nothing can stand for this one".to_owned(), hint: None };
     Some(answer.to_owned()).filter(|answer| !answer.is_empty()).ok_or_else(nothing)
 }
 
-fn check(answers: Answers, environment: &Environment) -> Result<Answers, Wrong> {
+fn check(answers: Answers, environment: &Environment) -> Result<Answers, InvalidAnswer> {
     answers.read(environment).map(|_| answers)
 }
 
 /// The reader looks at addresses only where there is a calendar.
-fn one_identity(address: &str, environment: &Environment) -> Result<String, Wrong> {
+fn one_identity(address: &str, environment: &Environment) -> Result<String, InvalidAnswer> {
     let address = address.trim().to_owned();
     let sources = vec!["{ path = \"~/.calendars/work\" }".to_owned()];
     let answers = Answers { sources, identity: vec![address.clone()], ..Answers::example() };
@@ -235,7 +235,12 @@ fn described(extent: &Extent) -> String {
 }
 
 /// What an answer to the third question means.
-fn chosen(answer: &str, found: &[Find], folder: &Path, environment: &Environment) -> Result<Vec<Chosen>, Wrong> {
+fn chosen(
+    answer: &str,
+    found: &[Find],
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Vec<Chosen>, InvalidAnswer> {
     if answer.eq_ignore_ascii_case("none") {
         return Ok(Vec::new());
     }
@@ -245,7 +250,10 @@ fn chosen(answer: &str, found: &[Find], folder: &Path, environment: &Environment
         for word in words {
             let number = word.parse().ok().filter(|number| (1..=found.len()).contains(number));
             let number = number.ok_or_else(|| {
-                Wrong::new(format!("there is no calendar {word} in the list"), "write numbers that are, like: 1 2")
+                InvalidAnswer::new(
+                    format!("there is no calendar {word} in the list"),
+                    "write numbers that are, like: 1 2",
+                )
             })?;
             if !numbers.contains(&number) {
                 numbers.push(number);
@@ -257,7 +265,7 @@ fn chosen(answer: &str, found: &[Find], folder: &Path, environment: &Environment
     if let CalendarSource::Path(path) = &source.means
         && let Some(wrong) = trouble(path)
     {
-        return Err(Wrong::new(wrong, "name a .ics file, or a folder of them; or answer `none`"));
+        return Err(InvalidAnswer::new(wrong, "name a .ics file, or a folder of them; or answer `none`"));
     }
     Ok(vec![Chosen { source, identity: Vec::new() }])
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::template::Answers;
-use super::terminal::Wrong;
+use super::terminal::InvalidAnswer;
 use crate::config::{CalendarSource, Environment};
 
 /// One source.
@@ -18,10 +18,10 @@ pub(super) struct Source {
 
 impl Source {
     /// The file or folder at an absolute path; in the home folder it is written with `~`.
-    pub(super) fn at(path: &Path, environment: &Environment) -> Result<Self, Wrong> {
+    pub(super) fn at(path: &Path, environment: &Environment) -> Result<Self, InvalidAnswer> {
         let cannot = || {
             let message = format!("a configuration cannot name the path {}", path.display());
-            Wrong::new(
+            InvalidAnswer::new(
                 message,
                 "paths in it are UTF-8, and `$` begins a variable; give the folder another name, or a link",
             )
@@ -35,12 +35,12 @@ impl Source {
     }
 
     /// A calendar that is published at `url`.
-    pub(super) fn published(url: &str, environment: &Environment) -> Result<Self, Wrong> {
+    pub(super) fn published(url: &str, environment: &Environment) -> Result<Self, InvalidAnswer> {
         Self::new("url", url, environment)
     }
 
     /// What a person wrote: a path, in which `~` and variables count and which starts from `folder`, or an address.
-    pub(super) fn written(text: &str, folder: &Path, environment: &Environment) -> Result<Self, Wrong> {
+    pub(super) fn written(text: &str, folder: &Path, environment: &Environment) -> Result<Self, InvalidAnswer> {
         if text.contains("://") {
             Self::published(text, environment)
         } else if text.starts_with(['/', '~', '$']) {
@@ -50,11 +50,11 @@ impl Source {
         }
     }
 
-    fn new(key: &str, text: &str, environment: &Environment) -> Result<Self, Wrong> {
+    fn new(key: &str, text: &str, environment: &Environment) -> Result<Self, InvalidAnswer> {
         let toml = format!("{{ {key} = {} }}", toml::Value::from(text));
         let config = Answers { sources: vec![toml.clone()], ..Answers::example() }.read(environment)?;
         let means = config.signals.calendar.and_then(|calendar| calendar.sources.into_iter().next());
-        let means = means.ok_or_else(|| Wrong::new("this is no calendar", "write a path or an address"))?;
+        let means = means.ok_or_else(|| InvalidAnswer::new("this is no calendar", "write a path or an address"))?;
         Ok(Self { toml, means })
     }
 

@@ -1,6 +1,6 @@
 //! The one text of the configuration that `presenced init` writes, and the answers that go into it.
 
-use super::terminal::Wrong;
+use super::terminal::InvalidAnswer;
 use crate::config::{Config, Environment};
 
 /// How a person signs in.
@@ -37,13 +37,13 @@ impl Answers {
     }
 
     /// What the configuration's reader makes of them, or the first thing that it finds wrong.
-    pub(super) fn read(&self, environment: &Environment) -> Result<Config, Wrong> {
+    pub(super) fn read(&self, environment: &Environment) -> Result<Config, InvalidAnswer> {
         let file = environment.config_dir.join("config.toml");
         match Config::parse(&self.render(environment), &file, environment) {
             Ok(loaded) => Ok(loaded.config),
             Err(problems) => Err(problems.iter().next().map_or_else(
-                || Wrong::new(problems.to_string(), "run `presenced init` again"),
-                |problem| Wrong { message: problem.message.clone(), hint: problem.help.clone() },
+                || InvalidAnswer::new(problems.to_string(), "run `presenced init` again"),
+                |problem| InvalidAnswer { message: problem.message.clone(), hint: problem.help.clone() },
             )),
         }
     }

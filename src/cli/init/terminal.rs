@@ -8,23 +8,23 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use rustix::termios::tcgetwinsize;
 
-use crate::cli::text::{printable, wrap};
-use crate::cli::{Error, Exit};
+use crate::cli::error::{Error, Exit};
+use crate::cli::terminal::text::{printable, wrap};
 
 /// No answer is longer; a terminal gives no longer line either.
-const LONGEST: u64 = 4096;
+const MAX_ANSWER_BYTES: u64 = 4096;
 
 /// What stands in front of all but the head of a question.
 const INDENT: &str = "   ";
 
 /// What is wrong with an answer, and the mend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct InvalidAnswer {
     pub(super) message: String,
     pub(super) hint: Option<String>,
 }
 
-impl Wrong {
+impl InvalidAnswer {
     pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
@@ -83,7 +83,11 @@ impl Terminal {
     }
 
     /// Asks until `accept` takes the answer.
-    pub(super) fn ask<T>(&self, prompt: &str, mut accept: impl FnMut(&str) -> Result<T, Wrong>) -> Result<T, Error> {
+    pub(super) fn ask<T>(
+        &self,
+        prompt: &str,
+        mut accept: impl FnMut(&str) -> Result<T, InvalidAnswer>,
+    ) -> Result<T, Error> {
         loop {
             show(&format!("{INDENT}{prompt}: "));
             let wrong = match answer() {
@@ -91,7 +95,7 @@ impl Terminal {
                     Ok(value) => return Ok(value),
                     Err(wrong) => wrong,
                 },
-                Answer::TooLong => Wrong::new("that is too long", "write it again"),
+                Answer::TooLong => InvalidAnswer::new("that is too long", "write it again"),
                 Answer::End => {
                     show("\n");
                     let hint = "run `presenced init` again; `presenced init --help` has the answers as flags";
@@ -148,9 +152,9 @@ enum Answer {
 fn answer() -> Answer {
     let mut line = Vec::new();
     let mut stdin = io::stdin().lock();
-    match stdin.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
+    match stdin.by_ref().take(MAX_ANSWER_BYTES).read_until(b'\n', &mut line) {
         Ok(1..) if line.ends_with(b"\n") => Answer::Line(printable(String::from_utf8_lossy(&line).trim_end())),
-        Ok(read) if read as u64 == LONGEST => {
+        Ok(read) if read as u64 == MAX_ANSWER_BYTES => {
             // The rest of it is no answer either.
             let _ = stdin.skip_until(b'\n');
             Answer::TooLong

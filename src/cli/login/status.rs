@@ -17,41 +17,43 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::{choose, now};
 use crate::auth::{self, SignedIn};
-use crate::cli::ask::ask;
-use crate::cli::output::print;
+use crate::cli::accounts::choose;
+use crate::cli::context::Context;
+use crate::cli::daemon_client::request;
+use crate::cli::error::{Error, Exit};
 use crate::cli::runtime::block_on;
 use crate::cli::sign_in::{permissions, who};
-use crate::cli::text::{cut_end, pad, printable, wrap};
-use crate::cli::times::{clock, relative};
-use crate::cli::{Context, Error, Exit, screen};
+use crate::cli::terminal::output::print;
+use crate::cli::terminal::screen;
+use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
+use crate::cli::terminal::times::{clock, relative};
 use crate::config::{self, Config, Environment};
 use crate::session::{Failure, FailureKind};
 use crate::status::report::{self, Report, SignIn, State};
 
 /// The columns that the names of facts take.
-const LABEL: usize = 12;
+const LABEL_COLUMNS: usize = 12;
 
 #[derive(Debug, Serialize)]
-struct Status {
+struct SignInStatus {
     version: u32,
     running: bool,
-    accounts: BTreeMap<String, Account>,
+    accounts: BTreeMap<String, AccountStatus>,
 }
 
 #[derive(Debug, Serialize)]
-struct Account {
+struct AccountStatus {
     /// Whether a person must sign in.
     #[serde(skip)]
     by_person: bool,
     signed_in: Option<bool>,
     sign_in: SignIn,
-    error: Option<Trouble>,
+    error: Option<AccountError>,
 }
 
 #[derive(Debug, Serialize)]
-struct Trouble {
+struct AccountError {
     text: String,
     hint: Option<String>,
 }
@@ -68,12 +70,12 @@ pub(super) fn run(account: Option<String>, json: bool, config: &Config, context:
         let looked = look(&name, &account, told, &context.environment);
         (name, looked)
     };
-    let status = Status { version: 1, running: report.is_some(), accounts: accounts.into_iter().map(look).collect() };
+    let status =
+        SignInStatus { version: 1, running: report.is_some(), accounts: accounts.into_iter().map(look).collect() };
     let text = if json {
         serde_json::to_string(&status).map_err(|error| Error::new(Exit::Failed, error.to_string()))? + "\n"
     } else {
-        let now = now();
-        render(&status, now.wall, &now.zone, screen::width())
+        render(&status, Context::now(), &TimeZone::system(), screen::width())
     };
     print(&text)?;
     Ok(exit(&status))
@@ -84,7 +86,7 @@ fn running(context: &Context) -> Result<Option<Report>, Error> {
     if context.socket.is_none() {
         return Ok(None);
     }
-    match ask(context, async |mut daemon| daemon.status().await) {
+    match request(context, async |mut daemon| daemon.status().await) {
         Ok(report) => Ok(Some(report)),
         Err(error) if error.exit == Exit::NotRunning => Ok(None),
         Err(error) => Err(error),
@@ -92,7 +94,12 @@ fn running(context: &Context) -> Result<Option<Report>, Error> {
 }
 
 /// How it stands with an account, of which a running daemon told this.
-fn look(name: &str, config: &config::Account, told: Option<&report::Account>, environment: &Environment) -> Account {
+fn look(
+    name: &str,
+    config: &config::Account,
+    told: Option<&report::Account>,
+    environment: &Environment,
+) -> AccountStatus {
     let by_person = config.auth.is_by_person();
     let state = told.map(|told| told.state);
     let sign_in = told.and_then(|told| told.sign_in.clone()).filter(|_| state != Some(State::SignInNeeded));
@@ -100,23 +107,25 @@ fn look(name: &str, config: &config::Account, told: Option<&report::Account>, en
     let failed = told
         .and_then(|told| told.last_error.as_ref())
         .filter(|error| sign_in.as_ref().is_none_or(|sign_in| sign_in.renewal_error.as_ref() == Some(&error.text)));
-    let error = failed.map(|error| Trouble { text: error.text.clone(), hint: error.hint.clone() });
+    let error = failed.map(|error| AccountError { text: error.text.clone(), hint: error.hint.clone() });
     if let Some(sign_in) = sign_in {
-        return Account { by_person, signed_in: Some(true), sign_in, error };
+        return AccountStatus { by_person, signed_in: Some(true), sign_in, error };
     }
     let nobody = known(config, SignedIn::default());
     match state {
-        Some(State::SignInNeeded) => Account { by_person, signed_in: Some(false), sign_in: nobody, error },
-        Some(State::Refused) if !by_person => Account { by_person, signed_in: Some(false), sign_in: nobody, error },
-        _ if !by_person => Account { by_person, signed_in: None, sign_in: nobody, error },
+        Some(State::SignInNeeded) => AccountStatus { by_person, signed_in: Some(false), sign_in: nobody, error },
+        Some(State::Refused) if !by_person => {
+            AccountStatus { by_person, signed_in: Some(false), sign_in: nobody, error }
+        }
+        _ if !by_person => AccountStatus { by_person, signed_in: None, sign_in: nobody, error },
         _ => match block_on(auth::stored(name, config, environment)) {
-            Ok(Ok(who)) => Account { by_person, signed_in: Some(true), sign_in: known(config, who), error },
+            Ok(Ok(who)) => AccountStatus { by_person, signed_in: Some(true), sign_in: known(config, who), error },
             Err(Error { text, hint, .. }) => {
-                Account { by_person, signed_in: None, sign_in: nobody, error: Some(Trouble { text, hint }) }
+                AccountStatus { by_person, signed_in: None, sign_in: nobody, error: Some(AccountError { text, hint }) }
             }
             Ok(Err(Failure { kind, text, hint, .. })) => {
                 let signed_in = (kind == FailureKind::SignInNeeded).then_some(false);
-                Account { by_person, signed_in, sign_in: nobody, error: Some(Trouble { text, hint }) }
+                AccountStatus { by_person, signed_in, sign_in: nobody, error: Some(AccountError { text, hint }) }
             }
         },
     }
@@ -137,15 +146,15 @@ fn known(config: &config::Account, SignedIn { user, tenant, username }: SignedIn
 }
 
 /// As people read it, at `now`, in lines of at most `width` columns.
-fn render(status: &Status, now: Timestamp, zone: &TimeZone, width: usize) -> String {
+fn render(status: &SignInStatus, now: Timestamp, zone: &TimeZone, width: usize) -> String {
     let bold = anstyle::Style::new().bold();
     let mut lines = Vec::new();
     for (name, account) in &status.accounts {
         let name = cut_end(&printable(name), width / 3);
         lines.push(format!("{bold}{name}{bold:#}: {}", headline(account)));
         for (label, fact) in facts(account, now, zone) {
-            for (number, line) in wrap(&fact, width.saturating_sub(2 + LABEL)).iter().enumerate() {
-                lines.push(format!("  {}{line}", pad(if number == 0 { label } else { "" }, LABEL)));
+            for (number, line) in wrap(&fact, width.saturating_sub(2 + LABEL_COLUMNS)).iter().enumerate() {
+                lines.push(format!("  {}{line}", pad(if number == 0 { label } else { "" }, LABEL_COLUMNS)));
             }
         }
         lines.push(String::new());
@@ -160,7 +169,7 @@ fn render(status: &Status, now: Timestamp, zone: &TimeZone, width: usize) -> Str
     lines.join("\n") + "\n"
 }
 
-fn headline(account: &Account) -> &'static str {
+fn headline(account: &AccountStatus) -> &'static str {
     match (account.signed_in, account.by_person) {
         (Some(true), _) => "signed in",
         (Some(false), true) => "sign-in needed",
@@ -171,8 +180,8 @@ fn headline(account: &Account) -> &'static str {
 }
 
 /// What is known, each with its label.
-fn facts(account: &Account, now: Timestamp, zone: &TimeZone) -> Vec<(&'static str, String)> {
-    let Account { signed_in, sign_in, error, .. } = account;
+fn facts(account: &AccountStatus, now: Timestamp, zone: &TimeZone) -> Vec<(&'static str, String)> {
+    let AccountStatus { signed_in, sign_in, error, .. } = account;
     let mut facts = Vec::new();
     if *signed_in == Some(true) {
         let tenant = sign_in.tenant.as_ref().map(|tenant| format!(", tenant {tenant}"));
@@ -188,7 +197,7 @@ fn facts(account: &Account, now: Timestamp, zone: &TimeZone) -> Vec<(&'static st
         let verb = if at > now { "ends" } else { "ended" };
         facts.push(("token", format!("{verb} {}, {}; {renewal}", clock(at, now, zone), relative(at, now))));
     }
-    if let Some(Trouble { text, hint }) = error {
+    if let Some(AccountError { text, hint }) = error {
         // Said already of a token that could not be renewed.
         if sign_in.renewal_error.as_ref() != Some(text) {
             facts.push(("trouble", text.clone()));
@@ -199,8 +208,8 @@ fn facts(account: &Account, now: Timestamp, zone: &TimeZone) -> Vec<(&'static st
 }
 
 /// What a script learns.
-fn exit(status: &Status) -> Exit {
-    let is_needed = |account: &Account| account.by_person && account.signed_in == Some(false);
+fn exit(status: &SignInStatus) -> Exit {
+    let is_needed = |account: &AccountStatus| account.by_person && account.signed_in == Some(false);
     if status.accounts.values().any(is_needed) {
         Exit::SignInNeeded
     } else if status.accounts.values().any(|account| account.error.is_some()) {
@@ -248,13 +257,13 @@ mod tests {
         })
     }
 
-    fn trouble(text: &str, hint: &str) -> Trouble {
-        Trouble { text: text.to_owned(), hint: Some(hint.to_owned()) }
+    fn trouble(text: &str, hint: &str) -> AccountError {
+        AccountError { text: text.to_owned(), hint: Some(hint.to_owned()) }
     }
 
-    fn shown(running: bool, accounts: impl IntoIterator<Item = (&'static str, Account)>) -> (String, Exit) {
+    fn shown(running: bool, accounts: impl IntoIterator<Item = (&'static str, AccountStatus)>) -> (String, Exit) {
         let accounts = accounts.into_iter().map(|(name, account)| (name.to_owned(), account)).collect();
-        let status = Status { version: 1, running, accounts };
+        let status = SignInStatus { version: 1, running, accounts };
         let text = render(&status, at("13:10:48"), &TimeZone::fixed(Offset::constant(1)), 80);
         (anstream::adapter::strip_str(&text).to_string(), exit(&status))
     }
@@ -264,8 +273,8 @@ mod tests {
         let over = "the sign-in service refuses: the sign-in was revoked, as a changed password does (AADSTS50173, 400 \
                     invalid_grant)";
         let secret = "the sign-in service refuses: the client secret has expired (AADSTS7000222, 401 invalid_client)";
-        let of_person = |signed_in, sign_in, error| Account { by_person: true, signed_in, sign_in, error };
-        let of_bot = |signed_in, error| Account { by_person: false, signed_in, sign_in: bot(), error };
+        let of_person = |signed_in, sign_in, error| AccountStatus { by_person: true, signed_in, sign_in, error };
+        let of_bot = |signed_in, error| AccountStatus { by_person: false, signed_in, sign_in: bot(), error };
         let late = SignIn { renewal_error: Some("the connection broke off".to_owned()), ..person() };
         let (text, exit) = shown(
             true,
@@ -283,8 +292,9 @@ mod tests {
 
     #[test]
     fn without_a_daemon_what_is_stored_tells() {
-        let stored = Account { by_person: true, signed_in: Some(true), sign_in: without_token(person()), error: None };
-        let bot = Account { by_person: false, signed_in: None, sign_in: bot(), error: None };
+        let stored =
+            AccountStatus { by_person: true, signed_in: Some(true), sign_in: without_token(person()), error: None };
+        let bot = AccountStatus { by_person: false, signed_in: None, sign_in: bot(), error: None };
         let (text, exit) = shown(false, [("work", stored), ("bot", bot)]);
         insta::assert_snapshot!(text);
         assert_eq!(exit, Exit::Ok);
@@ -292,8 +302,12 @@ mod tests {
 
     #[test]
     fn who_cannot_sign_in_is_no_sign_in_needed() {
-        let refused =
-            Account { by_person: false, signed_in: Some(false), sign_in: bot(), error: Some(trouble("no", "mend it")) };
+        let refused = AccountStatus {
+            by_person: false,
+            signed_in: Some(false),
+            sign_in: bot(),
+            error: Some(trouble("no", "mend it")),
+        };
         assert_eq!(shown(true, [("bot", refused)]).1, Exit::Failed);
     }
 }

@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Wanted;
+use super::Selection;
+use crate::cli::error::{Error, Exit};
 use crate::cli::folder::FolderWatch;
-use crate::cli::output::print;
-use crate::cli::text::printable;
-use crate::cli::{Error, Exit};
+use crate::cli::terminal::output::print;
+use crate::cli::terminal::text::printable;
 
 /// As many bytes are shown at a time.
-const AT_ONCE: usize = 64 * 1024;
+const MAX_BYTES_AT_ONCE: usize = 64 * 1024;
 
 /// Shows the log in `dir`.
-pub(super) async fn show(dir: &Path, wanted: &Wanted) -> Result<Exit, Error> {
+pub(super) async fn show(dir: &Path, wanted: &Selection) -> Result<Exit, Error> {
     let unreadable = |error: io::Error| {
         Error::new(Exit::Failed, format!("the log in {} cannot be read: {error}", dir.display()))
             .with_hint("look as the user who runs presenced, or correct `dir` below [log]")
@@ -70,7 +70,7 @@ fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The lines that are wanted of what there is, and where that ends.
-fn last_lines(files: &[PathBuf], wanted: &Wanted) -> io::Result<(VecDeque<String>, End)> {
+fn last_lines(files: &[PathBuf], wanted: &Selection) -> io::Result<(VecDeque<String>, End)> {
     let most = wanted.lines.unwrap_or(usize::MAX);
     let mut kept: VecDeque<String> = VecDeque::new();
     let mut end = End::default();
@@ -130,7 +130,7 @@ fn show_lines(lines: VecDeque<String>) -> Result<bool, Error> {
         // What a log quotes comes from outside, and this may be a terminal.
         text.push_str(&line.split('\t').map(printable).collect::<Vec<_>>().join("\t"));
         text.push('\n');
-        if text.len() >= AT_ONCE && !print(&std::mem::take(&mut text))? {
+        if text.len() >= MAX_BYTES_AT_ONCE && !print(&std::mem::take(&mut text))? {
             return Ok(false);
         }
     }
@@ -170,7 +170,7 @@ mod tests {
 
     fn shown(dir: &Path, lines: Option<usize>, since: Option<&str>) -> Vec<String> {
         let since = since.map(|since| format!("2026-11-{since}Z").parse().unwrap());
-        let wanted = Wanted { follow: false, lines, since };
+        let wanted = Selection { follow: false, lines, since };
         last_lines(&files(dir).unwrap(), &wanted).unwrap().0.into()
     }
 
@@ -200,7 +200,7 @@ mod tests {
     fn what_comes_is_shown_once_and_over_midnight() {
         let dir = log(&[("23", "a\n")]);
         let mut end =
-            last_lines(&files(dir.path()).unwrap(), &Wanted { follow: true, lines: None, since: None }).unwrap().1;
+            last_lines(&files(dir.path()).unwrap(), &Selection { follow: true, lines: None, since: None }).unwrap().1;
         assert_eq!(end.at, 2);
         fs::write(dir.path().join("presenced.2026-11-23.log"), "a\nb\n").unwrap();
         fs::write(dir.path().join("presenced.2026-11-24.log"), "c\nhalf").unwrap();

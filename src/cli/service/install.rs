@@ -2,34 +2,38 @@
 //! started, and shows what came of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use super::place::{self, Folders, Found};
+use super::paths::{self, UnitFile, UnitFolders};
 use super::status;
 use super::unit::{self, SERVICE, SOCKET, Start, Unwritable};
 use crate::auth;
-use crate::cli::ask::ask;
-use crate::cli::output::print;
-use crate::cli::run::load;
+use crate::cli::context::Context;
+use crate::cli::daemon_client::request;
+use crate::cli::error::{Error, Exit};
 use crate::cli::runtime::block_on;
-use crate::cli::systemctl::{Circumstances, Trouble, order, show};
-use crate::cli::{Context, Error, Exit};
+use crate::cli::systemd::systemctl::{SystemdError, order, show};
+use crate::cli::terminal::output::print;
+use crate::config::Environment;
+use crate::program;
 use crate::session::{Failure, FailureKind, Lack};
 use crate::status::ClientError;
 use crate::status::report::State;
 
 /// How long the first presence is waited for, once the service runs.
-const FIRST_PRESENCE: Duration = Duration::from_secs(5);
+const FIRST_PRESENCE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Has the user's systemd run this program as it was called, now and at each login. What is there already and right stays as
 /// it is.
 pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Result<Exit, Error> {
-    let folders = Folders::find(context)?;
-    let program = place::program(context.environment.var("PATH").as_deref())?;
+    let folders = UnitFolders::find(context)?;
+    let program = paths::program(context.environment.var("PATH").as_deref())?;
     can_work(context)?;
-    let asked = |trouble: Trouble| trouble.error(&Circumstances::of(&context.environment));
-    let is_active = |unit| show(unit, &["ActiveState"]).map(|unit| unit.text("ActiveState") == "active");
+    let environment = &context.environment;
+    let asked = |error: SystemdError| error.error(environment);
+    let order = |arguments: &[&str]| order(arguments, environment);
+    let is_active = |unit| show(unit, &["ActiveState"], environment).map(|unit| unit.text("ActiveState") == "active");
     let (runs, listens) = (is_active(SERVICE).map_err(asked)?, is_active(SOCKET).map_err(asked)?);
     if !runs && !listens {
         nobody_else_runs(context)?;
@@ -47,7 +51,7 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
     }
     let stays = runs && changed.is_empty() && running_version(context).as_deref() == Some(env!("CARGO_PKG_VERSION"));
     order(&[if stays { "start" } else { "restart" }, SERVICE])
-        .map_err(|trouble| not_started(&trouble, &program, context))?;
+        .map_err(|error| not_started(&error, &program, environment))?;
     first_presence(context);
     let exit = status::show(context)?;
     print("\nIt starts when you log in; `loginctl enable-linger` has it run without that.\n")?;
@@ -56,7 +60,7 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
 
 /// Whether the service would find what it needs: a configuration, and somebody who is signed in.
 fn can_work(context: &Context) -> Result<(), Error> {
-    let config = load(context)?;
+    let config = context.load_config()?;
     for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_by_person()) {
         if let Err(failure) = block_on(auth::stored(name, account, &context.environment))?
             && failure.kind == FailureKind::SignInNeeded
@@ -75,17 +79,22 @@ fn is_locked(failure: &Failure) -> bool {
 
 /// One that was started by hand would keep the socket from the service.
 fn nobody_else_runs(context: &Context) -> Result<(), Error> {
-    let Ok(report) = ask(context, async |mut daemon| daemon.status().await) else { return Ok(()) };
+    let Ok(report) = request(context, async |mut daemon| daemon.status().await) else { return Ok(()) };
     let text = format!("presenced already runs (pid {}), and not as this service", report.pid);
     Err(Error::new(Exit::Failed, text).with_hint(format!("stop it first: kill {}", report.pid)))
 }
 
 fn running_version(context: &Context) -> Option<String> {
-    ask(context, async |mut daemon| daemon.status().await).ok().map(|report| report.version)
+    request(context, async |mut daemon| daemon.status().await).ok().map(|report| report.version)
 }
 
 /// Puts the units where systemd finds them, and gives those that were written or removed.
-fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Context) -> Result<Vec<PathBuf>, Error> {
+fn put(
+    folders: &UnitFolders,
+    program: &Path,
+    socket_activation: bool,
+    context: &Context,
+) -> Result<Vec<PathBuf>, Error> {
     let config = unusual(&context.config, Some(&context.environment.config_dir.join("config.toml")));
     let socket = context.socket.as_ref().and_then(|socket| unusual(socket, context.environment.socket().as_deref()));
     let start = Start { program, config: config.as_deref(), socket: socket.as_deref() };
@@ -97,7 +106,7 @@ fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Con
     let mut changed = Vec::new();
     for (unit, found) in found {
         let path = folders.own.join(unit);
-        let is_there = matches!(found, Found::Ours(_));
+        let is_there = matches!(found, UnitFile::Ours(_));
         let wanted = packaged.is_none() && (unit == SERVICE || socket_activation || is_there);
         if wanted {
             let text = if unit == SERVICE { unit::service(&start) } else { unit::socket(&start) };
@@ -105,7 +114,7 @@ fn put(folders: &Folders, program: &Path, socket_activation: bool, context: &Con
                 Error::new(Exit::Usage, format!("a unit cannot name the path {path}"))
                     .with_hint("move it to a path without control characters")
             })?;
-            if found != Found::Ours(text.clone()) {
+            if found != UnitFile::Ours(text.clone()) {
                 folders.write(unit, &text)?;
                 print(&format!("wrote {}\n", path.display()))?;
                 changed.push(path);
@@ -126,11 +135,13 @@ fn unusual(path: &Path, usual: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// A unit that somebody wrote by hand is theirs.
-fn may_replace(path: &Path, found: &Found) -> Result<(), Error> {
+fn may_replace(path: &Path, found: &UnitFile) -> Result<(), Error> {
     let (text, hint) = match found {
-        Found::Nothing | Found::Ours(_) => return Ok(()),
-        Found::Masked => ("is masked", "run `systemctl --user unmask presenced.service presenced.socket`".to_owned()),
-        Found::Theirs => (
+        UnitFile::Nothing | UnitFile::Ours(_) => return Ok(()),
+        UnitFile::Masked => {
+            ("is masked", "run `systemctl --user unmask presenced.service presenced.socket`".to_owned())
+        }
+        UnitFile::Theirs => (
             "was not written by `presenced service install`",
             format!(
                 "keep it, with `systemctl --user enable --now presenced`; or move it away, with `mv {path} {path}.old`, and install \
@@ -143,9 +154,9 @@ fn may_replace(path: &Path, found: &Found) -> Result<(), Error> {
 }
 
 /// Why the service did not come up: what it logged last says more than systemd does, where the journal may be read.
-fn not_started(trouble: &Trouble, program: &Path, context: &Context) -> Error {
-    let unit = show(SERVICE, &["InvocationID", "Result", "ExecMainStatus"]).unwrap_or_default();
-    let journal = Command::new("journalctl")
+fn not_started(error: &SystemdError, program: &Path, environment: &Environment) -> Error {
+    let unit = show(SERVICE, &["InvocationID", "Result", "ExecMainStatus"], environment).unwrap_or_default();
+    let journal = program::command("journalctl", environment)
         .args(["--user", "--output=cat", "--no-pager", "--quiet", "--lines=50"])
         .arg(format!("_SYSTEMD_INVOCATION_ID={}", unit.text("InvocationID")))
         .stdin(Stdio::null())
@@ -155,7 +166,7 @@ fn not_started(trouble: &Trouble, program: &Path, context: &Context) -> Error {
         return Error::new(Exit::Failed, format!("the service does not start: {last}"));
     }
     let why = match unit.text("Result") {
-        "" | "success" => return trouble.error(&Circumstances::of(&context.environment)),
+        "" | "success" => return error.error(environment),
         "exit-code" => format!("it ended with exit code {}", unit.text("ExecMainStatus")),
         other => format!("it failed ({other})"),
     };
@@ -172,7 +183,7 @@ fn last_error(log: &str) -> Option<&str> {
 
 /// Waits until the first decision was carried out or failed, so that there is something to show.
 fn first_presence(context: &Context) {
-    let settled = ask(context, async |daemon| {
+    let settled = request(context, async |daemon| {
         let mut reports = daemon.watch().await?;
         let settled = async {
             while let Some(report) = reports.next().await? {
@@ -182,7 +193,7 @@ fn first_presence(context: &Context) {
             }
             Ok::<_, ClientError>(())
         };
-        tokio::time::timeout(FIRST_PRESENCE, settled).await.unwrap_or(Ok(()))
+        tokio::time::timeout(FIRST_PRESENCE_TIMEOUT, settled).await.unwrap_or(Ok(()))
     });
     // What went wrong shows in the status that follows.
     drop(settled);

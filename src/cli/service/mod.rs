@@ -1,15 +1,16 @@
 //! `presenced service`: presenced as a service of the person's own systemd: put there, looked at, taken away.
 //!
-//! [`unit`] has the text of the units, [`place`] where they and the program are; each verb has a file. How systemd is spoken to
-//! is in [`super::systemctl`].
+//! [`unit`] has the text of the units, [`paths`] where they and the program are; each verb has a file. How systemd is spoken to
+//! is in [`super::systemd`].
 
 mod install;
-mod place;
+mod paths;
 mod status;
 mod uninstall;
 mod unit;
 
-use super::{Context, Error, Exit, examples};
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
 
 pub(super) use install::install;
 pub(super) use unit::SERVICE;

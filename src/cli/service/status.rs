@@ -4,17 +4,19 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::unit::{SERVICE, SOCKET};
-use crate::cli::ask::ask;
-use crate::cli::output::print;
+use crate::cli::context::Context;
+use crate::cli::daemon_client::request;
+use crate::cli::error::{Error, Exit};
 use crate::cli::status::{exit, headline};
-use crate::cli::systemctl::{self, Circumstances, Properties};
-use crate::cli::text::{cut_end, pad, printable, wrap};
-use crate::cli::times::{clock, relative};
-use crate::cli::{Context, Error, Exit, screen};
+use crate::cli::systemd::systemctl::{self, Properties};
+use crate::cli::terminal::output::print;
+use crate::cli::terminal::screen;
+use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
+use crate::cli::terminal::times::{clock, relative};
 use crate::status::report::Report;
 
 /// The columns that the names of facts take.
-const LABEL: usize = 10;
+const LABEL_COLUMNS: usize = 10;
 
 /// What of the service's unit is looked at.
 const PROPERTIES: [&str; 12] = [
@@ -44,7 +46,7 @@ struct Service {
 /// Runs it.
 pub(super) fn show(context: &Context) -> Result<Exit, Error> {
     let asked = |unit, properties| {
-        systemctl::show(unit, properties).map_err(|trouble| trouble.error(&Circumstances::of(&context.environment)))
+        systemctl::show(unit, properties, &context.environment).map_err(|error| error.error(&context.environment))
     };
     let unit = asked(SERVICE, &PROPERTIES)?;
     if unit.text("LoadState") == "not-found" {
@@ -54,17 +56,12 @@ pub(super) fn show(context: &Context) -> Result<Exit, Error> {
     let socket = asked(SOCKET, &["LoadState", "ActiveState"])?;
     // Asked while it is down, the socket would start it.
     let report = match unit.text("ActiveState") {
-        "active" | "reloading" => ask(context, async |mut daemon| daemon.status().await),
+        "active" | "reloading" => request(context, async |mut daemon| daemon.status().await),
         _ => Err(Error::new(Exit::NotRunning, "it does not run")),
     };
     let service = Service { unit, socket, report };
-    print(&service.render(now(), &TimeZone::system(), screen::width()))?;
+    print(&service.render(Context::now(), &TimeZone::system(), screen::width()))?;
     Ok(service.exit())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: times are shown from now on this machine")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 impl Service {
@@ -77,9 +74,9 @@ impl Service {
             .map(|line| format!("{bold}{line}{bold:#}"))
             .collect();
         for (label, fact) in self.facts() {
-            let label = cut_end(&printable(&label), LABEL - 1);
-            for (number, line) in wrap(&fact, width.saturating_sub(2 + LABEL)).iter().enumerate() {
-                lines.push(format!("  {}{line}", pad(if number == 0 { &label } else { "" }, LABEL)));
+            let label = cut_end(&printable(&label), LABEL_COLUMNS - 1);
+            for (number, line) in wrap(&fact, width.saturating_sub(2 + LABEL_COLUMNS)).iter().enumerate() {
+                lines.push(format!("  {}{line}", pad(if number == 0 { &label } else { "" }, LABEL_COLUMNS)));
             }
         }
         lines.join("\n") + "\n"

@@ -1,42 +1,44 @@
 //! `presenced service uninstall`: stops the service, and takes away what was installed and nothing else.
 
-use super::place::{Folders, Found};
+use super::paths::{UnitFile, UnitFolders};
 use super::unit::{SERVICE, SOCKET};
-use crate::cli::output::print;
-use crate::cli::systemctl::{Circumstances, Trouble, order, show};
-use crate::cli::{Context, Error, Exit};
+use crate::cli::context::Context;
+use crate::cli::error::{Error, Exit};
+use crate::cli::systemd::systemctl::{SystemdError, order, show};
+use crate::cli::terminal::output::print;
 
 /// Runs it.
 pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
-    let folders = Folders::find(context)?;
-    let trouble = |trouble: Trouble| trouble.error(&Circumstances::of(&context.environment));
+    let folders = UnitFolders::find(context)?;
+    let environment = &context.environment;
+    let failed = |error: SystemdError| error.error(environment);
     let mut said = Vec::new();
     // The socket first: it would start the service again.
     for unit in [SOCKET, SERVICE] {
         let found = folders.look(unit)?;
-        if found == Found::Theirs {
+        if found == UnitFile::Theirs {
             said.push(format!("{} is not presenced's, and stays", folders.own.join(unit).display()));
             continue;
         }
-        let known = show(unit, &["ActiveState", "UnitFileState"]).map_err(trouble)?;
+        let known = show(unit, &["ActiveState", "UnitFileState"], environment).map_err(failed)?;
         let enabled = known.text("UnitFileState").starts_with("enabled");
         let active = !matches!(known.text("ActiveState"), "inactive" | "failed");
         if active {
-            order(&["stop", unit]).map_err(trouble)?;
+            order(&["stop", unit], environment).map_err(failed)?;
             said.push(format!("stopped {unit}"));
         }
         if enabled {
-            order(&["disable", unit]).map_err(trouble)?;
+            order(&["disable", unit], environment).map_err(failed)?;
             said.push(format!("disabled {unit}"));
         }
-        if matches!(found, Found::Ours(_)) {
+        if matches!(found, UnitFile::Ours(_)) {
             folders.remove(unit)?;
             said.push(format!("removed {}", folders.own.join(unit).display()));
         }
         // Fails where there is nothing to forget.
-        let _ = order(&["reset-failed", unit]);
+        let _ = order(&["reset-failed", unit], environment);
     }
-    order(&["daemon-reload"]).map_err(trouble)?;
+    order(&["daemon-reload"], environment).map_err(failed)?;
     for unit in [SOCKET, SERVICE] {
         let drop_ins = folders.own.join(format!("{unit}.d"));
         if drop_ins.exists() {

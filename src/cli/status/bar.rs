@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::template::Template;
-use super::{now, waybar};
+use super::waybar;
+use crate::cli::context::Context;
+use crate::cli::error::{Error, Exit};
 use crate::cli::folder::FolderWatch;
-use crate::cli::output::print;
-use crate::cli::{Error, Exit};
+use crate::cli::terminal::output::print;
 use crate::status::report::{Account, Report};
 use crate::status::{Client, ClientError};
 use crate::suggest;
@@ -141,7 +142,7 @@ impl Bar<'_> {
     }
 
     fn line(&self, report: Result<&Report, &ClientError>) -> String {
-        let facts = Facts { report, only: self.account, now: now(), zone: TimeZone::system() };
+        let facts = Facts { report, only: self.account, now: Context::now(), zone: TimeZone::system() };
         match self.format {
             Format::Waybar => waybar::render(&facts) + "\n",
             Format::Template(template) => template.render(&facts) + "\n",

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use super::bar::Facts;
 use super::view;
-use crate::cli::text::printable;
-use crate::cli::times::clock;
+use crate::cli::terminal::text::printable;
+use crate::cli::terminal::times::clock;
 use crate::status::report::{Account, Pair, Report, word};
 use crate::suggest;
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::bar::Facts;
 use super::view::{because, headline};
-use crate::cli::text::wrap;
-use crate::cli::times::clock;
+use crate::cli::terminal::text::wrap;
+use crate::cli::terminal::times::clock;
 use crate::status::report::{Account, Health, Report, word};
 
 /// How wide a tooltip is, in columns.
@@ -119,7 +119,7 @@ fn markup(lines: &[String]) -> String {
 /// The text as Pango markup that shows just it.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for char in crate::cli::text::printable(text).chars() {
+    for char in crate::cli::terminal::text::printable(text).chars() {
         match char {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),

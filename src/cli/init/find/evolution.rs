@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::settings::{self, Section};
-use super::{Found, Home, entries};
+use super::{Home, ProgramCalendars, entries};
 
 const PROGRAM: &str = "Evolution/GNOME";
 
-pub(super) fn find(home: &Home, found: &mut Found) {
+pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
     look(&home.config.join("evolution"), &home.data.join("evolution"), found);
     let flatpak = home.join(".var/app/org.gnome.Evolution");
     look(&flatpak.join("config/evolution"), &flatpak.join("data/evolution"), found);
 }
 
-fn look(config: &Path, data: &Path, found: &mut Found) {
+fn look(config: &Path, data: &Path, found: &mut ProgramCalendars) {
     let mut local: BTreeSet<PathBuf> =
         entries(&data.join("calendar")).into_iter().map(|folder| folder.join("calendar.ics")).collect();
     for file in entries(&config.join("sources")) {

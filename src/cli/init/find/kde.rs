@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::settings;
-use super::{Found, Home, entries, is_ics};
+use super::{Home, ProgramCalendars, entries, is_ics};
 
 const PROGRAM: &str = "KOrganizer";
 
@@ -21,7 +21,7 @@ const UNREAD: [&str; 5] = [
     "akonadi_openxchange_resource_",
 ];
 
-pub(super) fn find(home: &Home, found: &mut Found) {
+pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
     let mut files: Vec<PathBuf> =
         entries(&home.data.join("korganizer")).into_iter().filter(|path| is_ics(path)).collect();
     for file in entries(&home.config) {

@@ -1,9 +1,9 @@
 //! khal: the folders of its calendars, from its configuration, which is `configobj`'s: `[[NAME]]` below `[calendars]`.
 
 use super::settings::{self, Section};
-use super::{Found, Home, matching};
+use super::{Home, ProgramCalendars, matching};
 
-pub(super) fn find(home: &Home, found: &mut Found) {
+pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
     let sections = settings::sections(&home.config.join("khal/config"));
     let calendars = sections.iter().skip_while(|section| section.name != "calendars").skip(1);
     for calendar in calendars.take_while(|section| section.depth > 1) {

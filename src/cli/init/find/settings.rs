@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 /// No settings are longer: what is, is something else.
-const LONGEST: u64 = 8 * 1024 * 1024;
+const MAX_SETTINGS_BYTES: u64 = 8 * 1024 * 1024;
 
 /// One section; what stands before the first has a section without a name.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,13 +31,13 @@ impl Section {
 /// The text of a file of settings; `None` where there is none that can be read. Opens nothing but a regular file: a FIFO
 /// would wait.
 pub(super) fn read(path: &Path) -> Option<String> {
-    let is_file = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= LONGEST;
+    let is_file = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= MAX_SETTINGS_BYTES;
     fs::metadata(path).ok().filter(is_file)?;
     let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
     let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).ok()?;
     file.metadata().ok().filter(is_file)?;
     let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    file.take(MAX_SETTINGS_BYTES).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -82,7 +82,7 @@ mod tests {
     fn what_is_no_file_of_settings_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        std::fs::File::create(path("huge")).unwrap().set_len(LONGEST + 1).unwrap();
+        std::fs::File::create(path("huge")).unwrap().set_len(MAX_SETTINGS_BYTES + 1).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, path("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         std::fs::write(path("binary"), b"\xff\xfe\0[a]\nb=\xff\n").unwrap();
         for name in ["none", "huge", "fifo", "."] {

@@ -55,9 +55,9 @@ impl House {
     }
 
     /// What one program has.
-    pub(super) fn find(&self, program: fn(&Home, &mut Found<'_>)) -> Shown {
+    pub(super) fn find(&self, program: fn(&Home, &mut ProgramCalendars<'_>)) -> Shown {
         let home = Home::new(&self.environment());
-        let mut found = Found::new(&home);
+        let mut found = ProgramCalendars::new(&home);
         program(&home, &mut found);
         Shown { lines: self.lines(&found.calendars), unread: found.unread }
     }

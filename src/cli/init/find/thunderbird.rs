@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::settings;
-use super::{Found, Home};
+use super::{Home, ProgramCalendars};
 
 const PROGRAM: &str = "Thunderbird";
 
@@ -18,13 +18,13 @@ const PROGRAM: &str = "Thunderbird";
 const FOLDERS: [&str; 3] =
     [".thunderbird", "snap/thunderbird/common/.thunderbird", ".var/app/org.mozilla.Thunderbird/.thunderbird"];
 
-pub(super) fn find(home: &Home, found: &mut Found) {
+pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
     for profile in FOLDERS.iter().flat_map(|folder| profiles(&home.join(folder))) {
         let preferences = preferences(&profile.join("prefs.js"));
         for calendar in registered(&preferences) {
             match calendar.place() {
-                Some(Place::File(path)) => found.file(PROGRAM, &path, calendar.address(&preferences)),
-                Some(Place::Address(url)) => found.address(PROGRAM, &url, calendar.address(&preferences)),
+                Some(Location::File(path)) => found.file(PROGRAM, &path, calendar.address(&preferences)),
+                Some(Location::Address(url)) => found.address(PROGRAM, &url, calendar.address(&preferences)),
                 None => found.cannot_read(PROGRAM),
             }
         }
@@ -55,7 +55,7 @@ fn preferences(path: &Path) -> BTreeMap<String, String> {
 struct Calendar<'p>(BTreeMap<&'p str, &'p str>);
 
 /// Where the events of a calendar can be read.
-enum Place {
+enum Location {
     File(PathBuf),
     Address(String),
 }
@@ -79,15 +79,15 @@ impl<'p> Calendar<'p> {
     }
 
     /// `None`: in a database only. So is what needs a password, which presenced does not have.
-    fn place(&self) -> Option<Place> {
+    fn place(&self) -> Option<Location> {
         if self.get("type") != Some("ics") {
             return None;
         }
         let uri = self.get("uri")?;
         match uri.split_once(':')?.0 {
-            "file" => Some(Place::File(Url::parse(uri).ok()?.to_file_path().ok()?)),
+            "file" => Some(Location::File(Url::parse(uri).ok()?.to_file_path().ok()?)),
             _ if self.get("username").is_some_and(|name| !name.is_empty()) => None,
-            _ => Some(Place::Address(uri.to_owned())),
+            _ => Some(Location::Address(uri.to_owned())),
         }
     }
 

@@ -4,9 +4,9 @@
 //! (`singlefile`); without collections the storage is the calendar itself.
 
 use super::settings::{self, Section};
-use super::{Found, Home, collections, matching};
+use super::{Home, ProgramCalendars, collections, matching};
 
-pub(super) fn find(home: &Home, found: &mut Found) {
+pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
     let config = [
         home.var("VDIRSYNCER_CONFIG").map(|path| home.tilde(&path)),
         Some(home.join(".vdirsyncer/config")),

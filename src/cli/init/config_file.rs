@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
-use crate::cli::{Error, Exit};
+use crate::cli::error::{Error, Exit};
 
 /// Whether there is something at `path`, be it a link to nothing.
 pub(super) fn is_taken(path: &Path) -> bool {

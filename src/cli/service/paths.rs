@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::unit::{self, SERVICE};
-use crate::cli::systemctl::{self, Circumstances};
-use crate::cli::{Context, Error, Exit};
+use crate::cli::context::Context;
+use crate::cli::error::{Error, Exit};
+use crate::cli::systemd::systemctl;
 
 /// Where systemd looks for a program without a path (`systemd-path search-binaries-default`).
 const SYSTEM_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -52,7 +53,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 /// The folders of the user's units.
 #[derive(Debug)]
-pub(super) struct Folders {
+pub(super) struct UnitFolders {
     /// The user's own: `$XDG_CONFIG_HOME/systemd/user`.
     pub(super) own: PathBuf,
     /// All others that systemd reads, the strongest first.
@@ -61,7 +62,7 @@ pub(super) struct Folders {
 
 /// What is at a unit's place in the user's own folder.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum UnitFile {
     /// Nothing.
     Nothing,
     /// What was written here, with this text.
@@ -72,14 +73,14 @@ pub(super) enum Found {
     Theirs,
 }
 
-impl Folders {
+impl UnitFolders {
     /// Those that the user's systemd reads.
     ///
     /// # Errors
     /// It cannot be asked, or it does not read the user's own as this program sees it.
     pub(super) fn find(context: &Context) -> Result<Self, Error> {
-        let manager = systemctl::show_manager(&["UnitPath"])
-            .map_err(|trouble| trouble.error(&Circumstances::of(&context.environment)))?;
+        let manager = systemctl::show_manager(&["UnitPath"], &context.environment)
+            .map_err(|error| error.error(&context.environment))?;
         let config_home = context.environment.config_dir.parent().unwrap_or(Path::new("/"));
         let own = config_home.join("systemd/user");
         let all = manager.paths("UnitPath");
@@ -104,20 +105,20 @@ impl Folders {
     }
 
     /// What is at a unit's place in the user's own folder.
-    pub(super) fn look(&self, unit: &str) -> Result<Found, Error> {
+    pub(super) fn look(&self, unit: &str) -> Result<UnitFile, Error> {
         let path = self.own.join(unit);
         match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(UnitFile::Nothing),
             Ok(found) if !found.is_file() => {
                 let is_mask = fs::read_link(&path).is_ok_and(|leads| leads == Path::new("/dev/null"));
-                return Ok(if is_mask { Found::Masked } else { Found::Theirs });
+                return Ok(if is_mask { UnitFile::Masked } else { UnitFile::Theirs });
             }
             Ok(_) | Err(_) => {}
         }
         let text = fs::read(&path).map_err(|error| failed("read", &path, &error))?;
         Ok(match String::from_utf8(text) {
-            Ok(text) if unit::is_ours(&text) => Found::Ours(text),
-            Ok(_) | Err(_) => Found::Theirs,
+            Ok(text) if unit::is_ours(&text) => UnitFile::Ours(text),
+            Ok(_) | Err(_) => UnitFile::Theirs,
         })
     }
 
@@ -204,17 +205,17 @@ mod tests {
     #[test]
     fn only_what_was_written_here_is_ours() {
         let folder = TempDir::new().unwrap();
-        let folders = Folders { own: folder.path().join("systemd/user"), others: Vec::new() };
-        assert_eq!(folders.look(SERVICE).unwrap(), Found::Nothing);
+        let folders = UnitFolders { own: folder.path().join("systemd/user"), others: Vec::new() };
+        assert_eq!(folders.look(SERVICE).unwrap(), UnitFile::Nothing);
         let start = unit::Start { program: Path::new("/p"), config: None, socket: None };
         let text = unit::service(&start).unwrap();
         folders.write(SERVICE, &text).unwrap();
-        assert_eq!(folders.look(SERVICE).unwrap(), Found::Ours(text));
+        assert_eq!(folders.look(SERVICE).unwrap(), UnitFile::Ours(text));
         folders.write(SERVICE, "[Service]\nExecStart=presenced run\n").unwrap();
-        assert_eq!(folders.look(SERVICE).unwrap(), Found::Theirs);
+        assert_eq!(folders.look(SERVICE).unwrap(), UnitFile::Theirs);
         folders.remove(SERVICE).unwrap();
         symlink("/dev/null", folders.own.join(SERVICE)).unwrap();
-        assert_eq!(folders.look(SERVICE).unwrap(), Found::Masked);
+        assert_eq!(folders.look(SERVICE).unwrap(), UnitFile::Masked);
         folders.tidy();
         assert!(folders.own.exists(), "it is not empty");
         folders.remove(SERVICE).unwrap();
@@ -229,7 +230,7 @@ mod tests {
         let program = root.join("presenced");
         fs::write(&program, "").unwrap();
         let unit = root.join(SERVICE);
-        let folders = Folders { own: root.join("own"), others: vec![root.join("missing"), root.clone()] };
+        let folders = UnitFolders { own: root.join("own"), others: vec![root.join("missing"), root.clone()] };
         assert_eq!(folders.packaged(&program), None);
         fs::write(&unit, format!("[Service]\nExecStart={} run\n", program.display())).unwrap();
         assert_eq!(folders.packaged(&program), Some(unit.clone()));

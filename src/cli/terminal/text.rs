@@ -4,22 +4,22 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The text as a terminal may be given it: every control character is replaced, so that a name from a file cannot move
 /// the cursor.
-pub(super) fn printable(text: &str) -> String {
+pub(in crate::cli) fn printable(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
 /// The columns a printable text takes.
-pub(super) fn columns(text: &str) -> usize {
+pub(in crate::cli) fn columns(text: &str) -> usize {
     text.width()
 }
 
 /// The text followed by spaces up to `width` columns.
-pub(super) fn pad(text: &str, width: usize) -> String {
+pub(in crate::cli) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
 /// The text cut at its end to at most `width` columns, with `…` where something is missing.
-pub(super) fn cut_end(text: &str, width: usize) -> String {
+pub(in crate::cli) fn cut_end(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
@@ -30,7 +30,7 @@ pub(super) fn cut_end(text: &str, width: usize) -> String {
 }
 
 /// The text cut at its start to at most `width` columns: of a path the end tells more.
-pub(super) fn cut_start(text: &str, width: usize) -> String {
+pub(in crate::cli) fn cut_start(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
@@ -41,7 +41,7 @@ pub(super) fn cut_start(text: &str, width: usize) -> String {
 
 /// The text in lines of at most `width` columns, broken at spaces, and within a word only where the word is longer than
 /// a line. Lines of the text stay lines, and one that fits stays as it is.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(in crate::cli) fn wrap(text: &str, width: usize) -> Vec<String> {
     text.lines().flat_map(|line| wrap_line(&printable(line), width)).collect()
 }
 

@@ -3,11 +3,11 @@
 //! Each step is done only where it is not done yet, so that running it again goes on where it ended: a configuration that is
 //! there stays as it is, whoever is signed in stays signed in. All that is asked is asked before anything is done. Leaves to
 //! others: the questions (`questions`), what other programs have (`find`), the configuration's text (`template`) and its file
-//! (`place`), a configuration that is there (`existing`); signing in (`login`), and the service (`service`).
+//! (`config_file`), a configuration that is there (`existing`); signing in (`login`), and the service (`service`).
 
+mod config_file;
 mod existing;
 mod find;
-mod place;
 mod questions;
 mod source;
 mod template;
@@ -15,15 +15,20 @@ mod terminal;
 
 use std::path::{self, Path};
 
-use super::output::print;
+use super::accounts::tell_locked;
+use super::context::{Context, examples};
+use super::daemon_client::reload_running;
+use super::error::{Error, Exit};
 use super::runtime::block_on;
-use super::text::{columns, pad, printable};
-use super::{Context, Error, Exit, check, examples, login, service, systemctl};
+use super::systemd::systemctl;
+use super::terminal::output::print;
+use super::terminal::text::{columns, pad, printable};
+use super::{check, login, service};
 use crate::auth;
-use crate::config::{self, Account, CalendarSource, Config, Environment};
+use crate::config::{Account, CalendarSource, Config, Environment};
 use crate::suggest;
 use template::Method;
-use terminal::{Terminal, Wrong};
+use terminal::{InvalidAnswer, Terminal};
 
 /// The arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -112,7 +117,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let folder = path::absolute(".").map_err(|error| {
         Error::new(Exit::Failed, format!("the folder that this was started in is gone: {error}")).with_hint("cd ~")
     })?;
-    let config = if place::is_taken(&context.config) {
+    let config = if config_file::is_taken(&context.config) {
         go_on_with(&args, &folder, context)?
     } else {
         set_up(&args, terminal, &folder, context)?
@@ -122,38 +127,40 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let mut people = people(&args, &config, terminal.is_some(), context)?;
     for person in people.iter_mut().filter(|person| person.signed_in.is_err()) {
         let offer = format!("Sign in to `{}` now?", person.name);
-        person.comes_in = args.wants([args.login, args.no_login], terminal, &offer);
+        person.will_sign_in = args.wants([args.login, args.no_login], terminal, &offer);
     }
-    let standing = Standing::now();
+    let service_state = ServiceState::look(&context.environment);
     // Without a sign-in there is nothing that a service could do.
-    let is_ready = people.iter().all(|person| person.signed_in.is_ok() || person.comes_in);
+    let is_ready = people.iter().all(|person| person.signed_in.is_ok() || person.will_sign_in);
     let offer = "Start presenced now and with every login, as a systemd user service?";
-    let serve = match standing {
-        Standing::Absent if is_ready || args.service => args.wants([args.service, args.no_service], terminal, offer),
-        Standing::Absent => false,
-        Standing::Installed | Standing::Unknown => args.service,
+    let serve = match service_state {
+        ServiceState::Absent if is_ready || args.service => {
+            args.wants([args.service, args.no_service], terminal, offer)
+        }
+        ServiceState::Absent => false,
+        ServiceState::Installed | ServiceState::Unknown => args.service,
     };
 
-    for person in people.iter().filter(|person| person.comes_in) {
-        login::come_in(&person.name, &person.account, &config, context)??;
+    for person in people.iter().filter(|person| person.will_sign_in) {
+        login::sign_in_account(&person.name, &person.account, &config, context)??;
     }
     let exit = if serve {
         service::install(false, context)?
     } else {
-        if people.iter().any(|person| person.comes_in) {
-            login::reload_running(context);
+        if people.iter().any(|person| person.will_sign_in) {
+            reload_running(context);
         }
         Exit::Ok
     };
-    let standing = if serve { Standing::Installed } else { standing };
+    let service_state = if serve { ServiceState::Installed } else { service_state };
     let people = self::people(&args, &config, false, context)?;
-    print(&summary(&people, standing, &context.config, &context.environment))?;
+    print(&summary(&people, service_state, &context.config, &context.environment))?;
     Ok(exit)
 }
 
 /// The configuration that is there.
 fn go_on_with(args: &Args, folder: &Path, context: &Context) -> Result<Config, Error> {
-    let config = config::load(&context.config, &context.environment).map_err(|problems| check::refused(&problems))?;
+    let config = context.load_config()?;
     existing::agree(args, &config, folder, context)?;
     let file = source::shown(&context.config, &context.environment);
     print(&format!("{file} is there already, and stays as it is.\n\n{}", check::overview(&config)))?;
@@ -162,11 +169,11 @@ fn go_on_with(args: &Args, folder: &Path, context: &Context) -> Result<Config, E
 
 /// A new configuration, by flags and answers.
 fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Context) -> Result<Config, Error> {
-    place::check(&context.config)?;
+    config_file::check(&context.config)?;
     let environment = &context.environment;
     let answers = questions::answers(args, terminal, folder, environment)?;
-    let config = answers.read(environment).map_err(Wrong::error)?;
-    place::write(&context.config, &answers.render(environment))?;
+    let config = answers.read(environment).map_err(InvalidAnswer::error)?;
+    config_file::write(&context.config, &answers.render(environment))?;
     print(&format!("\nWrote {}.\n", source::shown(&context.config, environment)))?;
     for source in config.signals.calendar.iter().flat_map(|calendar| &calendar.sources) {
         if let CalendarSource::Path(path) = source
@@ -185,17 +192,17 @@ struct Person {
     /// Who is signed in, or why that is nobody.
     signed_in: Result<String, String>,
     /// Whether somebody is about to sign in.
-    comes_in: bool,
+    will_sign_in: bool,
 }
 
 /// The accounts that a person signs in to, of those that are meant. `waits`: somebody is there to unlock a keyring.
 fn people(args: &Args, config: &Config, waits: bool, context: &Context) -> Result<Vec<Person>, Error> {
-    let environment = context.environment.clone().guarding(config);
+    let environment = context.environment.clone().hiding_secrets_of(config);
     let is_meant = |name: &String| args.account.as_ref().is_none_or(|named| named == name);
     let accounts = config.accounts.iter().filter(|(name, account)| account.auth.is_by_person() && is_meant(name));
     let person = |(name, account): (&String, &Account)| {
         let signed_in = block_on(signed_in(name, account, waits, &environment))?;
-        Ok(Person { name: name.clone(), account: account.clone(), signed_in, comes_in: false })
+        Ok(Person { name: name.clone(), account: account.clone(), signed_in, will_sign_in: false })
     };
     accounts.map(person).collect()
 }
@@ -207,7 +214,7 @@ async fn signed_in(name: &str, account: &Account, waits: bool, environment: &Env
             Err(failure) => failure,
         };
         let text = failure.text.clone();
-        if !waits || auth::unlock(failure, login::tell_locked).await.is_err() {
+        if !waits || auth::unlock(failure, tell_locked).await.is_err() {
             return Err(text);
         }
     }
@@ -215,7 +222,7 @@ async fn signed_in(name: &str, account: &Account, waits: bool, environment: &Env
 
 /// How it stands with the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum ServiceState {
     /// It starts with every login.
     Installed,
     /// It could be installed.
@@ -224,9 +231,9 @@ enum Standing {
     Unknown,
 }
 
-impl Standing {
-    fn now() -> Self {
-        match systemctl::show(service::SERVICE, &["UnitFileState"]) {
+impl ServiceState {
+    fn look(environment: &Environment) -> Self {
+        match systemctl::show(service::SERVICE, &["UnitFileState"], environment) {
             Ok(unit) if unit.text("UnitFileState") == "enabled" => Self::Installed,
             Ok(_) => Self::Absent,
             Err(_) => Self::Unknown,
@@ -235,7 +242,7 @@ impl Standing {
 }
 
 /// What is done, what is not, and what comes next.
-fn summary(people: &[Person], standing: Standing, file: &Path, environment: &Environment) -> String {
+fn summary(people: &[Person], service_state: ServiceState, file: &Path, environment: &Environment) -> String {
     let (mut rows, mut next) = (vec![("configuration", source::shown(file, environment))], Vec::new());
     for Person { name, signed_in, .. } in people {
         if signed_in.is_err() {
@@ -244,10 +251,10 @@ fn summary(people: &[Person], standing: Standing, file: &Path, environment: &Env
         let stands = signed_in.as_ref().map(|who| format!("signed in as {}", printable(who)));
         rows.push((name, stands.unwrap_or_else(|why| printable(why))));
     }
-    let (stands, missing) = match standing {
-        Standing::Installed => ("starts with every login", None),
-        Standing::Absent => ("not installed", Some("presenced service install")),
-        Standing::Unknown => ("there is no systemd of yours to start it", Some("presenced run")),
+    let (stands, missing) = match service_state {
+        ServiceState::Installed => ("starts with every login", None),
+        ServiceState::Absent => ("not installed", Some("presenced service install")),
+        ServiceState::Unknown => ("there is no systemd of yours to start it", Some("presenced run")),
     };
     rows.push(("service", stands.to_owned()));
     next.extend(missing.map(ToOwned::to_owned));

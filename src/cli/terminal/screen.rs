@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use anstream::{AutoStream, ColorChoice};
 use rustix::termios::tcgetwinsize;
 
-use super::environment::terminal_is_dumb;
+use crate::cli::environment::terminal_is_dumb;
 
 /// The width where there is no terminal to fit, in columns.
 const DEFAULT_WIDTH: usize = 80;
@@ -15,7 +15,7 @@ const DEFAULT_WIDTH: usize = 80;
 const MAX_WIDTH: usize = 100;
 
 /// How wide to draw on standard output, in columns.
-pub(super) fn width() -> usize {
+pub(in crate::cli) fn width() -> usize {
     size().map_or(DEFAULT_WIDTH, |(columns, _)| columns.min(MAX_WIDTH))
 }
 
@@ -28,7 +28,7 @@ fn size() -> Option<(usize, usize)> {
 
 /// What is drawn in place.
 #[derive(Debug, Default)]
-pub(super) struct Screen {
+pub(in crate::cli) struct Screen {
     /// How many lines are drawn, in a terminal of which size.
     drawn: Option<(usize, (usize, usize))>,
     /// Whether there are to be colours.
@@ -37,14 +37,14 @@ pub(super) struct Screen {
 
 impl Screen {
     /// A screen, where standard output is a terminal that can be drawn on.
-    pub(super) fn new() -> Option<Self> {
+    pub(in crate::cli) fn new() -> Option<Self> {
         let coloured = AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
         size().filter(|_| !terminal_is_dumb()).map(|_| Self { drawn: None, coloured })
     }
 
     /// What to print, as it is, so that `text` stands in place of what was drawn before. Lines must fit the terminal's width;
     /// those that do not fit its height are left out. Without colours it is still drawn in place.
-    pub(super) fn draw(&mut self, text: &str) -> String {
+    pub(in crate::cli) fn draw(&mut self, text: &str) -> String {
         let size = size().unwrap_or((DEFAULT_WIDTH, 24));
         if self.coloured {
             self.draw_in(text, size)

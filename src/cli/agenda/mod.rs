@@ -9,24 +9,24 @@ mod chart;
 mod forecast;
 mod json;
 mod view;
-pub(super) mod window;
 
-use std::io::Write;
 use std::path::{self, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::output::print;
-use super::progress::Progress;
-use super::{Context, Error, Exit, check, examples, screen};
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::moment::{self, Moment};
+use super::terminal::output::{print, warn};
+use super::terminal::progress::Progress;
+use super::terminal::screen;
 use crate::calendar::{FileReport, Occurrence, Timeline};
 use crate::config::{self, CalendarSource, Signals};
 use crate::policy::{Rule, default_rules};
 use crate::signals::calendar_once;
 
 use forecast::{Claimed, at_the_desk, forecast};
-use window::Moment;
 
 /// The arguments of `agenda`.
 #[derive(Debug, clap::Args)]
@@ -48,15 +48,15 @@ pub(super) struct Args {
     calendars: Vec<PathBuf>,
 
     /// From when on [default: today's midnight]
-    #[arg(long, value_name = "TIME", value_parser = window::moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment::moment)]
     from: Option<Moment>,
 
     /// Until when, itself not included [default: the midnight after --from]
-    #[arg(long, value_name = "TIME", value_parser = window::moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment::moment)]
     to: Option<Moment>,
 
     /// Take this time zone (IANA name) for the system's, in all respects
-    #[arg(long, value_name = "ZONE", value_parser = window::timezone)]
+    #[arg(long, value_name = "ZONE", value_parser = moment::timezone)]
     timezone: Option<TimeZone>,
 
     /// Print it as JSON
@@ -99,8 +99,8 @@ struct Setup {
 /// Runs it.
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let zone = args.timezone.unwrap_or_else(TimeZone::system);
-    let now = now();
-    let window = window::window(args.from, args.to, now, &zone);
+    let now = Context::now();
+    let window = moment::window(args.from, args.to, now, &zone);
     if window.0 >= window.1 {
         let local = |at: Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
         let text = format!("the agenda would end ({}) before it begins ({})", local(window.1), local(window.0));
@@ -149,7 +149,7 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
     }
     let config = match config::load(&context.config, &context.environment) {
         Ok(config) => config,
-        Err(problems) if calendars.is_empty() || !is_default => return Err(check::refused(&problems)),
+        Err(problems) if calendars.is_empty() || !is_default => return Err(problems.into()),
         Err(_) => {
             warn(&format!(
                 "the configuration {} is wrong, so the default rules hold; `presenced check` says what is wrong",
@@ -201,15 +201,4 @@ fn skipped_of<'a>(file: &'a path::Path, report: &'a FileReport) -> impl Iterator
         .iter()
         .map(move |zone| whole(format!("the time zone `{zone}` is not known; the system's stands in")));
     parts.chain(more).chain(zones)
-}
-
-fn warn(text: &str) {
-    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-    // Where standard error has gone, nobody is to be warned.
-    let _ = writeln!(anstream::stderr(), "{yellow}warning:{yellow:#} {text}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: the agenda is today's")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

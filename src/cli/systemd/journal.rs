@@ -17,10 +17,10 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Where journald listens.
-pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+pub(in crate::cli) const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// The longest text of a line, in bytes; a datagram takes thrice that and more.
-const LONGEST: usize = 64 * 1024;
+const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// What of a line is a field of the journal, and by which name.
 const FIELDS: [(&str, &str); 5] = [
@@ -33,7 +33,7 @@ const FIELDS: [(&str, &str); 5] = [
 
 /// A layer that writes to the journal.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(in crate::cli) struct Journal {
     socket: UnixDatagram,
     path: PathBuf,
 }
@@ -44,7 +44,7 @@ impl Journal {
     /// # Errors
     ///
     /// Nobody does.
-    pub(super) fn at(path: &Path) -> io::Result<Self> {
+    pub(in crate::cli) fn at(path: &Path) -> io::Result<Self> {
         // Only to see that it is there: a socket that stays connected would not survive a restart of journald.
         UnixDatagram::unbound()?.connect(path)?;
         Ok(Self { socket: UnixDatagram::unbound()?, path: path.to_owned() })
@@ -91,7 +91,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
             Level::INFO => "6",
             Level::DEBUG | Level::TRACE => "7",
         };
-        message.truncate(message.floor_char_boundary(LONGEST));
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
 
         let mut entry = Vec::with_capacity(512);
         put(&mut entry, "MESSAGE", &message);
@@ -198,7 +198,7 @@ mod tests {
         journald.set_nonblocking(true).unwrap();
         let subscriber = tracing_subscriber::registry().with(Journal::at(&path).unwrap());
         tracing::subscriber::with_default(subscriber, log);
-        let mut entry = vec![0; 4 * LONGEST];
+        let mut entry = vec![0; 4 * MAX_MESSAGE_BYTES];
         std::iter::from_fn(|| journald.recv(&mut entry).ok().map(|length| read(&entry[..length]))).collect()
     }
 
@@ -233,11 +233,11 @@ mod tests {
     fn what_a_line_quotes_makes_no_fields_and_no_line_is_too_long() {
         let entries = entries(|| {
             tracing::info!("wrong\nPRIORITY=0\nPRESENCED_DECISION=1");
-            tracing::info!("{}", "ü".repeat(LONGEST));
+            tracing::info!("{}", "ü".repeat(MAX_MESSAGE_BYTES));
         });
         assert_eq!(entries[0]["MESSAGE"], "wrong\nPRIORITY=0\nPRESENCED_DECISION=1");
         assert_eq!((&*entries[0]["PRIORITY"], entries[0].contains_key("PRESENCED_DECISION")), ("6", false));
-        assert_eq!(entries[1]["MESSAGE"].len(), LONGEST);
+        assert_eq!(entries[1]["MESSAGE"].len(), MAX_MESSAGE_BYTES);
     }
 
     #[test]

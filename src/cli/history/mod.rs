@@ -22,16 +22,18 @@ use std::io::ErrorKind;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::output::print;
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::moment::{Since, since};
 use super::runtime::block_on;
-use super::since::{Since, since};
-use super::{Context, Error, Exit, examples, screen};
+use super::terminal::output::print;
+use super::terminal::screen;
 use crate::history;
 use crate::status::Client;
 use crate::suggest;
 
 /// How far back it looks unless it is told.
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+const DEFAULT_SINCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// The arguments of `history`.
 #[derive(Debug, clap::Args)]
@@ -72,8 +74,8 @@ struct History {
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let socket = context.require_socket()?;
     let zone = TimeZone::system();
-    let now = now();
-    let from = args.since.unwrap_or(Since::Ago(DAY)).instant(now, &zone);
+    let now = Context::now();
+    let from = args.since.unwrap_or(Since::Ago(DEFAULT_SINCE)).instant(now, &zone);
     if from >= now {
         let error = Error::new(Exit::Usage, "the history would begin in the future");
         return Err(error.with_hint("give a `--since` that is past, like 2h or 09:00"));
@@ -107,9 +109,4 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let history = History { zone, window: (from, now), accounts, skipped: read.skipped };
     print(&if args.json { json::render(&history) } else { view::render(&history, screen::width()) })?;
     Ok(Exit::Ok)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: the history ends now")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

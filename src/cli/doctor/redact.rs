@@ -6,14 +6,15 @@
 //! presenced's own. In doubt too much is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::Scene;
 use super::check::Check;
+use super::commands::is_command;
 use super::excerpt;
+use super::suspect::suspect;
 use super::text::{Kind, Part, Text};
 use crate::config::{Auth, CalendarSource, Config, SecretSource};
-use crate::presence::Presence;
 
 /// Around the number of a placeholder while a text is worked on: characters that no text has, since they are taken out first.
 const OPEN: char = '\u{f8f0}';
@@ -22,24 +23,12 @@ const CLOSE: char = '\u{f8f1}';
 /// No secrets, whoever has them for a name.
 const COMMON: [&str; 8] = ["auto", "global", "localhost", "presenced", "root", "systemd", "true", "user"];
 
-/// Programs whose calls are in hints as they stand here.
-const PROGRAMS: [&str; 8] =
-    ["chmod", "journalctl", "loginctl", "presenced", "systemctl", "systemd-inhibit", "timedatectl", "pactl"];
-
 /// What Graph calls the permissions that matter.
 const PERMISSIONS: [&str; 4] = ["Presence.Read", "Presence.Read.All", "Presence.ReadWrite", "Presence.ReadWrite.All"];
 
-/// What looks like a host and is none.
-const NO_HOST_BEGINS: [&str; 8] =
-    ["Presence.", "org.cinnamon.", "org.freedesktop.", "org.gnome.", "org.mate.", "org.xfce.", "fs.inotify.", "xdg-"];
-const NO_HOST_ENDS: [&str; 4] = ["presenced.service", "config.toml", "logind.conf", ".md"];
-
-/// What an access token is at least as long as.
-const LONG: usize = 24;
-
 /// The placeholders of one report, and what they stand for.
 #[derive(Debug, Default)]
-pub(super) struct Public {
+pub(super) struct Redactor {
     /// In lower case, the longest first.
     known: Vec<(String, Kind)>,
     numbers: BTreeMap<(Kind, String), usize>,
@@ -48,7 +37,7 @@ pub(super) struct Public {
     shown: Vec<String>,
 }
 
-impl Public {
+impl Redactor {
     /// For what is private in this scene and in its checks.
     pub(super) fn of(scene: &Scene<'_>, checks: &[Check]) -> Self {
         let mut known = BTreeSet::new();
@@ -173,7 +162,7 @@ impl Public {
             let is_around =
                 |char: char| matches!(char, ' ' | ',' | ';' | ':' | '(' | ')' | '[' | ']' | '"' | '\'' | '`' | '.');
             let core = word.trim_start_matches(is_around).trim_end_matches(is_around);
-            match suspect(core) {
+            match suspect(core).filter(|_| !core.contains([OPEN, CLOSE])) {
                 Some(kind) => clean.push_str(&word.replacen(core, &self.mark(kind, core), 1)),
                 None => clean.push_str(word),
             }
@@ -282,59 +271,14 @@ fn opens(text: &str, at: usize, char: char) -> bool {
 fn is_own(quoted: &str) -> bool {
     let separates = |char: char| matches!(char, ' ' | '=' | ',' | '"' | '[' | ']' | '{' | '}' | '.');
     let mut words = quoted.split(separates).filter(|word| !word.is_empty());
-    let program = quoted.split(' ').next().unwrap_or_default();
-    PROGRAMS.contains(&program)
+    is_command(quoted)
         || PERMISSIONS.contains(&quoted)
         || words.all(|word| excerpt::is_own_word(word) || word.starts_with(OPEN))
-}
-
-/// What a word looks like, if it looks private.
-fn suspect(word: &str) -> Option<Kind> {
-    if word.is_empty() || word.contains([OPEN, CLOSE]) || word.parse::<Presence>().is_ok() {
-        return None;
-    }
-    if word.contains("://") {
-        return Some(Kind::Address);
-    }
-    if word.contains('@') {
-        return Some(Kind::Mail);
-    }
-    if is_address(word) {
-        return Some(Kind::Host);
-    }
-    let is_doc = word.starts_with("docs/") && word.contains(".md");
-    if (word.contains('/') || word.starts_with('~') || word.contains('\\')) && !is_doc {
-        return Some(Kind::Path);
-    }
-    if word.parse::<uuid::Uuid>().is_ok() {
-        return Some(Kind::Id);
-    }
-    if word.len() >= LONG && word.chars().any(|char| char.is_ascii_digit()) || word.starts_with("eyJ") {
-        return Some(Kind::Token);
-    }
-    is_host(word).then_some(Kind::Host)
 }
 
 /// Whether a host is this machine itself.
 pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Whether it is an IP address, perhaps with a port, of another machine.
-fn is_address(word: &str) -> bool {
-    let address = word.parse::<IpAddr>().ok().or_else(|| word.parse::<SocketAddr>().ok().map(|address| address.ip()));
-    address.is_some_and(|address| !address.is_loopback())
-}
-
-fn is_host(word: &str) -> bool {
-    let name = word.rsplit_once(':').map_or(word, |(name, _)| name);
-    let Some((_, last)) = name.rsplit_once('.') else { return false };
-    let is_label =
-        |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
-    let is_name = name.split('.').all(is_label) && last.chars().count() > 1 && last.chars().all(char::is_alphabetic);
-    is_name
-        && !NO_HOST_BEGINS.iter().any(|begin| word.starts_with(begin))
-        && !NO_HOST_ENDS.iter().any(|end| word.ends_with(end))
 }
 
 #[cfg(test)]
@@ -343,14 +287,14 @@ mod tests {
 
     use super::*;
 
-    fn public(known: &[(&str, Kind)]) -> Public {
+    fn redactor(known: &[(&str, Kind)]) -> Redactor {
         let known = known.iter().map(|(text, kind)| ((*text).to_owned(), *kind)).collect();
-        Public { known, ..Public::default() }
+        Redactor { known, ..Redactor::default() }
     }
 
     #[test]
     fn what_looks_private_is_left_out() {
-        let clean = |text: &str| public(&[]).foreign(text);
+        let clean = |text: &str| redactor(&[]).foreign(text);
         for (text, expected) in [
             ("The calendar /home/me/work.ics does not exist.", "The calendar [path 1] does not exist."),
             (
@@ -381,19 +325,19 @@ mod tests {
             "set Busy/InACall at 127.0.0.1:8765 within 5 s",
             "see docs/desktops.md and `systemctl --user restart presenced`",
         ] {
-            assert_eq!(public(&[]).foreign(text), text);
+            assert_eq!(redactor(&[]).foreign(text), text);
         }
     }
 
     #[test]
     fn what_is_known_goes_as_a_word_and_keeps_its_number() {
-        let mut public = public(&[("work", Kind::Account), ("me", Kind::Person)]);
+        let mut redactor = redactor(&[("work", Kind::Account), ("me", Kind::Person)]);
         assert_eq!(
-            public.foreign("account WORK of me: network time"),
+            redactor.foreign("account WORK of me: network time"),
             "account [account 1] of [person 1]: network time"
         );
-        assert_eq!(public.placeholder(Kind::Account, "other"), "[account 2]");
-        assert_eq!(public.part(&Part::Private(Kind::Account, "work".to_owned())), "[account 1]");
+        assert_eq!(redactor.placeholder(Kind::Account, "other"), "[account 2]");
+        assert_eq!(redactor.part(&Part::Private(Kind::Account, "work".to_owned())), "[account 1]");
     }
 
     proptest! {
@@ -403,7 +347,7 @@ mod tests {
         fn no_known_word_survives_whatever_stands_around_it(before in "\\PC{0,12}", after in "\\PC{0,12}", upper: bool) {
             let word = if upper { "HUNTER2X" } else { "hunter2x" };
             let text = format!("{before} {word} {after}");
-            let clean = public(&[("hunter2x", Kind::Token)]).foreign(&text);
+            let clean = redactor(&[("hunter2x", Kind::Token)]).foreign(&text);
             prop_assert!(!clean.to_lowercase().contains("hunter2x"), "{clean}");
         }
     }

@@ -1,14 +1,14 @@
-//! From when to when the agenda is: what `--from`, `--to` and `--timezone` may say, and what they mean on which day.
+//! Moments on the command line: what `--from`, `--to`, `--since` and `--timezone` may say, and which instants they mean.
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::time::zone_named;
 
 /// A moment as it is written on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Moment {
+pub(super) enum Moment {
     /// An instant (RFC 3339).
     Instant(Timestamp),
     /// A local time; a date is its first moment.
@@ -18,7 +18,7 @@ pub(in crate::cli) enum Moment {
 }
 
 /// Reads a moment: `2026-11-24T09:00:00+01:00`, `2026-11-24T09:00`, `2026-11-24`, `09:00`.
-pub(in crate::cli) fn moment(text: &str) -> Result<Moment, String> {
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(instant) = text.parse() {
         return Ok(Moment::Instant(instant));
     }
@@ -58,7 +58,7 @@ pub(super) fn window(
 }
 
 /// The instant of a moment.
-pub(in crate::cli) fn at(moment: Moment, now: Timestamp, zone: &TimeZone) -> Timestamp {
+pub(super) fn at(moment: Moment, now: Timestamp, zone: &TimeZone) -> Timestamp {
     match moment {
         Moment::Instant(instant) => instant,
         Moment::Local(at) => instant(at, zone),
@@ -79,6 +79,37 @@ pub(super) fn day_after(date: Date) -> Date {
 /// The instant of a local time: in a gap shifted forward, in a fold the first (RFC 5545, 3.3.5, as the calendar has it).
 pub(super) fn instant(at: DateTime, zone: &TimeZone) -> Timestamp {
     zone.to_timestamp(at).unwrap_or(if at.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
+}
+
+/// Since when, as it is written on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// So long ago.
+    Ago(SignedDuration),
+    /// Since then.
+    Moment(Moment),
+}
+
+/// Reads it: `2h`, `09:00`, `2026-11-24`, `2026-11-24T09:00`, or an instant.
+pub(super) fn since(text: &str) -> Result<Since, String> {
+    match text.parse::<SignedDuration>() {
+        Ok(ago) if ago.is_negative() => Err("write how long ago without a minus, like 2h".to_owned()),
+        Ok(ago) => Ok(Since::Ago(ago)),
+        Err(_) => match moment(text) {
+            Ok(moment) => Ok(Since::Moment(moment)),
+            Err(hint) => Err(format!("{hint}; or how long ago, like 2h or 90m")),
+        },
+    }
+}
+
+impl Since {
+    /// The instant that is meant.
+    pub(super) fn instant(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
+        match self {
+            Self::Ago(ago) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
+            Self::Moment(moment) => at(moment, now, zone),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -148,5 +179,20 @@ mod tests {
         for name in ["", "xyzzy", "../../etc/passwd"] {
             assert!(timezone(name).unwrap_err().starts_with("there is no such time zone"), "{name}");
         }
+    }
+
+    #[test]
+    fn it_is_how_long_ago_or_a_moment() {
+        let now: Timestamp = "2026-10-25T12:00:00Z".parse().unwrap();
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let shown = |text: &str| since(text).map(|since| since.instant(now, &zone).to_string());
+        assert_eq!(shown("2h").as_deref(), Ok("2026-10-25T10:00:00Z"));
+        assert_eq!(shown("PT90M").as_deref(), Ok("2026-10-25T10:30:00Z"));
+        // The clocks went back in the night before.
+        assert_eq!(shown("09:00").as_deref(), Ok("2026-10-25T08:00:00Z"));
+        assert_eq!(shown("2026-10-25").as_deref(), Ok("2026-10-24T22:00:00Z"));
+        assert_eq!(shown("999999h").as_deref(), Ok("1912-09-26T21:00:00Z"));
+        assert!(shown("yesterday").unwrap_err().ends_with("or how long ago, like 2h or 90m"));
+        assert!(shown("-2h").unwrap_err().contains("without a minus"));
     }
 }

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 /// A length of time in its two largest units, to the second: `3 min 12 s`, `6 h 12 min`, `2 d 3 h`.
-pub(super) fn exact_span(span: SignedDuration) -> String {
+pub(in crate::cli) fn exact_span(span: SignedDuration) -> String {
     let seconds = span.as_secs().unsigned_abs();
     let (large, small) = match seconds {
         0..60 => ((seconds, "s"), None),
@@ -19,13 +19,13 @@ pub(super) fn exact_span(span: SignedDuration) -> String {
 }
 
 /// A length of time where the seconds matter only when there is nothing larger: `48 s`, `12 min`, `6 h 12 min`.
-pub(super) fn span(span: SignedDuration) -> String {
+pub(in crate::cli) fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().unsigned_abs();
     exact_span(SignedDuration::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 }.cast_signed()))
 }
 
 /// How far from `now`: `in 46 min`, `12 min ago`, `now`.
-pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
+pub(in crate::cli) fn relative(at: Timestamp, now: Timestamp) -> String {
     let distance = at.duration_since(now);
     match distance.as_secs() {
         0 => "now".to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// The local clock: `14:17` today, `Tue 14:17` within six days, else the date.
-pub(super) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+pub(in crate::cli) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let local = at.to_zoned_datetime(zone.clone());
     let today = now.to_zoned_datetime(zone.clone()).date();
     let days = local.date().duration_since(today).as_hours() / 24;
@@ -48,7 +48,7 @@ pub(super) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// The local time of day to the second: `14:17:12`.
-pub(super) fn exact_clock(at: Timestamp, zone: &TimeZone) -> String {
+pub(in crate::cli) fn exact_clock(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 

@@ -9,22 +9,22 @@ pub(super) use view::headline;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::ask::{ask, talk};
-use super::output::{print, print_drawing};
+use super::context::{Context, examples};
+use super::daemon_client::{request, stream};
+use super::error::{Error, Exit};
 use super::runtime::block_on;
-use super::screen::{self, Screen};
-use super::{Context, Error, Exit, examples};
+use super::terminal::output::{print, print_drawing};
+use super::terminal::screen::{self, Screen};
 use crate::status::report::{Health, Report, State};
 use crate::status::{Client, ClientError};
 
 use bar::{Bar, Format};
 
 /// How often the times in a watched status move on.
-const TICK: Duration = Duration::from_secs(1);
+const REDRAWN_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a report can always be written.
 const IS_JSON: &str = "the keys of a report are strings";
@@ -71,9 +71,9 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         return block_on(async { if watch { bar.watch(socket).await } else { bar.show(socket).await } })?;
     }
     if watch {
-        return talk(context, async |client| show_changes(client, json).await);
+        return stream(context, async |client| show_changes(client, json).await);
     }
-    let report = ask(context, async |mut client| client.status().await)?;
+    let report = request(context, async |mut client| client.status().await)?;
     let text = if json { serde_json::to_string_pretty(&report).expect(IS_JSON) + "\n" } else { draw(&report) };
     print(&text)?;
     Ok(exit(&report))
@@ -97,7 +97,7 @@ async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
         }
         let news = match screen {
             Some(_) => tokio::select! {
-                news = tokio::time::timeout(TICK, reports.next()) => news.ok(),
+                news = tokio::time::timeout(REDRAWN_EVERY, reports.next()) => news.ok(),
                 _ = resized.recv() => None,
             },
             None => Some(reports.next().await),
@@ -111,12 +111,7 @@ async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
 
 /// The view, here and now.
 fn draw(report: &Report) -> String {
-    view::render(report, now(), &TimeZone::system(), screen::width())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: times are shown from now on this machine")]
-fn now() -> Timestamp {
-    Timestamp::now()
+    view::render(report, Context::now(), &TimeZone::system(), screen::width())
 }
 
 /// What a script learns from the report.

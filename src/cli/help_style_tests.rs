@@ -3,7 +3,7 @@
 use clap::{Arg, Command, CommandFactory};
 
 use super::Cli;
-use super::text::columns;
+use super::terminal::text::columns;
 
 /// The columns of a terminal that help is written for.
 const WIDTH: usize = 80;

@@ -11,22 +11,22 @@ use super::day::Day;
 use super::summary::Summary;
 use super::view::{self, Scene};
 use super::{ACCOUNT, failed};
-use crate::cli::Error;
-use crate::cli::output::print_drawing;
-use crate::cli::screen::{self, Screen};
-use crate::cli::times::exact_clock;
+use crate::cli::error::Error;
+use crate::cli::terminal::output::print_drawing;
+use crate::cli::terminal::screen::{self, Screen};
+use crate::cli::terminal::times::exact_clock;
 use crate::emulator::{self, Emulator, Pair, Record};
 use crate::presence::Presence;
 use crate::status::report::{Account, Report, State};
 use crate::time::Clock;
 
 /// How often the picture's clock moves, in real time.
-const FRAME: Duration = Duration::from_millis(100);
+const FRAME_INTERVAL: Duration = Duration::from_millis(100);
 /// How many requests the picture shows.
-const REQUESTS: usize = 6;
+const REQUESTS_SHOWN: usize = 6;
 
-/// The audience.
-pub(super) struct Audience<'a> {
+/// Who watches the day, and sees what is claimed and what others see.
+pub(super) struct Viewer<'a> {
     clock: &'a dyn Clock,
     emulator: &'a Emulator,
     reports: watch::Receiver<Arc<Report>>,
@@ -42,8 +42,8 @@ pub(super) struct Audience<'a> {
     requests: Vec<Record>,
 }
 
-impl<'a> Audience<'a> {
-    /// An audience of a day that has not begun.
+impl<'a> Viewer<'a> {
+    /// A viewer of a day that has not begun.
     pub(super) fn new(
         clock: &'a dyn Clock,
         emulator: &'a Emulator,
@@ -129,7 +129,7 @@ impl<'a> Audience<'a> {
         if view::is_presence(&record) {
             self.say(record.at, &format!("    {}", view::request(&record, self.requests.last())));
             self.requests.push(record);
-            if self.requests.len() > REQUESTS {
+            if self.requests.len() > REQUESTS_SHOWN {
                 self.requests.remove(0);
             }
         }
@@ -162,7 +162,7 @@ impl<'a> Audience<'a> {
 
 #[expect(clippy::disallowed_methods, reason = "a picture moves in the time of whoever looks at it")]
 fn frames() -> tokio::time::Interval {
-    tokio::time::interval(FRAME)
+    tokio::time::interval(FRAME_INTERVAL)
 }
 
 /// What others see once a decision is in force.

@@ -2,11 +2,11 @@
 
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
-use super::{Error, Exit};
+use crate::cli::error::{Error, Exit};
 
 /// The socket that was passed to this process, if one was. To be called once, and before there are threads.
 #[expect(unsafe_code, reason = "a descriptor that is only a number has no owner yet, and the environment no lock")]
-pub(super) fn passed_socket() -> Result<Option<OwnedFd>, Error> {
+pub(in crate::cli) fn passed_socket() -> Result<Option<OwnedFd>, Error> {
     // SAFETY: there is no other thread yet that could read the environment.
     let passed = unsafe { sd_notify::listen_fds_and_unset_env() };
     let mut passed = passed.map_err(|error| wrong(&format!("what systemd passed cannot be taken: {error}")))?;

@@ -7,11 +7,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::chart::{chart, glyph};
-use super::window::{day_after, midnight};
 use super::{Agenda, Claimed};
 use crate::calendar::{BusyClass, Occurrence, When};
-use crate::cli::text::{columns, cut_end, pad, printable, wrap};
-use crate::cli::times::clock;
+use crate::cli::moment::{day_after, midnight};
+use crate::cli::terminal::text::{columns, cut_end, pad, printable, wrap};
+use crate::cli::terminal::times::clock;
 
 /// The narrowest screen that is drawn for, in columns.
 const MIN_WIDTH: usize = 40;
@@ -29,7 +29,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// Draws the agenda as it is at `now`, in lines of at most `width` columns (but at least 40), each with its line end.
 pub(super) fn render(agenda: &Agenda, now: Timestamp, width: usize) -> String {
     let width = width.max(MIN_WIDTH);
-    let mut view = View { lines: Vec::new(), agenda, now, width };
+    let mut view = AgendaView { lines: Vec::new(), agenda, now, width };
     view.title();
     view.lines.extend(chart(agenda, now, width));
     view.lines.push(String::new());
@@ -52,14 +52,14 @@ struct Row<'a> {
     occurrence: &'a Occurrence,
 }
 
-struct View<'a> {
+struct AgendaView<'a> {
     lines: Vec<String>,
     agenda: &'a Agenda,
     now: Timestamp,
     width: usize,
 }
 
-impl<'a> View<'a> {
+impl<'a> AgendaView<'a> {
     fn title(&mut self) {
         let (from, to) = self.agenda.window;
         let zone = &self.agenda.zone;

@@ -6,20 +6,20 @@ mod status;
 use std::cell::Cell;
 use std::io;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::ask::ask;
+use super::accounts::{choose, tell_locked};
 use super::browser;
-use super::progress::Progress;
-use super::run::load;
+use super::context::{Context, examples};
+use super::daemon_client::reload_daemon;
+use super::error::{Error, Exit};
 use super::runtime::block_on;
-use super::text::printable;
-use super::{Context, Error, Exit, examples};
+use super::terminal::progress::Progress;
+use super::terminal::text::printable;
 use crate::auth::{self, Authenticator, BrowserPrompt, DevicePrompt, Permissions, Prompt, SignedIn};
 use crate::config::{self, Auth, Config, Environment};
-use crate::session::{Failure, FailureKind, Permission};
+use crate::session::{Failure, Permission};
 use crate::time::{Instant, Now};
 
 /// The arguments of `login`.
@@ -45,42 +45,43 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Result<Exit, Error> {
-    let config = load(context)?;
+    let config = context.load_config()?;
     if status {
         return status::run(account, json, &config, context);
     }
     let (name, account) = choose(account, &config)?;
-    let permitted = come_in(&name, &account, &config, context)?;
+    let permitted = sign_in_account(&name, &account, &config, context)?;
     reload_daemon(context);
     permitted.map(|()| Exit::Ok)
 }
 
 /// Signs somebody in to an account, or shows that it needs nobody. Inside of it: whether the sign-in, which is stored then,
 /// permits what it must.
-pub(super) fn come_in(
+pub(super) fn sign_in_account(
     name: &str,
     account: &config::Account,
     config: &Config,
     context: &Context,
 ) -> Result<Result<(), Error>, Error> {
-    let environment = context.environment.clone().guarding(config);
+    let environment = context.environment.clone().hiding_secrets_of(config);
     match &account.auth {
         Auth::DeviceCode | Auth::Browser => {
             let reads = config.session.verify;
             block_on(auth::make_room(name, account, &environment, tell_locked))??;
             let (signed_in, permissions) = block_on(sign_in(name, account, reads, &environment))??;
-            anstream::println!("{}", welcome(name, account, &signed_in, permissions.as_ref()));
+            anstream::println!("{}", signed_in_text(name, account, &signed_in, permissions.as_ref()));
             Ok(check_permissions(name, permissions.as_ref(), reads))
         }
         Auth::ClientSecret { .. }
         | Auth::ClientCertificate { .. }
         | Auth::Federated { .. }
         | Auth::TokenCommand { .. } => {
+            let now = Now { instant: Instant::default(), wall: Context::now(), zone: TimeZone::system() };
             let authenticator = Authenticator::new(name, account, &environment);
             block_on(async {
                 loop {
                     let progress = Progress::new("Getting a token");
-                    let token = authenticator.token(&now(), true).await;
+                    let token = authenticator.token(&now, true).await;
                     drop(progress);
                     match token {
                         Ok(_) => break,
@@ -132,55 +133,6 @@ fn cancelled() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Why nothing goes on for now. The keyring asks by itself where there is a screen.
-pub(super) fn tell_locked() {
-    anstream::println!("The keyring is locked. Unlock it, or give up with Ctrl-C. Waiting …");
-}
-
-/// Has a running daemon go on with what is on disk now, or says why none does. That none runs is as well.
-pub(super) fn reload_daemon(context: &Context) {
-    if let Some(text) = reload_running(context) {
-        anstream::eprintln!("note: {text}. It goes by this from its start on.");
-    }
-}
-
-/// The same, which says nothing where none runs, but gives back that.
-pub(super) fn reload_running(context: &Context) -> Option<String> {
-    let Error { exit, text, hint } = ask(context, async |mut daemon| daemon.reload().await).err()?;
-    if exit == Exit::NotRunning {
-        return Some(text);
-    }
-    let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    anstream::eprintln!("No running presenced took it over: {text}{hint}");
-    None
-}
-
-/// The account that is meant: the one of that name, or the only one.
-pub(super) fn choose(name: Option<String>, config: &Config) -> Result<(String, config::Account), Error> {
-    let names: Vec<_> = config.accounts.keys().map(|name| format!("`{name}`")).collect();
-    let hint = format!("the configuration has {}", names.join(", "));
-    match (name, config.accounts.first_key_value()) {
-        (Some(name), _) => match config.accounts.get(&name) {
-            Some(account) => Ok((name, account.clone())),
-            None => Err(Error::new(Exit::Usage, format!("there is no account `{name}`")).with_hint(hint)),
-        },
-        (None, Some((name, account))) if names.len() == 1 => Ok((name.clone(), account.clone())),
-        (None, _) => Err(Error::new(Exit::Usage, "there are several accounts: say which one").with_hint(hint)),
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        let exit = match failure.kind {
-            FailureKind::SignInNeeded => Exit::SignInNeeded,
-            FailureKind::Passing | FailureKind::Throttled | FailureKind::TokenRefused | FailureKind::Refused => {
-                Exit::Failed
-            }
-        };
-        Self { exit, text: failure.text, hint: failure.hint }
-    }
-}
-
 fn instructions(account: &str, prompt: &DevicePrompt) -> String {
     let bold = anstyle::Style::new().bold();
     let complete = prompt
@@ -208,7 +160,12 @@ fn browser_instructions(account: &str, BrowserPrompt { url, port, expires_in }: 
     )
 }
 
-fn welcome(name: &str, account: &config::Account, signed_in: &SignedIn, permissions: Option<&Permissions>) -> String {
+fn signed_in_text(
+    name: &str,
+    account: &config::Account,
+    signed_in: &SignedIn,
+    permissions: Option<&Permissions>,
+) -> String {
     let SignedIn { user, tenant, username } = signed_in;
     let who = username.as_deref().or(user.as_deref()).unwrap_or("a user who was not named");
     let tenant = match tenant {
@@ -243,55 +200,12 @@ fn check_permissions(account: &str, permissions: Option<&Permissions>, reads: bo
         .with_hint(permissions.mend(lacking, &format!("run `presenced login {account}`"))))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the roof reads the clock; a command has no daemon to ask")]
-fn now() -> Now {
-    Now { instant: Instant::default(), wall: Timestamp::now(), zone: TimeZone::system() }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
-
-    fn config(names: &[&str]) -> Config {
-        let account = config::Account {
-            tenant: "contoso.onmicrosoft.com".to_owned(),
-            client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
-            user: None,
-            cloud: config::Cloud::Global,
-            auth: Auth::DeviceCode,
-            tokens: config::TokenStore::File,
-            endpoints: config::Endpoints {
-                graph: "http://127.0.0.1:1/v1.0".parse().unwrap(),
-                login: "http://127.0.0.1:1".parse().unwrap(),
-            },
-        };
-        Config {
-            accounts: names.iter().map(|name| ((*name).to_owned(), account.clone())).collect::<BTreeMap<_, _>>(),
-            session: config::Session::default(),
-            signals: config::Signals::default(),
-            rules: Vec::new(),
-            status: config::Status::default(),
-            log: config::Log::default(),
-            history: config::History::default(),
-        }
-    }
-
-    #[test]
-    fn the_only_account_needs_no_name() {
-        let name = |named: Option<&str>, names: &[&str]| {
-            choose(named.map(ToOwned::to_owned), &config(names)).map(|(name, _)| name)
-        };
-        assert_eq!(name(None, &["work"]).as_deref(), Ok("work"));
-        assert_eq!(name(Some("b"), &["a", "b"]).as_deref(), Ok("b"));
-        let several = name(None, &["a", "b"]).unwrap_err();
-        assert_eq!((several.exit, several.hint.as_deref()), (Exit::Usage, Some("the configuration has `a`, `b`")));
-        let unknown = name(Some("c"), &["a", "b"]).unwrap_err();
-        assert_eq!(unknown.text, "there is no account `c`");
-        assert_eq!((unknown.exit, unknown.hint.as_deref()), (Exit::Usage, Some("the configuration has `a`, `b`")));
-    }
+    use crate::cli::accounts::tests::config;
 
     #[test]
     fn the_code_and_the_page_stand_out() {
@@ -354,14 +268,14 @@ mod tests {
             username: Some("me@contoso.com".to_owned()),
         };
         let permissions = Permissions::Delegated(names(&["Presence.ReadWrite", "Presence.Read"]));
-        insta::assert_snapshot!(welcome("work", &account, &signed_in, Some(&permissions)), @"
+        insta::assert_snapshot!(signed_in_text("work", &account, &signed_in, Some(&permissions)), @"
         Signed in to `work` as me@contoso.com.
           user         fa8bf3dc
           tenant       dcd219dd (contoso.onmicrosoft.com)
           permissions  Presence.ReadWrite, Presence.Read
         ");
         let nothing = Permissions::Delegated(Vec::new());
-        insta::assert_snapshot!(welcome("work", &account, &SignedIn::default(), Some(&nothing)), @"
+        insta::assert_snapshot!(signed_in_text("work", &account, &SignedIn::default(), Some(&nothing)), @"
         Signed in to `work` as a user who was not named.
           user         not said
           tenant       contoso.onmicrosoft.com
@@ -370,9 +284,10 @@ mod tests {
         let account = config::Account { tenant: "DCD219DD".to_owned(), ..account };
         let hostile = SignedIn { username: Some("a\u{1b}[2Jb\n".to_owned()), ..SignedIn::default() };
         assert!(
-            welcome("work", &account, &hostile, None).starts_with("Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.\n")
+            signed_in_text("work", &account, &hostile, None)
+                .starts_with("Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.\n")
         );
-        let told = welcome("work", &account, &signed_in, None);
+        let told = signed_in_text("work", &account, &signed_in, None);
         assert!(told.contains("tenant       dcd219dd\n") && told.ends_with("not said"), "{told}");
     }
 

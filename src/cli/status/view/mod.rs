@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::sign_in::{permissions, who};
-use crate::cli::text::{columns, cut_end, cut_start, pad, printable, wrap};
-use crate::cli::times::{clock, exact_clock, exact_span, relative, span};
+use crate::cli::terminal::text::{columns, cut_end, cut_start, pad, printable, wrap};
+use crate::cli::terminal::times::{clock, exact_clock, exact_span, relative, span};
 use crate::session::seen::{Winner, winner};
 use crate::status::report::{
     Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State,
@@ -19,7 +19,7 @@ use crate::warning::Severity;
 const MIN_WIDTH: usize = 40;
 
 /// The columns that the names of an account's facts take.
-const LABEL: usize = 12;
+const LABEL_COLUMNS: usize = 12;
 
 /// The fewest columns in which a signal's source still says something.
 const MIN_SOURCE: usize = 8;
@@ -36,7 +36,7 @@ const RED: Style = AnsiColor::Red.on_default();
 
 /// Draws the report as it is at `now`, in lines of at most `width` columns (but at least 40), each with its line end.
 pub(super) fn render(report: &Report, now: Timestamp, zone: &TimeZone, width: usize) -> String {
-    let mut view = View { lines: Vec::new(), now, zone, width: width.max(MIN_WIDTH) };
+    let mut view = StatusView { lines: Vec::new(), now, zone, width: width.max(MIN_WIDTH) };
     for (name, account) in &report.accounts {
         view.account(name, account, &report.warnings);
         view.gap();
@@ -53,7 +53,7 @@ pub(super) fn render(report: &Report, now: Timestamp, zone: &TimeZone, width: us
     view.lines.join("\n") + "\n"
 }
 
-struct View<'a> {
+struct StatusView<'a> {
     lines: Vec<String>,
     now: Timestamp,
     zone: &'a TimeZone,
@@ -75,7 +75,7 @@ pub(in crate::cli) fn headline(account: &Account) -> (Style, String) {
     }
 }
 
-impl View<'_> {
+impl StatusView<'_> {
     fn account(&mut self, name: &str, account: &Account, warnings: &[Warning]) {
         let (style, state) = headline(account);
         let name = cut_end(&printable(name), self.width / 3);
@@ -236,8 +236,8 @@ impl View<'_> {
                 None => format!("{} until `presenced unset`", manual.presence),
             },
         };
-        let text = cut_end(&printable(&text), self.width - LABEL);
-        self.lines.push(format!("{BOLD}{}{BOLD:#}{text}", pad("override:", LABEL)));
+        let text = cut_end(&printable(&text), self.width - LABEL_COLUMNS);
+        self.lines.push(format!("{BOLD}{}{BOLD:#}{text}", pad("override:", LABEL_COLUMNS)));
     }
 
     fn warning(&mut self, warning: &Warning) {
@@ -269,8 +269,8 @@ impl View<'_> {
 
     /// A fact of an account: its label, and the text beside it.
     fn fact(&mut self, label: &str, text: &str) {
-        for (number, line) in wrap(text, self.width - 2 - LABEL).iter().enumerate() {
-            let label = pad(if number == 0 { label } else { "" }, LABEL);
+        for (number, line) in wrap(text, self.width - 2 - LABEL_COLUMNS).iter().enumerate() {
+            let label = pad(if number == 0 { label } else { "" }, LABEL_COLUMNS);
             self.lines.push(format!("  {DIM}{label}{DIM:#}{line}"));
         }
     }

@@ -22,18 +22,18 @@ use crate::config::{self, Environment};
 use crate::signals::calendar_extent::{Extent, extent};
 
 /// So long somebody waits without a word.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TOLD_AFTER: Duration = Duration::from_millis(500);
 /// So long somebody waits at all.
-const LIMIT: Duration = Duration::from_secs(5);
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// So long the events of one calendar are counted.
-const COUNTING: Duration = Duration::from_secs(1);
+const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
 /// So many entries of a folder are looked at.
-const MOST_ENTRIES: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 /// So many calendars of one program are listed: nobody chooses from more.
-const MOST_CALENDARS: usize = 50;
+const MAX_CALENDARS: usize = 50;
 
 /// Who is asked for calendars, in the order in which they are listed.
-const PROGRAMS: [fn(&Home, &mut Found<'_>); 6] =
+const PROGRAMS: [fn(&Home, &mut ProgramCalendars<'_>); 6] =
     [vdirsyncer::find, khal::find, evolution::find, thunderbird::find, kde::find, usual];
 
 /// A calendar that was found.
@@ -88,7 +88,7 @@ impl Search {
         let started = now();
         loop {
             let waited = started.elapsed();
-            let until = if tell.is_some() { PATIENCE } else { LIMIT };
+            let until = if tell.is_some() { TOLD_AFTER } else { SEARCH_TIMEOUT };
             match self.steps.recv_timeout(until.saturating_sub(waited)) {
                 Ok(Step::Listed(calendars, unread)) => {
                     findings.calendars.extend(calendars);
@@ -116,7 +116,7 @@ fn look(environment: &Environment, steps: &Sender<Step>) {
     let home = Home::new(environment);
     let mut all = Vec::new();
     for program in PROGRAMS {
-        let mut found = Found::new(&home);
+        let mut found = ProgramCalendars::new(&home);
         program(&home, &mut found);
         all.extend(found.calendars.iter().cloned());
         // Where nobody listens any more there is no use in looking.
@@ -126,7 +126,7 @@ fn look(environment: &Environment, steps: &Sender<Step>) {
     }
     for real in merged(all).into_iter().filter_map(|find| find.real) {
         let started = now();
-        let extent = extent(&real, &|| started.elapsed() < COUNTING);
+        let extent = extent(&real, &|| started.elapsed() < COUNT_TIMEOUT);
         if steps.send(Step::Counted(real, extent)).is_err() {
             return;
         }
@@ -134,7 +134,7 @@ fn look(environment: &Environment, steps: &Sender<Step>) {
 }
 
 /// Folders that are for calendars, whoever fills them.
-fn usual(home: &Home, found: &mut Found) {
+fn usual(home: &Home, found: &mut ProgramCalendars) {
     for folder in [home.join(".calendars"), home.data.join("calendars")] {
         found.file(ANYBODY, &folder, None);
     }
@@ -183,13 +183,13 @@ fn merged(found: Vec<Find>) -> Vec<Find> {
 }
 
 /// What one program has.
-struct Found<'h> {
+struct ProgramCalendars<'h> {
     home: &'h Home,
     calendars: Vec<Find>,
     unread: BTreeMap<&'static str, usize>,
 }
 
-impl<'h> Found<'h> {
+impl<'h> ProgramCalendars<'h> {
     fn new(home: &'h Home) -> Self {
         Self { home, calendars: Vec::new(), unread: BTreeMap::new() }
     }
@@ -227,7 +227,7 @@ impl<'h> Found<'h> {
         real: Option<PathBuf>,
         identity: impl IntoIterator<Item = String>,
     ) {
-        if self.calendars.len() < MOST_CALENDARS {
+        if self.calendars.len() < MAX_CALENDARS {
             let identity = identity.into_iter().filter(|address| address.contains('@')).collect();
             self.calendars.push(Find { programs: vec![program], source, real, identity, extent: None });
         }
@@ -279,7 +279,7 @@ impl Home {
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let is_hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    let entries = entries.take(MOST_ENTRIES).flatten().map(|entry| entry.path());
+    let entries = entries.take(MAX_ENTRIES).flatten().map(|entry| entry.path());
     let mut paths: Vec<_> = entries.filter(|path| !is_hidden(path)).collect();
     paths.sort();
     paths
@@ -296,7 +296,7 @@ fn collections(folder: &Path) -> Vec<PathBuf> {
         return vec![folder.to_owned()];
     }
     let folders: Vec<_> = entries.into_iter().filter(|path| path.is_dir()).collect();
-    if (1..=MOST_CALENDARS).contains(&folders.len()) { folders } else { vec![folder.to_owned()] }
+    if (1..=MAX_CALENDARS).contains(&folders.len()) { folders } else { vec![folder.to_owned()] }
 }
 
 /// The paths that a pattern of `*` and `?` matches, in their order.
@@ -311,7 +311,7 @@ fn matching(pattern: &Path) -> Vec<PathBuf> {
             continue;
         };
         let fits = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|n| fits(pattern, n));
-        paths = paths.iter().flat_map(|path| entries(path)).filter(fits).take(MOST_ENTRIES).collect();
+        paths = paths.iter().flat_map(|path| entries(path)).filter(fits).take(MAX_ENTRIES).collect();
     }
     paths
 }

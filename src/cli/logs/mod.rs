@@ -4,21 +4,24 @@
 
 mod files;
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::context::{Context, examples};
+use super::error::{Error, Exit};
+use super::moment::{Since, since};
 use super::runtime::block_on;
-use super::since::{Since, since};
-use super::{Context, Error, Exit, examples};
-use crate::config;
+use super::terminal::output::warn;
+use crate::config::{self, Environment};
+use crate::program;
 
 /// How many lines are shown unless it is told.
-const LINES: usize = 100;
+const DEFAULT_LINES: usize = 100;
 
 /// The arguments of `logs`.
 #[derive(Debug, clap::Args)]
@@ -57,7 +60,7 @@ pub(super) struct Args {
 }
 
 /// What is asked for, of either kind of log.
-struct Wanted {
+struct Selection {
     follow: bool,
     /// The last ones only; `None`: all.
     lines: Option<usize>,
@@ -66,13 +69,13 @@ struct Wanted {
 
 /// Runs it.
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
-    let since = args.since.map(|since| since.instant(now(), &TimeZone::system()));
-    let lines = args.lines.or(since.is_none().then_some(LINES));
-    let wanted = Wanted { follow: args.follow, lines, since };
+    let since = args.since.map(|since| since.instant(Context::now(), &TimeZone::system()));
+    let lines = args.lines.or(since.is_none().then_some(DEFAULT_LINES));
+    let wanted = Selection { follow: args.follow, lines, since };
     let for_a_unit = args.system || args.unit != "presenced";
     match args.log_dir.or_else(|| configured(context).filter(|_| !for_a_unit)) {
         Some(dir) => block_on(files::show(&dir, &wanted))?,
-        None => journal(&wanted, &args.unit, args.system),
+        None => journal(&wanted, &args.unit, args.system, &context.environment),
     }
 }
 
@@ -83,21 +86,18 @@ fn configured(context: &Context) -> Option<PathBuf> {
     }
     let config = config::load(&context.config, &context.environment);
     if config.is_err() {
-        let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
         let file = context.config.display();
-        // Where standard error has gone, nobody is to be warned.
-        let _ = writeln!(
-            anstream::stderr(),
-            "{yellow}warning:{yellow:#} the configuration {file} is wrong, so this is the journal; `presenced check` says what is wrong"
-        );
+        warn(&format!(
+            "the configuration {file} is wrong, so this is the journal; `presenced check` says what is wrong"
+        ));
     }
     config.ok()?.log.dir
 }
 
 /// Becomes `journalctl`.
-fn journal(wanted: &Wanted, unit: &str, system: bool) -> Result<Exit, Error> {
+fn journal(wanted: &Selection, unit: &str, system: bool, environment: &Environment) -> Result<Exit, Error> {
     let journalctl = || {
-        let mut command = Command::new("journalctl");
+        let mut command = program::command("journalctl", environment);
         if !system {
             command.arg("--user");
         }
@@ -141,9 +141,4 @@ fn journal(wanted: &Wanted, unit: &str, system: bool) -> Result<Exit, Error> {
         command.arg("--follow");
     }
     Err(missing(command.exec()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the roof may read the clock: how long ago is from now")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

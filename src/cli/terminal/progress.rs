@@ -1,0 +1,120 @@
+//! A sign that something is under way, for whatever takes longer than half a second: a line on standard error that is gone when it
+//! is done. Only people get it: without a terminal there is none.
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::termios::tcgetwinsize;
+
+use super::text::{columns, cut_end};
+use crate::cli::environment::terminal_is_dumb;
+
+/// After how long it shows. What is faster would only flicker.
+const SHOWN_AFTER: Duration = Duration::from_millis(500);
+
+/// How often it is drawn again, with the seconds that have passed.
+const REDRAWN_EVERY: Duration = Duration::from_secs(1);
+
+/// The line, as long as this lives.
+pub(in crate::cli) struct Progress {
+    thread: Option<(Sender<String>, JoinHandle<()>)>,
+}
+
+impl Progress {
+    /// Says `what` goes on, in one short clause, where standard error is a terminal. It is in a thread of its own, since what goes
+    /// on may keep this one.
+    pub(in crate::cli) fn new(what: &str) -> Self {
+        let what = what.to_owned();
+        let is_seen = std::io::stderr().is_terminal() && !terminal_is_dumb();
+        Self { thread: is_seen.then(|| show(draw, what)) }
+    }
+
+    /// Says from now on that `what` goes on.
+    pub(in crate::cli) fn change(&self, what: String) {
+        if let Some((changes, _)) = &self.thread {
+            // The thread lives until the sender is dropped.
+            let _ = changes.send(what);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((changes, thread)) = self.thread.take() {
+            drop(changes);
+            // It has nothing to fail at.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_types, reason = "how long a person waits is real time")]
+fn show(mut draw: impl FnMut(&str, &str) + Send + 'static, mut what: String) -> (Sender<String>, JoinHandle<()>) {
+    let (changes, received) = mpsc::channel();
+    let begun = std::time::Instant::now();
+    let thread = thread::spawn(move || {
+        let mut is_shown = false;
+        loop {
+            let passed = begun.elapsed();
+            let next = if is_shown { Duration::from_secs(passed.as_secs()) + REDRAWN_EVERY } else { SHOWN_AFTER };
+            match received.recv_timeout(next.saturating_sub(passed)) {
+                Ok(change) => {
+                    what = change;
+                    if !is_shown {
+                        continue;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => is_shown = true,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let seconds = match begun.elapsed().as_secs() {
+                0 => String::new(),
+                seconds => format!(" {seconds} s"),
+            };
+            draw(&what, &format!(" …{seconds}"));
+        }
+        if is_shown {
+            draw("", "");
+        }
+    });
+    (changes, thread)
+}
+
+/// Draws the line in place of the last one. It is cut to the terminal's width: a line that was wrapped could not be cleared.
+fn draw(what: &str, end: &str) {
+    let width = tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    let width = if width == 0 { 80 } else { width };
+    let what = cut_end(what, (width - 1).saturating_sub(columns(end)));
+    let mut stderr = std::io::stderr().lock();
+    // Where standard error has gone, nobody waits for a sign.
+    let _ = write!(stderr, "\r{what}{end}\x1b[K").and_then(|()| stderr.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_shows_what_takes_long_and_clears_it() {
+        let (drawn, seen) = mpsc::channel();
+        let (changes, thread) = show(move |what, end| drop(drawn.send(format!("{what}{end}"))), "Reading".to_owned());
+        assert_eq!(seen.recv().unwrap(), "Reading …");
+        assert_eq!(seen.recv().unwrap(), "Reading … 1 s");
+        changes.send("Writing".to_owned()).unwrap();
+        assert!(seen.iter().any(|line| line.starts_with("Writing … ")));
+        drop(changes);
+        thread.join().unwrap();
+        assert_eq!(seen.try_iter().last().as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_is_over_shows_nothing_more() {
+        let (drawn, seen) = mpsc::channel();
+        let (changes, thread) = show(move |what, end| drop(drawn.send(format!("{what}{end}"))), "Reading".to_owned());
+        drop(changes);
+        thread.join().unwrap();
+        assert!(seen.iter().all(|line| line != "Reading … 1 s"));
+    }
+}

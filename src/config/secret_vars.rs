@@ -1,0 +1,85 @@
+//! Finds the environment variables that a configuration names for its secrets, even where the configuration is wrong: a program
+//! that is started meanwhile must not get them.
+
+use std::collections::BTreeSet;
+
+use toml::de::{DeTable, DeValue};
+
+/// Every name that `text` has for `env = …`. It finds more than the reader accepts, and never less: `env` counts in any table, in
+/// a line that is no TOML, and in a comment, as an account that was switched off may still have its secret in the environment.
+pub fn secret_vars(text: &str) -> Vec<String> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let mut names: BTreeSet<String> = written(text).map(ToOwned::to_owned).collect();
+    collect(document.get_ref(), &mut names);
+    names.into_iter().collect()
+}
+
+/// Those in what the parser makes of it: with escapes, dotted keys and strings of several lines.
+fn collect(table: &DeTable<'_>, names: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        if let ("env", DeValue::String(name)) = (key.get_ref().as_ref(), value.get_ref()) {
+            names.extend((!name.is_empty()).then(|| name.to_string()));
+        }
+        collect_from(value.get_ref(), names);
+    }
+}
+
+fn collect_from(value: &DeValue<'_>, names: &mut BTreeSet<String>) {
+    match value {
+        DeValue::Table(table) => collect(table, names),
+        DeValue::Array(values) => values.iter().for_each(|value| collect_from(value.get_ref(), names)),
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
+    }
+}
+
+/// Those that stand in the text itself, with or without quotes.
+fn written(text: &str) -> impl Iterator<Item = &str> {
+    let is_quote = |char: char| matches!(char, '"' | '\'');
+    let is_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    text.match_indices("env").filter_map(move |(start, word)| {
+        if text[..start].ends_with(is_name) {
+            return None;
+        }
+        let value = text[start + word.len()..].trim_start_matches(is_quote).trim_start().strip_prefix('=')?;
+        let value = value.trim_start().trim_start_matches(is_quote);
+        let name = &value[..value.find(|char| !is_name(char)).unwrap_or(value.len())];
+        (!name.is_empty()).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_however_they_are_written() {
+        for text in [
+            r#"secret = { env = "A_1" }"#,
+            r#"secret = { env="A_1" }"#,
+            r#"secret = { "env" = 'A_1' }"#,
+            r#"secret.env = "A_1""#,
+            r#"secret = { env = "\u0041_1" }"#,
+            r#"secret = { env = """A_1""" }"#,
+            "secret = { \"\\u0065nv\" = \"A_1\" }",
+            "[accounts.a.auth.secret]\nenv = \"A_1\"",
+            "rules = [{ env = \"A_1\" }]",
+            // No TOML.
+            "secret = { env = A_1 }",
+            "secret = { env = \"A_1\"\n[accounts",
+            "]]]\nsecret = { env = 'A_1",
+            "env = A_1\u{0}",
+            "# secret = { env = \"A_1\" }",
+        ] {
+            assert!(secret_vars(text).iter().any(|name| name == "A_1"), "{text}: {:?}", secret_vars(text));
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_left_alone() {
+        for text in
+            ["", "env", "env =", "env = \"\"", "myenv = \"A\"", "environment = \"A\"", "env: A", "# the env of A"]
+        {
+            assert_eq!(secret_vars(text), [""; 0], "{text}");
+        }
+    }
+}
