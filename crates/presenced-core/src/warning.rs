@@ -1,7 +1,8 @@
-//! What presenced warns about: a closed set of codes, so that a status reader can rely on them, each with a text for
-//! people and a hint that mends it.
+//! The warnings of presenced. The set of codes is closed, so that programs which read the status can rely on it. Each warning
+//! also has a text for people and a hint on how to fix the cause.
 //!
-//! A warning is a fact about now, not an event: whoever raises it owns it, and it is gone when the cause is.
+//! A warning describes the present state; it is not an event. The module that raises it owns it and removes it when the cause
+//! is gone.
 
 use std::fmt;
 
@@ -13,45 +14,45 @@ use serde::{Deserialize, Serialize};
 pub enum Code {
     /// A calendar source is missing or cannot be read.
     CalendarUnreadable,
-    /// A calendar subscription cannot be fetched; its last copy counts.
+    /// A calendar subscription cannot be fetched; its last copy is used.
     CalendarStale,
-    /// Parts of a calendar file were skipped; the rest counts.
+    /// Parts of a calendar file were skipped; the rest is used.
     CalendarSkipped,
-    /// A time zone name of a calendar is not known; the system's zone stands in.
+    /// A calendar uses an unknown time zone name; the system's zone is used instead.
     CalendarZoneUnknown,
-    /// A call-state file could not be understood.
+    /// A call-state file is invalid.
     CallStateInvalid,
-    /// A call-state file exists and cannot be read.
+    /// A call-state file exists but cannot be read.
     CallStateUnreadable,
-    /// The screen lock cannot be seen.
+    /// The state of the screen lock cannot be read.
     LockUnavailable,
-    /// The desktop tells nobody of its lock, and nothing else did so far.
+    /// The desktop does not report its screen lock, and no other source has reported it so far.
     LockUnproved,
-    /// Who records from the microphone cannot be seen.
+    /// The programs that record from the microphone cannot be read.
     MicrophoneUnavailable,
-    /// Input cannot be seen, so that it is not known whether anybody is there.
+    /// User input cannot be observed, so it is unknown whether the user is there.
     IdleUnavailable,
-    /// Going to sleep cannot be seen, or not be held up for the last write.
+    /// Sleep is not announced, or cannot be delayed until the last write.
     SleepUnavailable,
     /// A folder cannot be watched for changes.
     WatchFailed,
-    /// The configuration on disk is wrong; the last good one is in force.
+    /// The configuration on disk is invalid; the last valid one stays in use.
     ConfigurationInvalid,
-    /// Graph or the sign-in service cannot be reached or fails.
+    /// Graph or the sign-in service is unreachable or failing.
     ServiceUnavailable,
     /// The service asked for fewer requests.
     Throttled,
     /// An account must sign in.
     SignInNeeded,
-    /// Graph refuses this account's requests until something is changed.
+    /// Graph refuses this account's requests until the user changes something.
     Refused,
-    /// What others see cannot be read back; the presence is kept all the same.
+    /// The presence that others see cannot be read back. The presence is still kept.
     VerifyRefused,
-    /// The certificate that an account signs in with is over within 30 days, or since lately.
+    /// The certificate that an account signs in with expires within 30 days, or has expired.
     CertificateExpires,
-    /// Metrics and health are not told over TCP, since the address is not to be had.
+    /// Metrics and health are not served over TCP, because the address is not available.
     ListenFailed,
-    /// The history cannot be written; the presence is kept all the same.
+    /// The history cannot be written. The presence is still kept.
     HistoryUnwritable,
 }
 
@@ -66,7 +67,7 @@ pub enum Severity {
 }
 
 impl Code {
-    /// How bad a warning of this code is.
+    /// The severity of a warning with this code.
     pub const fn severity(self) -> Severity {
         match self {
             Self::CalendarUnreadable
@@ -92,14 +93,14 @@ impl Code {
     }
 }
 
-/// One thing that is wrong now. `text` never holds a secret, an e-mail address or a meeting's title.
+/// One thing that is wrong now. `text` never contains a secret, an e-mail address or a meeting title.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Warning {
     /// What it is about.
     pub code: Code,
     /// One sentence: what is wrong and where.
     pub text: String,
-    /// The command or change that mends it.
+    /// The command or change that fixes it.
     pub hint: String,
 }
 
