@@ -1,8 +1,7 @@
-//! The warnings of presenced. The set of codes is closed, so that programs which read the status can rely on it. Each warning
-//! also has a text for people and a hint on how to fix the cause.
+//! What presenced warns about: a closed set of codes, so that a status reader can rely on them, each with a text for
+//! people and a hint that mends it.
 //!
-//! A warning describes the present state; it is not an event. The module that raises it owns it and removes it when the cause
-//! is gone.
+//! A warning is a fact about now, not an event: whoever raises it owns it, and it is gone when the cause is.
 
 use std::fmt;
 
@@ -14,45 +13,45 @@ use serde::{Deserialize, Serialize};
 pub enum Code {
     /// A calendar source is missing or cannot be read.
     CalendarUnreadable,
-    /// A calendar subscription cannot be fetched; its last copy is used.
+    /// A calendar subscription cannot be fetched; its last copy counts.
     CalendarStale,
-    /// Parts of a calendar file were skipped; the rest is used.
+    /// Parts of a calendar file were skipped; the rest counts.
     CalendarSkipped,
-    /// A calendar uses an unknown time zone name; the system's zone is used instead.
+    /// A time zone name of a calendar is not known; the system's zone stands in.
     CalendarZoneUnknown,
-    /// A call-state file is invalid.
+    /// A call-state file could not be understood.
     CallStateInvalid,
-    /// A call-state file exists but cannot be read.
+    /// A call-state file exists and cannot be read.
     CallStateUnreadable,
-    /// The state of the screen lock cannot be read.
+    /// The screen lock cannot be seen.
     LockUnavailable,
-    /// The desktop does not report its screen lock, and no other source has reported it so far.
+    /// The desktop tells nobody of its lock, and nothing else did so far.
     LockUnproved,
-    /// The programs that record from the microphone cannot be read.
+    /// Who records from the microphone cannot be seen.
     MicrophoneUnavailable,
-    /// User input cannot be observed, so it is unknown whether the user is there.
+    /// Input cannot be seen, so that it is not known whether anybody is there.
     IdleUnavailable,
-    /// Sleep is not announced, or cannot be delayed until the last write.
+    /// Going to sleep cannot be seen, or not be held up for the last write.
     SleepUnavailable,
     /// A folder cannot be watched for changes.
     WatchFailed,
-    /// The configuration on disk is invalid; the last valid one stays in use.
+    /// The configuration on disk is wrong; the last good one is in force.
     ConfigurationInvalid,
-    /// Graph or the sign-in service is unreachable or failing.
+    /// Graph or the sign-in service cannot be reached or fails.
     ServiceUnavailable,
     /// The service asked for fewer requests.
     Throttled,
     /// An account must sign in.
     SignInNeeded,
-    /// Graph refuses this account's requests until the user changes something.
+    /// Graph refuses this account's requests until something is changed.
     Refused,
-    /// The presence that others see cannot be read back. The presence is still kept.
+    /// What others see cannot be read back; the presence is kept all the same.
     VerifyRefused,
-    /// The certificate that an account signs in with expires within 30 days, or has expired.
+    /// The certificate that an account signs in with is over within 30 days, or since lately.
     CertificateExpires,
-    /// Metrics and health are not served over TCP, because the address is not available.
+    /// Metrics and health are not told over TCP, since the address is not to be had.
     ListenFailed,
-    /// The history cannot be written. The presence is still kept.
+    /// The history cannot be written; the presence is kept all the same.
     HistoryUnwritable,
 }
 
@@ -67,7 +66,7 @@ pub enum Severity {
 }
 
 impl Code {
-    /// The severity of a warning with this code.
+    /// How bad a warning of this code is.
     pub const fn severity(self) -> Severity {
         match self {
             Self::CalendarUnreadable
@@ -93,14 +92,14 @@ impl Code {
     }
 }
 
-/// One thing that is wrong now. `text` never contains a secret, an e-mail address or a meeting title.
+/// One thing that is wrong now. `text` never holds a secret, an e-mail address or a meeting's title.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Warning {
     /// What it is about.
     pub code: Code,
     /// One sentence: what is wrong and where.
     pub text: String,
-    /// The command or change that fixes it.
+    /// The command or change that mends it.
     pub hint: String,
 }
 

@@ -1,6 +1,6 @@
-//! Closed lists of words: enums whose list, text and parser come from one definition.
+//! Closed lists of words: an enum whose list, text and parser are written once.
 
-/// Defines an enum of plain words with `ALL`, `as_str`, `Display` and `FromStr`, so that they cannot disagree.
+/// Gives an enum of plain words its list, its text and its parser, so that the three cannot disagree.
 #[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -9,10 +9,10 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
-            /// All values, in the order of their declaration.
+            /// All values, in the order in which they are declared.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word for this value in the configuration, on the socket and in files.
+            /// The word for it in configuration, on the socket and in files.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -27,7 +27,7 @@ macro_rules! words {
         impl ::std::str::FromStr for $name {
             type Err = ();
 
-            /// Accepts exactly the word. The error carries nothing: the caller knows the context and writes the message.
+            /// Reads exactly the word; the caller knows better how to say what was wrong.
             fn from_str(word: &str) -> Result<Self, ()> {
                 Self::ALL.iter().copied().find(|value| value.as_str() == word).ok_or(())
             }
