@@ -9,12 +9,12 @@
 //! signals, `rules` what ought to come of them, `world` the driver, `watch` the invariants, `shrink` what makes a script small.
 
 mod day;
-mod facts;
 mod graph;
+mod invariants;
 mod network;
 mod rules;
 mod shrink;
-mod watch;
+mod signals;
 mod world;
 
 use std::ops::Range;
@@ -22,9 +22,9 @@ use std::thread;
 use std::time::Duration;
 
 use day::{DAY, Day, Ends, What};
+use invariants::{Invariant, Violation};
 use network::Fault;
 use rules::{Prefers, Rules};
-use watch::{Invariant, Violation};
 use world::{Driver, Tally, last_requests, live};
 
 use crate::policy::{Lock, Reading};

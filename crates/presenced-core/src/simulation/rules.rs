@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Moment, Ought};
+use super::signals::{Moment, Ought};
 use crate::calendar::BusyClass;
 use crate::policy::{CallState, Claim, Idle, Is, Lock, Reading, Rule, Sleep, When, default_rules};
 use crate::presence::{Expiration, Presence};

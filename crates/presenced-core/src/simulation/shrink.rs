@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::day::{Day, What};
-use super::watch::Invariant;
+use super::invariants::Invariant;
 use super::world::{Driver, live};
 
 /// The smallest day that could be made of `day` and still breaks `invariant`.

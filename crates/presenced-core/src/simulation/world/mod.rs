@@ -1,7 +1,7 @@
 //! The driver: lives a day with the real policy and the real session, in virtual time, and has the watch look on. It does what
 //! `daemon/` does with its accounts, sleep and leaving.
 
-mod rest;
+mod pauses;
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::day::{Clocked, Day, Ends, What};
-use super::facts::{Facts, Ought};
 use super::graph::{Graph, InvalidArgument};
+use super::invariants::{Invariant, Violation, Watch, violation};
 use super::network::{Fault, Flight, Network};
-use super::watch::{Invariant, Violation, Watch, violation};
+use super::signals::{Facts, Ought};
 use crate::policy::{Idle, Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
 use crate::session::{Action, Request, Session, Target};
 use crate::time::{Instant, Now};
-use rest::Bedtime;
+use pauses::Bedtime;
 
 /// So short that nothing happens in it.
 const INSTANT: Duration = Duration::from_nanos(1);

@@ -9,9 +9,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::day::Clocked;
-use super::facts::Ought;
 use super::graph::{Graph, Pair};
 use super::network::{LATENCY, TIME_OUT, TOKEN_LATENCY};
+use super::signals::Ought;
 use crate::presence::Presence;
 use crate::session::{Action, Failure, FailureKind, Target};
 use crate::time::Instant;

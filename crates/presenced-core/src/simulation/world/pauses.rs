@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::World;
 use crate::policy::{Reading, Sleep};
 use crate::session::{Applied, Failure, FailureKind};
-use crate::simulation::facts::Ought;
 use crate::simulation::graph::Graph;
+use crate::simulation::invariants::{Invariant, Violation, violation};
 use crate::simulation::network::{LATENCY, TIME_OUT, TOKEN_LATENCY};
-use crate::simulation::watch::{Invariant, Violation, violation};
+use crate::simulation::signals::Ought;
 use crate::time::Instant;
 
 /// How long the driver holds sleep up, how long it takes to leave, and how long of either it waits for an answer.
