@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn compiling_a_hostile_definition_ends() {
+    fn a_hostile_definition_ends() {
         let definition = define(&[(
             false,
             &["DTSTART:16010101T000000", "RRULE:FREQ=SECONDLY", "TZOFFSETFROM:+0100", "TZOFFSETTO:+0200"],

@@ -1,4 +1,4 @@
-//! Policy: what the signals mean. [`decide`] maps a [`Snapshot`] of all readings to a [`Decision`]. It has no memory: the same
+//! Policy: what the signals mean. [`decide()`] maps a [`Snapshot`] of all readings to a [`Decision`]. It has no memory: the same
 //! snapshot at the same time always gives the same decision.
 //!
 //! Leaves to others: where readings come from (`signals/`), and holding the decided presence in Graph (`session/`).

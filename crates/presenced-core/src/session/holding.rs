@@ -57,7 +57,7 @@ pub(super) struct Holding {
     confirmed: Confirmed,
     /// A request since the last confirmation may have been applied.
     uncertain: bool,
-    /// Such a request asked for something other than the confirmed state.
+    /// One of those requests asked for something other than the confirmed state.
     diverted: bool,
     /// Until when an abandoned request may still overtake later ones. Until then, confirmations of later ones are unreliable.
     strays_until: Option<Instant>,

@@ -304,7 +304,7 @@ impl Session {
         Some(Attempt { of, at, why })
     }
 
-    /// The one of the two that `action` is about, and the other one.
+    /// The resource that `action` is about, and the other resource.
     fn resource_and_other(&mut self, action: Action) -> (&mut Holding, &mut Holding) {
         if action.is_about_preferred() {
             (&mut self.preferred, &mut self.app)

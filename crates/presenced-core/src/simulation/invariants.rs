@@ -191,7 +191,7 @@ impl Checker {
         self.backoff_ends = self.backoff_ends.min(now);
     }
 
-    /// The machine is about to sleep, so changes are no longer coalesced.
+    /// The machine is about to sleep, so changes are not coalesced any more.
     pub(super) fn note_suspend(&mut self, now: Instant) {
         if self.is_bursting() {
             // A change that was waiting for the end of a window is due now.
