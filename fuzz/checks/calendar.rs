@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use presenced_core::calendar::{FileReport, Occurrence, SourceId, Timeline, When};
+use presenced_core::calendar::{FileReport, Occurrence, OccurrenceTime, SourceId, Timeline};
 
 const SOURCE: SourceId = SourceId(0);
 
@@ -101,8 +101,8 @@ fn berlin() -> TimeZone {
 
 fn span(occurrence: &Occurrence) -> (Timestamp, Timestamp) {
     match &occurrence.when {
-        When::Time { start, end } => (start.timestamp(), end.timestamp()),
-        When::Days { start, end } => {
+        OccurrenceTime::Time { start, end } => (start.timestamp(), end.timestamp()),
+        OccurrenceTime::Days { start, end } => {
             // Beyond the years that an instant can tell it is the last or the first that it can.
             let clamped = |year| if year > 0 { Timestamp::MAX } else { Timestamp::MIN };
             let midnight = |date: Date| berlin().to_timestamp(date.at(0, 0, 0, 0)).unwrap_or(clamped(date.year()));

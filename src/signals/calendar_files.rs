@@ -192,14 +192,14 @@ pub(super) fn read(timeline: &mut Timeline, source: SourceId, path: &Path) -> io
 }
 
 /// Opens a regular file, and nothing else: looked at before, because opening a FIFO or a device has effects, and again
-/// after, because it may have been replaced. One that is larger than [`calendar::MAX_FILE`] is an error of kind `FileTooLarge`.
+/// after, because it may have been replaced. One that is larger than [`calendar::MAX_FILE_BYTES`] is an error of kind `FileTooLarge`.
 pub(super) fn open(path: &Path) -> io::Result<(fs::File, Stamp)> {
     Stamp::read(path)?;
     let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).expect("open(2) takes its flags as an int");
     let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
     let stamp = Stamp::of(&file.metadata()?)?;
-    if stamp.size > calendar::MAX_FILE {
-        let reason = format!("it is larger than {} MiB", calendar::MAX_FILE / 1024 / 1024);
+    if stamp.size > calendar::MAX_FILE_BYTES {
+        let reason = format!("it is larger than {} MiB", calendar::MAX_FILE_BYTES / 1024 / 1024);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }
     Ok((file, stamp))

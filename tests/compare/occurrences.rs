@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use presenced::calendar::{Occurrence, SourceId, Timeline, When};
+use presenced::calendar::{Occurrence, OccurrenceTime, SourceId, Timeline};
 use serde_json::{Value, json};
 
 fn main() {
@@ -40,8 +40,8 @@ fn main() {
 
 fn shown(occurrence: Occurrence) -> Value {
     let (start, end, all_day) = match occurrence.when {
-        When::Time { start, end } => (start.timestamp().to_string(), end.timestamp().to_string(), false),
-        When::Days { start, end } => (start.to_string(), end.to_string(), true),
+        OccurrenceTime::Time { start, end } => (start.timestamp().to_string(), end.timestamp().to_string(), false),
+        OccurrenceTime::Days { start, end } => (start.to_string(), end.to_string(), true),
     };
     json!({"uid": occurrence.uid, "start": start, "end": end, "all_day": all_day})
 }

@@ -211,7 +211,7 @@ async fn an_unknown_zone_is_named() {
 async fn a_huge_file_is_not_read() {
     let folder = Folder::new();
     let file = fs::File::create(folder.join("huge.ics")).unwrap();
-    file.set_len(presenced::calendar::MAX_FILE + 1).unwrap();
+    file.set_len(presenced::calendar::MAX_FILE_BYTES + 1).unwrap();
     let mut signal = follow(&ManualClock::at(NOON), &[&folder.path]);
     let seen = signal.next().await;
     assert_eq!(seen.reading, Reading::Unknown);

@@ -1,25 +1,24 @@
-//! The core of presenced: what a person's presence should be, until when, and when Microsoft Graph must hear of it.
+//! The core of presenced: which presence a user should have, until when, and when to tell Microsoft Graph.
 //!
 //! Nothing in this crate reads a file, a socket, a clock or the environment. Time comes in as an argument, and what has to be sent
 //! comes out as a value. The crate has no runtime among its dependencies, and its `clippy.toml` bans the parts of the standard
 //! library that do I/O.
 //!
 //! There is one exception. A named time zone (`Europe/Berlin`) is looked up in the system's zone files by `jiff`. The zone of the
-//! machine itself is never asked for: it arrives in [`time::Now`].
+//! machine itself is never looked up: it arrives in [`time::Now`].
 //!
 //! | module | what it answers |
 //! |---|---|
 //! | [`presence`] | which presences exist: the five pairs that Graph accepts, and the expiration |
-//! | [`calendar`] | what do these calendar files say of a moment, and until when? |
+//! | [`calendar`] | what do these calendar files say about a moment, and until when? |
 //! | [`policy`] | what do the signals mean together? |
 //! | [`session`] | what must be sent to Graph next, and when? |
 //! | [`certificate`] | what is in this certificate? |
-//! | [`time`] | what is a point in time here, and which clock does it come from? |
-
+//! | [`time`] | what is a point in time, and which clock does it come from? |
 //! | [`finding`] | what is wrong with a text, and where in it? |
-//! | [`warning`] | which warnings are there? |
+//! | [`warning`] | which warnings exist? |
 //! | [`words`](mod@words) | closed lists of words, with text and parser |
-//! | [`suggest`] | which word did somebody probably mean? |
+//! | [`suggest`] | which word did the user probably mean? |
 //!
 //! `simulation` exists in tests only. It runs thousands of days through the policy and the session.
 //!

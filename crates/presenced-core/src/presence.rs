@@ -1,7 +1,8 @@
-//! What Microsoft Graph accepts as an application's presence: five pairs and an expiration, so that nothing else can be
-//! asked for.
+//! The presences that an application may set in Microsoft Graph: five pairs and an expiration. The types cannot express
+//! anything else.
 //!
-//! Source: Graph API reference, `presence: setPresence`.
+//! Source: Graph API reference, `presence: setPresence`. It lists the five pairs, and gives PT5M to PT4H as the valid range of
+//! `expirationDuration`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +11,7 @@ use std::time::Duration;
 /// One of the five availability/activity pairs that `setPresence` accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Presence {
-    /// `Available/Available`: the one that fades, 5 minutes after it was last set.
+    /// `Available/Available`. The only pair that fades: 5 minutes after it was last set.
     Available,
     /// `Busy/InACall`.
     InACall,
@@ -26,7 +27,7 @@ impl Presence {
     /// All five, in the order of Graph's reference.
     pub const ALL: [Self; 5] = [Self::Available, Self::InACall, Self::InAConferenceCall, Self::Away, Self::Presenting];
 
-    /// Graph's `availability` of the pair.
+    /// The pair's `availability` in Graph.
     pub const fn availability(self) -> &'static str {
         match self {
             Self::Available => "Available",
@@ -36,7 +37,7 @@ impl Presence {
         }
     }
 
-    /// Graph's `activity` of the pair.
+    /// The pair's `activity` in Graph.
     pub const fn activity(self) -> &'static str {
         match self {
             Self::Available => "Available",
@@ -47,20 +48,24 @@ impl Presence {
         }
     }
 
-    /// The `activity` of the preferred presence that matches: `setUserPreferredPresence` takes the word of the availability,
-    /// as in `Busy/Busy`.
+    /// The `activity` of the matching preferred presence. `setUserPreferredPresence` repeats the availability there, as in
+    /// `Busy/Busy`.
     ///
     /// Source: Graph API reference, `presence: setUserPreferredPresence`.
     pub const fn preferred_activity(self) -> &'static str {
         self.availability()
     }
 
-    /// Whether a session with this presence fades before it expires. Only Available is documented to.
+    /// Whether a session with this presence fades before it expires. Only Available does.
+    ///
+    /// Source: Graph API reference, `presence: setPresence`, "Timeout, expiration, and keep alive".
     pub const fn fades(self) -> bool {
         matches!(self, Self::Available)
     }
 
-    /// The rank Graph aggregates sessions by, weakest first: Away, Available, Busy, `DoNotDisturb`.
+    /// The rank by which Graph picks the strongest of a user's sessions, weakest first: Away, Available, Busy, `DoNotDisturb`.
+    ///
+    /// Source: "Manage presence state using the Microsoft Graph API", on how sessions are aggregated.
     pub const fn precedence(self) -> u8 {
         match self {
             Self::Away => 0,
@@ -72,13 +77,13 @@ impl Presence {
 }
 
 impl fmt::Display for Presence {
-    /// `Availability/Activity`, as configuration files write it.
+    /// `Availability/Activity`, as in configuration files.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.availability(), self.activity())
     }
 }
 
-/// A text that is none of the five pairs.
+/// The text is not one of the five pairs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a presence that Microsoft Graph accepts")]
 pub struct UnknownPresence(pub String);
@@ -86,7 +91,7 @@ pub struct UnknownPresence(pub String);
 impl FromStr for Presence {
     type Err = UnknownPresence;
 
-    /// Reads `Availability/Activity`, ignoring ASCII case.
+    /// Reads `Availability/Activity`. ASCII case and surrounding spaces do not matter.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL
             .into_iter()
@@ -95,19 +100,19 @@ impl FromStr for Presence {
     }
 }
 
-/// How long Graph keeps a session after it was last set: `expirationDuration`, 5 to 240 minutes.
+/// How long Graph keeps a session after it was last set: `expirationDuration`, 5 to 240 minutes in whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Expiration(Duration);
 
-/// A duration outside of what Graph accepts as an expiration.
+/// The duration is not one that Graph accepts as an expiration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an expiration is 5 minutes to 4 hours in whole seconds")]
+#[error("an expiration must be 5 minutes to 4 hours, in whole seconds")]
 pub struct ExpirationOutOfRange;
 
 impl Expiration {
-    /// The shortest that Graph accepts, 5 minutes.
+    /// The shortest expiration that Graph accepts: 5 minutes.
     pub const MIN: Self = Self(Duration::from_mins(5));
-    /// The longest that Graph accepts, 4 hours.
+    /// The longest expiration that Graph accepts: 4 hours.
     pub const MAX: Self = Self(Duration::from_hours(4));
 
     /// As a duration.
@@ -115,7 +120,7 @@ impl Expiration {
         self.0
     }
 
-    /// As ISO 8601, the way `expirationDuration` is written: `PT15M`, `PT1H30M`.
+    /// As an ISO 8601 duration, the format of `expirationDuration`: `PT15M`, `PT1H30M`.
     pub fn to_iso(self) -> String {
         let seconds = self.0.as_secs();
         let mut iso = String::from("PT");
@@ -130,7 +135,7 @@ impl Expiration {
 }
 
 impl Default for Expiration {
-    /// 15 minutes: long enough to survive a restart, short enough that a crash does not show for long.
+    /// 15 minutes: long enough to survive a restart, short enough that a stale presence disappears soon after a crash.
     fn default() -> Self {
         Self(Duration::from_mins(15))
     }
@@ -150,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_pair_reads_back_from_its_own_text() {
+    fn each_pair_can_be_read_back_from_its_text() {
         for presence in Presence::ALL {
             assert_eq!(presence.to_string().parse(), Ok(presence));
             assert_eq!(presence.to_string().to_lowercase().parse(), Ok(presence));
@@ -170,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn iso_durations_name_only_the_units_they_have() {
+    fn iso_durations_leave_out_units_that_are_zero() {
         let iso = |seconds| Expiration::try_from(Duration::from_secs(seconds)).map(Expiration::to_iso);
         assert_eq!(iso(300).as_deref(), Ok("PT5M"));
         assert_eq!(iso(5400).as_deref(), Ok("PT1H30M"));

@@ -1,21 +1,27 @@
-//! Words of closed lists in sentences: the one that somebody most likely meant, and all of them.
+//! Words of a closed list in messages: the word that the user probably meant, or all of them.
 
-/// The one of `words` that is nearest to `written`, ignoring ASCII case; `None` when nothing is near enough to be meant.
+/// Longer texts are not compared.
+const MAX_WORD_BYTES: usize = 64;
+
+/// The least Jaro-Winkler similarity (0 to 1) at which a word is suggested.
+const MIN_SIMILARITY: f64 = 0.78;
+
+/// The word in `words` that is most similar to `written`, ignoring ASCII case. `None` if no word is similar enough.
 pub fn nearest<'w>(written: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    // A long text is no misspelling of a word, and comparing it would take time for nothing.
-    if written.len() > 64 {
+    // A text this long is not a misspelled word, and comparing it would waste time.
+    if written.len() > MAX_WORD_BYTES {
         return None;
     }
     let written = written.to_ascii_lowercase();
     words
         .into_iter()
         .map(|word| (strsim::jaro_winkler(&written, &word.to_ascii_lowercase()), word))
-        .filter(|(likeness, _)| *likeness >= 0.78)
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, word)| word)
 }
 
-/// The words as people list them: "a, b or c".
+/// Joins words as in a sentence: "a, b or c".
 pub fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>, conjunction: &str) -> String {
     let words: Vec<S> = words.into_iter().collect();
     let mut joined = String::new();
@@ -31,7 +37,7 @@ pub fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>, conjunction: &str
     joined
 }
 
-/// The same, each word in backquotes: "`a`, `b` or `c`".
+/// Like [`join`], with each word in backquotes: "`a`, `b` or `c`".
 pub fn list<'w>(words: impl IntoIterator<Item = &'w str>, conjunction: &str) -> String {
     join(words.into_iter().map(|word| format!("`{word}`")), conjunction)
 }
@@ -41,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelling_finds_its_word_and_another_word_finds_none() {
+    fn a_misspelled_word_is_found_and_an_unrelated_one_is_not() {
         let words = ["tenant", "client_id", "user", "cloud", "auth", "endpoints"];
         assert_eq!(nearest("tennant", words), Some("tenant"));
         assert_eq!(nearest("client-id", words), Some("client_id"));

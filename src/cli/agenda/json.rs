@@ -22,7 +22,7 @@ use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
 use super::{Agenda, Claimed, Skipped};
-use crate::calendar::{self, When};
+use crate::calendar::{self, OccurrenceTime};
 
 #[derive(Serialize)]
 struct Printed<'a> {
@@ -71,11 +71,11 @@ pub(super) fn render(agenda: &Agenda) -> String {
 
 fn occurrence(occurrence: &calendar::Occurrence) -> Occurrence<'_> {
     let (start, end, all_day) = match &occurrence.when {
-        When::Time { start, end } => {
+        OccurrenceTime::Time { start, end } => {
             let text = |at: &jiff::ZonedDateTime| rfc3339(at.timestamp(), at.time_zone());
             (text(start), text(end), false)
         }
-        When::Days { start, end } => (start.to_string(), end.to_string(), true),
+        OccurrenceTime::Days { start, end } => (start.to_string(), end.to_string(), true),
     };
     Occurrence {
         uid: &occurrence.uid,

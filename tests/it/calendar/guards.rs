@@ -179,9 +179,9 @@ fn binary_data_does_no_harm() {
 fn a_file_that_is_not_a_calendar_is_reported() {
     for (file, reason) in [
         ("", "the file is empty"),
-        ("<!DOCTYPE html>\n<html><body>Sign in: <a href=\"x\">here</a></body></html>\n", "this is no calendar"),
-        ("\0\0\0\0\0\0", "this is no calendar"),
-        ("PK\x03\x04", "this is no calendar"),
+        ("<!DOCTYPE html>\n<html><body>Sign in: <a href=\"x\">here</a></body></html>\n", "this is not a calendar file"),
+        ("\0\0\0\0\0\0", "this is not a calendar file"),
+        ("PK\x03\x04", "this is not a calendar file"),
     ] {
         let report = beside_a_good_one(file);
         assert_eq!(report.events, 0);
@@ -207,7 +207,7 @@ fn an_event_that_is_cut_off_counts_as_far_as_it_goes() {
 #[test]
 fn a_bad_line_costs_that_line() {
     let report =
-        among_good_ones("DTSTART:20260107T090000Z\nthis is no property\nDTEND:tomorrow\nSEQUENCE:many\nDURATION:1h");
+        among_good_ones("DTSTART:20260107T090000Z\nnot a property\nDTEND:tomorrow\nSEQUENCE:many\nDURATION:1h");
     assert_eq!((report.events, lines(&report)), (3, vec![12, 13, 14, 15]));
 }
 

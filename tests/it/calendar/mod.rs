@@ -17,7 +17,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use presenced::calendar::{FileReport, Occurrence, SourceId, Timeline, When};
+use presenced::calendar::{FileReport, Occurrence, OccurrenceTime, SourceId, Timeline};
 
 /// A calendar file around some components. Lines may be indented.
 fn ics(components: &str) -> String {
@@ -55,11 +55,11 @@ fn read(timeline: &mut Timeline, path: &str, file: &str) -> FileReport {
 /// `start/end class`: times with their offsets, whole days as dates.
 fn show(occurrence: &Occurrence) -> String {
     let when = match &occurrence.when {
-        When::Time { start, end } => {
+        OccurrenceTime::Time { start, end } => {
             let rfc3339 = |at: &jiff::ZonedDateTime| at.timestamp().display_with_offset(at.offset()).to_string();
             format!("{}/{}", rfc3339(start), rfc3339(end))
         }
-        When::Days { start, end } => format!("{start}/{end}"),
+        OccurrenceTime::Days { start, end } => format!("{start}/{end}"),
     };
     let online = if occurrence.online { " online" } else { "" };
     format!("{when} {}{online}", occurrence.class)

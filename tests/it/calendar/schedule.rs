@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use presenced::calendar::{BusyClass, Schedule, SourceId, Timeline, When};
+use presenced::calendar::{BusyClass, OccurrenceTime, Schedule, SourceId, Timeline};
 use proptest::prelude::*;
 
 use super::{at, event, ics, read, timeline, zone};
@@ -47,8 +47,8 @@ fn by_hand(timeline: &Timeline, system: &str, now: Timestamp) -> (BusyClass, boo
     let day = |date: jiff::civil::Date| date.to_zoned_datetime(zone(system)).unwrap().timestamp();
     let holding = timeline.occurrences(at(FROM), at(TO)).filter(|occurrence| {
         let (start, end) = match &occurrence.when {
-            When::Time { start, end } => (start.timestamp(), end.timestamp()),
-            When::Days { start, end } => (day(*start), day(*end)),
+            OccurrenceTime::Time { start, end } => (start.timestamp(), end.timestamp()),
+            OccurrenceTime::Days { start, end } => (day(*start), day(*end)),
         };
         start <= now && now < end && occurrence.class > BusyClass::Free
     });

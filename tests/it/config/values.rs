@@ -233,7 +233,10 @@ fn impossible_rules_and_signals_are_refused() {
         (rule("when = { screen = \"locked\" }"), "`when` has no key `screen`"),
         (rule("when = \"locked\""), "`when` is a table, and here is a text"),
         (rule("when = { online = \"yes\" }"), "`online` is true or false, and here is a text"),
-        (rule("when = { within = \"Mun 08:00-10:00\" }"), "`within`: `Mun` is no day of the week; did you mean `Mon`?"),
+        (
+            rule("when = { within = \"Mun 08:00-10:00\" }"),
+            "`within`: `Mun` is not a day of the week; did you mean `Mon`?",
+        ),
         (rule("when = { signal = \"x\" }"), "`signal` is a table, and here is a text"),
         (rule("when = { signal = { \"a b\" = \"x\" } }"), "`a b` is no name for a signal"),
         (rule("when = { signal = { a = \"\" } }"), "`a` is empty"),

@@ -1,4 +1,4 @@
-//! Busy classes: how strongly an event claims its time, and which of its properties decide that.
+//! Busy classes: how strongly an event blocks its time, and which of its properties decide that.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use crate::words;
 
 words! {
-    /// An event's busy class, weakest first: of overlapping events the strongest counts.
+    /// An event's busy class, weakest first. If events overlap, the strongest class wins.
     BusyClass {
-        /// Claims no time.
+        /// Does not block any time.
         Free = "free",
-        /// Working, but not at the usual place.
+        /// Working at another place than usual.
         WorkingElsewhere = "working-elsewhere",
-        /// Perhaps.
+        /// Not certain.
         Tentative = "tentative",
         /// Busy.
         Busy = "busy",
@@ -25,11 +25,11 @@ words! {
 /// The busy state at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusyState {
-    /// The strongest class of all events now; free when there is none.
+    /// The strongest class of all current events; free if there are none.
     pub class: BusyClass,
     /// Whether an event of that class is an online meeting.
     pub online: bool,
-    /// When this state next changes, as far as the known window reaches; `None`: not within it.
+    /// When this state next changes; `None` if it does not change within the schedule's window.
     pub until: Option<Timestamp>,
 }
 
@@ -39,38 +39,38 @@ impl fmt::Display for BusyState {
     }
 }
 
-/// The user's own answer to an invitation (RFC 5545, 3.2.12).
+/// The user's participation status, `PARTSTAT` (RFC 5545, 3.2.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// Accepted, or somebody else's business.
+pub(super) enum Participation {
+    /// Accepted. Statuses that are not listed here count as this one.
     Accepted,
-    /// Perhaps, or not given yet.
+    /// Accepted tentatively, or not answered yet.
     Open,
-    /// Declined, or handed on to somebody else.
+    /// Declined, or delegated to another person.
     Declined,
 }
 
-/// What an event says of its busy class.
+/// The properties of an event that decide its busy class.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Claims {
+pub(super) struct BusyProperties {
     /// `STATUS:CANCELLED`.
     pub(super) cancelled: bool,
     /// `STATUS:TENTATIVE`.
     pub(super) tentative: bool,
-    /// The user's answer, when the user is among the attendees.
-    pub(super) answer: Option<Answer>,
+    /// The user's participation status, if the user is an attendee.
+    pub(super) participation: Option<Participation>,
     /// `X-MICROSOFT-CDO-BUSYSTATUS`.
-    pub(super) shown: Option<BusyClass>,
+    pub(super) busy_status: Option<BusyClass>,
     /// `X-MICROSOFT-CDO-INTENDEDSTATUS`.
-    pub(super) intended: Option<BusyClass>,
-    /// `TRANSP`: whether it is TRANSPARENT.
+    pub(super) intended_status: Option<BusyClass>,
+    /// `TRANSP`; true for TRANSPARENT.
     pub(super) transparent: Option<bool>,
 }
 
-impl Claims {
-    /// The class of an event; `None` when the event is nothing: cancelled or declined.
+impl BusyProperties {
+    /// The class of the event; `None` if the event is cancelled or declined and does not count at all.
     pub(super) fn class(self, whole_days: bool) -> Option<BusyClass> {
-        if self.cancelled || self.answer == Some(Answer::Declined) {
+        if self.cancelled || self.participation == Some(Participation::Declined) {
             return None;
         }
         let by_transparency = || match (self.transparent, whole_days) {
@@ -78,14 +78,14 @@ impl Claims {
             (Some(false), _) | (None, false) if self.tentative => BusyClass::Tentative,
             (Some(false), _) | (None, false) => BusyClass::Busy,
         };
-        let class = self.shown.or(self.intended).unwrap_or_else(by_transparency);
-        // An open invitation claims less than it would; one that is shown as free claims nothing either way.
-        let open = self.answer == Some(Answer::Open) && class > BusyClass::Tentative;
+        let class = self.busy_status.or(self.intended_status).unwrap_or_else(by_transparency);
+        // An open invitation is at most tentative.
+        let open = self.participation == Some(Participation::Open) && class > BusyClass::Tentative;
         Some(if open { BusyClass::Tentative } else { class })
     }
 }
 
-/// The class that a value of Microsoft's properties names.
+/// The class for a value of `X-MICROSOFT-CDO-BUSYSTATUS` or `X-MICROSOFT-CDO-INTENDEDSTATUS` (MS-OXCICAL).
 pub(super) fn microsoft_class(value: &str) -> Option<BusyClass> {
     const NAMES: [(&str, BusyClass); 5] = [
         ("FREE", BusyClass::Free),
@@ -102,42 +102,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cancelled_and_declined_events_are_nothing() {
-        let busy = Claims { shown: Some(BusyClass::Busy), ..Claims::default() };
-        assert_eq!(Claims { cancelled: true, ..busy }.class(false), None);
-        assert_eq!(Claims { answer: Some(Answer::Declined), ..busy }.class(false), None);
+    fn cancelled_and_declined_events_do_not_count() {
+        let busy = BusyProperties { busy_status: Some(BusyClass::Busy), ..BusyProperties::default() };
+        assert_eq!(BusyProperties { cancelled: true, ..busy }.class(false), None);
+        assert_eq!(BusyProperties { participation: Some(Participation::Declined), ..busy }.class(false), None);
         assert_eq!(busy.class(false), Some(BusyClass::Busy));
     }
 
     #[test]
     fn an_open_invitation_is_tentative_unless_it_is_free_anyway() {
-        let open = Claims { answer: Some(Answer::Open), ..Claims::default() };
+        let open = BusyProperties { participation: Some(Participation::Open), ..BusyProperties::default() };
         assert_eq!(open.class(false), Some(BusyClass::Tentative));
-        for (shown, class) in [
+        for (busy_status, class) in [
             (BusyClass::Busy, BusyClass::Tentative),
             (BusyClass::OutOfOffice, BusyClass::Tentative),
             (BusyClass::Free, BusyClass::Free),
         ] {
-            assert_eq!(Claims { shown: Some(shown), ..open }.class(false), Some(class));
+            assert_eq!(BusyProperties { busy_status: Some(busy_status), ..open }.class(false), Some(class));
         }
     }
 
     #[test]
     fn microsofts_status_wins_over_transparency() {
-        let both = Claims { shown: Some(BusyClass::OutOfOffice), transparent: Some(true), ..Claims::default() };
+        let both = BusyProperties {
+            busy_status: Some(BusyClass::OutOfOffice),
+            transparent: Some(true),
+            ..BusyProperties::default()
+        };
         assert_eq!(both.class(true), Some(BusyClass::OutOfOffice));
-        let intended = Claims { intended: Some(BusyClass::WorkingElsewhere), ..Claims::default() };
+        let intended =
+            BusyProperties { intended_status: Some(BusyClass::WorkingElsewhere), ..BusyProperties::default() };
         assert_eq!(intended.class(true), Some(BusyClass::WorkingElsewhere));
-        assert_eq!(Claims { shown: Some(BusyClass::Free), ..intended }.class(false), Some(BusyClass::Free));
+        assert_eq!(
+            BusyProperties { busy_status: Some(BusyClass::Free), ..intended }.class(false),
+            Some(BusyClass::Free)
+        );
     }
 
     #[test]
-    fn whole_days_are_free_unless_they_say_otherwise() {
-        let plain = Claims::default();
+    fn all_day_events_are_free_unless_they_say_otherwise() {
+        let plain = BusyProperties::default();
         assert_eq!(plain.class(true), Some(BusyClass::Free));
         assert_eq!(plain.class(false), Some(BusyClass::Busy));
-        assert_eq!(Claims { transparent: Some(false), ..plain }.class(true), Some(BusyClass::Busy));
-        assert_eq!(Claims { transparent: Some(true), ..plain }.class(false), Some(BusyClass::Free));
-        assert_eq!(Claims { tentative: true, ..plain }.class(false), Some(BusyClass::Tentative));
+        assert_eq!(BusyProperties { transparent: Some(false), ..plain }.class(true), Some(BusyClass::Busy));
+        assert_eq!(BusyProperties { transparent: Some(true), ..plain }.class(false), Some(BusyClass::Free));
+        assert_eq!(BusyProperties { tentative: true, ..plain }.class(false), Some(BusyClass::Tentative));
     }
 }

@@ -1,54 +1,54 @@
-//! An event being read: its properties as they come, in any order, and the event they make in the end.
+//! An event while it is being read: its properties arrive one by one, in any order, and become an [`Event`] at the end.
 //!
-//! A property that cannot be read costs that property; without a start, or with an end before it, there is no event.
+//! A property that cannot be read is left out. Without a valid start, or with an end before the start, the event is left out.
 //! Leaves to others: where events begin and end in a file, and what zone names mean there (`reader`).
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::busy::{Answer, Claims, microsoft_class};
+use super::busy::{BusyProperties, Participation, microsoft_class};
 use super::event::{Event, Instance, Length, Moment, Repeat, Version, instant};
 use super::online;
 use super::property::{Property, unescape};
 use super::recurrence::Rule;
 use super::value::{self, Duration, PeriodEnd, Written};
 
-/// The most values that the EXDATEs of an event may have, and the RDATEs.
-const MAX_DATES: usize = 10_000;
+/// The most EXDATE values that an event may have, and the most RDATE values.
+const MAX_DATES_PER_EVENT: usize = 10_000;
 
-/// The most rules an event may have.
-const MAX_RULES: usize = 16;
+/// The most RRULEs that an event may have, and the most EXRULEs.
+const MAX_RULES_PER_EVENT: usize = 16;
 
-/// The longest title kept, in bytes, and the longest UID.
-const MAX_TITLE: usize = 200;
-const MAX_UID: usize = 1_000;
+/// Longer titles and UIDs are cut.
+const MAX_TITLE_BYTES: usize = 200;
+const MAX_UID_BYTES: usize = 1_000;
 
-/// No event is longer than this, in seconds: more than all years that a date can name.
-const LONGEST: i64 = 4_000_000 * 86_400;
+/// Longer events are cut to this. It is longer than the years 0 to 9999.
+const MAX_LENGTH_SECONDS: i64 = 4_000_000 * 86_400;
 
-/// A zone name of the file, by its number there.
+/// A zone name in the file, as an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ZoneName(pub(super) u32);
 
-/// What the file says of its zones.
+/// The time zones of the file.
 pub(super) trait Zones {
-    /// The number of a name.
+    /// The index of a name.
     fn name(&mut self, tzid: &str) -> ZoneName;
-    /// The zone of a name; `None` when the system's zone stands in.
+    /// The zone of a name; `None` if it is unknown and the system's zone is used.
     fn zone(&mut self, name: ZoneName) -> Option<TimeZone>;
 }
 
-/// A value and the zone name beside it.
+/// A value and the zone name in its `TZID`.
 #[derive(Clone, Copy, Debug)]
 struct Dated {
     written: Written,
     zone: Option<ZoneName>,
 }
 
-/// What the user is in the event.
+/// The user's role in the event.
 #[derive(Clone, Copy, Debug, Default)]
 struct Role {
-    organises: bool,
+    organizes: bool,
     attends: bool,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Draft {
     exception_rules: Vec<(u32, String)>,
     dates: Vec<(Dated, Option<PeriodEnd>)>,
     exceptions: Vec<Dated>,
-    claims: Claims,
+    busy: BusyProperties,
     role: Role,
     online: bool,
     summary: String,
@@ -87,7 +87,7 @@ impl Draft {
         single.into_iter().flatten().map(|dated| dated.zone).chain(dates).chain(exceptions).flatten()
     }
 
-    /// Takes a property in. The error is the reason why it was left out, for people.
+    /// Adds a property. The error says why it was left out, for people.
     pub(super) fn property(
         &mut self,
         line: u32,
@@ -102,35 +102,38 @@ impl Draft {
         match name {
             "UID" if self.uid.is_empty() => {
                 let uid = property.text();
-                uid[..uid.floor_char_boundary(MAX_UID)].clone_into(&mut self.uid);
+                uid[..uid.floor_char_boundary(MAX_UID_BYTES)].clone_into(&mut self.uid);
             }
-            "SUMMARY" => self.summary = unescape(&property.text(), MAX_TITLE),
+            "SUMMARY" => self.summary = unescape(&property.text(), MAX_TITLE_BYTES),
             "DTSTART" if self.start.is_none() => {
                 self.start = dated(property, zones);
                 self.start_unreadable = self.start.is_none();
             }
-            "DTEND" => self.end = Some(dated(property, zones).ok_or("DTEND is no date or time that exists")?),
+            "DTEND" => self.end = Some(dated(property, zones).ok_or("DTEND is not a valid date or time")?),
             "DURATION" => {
-                self.duration = Some(value::duration(property.value).ok_or("DURATION is no duration")?);
+                self.duration = Some(value::duration(property.value).ok_or("DURATION is not a valid duration")?);
             }
             "RECURRENCE-ID" => {
-                let at = dated(property, zones).ok_or("RECURRENCE-ID is no date or time that exists")?;
+                let at = dated(property, zones).ok_or("RECURRENCE-ID is not a valid date or time")?;
                 let range = property.parameter("RANGE");
                 let and_future = range.is_some_and(|range| range.eq_ignore_ascii_case(b"THISANDFUTURE"));
                 self.instance = Some((at, and_future));
             }
             "SEQUENCE" => {
-                let sequence = property.text().parse().map_err(|_| "SEQUENCE is no number")?;
+                let sequence = property.text().parse().map_err(|_| "SEQUENCE is not a number")?;
                 self.version.sequence = sequence;
             }
-            "DTSTAMP" => self.version.stamp = stamp(property).ok_or("DTSTAMP is no time that exists")?,
+            "DTSTAMP" => self.version.stamp = stamp(property).ok_or("DTSTAMP is not a valid time")?,
             "LAST-MODIFIED" => {
-                self.version.modified = stamp(property).ok_or("LAST-MODIFIED is no time that exists")?;
+                self.version.modified = stamp(property).ok_or("LAST-MODIFIED is not a valid time")?;
             }
             "RRULE" | "EXRULE" => {
                 let rules = if name == "RRULE" { &mut self.rules } else { &mut self.exception_rules };
-                if cut || rules.len() == MAX_RULES {
-                    return Err("too many or too long rules");
+                if cut {
+                    return Err("the rule is too long");
+                }
+                if rules.len() == MAX_RULES_PER_EVENT {
+                    return Err("the event has too many rules; this one is left out");
                 }
                 rules.push((line, property.text().into_owned()));
             }
@@ -145,50 +148,50 @@ impl Draft {
                 let read = |text: &[u8]| value::date_or_time(text).map(|written| Dated { written, zone });
                 return add_all(property.value, cut, &mut self.exceptions, read);
             }
-            _ => self.claim(name, property, identity),
+            _ => self.busy_property(name, property, identity),
         }
         Ok(())
     }
 
-    /// Takes in a property that says how much of the user's time the event claims.
-    fn claim(&mut self, name: &str, property: &Property<'_>, identity: &[String]) {
+    /// Adds a property that affects the busy class.
+    fn busy_property(&mut self, name: &str, property: &Property<'_>, identity: &[String]) {
         let is = |word: &str| property.value.trim_ascii().eq_ignore_ascii_case(word.as_bytes());
         match name {
             "STATUS" => {
-                self.claims.cancelled = is("CANCELLED");
-                self.claims.tentative = is("TENTATIVE");
+                self.busy.cancelled = is("CANCELLED");
+                self.busy.tentative = is("TENTATIVE");
             }
-            "TRANSP" => self.claims.transparent = Some(is("TRANSPARENT")),
-            "X-MICROSOFT-CDO-BUSYSTATUS" => self.claims.shown = microsoft_class(&property.text()),
-            "X-MICROSOFT-CDO-INTENDEDSTATUS" => self.claims.intended = microsoft_class(&property.text()),
-            "ORGANIZER" => self.role.organises |= names_user(property, identity),
+            "TRANSP" => self.busy.transparent = Some(is("TRANSPARENT")),
+            "X-MICROSOFT-CDO-BUSYSTATUS" => self.busy.busy_status = microsoft_class(&property.text()),
+            "X-MICROSOFT-CDO-INTENDEDSTATUS" => self.busy.intended_status = microsoft_class(&property.text()),
+            "ORGANIZER" => self.role.organizes |= names_user(property, identity),
             "ATTENDEE" if names_user(property, identity) => {
-                self.claims.answer = match property.parameter("PARTSTAT").map(<[u8]>::to_ascii_uppercase).as_deref() {
-                    Some(b"DECLINED" | b"DELEGATED") => Some(Answer::Declined),
-                    Some(b"TENTATIVE" | b"NEEDS-ACTION") => Some(Answer::Open),
-                    Some(_) => Some(Answer::Accepted),
-                    None => self.claims.answer,
-                };
+                self.busy.participation =
+                    match property.parameter("PARTSTAT").map(<[u8]>::to_ascii_uppercase).as_deref() {
+                        Some(b"DECLINED" | b"DELEGATED") => Some(Participation::Declined),
+                        Some(b"TENTATIVE" | b"NEEDS-ACTION") => Some(Participation::Open),
+                        Some(_) => Some(Participation::Accepted),
+                        None => self.busy.participation,
+                    };
                 self.role.attends = true;
             }
             _ => {}
         }
     }
 
-    /// The event. Calls `left_out` with the line and the reason for each rule that cannot be read. The error is the reason
-    /// why there is no event.
+    /// Makes the event. Calls `left_out` with the line and the reason for each rule that cannot be used. The error says why the
+    /// whole event is left out.
     pub(super) fn finish(
         self,
         file: u32,
         zones: &mut impl Zones,
         mut left_out: impl FnMut(u32, String),
     ) -> Result<Event, &'static str> {
-        // NEEDS-ACTION is the default (RFC 5545, 3.2.12), but no organiser has to accept the own meeting.
-        let default = if self.role.organises { Answer::Accepted } else { Answer::Open };
-        let answer = self.claims.answer.or(self.role.attends.then_some(default));
-        let claims = Claims { answer, ..self.claims };
-        let missing =
-            if self.start_unreadable { "DTSTART is no date or time that exists" } else { "it has no DTSTART" };
+        // NEEDS-ACTION is the default (RFC 5545, 3.2.12), but organizers need not accept their own meetings.
+        let default = if self.role.organizes { Participation::Accepted } else { Participation::Open };
+        let participation = self.busy.participation.or(self.role.attends.then_some(default));
+        let busy = BusyProperties { participation, ..self.busy };
+        let missing = if self.start_unreadable { "DTSTART is not a valid date or time" } else { "it has no DTSTART" };
         let start = moment(self.start.ok_or(missing)?, zones);
         let end = self.end.map(|end| moment(end, zones));
         let length = length(&start, end.as_ref(), self.duration)?;
@@ -225,12 +228,12 @@ impl Draft {
         Ok(Event {
             file,
             line: self.line,
-            class: claims.class(start.is_day()),
-            cancelled: claims.cancelled,
+            class: busy.class(start.is_day()),
+            cancelled: busy.cancelled,
             start,
             length,
             version: self.version,
-            // An override is one instance; what it says of repeating is its series' business.
+            // An override is a single instance. Recurrence rules in it mean nothing.
             repeat: (repeats && instance.is_none()).then(|| Box::new(repeat)),
             instance,
             online: self.online,
@@ -239,8 +242,7 @@ impl Draft {
     }
 }
 
-/// Takes in the values of a list, as far as there is room and they can be read. The error is the reason why some
-/// were left out.
+/// Adds the values of a list that can be read, up to [`MAX_DATES_PER_EVENT`]. The error says why some were left out.
 fn add_all<T>(
     value: &[u8],
     cut: bool,
@@ -249,18 +251,18 @@ fn add_all<T>(
 ) -> Result<(), &'static str> {
     let mut outcome = Ok(());
     for text in list(value, cut) {
-        if kept.len() == MAX_DATES {
-            return Err("more dates than are kept of an event");
+        if kept.len() == MAX_DATES_PER_EVENT {
+            return Err("the event has too many dates; the rest are left out");
         }
         match read(text) {
             Some(date) => kept.push(date),
-            None => outcome = Err("one of the dates is no date, time or period that exists"),
+            None => outcome = Err("one of the dates is not a valid date, time or period"),
         }
     }
     if cut { Err("the line is too long; the dates at its end are left out") } else { outcome }
 }
 
-/// The values of a list; without the last one when the line was cut, because that one may be half.
+/// The values of a list. If the line was cut, the last value may be incomplete and is left out.
 fn list(value: &[u8], cut: bool) -> impl Iterator<Item = &[u8]> {
     let whole = if cut { value.iter().rposition(|&byte| byte == b',').unwrap_or(0) } else { value.len() };
     value[..whole].split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|text| !text.is_empty())
@@ -272,7 +274,7 @@ fn zone_name(property: &Property<'_>, zones: &mut impl Zones) -> Option<ZoneName
 
 fn dated(property: &Property<'_>, zones: &mut impl Zones) -> Option<Dated> {
     let written = match value::date_or_time(property.value)? {
-        // Some writers declare a date and write its midnight.
+        // Some programs declare a DATE but write its midnight.
         Written::Local(at) | Written::Utc(at)
             if property.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case(b"DATE")) =>
         {
@@ -284,7 +286,7 @@ fn dated(property: &Property<'_>, zones: &mut impl Zones) -> Option<Dated> {
     Some(Dated { written, zone })
 }
 
-/// The moment that a value means. UTC is what it says, whatever zone stands beside it (RFC 5545, 3.2.19).
+/// The moment that a value means. A time in UTC stays in UTC, even with a `TZID` (RFC 5545, 3.2.19).
 fn moment(dated: Dated, zones: &mut impl Zones) -> Moment {
     match dated.written {
         Written::Day(date) => Moment::Day(date),
@@ -293,7 +295,7 @@ fn moment(dated: Dated, zones: &mut impl Zones) -> Moment {
     }
 }
 
-/// How long an event is that starts at `start` (RFC 5545, 3.6.1 and 3.8.5.3).
+/// The length of an event that starts at `start` (RFC 5545, 3.6.1 and 3.8.5.3).
 fn length(start: &Moment, end: Option<&Moment>, duration: Option<Duration>) -> Result<Length, &'static str> {
     const BEFORE: &str = "it ends before it starts";
     let length = match (start, end) {
@@ -303,13 +305,13 @@ fn length(start: &Moment, end: Option<&Moment>, duration: Option<Duration>) -> R
             let begun = i64::from(at != at.date().at(0, 0, 0, 0));
             match days + begun {
                 days if days < 0 => return Err(BEFORE),
-                // Equal dates are meant as the one day, though RFC 5545 wants the end after the start.
+                // Equal dates mean that one day, although RFC 5545 requires the end to be after the start.
                 days => Length::of_days(days.max(1)),
             }
         }
         (Moment::Time(at, None), Some(end @ (Moment::Day(_) | Moment::Time(_, None)))) => nominal(*at, end.civil()),
         (Moment::Time(at, Some(zone)), Some(end @ Moment::Day(_))) => exact(*at, zone, end.civil(), zone),
-        // A floating end is in the start's zone; of a floating start nobody knows the instant, so UTC must do.
+        // A floating end is in the start's zone. The instant of a floating start is unknown, so UTC is used.
         (Moment::Time(at, zone), Some(Moment::Time(end, end_zone))) => {
             let utc = TimeZone::UTC;
             let zone = zone.as_ref().or(end_zone.as_ref()).unwrap_or(&utc);
@@ -332,24 +334,24 @@ fn length(start: &Moment, end: Option<&Moment>, duration: Option<Duration>) -> R
     if length.nominal < 0 || length.exact < 0 {
         return Err(if end.is_some() { BEFORE } else { "its DURATION is negative" });
     }
-    Ok(Length { nominal: length.nominal.min(LONGEST), exact: length.exact.min(LONGEST) })
+    Ok(Length { nominal: length.nominal.min(MAX_LENGTH_SECONDS), exact: length.exact.min(MAX_LENGTH_SECONDS) })
 }
 
-/// Between two times on a clock whose zone is not known yet: the end stays where it is written, whatever that clock does.
+/// The length between two local times in a zone that is not known yet. The end stays at the local time as written.
 fn nominal(start: DateTime, end: DateTime) -> Length {
     Length { nominal: start.duration_until(end).as_secs(), exact: 0 }
 }
 
-/// Between two instants (RFC 5545, 3.8.5.3: "the same exact duration will apply to all the members").
+/// The length between two instants (RFC 5545, 3.8.5.3: "the same exact duration will apply to all the members").
 fn exact(start: DateTime, zone: &TimeZone, end: DateTime, end_zone: &TimeZone) -> Length {
     let between = instant(start, zone).duration_until(instant(end, end_zone));
-    // A start in a gap is shifted, perhaps beyond an end behind the gap, which is not shifted: then what is written counts.
+    // A start in a gap is shifted, and may end up after an end that is not. The difference as written is used then.
     let shifted_beyond = between.is_negative() && start <= end && zone == end_zone;
     let between = if shifted_beyond { start.duration_until(end) } else { between };
     Length { nominal: 0, exact: between.as_secs() }
 }
 
-/// Seconds since 1970 of a time in UTC; that some writers leave out the Z does not matter for an order.
+/// A time in UTC, in seconds since 1970. Some programs omit the Z; that does not change the order.
 fn stamp(property: &Property<'_>) -> Option<i64> {
     let at = match value::date_or_time(property.value)? {
         Written::Day(date) => date.at(0, 0, 0, 0),
@@ -368,7 +370,7 @@ fn names_user(property: &Property<'_>, identity: &[String]) -> bool {
         Some((scheme, mail)) if scheme.eq_ignore_ascii_case("mailto:") => mail,
         _ => &address,
     };
-    // RFC 7986: the address is here when the value is some other identifier.
+    // RFC 7986, 6.2: if the value is another kind of URI, the address is in EMAIL.
     let parameter = property.parameter("EMAIL").map(String::from_utf8_lossy);
     let is_user = |mail: &str| identity.iter().any(|own| own.trim().eq_ignore_ascii_case(mail.trim()));
     is_user(mail) || parameter.is_some_and(|mail| is_user(&mail))

@@ -1,6 +1,6 @@
-//! An event as the timeline keeps it: when it is, how it repeats, what it claims. No text but its title.
+//! An event as the timeline keeps it: its time, recurrence and busy class. Its title is the only text.
 //!
-//! Leaves to others: how it came to be (`draft`), and which of its times count (`series`).
+//! Leaves to others: how it is read (`draft`), and which of its times count (`series`).
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -14,7 +14,7 @@ use super::recurrence::Rule;
 pub(super) enum Moment {
     /// A whole day, in the system's zone.
     Day(Date),
-    /// A time in a zone; `None`: floating, in the system's zone.
+    /// A time in a zone; `None` means a floating time, in the system's zone.
     Time(DateTime, Option<TimeZone>),
 }
 
@@ -24,7 +24,7 @@ impl Moment {
         matches!(self, Self::Day(_))
     }
 
-    /// The time as written; of a day, its beginning.
+    /// The local time as written; for a day, its midnight.
     pub(super) fn civil(&self) -> DateTime {
         match self {
             Self::Day(date) => date.at(0, 0, 0, 0),
@@ -32,7 +32,7 @@ impl Moment {
         }
     }
 
-    /// The zone it is in.
+    /// Its zone.
     pub(super) fn zone<'a>(&'a self, system: &'a TimeZone) -> &'a TimeZone {
         match self {
             Self::Day(_) | Self::Time(_, None) => system,
@@ -40,20 +40,20 @@ impl Moment {
         }
     }
 
-    /// The instant; of a day, its first.
+    /// The instant; for a day, its first instant.
     pub(super) fn instant(&self, system: &TimeZone) -> Timestamp {
         instant(self.civil(), self.zone(system))
     }
 }
 
-/// The instant of a local time. In a gap it is the time shifted by the gap's length, in a fold the first of the two
-/// (RFC 5545, 3.3.5); beyond the years that can be told it is the last or the first instant that can.
+/// The instant of a local time. In a gap, the time is shifted by the gap's length; in a fold, the first of the two instants is
+/// used (RFC 5545, 3.3.5). Saturates at the first and the last timestamp.
 pub(super) fn instant(at: DateTime, zone: &TimeZone) -> Timestamp {
     zone.to_timestamp(at).unwrap_or(if at.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
 }
 
-/// How long an event is: first nominal seconds on its clock, which days are made of, then exact ones (RFC 5545, 3.3.6).
-/// Never negative.
+/// The length of an event in seconds, never negative. The nominal part is added in local time, because a day need not have 24
+/// hours; the exact part is added after that (RFC 5545, 3.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Length {
     pub(super) nominal: i64,
@@ -61,7 +61,7 @@ pub(super) struct Length {
 }
 
 impl Length {
-    /// No time at all.
+    /// No length.
     pub(super) const ZERO: Self = Self { nominal: 0, exact: 0 };
 
     /// Whole days.
@@ -69,13 +69,13 @@ impl Length {
         Self { nominal: days.saturating_mul(86_400), exact: 0 }
     }
 
-    /// At least as many exact seconds as it ever lasts, whatever the clocks do in between.
+    /// An upper bound in exact seconds, for any changes of the clock.
     pub(super) fn at_most(self) -> i64 {
         const CLOCK_CHANGES: i64 = 26 * 3600;
         self.nominal.saturating_add(self.exact).saturating_add(CLOCK_CHANGES)
     }
 
-    /// The end of a time that starts at `start`, whose local time is `local`.
+    /// The end, for a start at `start` with the local time `local`.
     pub(super) fn end(self, start: Timestamp, local: DateTime, zone: &TimeZone) -> Timestamp {
         let from = if self.nominal == 0 {
             start
@@ -85,28 +85,28 @@ impl Length {
         from.saturating_add(SignedDuration::from_secs(self.exact)).unwrap_or(Timestamp::MAX).max(start)
     }
 
-    /// The day after the last of whole days that start on `start`.
+    /// The day after the last day, for whole days that start on `start`.
     pub(super) fn end_day(self, start: Date) -> Date {
         start.saturating_add(SignedDuration::from_secs(self.nominal))
     }
 }
 
-/// What decides between two versions of the same: the greater one is the newer (RFC 5546, 2.1.5).
+/// The version of an event. The greater one is newer (RFC 5546, 2.1.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version {
     /// `SEQUENCE`.
     pub(super) sequence: u32,
-    /// `DTSTAMP`, then `LAST-MODIFIED`, in seconds since 1970; 0 when there is none.
+    /// `DTSTAMP`, then `LAST-MODIFIED`, in seconds since 1970; 0 if missing.
     pub(super) stamp: i64,
     pub(super) modified: i64,
 }
 
-/// Which instance of a series an event replaces (`RECURRENCE-ID`).
+/// The instance of a series that an event replaces (`RECURRENCE-ID`).
 #[derive(Clone, Debug)]
 pub(super) struct Instance {
-    /// The start that the series gives it.
+    /// The original start in the series.
     pub(super) at: Moment,
-    /// Whether it changes all that follow, too (`RANGE=THISANDFUTURE`).
+    /// Whether it also changes all later instances (`RANGE=THISANDFUTURE`).
     pub(super) and_future: bool,
 }
 
@@ -117,7 +117,7 @@ pub(super) struct Repeat {
     pub(super) rules: Vec<Rule>,
     /// `EXRULE`s (RFC 2445).
     pub(super) exception_rules: Vec<Rule>,
-    /// `RDATE`s, a PERIOD's with its own length.
+    /// `RDATE`s. A PERIOD has its own length.
     pub(super) dates: Vec<(Moment, Option<Length>)>,
     /// `EXDATE`s.
     pub(super) exceptions: Vec<Moment>,
@@ -126,7 +126,7 @@ pub(super) struct Repeat {
 /// An event.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
-    /// The number of the file it is in, and the line it begins on.
+    /// The number of its file, and the line on which it begins.
     pub(super) file: u32,
     pub(super) line: u32,
     pub(super) start: Moment,
@@ -134,7 +134,7 @@ pub(super) struct Event {
     pub(super) version: Version,
     pub(super) instance: Option<Box<Instance>>,
     pub(super) repeat: Option<Box<Repeat>>,
-    /// Its busy class; `None` when it is cancelled or declined, and so is nothing at all.
+    /// Its busy class; `None` if it is cancelled or declined and does not count at all.
     pub(super) class: Option<BusyClass>,
     pub(super) cancelled: bool,
     pub(super) online: bool,

@@ -1,15 +1,20 @@
-//! The calendar: *what is the user's busy class now, why, and when does that next change?*
+//! The calendar: *how busy is the user now, why, and when does that next change?*
 //!
-//! Not a calendar library: a [`Timeline`] is fed the bytes of .ics files and answers that question.
+//! This is not a general calendar library. A [`Timeline`] takes the bytes of .ics files and answers that question.
 //!
-//! From bytes to answers: `scanner` unfolds lines, `property` and `value` take them apart, `draft` gathers an event and
-//! `reader` a file; `zone`, `windows_zones` and `vtimezone` say what a zone's name means, `busy` and `online` what an event
-//! claims. `recurrence` gives the times of a rule, `series` those of all events of one UID, `timeline` keeps them for a
-//! window, and `schedule` puts that window in order.
+//! From bytes to answers:
 //!
-//! Source: RFC 5545 (iCalendar), RFC 5546 (which of two versions is the newer), RFC 7986 (CONFERENCE).
+//! 1. `scanner` unfolds lines; `property` and `value` parse them.
+//! 2. `draft` collects the properties of one event, and `reader` the events of one file.
+//! 3. `zone`, `windows_zones` and `vtimezone` resolve time zone names. `busy` and `online` decide the busy class and whether an
+//!    event is an online meeting.
+//! 4. `recurrence` expands one rule, and `series` all events with the same UID.
+//! 5. `timeline` keeps the results for a window of time, and `schedule` sorts them into busy states.
 //!
-//! Leaves to others: finding and reading files (`signals/calendar`), what a busy class means (`policy/`).
+//! Source: RFC 5545 (iCalendar), RFC 5546 (which of two versions is newer), RFC 7986 (CONFERENCE), and MS-OXCICAL by Microsoft
+//! for the properties that begin with X-MICROSOFT.
+//!
+//! Leaves to others: finding and opening files (`signals/calendar`), and what a busy class means (`policy/`).
 
 mod busy;
 
@@ -30,6 +35,6 @@ mod vtimezone;
 mod windows_zones;
 mod zone;
 
-pub use scanner::MAX_FILE;
+pub use scanner::MAX_FILE_BYTES;
 pub use schedule::Schedule;
-pub use timeline::{FileReport, Occurrence, Skipped, SourceId, Timeline, When};
+pub use timeline::{FileReport, Occurrence, OccurrenceTime, Skipped, SourceId, Timeline};

@@ -1,10 +1,10 @@
-//! Whether an event is an online meeting: what its properties and texts say.
+//! Whether an event is an online meeting, from its properties and texts.
 //!
-//! Leaves to others: what follows from it.
+//! Leaves to others: what that means for the presence (`policy/`).
 
 use super::property::Property;
 
-/// Hosts that hold meetings, cut at their first dot. A host below one of these counts too.
+/// Hosts of online meetings, split at their first dot. Their subdomains count too.
 const HOSTS: [(&str, &str); 18] = [
     ("teams", "microsoft.com"),
     ("teams", "live.com"),
@@ -33,7 +33,7 @@ pub(super) fn says_online(name: &str, property: &Property<'_>) -> bool {
         | "X-MICROSOFT-ONLINEMEETINGCONFLINK"
         | "X-MICROSOFT-ONLINEMEETINGEXTERNALLINK"
         | "X-GOOGLE-CONFERENCE" => !property.value.trim_ascii().is_empty(),
-        // RFC 7986: a telephone number alone is not yet an online meeting.
+        // RFC 7986, 5.11. A telephone number alone is not an online meeting.
         "CONFERENCE" => {
             let value = property.value.trim_ascii();
             !value.is_empty() && !value.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"tel:"))
@@ -43,7 +43,7 @@ pub(super) fn says_online(name: &str, property: &Property<'_>) -> bool {
     }
 }
 
-/// Whether a text holds one of the hosts, as a host and not as a part of another name.
+/// Whether a text contains one of the hosts, and not just as part of another name.
 fn names_meeting_host(text: &[u8]) -> bool {
     let mut dots = text.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(dot, _)| dot);
     dots.any(|dot| {
@@ -58,7 +58,8 @@ fn names_meeting_host(text: &[u8]) -> bool {
     })
 }
 
-/// Whether a host may begin behind `before`: not within a word, unless that is an escaped line break or a per-cent code.
+/// Whether a host may begin after `before`. It may not begin inside a word, except after an escaped line break or an encoded
+/// slash.
 fn begins_host(before: &[u8]) -> bool {
     let Some(last) = before.last() else { return true };
     let within_a_word = last.is_ascii_alphanumeric() || matches!(last, b'-' | b'_' | b'@');
@@ -68,7 +69,7 @@ fn begins_host(before: &[u8]) -> bool {
         || (before.len() >= 3 && before[before.len() - 3..].eq_ignore_ascii_case(b"%2f"))
 }
 
-/// Whether a host may end before `after`: a full stop ends it only when no further name follows.
+/// Whether a host may end before `after`. A dot ends it only if no further label follows.
 fn ends_host(after: &[u8]) -> bool {
     match after {
         [b'.', next, ..] => !next.is_ascii_alphanumeric(),
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_only_look_like_one_are_not() {
+    fn similar_names_are_not_meeting_hosts() {
         for text in [
             "",
             "Room 4.02",
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn vendors_properties_count_when_they_hold_something() {
+    fn vendor_properties_count_unless_they_are_empty() {
         let says = |line: &str| {
             let property = Property::parse(line.as_bytes()).unwrap();
             says_online(property.upper_name(&mut [0; 40]).unwrap(), &property)

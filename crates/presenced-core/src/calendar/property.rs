@@ -1,4 +1,4 @@
-//! A content line taken apart: name, parameters, value (RFC 5545, 3.1).
+//! A content line, split into name, parameters and value (RFC 5545, 3.1).
 //!
 //! Leaves to others: what the values mean (`value`).
 
@@ -13,7 +13,7 @@ pub(super) struct Property<'a> {
 }
 
 impl<'a> Property<'a> {
-    /// Takes a line apart; `None` when it is no property.
+    /// Splits a line; `None` if it is not a property.
     pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
         let name_end = line.iter().position(|&byte| byte == b':' || byte == b';')?;
         let name = line[..name_end].trim_ascii();
@@ -28,12 +28,12 @@ impl<'a> Property<'a> {
         Some(Self { name, parameters: &rest[..colon], value: &rest[colon + 1..] })
     }
 
-    /// Whether this is the property `name` (upper case), ignoring case.
+    /// Whether this is the property `name`, ignoring case.
     pub(super) fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// The name in upper case, when it is short enough to be one that matters.
+    /// The name in upper case; `None` if it is longer than any name that matters here.
     pub(super) fn upper_name<'b>(&self, into: &'b mut [u8; 40]) -> Option<&'b str> {
         let into = into.get_mut(..self.name.len())?;
         into.copy_from_slice(self.name);
@@ -41,7 +41,7 @@ impl<'a> Property<'a> {
         std::str::from_utf8(into).ok()
     }
 
-    /// The value of the first parameter `name` (upper case), without its quotes.
+    /// The value of the first parameter `name`, ignoring case, without quotes.
     pub(super) fn parameter(&self, name: &str) -> Option<&'a [u8]> {
         let mut rest = self.parameters;
         while !rest.is_empty() {
@@ -56,24 +56,24 @@ impl<'a> Property<'a> {
         None
     }
 
-    /// The value as text, trimmed; bytes that are not UTF-8 become U+FFFD.
+    /// The value as trimmed text. Bytes that are not UTF-8 become U+FFFD.
     pub(super) fn text(&self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.value.trim_ascii())
     }
 }
 
-/// Where the value begins. Values of dates hold no colon, so there the last one is it: zone names of the kind
-/// `(UTC+01:00) Berlin` are often written without the quotes that they need.
+/// The colon before the value. Values of dates contain no colon, so it is the last one there: zone names like
+/// `(UTC+01:00) Berlin` often lack the quotes that they need.
 fn value_colon(name: &[u8], rest: &[u8]) -> Option<usize> {
     const DATES: [&str; 5] = ["DTSTART", "DTEND", "EXDATE", "RDATE", "RECURRENCE-ID"];
     if DATES.iter().any(|date| name.eq_ignore_ascii_case(date.as_bytes())) {
         return rest.iter().rposition(|&byte| byte == b':');
     }
-    // A quote that is never closed is no quote.
+    // A quote that is never closed is ignored.
     unquoted(rest, |byte| byte == b':').or_else(|| rest.iter().position(|&byte| byte == b':'))
 }
 
-/// The first byte outside of double quotes that `wanted` accepts.
+/// The position of the first byte outside of double quotes that `wanted` accepts.
 fn unquoted(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
     let mut quoted = false;
     bytes.iter().position(|&byte| {
@@ -87,8 +87,8 @@ fn without_quotes(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").map_or(value, |inner| inner.strip_suffix(b"\"").unwrap_or(inner))
 }
 
-/// Text with its escapes undone (RFC 5545, 3.3.11), line breaks as spaces, at most `limit` bytes.
-pub(super) fn unescape(text: &str, limit: usize) -> String {
+/// Removes the escapes from a text (RFC 5545, 3.3.11). Line breaks become spaces; the result has at most `max_bytes`.
+pub(super) fn unescape(text: &str, max_bytes: usize) -> String {
     let mut plain = String::new();
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -101,7 +101,7 @@ pub(super) fn unescape(text: &str, limit: usize) -> String {
             control if control.is_control() => ' ',
             other => other,
         };
-        if plain.len() + character.len_utf8() > limit {
+        if plain.len() + character.len_utf8() > max_bytes {
             break;
         }
         plain.push(character);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_property_is_none() {
+    fn other_lines_are_rejected() {
         for line in ["", "no colon", ":value", "<a href=\"x\">:", "A B:c", "X;P=1"] {
             assert!(parse(line).is_none(), "{line}");
         }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_undone() {
+    fn escapes_are_removed() {
         assert_eq!(unescape("a\\, b\\; c\\\\ d\\ne\\", 100), "a, b; c\\ d e");
         assert_eq!(unescape("abcdef", 3), "abc");
     }

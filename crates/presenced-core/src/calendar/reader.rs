@@ -1,8 +1,8 @@
-//! Reads one file: components and their properties in, events and a report out.
+//! Reads one file: turns components and their properties into events and a report.
 //!
-//! Files are read as they are found: a component that is never closed is closed by the next one or the end of the file,
-//! nesting of any depth is a counter, and what cannot be read is named by its line and left out. Leaves to others: what the
-//! events of all files together mean (`series`).
+//! The reader accepts broken files. A component that is never closed ends at the next one or at the end of the file. Nesting is
+//! only counted, so it may be deep. Parts that cannot be read are left out and reported with their line. Leaves to others: what
+//! the events of all files mean together (`series`).
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -17,29 +17,32 @@ use super::scanner::Scanner;
 use super::vtimezone::{Compiled, Definition};
 use super::zone;
 
-/// The most events that are kept of a file.
-const MAX_EVENTS: usize = 1_000_000;
+/// The most events that one file may have. The rest are left out.
+const MAX_EVENTS_PER_FILE: usize = 1_000_000;
 
-/// The most zone names and definitions of a file that are looked at.
-const MAX_ZONES: usize = 1_000;
+/// The most zone names, and the most VTIMEZONEs, that are used in one file.
+const MAX_ZONES_PER_FILE: usize = 1_000;
 
-/// The steps that compiling all definitions of a file may take; few for fuzzing, which likes to use them all up.
-const ZONE_STEPS: u64 = if cfg!(fuzzing) { 30_000 } else { 3_000_000 };
+/// How many resolved zone names are cached for later files.
+const MAX_CACHED_NAMES: usize = 1_000;
 
-/// How many problems are listed; more are only counted.
-const MAX_PROBLEMS: usize = 50;
+/// The most steps ([`Budget`]) for compiling all VTIMEZONEs of one file. Fewer when fuzzing, which tends to use them all up.
+const MAX_ZONE_STEPS_PER_FILE: u64 = if cfg!(fuzzing) { 30_000 } else { 3_000_000 };
 
-/// What was read.
+/// How many problems are listed. Any more are only counted.
+const MAX_LISTED_PROBLEMS: usize = 50;
+
+/// The result of reading one file.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    /// How many events were read.
+pub(super) struct Outcome {
+    /// The number of events that count.
     pub(super) events: usize,
     pub(super) problems: Problems,
-    /// Zone names that mean nothing.
+    /// Zone names that could not be resolved.
     pub(super) unknown_zones: Vec<String>,
 }
 
-/// What was left out: line and reason.
+/// The parts of a file that were left out, each with its line and the reason.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     pub(super) listed: Vec<(u32, String)>,
@@ -47,9 +50,9 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    /// Adds one.
+    /// Adds a problem.
     pub(super) fn add(&mut self, line: u32, reason: impl Into<String>) {
-        if self.listed.len() < MAX_PROBLEMS {
+        if self.listed.len() < MAX_LISTED_PROBLEMS {
             self.listed.push((line, reason.into()));
         } else {
             self.more += 1;
@@ -57,7 +60,7 @@ impl Problems {
     }
 }
 
-/// Zones known from earlier files.
+/// Zones that were resolved in earlier files.
 #[derive(Debug, Default)]
 pub(super) struct KnownZones {
     names: HashMap<String, Option<TimeZone>>,
@@ -69,7 +72,7 @@ impl KnownZones {
         if let Some(zone) = self.names.get(name) {
             return zone.clone();
         }
-        if self.names.len() >= MAX_ZONES {
+        if self.names.len() >= MAX_CACHED_NAMES {
             self.names.clear();
         }
         let zone = zone::by_name(name);
@@ -78,24 +81,24 @@ impl KnownZones {
     }
 }
 
-/// Takes each event as it is read, with its UID (empty when it has none). The error is the reason why it does not count.
+/// Receives each event with its UID, which is empty if the event has none. The error says why the event is left out.
 pub(super) type Sink<'a> = dyn FnMut(String, Event) -> Result<(), &'static str> + 'a;
 
-/// Reads the file with the number `file` and gives its events to `sink`. `identity` holds the user's addresses.
+/// Reads the file with the number `file` and passes its events to `sink`. `identity` has the user's e-mail addresses.
 pub(super) fn read(
     bytes: impl Read,
     file: u32,
     identity: &[String],
     known: &mut KnownZones,
     sink: &mut Sink<'_>,
-) -> io::Result<Reading> {
+) -> io::Result<Outcome> {
     let mut scanner = Scanner::new(bytes);
     let zones = FileZones {
         known,
         names: HashMap::new(),
         entries: Vec::new(),
         definitions: HashMap::new(),
-        budget: Budget::new(ZONE_STEPS),
+        budget: Budget::new(MAX_ZONE_STEPS_PER_FILE),
         default: None,
         unknown: Vec::new(),
     };
@@ -107,7 +110,7 @@ pub(super) fn read(
         waiting: Vec::new(),
         calendar: false,
         sink,
-        out: Reading::default(),
+        out: Outcome::default(),
     };
     let mut last_line = 1;
     while let Some(line) = scanner.next_line()? {
@@ -116,26 +119,29 @@ pub(super) fn read(
     }
     reader.finish(last_line);
     if scanner.too_long() {
-        reader.out.problems.add(last_line, "the file is too long; what follows this line is left out");
+        reader.out.problems.add(last_line, "the file is too long; everything after this line is left out");
     }
     if scanner.bytes_read() == 0 {
         reader.out.problems.add(1, "the file is empty");
     } else if !reader.calendar && reader.out.events == 0 {
         reader.out.problems.listed.clear();
         reader.out.problems.more = 0;
-        reader.out.problems.add(1, "this is no calendar: there is no BEGIN:VCALENDAR in it");
+        reader.out.problems.add(1, "this is not a calendar file: it has no BEGIN:VCALENDAR");
     }
     reader.out.unknown_zones = reader.zones.unknown;
     Ok(reader.out)
 }
 
+/// The reason for an event without an end.
+const NO_END: &str = "the event has no END:VEVENT; it is used as far as it goes";
+
 /// The component that is open.
 #[derive(Debug)]
 enum Open {
     Nothing,
-    /// An event, and how many components within it (alarms) are open.
+    /// An event, and the number of open components inside it, like alarms.
     Event(Box<Draft>, u64),
-    /// A time zone, and whether one of its observances is open.
+    /// A VTIMEZONE, and whether one of its observances is open.
     Zone(Option<String>, Definition, bool),
 }
 
@@ -144,19 +150,19 @@ struct Reader<'a> {
     identity: &'a [String],
     zones: FileZones<'a>,
     open: Open,
-    /// Events whose zones may be defined further down.
+    /// Events whose zones may be defined later in the file.
     waiting: Vec<Draft>,
     calendar: bool,
     sink: &'a mut Sink<'a>,
-    out: Reading,
+    out: Outcome,
 }
 
 impl Reader<'_> {
     fn line(&mut self, number: u32, bytes: &[u8], cut: bool) {
         let Some(property) = Property::parse(bytes) else {
-            // Outside of events the text of strange lines is none of our business.
+            // Outside of events, unknown lines do not matter.
             if matches!(self.open, Open::Event(..)) {
-                self.out.problems.add(number, "this line is no property");
+                self.out.problems.add(number, "this line is not a property");
             }
             return;
         };
@@ -172,10 +178,10 @@ impl Reader<'_> {
     fn begin(&mut self, number: u32, component: &[u8]) {
         let is = |name: &str| component.eq_ignore_ascii_case(name.as_bytes());
         if is("VEVENT") {
-            self.close(number, "the event has no END:VEVENT; what was read of it counts");
+            self.close(number, NO_END);
             self.open = Open::Event(Box::new(Draft::new(number)), 0);
         } else if is("VTIMEZONE") {
-            self.close(number, "the event has no END:VEVENT; what was read of it counts");
+            self.close(number, NO_END);
             self.open = Open::Zone(None, Definition::default(), false);
         } else if is("VCALENDAR") {
             self.calendar = true;
@@ -198,7 +204,7 @@ impl Reader<'_> {
         match &mut self.open {
             Open::Event(..) if is("VEVENT") => self.close(number, ""),
             Open::Event(..) if is("VCALENDAR") => {
-                self.close(number, "the event has no END:VEVENT; what was read of it counts");
+                self.close(number, NO_END);
             }
             Open::Event(_, inner) => *inner = inner.saturating_sub(1),
             Open::Zone(..) if is("VTIMEZONE") || is("VCALENDAR") => self.close(number, ""),
@@ -219,8 +225,8 @@ impl Reader<'_> {
             Open::Zone(_, definition, true) => definition.property(property),
             Open::Zone(name, _, false) => {
                 if property.is("TZID") {
-                    // As a value the name is escaped, as a parameter it is not.
-                    *name = Some(unescape(&property.text(), zone::MAX_NAME));
+                    // The name is escaped in a value, but not in a parameter.
+                    *name = Some(unescape(&property.text(), zone::MAX_NAME_BYTES));
                 }
             }
             Open::Nothing => {
@@ -231,10 +237,11 @@ impl Reader<'_> {
         }
     }
 
-    /// Closes what is open. An event that is not closed by its own end is reported with `unclosed`, which is not empty then.
+    /// Closes the open component. If it is an event without its own end, `unclosed` is the reason to report; otherwise it is
+    /// empty.
     fn close(&mut self, number: u32, unclosed: &str) {
         match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Zone(Some(name), definition, _) if self.zones.definitions.len() < MAX_ZONES => {
+            Open::Zone(Some(name), definition, _) if self.zones.definitions.len() < MAX_ZONES_PER_FILE => {
                 self.zones.definitions.insert(name, definition);
             }
             Open::Nothing | Open::Zone(..) => {}
@@ -242,8 +249,8 @@ impl Reader<'_> {
                 if !unclosed.is_empty() {
                     self.out.problems.add(draft.line, unclosed);
                 }
-                if self.out.events + self.waiting.len() >= MAX_EVENTS {
-                    self.out.problems.add(number, "more events than are kept of a file");
+                if self.out.events + self.waiting.len() >= MAX_EVENTS_PER_FILE {
+                    self.out.problems.add(number, "the file has too many events; this one is left out");
                 } else if draft.zone_names().all(|name| self.zones.is_known(name)) {
                     self.take(*draft);
                 } else {
@@ -253,7 +260,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Makes a draft an event.
+    /// Turns a draft into an event.
     fn take(&mut self, mut draft: Draft) {
         let (line, uid) = (draft.line, std::mem::take(&mut draft.uid));
         let problems = &mut self.out.problems;
@@ -267,7 +274,7 @@ impl Reader<'_> {
     }
 
     fn finish(&mut self, last_line: u32) {
-        self.close(last_line, "the file ends within this event; what was read of it counts");
+        self.close(last_line, "the file ends within this event; it is used as far as it goes");
         for draft in std::mem::take(&mut self.waiting) {
             self.take(draft);
         }
@@ -279,18 +286,18 @@ impl Reader<'_> {
 struct FileZones<'a> {
     known: &'a mut KnownZones,
     names: HashMap<String, ZoneName>,
-    /// Each name, and its zone once that is known.
+    /// Each name, and its zone once it is resolved.
     entries: Vec<(String, Option<TimeZone>)>,
     definitions: HashMap<String, Definition>,
     budget: Budget,
     /// `X-WR-TIMEZONE`.
     default: Option<String>,
-    /// Names for which the system's zone stands in.
+    /// Names that could not be resolved; the system's zone is used for them.
     unknown: Vec<String>,
 }
 
 impl FileZones<'_> {
-    /// Whether the zone of a name is known without what may follow in the file.
+    /// Whether the zone of a name is known without the rest of the file.
     fn is_known(&mut self, name: ZoneName) -> bool {
         let Some((tzid, zone)) = self.entries.get_mut(name.0 as usize) else { return true };
         if zone.is_none() {
@@ -309,7 +316,7 @@ impl Zones for FileZones<'_> {
             return *name;
         }
         let name = ZoneName(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
-        if self.entries.len() < MAX_ZONES {
+        if self.entries.len() < MAX_ZONES_PER_FILE {
             self.entries.push((tzid.to_owned(), self.known.by_name(tzid)));
             self.names.insert(tzid.to_owned(), name);
         }

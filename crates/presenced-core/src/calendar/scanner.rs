@@ -1,33 +1,33 @@
-//! The scanner: bytes of any file in, unfolded content lines out, each with the number of the line it began on.
+//! The scanner: turns the bytes of any file into unfolded content lines (RFC 5545, 3.1), each with its line number.
 //!
-//! It streams: one buffer and one logical line are all it holds, however long the file or the line. It takes what real
-//! files hold: BOMs, UTF-16, every kind of line end, blank lines inside folds. Leaves to others: what a line means
-//! (`property`), and bytes that are not UTF-8 (kept as they are; texts are read lossily).
+//! It streams. It keeps only one buffer and one logical line in memory, regardless of the file's size. It accepts what real
+//! files contain: BOMs, UTF-16, every kind of line end, and blank lines inside folds. Bytes that are not UTF-8 are passed on
+//! unchanged. Leaves to others: what a line means (`property`).
 
 use std::io::{self, Read};
 
-/// The longest logical line that is kept, in bytes. What is beyond is read and dropped. Inline attachments are the only
-/// lines of real files that get near it, and nobody needs those here.
-const MAX_LINE: usize = 64 * 1024;
+/// The longest logical line that is kept, in bytes. The rest of a longer line is read and dropped. In real files, only inline
+/// attachments get this long, and they are not needed here.
+const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// The most of a calendar file that is read, in bytes: a million events.
-pub const MAX_FILE: u64 = 640 * 1024 * 1024;
+/// The most bytes that are read of one calendar file, enough for a million events. The rest is left out and reported.
+pub const MAX_FILE_BYTES: u64 = 640 * 1024 * 1024;
 
-/// How much is read at a time.
-const CHUNK: usize = 32 * 1024;
+/// How many bytes are read at a time.
+const CHUNK_BYTES: usize = 32 * 1024;
 
 /// An unfolded line (RFC 5545, 3.1).
 #[derive(Debug)]
 pub(super) struct Line<'a> {
-    /// The number of its first physical line, from 1.
+    /// The number of its first physical line, counted from 1.
     pub(super) number: u32,
     /// Its bytes, without the line end.
     pub(super) bytes: &'a [u8],
-    /// Whether the end of it was dropped because it is too long.
+    /// Whether its end was dropped because the line is too long.
     pub(super) cut: bool,
 }
 
-/// How the bytes spell characters.
+/// The character encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     Utf8,
@@ -38,12 +38,12 @@ enum Encoding {
 #[derive(Debug)]
 pub(super) struct Scanner<R> {
     source: R,
-    /// What one read fills.
+    /// The buffer for one read.
     buffer: Box<[u8]>,
     encoding: Option<Encoding>,
-    /// Bytes as read; with UTF-16, what has not yet been decoded.
+    /// Bytes as read. For UTF-16, the bytes that are not decoded yet.
     raw: Vec<u8>,
-    /// UTF-8, and how much of it is consumed.
+    /// Decoded UTF-8, and how much of it is consumed.
     chunk: Vec<u8>,
     position: usize,
     read: u64,
@@ -56,7 +56,7 @@ impl<R: Read> Scanner<R> {
     pub(super) fn new(source: R) -> Self {
         Self {
             source,
-            buffer: vec![0; CHUNK].into_boxed_slice(),
+            buffer: vec![0; CHUNK_BYTES].into_boxed_slice(),
             encoding: None,
             raw: Vec::new(),
             chunk: Vec::new(),
@@ -68,9 +68,9 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Whether the file went on beyond the most that is read of one.
+    /// Whether the file is longer than [`MAX_FILE_BYTES`].
     pub(super) fn too_long(&self) -> bool {
-        self.read > MAX_FILE
+        self.read > MAX_FILE_BYTES
     }
 
     /// How many bytes have been read.
@@ -78,7 +78,7 @@ impl<R: Read> Scanner<R> {
         self.read
     }
 
-    /// The next content line that is not blank; `None` at the end.
+    /// The next content line; `None` at the end. Blank lines are skipped.
     pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         self.cut = false;
@@ -89,7 +89,7 @@ impl<R: Read> Scanner<R> {
         }
         loop {
             self.take_physical_line()?;
-            // Some writers end lines with CR CR LF, some put a blank line after each: neither ends a fold.
+            // Some programs end lines with CR CR LF or put a blank line after each. Neither ends a fold.
             self.skip_blank_lines()?;
             match self.peek()? {
                 Some(b' ' | b'\t') => self.position += 1,
@@ -99,13 +99,13 @@ impl<R: Read> Scanner<R> {
         Ok(Some(Line { number, bytes: &self.line, cut: self.cut }))
     }
 
-    /// Appends what is left of the physical line to the logical one, and moves behind its end.
+    /// Appends the rest of the physical line to the logical line, and moves past its end.
     fn take_physical_line(&mut self) -> io::Result<()> {
         while self.peek()?.is_some() {
             let rest = &self.chunk[self.position..];
             let end = memchr::memchr2(b'\n', b'\r', rest);
             let part = &rest[..end.unwrap_or(rest.len())];
-            let room = MAX_LINE - self.line.len();
+            let room = MAX_LINE_BYTES - self.line.len();
             self.cut |= part.len() > room;
             self.line.extend_from_slice(&part[..part.len().min(room)]);
             self.position += part.len();
@@ -123,8 +123,8 @@ impl<R: Read> Scanner<R> {
         Ok(())
     }
 
-    /// Moves behind one LF, or behind a run of CRs and the LF that may follow it: with an LF that is one line end,
-    /// without each CR was one.
+    /// Moves past an LF, or past a run of CRs and an optional LF. A run that ends in an LF is one line end; otherwise each CR
+    /// is one.
     fn take_line_end(&mut self) -> io::Result<()> {
         let mut returns: u32 = 0;
         while self.peek()? == Some(b'\r') {
@@ -151,7 +151,7 @@ impl<R: Read> Scanner<R> {
         Ok(Some(self.chunk[self.position]))
     }
 
-    /// Reads on; `false` at the end. The chunk may be empty even so, when only half a character came.
+    /// Reads more; `false` at the end. The chunk may still be empty if only half a character was read.
     fn refill(&mut self) -> io::Result<bool> {
         self.position = 0;
         self.chunk.clear();
@@ -176,7 +176,7 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Reads the first bytes, which tell the encoding: by a BOM, or by the zeros of UTF-16's ASCII.
+    /// Detects the encoding from the first bytes: from a BOM, or from the zero bytes in UTF-16.
     fn detect_encoding(&mut self) -> io::Result<bool> {
         while self.raw.len() < 3 {
             let read = read_some(&mut self.source, &mut self.buffer, &mut self.raw)?;
@@ -202,7 +202,7 @@ impl<R: Read> Scanner<R> {
         Ok(self.read > 0)
     }
 
-    /// Decodes all whole characters of `raw` into `chunk`; at the end of the file, halves too, as U+FFFD.
+    /// Decodes all complete characters of `raw` into `chunk`. At the end of the file, incomplete ones become U+FFFD.
     fn decode_utf16(&mut self, little_endian: bool, at_end: bool) {
         let unit = |pair: &[u8]| {
             let pair = [pair[0], pair[1]];
@@ -225,7 +225,7 @@ impl<R: Read> Scanner<R> {
     }
 }
 
-/// Reads once into `buffer` and appends that; how many bytes came, 0 at the end.
+/// Reads once into `buffer` and appends the bytes. Returns their number, 0 at the end.
 fn read_some(source: &mut impl Read, buffer: &mut [u8], into: &mut Vec<u8>) -> io::Result<usize> {
     loop {
         match source.read(buffer) {
@@ -252,7 +252,7 @@ mod tests {
         lines
     }
 
-    /// Gives one byte at a time, so that everything is cut everywhere.
+    /// Returns one byte at a time, so that reads end everywhere.
     struct Trickle<'a>(&'a [u8]);
 
     impl Read for Trickle<'_> {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_end_ends_a_line() {
+    fn every_kind_of_line_end_is_accepted() {
         let expected = [(1, "A:1".to_owned()), (2, "B:23".to_owned()), (4, "C:4".to_owned())];
         for end in ["\n", "\r\n", "\r\r\n", "\r"] {
             let file = ["A:1", "B:2", " 3", "C:4", ""].join(end);
@@ -279,12 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn a_character_cut_by_a_fold_is_whole_again() {
+    fn a_character_that_is_split_by_a_fold_is_joined() {
         assert_eq!(scan(b"SUMMARY:K\xC3\r\n \xB6ln\r\n"), [(1, "SUMMARY:K\u{f6}ln".to_owned())]);
     }
 
     #[test]
-    fn byte_order_marks_are_no_part_of_the_text() {
+    fn byte_order_marks_are_removed() {
         let text = "A:\u{1F600}\u{e9}\nB:2\n";
         let mut utf8 = vec![0xEF, 0xBB, 0xBF];
         utf8.extend_from_slice(text.as_bytes());
@@ -298,20 +298,20 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_and_the_next_one_is_whole() {
+    fn a_long_line_is_cut_and_the_next_one_is_not() {
         let mut file = b"A:".to_vec();
-        file.resize(10 * MAX_LINE, b'x');
+        file.resize(10 * MAX_LINE_BYTES, b'x');
         file.extend_from_slice(b"\n more\nB:2");
         let mut scanner = Scanner::new(file.as_slice());
         let line = scanner.next_line().unwrap().unwrap();
-        assert_eq!((line.number, line.bytes.len(), line.cut), (1, MAX_LINE, true));
+        assert_eq!((line.number, line.bytes.len(), line.cut), (1, MAX_LINE_BYTES, true));
         let line = scanner.next_line().unwrap().unwrap();
         assert_eq!((line.number, line.bytes, line.cut), (3, b"B:2".as_slice(), false));
         assert!(scanner.next_line().unwrap().is_none());
     }
 
     #[test]
-    fn nothing_is_no_line() {
+    fn an_empty_file_has_no_lines() {
         assert_eq!(scan(b""), []);
         assert_eq!(scan(b"\r\n\r\n"), []);
         assert_eq!(scan(b"A"), [(1, "A".to_owned())]);

@@ -1,7 +1,7 @@
-//! Series: all events of one UID, and the times they give together.
+//! Series: the events with one UID, expanded to their times.
 //!
-//! A master with its rules, the instances that replace its own (`RECURRENCE-ID`), and of several versions of the same the
-//! newest. Leaves to others: which events belong together and what is cached (`timeline`).
+//! A series has a master with recurrence rules, and overrides that replace single instances (`RECURRENCE-ID`). If there are
+//! several versions of either, the newest counts. Leaves to others: which events belong together, and caching (`timeline`).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,25 +12,25 @@ use jiff::{SignedDuration, Timestamp};
 use super::event::{Event, Length, Moment, Repeat, instant};
 use super::recurrence::{self, Budget, Exhausted, Rule};
 
-/// The most times one series may give in a window.
-const MAX_TIMES: usize = 10_000;
+/// The most times that one series may have in a window.
+const MAX_TIMES_PER_SERIES: usize = 10_000;
 
-/// The steps that one series may take.
-const STEPS: u64 = 500_000;
+/// The most steps ([`Budget`]) that expanding one series may take.
+const MAX_STEPS_PER_SERIES: u64 = 500_000;
 
-/// A day on either side: what is a day's difference between clocks anywhere in the world, and an hour's for their changes.
-const CLOCKS_APART: SignedDuration = SignedDuration::from_hours(27);
+/// The most by which local times in two zones can differ: 26 hours, plus an hour for a change to summer time.
+const MAX_CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_hours(27);
 
-/// When an event takes place.
+/// The time of one occurrence.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
-    /// From instant to instant, in a zone.
+pub(super) enum Interval {
+    /// From one instant to another, in a zone.
     Time(Timestamp, Timestamp, TimeZone),
-    /// On whole days, the second not among them.
+    /// Whole days, from the first to the day after the last.
     Days(Date, Date),
 }
 
-impl Place {
+impl Interval {
     pub(super) fn new(start: &Moment, length: Length, system: &TimeZone) -> Self {
         match start {
             Moment::Day(date) => Self::Days(*date, length.end_day(*date)),
@@ -42,7 +42,7 @@ impl Place {
         }
     }
 
-    /// From which instant to which.
+    /// The first instant and the end.
     pub(super) fn span(&self, system: &TimeZone) -> (Timestamp, Timestamp) {
         match self {
             Self::Time(start, end, _) => (*start, *end),
@@ -51,12 +51,12 @@ impl Place {
     }
 }
 
-/// Why a series is not complete.
+/// Why the expansion of a series is incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Incomplete {
-    /// Its rules take too many steps: none of their times count.
+    /// Its rules take too many steps. None of their times count.
     Steps,
-    /// It gives too many times in the window: only the first count.
+    /// It has too many times in the window. Only the first ones count.
     Times,
 }
 
@@ -69,19 +69,19 @@ pub(super) struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Whether `[start, end)` overlaps the window; what has no length does when it starts in it.
+    /// Whether `[start, end)` overlaps the window. A span without length overlaps it if it starts in it.
     fn holds(&self, (start, end): (Timestamp, Timestamp)) -> bool {
         start < self.to && (end > self.from || (end == start && start >= self.from))
     }
 }
 
-/// Gives `emit` all times of the events of one UID that overlap the window, in no order, with the event that each is an
-/// occurrence of. An error says which event gives too much.
+/// Expands the events with one UID. Calls `emit` for each time that overlaps the window, in no particular order, with the event
+/// that it belongs to. The error names the event that repeats too much.
 pub(super) fn expand<'a>(
     events: &'a [Event],
     window: &Window<'_>,
     budget: &mut Budget,
-    emit: &mut dyn FnMut(&'a Event, Place),
+    emit: &mut dyn FnMut(&'a Event, Interval),
 ) -> Result<(), (&'a Event, Incomplete)> {
     if let [event] = events
         && event.repeat.is_none()
@@ -93,14 +93,14 @@ pub(super) fn expand<'a>(
     let overrides = newest_overrides(events, master, window.system);
     let exceptions = master.map(|master| Exceptions::new(master, window.system)).unwrap_or_default();
     for (key, event) in &overrides {
-        // What is excepted is no instance of the series, whatever else is said of it (RFC 5545, 3.8.5.1).
-        let excepted = master.is_some_and(|master| exceptions.hold_key(*key, master.start.zone(window.system)));
-        if !excepted {
+        // An excluded instance does not exist, even if an override describes it (RFC 5545, 3.8.5.1).
+        let excluded = master.is_some_and(|master| exceptions.hold_key(*key, master.start.zone(window.system)));
+        if !excluded {
             emit_if_held(event, &event.start, event.length, window, emit);
         }
     }
     let Some(master) = master else { return Ok(()) };
-    let mut own_budget = budget.split(STEPS);
+    let mut own_budget = budget.split(MAX_STEPS_PER_SERIES);
     let outcome = Series { master, overrides, exceptions, window }.expand(&mut own_budget, emit);
     budget.merge(&own_budget);
     outcome.map_err(|reason| (master, reason))
@@ -111,24 +111,24 @@ fn emit_if_held<'a>(
     start: &Moment,
     length: Length,
     window: &Window<'_>,
-    emit: &mut dyn FnMut(&'a Event, Place),
+    emit: &mut dyn FnMut(&'a Event, Interval),
 ) {
     if event.class.is_some() {
-        let place = Place::new(start, length, window.system);
-        if window.holds(place.span(window.system)) {
-            emit(event, place);
+        let interval = Interval::new(start, length, window.system);
+        if window.holds(interval.span(window.system)) {
+            emit(event, interval);
         }
     }
 }
 
-/// Which instance an override replaces. A day and a time on it are different keys; `Series::replaced` looks for both.
+/// The instance that an override replaces. A day and a time on it are different keys; `Series::emit_instance` looks up both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Day(Date),
     Time(Timestamp),
 }
 
-/// Of the overrides of each instance the newest. Those that are older than the cancellation of the whole are gone with it.
+/// The newest override of each instance. If the whole series is cancelled, overrides that are not newer are cancelled too.
 fn newest_overrides<'a>(events: &'a [Event], master: Option<&'a Event>, system: &TimeZone) -> BTreeMap<Key, &'a Event> {
     let mut newest: BTreeMap<Key, &Event> = BTreeMap::new();
     for event in events {
@@ -138,9 +138,9 @@ fn newest_overrides<'a>(events: &'a [Event], master: Option<&'a Event>, system: 
         }
         let key = match &instance.at {
             Moment::Day(date) => Key::Day(*date),
-            // Whole days are named by the date as it is written.
+            // In a series of whole days, the date as written names the instance.
             Moment::Time(at, _) if master.is_some_and(|master| master.start.is_day()) => Key::Day(at.date()),
-            // A floating time stands on the series' clock, whatever that is.
+            // A floating time is in the series' zone.
             Moment::Time(at, None) => {
                 Key::Time(instant(*at, master.map_or(system, |master| master.start.zone(system))))
             }
@@ -154,15 +154,15 @@ fn newest_overrides<'a>(events: &'a [Event], master: Option<&'a Event>, system: 
     newest
 }
 
-/// A change of all instances from one on (`RANGE=THISANDFUTURE`).
-struct Change<'a> {
+/// An override of an instance and of all later ones (`RANGE=THISANDFUTURE`; RFC 5545, 3.2.13).
+struct FutureChange<'a> {
     from: Timestamp,
     event: &'a Event,
-    /// By how much it moves each, on the series' clock.
+    /// How far it moves each instance, in local time of the series.
     shift: SignedDuration,
 }
 
-/// A time that a series gives: on the series' clock, and with an own moment and length where an RDATE has them.
+/// A time of a series, in local time of the series. An RDATE may have its own moment and length.
 struct Time {
     local: DateTime,
     own: Option<Moment>,
@@ -177,7 +177,7 @@ struct Series<'a, 'w> {
 }
 
 impl<'a> Series<'a, '_> {
-    fn expand(&self, budget: &mut Budget, emit: &mut dyn FnMut(&'a Event, Place)) -> Result<(), Incomplete> {
+    fn expand(&self, budget: &mut Budget, emit: &mut dyn FnMut(&'a Event, Interval)) -> Result<(), Incomplete> {
         let system = self.window.system;
         let changes = self.changes();
         let Some(repeat) = &self.master.repeat else {
@@ -193,13 +193,13 @@ impl<'a> Series<'a, '_> {
                 Moment::Time(_, zone) => Moment::Time(local, zone.clone()),
             });
             let starts = moment.instant(system);
-            // The same time given twice is one.
+            // A time that occurs twice counts once.
             if previous.replace(starts) == Some(starts) || self.exceptions.hold(local.date(), starts) {
                 continue;
             }
             if self.emit_instance(&moment, length, &changes, emit) {
                 count += 1;
-                if count == MAX_TIMES {
+                if count == MAX_TIMES_PER_SERIES {
                     return Err(Incomplete::Times);
                 }
             }
@@ -207,13 +207,13 @@ impl<'a> Series<'a, '_> {
         Ok(())
     }
 
-    /// Emits an instance the series gives, unless an override replaces it; whether it did.
+    /// Emits an instance of the series, unless an override replaces it. Returns whether it was emitted.
     fn emit_instance(
         &self,
         start: &Moment,
         length: Option<Length>,
-        changes: &[Change<'a>],
-        emit: &mut dyn FnMut(&'a Event, Place),
+        changes: &[FutureChange<'a>],
+        emit: &mut dyn FnMut(&'a Event, Interval),
     ) -> bool {
         let starts = start.instant(self.window.system);
         let on = start.civil().date();
@@ -226,16 +226,16 @@ impl<'a> Series<'a, '_> {
             Some(change) => (change.event, self.moved(start, change), change.event.length),
         };
         let Some(_) = event.class else { return false };
-        let place = Place::new(&moved, length, self.window.system);
-        let held = self.window.holds(place.span(self.window.system));
+        let interval = Interval::new(&moved, length, self.window.system);
+        let held = self.window.holds(interval.span(self.window.system));
         if held {
-            emit(event, place);
+            emit(event, interval);
         }
         held
     }
 
-    /// Where a change moves an instance: by its shift on the series' clock, then onto the clock of the change.
-    fn moved(&self, start: &Moment, change: &Change<'_>) -> Moment {
+    /// Where a change moves an instance: first by its shift in local time of the series, then into the change's zone.
+    fn moved(&self, start: &Moment, change: &FutureChange<'_>) -> Moment {
         let system = self.window.system;
         let at = start.civil().saturating_add(change.shift);
         match &change.event.start {
@@ -246,7 +246,7 @@ impl<'a> Series<'a, '_> {
             Moment::Time(own, zone) if self.master.start.is_day() => {
                 Moment::Time(at.date().to_datetime(own.time()), zone.clone())
             }
-            // Another clock: the instances stay where they are on the series' own.
+            // The change is in another zone. The instances stay in the series' zone.
             Moment::Time(..) => match &self.master.start {
                 Moment::Day(_) => Moment::Day(at.date()),
                 Moment::Time(_, zone) => Moment::Time(at, zone.clone()),
@@ -254,8 +254,8 @@ impl<'a> Series<'a, '_> {
         }
     }
 
-    /// The changes of this and all future instances, in the order of their instances.
-    fn changes(&self) -> Vec<Change<'a>> {
+    /// The `THISANDFUTURE` changes, in the order of their instances.
+    fn changes(&self) -> Vec<FutureChange<'a>> {
         let system = self.window.system;
         let clock = self.master.start.zone(system);
         let on_clock = |moment: &Moment| match moment {
@@ -265,28 +265,34 @@ impl<'a> Series<'a, '_> {
         };
         let change = |event: &&'a Event| {
             let instance = event.instance.as_ref().filter(|instance| instance.and_future)?;
-            // A day names the instance that the series has on it.
+            // A date names the instance on that day.
             let original = match (&instance.at, &self.master.start) {
                 (Moment::Day(date), Moment::Time(at, _)) => date.to_datetime(at.time()),
                 (at, _) => on_clock(at),
             };
             let shift = original.duration_until(on_clock(&event.start));
-            Some(Change { from: instant(original, clock), event, shift })
+            Some(FutureChange { from: instant(original, clock), event, shift })
         };
         let mut changes: Vec<_> = self.overrides.values().filter_map(change).collect();
         changes.sort_by_key(|change| change.from);
         changes
     }
 
-    /// The times the rules and dates give that may matter in the window, ascending.
-    fn times(&self, repeat: &Repeat, changes: &[Change<'_>], budget: &mut Budget) -> Result<Vec<Time>, Exhausted> {
+    /// The times from rules and RDATEs that may matter in the window, ascending.
+    fn times(
+        &self,
+        repeat: &Repeat,
+        changes: &[FutureChange<'_>],
+        budget: &mut Budget,
+    ) -> Result<Vec<Time>, Exhausted> {
         let (system, start) = (self.window.system, self.master.start.civil());
         let clock = self.master.start.zone(system);
         let shifts = changes.iter().map(|change| change.shift.abs()).max().unwrap_or_default();
         let lengths = changes.iter().map(|change| change.event.length).chain([self.master.length]);
         let longest = SignedDuration::from_secs(lengths.map(Length::at_most).max().unwrap_or(0));
-        let from = clock.to_datetime(self.window.from).saturating_sub(CLOCKS_APART + shifts).saturating_sub(longest);
-        let to = clock.to_datetime(self.window.to).saturating_add(CLOCKS_APART + shifts);
+        let from =
+            clock.to_datetime(self.window.from).saturating_sub(MAX_CLOCK_DIFFERENCE + shifts).saturating_sub(longest);
+        let to = clock.to_datetime(self.window.to).saturating_add(MAX_CLOCK_DIFFERENCE + shifts);
 
         let mut given = |rule: &Rule| {
             let end = rule.end(clock).map_or(to, |end| end.min(to));
@@ -306,12 +312,12 @@ impl<'a> Series<'a, '_> {
         }
         times.retain(|time| !excluded.contains(&time.local));
         times.extend(repeat.dates.iter().map(|(moment, length)| self.date(moment, *length)));
-        // A PERIOD knows its length better than a rule that gives the same time.
+        // If a rule gives the same time as a PERIOD, the PERIOD comes first, because it has its own length.
         times.sort_by_key(|time| (time.local, time.length.is_none()));
         Ok(times)
     }
 
-    /// The time of an RDATE. A date, and a time without a zone, are of the series' own kind.
+    /// The time of an RDATE. Dates and floating times are read like the start of the series.
     fn date(&self, moment: &Moment, length: Option<Length>) -> Time {
         let system = self.window.system;
         let own = match (moment, &self.master.start) {
@@ -340,9 +346,9 @@ impl Exceptions {
         for exception in master.repeat.iter().flat_map(|repeat| &repeat.exceptions) {
             match exception {
                 Moment::Day(date) => _ = exceptions.days.insert(*date),
-                // Whole days are excepted by the date as it is written.
+                // In a series of whole days, the date as written names the instance.
                 Moment::Time(at, _) if master.start.is_day() => _ = exceptions.days.insert(at.date()),
-                // A floating time stands on the series' clock, whatever that is.
+                // A floating time is in the series' zone.
                 Moment::Time(at, None) => _ = exceptions.instants.insert(instant(*at, master.start.zone(system))),
                 Moment::Time(_, Some(_)) => _ = exceptions.instants.insert(exception.instant(system)),
             }
@@ -350,12 +356,12 @@ impl Exceptions {
         exceptions
     }
 
-    /// Whether the instance on `date` on the series' clock, which is at `starts`, is excepted.
+    /// Whether the instance at `starts`, which is on `date` in local time of the series, is excluded.
     fn hold(&self, date: Date, starts: Timestamp) -> bool {
         self.instants.contains(&starts) || self.days.contains(&date)
     }
 
-    /// Whether the instance that an override replaces is excepted; `clock` is the series' zone.
+    /// Whether the instance that an override replaces is excluded. `clock` is the series' zone.
     fn hold_key(&self, key: Key, clock: &TimeZone) -> bool {
         match key {
             Key::Day(date) => self.days.contains(&date),

@@ -1,8 +1,7 @@
-//! The timeline: all calendar files of all sources, and what they say of the user's time.
+//! The timeline: the events of all calendar files, and their times in one window.
 //!
-//! It keeps the events of all files by series, and for each series the times it gives in one window. A changed file costs
-//! only what it and the other files of its series hold. Leaves to others: reading a file (`reader`), what a series gives
-//! (`series`), and the order of the times in the window (`schedule`).
+//! Events are kept by series. When a file changes, only the series with events in it are expanded again. Leaves to others:
+//! reading a file (`reader`), expanding a series (`series`), and sorting the times in the window (`schedule`).
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -18,56 +17,56 @@ use super::event::Event;
 use super::reader::{self, KnownZones, Problems};
 use super::recurrence::Budget;
 use super::schedule::Span;
-use super::series::{self, Incomplete, Place, Window};
+use super::series::{self, Incomplete, Interval, Window};
 use super::{BusyClass, BusyState, Schedule};
 
-/// The steps that the series of one file may take together: some for each event, a little more than ordinary rules need, and
-/// some for the file, so that a few may need many. Fuzzing would otherwise find little but ways to use them all up.
-const STEPS_OF_AN_EVENT: u64 = 50;
-const STEPS_OF_A_FILE: u64 = if cfg!(fuzzing) { 50_000 } else { 5_000_000 };
+/// The steps ([`Budget`]) for all series of one file. Each event adds a few more than an ordinary rule needs. The file adds many,
+/// so that a few events may need more. There are fewer when fuzzing, which would otherwise mostly find ways to use them up.
+const STEPS_PER_EVENT: u64 = 50;
+const STEPS_PER_FILE: u64 = if cfg!(fuzzing) { 50_000 } else { 5_000_000 };
 
-/// The most events that one UID may have, over all files of a source.
-const MAX_EVENTS_OF_A_SERIES: usize = 5_000;
+/// The most events with the same UID, over all files of a source.
+const MAX_EVENTS_PER_SERIES: usize = 5_000;
 
-/// One configured source; of the same event in two sources both count.
+/// A configured source. If two sources have the same event, both count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u32);
 
-/// What was read from one file.
+/// The result of reading one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileReport {
-    /// How many events the file has.
+    /// The number of events in the file that count.
     pub events: usize,
-    /// What was skipped and why, in the order of the lines; capped, see `skipped_more`.
+    /// The parts that were skipped, in the order of their lines. At most 50 are listed; `skipped_more` counts the rest.
     pub skipped: Vec<Skipped>,
-    /// How many more were skipped than `skipped` lists.
+    /// The number of skipped parts that `skipped` does not list.
     pub skipped_more: usize,
-    /// Time zone names that could not be resolved; the system's zone stood in.
+    /// Time zone names that could not be resolved. The system's zone is used for them.
     pub unknown_zones: Vec<String>,
 }
 
-/// A part of a file that was left out.
+/// A part of a file that was skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The file.
     pub file: PathBuf,
-    /// The line, from 1, at which the part begins.
+    /// The line on which the part begins, counted from 1.
     pub line: u32,
-    /// Why, for people; quotes no text of the file that could be private.
+    /// The reason, for people. Quotes nothing from the file that could be private.
     pub reason: String,
 }
 
-/// When an occurrence is: at an instant, or on whole days.
+/// The time of an occurrence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum When {
-    /// A span of time, `[start, end)`, in the zone it was written in.
+pub enum OccurrenceTime {
+    /// From `start` to `end` (exclusive), in the zone in which the event was written.
     Time {
         /// Its start.
         start: jiff::ZonedDateTime,
         /// Its end.
         end: jiff::ZonedDateTime,
     },
-    /// Whole days, `[start, end)`, in the system's zone.
+    /// Whole days from `start` to `end` (exclusive), in the system's zone.
     Days {
         /// The first day.
         start: jiff::civil::Date,
@@ -79,31 +78,31 @@ pub enum When {
 /// One occurrence of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
-    /// The event's UID; empty when the file gave none.
+    /// The event's UID; empty if the file has none.
     pub uid: String,
-    /// When it is.
-    pub when: When,
+    /// Its time.
+    pub when: OccurrenceTime,
     /// Its busy class.
     pub class: BusyClass,
     /// Whether it is an online meeting.
     pub online: bool,
-    /// Its title.
+    /// Its title, cut to 200 bytes.
     pub summary: String,
 }
 
-/// What tells one series from another.
+/// What distinguishes one series from another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct SeriesKey {
     source: SourceId,
-    /// The UID; an event without one is a series of its own, named by its file and its number there.
+    /// The UID. An event without one is a series by itself; its file and its number in it are the key.
     uid: Arc<str>,
     without_uid: Option<(u32, u32)>,
 }
 
-/// Names a series as long as it has events.
+/// Identifies a series as long as it has events.
 type SeriesId = usize;
 
-/// All events of one UID.
+/// The events with one UID.
 #[derive(Debug)]
 struct Series {
     key: SeriesKey,
@@ -113,14 +112,14 @@ struct Series {
 /// What is known of a file.
 #[derive(Debug)]
 struct File {
-    /// A number no other file has or had.
+    /// A number that no other file has or had.
     number: u32,
     events: usize,
-    /// The series it has events of.
+    /// The series that have events in it.
     series: Vec<SeriesId>,
 }
 
-/// All calendar files.
+/// The events of all calendar files, and their times in one window.
 #[derive(Debug)]
 pub struct Timeline {
     identity: Vec<String>,
@@ -128,17 +127,17 @@ pub struct Timeline {
     window: (Timestamp, Timestamp),
     files: HashMap<PathBuf, File>,
     files_read: u32,
-    /// In the order in which they came, so that to go through those of a large file is to go through memory.
+    /// In the order of reading, so that the series of a large file are next to each other in memory.
     series: Slab<Series>,
     by_key: HashMap<SeriesKey, SeriesId>,
-    /// The times in the window of the series that have any there.
+    /// The times in the window. Series without any are left out.
     spans: BTreeMap<SeriesId, Box<[Span]>>,
     known_zones: KnownZones,
 }
 
 impl Timeline {
-    /// An empty timeline. `identity` holds the user's own e-mail addresses, `zone` is the system's time zone, and the
-    /// cached window is `[from, to)`.
+    /// An empty timeline for the window `[from, to)`. `identity` has the user's own e-mail addresses, which identify the user
+    /// among attendees. `zone` is the system's time zone.
     pub fn new(identity: Vec<String>, zone: TimeZone, from: Timestamp, to: Timestamp) -> Self {
         Self {
             identity,
@@ -153,8 +152,12 @@ impl Timeline {
         }
     }
 
-    /// Reads a file, in place of what was known of it. Streams: of the text only titles are kept, and not those of single
-    /// events that are over before the window begins. When `bytes` fails, what was known stays.
+    /// Reads a file and replaces its events. The file is streamed. The only texts that are kept are titles, except for single
+    /// events that end before the window.
+    ///
+    /// # Errors
+    ///
+    /// If reading `bytes` fails, the error is returned and the old events of the file stay.
     pub fn update(&mut self, source: SourceId, path: &Path, bytes: impl Read) -> std::io::Result<FileReport> {
         let number = self.files_read;
         self.files_read += 1;
@@ -172,17 +175,17 @@ impl Timeline {
             match by_key.entry(key) {
                 Entry::Occupied(known) => {
                     let others = &mut all[*known.get()].events;
-                    if others.len() >= MAX_EVENTS_OF_A_SERIES {
-                        return Err("too many have the same UID");
+                    if others.len() >= MAX_EVENTS_PER_SERIES {
+                        return Err("too many events have the same UID");
                     }
-                    // This file's events come last: the series is new to the file when the last is another's.
+                    // This file's events come last. If the last event is from another file, the series is new to this file.
                     if others.last().is_none_or(|last| last.file != number) {
                         file.series.push(*known.get());
                     }
                     others.push(event);
                 }
                 Entry::Vacant(unknown) => {
-                    // A series of one event is the rule: no room for more.
+                    // Most series have one event, so reserve room for no more.
                     let id = all.insert(Series { key: unknown.key().clone(), events: vec![event] });
                     unknown.insert(id);
                     file.series.push(id);
@@ -215,47 +218,46 @@ impl Timeline {
         Ok(report(path, reading.events, problems, reading.unknown_zones))
     }
 
-    /// Forgets a file.
+    /// Removes the events of a file.
     pub fn remove(&mut self, path: &Path) {
         if let Some((file, _)) = self.take_out(path) {
             self.expand(file.series);
         }
     }
 
-    /// How many events all files have.
+    /// The number of events in all files.
     pub fn events(&self) -> usize {
         self.files.values().map(|file| file.events).sum()
     }
 
-    /// Moves the cached window to `[from, to)`.
+    /// Moves the window to `[from, to)`.
     pub fn set_window(&mut self, from: Timestamp, to: Timestamp) {
         self.window = (from, to);
         self.expand_all();
     }
 
-    /// Reads floating times and whole days in another system time zone from now on.
+    /// Changes the system's time zone, which floating times and whole days are in.
     pub fn set_zone(&mut self, zone: TimeZone) {
         self.zone = zone;
         self.expand_all();
     }
 
-    /// The strongest class at `now`, and until when; `None` outside of the window.
+    /// The busy state at `now`; `None` outside of the window.
     pub fn at(&self, now: Timestamp) -> Option<BusyState> {
         self.schedule().at(now)
     }
 
-    /// The occurrences that overlap `[from, to)`, whatever their class, by start. Within the
-    /// cached window only series that have times there cost anything. Events that are cancelled, and those the user declined,
-    /// have none.
+    /// The occurrences of any class that overlap `[from, to)`, sorted by start. Cancelled and declined events have none. This is
+    /// faster if the range is within the window, because only series with times in the window are expanded then.
     pub fn occurrences(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Occurrence> {
         let window = Window { from, to, system: &self.zone };
         let mut budgets = HashMap::new();
         let mut found = Vec::new();
         let mut expand = |id: SeriesId| {
             let Series { key, events } = &self.series[id];
-            // A series that gives too much is named when its file is read.
-            _ = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, place| {
-                found.push((place.span(&self.zone), occurrence(key, event, place)));
+            // A series that repeats too much was reported when its file was read.
+            _ = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, interval| {
+                found.push((interval.span(&self.zone), occurrence(key, event, interval)));
             });
         };
         if self.window.0 <= from && to <= self.window.1 {
@@ -269,12 +271,12 @@ impl Timeline {
         found.into_iter().map(|(_, occurrence)| occurrence)
     }
 
-    /// The busy states of the cached window.
+    /// The busy states in the window.
     pub fn schedule(&self) -> Schedule {
-        Schedule::of_spans(self.window.0, self.window.1, self.spans.values().flatten()).of_events(self.events())
+        Schedule::of_spans(self.window.0, self.window.1, self.spans.values().flatten()).with_events(self.events())
     }
 
-    /// Takes a file and its events out. The times of the series that have other events are as before.
+    /// Removes a file and its events. Series that have other events keep their times for now.
     fn take_out(&mut self, path: &Path) -> Option<(File, Vec<(SeriesKey, Event)>)> {
         let file = self.files.remove(path)?;
         let mut taken = Vec::with_capacity(file.events);
@@ -313,8 +315,8 @@ impl Timeline {
         self.expand(all);
     }
 
-    /// Caches the times of some series in the window; one that is gone has none. Gives file number, line and reason of those
-    /// that give too much.
+    /// Caches the times of some series in the window. Series that no longer exist are skipped. Returns the file number, line and
+    /// reason for each series that repeats too much.
     fn expand(&mut self, ids: impl IntoIterator<Item = SeriesId>) -> Vec<(u32, u32, &'static str)> {
         let window = Window { from: self.window.0, to: self.window.1, system: &self.zone };
         let mut budgets = HashMap::new();
@@ -322,16 +324,16 @@ impl Timeline {
         for id in ids {
             let Some(Series { events, .. }) = self.series.get(id) else { continue };
             let mut spans = Vec::new();
-            let outcome = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, place| {
-                let (start, end) = place.span(&self.zone);
+            let outcome = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, interval| {
+                let (start, end) = interval.span(&self.zone);
                 if let Some(class) = event.class {
                     spans.push(Span { start, end, class, online: event.online });
                 }
             });
             if let Err((event, incomplete)) = outcome {
                 let reason = match incomplete {
-                    Incomplete::Steps => "the event's rules take too long to work out; its repetitions are left out",
-                    Incomplete::Times => "the event repeats too often; only the first of its times count",
+                    Incomplete::Steps => "the event's rules take too long to expand; its repetitions are left out",
+                    Incomplete::Times => "the event repeats too often; its later times are left out",
                 };
                 problems.push((event.file, event.line, reason));
             }
@@ -345,26 +347,26 @@ impl Timeline {
     }
 }
 
-/// Whether an event is no more than one time, and that is over before `before`.
+/// Whether an event is a single time that ends before `before`.
 fn is_over(event: &Event, before: Timestamp, system: &TimeZone) -> bool {
-    let place = || Place::new(&event.start, event.length, system);
-    event.repeat.is_none() && event.instance.is_none() && place().span(system).1 < before
+    let interval = || Interval::new(&event.start, event.length, system);
+    event.repeat.is_none() && event.instance.is_none() && interval().span(system).1 < before
 }
 
-/// The budget that a series draws on, with what its own events bring: that of the file its first event is in.
+/// The budget for a series: that of the file with its first event, plus the steps for its own events.
 fn budget_of<'a>(budgets: &'a mut HashMap<u32, Budget>, events: &[Event]) -> &'a mut Budget {
     let file = events.first().map_or(0, |event| event.file);
-    let budget = budgets.entry(file).or_insert_with(|| Budget::new(STEPS_OF_A_FILE));
-    budget.add(STEPS_OF_AN_EVENT * events.len() as u64);
+    let budget = budgets.entry(file).or_insert_with(|| Budget::new(STEPS_PER_FILE));
+    budget.add(STEPS_PER_EVENT * events.len() as u64);
     budget
 }
 
-fn occurrence(key: &SeriesKey, event: &Event, place: Place) -> Occurrence {
-    let when = match place {
-        Place::Time(start, end, zone) => {
-            When::Time { start: start.to_zoned_datetime(zone.clone()), end: end.to_zoned_datetime(zone) }
+fn occurrence(key: &SeriesKey, event: &Event, interval: Interval) -> Occurrence {
+    let when = match interval {
+        Interval::Time(start, end, zone) => {
+            OccurrenceTime::Time { start: start.to_zoned_datetime(zone.clone()), end: end.to_zoned_datetime(zone) }
         }
-        Place::Days(start, end) => When::Days { start, end },
+        Interval::Days(start, end) => OccurrenceTime::Days { start, end },
     };
     Occurrence {
         uid: key.uid.to_string(),

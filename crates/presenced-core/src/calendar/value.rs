@@ -4,32 +4,32 @@
 
 use jiff::civil::{Date, DateTime, Time};
 
-/// A date or a time as written, its zone not looked at yet.
+/// A DATE or DATE-TIME as written, before its zone is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// A whole day.
+    /// A DATE.
     Day(Date),
-    /// A time without a zone of its own: `TZID` says which, and without one it is floating.
+    /// A local time. Its zone is in `TZID`; without one it is floating.
     Local(DateTime),
     /// A time in UTC, with `Z`.
     Utc(DateTime),
 }
 
-/// A duration (RFC 5545, 3.3.6): days are nominal, seconds are exact.
+/// A DURATION (RFC 5545, 3.3.6). Days are nominal, seconds are exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Duration {
     pub(super) days: i64,
     pub(super) seconds: i64,
 }
 
-/// What ends a period (RFC 5545, 3.3.9).
+/// The end of a PERIOD (RFC 5545, 3.3.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PeriodEnd {
     At(Written),
     After(Duration),
 }
 
-/// Reads a DATE or DATE-TIME (3.3.4, 3.3.5).
+/// Reads a DATE or DATE-TIME (RFC 5545, 3.3.4 and 3.3.5).
 pub(super) fn date_or_time(text: &[u8]) -> Option<Written> {
     let text = text.trim_ascii();
     let date = date(text.get(..8)?)?;
@@ -54,7 +54,8 @@ fn date(text: &[u8]) -> Option<Date> {
     Date::new(year, month, day).ok()
 }
 
-/// Reads `HHMMSS`, or `HHMM` as some writers have it. Second 60 is read as 59: no clock here has leap seconds.
+/// Reads `HHMMSS`, or the `HHMM` of some programs. Second 60 becomes 59, because there are no leap seconds here (RFC 5545,
+/// 3.3.12).
 fn time(text: &[u8]) -> Option<Time> {
     let (hour, minute) = (digits(text.get(..2)?)?, digits(text.get(2..4)?)?);
     let second = match text.len() {
@@ -67,7 +68,7 @@ fn time(text: &[u8]) -> Option<Time> {
     Time::new(part(hour)?, part(minute)?, part(second)?, 0).ok()
 }
 
-/// Reads a number of ASCII digits only; `None` for none or too many.
+/// Reads a number of 1 to 9 ASCII digits.
 fn digits(text: &[u8]) -> Option<u32> {
     if text.is_empty() || text.len() > 9 {
         return None;
@@ -75,7 +76,7 @@ fn digits(text: &[u8]) -> Option<u32> {
     text.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
 }
 
-/// Reads a DURATION (3.3.6): `P2W`, `-PT15M`, `P1DT2H`.
+/// Reads a DURATION (RFC 5545, 3.3.6): `P2W`, `-PT15M`, `P1DT2H`.
 pub(super) fn duration(text: &[u8]) -> Option<Duration> {
     let text = text.trim_ascii();
     let (sign, text) = match text.split_first()? {
@@ -110,7 +111,7 @@ pub(super) fn duration(text: &[u8]) -> Option<Duration> {
     Some(duration)
 }
 
-/// Reads one value of an RDATE: a date, a time, or a PERIOD with its end.
+/// Reads one value of an RDATE: a DATE, a DATE-TIME, or a PERIOD with its end.
 pub(super) fn date_or_period(text: &[u8]) -> Option<(Written, Option<PeriodEnd>)> {
     let Some(slash) = text.iter().position(|&byte| byte == b'/') else {
         return Some((date_or_time(text)?, None));
@@ -120,7 +121,7 @@ pub(super) fn date_or_period(text: &[u8]) -> Option<(Written, Option<PeriodEnd>)
     Some((start, Some(end)))
 }
 
-/// Reads a UTC-OFFSET (3.3.14), `+0100` or `-053000`, as seconds east of Greenwich.
+/// Reads a UTC-OFFSET (RFC 5545, 3.3.14), `+0100` or `-053000`, in seconds east of Greenwich.
 pub(super) fn utc_offset(text: &[u8]) -> Option<i32> {
     let (sign, text) = match text.trim_ascii().split_first()? {
         (b'-', rest) => (-1, rest),
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_dates_are_none() {
+    fn impossible_dates_are_rejected() {
         for text in [
             "",
             "2026",
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_keep_days_apart_from_seconds() {
+    fn durations_keep_days_and_seconds_separate() {
         assert_eq!(duration(b"P2W"), Some(Duration { days: 14, seconds: 0 }));
         assert_eq!(duration(b"-PT15M"), Some(Duration { days: 0, seconds: -900 }));
         assert_eq!(duration(b"p1dt2h3s"), Some(Duration { days: 1, seconds: 7203 }));

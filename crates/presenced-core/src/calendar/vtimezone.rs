@@ -1,7 +1,7 @@
-//! Time zones that a file defines itself (RFC 5545, 3.6.5), compiled to zones like any other.
+//! Time zones that a file defines itself (VTIMEZONE; RFC 5545, 3.6.5), compiled to ordinary zones.
 //!
-//! Only a definition that is really needed is compiled: a name that is known needs none. Outlook's begin in 1601, so their
-//! transitions are listed for the years that matter only. Leaves to others: which names are known (`zone`).
+//! A definition is compiled only if its name is not known otherwise. Outlook's definitions begin in 1601, so transitions are
+//! listed only for the years that matter. Leaves to others: which names are known (`zone`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,19 +13,19 @@ use super::property::Property;
 use super::recurrence::{self, Budget, Rule};
 use super::value::{self, Written};
 
-/// The years whose transitions are listed. Before and after them the nearest offset holds.
-const FIRST: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
-const BEHIND_LAST: DateTime = date(2070, 1, 1).at(0, 0, 0, 0);
+/// Transitions are listed in this range. Before and after it, the nearest offset applies.
+const LISTED_FROM: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+const LISTED_TO: DateTime = date(2070, 1, 1).at(0, 0, 0, 0);
 
-/// The most observances a definition may have, and the most RDATEs each of them.
+/// The most observances in one definition, and the most RDATE values in one observance.
 const MAX_OBSERVANCES: usize = 500;
-const MAX_ONSETS: usize = 2_000;
+const MAX_DATES_PER_OBSERVANCE: usize = 2_000;
 
-/// The steps that listing the transitions of one definition may take; two yearly rules take a tenth of it.
-pub(super) const STEPS: u64 = 300_000;
+/// The most steps ([`Budget`]) for listing the transitions of one definition. Two yearly rules take a tenth of that.
+const MAX_STEPS_PER_DEFINITION: u64 = 300_000;
 
-/// How many compiled definitions are kept for the next file that has the same.
-const MAX_KEPT: usize = 256;
+/// How many compiled definitions are cached for later files.
+const MAX_CACHED_DEFINITIONS: usize = 256;
 
 /// A VTIMEZONE as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,7 +38,7 @@ pub(super) struct Definition {
 struct Observance {
     daylight: bool,
     start: Option<DateTime>,
-    /// Offsets before and after each onset, in seconds east of Greenwich.
+    /// The offsets before and after each onset, in seconds east of Greenwich.
     from: Option<i32>,
     to: Option<i32>,
     rule: Option<String>,
@@ -46,17 +46,17 @@ struct Observance {
 }
 
 impl Definition {
-    /// A STANDARD (or, with `daylight`, DAYLIGHT) part begins.
+    /// Begins a STANDARD part, or a DAYLIGHT part if `daylight` is set.
     pub(super) fn begin_observance(&mut self, daylight: bool) {
         if self.observances.len() < MAX_OBSERVANCES {
             self.observances.push(Observance { daylight, ..Observance::default() });
         }
     }
 
-    /// A property of the part begun last.
+    /// Adds a property to the part that was begun last.
     pub(super) fn property(&mut self, property: &Property<'_>) {
         let Some(observance) = self.observances.last_mut() else { return };
-        // Onsets are local times; a Z or a TZID has no meaning here.
+        // Onsets are local times. A Z or a TZID has no meaning here.
         let civil = |text: &[u8]| match value::date_or_time(text)? {
             Written::Day(date) => Some(date.at(0, 0, 0, 0)),
             Written::Local(at) | Written::Utc(at) => Some(at),
@@ -70,12 +70,12 @@ impl Definition {
         } else if property.is("RRULE") {
             observance.rule = Some(property.text().into_owned());
         } else if property.is("RDATE") {
-            let room = MAX_ONSETS.saturating_sub(observance.dates.len());
+            let room = MAX_DATES_PER_OBSERVANCE.saturating_sub(observance.dates.len());
             observance.dates.extend(property.value.split(|&byte| byte == b',').filter_map(civil).take(room));
         }
     }
 
-    /// The zone; `None` when the definition is no use.
+    /// The zone; `None` if the definition cannot be used.
     fn compile(&self, budget: &mut Budget) -> Option<TimeZone> {
         let mut onsets: BTreeMap<i64, (i32, bool)> = BTreeMap::new();
         let mut earliest: Option<(i64, i32)> = None;
@@ -101,14 +101,15 @@ impl Definition {
     }
 }
 
-/// The onsets of a rule in the years that matter; an UNTIL in UTC is read with the offset before the onset.
+/// The onsets of a rule in the listed years. An UNTIL in UTC is converted with the offset before the onset.
 fn ruled_onsets(rule: &Rule, start: DateTime, from: i32, budget: &mut Budget) -> Vec<DateTime> {
     let clock = jiff::tz::Offset::from_seconds(from).map_or(TimeZone::UTC, TimeZone::fixed);
-    let to = rule.end(&clock).map_or(BEHIND_LAST, |end| end.min(BEHIND_LAST));
-    recurrence::occurrences(rule, start, FIRST - SignedDuration::from_hours(366 * 24), to, budget).unwrap_or_default()
+    let to = rule.end(&clock).map_or(LISTED_TO, |end| end.min(LISTED_TO));
+    recurrence::occurrences(rule, start, LISTED_FROM - SignedDuration::from_hours(366 * 24), to, budget)
+        .unwrap_or_default()
 }
 
-/// Transitions as a `TZif` file (RFC 8536), version 2 without a footer; `None` when they do not fit into one.
+/// The transitions as a `TZif` file (RFC 8536), version 2 with an empty footer; `None` if they do not fit.
 fn tzif(before: i32, onsets: &BTreeMap<i64, (i32, bool)>) -> Option<Vec<u8>> {
     let mut types = vec![(before, false)];
     let mut indexes = Vec::with_capacity(onsets.len());
@@ -132,7 +133,7 @@ fn tzif(before: i32, onsets: &BTreeMap<i64, (i32, bool)>) -> Option<Vec<u8>> {
         bytes.extend_from_slice(&[u8::from(daylight), 0]);
         bytes
     };
-    // The block of version 1 must be there and is not looked at.
+    // The block of version 1 must exist, but is not read.
     let mut file = header(0, 1);
     file.extend(local_type(&types[0]));
     file.push(0);
@@ -144,20 +145,20 @@ fn tzif(before: i32, onsets: &BTreeMap<i64, (i32, bool)>) -> Option<Vec<u8>> {
     Some(file)
 }
 
-/// Compiled definitions, so that a thousand files with the same one compile it once.
+/// Compiled definitions. Many files share the same one, which is then compiled once.
 #[derive(Debug, Default)]
 pub(super) struct Compiled(HashMap<Definition, Option<TimeZone>>);
 
 impl Compiled {
-    /// The zone of a definition; `None` when it is no use.
+    /// The zone of a definition; `None` if it cannot be used.
     pub(super) fn zone(&mut self, definition: &Definition, budget: &mut Budget) -> Option<TimeZone> {
         if let Some(zone) = self.0.get(definition) {
             return zone.clone();
         }
-        if self.0.len() >= MAX_KEPT {
+        if self.0.len() >= MAX_CACHED_DEFINITIONS {
             self.0.clear();
         }
-        let mut own_budget = budget.split(STEPS);
+        let mut own_budget = budget.split(MAX_STEPS_PER_DEFINITION);
         let zone = definition.compile(&mut own_budget);
         budget.merge(&own_budget);
         self.0.insert(definition.clone(), zone.clone());
@@ -205,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn outlooks_definition_agrees_with_the_zone_it_means() {
-        let zone = Compiled::default().zone(&outlook(), &mut Budget::new(STEPS)).unwrap();
+    fn outlooks_definition_agrees_with_the_real_zone() {
+        let zone = Compiled::default().zone(&outlook(), &mut Budget::new(MAX_STEPS_PER_DEFINITION)).unwrap();
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
-        // Since 1996 all of the EU changes on the last Sundays of March and October.
+        // Since 1996, the whole EU changes its clocks on the last Sundays of March and October.
         let mut at = datetime(1997, 1, 1, 0, 30, 0, 0);
         while at < datetime(2037, 12, 31, 0, 0, 0, 0) {
             assert_eq!(zone.to_timestamp(at).unwrap(), berlin.to_timestamp(at).unwrap(), "{at}");
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn a_single_observance_is_a_fixed_offset() {
         let definition = define(&[(false, &["DTSTART:16010101T000000", "TZOFFSETFROM:+0530", "TZOFFSETTO:+0530"])]);
-        let zone = definition.compile(&mut Budget::new(STEPS)).unwrap();
+        let zone = definition.compile(&mut Budget::new(MAX_STEPS_PER_DEFINITION)).unwrap();
         for year in [1500, 1900, 2026, 2500] {
             let at = datetime(year, 7, 1, 12, 0, 0, 0);
             assert_eq!(zone.to_timestamp(at).unwrap(), at.to_zoned_datetime_at(19_800));
@@ -238,8 +239,8 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_ended_and_single_dates_count() {
-        // The United States: another rule until 2006, then the present one.
+    fn rules_that_have_ended_and_single_dates_count() {
+        // The United States had a different rule until 2006.
         let definition = define(&[
             (
                 false,
@@ -278,7 +279,7 @@ mod tests {
                 ],
             ),
         ]);
-        let zone = definition.compile(&mut Budget::new(STEPS)).unwrap();
+        let zone = definition.compile(&mut Budget::new(MAX_STEPS_PER_DEFINITION)).unwrap();
         let new_york = TimeZone::get("America/New_York").unwrap();
         let mut at = datetime(2000, 6, 1, 0, 30, 0, 0);
         while at < datetime(2010, 3, 1, 0, 0, 0, 0) {
@@ -288,11 +289,15 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_without_what_it_needs_is_no_use() {
-        assert_eq!(Definition::default().compile(&mut Budget::new(STEPS)), None);
-        assert_eq!(define(&[(false, &["DTSTART:20000101T000000"])]).compile(&mut Budget::new(STEPS)), None);
+    fn an_incomplete_definition_is_rejected() {
+        assert_eq!(Definition::default().compile(&mut Budget::new(MAX_STEPS_PER_DEFINITION)), None);
         assert_eq!(
-            define(&[(false, &["TZOFFSETTO:+0100", "TZOFFSETFROM:+0100"])]).compile(&mut Budget::new(STEPS)),
+            define(&[(false, &["DTSTART:20000101T000000"])]).compile(&mut Budget::new(MAX_STEPS_PER_DEFINITION)),
+            None
+        );
+        assert_eq!(
+            define(&[(false, &["TZOFFSETTO:+0100", "TZOFFSETFROM:+0100"])])
+                .compile(&mut Budget::new(MAX_STEPS_PER_DEFINITION)),
             None
         );
     }
@@ -303,6 +308,6 @@ mod tests {
             false,
             &["DTSTART:16010101T000000", "RRULE:FREQ=SECONDLY", "TZOFFSETFROM:+0100", "TZOFFSETTO:+0200"],
         )]);
-        assert!(definition.compile(&mut Budget::new(STEPS)).is_some());
+        assert!(definition.compile(&mut Budget::new(MAX_STEPS_PER_DEFINITION)).is_some());
     }
 }

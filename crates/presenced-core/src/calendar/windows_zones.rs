@@ -1,12 +1,12 @@
-//! The time zone names of Windows and Outlook, and the IANA zones they mean.
+//! The time zone names of Windows and Outlook, and the matching IANA zones.
 //!
-//! Source: Unicode CLDR, `windowsZones.xml`, territory 001, with the display names Windows shows for each. A plain table;
-//! how names are compared is in `zone`.
+//! Source: Unicode CLDR, `windowsZones.xml`, territory 001, with the display names of Windows. Leaves to others: how names are
+//! compared (`zone`).
 
-/// Name, IANA zone, and the display name without its `(UTC+01:00) `.
+/// The Windows name, the IANA zone, and the display name without its `(UTC+01:00) `.
 pub(super) type Row = (&'static str, &'static str, &'static str);
 
-/// All names, in the order of their offsets.
+/// All names, ordered by offset.
 pub(super) const WINDOWS_ZONES: &[Row] = &[
     ("Dateline Standard Time", "Etc/GMT+12", "International Date Line West"),
     ("UTC-11", "Etc/GMT+11", "Coordinated Universal Time-11"),

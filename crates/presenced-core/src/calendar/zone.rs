@@ -1,6 +1,6 @@
-//! Time zones by name: what a `TZID` means, whoever wrote it.
+//! Time zones by name: what a `TZID` means, whichever program wrote it.
 //!
-//! Names are tried as UTC, as IANA names, as Windows names, as the display names of Windows, and as the end of a path.
+//! A name is looked up as UTC, an IANA name, a Windows name, a Windows display name, and the end of a path, in this order.
 //! Leaves to others: zones that a file defines itself (`vtimezone`), and what to do with a name that means nothing
 //! (`reader`).
 
@@ -8,19 +8,19 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::windows_zones::{Row, WINDOWS_ZONES};
 
-/// Longer names are no names; the longest real ones are display names of some 60 characters.
-pub(super) const MAX_NAME: usize = 255;
+/// Longer names are not looked up. The longest real ones are display names of about 60 characters.
+pub(super) const MAX_NAME_BYTES: usize = 255;
 
-/// The zone that `name` means, whatever its case; `None` when it is none of the known kinds.
+/// The zone that `name` means, ignoring case; `None` if it is not known.
 pub(super) fn by_name(name: &str) -> Option<TimeZone> {
     let name = name.trim().trim_matches('"').trim();
-    if name.is_empty() || name.len() > MAX_NAME {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return None;
     }
     utc(name).or_else(|| iana(name)).or_else(|| windows(name)).or_else(|| displayed(name)).or_else(|| path_suffix(name))
 }
 
-/// The zone that a name which is nothing but an offset means: `UTC+01:00`, `GMT-5`, `+0530`.
+/// The zone for a name that is only an offset: `UTC+01:00`, `GMT-5`, `+0530`.
 pub(super) fn by_offset(name: &str) -> Option<TimeZone> {
     let name = name.trim().trim_matches(['(', ')', '"']);
     let number = ["UTC", "GMT"].iter().find_map(|prefix| strip_prefix(name, prefix)).unwrap_or(name).trim();
@@ -55,8 +55,9 @@ fn windows(name: &str) -> Option<TimeZone> {
     WINDOWS_ZONES.iter().find(|row| row.0.eq_ignore_ascii_case(name)).and_then(zone_of)
 }
 
-/// `(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna`, and as older Outlooks wrote it, with `GMT` and slashes.
-/// The names of a row changed over the years, so when no row has just these, the first name that any row has decides.
+/// Finds `(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna`, also in the style of older Outlooks with `GMT` and
+/// slashes. The places in a display name have changed over the years. If no row matches exactly, the first place that is in any
+/// row decides.
 fn displayed(name: &str) -> Option<TimeZone> {
     let places = match name.strip_prefix('(') {
         Some(offset) => offset.split_once(')')?.1.trim(),
@@ -69,12 +70,12 @@ fn displayed(name: &str) -> Option<TimeZone> {
             WINDOWS_ZONES.iter().find(|row| row.2.split(", ").any(|known| known.eq_ignore_ascii_case(place)))
         })
     };
-    // Without the offset in front, a single word is too little to go by.
+    // A single word without an offset in front is too little to identify a zone.
     let is_display_name = name.starts_with('(') || name.contains(',');
     whole.or_else(|| if is_display_name { by_place() } else { None }).and_then(zone_of)
 }
 
-/// `/mozilla.org/20050126_1/Europe/Berlin`: the longest end of a path that is an IANA name.
+/// Finds the longest end of a path that is an IANA name, as in `/mozilla.org/20050126_1/Europe/Berlin`.
 fn path_suffix(name: &str) -> Option<TimeZone> {
     name.match_indices('/').take(16).find_map(|(slash, _)| iana(&name[slash + 1..]))
 }
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_windows_zone_is_known_by_each_of_its_names() {
+    fn every_windows_zone_is_found_by_each_of_its_names() {
         for (windows, iana, display) in WINDOWS_ZONES {
             let expected = by_name(iana).unwrap_or_else(|| panic!("{iana} is not in the time zone database"));
             for name in [
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn iana_names_are_known_in_any_case_and_at_the_end_of_a_path() {
+    fn iana_names_are_found_in_any_case_and_at_the_end_of_a_path() {
         for tzid in [
             "Europe/Berlin",
             "europe/berlin",
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn older_display_names_are_known_by_a_place_in_them() {
+    fn older_display_names_are_found_by_a_place_in_them() {
         for (tzid, expected) in [
             ("(GMT+01.00) Amsterdam / Berlin / Bern / Rome / Stockholm / Vienna", "Europe/Berlin"),
             ("(GMT+01:00) Sarajevo/Warsaw/Zagreb", "Europe/Warsaw"),
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_mean_nothing() {
+    fn other_names_are_not_found() {
         for tzid in ["", "Customized Time Zone", "tzone://Microsoft/Custom", "../../etc/passwd", "(UTC+01:00) Nowhere"]
         {
             assert_eq!(name(tzid), None, "{tzid}");

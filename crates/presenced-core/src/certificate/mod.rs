@@ -1,6 +1,6 @@
-//! Certificates as files hold them: PEM (RFC 7468), and of X.509 (RFC 5280) what signing in with one turns on.
+//! Certificates in files: PEM (RFC 7468), and the parts of X.509 (RFC 5280) that are needed to sign in with one.
 //!
-//! Pure: bytes in, values out. Signs nothing, verifies no chain and no signature; that is for who uses a certificate.
+//! Bytes in, values out. Leaves to others: signing, and verifying chains and signatures.
 
 use der::asn1::{BitStringRef, GeneralizedTime, UtcTime};
 use der::{Reader as _, SliceReader, Tag};
@@ -8,32 +8,32 @@ use jiff::Timestamp;
 
 pub mod pem;
 
-/// A certificate.
+/// An X.509 certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// All of it, in DER: what thumbprints are taken of.
+    /// The whole certificate in DER, the input for thumbprints.
     pub der: Vec<u8>,
-    /// From when it is good.
+    /// The start of its validity.
     pub not_before: Timestamp,
-    /// Until when it is good.
+    /// The end of its validity. [`Timestamp::MAX`] if it never expires.
     pub not_after: Timestamp,
-    /// Its public key; of an RSA key the `RSAPublicKey` of RFC 8017, in DER.
+    /// Its public key. For an RSA key, this is the `RSAPublicKey` of RFC 8017 in DER.
     pub public_key: Vec<u8>,
 }
 
 impl Certificate {
-    /// Reads a certificate; `None` when it is none.
+    /// Reads a certificate; `None` if `der` is not a certificate.
     pub fn from_der(der: &[u8]) -> Option<Self> {
         read(der).ok()
     }
 
-    /// Those among `blocks`, in their order; `None` when one that is called so is none.
+    /// The certificates in `blocks`, in the same order. `None` if a block with the label `CERTIFICATE` is not one.
     pub fn all(blocks: &[pem::Block]) -> Option<Vec<Self>> {
         blocks.iter().filter(|block| block.label == "CERTIFICATE").map(|block| Self::from_der(&block.content)).collect()
     }
 }
 
-/// RFC 5280, 4.1: goes through the fields in their order, and takes what is needed.
+/// Walks through the fields in the order of RFC 5280, 4.1, and takes the ones that are needed.
 fn read(der: &[u8]) -> der::Result<Certificate> {
     let mut reader = SliceReader::new(der)?;
     let certificate = reader.sequence(|certificate| -> der::Result<_> {
@@ -65,7 +65,7 @@ fn read(der: &[u8]) -> der::Result<Certificate> {
     Ok(certificate)
 }
 
-/// One without an end is written as the last second of the year 9999, which is later than any timestamp.
+/// A certificate without an end has the last second of the year 9999 here (RFC 5280, 4.1.2.5), later than any timestamp.
 fn time(reader: &mut SliceReader<'_>) -> der::Result<Timestamp> {
     let since_1970 = if Tag::peek(reader)? == Tag::UtcTime {
         reader.decode::<UtcTime>()?.to_unix_duration()
@@ -75,7 +75,7 @@ fn time(reader: &mut SliceReader<'_>) -> der::Result<Timestamp> {
     Ok(Timestamp::UNIX_EPOCH.checked_add(since_1970).unwrap_or(Timestamp::MAX))
 }
 
-/// Whether a private key in PKCS#8 (RFC 5958) is one of RSA; `None` when it is no key.
+/// Whether a private key in PKCS#8 (RFC 5958) is an RSA key; `None` if `pkcs8` is not a key.
 pub fn is_rsa(pkcs8: &[u8]) -> Option<bool> {
     /// `rsaEncryption`, 1.2.840.113549.1.1.1, in DER.
     const RSA: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// A worthless certificate of a test, whose key is nowhere.
+    /// A test certificate whose key does not exist any more.
     const CERTIFICATE: &str = include_str!("../../testdata/certificate.pem");
 
     fn der() -> Vec<u8> {
@@ -110,16 +110,16 @@ mod tests {
     }
 
     #[test]
-    fn what_signing_in_needs_is_read() {
+    fn the_fields_that_signing_in_needs_are_read() {
         let certificate = Certificate::from_der(&der()).unwrap();
         assert_eq!(certificate.not_before.to_string(), "2026-01-01T00:00:00Z");
-        assert_eq!(certificate.not_after, Timestamp::MAX, "it has no end: 99991231235959Z");
+        assert_eq!(certificate.not_after, Timestamp::MAX, "no end: 99991231235959Z");
         // An RSAPublicKey of 2048 bits: a SEQUENCE with the INTEGERs n and e.
         assert_eq!((certificate.public_key.len(), &certificate.public_key[..4]), (270, &[0x30, 0x82, 0x01, 0x0a][..]));
     }
 
     #[test]
-    fn what_is_cut_short_or_has_something_behind_it_is_no_certificate() {
+    fn a_certificate_that_is_cut_or_followed_by_a_byte_is_rejected() {
         let der = der();
         for end in 0..der.len() {
             assert_eq!(Certificate::from_der(&der[..end]), None, "{end}");
@@ -131,7 +131,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn a_byte_that_is_another_does_no_harm(at in 0_usize..1_000, byte: u8) {
+        fn a_changed_byte_does_no_harm(at in 0_usize..1_000, byte: u8) {
             let mut der = der();
             let at = at % der.len();
             der[at] = byte;

@@ -1,6 +1,6 @@
-//! The blocks of a PEM file (RFC 7468), with whatever stands between them, as openssl writes it, passed over.
+//! The blocks of a PEM file (RFC 7468). Text between the blocks, which openssl writes, is skipped.
 //!
-//! A reader of our own, since a key must leave nothing behind in memory: every buffer is wiped.
+//! presenced has its own reader because a private key must not stay behind in memory: every buffer is wiped.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,45 +8,45 @@ use zeroize::Zeroizing;
 
 /// One block.
 pub struct Block {
-    /// What it is called: `CERTIFICATE`, `PRIVATE KEY`.
+    /// Its label: `CERTIFICATE`, `PRIVATE KEY`.
     pub label: String,
-    /// What it holds; empty when that is encrypted.
+    /// Its decoded content; empty if the block is encrypted.
     pub content: Zeroizing<Vec<u8>>,
-    /// Whether it takes a passphrase to read it.
+    /// Whether reading it takes a passphrase.
     pub is_encrypted: bool,
 }
 
-/// Why a text is no PEM.
+/// Why a text is not valid PEM. The `String` is the block's label.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// A block that does not end.
+    /// A block has no `END` line.
     #[error("its `{0}` does not end")]
-    NoEnd(String),
-    /// A block that holds something else than base64.
+    Unterminated(String),
+    /// A block contains something other than base64.
     #[error("its `{0}` is damaged")]
-    NoBase64(String),
+    NotBase64(String),
 }
 
-/// The blocks of `text`, in their order. None at all is no error.
+/// The blocks of `text`, in order. A text without blocks is not an error.
 pub fn blocks(text: &str) -> Result<Vec<Block>, Malformed> {
     let mut blocks = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        // Editors of Windows put a byte order mark first.
+        // Windows editors put a byte order mark first.
         let line = line.trim_start_matches('\u{feff}').trim_end();
         let Some(label) = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----")) else {
             continue;
         };
         let end = format!("-----END {label}-----");
-        // No longer than the text, so that it never moves and leaves a copy.
+        // It never needs more room than the text. Growing it would leave a copy of the key in memory.
         let mut encoded = Zeroizing::new(Vec::with_capacity(text.len()));
         let mut is_encrypted = label == "ENCRYPTED PRIVATE KEY";
         loop {
-            let line = lines.next().ok_or_else(|| Malformed::NoEnd(shown(label)))?.trim();
+            let line = lines.next().ok_or_else(|| Malformed::Unterminated(shown(label)))?.trim();
             if line == end {
                 break;
             }
-            // The headers of before RFC 7468 (RFC 1421): `Proc-Type: 4,ENCRYPTED`.
+            // Headers of the older format (RFC 1421): `Proc-Type: 4,ENCRYPTED`.
             if line.contains(':') {
                 is_encrypted |= line.contains("ENCRYPTED");
             } else {
@@ -57,7 +57,7 @@ pub fn blocks(text: &str) -> Result<Vec<Block>, Malformed> {
         if !is_encrypted {
             content.resize(encoded.len(), 0);
             let length =
-                STANDARD.decode_slice(&encoded[..], &mut content).map_err(|_| Malformed::NoBase64(shown(label)))?;
+                STANDARD.decode_slice(&encoded[..], &mut content).map_err(|_| Malformed::NotBase64(shown(label)))?;
             content.truncate(length);
         }
         blocks.push(Block { label: label.to_owned(), content, is_encrypted });
@@ -65,7 +65,7 @@ pub fn blocks(text: &str) -> Result<Vec<Block>, Malformed> {
     Ok(blocks)
 }
 
-/// A label, fit for a message: whatever a file holds, it may be a secret in the wrong place.
+/// A label that is safe to show. Any other text in its place may be a misplaced secret, and is not shown.
 fn shown(label: &str) -> String {
     let is_label =
         label.len() <= 40 && label.bytes().all(|byte| byte.is_ascii_uppercase() || b" 0123456789".contains(&byte));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_found_among_whatever_else_there_is() {
+    fn blocks_are_found_among_other_text() {
         let text = "Bag Attributes\n  friendlyName: x\n-----BEGIN A B-----  \r\naGVs\r\n bG8=\r\n-----END A B-----\r\n\r\n\
                     -----BEGIN C-----\n-----END C-----\n-----BEGIN";
         let expected = [("A B".to_owned(), b"hello".to_vec(), false), ("C".to_owned(), Vec::new(), false)];
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_ones_are_told_apart_in_both_their_forms() {
+    fn both_kinds_of_encrypted_block_are_recognized() {
         for text in [
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\naGVsbG8=\n-----END ENCRYPTED PRIVATE KEY-----",
             "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\naGVsbG8=\n\
@@ -106,17 +106,17 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_without_what_is_damaged() {
-        assert_eq!(read("-----BEGIN A-----\naGVsbG8="), Err(Malformed::NoEnd("A".to_owned())));
-        assert_eq!(read("-----BEGIN A-----\na%\n-----END A-----"), Err(Malformed::NoBase64("A".to_owned())));
-        assert_eq!(read("-----BEGIN hunter2-----\n"), Err(Malformed::NoEnd("first block".to_owned())));
+    fn errors_do_not_quote_the_content() {
+        assert_eq!(read("-----BEGIN A-----\naGVsbG8="), Err(Malformed::Unterminated("A".to_owned())));
+        assert_eq!(read("-----BEGIN A-----\na%\n-----END A-----"), Err(Malformed::NotBase64("A".to_owned())));
+        assert_eq!(read("-----BEGIN hunter2-----\n"), Err(Malformed::Unterminated("first block".to_owned())));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn any_text_is_read_or_refused(text in "(-----BEGIN |-----END |A|-----|\n|aGVs|=|:|\\PC){0,30}") {
+        fn any_text_is_read_or_rejected(text in "(-----BEGIN |-----END |A|-----|\n|aGVs|=|:|\\PC){0,30}") {
             let _ = blocks(&text);
         }
     }

@@ -1,13 +1,13 @@
-//! The call signal made of all that tells of calls: the call-state files and the microphone.
+//! The call signal, combined from its two sources: the call-state files and the microphone.
 
 use super::{Call, CallState, Reading};
 
-/// What the call-state files and the microphone say together: the stronger state counts, and the files where both say the
-/// same, since they name the program that is in the call.
+/// Combines the call-state files with the microphone. The stronger state wins. If both say the same, the files win, because
+/// they name the program that is in the call.
 ///
-/// A known call is a call whatever the other would say; idle is only known when both know it. What the microphone could
-/// say at most is in-call, and a file that says so or more is not made unknown by it. A file that is unknown might say
-/// more than the microphone: that much is known is claimed all the same, as between two files.
+/// If one source is unknown, a call in the other one still counts, but idle does not: the unknown source may have a call. An
+/// unknown microphone never hides a stronger state than a call in the files, as it says no more than in-call. Unknown files may
+/// hide one; the call that is known is still claimed.
 pub fn strongest(files: Reading<Call>, microphone: Reading<Call>) -> Reading<Call> {
     match (files, microphone) {
         (Reading::Off, other) | (other, Reading::Off) => other,
@@ -27,7 +27,7 @@ pub fn strongest(files: Reading<Call>, microphone: Reading<Call>) -> Reading<Cal
 mod tests {
     use super::*;
 
-    /// A reading written as the report shows it; the program's name says who told of it.
+    /// A reading from the word in the report. `app` says which source the reading came from.
     fn reading(word: &str, app: &str) -> Reading<Call> {
         match word {
             "off" => Reading::Off,
@@ -37,8 +37,8 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_has_one_meaning() {
-        // Files, microphone, both, and who is named.
+    fn every_pair_of_readings_has_one_meaning() {
+        // Files, microphone, the result, and its source.
         let table = [
             ("off", "off", "off", ""),
             ("off", "unknown", "unknown", ""),

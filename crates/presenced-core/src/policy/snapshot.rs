@@ -1,4 +1,4 @@
-//! What is known of each signal at one moment: every reading is a value, unknown, or off.
+//! What is known about each signal at one moment. Each reading is a value, unknown, or off.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,14 +16,14 @@ pub enum Reading<T> {
     /// Not configured.
     #[default]
     Off,
-    /// Configured, but not known right now: nothing may be claimed from it.
+    /// Configured, but not known right now. It supports no claim.
     Unknown,
     /// Known.
     Known(T),
 }
 
 impl<T> Reading<T> {
-    /// The value, when there is one.
+    /// The value, if it is known.
     pub const fn known(&self) -> Option<&T> {
         match self {
             Self::Known(value) => Some(value),
@@ -31,7 +31,7 @@ impl<T> Reading<T> {
         }
     }
 
-    /// The same reading of something else.
+    /// The same reading with a converted value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Reading<U> {
         match self {
             Self::Off => Reading::Off,
@@ -42,7 +42,7 @@ impl<T> Reading<T> {
 }
 
 impl<T: fmt::Display> fmt::Display for Reading<T> {
-    /// The value as configuration files write it, `unknown`, or `off`.
+    /// The value as in configuration files, `unknown`, or `off`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => f.write_str("off"),
@@ -55,9 +55,9 @@ impl<T: fmt::Display> fmt::Display for Reading<T> {
 words! {
     /// The screen lock.
     Lock {
-        /// The user's session is locked, or not the active one.
+        /// The user's login session is locked, or is not the active one.
         Locked = "locked",
-        /// The user is at an unlocked session.
+        /// The user's login session is active and unlocked.
         Unlocked = "unlocked",
     }
 }
@@ -67,41 +67,41 @@ words! {
     Sleep {
         /// Running.
         Awake = "awake",
-        /// Between the announcement of sleep and the resume.
+        /// Sleep was announced, and the machine has not resumed yet.
         Suspending = "suspending",
     }
 }
 
 words! {
-    /// Whether somebody uses the machine.
+    /// Whether the user is using the machine.
     Idle {
         /// There was input within the configured time.
         Active = "active",
-        /// There was none for that long.
+        /// There was no input for that long.
         Idle = "idle",
     }
 }
 
 words! {
-    /// What a program says of a call, weakest first: of several programs the strongest state counts.
+    /// The state of a program's call, weakest first. If several programs report one, the strongest wins.
     CallState {
         /// No call.
         Idle = "idle",
-        /// A call of two.
+        /// A call with one other person.
         InCall = "in-call",
-        /// A call of more than two, or a scheduled meeting.
+        /// A call with several people, or a scheduled meeting.
         Conference = "conference",
         /// Sharing a screen or giving a talk.
         Presenting = "presenting",
     }
 }
 
-/// The strongest call state, and which program says so.
+/// The strongest call state, and the program that reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The state.
     pub state: CallState,
-    /// The program's name, if it gave one; `Firefox records` where the microphone tells.
+    /// The program's name, if known. `Firefox records` if the source is the microphone.
     pub app: Option<String>,
 }
 
@@ -111,12 +111,12 @@ impl fmt::Display for Call {
     }
 }
 
-/// A presence chosen by hand with `presenced set`; beats every rule while it lasts.
+/// A presence set by hand with `presenced set`. It beats every rule while it lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
     /// What to claim.
     pub claim: Claim,
-    /// When it ends by itself; `None`: when it is unset.
+    /// When it ends by itself; `None` means that it lasts until it is unset.
     pub until: Option<Timestamp>,
 }
 
@@ -125,11 +125,11 @@ pub struct Override {
 pub struct Named {
     /// Its value.
     pub value: String,
-    /// From when on it is unknown; `None`: never.
+    /// When it becomes unknown; `None` means never.
     pub until: Option<Timestamp>,
 }
 
-/// All readings: the whole input of a decision besides the rules and the time.
+/// All readings. Together with the rules and the time, this is the whole input of a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The screen lock.
@@ -138,9 +138,9 @@ pub struct Snapshot {
     pub sleep: Reading<Sleep>,
     /// Calls.
     pub call: Reading<Call>,
-    /// Input.
+    /// User input.
     pub idle: Reading<Idle>,
-    /// The calendar, as a schedule that answers for any moment of its window.
+    /// The calendar, as a schedule that covers a window of time.
     pub calendar: Reading<Arc<Schedule>>,
     /// Signals by name, set through the socket.
     pub signals: BTreeMap<String, Named>,
@@ -149,7 +149,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The calendar's busy state at `at`; unknown outside of the schedule's window.
+    /// The calendar's busy state at `at`. Unknown outside of the schedule's window.
     pub fn calendar_at(&self, at: Timestamp) -> Reading<BusyState> {
         match &self.calendar {
             Reading::Off => Reading::Off,

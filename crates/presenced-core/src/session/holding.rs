@@ -1,23 +1,24 @@
-//! One thing that Graph holds: what it should be, what it is as far as that is known, and how the last attempt to make the
-//! two agree ended. A [`super::Session`] has two of them, the app's session and the preferred presence. Leaves to it: which
-//! of the two has its turn, and when.
+//! One resource that Graph holds: its desired state, its last known state, and how the last request for it ended.
+//!
+//! A [`super::Session`] has two of them: the app's session and the preferred presence. Leaves to it: which of the two is next,
+//! and when.
 
 use std::time::Duration;
 
 use super::{Action, Applied, FailureKind, Target, Why, timing};
 use crate::time::Instant;
 
-/// Which of the two it is.
+/// Which of the two resources it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resource {
-    /// The app's presence session. It is the app's alone, so that whatever an earlier process left in it may be cleared.
+    /// The app's presence session. Nothing else uses it, so a state that an earlier process left may be cleared.
     Session,
-    /// The user's preferred presence. It is the user's, so that only what this process set may be cleared.
+    /// The user's preferred presence. The user may set it too, so only a value that this process set may be cleared.
     Preferred,
 }
 
 impl Resource {
-    /// How long it lasts without being set again: a session to its fade or its expiration; a preferred presence never fades.
+    /// How long it lasts without being set again. A session lasts until it fades or expires; a preferred presence never fades.
     fn interval(self, target: Target) -> Duration {
         match self {
             Self::Session => timing::interval(target),
@@ -26,21 +27,21 @@ impl Resource {
     }
 }
 
-/// What is to be held.
+/// The desired state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// Nobody decided yet, or it is to stay as it is.
+    /// Not decided yet, or it should stay as it is.
     Undecided,
     Nothing,
     Hold(Target),
 }
 
-/// What Graph holds, as far as it confirmed it.
+/// The state that Graph last confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Confirmed {
-    /// Not known: an earlier process may have left something.
+    /// Unknown. An earlier process may have left something.
     Unknown,
-    /// Nothing that is this app's.
+    /// Nothing from this app.
     Nothing,
     Held {
         target: Target,
@@ -48,7 +49,7 @@ enum Confirmed {
     },
 }
 
-/// The one thing.
+/// One of the two resources.
 #[derive(Debug)]
 pub(super) struct Holding {
     resource: Resource,
@@ -56,25 +57,25 @@ pub(super) struct Holding {
     confirmed: Confirmed,
     /// A request since the last confirmation may have been applied.
     uncertain: bool,
-    /// The same of a request for something else than what is confirmed.
+    /// One of those requests asked for something other than the confirmed state.
     diverted: bool,
-    /// Until when a request that was given up may overtake later ones: what is confirmed of those is not to be relied on.
+    /// Until when an abandoned request may still overtake later ones. Until then, confirmations of later ones are unreliable.
     strays_until: Option<Instant>,
-    /// When the last of all that may have been set has expired.
+    /// When everything that may have been set has expired.
     expires_at: Instant,
-    /// How the last request failed, if it did.
+    /// How the last request failed; `None` if it succeeded.
     pub(super) last_failure: Option<FailureKind>,
-    /// It is refused; when to look whether it still is.
+    /// If requests are refused: when to check whether they still are.
     pub(super) look_again_at: Option<Instant>,
 }
 
 impl Holding {
-    /// The app's session, of which nothing is known yet.
+    /// The app's session, whose state is unknown.
     pub(super) const fn session() -> Self {
         Self::new(Resource::Session, Confirmed::Unknown)
     }
 
-    /// The preferred presence, of which nothing is this process's yet.
+    /// The preferred presence, which this process has not set yet.
     pub(super) const fn preferred() -> Self {
         Self::new(Resource::Preferred, Confirmed::Nothing)
     }
@@ -93,7 +94,7 @@ impl Holding {
         }
     }
 
-    /// Whether Graph may hold something else than the wish.
+    /// Whether Graph may hold something other than the wish.
     pub(super) fn differs(&self) -> bool {
         match (self.wish, self.confirmed) {
             (Wish::Undecided, _) => false,
@@ -103,12 +104,12 @@ impl Holding {
         }
     }
 
-    /// How the last request failed, while it is still of use: what is neither wished nor left behind troubles nobody.
+    /// How the last request failed, as long as that matters. It does not if nothing is wished and nothing is left behind.
     pub(super) fn open_failure(&self) -> Option<FailureKind> {
         self.last_failure.filter(|_| matches!(self.wish, Wish::Hold(_)) || self.differs())
     }
 
-    /// What to ask for; `None`: nobody decided.
+    /// The request that would make Graph hold the wish; `None` if nothing is decided.
     pub(super) fn action(&self) -> Option<Action> {
         match (self.resource, self.wish) {
             (_, Wish::Undecided) => None,
@@ -119,7 +120,7 @@ impl Holding {
         }
     }
 
-    /// When to ask again for what is wished and confirmed, and why; `None`: no need to.
+    /// When to repeat a request although Graph holds the wish, and why; `None` if there is no need.
     pub(super) fn repeat_at(&self, other: &Self) -> Option<(Instant, Why)> {
         let keepalive = self.refresh_at(other).map(|at| (at, Why::Keepalive));
         let is_wished = self.wish != Wish::Undecided;
@@ -127,20 +128,22 @@ impl Holding {
         keepalive.into_iter().chain(retry).min_by_key(|(at, _)| *at)
     }
 
-    /// When to set again what is held and wished, ahead of its deadline; `None` where there is nothing to keep. It goes along
-    /// with `other` where that was set again just before it would be, so that the two wake the machine once.
+    /// When to set the resource again, ahead of its deadline; `None` if there is nothing to keep. If `other` has just been set, this
+    /// one follows at once, so that the two wake the machine only once.
     fn refresh_at(&self, other: &Self) -> Option<Instant> {
         let (Wish::Hold(_), Confirmed::Held { target, sent_at }) = (self.wish, self.confirmed) else { return None };
         let own = sent_at + timing::refresh_after(self.resource.interval(target));
-        let along = match other.confirmed {
-            Confirmed::Held { sent_at: other, .. } if other > sent_at && own < other + timing::ALONG => other,
+        let with_other = match other.confirmed {
+            Confirmed::Held { sent_at: other, .. } if other > sent_at && own < other + timing::SHARED_WAKEUP_SPAN => {
+                other
+            }
             Confirmed::Held { .. } | Confirmed::Unknown | Confirmed::Nothing => own,
         };
-        Some(own.min(along))
+        Some(own.min(with_other))
     }
 
-    /// When what is confirmed fades or expires. Reckoned from the sending, since nobody knows when in between sending and
-    /// answer the service began to count.
+    /// When the confirmed state fades or expires. Counted from the sending of the request, because the service may have started
+    /// to count at any time between the request and the answer.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.confirmed {
             Confirmed::Held { target, sent_at } => Some(sent_at + self.resource.interval(target)),
@@ -148,8 +151,7 @@ impl Holding {
         }
     }
 
-    /// What Graph last confirmed to hold, and when that request was sent; `None` when that is nothing, unknown, or expired by
-    /// `now`.
+    /// The state that Graph last confirmed, and when that request was sent; `None` if it is nothing, unknown, or expired by `now`.
     pub(super) fn held(&self, now: Instant) -> Option<(Target, Instant)> {
         match self.confirmed {
             Confirmed::Held { target, sent_at } if now < sent_at + target.expiration.as_duration() => {
@@ -159,8 +161,8 @@ impl Holding {
         }
     }
 
-    /// Whether Graph is known to hold what is wished at `now`. A repetition that failed takes nothing away from that before what
-    /// is held fades or expires.
+    /// Whether Graph is known to hold the wish at `now`. This stays true after a failed keepalive, until the state fades or
+    /// expires.
     pub(super) fn is_kept(&self, now: Instant) -> bool {
         let agrees = match (self.wish, self.confirmed) {
             (Wish::Undecided, _) | (Wish::Nothing, Confirmed::Nothing) => true,
@@ -170,7 +172,7 @@ impl Holding {
         agrees && !self.diverted && self.deadline().is_none_or(|deadline| now < deadline)
     }
 
-    /// Whether `action` asks for just what is confirmed.
+    /// Whether `action` asks for the confirmed state.
     fn asks_for_confirmed(&self, action: Action) -> bool {
         match (action, self.confirmed) {
             (Action::Set(asked) | Action::Prefer(asked), Confirmed::Held { target, .. }) => asked == target,
@@ -179,7 +181,7 @@ impl Holding {
         }
     }
 
-    /// Whether nothing was ever confirmed of it.
+    /// Whether its state was never confirmed.
     pub(super) fn is_unknown(&self) -> bool {
         self.confirmed == Confirmed::Unknown
     }
@@ -189,7 +191,8 @@ impl Holding {
         self.confirmed == Confirmed::Nothing
     }
 
-    /// Lets go of what has expired by `now`: what Graph holds after that is somebody else's, and is not to be cleared.
+    /// Forgets a state that has expired by `now`. What Graph holds after that was set by the user or another app, and must not be
+    /// cleared.
     pub(super) fn forget_expired(&mut self, now: Instant) {
         if now >= self.expires_at {
             self.confirmed = Confirmed::Nothing;
@@ -208,19 +211,19 @@ impl Holding {
             Action::Clear | Action::ClearPreferred => Confirmed::Nothing,
         };
         (self.uncertain, self.diverted) = (false, false);
-        // What was sent before then may be overtaken.
+        // If it was sent earlier, an abandoned request may still overtake it.
         self.strays_until.take_if(|until| *until <= sent_at);
         self.last_failure = None;
         self.look_again_at = None;
     }
 
-    /// `action` failed, and that is known at `now`.
+    /// `action` failed; its failure was reported at `now`.
     pub(super) fn fail(&mut self, action: Action, kind: FailureKind, applied: Applied, now: Instant) {
         let applied_by = match applied {
             Applied::No => None,
             Applied::Perhaps => Some(now),
             Applied::PerhapsLater => {
-                self.strays_until = Some(now + timing::STRAY);
+                self.strays_until = Some(now + timing::STRAY_LIFETIME);
                 self.strays_until
             }
         };
@@ -232,6 +235,6 @@ impl Holding {
             }
         }
         self.last_failure = Some(kind);
-        self.look_again_at = (kind == FailureKind::Refused).then(|| now + timing::LOOK_AGAIN);
+        self.look_again_at = (kind == FailureKind::Refused).then(|| now + timing::REFUSED_RETRY_INTERVAL);
     }
 }

@@ -1,24 +1,27 @@
-//! The session: holds one presence in Graph for one (account, user), timed to the session's two clocks, and where a rule
-//! asks for it the matching preferred presence, timed to its expiration.
+//! The session: keeps one presence in Graph for one user of one account. It sets the presence again before it fades or expires.
+//! If a rule asks for it, the session also keeps the matching preferred presence.
 //!
-//! [`Session`] is a state machine without a clock or a network. The contract with whoever drives it:
+//! [`Session`] is a state machine without a clock or a network. The caller must, in this order:
 //!
-//! 1. tell it what happened: any `handle_*`, with the one `now` of this turn;
-//! 2. then drain it: send what [`Session::poll_request`] gives (at most one is ever in flight), and answer each request
-//!    exactly once with [`Session::handle_outcome`];
-//! 3. then wait for the next thing to happen, or for [`Session::poll_wakeup`], and ask [`Session::poll_request`] again.
+//! 1. report what happened: call any `handle_*` methods, with the one `now` of this turn;
+//! 2. drain the session: send each request that [`Session::poll_request`] returns, and report its result exactly once with
+//!    [`Session::handle_outcome`]. At most one request is in flight;
+//! 3. wait until something else happens or until [`Session::poll_wakeup`], and then call [`Session::poll_request`] again.
 //!
-//! **Which of the two goes first.** Others see the preferred presence in place of all sessions, as long as there is one. It is
-//! a mask, so it is put on before what is below changes, and taken off after: in between, others see the old presence or the
-//! new one, never a third.
+//! **The order of the two.** While the user has any session, others see the preferred presence instead of all sessions. It works
+//! like a mask: it goes on before the session below it changes, and comes off afterwards. In between, others see the old presence
+//! or the new one, never a third.
 //!
-//! - It is set first where the session is held: were the session changed from Busy to Away first, others would see a Teams
-//!   client's Available in between. Without a session it would have no effect, so then the session comes first.
-//! - It is cleared last where the session is to hold something: were it cleared before the session becomes Busy, others would
-//!   again see what is below.
-//! - It is cleared first where nothing is to be held. In between others see the old presence or the new one either way, and
-//!   should only one of the two requests get through, a session left behind hides less than a preferred presence.
-//! - After its last request failed it goes second, so that it never holds up the session.
+//! - If the session is held, the preferred presence is set first. If the session changed from Busy to Away first, others would
+//!   see a Teams client's Available in between. Without a session, a preferred presence has no effect, so the session goes first.
+//! - If the session will hold something, the preferred presence is cleared last. If it were cleared before the session becomes
+//!   Busy, others would also see what is below.
+//! - If nothing will be held, the preferred presence is cleared first. Others see the old or the new presence in either order.
+//!   But if only one of the two requests succeeds, a session that is left behind hides less than a preferred presence.
+//! - After a failed request, the preferred presence goes second, so that it never delays the session.
+//!
+//! Source: Graph API reference, `presence: setPresence` and `presence: setUserPreferredPresence`; "Manage presence state using
+//! the Microsoft Graph API" for what others see.
 //!
 //! Leaves to others: what presence to hold (`policy/`), how a request travels (`graph/`, `auth/`).
 
@@ -54,16 +57,16 @@ struct InFlight {
     action: Action,
     sent_at: Instant,
     fresh_token: bool,
-    /// Something was mended since: that it is turned down says nothing about the next one.
+    /// The setup changed after it was sent. If it is refused, the next one may still succeed.
     outdated: bool,
 }
 
 /// The state machine.
 #[derive(Debug)]
 pub struct Session {
-    /// The app's session.
+    /// The app's presence session.
     app: Holding,
-    /// The preferred presence, as far as it is this session's own.
+    /// The preferred presence, but only one that this process has set.
     preferred: Holding,
     in_flight: Option<InFlight>,
     last_id: RequestId,
@@ -71,20 +74,20 @@ pub struct Session {
     reconnects: Reconnects,
     /// Failures in a row since the last success or nudge; what the backoff grows with.
     failures: u32,
-    /// The earliest next attempt by backoff.
+    /// The earliest next attempt after the backoff.
     retry_at: Option<Instant>,
-    /// The earliest next attempt by the service's own word.
+    /// The earliest next attempt that the service's `Retry-After` allows.
     not_before: Option<Instant>,
-    /// Nothing is sent until somebody signs in.
+    /// Nothing is sent until the user signs in.
     sign_in_needed: bool,
-    /// The next request needs a new token: the last one was refused, or lacks what was granted since.
+    /// The next request needs a new token: the last one was refused, or lacks a permission that was granted later.
     fresh_token: bool,
     leaving: bool,
     random: fastrand::Rng,
 }
 
 impl Session {
-    /// A session of which nothing is known yet. `seed` drives the jitter of retries.
+    /// A session whose state in Graph is unknown. `seed` is for the jitter of retries.
     pub fn new(seed: u64) -> Self {
         Self {
             app: Holding::session(),
@@ -103,18 +106,18 @@ impl Session {
         }
     }
 
-    /// The decision asks to hold `wish`, or nothing. A wish that differs from the one before is sent at once, also in the
-    /// middle of a backoff, but for bursts and for the service's `Retry-After`.
+    /// The decision is to hold `wish`, or nothing. A wish that differs from the last one is sent at once, even during a backoff.
+    /// Only coalescing and the service's `Retry-After` delay it.
     pub fn handle_wish(&mut self, wish: Option<Target>, now: Instant) {
-        self.take_over(wish.map_or(Wish::Nothing, Wish::Hold), Wish::Nothing, now);
+        self.change_wishes(wish.map_or(Wish::Nothing, Wish::Hold), Wish::Nothing, now);
     }
 
-    /// The same, and the matching preferred presence is to be set too, with the same expiration.
+    /// Like [`Session::handle_wish`]. The matching preferred presence will be set too, with the same expiration.
     pub fn handle_wish_to_prefer(&mut self, target: Target, now: Instant) {
-        self.take_over(Wish::Hold(target), Wish::Hold(target), now);
+        self.change_wishes(Wish::Hold(target), Wish::Hold(target), now);
     }
 
-    fn take_over(&mut self, session: Wish, preferred: Wish, now: Instant) {
+    fn change_wishes(&mut self, session: Wish, preferred: Wish, now: Instant) {
         if self.leaving || (self.app.wish, self.preferred.wish) == (session, preferred) {
             return;
         }
@@ -123,7 +126,7 @@ impl Session {
         self.retry_at = None;
     }
 
-    /// How the request `id` ended. An outcome of a request that is not in flight is ignored.
+    /// The request `id` ended with `outcome`. Ignored if that request is not in flight.
     pub fn handle_outcome(&mut self, id: RequestId, outcome: Result<(), &Failure>, now: Instant) {
         let Some(request) = self.in_flight.take_if(|request| request.id == id) else { return };
         match outcome {
@@ -132,14 +135,15 @@ impl Session {
         }
     }
 
-    /// Trying again is worth it now: the user unlocked, the machine resumed. Cuts a backoff short, never a `Retry-After`.
+    /// It is worth trying again now, because the user unlocked the screen or the machine resumed. Ends a backoff, but never a
+    /// `Retry-After`.
     pub fn handle_nudge(&mut self) {
         self.retry_at = None;
         self.failures = 0;
     }
 
-    /// The machine is about to sleep: what waits for a backoff or for the end of a burst goes now, since there is no later.
-    /// Cuts no `Retry-After` short.
+    /// The machine is about to sleep. Requests no longer wait for a backoff or for coalescing, because there is no later. They still
+    /// wait for a `Retry-After`.
     pub fn handle_suspend(&mut self) {
         self.coalescer = Coalescer::default();
         self.handle_nudge();
@@ -156,15 +160,15 @@ impl Session {
         self.handle_nudge();
     }
 
-    /// The daemon stops. `clear`: the session and a preferred presence are to be cleared first; otherwise they stay until
-    /// they expire.
+    /// The daemon stops. With `clear`, the session and the preferred presence are cleared first. Otherwise they stay until they
+    /// expire.
     pub fn handle_leave(&mut self, clear: bool) {
         let wish = if clear { Wish::Nothing } else { Wish::Undecided };
         self.leave(wish, wish);
     }
 
-    /// The session goes over to another state machine, which holds it from now on. That one knows nothing of a preferred
-    /// presence, which is cleared.
+    /// Another state machine takes over the session and holds it from now on. It does not know about a preferred presence, so this
+    /// one clears it first.
     pub fn handle_hand_over(&mut self) {
         self.leave(Wish::Undecided, Wish::Nothing);
     }
@@ -175,7 +179,7 @@ impl Session {
         (self.app.wish, self.preferred.wish) = (session, preferred);
     }
 
-    /// The request to send now, if there is one. Counts as sent at `now`.
+    /// The request to send now, if any. It counts as sent at `now`.
     pub fn poll_request(&mut self, now: Instant) -> Option<Request> {
         self.preferred.forget_expired(now);
         if self.in_flight.is_some() {
@@ -190,13 +194,13 @@ impl Session {
         Some(Request { id: self.last_id, action, fresh_token })
     }
 
-    /// When to ask [`Session::poll_request`] again if nothing happens before, and why; `None` while a request is in flight
-    /// or when there is nothing to wait for.
+    /// When to call [`Session::poll_request`] again if nothing else happens before, and why. `None` while a request is in flight,
+    /// or if there is nothing to wait for.
     pub fn poll_wakeup(&self, now: Instant) -> Option<(Instant, Why)> {
         if self.in_flight.is_some() { None } else { self.next_attempt(now).map(|next| (next.at, next.why)) }
     }
 
-    /// What it is doing at `now`.
+    /// What the session is doing at `now`.
     pub fn state(&self, now: Instant) -> State {
         if self.leaving {
             return State::Stopping;
@@ -212,51 +216,51 @@ impl Session {
         }
     }
 
-    /// What Graph last confirmed to hold, and when that request was sent; `None` when that is nothing, unknown, or expired
-    /// by `now`.
+    /// What the app's session held when Graph last confirmed it, and when that request was sent. `None` if it is nothing, unknown,
+    /// or expired by `now`.
     pub fn asserted(&self, now: Instant) -> Option<(Target, Instant)> {
         self.app.held(now)
     }
 
-    /// The same of the preferred presence, as far as it is this session's own.
+    /// The same for the preferred presence, but only one that this process has set.
     pub fn preferred(&self, now: Instant) -> Option<(Target, Instant)> {
         self.preferred.held(now)
     }
 
-    /// Whether Graph is known to hold what is wished at `now`.
+    /// Whether Graph is known to hold the wish at `now`.
     pub fn is_kept(&self, now: Instant) -> bool {
         self.app.is_kept(now) && self.preferred.is_kept(now)
     }
 
-    /// When the first of what is held fades or expires, unless it is set again before.
+    /// When the session or the preferred presence fades or expires, whichever is first, unless it is set again before.
     pub fn kept_until(&self) -> Option<Instant> {
         self.app.deadline().into_iter().chain(self.preferred.deadline()).min()
     }
 
-    /// Whether it still has to take a preferred presence back.
+    /// Whether it still has to clear a preferred presence.
     pub fn is_clearing_preferred(&self) -> bool {
         self.preferred.wish == Wish::Nothing && self.preferred.differs()
     }
 
-    /// Whether nothing will happen before `until` unless something is told to it: no request is in flight or due by then.
+    /// Whether the session will do nothing until `until` by itself: no request is in flight, and none is due by then.
     pub fn rests_until(&self, until: Instant, now: Instant) -> bool {
         self.in_flight.is_none() && self.next_attempt(now).is_none_or(|next| next.at > until)
     }
 
-    /// Whether a session that leaves has nothing left to do.
+    /// Whether a session that is leaving has nothing left to do.
     pub fn has_left(&self) -> bool {
         let is_done = |of: &Holding| !of.differs() || self.looks_again_at(of).is_some();
         let done = self.sign_in_needed || (is_done(&self.app) && is_done(&self.preferred));
         self.leaving && self.in_flight.is_none() && done
     }
 
-    /// When to look again whether one of the two is refused; `None`: it is not. Without the permission for the session there
-    /// is none for the preferred presence either.
+    /// When to check whether one of the two is still refused; `None` if it is not. Both need the same permission, so a refused
+    /// session also stops the preferred presence.
     fn looks_again_at(&self, of: &Holding) -> Option<Instant> {
         of.look_again_at.max(self.app.look_again_at)
     }
 
-    /// When the next request goes out, were none in flight, and why not earlier. A time in the past means now.
+    /// When the next request is due if none is in flight, and why not earlier. A time in the past means now.
     fn next_attempt(&self, now: Instant) -> Option<Attempt<'_>> {
         if self.sign_in_needed {
             return None;
@@ -272,7 +276,7 @@ impl Session {
         Some(if preferred_first { *preferred } else { *session })
     }
 
-    /// Which of the two goes first when both are due; the module says why.
+    /// Whether the preferred presence goes first when both are due. The module's documentation says why.
     fn preferred_goes_first(&self, now: Instant) -> bool {
         self.preferred.last_failure.is_none()
             && match (self.app.wish, self.preferred.wish) {
@@ -282,7 +286,7 @@ impl Session {
             }
     }
 
-    /// When one of the two goes out, were the other not there.
+    /// When a request for one of the two is due, regardless of the other one.
     fn attempt<'a>(&'a self, of: &'a Holding, other: &Holding, now: Instant) -> Option<Attempt<'a>> {
         let (mut at, mut why) = if of.differs() {
             let waits_until = if self.leaving { None } else { self.coalescer.waits_until(now) };
@@ -301,8 +305,8 @@ impl Session {
         Some(Attempt { of, at, why })
     }
 
-    /// What `action` is about, and the other one.
-    fn sort(&mut self, action: Action) -> (&mut Holding, &mut Holding) {
+    /// The resource that `action` is about, and the other resource.
+    fn resource_and_other(&mut self, action: Action) -> (&mut Holding, &mut Holding) {
         if action.is_about_preferred() {
             (&mut self.preferred, &mut self.app)
         } else {
@@ -311,9 +315,9 @@ impl Session {
     }
 
     fn confirm(&mut self, request: &InFlight) {
-        let (confirmed, other) = self.sort(request.action);
+        let (confirmed, other) = self.resource_and_other(request.action);
         confirmed.confirm(request.action, request.sent_at);
-        // The way to Graph is free. What it refuses it still refuses.
+        // Graph is reachable again, so only a refusal of the other one remains.
         other.last_failure.take_if(|kind| *kind != FailureKind::Refused);
         self.failures = 0;
         self.retry_at = None;
@@ -321,21 +325,21 @@ impl Session {
         self.sign_in_needed = false;
     }
 
-    /// The one place where each kind of failure gets its policy.
+    /// The only place that decides what to do about each kind of failure.
     fn fail(&mut self, request: &InFlight, failure: &Failure, now: Instant) {
-        self.sort(request.action).0.fail(request.action, failure.kind, failure.applied, now);
+        self.resource_and_other(request.action).0.fail(request.action, failure.kind, failure.applied, now);
         self.sign_in_needed = false;
         if let Some(wait) = failure.retry_after {
             self.not_before = Some(now + wait).max(self.not_before);
         }
         match failure.kind {
             FailureKind::SignInNeeded | FailureKind::Refused if request.outdated => {
-                self.sort(request.action).0.look_again_at = None;
+                self.resource_and_other(request.action).0.look_again_at = None;
                 self.fresh_token = true;
             }
             FailureKind::TokenRefused if !request.fresh_token => self.fresh_token = true,
             FailureKind::TokenRefused | FailureKind::Passing | FailureKind::Throttled => {
-                // A renewal that did not come about is still owed.
+                // If the new token was not obtained, it is still needed.
                 self.fresh_token |= request.fresh_token && failure.kind != FailureKind::TokenRefused;
                 self.failures = self.failures.saturating_add(1);
                 let deadlines = [self.app.deadline(), self.preferred.deadline()];

@@ -1,13 +1,13 @@
-//! What a session asks for: a presence, as a request to send.
+//! The requests of a session.
 
 use std::fmt;
 
 use crate::presence::{Expiration, Presence};
 
-/// A presence to hold, and for how long without a keepalive.
+/// A presence to hold, and how long it lasts without a keepalive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The pair.
+    /// The presence.
     pub presence: Presence,
     /// Its `expirationDuration`.
     pub expiration: Expiration,
@@ -16,18 +16,18 @@ pub struct Target {
 /// What a request asks Graph to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// setPresence.
+    /// `setPresence`.
     Set(Target),
-    /// clearPresence.
+    /// `clearPresence`.
     Clear,
-    /// setUserPreferredPresence, to the pair that matches.
+    /// `setUserPreferredPresence`, with the matching pair.
     Prefer(Target),
-    /// clearUserPreferredPresence.
+    /// `clearUserPreferredPresence`.
     ClearPreferred,
 }
 
 impl Action {
-    /// Whether it is about the preferred presence, and not about the session.
+    /// Whether it is about the preferred presence instead of the session.
     pub const fn is_about_preferred(self) -> bool {
         match self {
             Self::Set(_) | Self::Clear => false,
@@ -37,7 +37,7 @@ impl Action {
 }
 
 impl fmt::Display for Action {
-    /// What Graph has done once it carried it out: `Busy/InACall is set`.
+    /// The result of the request, as a clause: `Busy/InACall is set`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Set(target) => write!(f, "{} is set", target.presence),
@@ -48,17 +48,17 @@ impl fmt::Display for Action {
     }
 }
 
-/// Names one request of one session.
+/// Identifies one request of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(pub(super) u64);
 
 /// A request to send now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// To be given back with the outcome.
+    /// Identifies the request when its outcome is reported.
     pub id: RequestId,
     /// What to ask for.
     pub action: Action,
-    /// The last token was refused: get a new one first.
+    /// Whether to get a new token first, because the last one was refused or may lack a permission.
     pub fresh_token: bool,
 }

@@ -1,9 +1,9 @@
-//! What others see, as Graph reads it, and what follows from that beside what is asserted.
+//! The presence that others see, as Graph reports it, and why it differs from the asserted presence.
 //!
-//! Source: Graph API reference, `presence` resource type, and `Manage presence state using the Microsoft Graph API` for the
+//! Source: Graph API reference, `presence` resource type, and "Manage presence state using the Microsoft Graph API" for the
 //! order in which sessions are aggregated.
 
-/// The words that Graph's reference has for availability and activity. Another is passed on as it came.
+/// The words for availability and activity in Graph's reference. Other words are passed on unchanged.
 const WORDS: [&str; 19] = [
     "Available",
     "AvailableIdle",
@@ -29,7 +29,7 @@ const WORDS: [&str; 19] = [
 /// The longest word that is passed on, in characters.
 const MAX_WORD_CHARS: usize = 64;
 
-/// A presence as others see it: more than an application may set.
+/// A presence as others see it. There are more of these than an application may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Availability.
@@ -39,7 +39,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What Graph answered. Words that are known get their known spelling, whatever their case.
+    /// Graph's answer. Known words get the spelling of the reference; unknown ones are cut to 64 visible ASCII characters.
     pub fn new(availability: &str, activity: &str) -> Self {
         Self { availability: spelt(availability), activity: spelt(activity) }
     }
@@ -52,19 +52,19 @@ fn spelt(word: &str) -> String {
     }
 }
 
-/// Why others see something else than what is asserted, as far as that can be known.
+/// Why others see something other than the asserted presence, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Winner {
-    /// Only a preferred presence can do that: no session can hide a stronger one.
+    /// A preferred presence, because no session can hide a stronger one.
     Preferred,
-    /// Another session does, or a preferred presence.
+    /// Another session or a preferred presence.
     SessionOrPreferred,
-    /// The preferred presence that is asserted was replaced or taken back since.
+    /// The asserted preferred presence was replaced or cleared later.
     LaterChoice,
 }
 
-/// Who wins over `ours`, an availability and activity that is asserted, when others see `seen`. `ours_is_preferred`: it is
-/// asserted as the preferred presence, above which there is nothing. `None`: nobody does, or that cannot be told.
+/// What wins over `ours`, the asserted availability and activity, if others see `seen`. `ours_is_preferred` says that it is
+/// asserted as the preferred presence, which nothing else hides. `None` if nothing wins, or if that is unknown.
 pub fn winner(seen: (&str, &str), ours: (&str, &str), ours_is_preferred: bool) -> Option<Winner> {
     if seen.0.eq_ignore_ascii_case(ours.0) && seen.1.eq_ignore_ascii_case(ours.1) {
         return None;
@@ -76,7 +76,7 @@ pub fn winner(seen: (&str, &str), ours: (&str, &str), ours_is_preferred: bool) -
     Some(if seen < ours { Winner::Preferred } else { Winner::SessionOrPreferred })
 }
 
-/// The rank of an availability among sessions, weakest first; `None`: it is not a word of the reference.
+/// The rank of an availability among sessions, weakest first; `None` if it is not in the reference.
 fn rank(availability: &str) -> Option<u8> {
     let ranks: [&[&str]; 6] = [
         &["Offline"],
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_words_are_spelt_and_unknown_ones_pass() {
+    fn known_words_get_their_spelling_and_unknown_ones_pass() {
         assert_eq!(Seen::new("donotdisturb", "INAMEETING"), Seen::new("DoNotDisturb", "InAMeeting"));
         let unknown = Seen::new("Dreaming", "On\u{1b}[31mMars");
         assert_eq!((unknown.availability.as_str(), unknown.activity.as_str()), ("Dreaming", "On[31mMars"));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn who_wins_is_said_only_where_it_is_known() {
+    fn the_winner_is_named_only_if_it_is_known() {
         use Winner::{LaterChoice, Preferred, SessionOrPreferred};
         let away = ("Away", "Away");
         let call = ("Busy", "InACall");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_that_of_the_presences_that_can_be_set() {
+    fn the_ranks_agree_with_those_of_presences() {
         for one in crate::presence::Presence::ALL {
             for two in crate::presence::Presence::ALL {
                 let order = rank(one.availability()).cmp(&rank(two.availability()));

@@ -1,4 +1,4 @@
-//! The session against a script, in virtual time.
+//! Tests of the session with scripted events, in virtual time.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn unanswered() -> Failure {
     Failure { applied: Applied::Perhaps, ..failure(FailureKind::Passing) }
 }
 
-/// Sends what the session wants at `now`, expecting that it wants something, and answers it.
+/// Takes the request that is due at `now`, and reports `outcome` for it.
 fn answer(session: &mut Session, now: Instant, outcome: Result<(), &Failure>) -> Request {
     let request = session.poll_request(now).expect("a request is due");
     session.handle_outcome(request.id, outcome, now);
@@ -60,13 +60,13 @@ fn available_is_set_again_every_four_minutes() {
 }
 
 #[test]
-fn a_call_of_fifteen_minutes_is_set_again_every_twelve() {
+fn a_call_with_fifteen_minutes_is_set_again_every_twelve() {
     let session = holding(Presence::InACall, at(0));
     assert_eq!(session.poll_wakeup(at(0)), Some((at(720), Why::Keepalive)));
 }
 
 #[test]
-fn a_deadline_is_reckoned_from_the_sending() {
+fn a_deadline_counts_from_the_sending() {
     let mut session = Session::new(1);
     session.handle_wish(Some(target(Presence::Available)), at(0));
     let request = session.poll_request(at(0)).expect("due");
@@ -76,7 +76,7 @@ fn a_deadline_is_reckoned_from_the_sending() {
 }
 
 #[test]
-fn a_change_goes_at_once_and_only_the_newest_wish_after_the_one_in_flight() {
+fn a_change_is_sent_at_once_and_then_only_the_newest_wish() {
     let mut session = holding(Presence::Available, at(0));
     session.handle_wish(Some(target(Presence::InACall)), at(10));
     let request = session.poll_request(at(10)).expect("at once");
@@ -88,7 +88,7 @@ fn a_change_goes_at_once_and_only_the_newest_wish_after_the_one_in_flight() {
 }
 
 #[test]
-fn a_wish_that_went_back_before_it_was_sent_sends_nothing() {
+fn a_wish_that_is_taken_back_before_it_is_sent_sends_nothing() {
     let mut session = holding(Presence::Available, at(0));
     session.handle_wish(Some(target(Presence::InACall)), at(10));
     session.handle_wish(Some(target(Presence::Available)), at(10));
@@ -96,7 +96,7 @@ fn a_wish_that_went_back_before_it_was_sent_sends_nothing() {
 }
 
 #[test]
-fn a_flapping_signal_is_gathered_into_windows() {
+fn changes_of_a_flapping_signal_are_coalesced() {
     let mut session = holding(Presence::Available, at(0));
     let mut sent = 0;
     for second in 1..=60 {
@@ -113,7 +113,7 @@ fn a_flapping_signal_is_gathered_into_windows() {
 }
 
 #[test]
-fn a_signal_that_never_stops_flapping_is_still_sent_every_window() {
+fn a_signal_that_never_stops_flapping_is_sent_once_per_window() {
     let mut session = holding(Presence::Available, at(0));
     let mut sent = Vec::new();
     for (change, wish) in (1..=6000).zip([Presence::Away, Presence::InACall, Presence::Presenting].into_iter().cycle())
@@ -141,7 +141,7 @@ fn deciding_nothing_clears_once() {
 }
 
 #[test]
-fn what_an_earlier_process_left_is_cleared_when_nothing_is_decided() {
+fn a_session_from_an_earlier_process_is_cleared_if_nothing_is_decided() {
     let mut session = Session::new(1);
     session.handle_wish(None, at(0));
     assert_eq!(answer(&mut session, at(0), Ok(())).action, Action::Clear);
@@ -156,12 +156,12 @@ fn an_unanswered_request_leaves_the_session_uncertain() {
     assert_eq!(
         answer(&mut session, at(11), Ok(())).action,
         set(Presence::Available),
-        "sent although it was the last confirmed one"
+        "sent although it was confirmed last"
     );
 }
 
 #[test]
-fn what_may_be_overtaken_by_a_request_that_was_given_up_is_asked_for_again() {
+fn a_request_that_an_abandoned_one_may_overtake_is_repeated() {
     let given_up = Failure { applied: Applied::PerhapsLater, ..failure(FailureKind::Passing) };
     for (wish, action) in [(Some(target(Presence::Away)), set(Presence::Away)), (None, Action::Clear)] {
         let mut session = holding(Presence::Available, at(0));
@@ -175,12 +175,12 @@ fn what_may_be_overtaken_by_a_request_that_was_given_up_is_asked_for_again() {
         assert_eq!(session.poll_wakeup(at(12)), Some((at(21), Why::Retry)));
         assert_eq!(answer(&mut session, at(21), Ok(())).action, action);
         let keepalive = wish.map(|_| (at(21 + 720), Why::Keepalive));
-        assert_eq!(session.poll_wakeup(at(21)), keepalive, "nothing overtakes that one");
+        assert_eq!(session.poll_wakeup(at(21)), keepalive, "nothing can overtake that one");
     }
 }
 
 #[test]
-fn leaving_does_not_wait_for_what_may_be_overtaken() {
+fn leaving_does_not_wait_for_abandoned_requests() {
     let given_up = Failure { applied: Applied::PerhapsLater, ..failure(FailureKind::Passing) };
     let mut session = holding(Presence::Available, at(0));
     let request = session.poll_request(at(240)).expect("the keepalive");
@@ -192,7 +192,7 @@ fn leaving_does_not_wait_for_what_may_be_overtaken() {
 }
 
 #[test]
-fn a_refusal_leaves_no_doubt() {
+fn a_request_that_had_no_effect_leaves_no_doubt() {
     let mut session = holding(Presence::Available, at(0));
     session.handle_wish(Some(target(Presence::Away)), at(10));
     answer(&mut session, at(10), Err(&failure(FailureKind::Passing)));
@@ -201,7 +201,7 @@ fn a_refusal_leaves_no_doubt() {
 }
 
 #[test]
-fn leaving_clears_what_is_held_or_perhaps_held() {
+fn leaving_clears_a_session_that_is_held_or_may_be() {
     let mut held = holding(Presence::Available, at(0));
     held.handle_leave(true);
     assert!(!held.has_left());
@@ -221,7 +221,7 @@ fn leaving_clears_what_is_held_or_perhaps_held() {
 }
 
 #[test]
-fn leaving_waits_for_the_request_in_flight_and_beats_backoff() {
+fn leaving_waits_for_the_request_in_flight_and_ends_the_backoff() {
     let mut session = holding(Presence::Available, at(0));
     session.handle_wish(Some(target(Presence::Away)), at(10));
     let request = session.poll_request(at(10)).expect("due");
@@ -235,7 +235,7 @@ fn leaving_waits_for_the_request_in_flight_and_beats_backoff() {
 }
 
 #[test]
-fn a_changed_wish_and_a_nudge_cut_a_backoff_short_but_never_a_retry_after() {
+fn a_changed_wish_and_a_nudge_end_a_backoff_but_not_a_retry_after() {
     let mut session = holding(Presence::Available, at(0));
     let throttled = Failure { retry_after: Some(Duration::from_secs(100)), ..failure(FailureKind::Throttled) };
     session.handle_wish(Some(target(Presence::Away)), at(10));
@@ -260,7 +260,7 @@ fn a_changed_wish_and_a_nudge_cut_a_backoff_short_but_never_a_retry_after() {
 }
 
 #[test]
-fn a_refused_token_is_renewed_once_and_then_backed_off() {
+fn a_refused_token_is_renewed_once_before_backing_off() {
     let mut session = Session::new(3);
     session.handle_wish(Some(target(Presence::Available)), at(0));
     assert!(!answer(&mut session, at(0), Err(&failure(FailureKind::TokenRefused))).fresh_token);
@@ -268,13 +268,13 @@ fn a_refused_token_is_renewed_once_and_then_backed_off() {
         answer(&mut session, at(0), Err(&failure(FailureKind::TokenRefused))).fresh_token,
         "at once, with a new token"
     );
-    let (_, why) = session.poll_wakeup(at(0)).expect("it goes on trying");
+    let (_, why) = session.poll_wakeup(at(0)).expect("it keeps trying");
     assert_eq!(why, Why::Retry);
     assert_eq!(session.state(at(0)), State::Retrying);
 }
 
 #[test]
-fn a_needed_sign_in_stops_the_asking_until_somebody_signed_in() {
+fn nothing_is_sent_until_the_user_signs_in() {
     let mut session = holding(Presence::Available, at(0));
     answer(&mut session, at(240), Err(&failure(FailureKind::SignInNeeded)));
     assert_eq!(session.state(at(240)), State::SignInNeeded);
@@ -290,7 +290,7 @@ fn a_needed_sign_in_stops_the_asking_until_somebody_signed_in() {
 }
 
 #[test]
-fn what_was_on_its_way_when_somebody_signed_in_says_nothing_about_after() {
+fn a_refusal_of_a_request_from_before_the_sign_in_does_not_count() {
     for kind in [FailureKind::SignInNeeded, FailureKind::Refused] {
         let mut session = Session::new(1);
         session.handle_wish(Some(target(Presence::Available)), at(0));
@@ -299,17 +299,17 @@ fn what_was_on_its_way_when_somebody_signed_in_says_nothing_about_after() {
         session.handle_outcome(request.id, Err(&failure(kind)), at(1));
         let again = answer(&mut session, at(1), Err(&failure(kind)));
         assert!(again.fresh_token);
-        assert_eq!(session.poll_request(at(2)), None, "this one was sent after it");
+        assert_eq!(session.poll_request(at(2)), None, "that one was sent after the sign-in");
     }
 }
 
 #[test]
-fn a_refused_session_looks_again_every_quarter_of_an_hour() {
+fn a_refused_session_tries_again_every_fifteen_minutes() {
     let mut session = Session::new(1);
     session.handle_wish(Some(target(Presence::Available)), at(0));
     for look in 0..5 {
         let request = answer(&mut session, at(look * 900), Err(&failure(FailureKind::Refused)));
-        assert_eq!(request.fresh_token, look > 0, "a permission granted since is in a new token only");
+        assert_eq!(request.fresh_token, look > 0, "only a new token has a permission that was granted later");
         session.handle_nudge();
         assert_eq!(session.poll_request(at(look * 900 + 899)), None);
         assert_eq!(session.poll_wakeup(at(look * 900)), Some((at(look * 900 + 900), Why::LookAgain)));
@@ -319,7 +319,7 @@ fn a_refused_session_looks_again_every_quarter_of_an_hour() {
 }
 
 #[test]
-fn an_outcome_of_no_request_in_flight_changes_nothing() {
+fn an_outcome_without_a_request_in_flight_is_ignored() {
     let mut session = holding(Presence::Available, at(0));
     session.handle_wish(Some(target(Presence::Away)), at(10));
     let request = session.poll_request(at(10)).expect("due");
@@ -329,7 +329,7 @@ fn an_outcome_of_no_request_in_flight_changes_nothing() {
 }
 
 #[test]
-fn what_expired_is_no_longer_asserted() {
+fn an_expired_presence_is_no_longer_asserted() {
     let mut session = holding(Presence::InACall, at(0));
     let request = session.poll_request(at(720)).expect("the keepalive");
     session.handle_outcome(request.id, Err(&unanswered()), at(730));
@@ -339,7 +339,7 @@ fn what_expired_is_no_longer_asserted() {
 }
 
 #[test]
-fn a_session_rests_when_nothing_can_come_of_waiting() {
+fn a_session_rests_if_nothing_is_due_soon() {
     let soon = at(3);
     let mut session = holding(Presence::Available, at(0));
     assert!(session.rests_until(soon, at(0)), "the keepalive is due later");
@@ -350,21 +350,21 @@ fn a_session_rests_when_nothing_can_come_of_waiting() {
     session.handle_outcome(request.id, Err(&failure(FailureKind::Passing)), at(1));
     assert!(!session.rests_until(soon, at(1)), "it is tried again within a second");
     session.handle_suspend();
-    assert_eq!(session.poll_wakeup(at(1)), Some((at(1), Why::Coalesce)), "no backoff when there is little time");
+    assert_eq!(session.poll_wakeup(at(1)), Some((at(1), Why::Coalesce)), "no backoff before sleep");
     let throttled = Failure { retry_after: Some(Duration::from_mins(5)), ..failure(FailureKind::Throttled) };
     answer(&mut session, at(2), Err(&throttled));
     assert!(session.rests_until(soon, at(2)), "the service asked to wait for longer");
 }
 
 #[test]
-fn before_sleep_neither_a_burst_nor_a_backoff_is_waited_for_but_a_retry_after_is() {
+fn before_sleep_only_a_retry_after_delays_a_request() {
     let mut session = holding(Presence::Available, at(0));
     for (second, presence) in (1..).zip([Presence::Away, Presence::InACall].into_iter().cycle().take(4)) {
         session.handle_wish(Some(target(presence)), at(second));
         answer(&mut session, at(second), Ok(()));
     }
     session.handle_wish(Some(target(Presence::Away)), at(6));
-    assert_eq!(session.poll_request(at(6)), None, "changes are being gathered");
+    assert_eq!(session.poll_request(at(6)), None, "changes are being coalesced");
     session.handle_suspend();
     answer(&mut session, at(6), Err(&failure(FailureKind::Passing)));
     session.handle_suspend();

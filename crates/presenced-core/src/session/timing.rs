@@ -1,52 +1,54 @@
-//! The session's arithmetic: deadlines, how far ahead of them to refresh, and how long to wait after a failure.
+//! The session's timing: how long a presence lasts, when to set it again, and how long to wait after a failure.
 
 use std::time::Duration;
 
 use super::Target;
 use crate::time::Instant;
 
-/// How long after it was set Graph fades an Available session, whatever its expiration.
+/// How long after it was set an Available session fades in Graph, regardless of its expiration.
 ///
 /// Source: Graph API reference, `presence: setPresence`, "Timeout, expiration, and keep alive".
-pub const FADE: Duration = Duration::from_mins(5);
+pub(super) const AVAILABLE_FADES_AFTER: Duration = Duration::from_mins(5);
 
-/// How often a refused session looks whether it still is.
-pub const LOOK_AGAIN: Duration = Duration::from_mins(15);
+/// How long to wait before a refused request is tried again.
+pub(super) const REFUSED_RETRY_INTERVAL: Duration = Duration::from_mins(15);
 
-/// A keepalive that would come within this time after one for the same account goes along with that: no interval is short
-/// enough for the two to chase each other.
-pub(super) const ALONG: Duration = Duration::from_mins(1);
+/// If the session and the preferred presence are due within this time of each other, they share a wakeup. All refresh intervals
+/// are longer than this, so the two cannot keep triggering each other.
+pub(super) const SHARED_WAKEUP_SPAN: Duration = Duration::from_mins(1);
 
-/// How long a request that nobody waits for any more may still take to have its effect. A client that waits to the end gives
-/// up no sooner.
-pub const STRAY: Duration = Duration::from_secs(10);
+/// How long an abandoned request may still take to have its effect. This is the time after which the client would have given up.
+pub(super) const STRAY_LIFETIME: Duration = Duration::from_secs(10);
 
-const LEAD_MIN: Duration = Duration::from_mins(1);
-const LEAD_MAX: Duration = Duration::from_mins(5);
-const BACKOFF_MIN: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_mins(5);
-/// The closest that attempts come to each other when a deadline presses.
-const ATTEMPT_GAP: Duration = Duration::from_secs(1);
+/// The least and the most time before its end at which a presence is set again.
+const MIN_REFRESH_LEAD: Duration = Duration::from_mins(1);
+const MAX_REFRESH_LEAD: Duration = Duration::from_mins(5);
+/// The longest wait after the first failure. It doubles with each further failure, up to the maximum.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_mins(5);
+/// The limit of a wait that is shortened because of a deadline does not go below this.
+const MIN_DEADLINE_WAIT: Duration = Duration::from_secs(1);
 
-/// How long a session set to `target` lasts without being set again: to its fade, or to its expiration.
+/// How long a session with `target` lasts without being set again: until it fades or expires.
 pub fn interval(target: Target) -> Duration {
     let expiration = target.expiration.as_duration();
-    if target.presence.fades() { expiration.min(FADE) } else { expiration }
+    if target.presence.fades() { expiration.min(AVAILABLE_FADES_AFTER) } else { expiration }
 }
 
-/// How long after setting it to set it again, when it lasts for `interval`: a fifth of that ahead of its end, at least 1 and
-/// at most 5 minutes.
+/// How long after setting a presence to set it again, if it lasts for `interval`. That is a fifth of `interval` before its end,
+/// but at least 1 and at most 5 minutes before it.
 pub fn refresh_after(interval: Duration) -> Duration {
-    interval.saturating_sub((interval / 5).clamp(LEAD_MIN, LEAD_MAX))
+    interval.saturating_sub((interval / 5).clamp(MIN_REFRESH_LEAD, MAX_REFRESH_LEAD))
 }
 
-/// How long to wait after the `failures`-th failure in a row (1 for the first): exponential from 1 s to 5 min with full
-/// jitter. Where a deadline lies ahead the wait is at most half of the time that is left, so that several attempts fit.
+/// How long to wait after the `failures`-th failure in a row, counted from 1. The wait is random between 0 and a limit ("full
+/// jitter"). The limit doubles from 1 second to 5 minutes. If a deadline is ahead, the wait is at most half of the time until
+/// then (but that limit is never below 1 second), so that several attempts fit.
 pub fn backoff(failures: u32, now: Instant, deadline: Option<Instant>, random: &mut fastrand::Rng) -> Duration {
-    let ceiling = BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_MAX);
+    let ceiling = MIN_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(MAX_BACKOFF);
     let jittered = ceiling.mul_f64(random.f64());
     match deadline.map(|deadline| deadline.saturating_since(now)) {
-        Some(left) if !left.is_zero() => jittered.min((left / 2).max(ATTEMPT_GAP)),
+        Some(left) if !left.is_zero() => jittered.min((left / 2).max(MIN_DEADLINE_WAIT)),
         Some(_) | None => jittered,
     }
 }
@@ -62,10 +64,10 @@ mod tests {
     }
 
     #[test]
-    fn refreshes_come_a_fifth_ahead_but_one_to_five_minutes() {
+    fn a_refresh_is_a_fifth_ahead_but_one_to_five_minutes() {
         let after = |presence, minutes| refresh_after(interval(target(presence, minutes)));
         assert_eq!(after(Presence::Available, 5), Duration::from_mins(4));
-        assert_eq!(after(Presence::Available, 240), Duration::from_mins(4), "Available fades whatever it expires");
+        assert_eq!(after(Presence::Available, 240), Duration::from_mins(4), "Available fades, whatever its expiration");
         assert_eq!(after(Presence::InACall, 5), Duration::from_mins(4));
         assert_eq!(after(Presence::InACall, 15), Duration::from_mins(12));
         assert_eq!(after(Presence::Away, 240), Duration::from_mins(235));

@@ -1,12 +1,12 @@
-//! Reading back: when to ask Graph what others see. It tells people who wins; it decides nothing, and nothing that goes wrong
-//! with it reaches the session.
+//! Reading back: when to ask Graph what others see. The answer is shown to the user. It decides nothing, and a failure here does
+//! not affect the session.
 //!
-//! A read follows each change, once Graph has had the time to aggregate it, and goes along with each keepalive, so that it
-//! wakes no machine that sleeps. There is at most one in a minute, never one while another is on its way, and none while
-//! writing has its own troubles. A read that fails is not repeated: the next one comes by itself.
+//! A read follows each change, after Graph has had time to aggregate it. It also follows each keepalive, because the machine is
+//! awake then anyway. There is at most one read per minute, only one at a time, and none while a write is in flight or failing. A
+//! failed read is not repeated; the next one happens soon enough.
 //!
-//! [`Verify`] is a state machine like [`super::Session`], driven beside it. Leaves to others: how a read travels (`graph/`),
-//! and what follows from it (`super::seen`).
+//! [`Verify`] is a state machine like [`super::Session`], and the caller drives both. Leaves to others: how a read is sent
+//! (`graph/`), and what its answer means (`super::seen`).
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use super::{Failure, FailureKind, Seen};
 use crate::time::Instant;
 
 /// The shortest time between two reads.
-const EVERY: Duration = Duration::from_mins(1);
+const MIN_READ_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long Graph gets to aggregate a change before it is read back. It promises no time; what this misses the next
-/// keepalive shows.
-const SETTLE: Duration = Duration::from_secs(5);
+/// The time for Graph to aggregate a change before it is read back. Graph guarantees no time. If this is too short, the read after
+/// the next keepalive corrects it.
+const AGGREGATION_DELAY: Duration = Duration::from_secs(5);
 
-/// Names one read.
+/// Identifies one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadId(u64);
 
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     id: ReadId,
-    /// What is asserted changed since it was sent.
+    /// The asserted presence changed after it was sent.
     outdated: bool,
 }
 
@@ -35,9 +35,9 @@ struct InFlight {
 #[derive(Debug, Default)]
 pub struct Verify {
     on: bool,
-    /// When the next read is due; `None`: at the next confirmation.
+    /// When the next read is due; `None` means after the next confirmed write.
     due: Option<Instant>,
-    /// The earliest next read, by [`EVERY`] and the service's own word.
+    /// The earliest next read, from [`MIN_READ_INTERVAL`] and the service's `Retry-After`.
     not_before: Instant,
     in_flight: Option<InFlight>,
     last_id: u64,
@@ -46,7 +46,7 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// Whether the configuration asks for it.
+    /// The configuration turns reading back on or off.
     pub fn handle_switch(&mut self, on: bool, now: Instant) {
         if self.on != on {
             let Self { last_id, not_before, .. } = *self;
@@ -54,14 +54,15 @@ impl Verify {
         }
     }
 
-    /// A write was confirmed: a keepalive, or one that changed what is asserted, so that what was seen is of the past.
+    /// A write was confirmed. `changed` says that it changed the asserted presence, so that an earlier answer is out of date;
+    /// otherwise it was a keepalive.
     pub fn handle_confirmed(&mut self, changed: bool, now: Instant) {
         if !self.on {
             return;
         }
         if changed {
             self.seen = None;
-            self.due = Some(now + SETTLE);
+            self.due = Some(now + AGGREGATION_DELAY);
             if let Some(in_flight) = &mut self.in_flight {
                 in_flight.outdated = true;
             }
@@ -77,7 +78,7 @@ impl Verify {
         }
     }
 
-    /// How the read `id` ended. An outcome of a read that is not in flight is ignored.
+    /// The read `id` ended with `outcome`. Ignored if that read is not in flight.
     pub fn handle_outcome(&mut self, id: ReadId, outcome: Result<&Seen, &Failure>, now: Instant) {
         let Some(read) = self.in_flight.take_if(|read| read.id == id) else { return };
         match outcome {
@@ -94,29 +95,29 @@ impl Verify {
         }
     }
 
-    /// The read to send now, if there is one. `quiet`: no write is on its way or in trouble.
+    /// The read to send now, if any. `quiet` says that no write is in flight or failing.
     pub fn poll_read(&mut self, quiet: bool, now: Instant) -> Option<ReadId> {
         self.poll_wakeup(quiet).filter(|at| *at <= now)?;
         self.last_id += 1;
         let id = ReadId(self.last_id);
         self.due = None;
-        self.not_before = now + EVERY;
+        self.not_before = now + MIN_READ_INTERVAL;
         self.in_flight = Some(InFlight { id, outdated: false });
         Some(id)
     }
 
-    /// When to ask [`Verify::poll_read`] again if nothing happens before.
+    /// When to call [`Verify::poll_read`] again if nothing else happens before.
     pub fn poll_wakeup(&self, quiet: bool) -> Option<Instant> {
         let idle = self.on && quiet && self.in_flight.is_none() && self.refusal.is_none();
         self.due.filter(|_| idle).map(|due| due.max(self.not_before))
     }
 
-    /// What others saw when it was last read, unless what is asserted changed since.
+    /// What others saw at the last read; `None` if the asserted presence has changed since then.
     pub fn seen(&self) -> Option<&Seen> {
         self.seen.as_ref()
     }
 
-    /// Why nothing is read any more, until something is mended.
+    /// Why Graph refuses reads; none are sent until the setup changes.
     pub fn refusal(&self) -> Option<&Failure> {
         self.refusal.as_ref()
     }
@@ -134,7 +135,7 @@ mod tests {
         Seen::new("Busy", "InACall")
     }
 
-    /// One that is on, and has read once at `now`.
+    /// A state machine that is on and has read once at `now`.
     fn reading(now: Instant) -> Verify {
         let mut verify = Verify::default();
         verify.handle_switch(true, now);
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_off_reads_nothing() {
+    fn nothing_is_read_while_it_is_off() {
         let mut verify = Verify::default();
         verify.handle_switch(false, at(0));
         verify.handle_confirmed(true, at(0));
@@ -156,9 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_read_back_once_it_settled_and_a_keepalive_at_once() {
+    fn a_change_is_read_back_after_a_delay_and_a_keepalive_at_once() {
         let mut verify = reading(at(1000));
-        assert_eq!(verify.poll_wakeup(true), None, "nothing polls");
+        assert_eq!(verify.poll_wakeup(true), None, "it does not poll");
         verify.handle_confirmed(false, at(2000));
         assert_eq!(verify.seen(), Some(&busy()));
         let id = verify.poll_read(true, at(2000)).expect("along with the keepalive");
@@ -173,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn there_is_at_most_one_in_a_minute() {
+    fn there_is_at_most_one_read_per_minute() {
         let mut verify = reading(at(1000));
         let mut last = at(1000);
         for second in 1001..1600 {
             let now = at(second);
             verify.handle_confirmed(second % 7 == 0, now);
             if let Some(id) = verify.poll_read(true, now) {
-                assert!(now.saturating_since(last) >= EVERY);
+                assert!(now.saturating_since(last) >= MIN_READ_INTERVAL);
                 last = now;
                 verify.handle_outcome(id, Ok(&busy()), now);
             }
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_on_its_way_when_something_changed_is_not_believed() {
+    fn an_answer_to_a_read_from_before_a_change_is_ignored() {
         let mut verify = reading(at(1000));
         verify.handle_confirmed(false, at(2000));
         let id = verify.poll_read(true, at(2000)).expect("due");
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_while_writing_is_in_trouble() {
+    fn it_waits_while_writes_fail() {
         let mut verify = reading(at(1000));
         verify.handle_confirmed(true, at(2000));
         assert_eq!((verify.poll_read(false, at(2100)), verify.poll_wakeup(false)), (None, None));
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_waits_for_the_next_occasion_and_its_retry_after() {
+    fn a_failed_read_waits_for_the_next_write_and_for_its_retry_after() {
         let mut verify = reading(at(1000));
         verify.handle_confirmed(false, at(2000));
         let id = verify.poll_read(true, at(2000)).expect("due");
@@ -217,14 +218,14 @@ mod tests {
             ..Failure::new(FailureKind::Throttled, "throttled")
         };
         verify.handle_outcome(id, Err(&throttled), at(2001));
-        assert_eq!(verify.seen(), Some(&busy()), "it is as good as before");
+        assert_eq!(verify.seen(), Some(&busy()), "the last answer stays");
         assert_eq!(verify.poll_wakeup(true), None);
         verify.handle_confirmed(false, at(2240));
         assert_eq!(verify.poll_wakeup(true), Some(at(2501)));
     }
 
     #[test]
-    fn a_refusal_ends_the_reading_until_something_is_mended() {
+    fn a_refusal_stops_reads_until_the_setup_changes() {
         let mut verify = reading(at(1000));
         verify.handle_confirmed(false, at(2000));
         let id = verify.poll_read(true, at(2000)).expect("due");

@@ -1,4 +1,4 @@
-//! A day: how presenced is set up, and a script of what happens. Made from a seed, and written so that a person can follow it.
+//! A day: the setup of presenced, and a script of events. Made from a seed, and printed so that people can follow it.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use crate::presence::{Expiration, Presence};
 
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
-/// How a fault is over.
+/// How a fault ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ends {
-    /// Nobody says so.
+pub(super) enum Ending {
+    /// Without any sign.
     Unnoticed,
-    /// The driver hears that trying again is worth it.
+    /// The daemon learns that it is worth trying again.
     Nudged,
-    /// Somebody signs in or reloads the configuration.
-    Mended,
+    /// The user signs in or reloads the configuration.
+    SetupChanged,
 }
 
-/// One thing that happens.
+/// One event of the script.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum Event {
     Lock(Reading<Lock>),
     Call(Reading<CallState>),
     Idle(Reading<Idle>),
-    /// The whole calendar: from when on in the day which class holds, and whether online.
+    /// The calendar for the whole day: the time of each change, the new class, and whether it is online.
     Calendar(Vec<(Duration, BusyClass, bool)>),
-    /// The named signal is set, for a while or for good; or it is unset.
+    /// The named signal is set, either for a while or until it is unset; or it is unset.
     Focus(Option<(&'static str, Option<Duration>)>),
     Override(Claim, Option<Duration>),
     Unset,
@@ -39,21 +39,21 @@ pub(super) enum What {
         announced: bool,
         lasts: Duration,
     },
-    /// Somebody sets the wall clock, by so many seconds.
+    /// The wall clock is moved by this many seconds.
     SetClock(i64),
     Fault {
         fault: Fault,
         lasts: Duration,
-        ends: Ends,
+        ends: Ending,
     },
-    /// Graph refuses the token from now on, and so many new ones.
+    /// Graph refuses the present token, and this many new ones.
     Revoke(u8),
     Nudge,
     Teams(Option<Pair>),
 }
 
-impl What {
-    /// Whether a request may fail for it, or the machine stands still.
+impl Event {
+    /// Whether requests may fail because of it, or the machine sleeps.
     pub(super) fn is_trouble(&self) -> bool {
         matches!(self, Self::Sleep { .. } | Self::Fault { .. } | Self::Revoke(_))
     }
@@ -62,22 +62,22 @@ impl What {
 /// A day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Day {
-    /// What it was made from; drives the latencies and the session's jitter, too.
+    /// The seed that the day was made from. It also drives the latencies and the session's jitter.
     pub(super) seed: u64,
     pub(super) expiration: Expiration,
     pub(super) rules: Rules,
     /// `on_exit = "keep"`.
     pub(super) keeps: bool,
     pub(super) token_life: Duration,
-    /// The lock's reading at first; off: the signals lock and sleep are not configured.
+    /// The lock's first reading. If it is off, the lock and sleep signals are not configured.
     pub(super) lock: Reading<Lock>,
-    /// In the order of their times.
-    pub(super) script: Vec<(Duration, What)>,
+    /// Ordered by time.
+    pub(super) script: Vec<(Duration, Event)>,
     pub(super) ends_at: Duration,
 }
 
 impl Day {
-    /// The day of `seed`. One in four is calm: nothing fails, and the machine does not sleep.
+    /// The day of `seed`. One day in four is calm: nothing fails, and the machine does not sleep.
     pub(super) fn of(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let expiration = pick(&mut random, &[900, 900, 900, 300, 420, 3600, 14_400]);
@@ -102,7 +102,7 @@ impl Day {
             script: Vec::new(),
             ends_at: DAY,
         };
-        Author { day: &mut day, random, calm: seed.is_multiple_of(4) }.write();
+        ScriptWriter { day: &mut day, random, calm: seed.is_multiple_of(4) }.write();
         day
     }
 
@@ -116,21 +116,21 @@ fn pick<T: Copy>(random: &mut fastrand::Rng, from: &[T]) -> T {
 }
 
 /// Writes a script.
-struct Author<'a> {
+struct ScriptWriter<'a> {
     day: &'a mut Day,
     random: fastrand::Rng,
     calm: bool,
 }
 
-impl Author<'_> {
+impl ScriptWriter<'_> {
     fn write(mut self) {
         let calendar = self.calendar();
-        self.day.script.push((Duration::ZERO, What::Calendar(calendar)));
+        self.day.script.push((Duration::ZERO, Event::Calendar(calendar)));
         for _ in 0..self.random.u8(3..12) {
             let at = self.moment();
-            self.happens(at, What::Lock(Reading::Known(Lock::Unlocked)));
+            self.add(at, Event::Lock(Reading::Known(Lock::Unlocked)));
             let until = at + self.a_while();
-            self.happens(until, What::Lock(Reading::Known(Lock::Locked)));
+            self.add(until, Event::Lock(Reading::Known(Lock::Locked)));
         }
         for _ in 0..self.random.u8(0..6) {
             self.call();
@@ -138,7 +138,7 @@ impl Author<'_> {
         for _ in 0..self.random.u8(0..8) {
             let at = self.moment();
             let what = self.signal();
-            self.happens(at, what);
+            self.add(at, what);
         }
         if self.random.u8(0..4) == 0 {
             self.flap();
@@ -152,14 +152,14 @@ impl Author<'_> {
         self.day.script.sort_by_key(|(at, _)| *at);
     }
 
-    /// The first entry at a moment is told first.
-    fn happens(&mut self, at: Duration, what: What) {
+    /// Adds an event. Events at the same moment happen in the order in which they were added.
+    fn add(&mut self, at: Duration, what: Event) {
         if at < self.day.ends_at {
             self.day.script.push((at, what));
         }
     }
 
-    /// Some time in the day; often soon after something else, since that is where things go wrong.
+    /// A time of the day. It is often soon after another event, because faults tend to show there.
     fn moment(&mut self) -> Duration {
         if self.random.u8(0..3) > 0 {
             let beside = self.random.usize(..self.day.script.len());
@@ -177,10 +177,10 @@ impl Author<'_> {
     fn call(&mut self) {
         let at = self.moment();
         let state = pick(&mut self.random, &CallState::ALL[1..]);
-        self.happens(at, What::Call(Reading::Known(state)));
+        self.add(at, Event::Call(Reading::Known(state)));
         let until = at + self.a_while();
         let after = if self.random.u8(0..5) == 0 { Reading::Unknown } else { Reading::Known(CallState::Idle) };
-        self.happens(until, What::Call(after));
+        self.add(until, Event::Call(after));
     }
 
     fn calendar(&mut self) -> Vec<(Duration, BusyClass, bool)> {
@@ -195,41 +195,41 @@ impl Author<'_> {
         }
     }
 
-    fn signal(&mut self) -> What {
+    fn signal(&mut self) -> Event {
         match self.random.u8(0..14) {
-            0 => What::Lock(Reading::Unknown),
-            1 => What::Call(Reading::Unknown),
-            2 => What::Calendar(self.calendar()),
+            0 => Event::Lock(Reading::Unknown),
+            1 => Event::Call(Reading::Unknown),
+            2 => Event::Calendar(self.calendar()),
             3 | 4 => {
                 let claim = Claim::Hold(pick(&mut self.random, &Presence::ALL));
                 let claim = if self.random.u8(0..4) == 0 { Claim::Nothing } else { claim };
-                What::Override(claim, (self.random.u8(0..3) > 0).then(|| self.a_while()))
+                Event::Override(claim, (self.random.u8(0..3) > 0).then(|| self.a_while()))
             }
-            5 => What::Unset,
-            6 => What::SetClock(self.random.i64(-8000..8000)),
-            7 => What::Nudge,
+            5 => Event::Unset,
+            6 => Event::SetClock(self.random.i64(-8000..8000)),
+            7 => Event::Nudge,
             8 | 9 => {
                 let value = pick(&mut self.random, &FOCUS_VALUES);
                 let lasts = (self.random.u8(0..3) > 0).then(|| self.a_while());
-                What::Focus((self.random.u8(0..4) > 0).then_some((value, lasts)))
+                Event::Focus((self.random.u8(0..4) > 0).then_some((value, lasts)))
             }
-            10 => What::Idle(Reading::Unknown),
-            11 | 12 => What::Idle(Reading::Known(pick(&mut self.random, Idle::ALL))),
-            _ => What::Teams(pick(
+            10 => Event::Idle(Reading::Unknown),
+            11 | 12 => Event::Idle(Reading::Known(pick(&mut self.random, Idle::ALL))),
+            _ => Event::Teams(pick(
                 &mut self.random,
                 &[None, Some(("Available", "Available")), Some(("Away", "Away")), Some(("Busy", "InAMeeting"))],
             )),
         }
     }
 
-    /// A signal that cannot make up its mind.
+    /// A signal that changes back and forth.
     fn flap(&mut self) {
         let mut at = self.moment();
         let longest = pick(&mut self.random, &[6.0, 2.0]);
         for flap in 0..self.random.usize(4..30) {
             at += Duration::from_secs_f64(longest * self.random.f64());
             let lock = if flap % 2 == 0 { Lock::Locked } else { Lock::Unlocked };
-            self.happens(at, What::Lock(Reading::Known(lock)));
+            self.add(at, Event::Lock(Reading::Known(lock)));
         }
     }
 
@@ -238,47 +238,48 @@ impl Author<'_> {
         match self.random.u8(0..10) {
             0 => {
                 let after = self.random.u8(0..2);
-                self.happens(at, What::Revoke(after));
+                self.add(at, Event::Revoke(after));
             }
             1 | 2 => {
                 let announced = self.random.bool();
                 let lasts = self.a_while();
-                self.happens(at, What::Sleep { announced, lasts });
+                self.add(at, Event::Sleep { announced, lasts });
             }
             3 | 4 => self.unsteady(at),
             _ => {
                 let what = self.fault(at);
-                self.happens(at, what);
+                self.add(at, what);
             }
         }
     }
 
-    /// A network where slow answers turn into none and come back, over and over, so that some come back just in time for what
-    /// is kept.
+    /// A network on which answers become slow, stop and come back, over and over, so that some come back just before a
+    /// deadline.
     fn unsteady(&mut self, mut at: Duration) {
         for _ in 0..self.random.u8(2..20) {
-            for (fault, longest) in [(Fault::Slow, 240.0), (pick(&mut self.random, &[Fault::Down, Fault::Mute]), 300.0)]
+            for (fault, longest) in
+                [(Fault::Slow, 240.0), (pick(&mut self.random, &[Fault::Down, Fault::RequestsLost]), 300.0)]
             {
                 let lasts = Duration::from_secs_f64(longest * self.random.f64());
-                self.happens(at, What::Fault { fault, lasts, ends: Ends::Unnoticed });
+                self.add(at, Event::Fault { fault, lasts, ends: Ending::Unnoticed });
                 at += lasts;
             }
             at += Duration::from_secs_f64(60.0 * self.random.f64());
         }
     }
 
-    /// A fault, and what happens in the midst of it.
-    fn fault(&mut self, at: Duration) -> What {
+    /// A fault, and events while it lasts.
+    fn fault(&mut self, at: Duration) -> Event {
         let lasts = self.a_while();
         for _ in 0..self.random.u8(0..3) {
             let state = pick(&mut self.random, CallState::ALL);
             let within = at + lasts.mul_f64(self.random.f64());
-            self.happens(within, What::Call(Reading::Known(state)));
+            self.add(within, Event::Call(Reading::Known(state)));
         }
         if self.random.u8(0..3) == 0 {
             let within = at + lasts.mul_f64(self.random.f64());
             let (announced, lasts) = (self.random.bool(), self.a_while());
-            self.happens(within, What::Sleep { announced, lasts });
+            self.add(within, Event::Sleep { announced, lasts });
         }
         let retry_after = Duration::from_millis(self.random.u64(100..400_000));
         let retry_after = self.random.bool().then_some(retry_after);
@@ -286,9 +287,9 @@ impl Author<'_> {
             &mut self.random,
             &[
                 Fault::Down,
-                Fault::Blocked,
-                Fault::Deaf,
-                Fault::Mute,
+                Fault::NoConnection,
+                Fault::AnswersLost,
+                Fault::RequestsLost,
                 Fault::Failing(None),
                 Fault::Failing(retry_after),
                 Fault::TimingOut,
@@ -305,21 +306,21 @@ impl Author<'_> {
         self.fault_lasting(fault, lasts)
     }
 
-    fn fault_lasting(&mut self, fault: Fault, lasts: Duration) -> What {
+    fn fault_lasting(&mut self, fault: Fault, lasts: Duration) -> Event {
         let ends = if matches!(fault, Fault::SignIn | Fault::Claims) {
             // Nothing else ends these.
-            Ends::Mended
+            Ending::SetupChanged
         } else {
-            pick(&mut self.random, &[Ends::Unnoticed, Ends::Unnoticed, Ends::Nudged, Ends::Mended])
+            pick(&mut self.random, &[Ending::Unnoticed, Ending::Unnoticed, Ending::Nudged, Ending::SetupChanged])
         };
-        What::Fault { fault, lasts, ends }
+        Event::Fault { fault, lasts, ends }
     }
 }
 
-/// A time of the day or a while, as a clock shows it.
-pub(super) struct Clocked(pub(super) Duration);
+/// A time of the day or a duration, as HH:MM:SS.
+pub(super) struct ClockTime(pub(super) Duration);
 
-impl fmt::Display for Clocked {
+impl fmt::Display for ClockTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         write!(f, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
@@ -330,7 +331,7 @@ impl fmt::Display for Clocked {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lock(lock) => write!(f, "lock is {lock}"),
@@ -339,25 +340,25 @@ impl fmt::Display for What {
             Self::Calendar(changes) => {
                 f.write_str("calendar is free")?;
                 changes.iter().try_for_each(|(from, class, online)| {
-                    write!(f, ", {class}{} from {}", if *online { " online" } else { "" }, Clocked(*from))
+                    write!(f, ", {class}{} from {}", if *online { " online" } else { "" }, ClockTime(*from))
                 })
             }
             Self::Focus(None) => write!(f, "{FOCUS} is unset"),
             Self::Focus(Some((value, None))) => write!(f, "{FOCUS} is {value}"),
-            Self::Focus(Some((value, Some(lasts)))) => write!(f, "{FOCUS} is {value} for {}", Clocked(*lasts)),
+            Self::Focus(Some((value, Some(lasts)))) => write!(f, "{FOCUS} is {value} for {}", ClockTime(*lasts)),
             Self::Override(claim, None) => write!(f, "set by hand to {claim}"),
-            Self::Override(claim, Some(lasts)) => write!(f, "set by hand to {claim} for {}", Clocked(*lasts)),
-            Self::Unset => f.write_str("no longer set by hand"),
+            Self::Override(claim, Some(lasts)) => write!(f, "set by hand to {claim} for {}", ClockTime(*lasts)),
+            Self::Unset => f.write_str("the override is unset"),
             Self::Sleep { announced, lasts } => {
-                write!(f, "sleeps for {}, {}", Clocked(*lasts), if *announced { "announced" } else { "unannounced" })
+                write!(f, "sleeps for {}, {}", ClockTime(*lasts), if *announced { "announced" } else { "unannounced" })
             }
-            Self::SetClock(seconds) => write!(f, "wall clock set by {seconds} s"),
-            Self::Fault { fault, lasts, ends } => write!(f, "{fault} for {}, then {ends:?}", Clocked(*lasts)),
+            Self::SetClock(seconds) => write!(f, "the wall clock is moved by {seconds} s"),
+            Self::Fault { fault, lasts, ends } => write!(f, "{fault} for {}, then {ends:?}", ClockTime(*lasts)),
             Self::Revoke(0) => f.write_str("the token is refused"),
-            Self::Revoke(after) => write!(f, "the token is refused, and {after} after it"),
+            Self::Revoke(after) => write!(f, "the token is refused, and the next {after} too"),
             Self::Nudge => f.write_str("nudged"),
             Self::Teams(None) => f.write_str("no Teams client"),
-            Self::Teams(Some((availability, activity))) => write!(f, "a Teams client says {availability}/{activity}"),
+            Self::Teams(Some((availability, activity))) => write!(f, "a Teams client shows {availability}/{activity}"),
         }
     }
 }
@@ -366,17 +367,17 @@ impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "seed {}: expiration {}, rules {:?}, tokens live {}, lock is {} at first",
+            "seed {}: expiration {}, rules {:?}, tokens last {}, lock is {} at first",
             self.seed,
             self.expiration.to_iso(),
             self.rules,
-            Clocked(self.token_life),
+            ClockTime(self.token_life),
             self.lock,
         )?;
         for (at, what) in &self.script {
-            writeln!(f, "  {}  {what}", Clocked(*at))?;
+            writeln!(f, "  {}  {what}", ClockTime(*at))?;
         }
-        let leaves = if self.keeps { "leaves its session" } else { "clears and leaves" };
-        write!(f, "  {}  {leaves}", Clocked(self.ends_at))
+        let leaves = if self.keeps { "stops and keeps its session" } else { "clears its session and stops" };
+        write!(f, "  {}  {leaves}", ClockTime(self.ends_at))
     }
 }

@@ -1,9 +1,9 @@
-//! What Microsoft Graph does with one user's presence: the app's session with its two clocks, a Teams client's session, the
-//! preferred presence, and what others see of the three. Written from Graph's documentation alone, apart from the emulator
-//! and from `crate::session`, so that the three agree only where each of them is right.
+//! A model of Microsoft Graph for one user: the app's session with its two clocks, a Teams client's session, the preferred
+//! presence, and what others see. It was written from Graph's documentation alone, independently of the emulator and of
+//! `crate::session`, so that mistakes in one of them show.
 //!
-//! Source: Graph API reference, `presence: setPresence`, `setUserPreferredPresence`, and `Manage presence state using the
-//! Microsoft Graph API` for the aggregation.
+//! Source: Graph API reference, `presence: setPresence` and `presence: setUserPreferredPresence`; "Manage presence state using
+//! the Microsoft Graph API" for the aggregation.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::time::Instant;
 /// Availability and activity.
 pub(super) type Pair = (&'static str, &'static str);
 
-/// What others see where there is no session.
+/// What others see without any session.
 pub(super) const OFFLINE: Pair = ("Offline", "Offline");
 
 const SESSION_PAIRS: [Pair; 5] = [
@@ -32,10 +32,10 @@ const PREFERRED_PAIRS: [Pair; 6] = [
     ("Offline", "OffWork"),
 ];
 
-/// How long an Available session lasts, whatever its expiration, and how long it is inactive after that.
+/// How long an Available session lasts, regardless of its expiration, and how long it is inactive after that.
 const FADE: Duration = Duration::from_mins(5);
 
-/// An answer of 400.
+/// A 400 answer.
 #[derive(Debug)]
 pub(super) struct InvalidArgument;
 
@@ -51,7 +51,7 @@ struct Held {
 pub(super) struct Graph {
     session: Option<Held>,
     preferred: Option<Held>,
-    /// What a Teams client says, if one is open. It keeps its own session up.
+    /// The presence of a Teams client, if one is open. The client keeps its own session alive.
     pub(super) teams: Option<Pair>,
 }
 
@@ -66,7 +66,7 @@ impl Graph {
         Ok(())
     }
 
-    /// That there is none is a 404, which for whoever wants it gone is a success.
+    /// Without a session, Graph answers 404. The client treats that as success.
     pub(super) fn clear_presence(&mut self) {
         self.session = None;
     }
@@ -91,10 +91,10 @@ impl Graph {
         self.seen_with(session, self.preferred(now))
     }
 
-    /// What others would see beside the Teams client, if the app's session and the preferred presence were these.
+    /// What others would see if the app's session and the preferred presence were these, together with the Teams client.
     pub(super) fn seen_with(&self, session: Option<Pair>, preferred: Option<Pair>) -> Pair {
         let sessions = session.into_iter().chain(self.teams);
-        // Of two of one rank the first counts; the documentation does not say.
+        // The documentation does not say which of two sessions with the same rank wins. Here it is the first.
         let strongest = sessions.reduce(|one, two| if rank(two) > rank(one) { two } else { one });
         match (strongest, preferred) {
             (None, _) => OFFLINE,
@@ -103,18 +103,18 @@ impl Graph {
         }
     }
 
-    /// The app's session, faded or not, until it expires.
+    /// The app's session until it expires, even if it has faded.
     pub(super) fn session(&self, now: Instant) -> Option<Pair> {
         self.session.filter(|held| now < held.expires_at).map(|held| held.pair)
     }
 
-    /// The preferred presence, until it expires.
+    /// The preferred presence until it expires.
     pub(super) fn preferred(&self, now: Instant) -> Option<Pair> {
         self.preferred.filter(|held| now < held.expires_at).map(|held| held.pair)
     }
 
-    /// When the app's session is no longer what it was set to, and when the preferred presence is over.
-    pub(super) fn run_outs(&self) -> [Option<Instant>; 2] {
+    /// When the app's session fades or expires, and when the preferred presence expires.
+    pub(super) fn deadlines(&self) -> [Option<Instant>; 2] {
         let session = self.session.map(|held| match held.pair {
             ("Available", _) => held.expires_at.min(held.set_at + FADE),
             _ => held.expires_at,
@@ -139,7 +139,7 @@ fn faded(held: &Held, now: Instant) -> Pair {
     }
 }
 
-/// The rank among sessions.
+/// The rank of a session.
 fn rank(pair: Pair) -> u8 {
     match pair.0 {
         "DoNotDisturb" => 3,
@@ -165,7 +165,7 @@ mod tests {
         graph.set_presence(("Available", "Available"), HOUR, at(0)).expect("valid");
         let seen = [4, 5, 9, 10, 59, 60].map(|minutes| graph.seen(at(minutes)).1);
         assert_eq!(seen, ["Available", "AvailableInactive", "AvailableInactive", "Away", "Away", "Offline"]);
-        assert_eq!(graph.run_outs(), [Some(at(5)), None]);
+        assert_eq!(graph.deadlines(), [Some(at(5)), None]);
     }
 
     #[test]

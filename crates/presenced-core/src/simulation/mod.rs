@@ -1,131 +1,157 @@
-//! The proof by simulation: the real policy and the real session beside a model of Graph, in virtual time, for thousands of days
-//! of random signals, faults, sleeps and set clocks; and what must hold whatever happens.
+//! The proof of the timing rules: the real policy and the real session, with a model of Graph, in virtual time, for ten
+//! thousand days. This module exists in tests only and stands on top of `policy/` and `session/`.
 //!
-//! A day is made from its seed. One that fails is made small, printed as a script, and lived again by one command:
+//! A day is a script made from a seed: locks, calls, a calendar, a named signal, overrides, sleep with and without an
+//! announcement, changes of the wall clock, tokens that expire or are refused, and every way in which a request can fail,
+//! including failures after Graph has carried the request out. If a day breaks an invariant, it is reduced to a small script
+//! and printed. One command runs it again:
 //!
 //!     PRESENCED_SIM_SEED=123 cargo test -p presenced-core simulation -- --nocapture
 //!
-//! `graph` is the model of Graph, `network` the way to it and what can be wrong with that, `day` the scripts, `facts` the
-//! signals, `rules` what ought to come of them, `world` the driver, `watch` the invariants, `shrink` what makes a script small.
+//! `PRESENCED_SIM_DAYS` sets another number of days.
+//!
+//! Graph is a model (`graph`) that was written from its documentation alone, independently of the session and of the emulator.
+//! The expected presence (`rules`) is computed independently of the policy, for the default rules and for a set that uses
+//! every feature of a rule. `invariants` checks at every moment:
+//!
+//! - The policy decides what the rules say, with their expirations.
+//! - Only the five pairs and 5 to 240 minutes are requested. One request is in flight. `Retry-After` is obeyed. However much a
+//!   signal flaps, at most 12 changes are sent in 30 s.
+//! - A presence is set again before its deadline, counted from the sending of the request, if requests could succeed during
+//!   the last 2.4 s before the deadline, or during the last 41 s while each answer takes up to its timeout.
+//! - Others see what is decided. Without faults, that takes as long as the requests themselves, and 5 s more while changes are
+//!   coalesced. After a fault, the next attempt comes within 5 minutes, or at once after an unlock, a resume or a change.
+//!   After a refusal, it comes within 15 minutes, or at once after a sign-in or a reload. If a request was abandoned and may
+//!   still overtake later ones, as around sleep, it takes 10 s more.
+//! - Announced sleep begins after its presence is written. Nothing is left after the exit, unless it should stay.
+//! - A day without faults costs at most 1.3 times the least possible: one request per change, per 300 s of Available, and per
+//!   expiration of the others.
+//!
+//! `day` makes the scripts, `signals` holds the readings, and `network` is the way to Graph with its faults. `world` runs a
+//! day as the daemon would, and `shrink` makes a script small.
 
 mod day;
-mod facts;
 mod graph;
+mod invariants;
 mod network;
 mod rules;
 mod shrink;
-mod watch;
+mod signals;
 mod world;
 
 use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
-use day::{DAY, Day, Ends, What};
+use day::{DAY, Day, Ending, Event};
+use invariants::{Invariant, Violation};
 use network::Fault;
 use rules::{Prefers, Rules};
-use watch::{Invariant, Violation};
-use world::{Driver, Tally, last_requests, live};
+use world::{DayResult, Driver, last_requests, run};
 
 use crate::policy::{Lock, Reading};
 use crate::presence::Presence;
 
-/// How many days are lived, by two threads.
-const DAYS: u64 = 10_000;
+/// How many days are run if `PRESENCED_SIM_DAYS` does not say otherwise.
+const DEFAULT_DAYS: u64 = 10_000;
 
-/// What is printed of a day that failed.
+/// The report of a day that failed.
 fn report(day: &Day, driver: Driver, violation: &Violation) -> String {
     let small = shrink::shrink(day, driver, violation.invariant);
-    let violation_of_small = live(&small, driver).err();
+    let violation_of_small = run(&small, driver).err();
     let seed = day.seed;
     format!(
-        "day {seed} is {violation}\n\nThe smallest day like it is {}\n{small}\n\nIts last requests:\n{}\nTo live it again:\n    \
+        "day {seed} is {violation}\n\nThe smallest day like it is {}\n{small}\n\nIts last requests:\n{}\nTo run it again:\n    \
          PRESENCED_SIM_SEED={seed} cargo test -p presenced-core simulation -- --nocapture\n",
         violation_of_small.map(|violation| violation.to_string()).unwrap_or_default(),
         last_requests(&small, driver),
     )
 }
 
-/// The seed to live again, if one is asked for.
-#[expect(clippy::disallowed_methods, reason = "for a person who runs the tests, not for the program")]
-fn chosen_seed() -> Option<u64> {
-    let seed = std::env::var("PRESENCED_SIM_SEED").ok()?;
-    Some(seed.parse().expect("PRESENCED_SIM_SEED is a number"))
+/// A number from the environment of the test run, if set.
+#[expect(clippy::disallowed_methods, reason = "for the person who runs the tests, not for the program")]
+fn number_from_environment(name: &str) -> Option<u64> {
+    let number = std::env::var(name).ok()?;
+    Some(number.parse().unwrap_or_else(|_| panic!("{name} must be a number, and is {number:?}")))
 }
 
-/// What many days came to.
+/// The results of many days.
 #[derive(Default)]
 struct Sum {
     requests: u64,
-    /// Requests of each calm day, in terms of the fewest that could do.
+    /// The requests of each calm day, as a multiple of the least possible number.
     calm: Vec<f64>,
 }
 
-/// Lives the days of `seeds`; the error is the report of the first that failed.
-fn live_all(seeds: Range<u64>) -> Result<Sum, String> {
+/// Runs the days of `seeds`. The error is the report of the first day that failed.
+fn run_all(seeds: Range<u64>) -> Result<Sum, String> {
     let mut sum = Sum::default();
     for seed in seeds {
         let day = Day::of(seed);
-        let tally = live(&day, Driver::Honest).map_err(|violation| report(&day, Driver::Honest, &violation))?;
-        sum.requests += u64::from(tally.requests);
-        sum.calm.extend(day.is_calm().then(|| f64::from(tally.requests) / tally.least));
+        let result = run(&day, Driver::Honest).map_err(|violation| report(&day, Driver::Honest, &violation))?;
+        sum.requests += u64::from(result.requests);
+        sum.calm.extend(day.is_calm().then(|| f64::from(result.requests) / result.least));
     }
     Ok(sum)
 }
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "two threads halve the time of this test")]
-fn all_holds_on_every_day() {
-    if let Some(seed) = chosen_seed() {
+fn every_invariant_holds_on_every_day() {
+    if let Some(seed) = number_from_environment("PRESENCED_SIM_SEED") {
         let day = Day::of(seed);
-        live_all(seed..seed + 1).unwrap_or_else(|report| panic!("{report}"));
-        println!("all holds on the day of {day}\n\nIts last requests:\n{}", last_requests(&day, Driver::Honest));
+        run_all(seed..seed + 1).unwrap_or_else(|report| panic!("{report}"));
+        println!(
+            "every invariant holds on the day of {day}\n\nIts last requests:\n{}",
+            last_requests(&day, Driver::Honest)
+        );
         return;
     }
+    let days = number_from_environment("PRESENCED_SIM_DAYS").unwrap_or(DEFAULT_DAYS);
     let sums = thread::scope(|scope| {
-        let halves = [0..DAYS / 2, DAYS / 2..DAYS].map(|seeds| scope.spawn(|| live_all(seeds)));
+        let halves = [0..days / 2, days / 2..days].map(|seeds| scope.spawn(|| run_all(seeds)));
         halves.map(|half| half.join().expect("a thread that ends"))
     });
     let sums = sums.map(|sum| sum.unwrap_or_else(|report| panic!("{report}")));
     let requests: u64 = sums.iter().map(|sum| sum.requests).sum();
     let calm = sums.iter().flat_map(|sum| &sum.calm);
-    let (days, total, most) =
+    let (calm_days, total, most) =
         calm.fold((0_u32, 0.0, 0.0), |(days, total, most), ratio| (days + 1, total + ratio, ratio.max(most)));
-    assert!(u64::from(days) > DAYS / 5, "only {days} calm days");
-    let mean = total / f64::from(days);
+    assert!(u64::from(calm_days) > days / 5, "only {calm_days} calm days");
+    let mean = total / f64::from(calm_days);
     println!(
-        "{DAYS} days, {requests} requests; on {days} calm days {mean:.3} times the fewest that could do, at most {most:.3}"
+        "{days} days, {requests} requests; on {calm_days} calm days {mean:.3} times the least possible, at most {most:.3}"
     );
 }
 
-/// A day on which nothing changes but what `script` says.
-fn scripted(script: Vec<(Duration, What)>) -> Day {
+/// A day on which only the events in `script` happen.
+fn scripted(script: Vec<(Duration, Event)>) -> Day {
     Day { lock: Reading::Off, script, rules: Rules::Default(Prefers::None), keeps: false, ends_at: DAY, ..Day::of(0) }
 }
 
 #[test]
 fn a_dead_network_costs_few_requests() {
-    let fault = What::Fault { fault: Fault::Down, lasts: DAY, ends: Ends::Unnoticed };
+    let fault = Event::Fault { fault: Fault::Down, lasts: DAY, ends: Ending::Unnoticed };
     let day = scripted(vec![(Duration::from_mins(10), fault)]);
-    let Tally { requests, .. } = live(&day, Driver::Honest).expect("nothing is broken");
+    let DayResult { requests, .. } = run(&day, Driver::Honest).expect("no invariant is broken");
     assert!((100..1000).contains(&requests), "{requests} requests in a day");
 }
 
 #[test]
-fn a_day_is_the_same_each_time_it_is_lived() {
-    let lived = |seed| format!("{:?}", live(&Day::of(seed), Driver::Honest));
+fn a_day_is_the_same_each_time_it_is_run() {
+    let result = |seed| format!("{:?}", run(&Day::of(seed), Driver::Honest));
     for seed in 0..20 {
         assert_eq!(Day::of(seed), Day::of(seed));
-        assert_eq!(lived(seed), lived(seed));
+        assert_eq!(result(seed), result(seed));
     }
 }
 
 #[test]
-fn a_driver_that_drops_keepalives_is_found_out_with_a_short_script() {
+fn a_driver_that_drops_keepalives_is_found_with_a_short_script() {
     let driver = Driver::DropsKeepalivesOf(Presence::Available);
-    // On a calm day nothing but the driver is to blame, and nobody is at the desk unless the script says so.
+    // On a calm day, only the driver can be at fault, and the screen is locked unless the script unlocks it.
     let days = (0..400).step_by(4).map(Day::of).filter(|day| day.lock == Reading::Known(Lock::Locked));
-    let found = days.filter_map(|day| live(&day, driver).err().map(|violation| (day, violation))).take(5);
+    let found = days.filter_map(|day| run(&day, driver).err().map(|violation| (day, violation))).take(5);
     let found: Vec<_> = found.collect();
     assert_eq!(found.len(), 5);
     for (day, violation) in found {
@@ -135,14 +161,14 @@ fn a_driver_that_drops_keepalives_is_found_out_with_a_short_script() {
         for left_out in 0..small.script.len() {
             let mut without = small.clone();
             without.script.remove(left_out);
-            live(&without, driver).expect("nothing in it can be left out");
+            run(&without, driver).expect("no event can be left out");
         }
         let report = report(&day, driver, &violation);
         assert!(report.contains(&small.to_string()), "{report}");
         let replay =
             format!("PRESENCED_SIM_SEED={} cargo test -p presenced-core simulation -- --nocapture\n", day.seed);
         assert!(report.ends_with(&replay), "{report}");
-        // Its seed alone finds the same again.
-        assert_eq!(live(&Day::of(day.seed), driver).err(), Some(violation));
+        // The seed alone finds the same violation again.
+        assert_eq!(run(&Day::of(day.seed), driver).err(), Some(violation));
     }
 }

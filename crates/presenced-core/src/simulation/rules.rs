@@ -1,38 +1,57 @@
-//! The rules that a day is lived by, each set twice: as the policy gets it, and as what a person who reads it would say comes
-//! of it. The second is told anew from the documentation, to hold the policy against.
+//! The rules for a day, in two forms: as the policy gets them, and as the presence that a person would expect after reading
+//! them. The second form is written independently, from the documentation, to check the policy.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Moment, Ought};
 use crate::calendar::BusyClass;
 use crate::policy::{CallState, Claim, Idle, Is, Lock, Reading, Rule, Sleep, When, default_rules};
 use crate::presence::{Expiration, Presence};
 use crate::session::Target;
 
-/// The named signal that the office listens to, and what it may be set to.
+/// The named signal in the office rules, and its values.
 pub(super) const FOCUS: &str = "focus";
 pub(super) const FOCUS_VALUES: [&str; 3] = ["deep", "light", "off"];
 
-/// When the office opens and closes on a working day.
-const OPENS: i64 = 8 * 3600 + 1800;
-const CLOSES: i64 = 18 * 3600;
-const DAY: i64 = 24 * 3600;
+/// Opening hours of the office on working days, in seconds of the day (UTC).
+const OPENS_AT_SECOND: i64 = 8 * 3600 + 1800;
+const CLOSES_AT_SECOND: i64 = 18 * 3600;
+const SECONDS_PER_DAY: i64 = 24 * 3600;
 
-/// When colleagues meet by the clock of Kolkata, which is 5:30 ahead all year: the hours, and when that is here.
+/// A weekly meeting in Kolkata time, which is always 5:30 ahead of UTC: as hours, and in seconds of the day (UTC).
 const COLLEAGUES: &str = "Tue,Thu 20:15-21:00 Asia/Kolkata";
-const COLLEAGUES_BEGIN: i64 = 14 * 3600 + 45 * 60;
-const COLLEAGUES_END: i64 = 15 * 3600 + 30 * 60;
+const COLLEAGUES_FROM_SECOND: i64 = 14 * 3600 + 45 * 60;
+const COLLEAGUES_TO_SECOND: i64 = 15 * 3600 + 30 * 60;
+
+/// What is expected in Graph: the target of the app's session, and whether it is preferred too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub(super) target: Option<Target>,
+    pub(super) prefer: bool,
+}
+
+/// All readings that a rule may ask for, at one moment.
+#[derive(Debug)]
+pub(super) struct Moment<'a> {
+    pub(super) lock: &'a Reading<Lock>,
+    pub(super) sleep: &'a Reading<Sleep>,
+    pub(super) call: &'a Reading<CallState>,
+    pub(super) idle: &'a Reading<Idle>,
+    pub(super) class: BusyClass,
+    pub(super) online: bool,
+    pub(super) focus: Option<&'static str>,
+    pub(super) wall: Timestamp,
+}
 
 /// A set of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rules {
-    /// The default ones, some with `prefer = true`.
+    /// The default rules, some of them with `prefer = true`.
     Default(Prefers),
-    /// Those of somebody who uses all that a rule can say: hours here and elsewhere, a named signal, online meetings,
-    /// expirations, "nothing".
+    /// Rules that use every feature: hours here and in another zone, a named signal, online meetings, expirations, and
+    /// "nothing".
     Office,
 }
 
@@ -40,7 +59,7 @@ pub(super) enum Rules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Prefers {
     None,
-    /// Those that say Away, which a Teams client would hide.
+    /// Those with Away, which a Teams client would hide.
     Away,
     All,
 }
@@ -56,7 +75,7 @@ impl Prefers {
 }
 
 impl Rules {
-    /// For the policy.
+    /// The rules for the policy.
     pub(super) fn list(self) -> Vec<Rule> {
         match self {
             Self::Default(prefers) => {
@@ -70,27 +89,29 @@ impl Rules {
         }
     }
 
-    /// What they come to where the session's expiration is `expiration`.
-    pub(super) fn ought(self, moment: &Moment<'_>, expiration: Expiration) -> Ought {
+    /// The expected presence, if the session's expiration is `expiration`.
+    pub(super) fn expected(self, moment: &Moment<'_>, expiration: Expiration) -> Expected {
         let (presence, own_expiration) = match self {
-            Self::Default(_) => (default_ought(moment), None),
-            Self::Office => office_ought(moment),
+            Self::Default(_) => (expected_by_default(moment), None),
+            Self::Office => expected_in_office(moment),
         };
         let expiration = own_expiration.unwrap_or(expiration);
         let prefer = match self {
             Self::Default(prefers) => presence.is_some_and(|presence| prefers.includes(presence)),
             Self::Office => presence == Some(Presence::InAConferenceCall),
         };
-        Ought { target: presence.map(|presence| Target { presence, expiration }), prefer }
+        Expected { target: presence.map(|presence| Target { presence, expiration }), prefer }
     }
 
-    /// When what they say may next change by the passing of wall time, whatever the facts.
+    /// When the expected presence may next change because of the hours in the rules.
     pub(super) fn next_hour(self, wall: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Default(_) => None,
             Self::Office => {
-                let midnight = wall.as_second().div_euclid(DAY) * DAY;
-                let hours = [OPENS, COLLEAGUES_BEGIN, COLLEAGUES_END, CLOSES, DAY].into_iter();
+                let midnight = wall.as_second().div_euclid(SECONDS_PER_DAY) * SECONDS_PER_DAY;
+                let hours =
+                    [OPENS_AT_SECOND, COLLEAGUES_FROM_SECOND, COLLEAGUES_TO_SECOND, CLOSES_AT_SECOND, SECONDS_PER_DAY]
+                        .into_iter();
                 let hours = hours.filter_map(|hour| Timestamp::from_second(midnight + hour).ok());
                 hours.filter(|hour| *hour > wall).min()
             }
@@ -98,7 +119,7 @@ impl Rules {
     }
 }
 
-fn default_ought(moment: &Moment<'_>) -> Option<Presence> {
+fn expected_by_default(moment: &Moment<'_>) -> Option<Presence> {
     match (moment.call, moment.sleep, moment.lock, moment.class) {
         (Reading::Known(CallState::Presenting), ..) => Some(Presence::Presenting),
         (Reading::Known(CallState::Conference), ..) => Some(Presence::InAConferenceCall),
@@ -155,7 +176,7 @@ fn office() -> Vec<Rule> {
     ]
 }
 
-fn office_ought(moment: &Moment<'_>) -> (Option<Presence>, Option<Expiration>) {
+fn expected_in_office(moment: &Moment<'_>) -> (Option<Presence>, Option<Expiration>) {
     if moment.focus == Some("deep") {
         return (Some(Presence::Presenting), Some(minutes(60)));
     }
@@ -181,17 +202,17 @@ fn office_ought(moment: &Moment<'_>) -> (Option<Presence>, Option<Expiration>) {
 
 fn is_open(wall: Timestamp) -> bool {
     let (weekday_from_monday, second) = weekday_and_second(wall);
-    weekday_from_monday < 5 && (OPENS..CLOSES).contains(&second)
+    weekday_from_monday < 5 && (OPENS_AT_SECOND..CLOSES_AT_SECOND).contains(&second)
 }
 
 fn is_with_colleagues(wall: Timestamp) -> bool {
     let (weekday_from_monday, second) = weekday_and_second(wall);
-    matches!(weekday_from_monday, 1 | 3) && (COLLEAGUES_BEGIN..COLLEAGUES_END).contains(&second)
+    matches!(weekday_from_monday, 1 | 3) && (COLLEAGUES_FROM_SECOND..COLLEAGUES_TO_SECOND).contains(&second)
 }
 
 fn weekday_and_second(wall: Timestamp) -> (i64, i64) {
-    let (day, second) = (wall.as_second().div_euclid(DAY), wall.as_second().rem_euclid(DAY));
-    // The first day of 1970 was a Thursday.
+    let (day, second) = (wall.as_second().div_euclid(SECONDS_PER_DAY), wall.as_second().rem_euclid(SECONDS_PER_DAY));
+    // 1 January 1970 was a Thursday.
     ((day + 3).rem_euclid(7), second)
 }
 

@@ -1,15 +1,15 @@
-//! Makes a failing day small enough to be understood: leaves out what it fails without, ends it early, shortens what lasts,
-//! and rounds times, as long as it breaks the same invariant.
+//! Makes a failing day small enough to understand. It leaves out events, ends the day early, shortens durations and rounds
+//! times, as long as the day still breaks the same invariant.
 
 use std::time::Duration;
 
-use super::day::{Day, What};
-use super::watch::Invariant;
-use super::world::{Driver, live};
+use super::day::{Day, Event};
+use super::invariants::Invariant;
+use super::world::{Driver, run};
 
-/// The smallest day that could be made of `day` and still breaks `invariant`.
+/// The smallest version of `day` found that still breaks `invariant`.
 pub(super) fn shrink(day: &Day, driver: Driver, invariant: Invariant) -> Day {
-    let fails = |day: &Day| live(day, driver).is_err_and(|violation| violation.invariant == invariant);
+    let fails = |day: &Day| run(day, driver).is_err_and(|violation| violation.invariant == invariant);
     let mut smallest = day.clone();
     loop {
         let before = smallest.clone();
@@ -22,19 +22,19 @@ pub(super) fn shrink(day: &Day, driver: Driver, invariant: Invariant) -> Day {
     }
 }
 
-/// Nothing after the failure matters.
+/// Cuts off everything after the failure.
 fn end_early(day: &mut Day, driver: Driver) {
-    let Err(violation) = live(day, driver) else { return };
+    let Err(violation) = run(day, driver) else { return };
     let failed_at = violation.at.since_origin();
     let mut shorter = day.clone();
     shorter.ends_at = shorter.ends_at.min(failed_at + Duration::from_secs(1));
     shorter.script.retain(|(at, _)| *at <= failed_at);
-    if live(&shorter, driver).is_err_and(|other| other.invariant == violation.invariant) {
+    if run(&shorter, driver).is_err_and(|other| other.invariant == violation.invariant) {
         *day = shorter;
     }
 }
 
-/// Leaves out half of the script, a quarter, and so on to single entries.
+/// Leaves out half of the script, then a quarter, and so on down to single events.
 fn leave_out(day: &mut Day, fails: impl Fn(&Day) -> bool) {
     let mut chunk = day.script.len().div_ceil(2);
     while chunk > 0 {
@@ -52,13 +52,13 @@ fn leave_out(day: &mut Day, fails: impl Fn(&Day) -> bool) {
     }
 }
 
-/// Makes each entry that is left as plain as it can be.
+/// Makes each remaining event as simple as possible.
 fn simplify(day: &mut Day, fails: impl Fn(&Day) -> bool) {
     for entry in 0..day.script.len() {
         for plainer in plainer(&day.script[entry]) {
             let mut simpler = day.clone();
             simpler.script[entry] = plainer;
-            // The order stays as it is.
+            // Keep the order of the events.
             if simpler.script.is_sorted_by_key(|(at, _)| *at) && fails(&simpler) {
                 *day = simpler;
             }
@@ -66,7 +66,7 @@ fn simplify(day: &mut Day, fails: impl Fn(&Day) -> bool) {
     }
 }
 
-fn plainer((at, what): &(Duration, What)) -> Vec<(Duration, What)> {
+fn plainer((at, what): &(Duration, Event)) -> Vec<(Duration, Event)> {
     let mut plainer: Vec<_> = [3600, 60, 1]
         .into_iter()
         .map(|unit| Duration::from_secs(at.as_secs() / unit * unit))
@@ -80,37 +80,37 @@ fn plainer((at, what): &(Duration, What)) -> Vec<(Duration, What)> {
             .filter(move |shorter| !shorter.is_zero() && *shorter < lasts)
     };
     match what {
-        What::Calendar(changes) => {
+        Event::Calendar(changes) => {
             for left_out in 0..changes.len() {
                 let mut fewer = changes.clone();
                 fewer.remove(left_out);
-                plainer.push((*at, What::Calendar(fewer)));
+                plainer.push((*at, Event::Calendar(fewer)));
             }
         }
-        What::Override(claim, Some(lasts)) => {
-            plainer.push((*at, What::Override(*claim, None)));
-            plainer.extend(shorter(*lasts).map(|lasts| (*at, What::Override(*claim, Some(lasts)))));
+        Event::Override(claim, Some(lasts)) => {
+            plainer.push((*at, Event::Override(*claim, None)));
+            plainer.extend(shorter(*lasts).map(|lasts| (*at, Event::Override(*claim, Some(lasts)))));
         }
-        What::Focus(Some((value, Some(lasts)))) => {
-            plainer.push((*at, What::Focus(Some((*value, None)))));
-            plainer.extend(shorter(*lasts).map(|lasts| (*at, What::Focus(Some((*value, Some(lasts)))))));
+        Event::Focus(Some((value, Some(lasts)))) => {
+            plainer.push((*at, Event::Focus(Some((*value, None)))));
+            plainer.extend(shorter(*lasts).map(|lasts| (*at, Event::Focus(Some((*value, Some(lasts)))))));
         }
-        What::Sleep { announced, lasts } => {
-            plainer.extend(shorter(*lasts).map(|lasts| (*at, What::Sleep { announced: *announced, lasts })));
+        Event::Sleep { announced, lasts } => {
+            plainer.extend(shorter(*lasts).map(|lasts| (*at, Event::Sleep { announced: *announced, lasts })));
         }
-        What::Fault { fault, lasts, ends } => {
-            plainer.extend(shorter(*lasts).map(|lasts| (*at, What::Fault { fault: *fault, lasts, ends: *ends })));
+        Event::Fault { fault, lasts, ends } => {
+            plainer.extend(shorter(*lasts).map(|lasts| (*at, Event::Fault { fault: *fault, lasts, ends: *ends })));
         }
-        What::Lock(_)
-        | What::Call(_)
-        | What::Idle(_)
-        | What::Override(_, None)
-        | What::Unset
-        | What::Focus(None | Some((_, None)))
-        | What::SetClock(_)
-        | What::Revoke(_)
-        | What::Nudge
-        | What::Teams(_) => {}
+        Event::Lock(_)
+        | Event::Call(_)
+        | Event::Idle(_)
+        | Event::Override(_, None)
+        | Event::Unset
+        | Event::Focus(None | Some((_, None)))
+        | Event::SetClock(_)
+        | Event::Revoke(_)
+        | Event::Nudge
+        | Event::Teams(_) => {}
     }
     plainer
 }

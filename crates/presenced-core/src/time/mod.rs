@@ -1,8 +1,8 @@
-//! The two times the core reckons with, as plain values: a monotonic [`Instant`] that goes on counting while the machine
-//! sleeps, and wall time ([`jiff::Timestamp`]) for calendars and hours.
+//! The two kinds of time in the core, as plain values: a monotonic [`Instant`] that keeps counting while the machine sleeps,
+//! and wall time ([`jiff::Timestamp`]) for calendars and hours.
 //!
-//! The core never reads a clock. The daemon reads both once per turn of its loop and hands them in as one [`Now`]; edges
-//! that must wait get the daemon's [`Clock`].
+//! The core never reads a clock. The daemon reads both clocks once per turn of its loop and passes them in as one [`Now`].
+//! Code outside of the core that must wait uses the daemon's [`Clock`].
 
 use std::future::Future;
 use std::ops::{Add, Sub};
@@ -21,7 +21,7 @@ pub use zone::zone_named;
 pub struct Instant(Duration);
 
 impl Instant {
-    /// The instant `since_origin` after the clock's origin.
+    /// The instant that is `since_origin` after the clock's origin.
     pub const fn from_origin(since_origin: Duration) -> Self {
         Self(since_origin)
     }
@@ -31,7 +31,7 @@ impl Instant {
         self.0
     }
 
-    /// The time from `earlier` to `self`; zero when `earlier` is later.
+    /// The time from `earlier` to `self`; zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -40,7 +40,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
-    /// Saturates: an instant too far away to represent is never reached, which is what such a wait means.
+    /// Saturates. An instant that is too far away to represent is never reached, so a wait for it never ends.
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
     }
@@ -54,7 +54,7 @@ impl Sub<Duration> for Instant {
     }
 }
 
-/// What the edges get instead of a clock of their own: the time, and waits for it. The daemon implements it.
+/// The clock for code outside of the core: it tells the time and waits for one. The daemon implements it.
 pub trait Clock: Send + Sync {
     /// Both clocks, read now.
     fn now(&self) -> Now;
@@ -62,24 +62,24 @@ pub trait Clock: Send + Sync {
     /// Waits until `deadline` on the clock that counts suspend.
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
-    /// Waits until wall time `deadline`, or until somebody sets the wall clock or the system's time zone, whichever is first:
-    /// look again after it.
+    /// Waits until wall time `deadline`, or until the wall clock or the system's time zone is set, whichever comes first. The
+    /// caller must read the clock again afterwards.
     fn sleep_until_wall(&self, deadline: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-/// Both clocks and the system's time zone, read together: the one frozen time of a turn of the event loop.
+/// Both clocks and the system's time zone, read together. Time stands still during one turn of the event loop.
 #[derive(Clone, Debug)]
 pub struct Now {
-    /// The clock deadlines are reckoned on; counts suspend, never jumps.
+    /// The clock for deadlines. It counts suspend and never jumps.
     pub instant: Instant,
-    /// Wall time; may jump when somebody sets the clock.
+    /// Wall time. It jumps when the clock is set.
     pub wall: Timestamp,
-    /// The zone that floating calendar times are read in, and hours that name none.
+    /// The zone of floating calendar times, and of hours that name no zone.
     pub zone: TimeZone,
 }
 
 impl Now {
-    /// The wall time at `instant`, assuming that nobody sets the clock in between.
+    /// The wall time at `instant`, provided that the clock is not set in between. Saturates.
     pub fn wall_at(&self, instant: Instant) -> Timestamp {
         let shifted = if instant >= self.instant {
             self.wall.checked_add(instant.saturating_since(self.instant))
@@ -89,7 +89,7 @@ impl Now {
         shifted.unwrap_or(if instant >= self.instant { Timestamp::MAX } else { Timestamp::MIN })
     }
 
-    /// The instant at wall time `wall`, assuming that nobody sets the clock in between; a time past is now.
+    /// The instant at wall time `wall`, provided that the clock is not set in between. A past time gives the present instant.
     pub fn instant_at(&self, wall: Timestamp) -> Instant {
         self.instant + Duration::try_from(wall.duration_since(self.wall)).unwrap_or_default()
     }

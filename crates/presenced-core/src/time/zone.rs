@@ -1,29 +1,29 @@
-//! Time zones by the IANA names that people write in the configuration and on the command line.
+//! Time zones by IANA name, as users write them in the configuration and on the command line.
 //!
-//! The machine's database of zones is data that jiff finds; no clock is read, and the zone of the machine itself is not asked
-//! for. Leaves to others: the many names of zones in calendar files (`calendar/zone`).
+//! jiff finds the machine's time zone database. This module reads no clock and does not look up the machine's own zone.
+//! Leaves to others: the many kinds of zone names in calendar files (`calendar/zone`).
 
 use jiff::tz::{self, TimeZone};
 
 use crate::suggest;
 
-/// The zone called `name`, whatever its case; as an error the mend, as a clause: ``did you mean `Europe/Berlin`?``
+/// The zone called `name`, ignoring case. The error is a hint for the user, as a clause: ``did you mean `Europe/Berlin`?``
 pub fn zone_named(name: &str) -> Result<TimeZone, String> {
-    // Also where there is no database, as in a small container.
+    // UTC also works without a database, as in a small container.
     if name.eq_ignore_ascii_case("UTC") {
         return Ok(TimeZone::UTC);
     }
     TimeZone::get(name).map_err(|_| {
         let known: Vec<_> = tz::db().available().collect();
-        mend(name, &known.iter().map(tz::TimeZoneName::as_str).collect::<Vec<_>>())
+        hint(name, &known.iter().map(tz::TimeZoneName::as_str).collect::<Vec<_>>())
     })
 }
 
-fn mend(name: &str, known: &[&str]) -> String {
+fn hint(name: &str, known: &[&str]) -> String {
     if known.is_empty() {
-        return "this machine has no database of time zones; install the package `tzdata`".to_owned();
+        return "this machine has no time zone database; install the package `tzdata`".to_owned();
     }
-    // Of places with one name the shortest is the present one: the others are names of former times.
+    // If several zones end in the same place name, the shortest is the current one; the others are old aliases.
     let of_place = || {
         let places =
             known.iter().copied().filter(|zone| zone.rsplit('/').next().is_some_and(|p| p.eq_ignore_ascii_case(name)));
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_is_found_by_its_name_in_any_case() {
+    fn a_zone_is_found_by_name_in_any_case() {
         for (name, found) in [
             ("Europe/Berlin", "Europe/Berlin"),
             ("america/new_york", "America/New_York"),
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_name_that_is_none_the_meant_one_is_told() {
+    fn an_unknown_name_suggests_the_likely_zone() {
         let known = ["America/Louisville", "America/Kentucky/Louisville", "Europe/Berlin", "UTC"];
         for (name, expected) in [
             ("Europe/Berln", "did you mean `Europe/Berlin`?"),
@@ -61,10 +61,10 @@ mod tests {
             ("Mars", "write an IANA name, like Europe/Berlin"),
             ("", "write an IANA name, like Europe/Berlin"),
         ] {
-            assert_eq!(mend(name, &known), expected, "{name}");
+            assert_eq!(hint(name, &known), expected, "{name}");
         }
-        let without = "this machine has no database of time zones; install the package `tzdata`";
-        assert_eq!(mend("Europe/Berlin", &[]), without);
+        let without = "this machine has no time zone database; install the package `tzdata`";
+        assert_eq!(hint("Europe/Berlin", &[]), without);
         assert!(zone_named("../../etc/passwd").is_err());
     }
 }

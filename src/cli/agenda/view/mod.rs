@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::chart::{chart, glyph};
 use super::{Agenda, Claimed};
-use crate::calendar::{BusyClass, Occurrence, When};
+use crate::calendar::{BusyClass, Occurrence, OccurrenceTime};
 use crate::cli::moment::{day_after, midnight};
 use crate::cli::terminal::text::{columns, cut_end, pad, printable, wrap};
 use crate::cli::terminal::times::clock;
@@ -135,14 +135,14 @@ impl<'a> AgendaView<'a> {
     /// When an occurrence is, under the day of `from`.
     fn time(&self, occurrence: &Occurrence, from: Timestamp) -> String {
         match &occurrence.when {
-            When::Days { start, end } => {
+            OccurrenceTime::Days { start, end } => {
                 let last = end.yesterday().unwrap_or(*end);
                 if last <= *start {
                     return "all day".to_owned();
                 }
                 format!("{}–{}", start.strftime("%-d %b"), last.strftime("%-d %b"))
             }
-            When::Time { start, end } => self.range(start.timestamp(), end.timestamp(), from),
+            OccurrenceTime::Time { start, end } => self.range(start.timestamp(), end.timestamp(), from),
         }
     }
 
@@ -240,7 +240,7 @@ impl<'a> AgendaView<'a> {
 
 /// Brackets those that overlap, one another or a chain of them. Whole days overlap everything and are left out.
 fn bracket(rows: &mut [Row<'_>]) {
-    let is_time = |row: &Row<'_>| matches!(row.occurrence.when, When::Time { .. });
+    let is_time = |row: &Row<'_>| matches!(row.occurrence.when, OccurrenceTime::Time { .. });
     let timed: Vec<usize> = (0..rows.len()).filter(|index| is_time(&rows[*index])).collect();
     let mut begin = 0;
     while begin < timed.len() {
@@ -264,8 +264,8 @@ fn bracket(rows: &mut [Row<'_>]) {
 /// From which instant to which an occurrence is.
 fn span(occurrence: &Occurrence, zone: &TimeZone) -> (Timestamp, Timestamp) {
     match &occurrence.when {
-        When::Time { start, end } => (start.timestamp(), end.timestamp()),
-        When::Days { start, end } => (midnight(*start, zone), midnight(*end, zone)),
+        OccurrenceTime::Time { start, end } => (start.timestamp(), end.timestamp()),
+        OccurrenceTime::Days { start, end } => (midnight(*start, zone), midnight(*end, zone)),
     }
 }
 

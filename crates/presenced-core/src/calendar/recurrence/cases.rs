@@ -1,7 +1,7 @@
-//! The recurrence adapter against a table of expectations that is not part of this repository, and against itself.
+//! Tests `recurrence` against a table of expected times that is not part of this repository, and against itself.
 //!
-//! The table's head says where its rows come from. `PRESENCED_SHARED_DATA` names the folder it is in; without the table the
-//! test says so and passes.
+//! The head of the table says where its rows come from. `PRESENCED_SHARED_DATA` is the folder that contains it. Without the
+//! table, the test says so and passes.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use super::super::value::{Written, date_or_time};
 use super::{Budget, Rule, occurrences};
 use proptest::prelude::*;
 
-/// Why a row is not followed; `None`: it is. The rows of the table that RFC 5545 forbids are read differently by everyone.
+/// Why a row is expected to differ; `None` if it is not. Programs do not agree on rows that RFC 5545 forbids.
 fn exception(case: &Case) -> Option<&'static str> {
     let part = |name: &str| case.rule.split(';').any(|part| part.starts_with(name));
     let freq = |names: &[&str]| names.iter().any(|name| part(&format!("FREQ={name}")));
@@ -49,14 +49,14 @@ fn time(text: &str) -> DateTime {
     match date_or_time(text.as_bytes()) {
         Some(Written::Day(date)) => date.at(0, 0, 0, 0),
         Some(Written::Local(at) | Written::Utc(at)) => at,
-        None => panic!("{text} is no time"),
+        None => panic!("{text} is not a time"),
     }
 }
 
 fn parse(line: &str) -> Case {
     let columns: Vec<&str> = line.split('\t').collect();
     let [suite, id, start, zone, rule, mode, expected] = columns[..] else { panic!("not seven columns: {line}") };
-    assert!(zone.is_empty(), "the adapter knows no zones: {line}");
+    assert!(zone.is_empty(), "zones are not tested here: {line}");
     Case {
         id: format!("{suite} {id}"),
         start: time(start),
@@ -66,8 +66,8 @@ fn parse(line: &str) -> Case {
     }
 }
 
-/// What the adapter gives in a window that holds just what is expected, begins at `from` (or the start), and ends right
-/// behind the last expected time, or at the end of all years for a rule that is to end by itself.
+/// The times in a window that begins at `from` (or at the start) and ends right after the last expected time. If the row is
+/// exact, the window ends 30 years later, as the rule must end by itself.
 fn given(case: &Case, from: Option<DateTime>) -> Result<Vec<DateTime>, String> {
     let rule = Rule::parse(&case.rule, case.start, false)?;
     let last = case.expected.last().copied().unwrap_or(case.start);
@@ -78,7 +78,7 @@ fn given(case: &Case, from: Option<DateTime>) -> Result<Vec<DateTime>, String> {
 }
 
 #[test]
-fn the_adapter_gives_what_the_table_expects() {
+fn the_times_are_those_in_the_table() {
     let Some(table) = table() else { return };
     let cases: Vec<Case> = table.lines().filter(|line| !line.starts_with('#')).map(parse).collect();
     let mut wrong = Vec::new();
@@ -94,13 +94,13 @@ fn the_adapter_gives_what_the_table_expects() {
         }
     }
     let excepted = cases.iter().filter(|case| exception(case).is_some()).count();
-    println!("{} rows, of these {excepted} excepted and {} wrong", cases.len(), wrong.len());
+    println!("{} rows, {excepted} of them expected to differ, and {} wrong", cases.len(), wrong.len());
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-/// Starting near the window must not change what is in it.
+/// Starting near the window must not change the times in it.
 #[test]
-fn the_adapter_gives_the_same_when_the_window_begins_later() {
+fn the_times_are_the_same_if_the_window_begins_later() {
     let Some(table) = table() else { return };
     for case in table.lines().filter(|line| !line.starts_with('#')).map(parse) {
         if exception(&case).is_some() {
@@ -116,7 +116,7 @@ fn the_adapter_gives_the_same_when_the_window_begins_later() {
     }
 }
 
-/// Some part of a rule, or none.
+/// A part of a rule, or nothing.
 fn part(name: &'static str, values: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop_oneof![
         2 => Just(String::new()),
@@ -125,7 +125,7 @@ fn part(name: &'static str, values: &'static [&'static str]) -> impl Strategy<Va
 }
 
 proptest! {
-    /// A window far from the start holds what walking there from the start finds in it.
+    /// A window far from the start has the same times as an expansion that walks there from the start.
     #[test]
     fn starting_near_the_window_changes_nothing_in_it(
         freq in prop_oneof![

@@ -1,8 +1,8 @@
-//! Recurrence rules (RFC 5545, 3.3.10): the one place, with `parts`, that knows the crate which expands them.
+//! Recurrence rules (RFC 5545, 3.3.10). Only this module and `parts` use the crate that expands them, `ical-rs`.
 //!
-//! Everything here is on the series' own clock, in civil time; zones, exceptions and overrides are `series`' matter. What
-//! the crate does not do is done here: it is started near the window instead of at the series' start, and stopped behind
-//! it; rules that give too many times to hold are refused; and all steps are counted against a budget.
+//! This module adds what the crate lacks. It starts near the window instead of at the start of the series, and stops after the
+//! window. It rejects rules with too many times to keep, and counts all steps against a budget. All times here are local times
+//! of the series. Leaves to others: zones, exceptions and overrides (`series`).
 
 #[cfg(test)]
 mod cases;
@@ -17,14 +17,14 @@ use jiff::{SignedDuration, ToSpan as _};
 use self::parts::{length, parts_of, regular, sub_daily};
 use super::value::{self, Written};
 
-/// The most times one period of a rule (a year of a yearly one) may give.
-const MAX_PER_PERIOD: u64 = 20_000;
+/// The most times that a rule may give in one period: in one year for a yearly rule.
+const MAX_TIMES_PER_PERIOD: u64 = 20_000;
 
-/// How far behind the window the crate is let walk: its periods begin earlier than what they give, at most the week by
-/// which a week-numbered year may begin early.
-const BEHIND: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// How far past the window the crate must walk. A period can begin after a time that it gives, by at most a week: the first
+/// week of a year may begin in the year before.
+const OVERSHOOT: SignedDuration = SignedDuration::from_hours(8 * 24);
 
-/// Steps that may still be taken; shared by all that one pass over a file's series expands.
+/// The number of steps that may still be taken. All series that are expanded in one pass over a file share a budget.
 #[derive(Debug)]
 pub(super) struct Budget(u64);
 
@@ -33,7 +33,7 @@ pub(super) struct Budget(u64);
 pub(super) struct Exhausted;
 
 impl Budget {
-    /// A budget of `steps`, each of the order of 50 ns.
+    /// A budget of `steps`. One step takes about 50 ns.
     pub(super) const fn new(steps: u64) -> Self {
         Self(steps)
     }
@@ -43,31 +43,31 @@ impl Budget {
         self.0 = self.0.saturating_add(steps);
     }
 
-    /// A budget of at most `steps` of this one's; what is left of it comes back with [`Self::merge`].
+    /// Takes a part of at most `steps` out of this budget. [`Self::merge`] puts back the rest of it.
     pub(super) fn split(&mut self, steps: u64) -> Self {
         let part = steps.min(self.0);
         self.0 -= part;
         Self(part)
     }
 
-    /// Takes back what is left of a part.
+    /// Puts back the rest of a part.
     pub(super) fn merge(&mut self, part: &Self) {
         self.add(part.0);
     }
 
-    /// Fails when so many steps are not left.
+    /// Fails if fewer than `steps` are left.
     fn check(&self, steps: u64) -> Result<(), Exhausted> {
         if self.0 < steps { Err(Exhausted) } else { Ok(()) }
     }
 
-    /// Takes steps; fails when none are left after them.
+    /// Spends steps. Fails if none are left after that.
     fn spend(&mut self, steps: u64) -> Result<(), Exhausted> {
         self.0 = self.0.saturating_sub(steps);
         if self.0 == 0 { Err(Exhausted) } else { Ok(()) }
     }
 }
 
-/// A rule that has been read for one series' start. It keeps the text, which is a tenth of what the parts take up.
+/// A rule, read for the start of one series. It keeps the text, because the parsed parts need ten times the memory.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     /// The rule without its UNTIL.
@@ -78,23 +78,23 @@ pub(super) struct Rule {
     week_start: IcalRecurWeekday,
     count: Option<u32>,
     until: Option<Written>,
-    /// The most times that one period gives.
+    /// The most times in one period.
     per_period: u64,
-    /// Whether every period but the first gives exactly `per_period` times.
+    /// Whether every period except the first has exactly `per_period` times.
     regular: bool,
     /// The cost of one period, in steps.
     weight: u64,
 }
 
 impl Rule {
-    /// Reads a rule for a series that starts at `start`, `whole_days` when its start is a DATE. The error is the reason, for
-    /// people.
+    /// Reads a rule for a series that starts at `start`. `whole_days` says that the start is a DATE. The error says why the rule
+    /// cannot be used, for people.
     pub(super) fn parse(text: &str, start: DateTime, whole_days: bool) -> Result<Self, String> {
         let (mut parts, mut until) = (String::with_capacity(text.len()), None);
         for part in text.split(';') {
             match part.trim().split_once('=') {
                 Some((name, date)) if name.trim().eq_ignore_ascii_case("UNTIL") => {
-                    until = Some(value::date_or_time(date.as_bytes()).ok_or("its UNTIL is no date")?);
+                    until = Some(value::date_or_time(date.as_bytes()).ok_or("its UNTIL is not a valid date")?);
                 }
                 _ => {
                     parts.push_str(part);
@@ -104,10 +104,10 @@ impl Rule {
         }
         let recur = parts_of(&parts, start, whole_days).map_err(|error| lower_first(&error.to_string()))?;
         if recur.scale.as_deref().is_some_and(|scale| scale != "GREGORIAN") {
-            return Err("only the Gregorian calendar is known".to_owned());
+            return Err("only the Gregorian calendar is supported".to_owned());
         }
         if whole_days && sub_daily(recur.freq) {
-            return Err("whole days cannot repeat within a day".to_owned());
+            return Err("an all-day event cannot repeat within a day".to_owned());
         }
         let times = length(&recur.by_hour) * length(&recur.by_minute) * length(&recur.by_second);
         let (per_period, days) = match recur.freq {
@@ -119,12 +119,12 @@ impl Rule {
             Freq::Monthly => (times * 31, 31),
             Freq::Yearly => (times * 380, 380),
         };
-        if per_period > MAX_PER_PERIOD {
-            return Err("it gives too many times".to_owned());
+        if per_period > MAX_TIMES_PER_PERIOD {
+            return Err("it repeats too often".to_owned());
         }
         let lists = [recur.by_day.len(), recur.by_month_day.len(), recur.by_year_day.len(), recur.by_week_no.len()];
         let day_checks = days / 4 + days * lists.iter().sum::<usize>() as u64 / 16;
-        // Positions can only be told once the period's times are laid out.
+        // BYSETPOS can only be applied after all times of the period are known.
         let position_checks = match recur.by_set_pos.len() as u64 {
             0 => 0,
             positions => 1 + per_period * positions / 8,
@@ -143,7 +143,7 @@ impl Rule {
         })
     }
 
-    /// The crate's rule for a series that starts at `start`, bounded by nothing but `until`.
+    /// The crate's rule for a series that starts at `start`, with `until` as its only limit.
     fn bounded(&self, start: DateTime, until: DateTime) -> IcalRecurRule {
         let mut recur = parts_of(&self.text, start, self.whole_days).expect("the text was read before");
         recur.count = None;
@@ -151,8 +151,8 @@ impl Rule {
         recur
     }
 
-    /// The time from which on the rule gives nothing more because of its UNTIL, on the clock of a series in `zone`. A bare
-    /// date counts to its end; for whole days the date counts as it is written.
+    /// The local time in `zone` after which the rule gives nothing more because of its UNTIL. A DATE includes the whole day; for
+    /// whole days, the date as written counts.
     pub(super) fn end(&self, zone: &TimeZone) -> Option<DateTime> {
         let last = match self.until? {
             Written::Day(date) => date.at(23, 59, 59, 0),
@@ -164,8 +164,8 @@ impl Rule {
     }
 }
 
-/// The starts in `[from, to)` that `rule` gives for a series that starts at `start`, ascending. COUNT is honoured, UNTIL is
-/// the caller's: see [`Rule::end`]. A start that the rule does not give is not among them.
+/// The times in `[from, to)` that `rule` gives for a series that starts at `start`, ascending. COUNT is applied here; the caller
+/// applies UNTIL with [`Rule::end`]. `start` itself is included only if the rule gives it.
 pub(super) fn occurrences(
     rule: &Rule,
     start: DateTime,
@@ -173,7 +173,7 @@ pub(super) fn occurrences(
     to: DateTime,
     budget: &mut Budget,
 ) -> Result<Vec<DateTime>, Exhausted> {
-    // What a step costs is known only after it; it may be one period and all that this gives.
+    // The cost of a step is only known afterwards. It is at most one period and all its times.
     budget.check(rule.weight.saturating_add(rule.per_period))?;
     let mut found = Vec::new();
     if to <= start {
@@ -186,8 +186,8 @@ pub(super) fn occurrences(
             None => return Ok(found),
         },
     };
-    let stop = to.saturating_add(BEHIND);
-    // The crate walks silently over periods that give nothing: no further than there are steps for.
+    let stop = to.saturating_add(OVERSHOOT);
+    // The crate walks over empty periods without returning. Let it go no further than the budget allows.
     let paid = nth_period(rule, first, budget.0 / rule.weight).map_or(stop, |paid| paid.min(stop));
     let recur = rule.bounded(start, paid);
     let (from, to, stop, paid) = (to_crate(from), to_crate(to), to_crate(stop), to_crate(paid));
@@ -214,7 +214,7 @@ pub(super) fn occurrences(
     Ok(found)
 }
 
-/// Where to start a rule with COUNT, and how much of the count is left there; `None` when it is used up before `from`.
+/// Where to start a rule with COUNT, and how much of the count is left there; `None` if it is used up before `from`.
 fn skip_counted(
     rule: &Rule,
     start: DateTime,
@@ -226,7 +226,7 @@ fn skip_counted(
     let Some((first, periods)) = later_start(rule, start, from) else {
         return Ok(Some((start, count)));
     };
-    // More than the rule can give until the end of the window: the count decides nothing.
+    // The rule cannot give that many times until the end of the window, so the count does not matter.
     let most = (periods_between(rule, start, to) + 2).saturating_mul(rule.per_period);
     if count >= most {
         return Ok(Some((first, u64::MAX)));
@@ -242,14 +242,14 @@ fn skip_counted(
     Ok((skipped < count).then(|| (first, count - skipped)))
 }
 
-/// A start on the rule's lattice of periods that is at least one period after `start`, and safely before anything that the
-/// rule gives from `from` on; and how many periods after `start` it is. `None` when there is no such start.
+/// A later start for the expansion, at the beginning of a period of the rule, and how many periods after `start` it is. It is at
+/// least one period after `start`, and early enough to miss nothing from `from` on. `None` if there is no later start.
 fn later_start(rule: &Rule, start: DateTime, from: DateTime) -> Option<(DateTime, u64)> {
     let periods = periods_between(rule, start, from).checked_sub(2).filter(|&periods| periods > 0)?;
     Some((nth_period(rule, start, periods)?, periods))
 }
 
-/// How many steps of INTERVAL periods are at least between two times; 0 when `later` is not later.
+/// The least number of INTERVALs between two times; 0 if `later` is not later.
 fn periods_between(rule: &Rule, earlier: DateTime, later: DateTime) -> u64 {
     let units = match rule.freq {
         Freq::Monthly => months(later) - months(earlier),
@@ -261,7 +261,7 @@ fn periods_between(rule: &Rule, earlier: DateTime, later: DateTime) -> u64 {
     u64::try_from(units).unwrap_or(0) / u64::from(rule.interval)
 }
 
-/// The beginning of the period that is `periods` INTERVALs after the one of `start`; `None` when it is beyond all years.
+/// The beginning of the period that is `periods` INTERVALs after the period of `start`; `None` if it is after the year 9999.
 fn nth_period(rule: &Rule, start: DateTime, periods: u64) -> Option<DateTime> {
     let units = i64::try_from(periods.checked_mul(u64::from(rule.interval))?).ok()?;
     match rule.freq {

@@ -1,17 +1,17 @@
-//! The parts of a rule as the crate takes them, in a form that means the same wherever the rule is started.
+//! The parts of a rule for the crate, in a form that does not depend on where the expansion starts.
 //!
-//! Leaves to others: where to start it and when to stop (`recurrence`).
+//! Leaves to others: where to start and when to stop (`recurrence`).
 
 use ical::recur::{IcalRecurFreq as Freq, IcalRecurRule, IcalRecurRuleError, IcalRecurWeekday, IcalRecurWeekdayNum};
 use jiff::civil::DateTime;
 
-/// The crate's rule, with all that it would take from the start written out where that keeps its meaning when it is started
-/// later.
+/// The crate's rule. Defaults that come from the start of the series are written out, so that the rule means the same when it is
+/// started later.
 pub(super) fn parts_of(text: &str, start: DateTime, whole_days: bool) -> Result<IcalRecurRule, IcalRecurRuleError> {
     let mut recur = IcalRecurRule::parse(text)?;
     sort_lists(&mut recur);
     if whole_days {
-        // RFC 5545: these MUST be ignored for a DATE start.
+        // RFC 5545, 3.3.10: these MUST be ignored if the start is a DATE.
         recur.by_hour.clear();
         recur.by_minute.clear();
         recur.by_second.clear();
@@ -25,13 +25,13 @@ pub(super) fn sub_daily(freq: Freq) -> bool {
     matches!(freq, Freq::Secondly | Freq::Minutely | Freq::Hourly)
 }
 
-/// Sorts the lists and drops what they hold twice, however often they hold it.
+/// Sorts the lists and removes duplicates.
 fn sort_lists(recur: &mut IcalRecurRule) {
     fn sort<T: Ord>(list: &mut Vec<T>) {
         list.sort_unstable();
         list.dedup();
     }
-    // There are no leap seconds here; RFC 5545 reads second 60 as 59 where there are none.
+    // There are no leap seconds here. RFC 5545, 3.3.12: second 60 is then read as 59.
     recur.by_second.iter_mut().for_each(|second| *second = (*second).min(59));
     sort(&mut recur.by_second);
     sort(&mut recur.by_minute);
@@ -45,8 +45,8 @@ fn sort_lists(recur: &mut IcalRecurRule) {
     recur.by_day.dedup();
 }
 
-/// Writes out what RFC 5545 takes from the start when no part says it, so that the rule means the same when it is started
-/// at the beginning of a later period.
+/// Writes out the parts that RFC 5545, 3.3.10, takes from the start if they are missing, so that the rule means the same when it
+/// is started at the beginning of a later period.
 fn write_out_defaults(recur: &mut IcalRecurRule, start: DateTime) {
     let unsigned = |number: i8| u8::try_from(number).expect("hours, minutes, seconds and months are not negative");
     let set_if_empty = |list: &mut Vec<u8>, value: i8| {
@@ -63,7 +63,7 @@ fn write_out_defaults(recur: &mut IcalRecurRule, start: DateTime) {
     if recur.freq != Freq::Secondly {
         set_if_empty(&mut recur.by_second, start.second());
     }
-    // Parts that the frequency forbids are ignored (as the crate does); they select no day.
+    // Parts that are not allowed for the frequency are ignored, as in the crate. They select no day.
     let yearly = recur.freq == Freq::Yearly;
     let selects_a_day = !recur.by_day.is_empty()
         || (yearly && !(recur.by_year_day.is_empty() && recur.by_week_no.is_empty()))
@@ -76,7 +76,7 @@ fn write_out_defaults(recur: &mut IcalRecurRule, start: DateTime) {
             set_if_empty(&mut recur.by_month, start.month());
             recur.by_month_day.push(start.day());
         }
-        // BYWEEKNO selects weeks; the day in them is the start's.
+        // BYWEEKNO selects weeks. The weekday is that of the start.
         Freq::Yearly
             if !recur.by_week_no.is_empty()
                 && recur.by_day.is_empty()
@@ -89,8 +89,8 @@ fn write_out_defaults(recur: &mut IcalRecurRule, start: DateTime) {
     }
 }
 
-/// Whether every period gives the same number of times: nothing but the time of day, and weekdays of a weekly rule, is
-/// selected.
+/// Whether every period has the same number of times. That is so if the rule selects nothing but times of day and, in a weekly
+/// rule, weekdays.
 pub(super) fn regular(recur: &IcalRecurRule) -> bool {
     let only_times = recur.by_month.is_empty()
         && recur.by_month_day.is_empty()
@@ -113,7 +113,7 @@ pub(super) fn regular(recur: &IcalRecurRule) -> bool {
         }
 }
 
-/// How many choices a list gives; an empty one leaves the one there is.
+/// The number of choices in a list. An empty list leaves one choice.
 pub(super) fn length<T>(list: &[T]) -> u64 {
     (list.len() as u64).max(1)
 }

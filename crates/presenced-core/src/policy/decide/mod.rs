@@ -1,4 +1,4 @@
-//! The decision: which rule holds now, why, and when that changes by itself.
+//! The decision: which rule applies now, why, and when that changes by itself.
 
 use std::fmt::Write as _;
 
@@ -12,48 +12,49 @@ use crate::time::Now;
 /// What to claim, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The presence to hold; `None`: hold nothing.
+    /// The presence to hold; `None` means to hold nothing.
     pub presence: Option<Presence>,
-    /// The deciding rule's own expiration, if it has one.
+    /// The expiration of the deciding rule, if it sets one.
     pub expiration: Option<Expiration>,
-    /// Whether the matching preferred presence is to be set as well: the deciding rule says so. An override never does.
+    /// Whether to set the matching preferred presence too. The deciding rule says so; an override never does.
     pub prefer: bool,
-    /// The rule that decided; `None`: none matched, or an override decides.
+    /// The rule that decided; `None` if no rule matched or an override decided.
     pub rule: Option<String>,
-    /// One clause for people: `call is in-call (baresip)`. Holds no meeting titles.
+    /// The reason, as a clause for people: `call is in-call (baresip)`. Contains no meeting titles.
     pub because: String,
-    /// When the decision would change by itself (a meeting ends, an hour strikes); `None`: not before a signal changes, as
-    /// far as the calendar's window reaches. Past thousands of changes that change nothing, it is when to decide again.
+    /// When the decision changes by itself, because a meeting or a time span begins or ends. `None` if it stays the same within
+    /// the calendar's window until a signal changes. After thousands of calendar changes without effect the search stops; then
+    /// this is merely the time to decide again.
     pub until: Option<Timestamp>,
 }
 
-/// Decides by the first rule whose conditions all hold. A condition on an unknown reading never holds, so that nothing is
-/// claimed that is not known.
+/// Decides by the first rule whose conditions all hold. A condition on an unknown reading never holds, so nothing is claimed
+/// that is not known.
 pub fn decide(rules: &[Rule], snapshot: &Snapshot, now: &Now) -> Decision {
     let (mut decision, mut next) = decide_at(rules, snapshot, now, now.wall);
-    // What a rule looks at may change without changing the outcome (free to tentative, say): look ahead to a change that
-    // does. Each step goes forward to a moment at which something really changes, and there are only so many of those.
-    let mut looked = 0;
+    // A reading may change without changing the decision (from free to tentative, say). Look ahead to the first change that
+    // does. Each step moves to the next moment at which a reading changes, so the number of steps is limited.
+    let mut steps = 0;
     while let Some(at) = next {
         let (then, after) = decide_at(rules, snapshot, now, at);
-        // One rule prefers always or never.
+        // `prefer` needs no comparison: it is always the same for one rule.
         let same =
             (then.presence, &then.rule, then.expiration) == (decision.presence, &decision.rule, decision.expiration);
-        if !same || looked == LOOK_AHEAD {
+        if !same || steps == MAX_LOOK_AHEAD_STEPS {
             decision.until = Some(at);
             break;
         }
-        looked += 1;
+        steps += 1;
         next = after;
     }
     decision
 }
 
-/// How many changes of readings are looked through for one of the decision. A calendar of a day has tens.
-const LOOK_AHEAD: usize = 4096;
+/// The number of reading changes that are searched for a change of the decision. One day of a calendar has tens.
+const MAX_LOOK_AHEAD_STEPS: usize = 4096;
 
-/// The decision at `at`, without its `until`, and the first moment after `at` at which one of the readings it depends on
-/// changes by itself.
+/// The decision at `at`, without its `until`, and the first moment after `at` at which one of the readings behind it changes by
+/// itself.
 fn decide_at(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> (Decision, Option<Timestamp>) {
     if let Some(manual) = snapshot.manual.as_ref().filter(|manual| manual.until.is_none_or(|until| at < until)) {
         let decision = Decision {
@@ -89,7 +90,7 @@ fn decide_at(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> (
     (decision, moment.next)
 }
 
-/// The readings at one moment, and when the first one that was looked at changes by itself.
+/// The readings at one moment, and the first time at which one that was looked at changes by itself.
 struct Moment<'a> {
     snapshot: &'a Snapshot,
     now: &'a Now,
@@ -99,7 +100,7 @@ struct Moment<'a> {
 
 impl Moment<'_> {
     fn holds(&mut self, when: &When) -> bool {
-        // What only a signal can change comes first: where that fails, the passing of time does not matter.
+        // These conditions come first because only a signal can change them. If one fails, the rule needs no time to wake up at.
         let signals = is_any(&when.lock, &self.snapshot.lock)
             && is_any(&when.sleep, &self.snapshot.sleep)
             && is_any(&when.call, &self.snapshot.call.clone().map(|call| call.state))
@@ -149,7 +150,7 @@ impl Moment<'_> {
     }
 }
 
-/// Whether the reading is one of the accepted values; without any, it may be anything.
+/// Whether the reading is one of the accepted values. An empty list accepts any reading.
 fn is_any<T: PartialEq>(accepted: &[Is<T>], reading: &Reading<T>) -> bool {
     accepted.is_empty()
         || accepted.iter().any(|is| match (is, reading) {
@@ -193,10 +194,10 @@ fn because(when: &When, snapshot: &Snapshot, at: Timestamp) -> String {
             clauses.push(format!("{word} {}", hours.join(", ")));
         }
     }
-    if clauses.is_empty() { "it has no conditions".to_owned() } else { clauses.join(" and ") }
+    if clauses.is_empty() { "the rule has no conditions".to_owned() } else { clauses.join(" and ") }
 }
 
-/// Why nothing is claimed when no rule holds: names what is not known, since that is mostly why.
+/// Why no rule matches. Names the unknown readings, as they are usually the reason.
 fn nothing_because(snapshot: &Snapshot, at: Timestamp) -> String {
     let readings = [
         ("call", matches!(snapshot.call, Reading::Unknown)),

@@ -1,4 +1,4 @@
-//! A table of readings and what they mean, and properties that hold for all of them.
+//! A table of readings and the resulting decisions, and properties that hold for all readings.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn call(state: CallState) -> Reading<Call> {
     Reading::Known(Call { state, app: None })
 }
 
-/// A day's calendar with these changes of class.
+/// A calendar for one day with these changes of the busy class.
 fn calendar(changes: &[(&str, BusyClass)]) -> Reading<Arc<Schedule>> {
     let changes = changes.iter().map(|(time, class)| (at(time), *class, false)).collect();
     Reading::Known(Arc::new(Schedule::new(at("00:00:00"), at("23:59:59"), changes)))
@@ -63,13 +63,13 @@ fn the_default_rules_decide_as_the_readme_says() {
             Some(Presence::InACall),
         ),
         (Snapshot { lock: Reading::Known(Lock::Locked), calendar: busy(), ..desk() }, "locked", Some(Presence::Away)),
-        // Whoever listens does not touch the mouse; whoever is away does not either.
+        // A person in a meeting may not touch the mouse, so a meeting beats idle.
         (Snapshot { idle: idle(), ..desk() }, "idle", Some(Presence::Away)),
         (Snapshot { idle: idle(), calendar: busy(), ..desk() }, "meeting", Some(Presence::InAConferenceCall)),
         (Snapshot { idle: idle(), call: call(CallState::InCall), ..desk() }, "call", Some(Presence::InACall)),
         (Snapshot { idle: idle(), lock: Reading::Unknown, ..desk() }, "idle", Some(Presence::Away)),
         (Snapshot { idle: Reading::Unknown, ..desk() }, "at the desk", Some(Presence::Available)),
-        // What is off is no obstacle, what is unknown is.
+        // A signal that is off does not stop a rule; an unknown one does.
         (Snapshot::default(), "at the desk", Some(Presence::Available)),
         (
             Snapshot { call: Reading::Unknown, calendar: Reading::Unknown, ..desk() },
@@ -84,7 +84,7 @@ fn the_default_rules_decide_as_the_readme_says() {
 }
 
 #[test]
-fn a_change_behind_very_many_that_change_nothing_is_not_lost() {
+fn a_change_after_thousands_without_effect_is_not_lost() {
     let class = |second: i64| if second % 2 == 0 { BusyClass::Tentative } else { BusyClass::Free };
     let second = |second| at("00:00:00") + SignedDuration::from_secs(second);
     let mut changes: Vec<_> = (1..10_000).map(|number| (second(number), class(number), false)).collect();
@@ -110,7 +110,7 @@ fn nothing_is_claimed_while_the_lock_is_unknown() {
 }
 
 #[test]
-fn a_meeting_lasts_exactly_its_time() {
+fn a_meeting_starts_and_ends_exactly_on_time() {
     let decided = |time| {
         let decision = decide(&default_rules(), &desk(), &now(time));
         (decision.presence, decision.until)
@@ -122,7 +122,7 @@ fn a_meeting_lasts_exactly_its_time() {
 }
 
 #[test]
-fn until_looks_through_changes_that_change_nothing() {
+fn until_skips_changes_without_effect() {
     let snapshot = Snapshot {
         calendar: calendar(&[
             ("09:30:00", BusyClass::Tentative),
@@ -133,7 +133,7 @@ fn until_looks_through_changes_that_change_nothing() {
     };
     assert_eq!(decide(&default_rules(), &snapshot, &now("09:00:00")).until, Some(at("11:00:00")));
     let locked = Snapshot { lock: Reading::Known(Lock::Locked), ..snapshot };
-    assert_eq!(decide(&default_rules(), &locked, &now("09:00:00")).until, None, "no meeting ends being away");
+    assert_eq!(decide(&default_rules(), &locked, &now("09:00:00")).until, None, "no meeting changes Away");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn the_reason_names_what_decided() {
 }
 
 #[test]
-fn named_signals_hold_until_their_time_is_up() {
+fn named_signals_last_until_their_time_is_up() {
     let rule = Rule {
         name: "focus".to_owned(),
         when: When { signal: [("focus".to_owned(), vec!["on".to_owned()])].into(), ..When::default() },
@@ -183,7 +183,7 @@ fn named_signals_hold_until_their_time_is_up() {
 }
 
 #[test]
-fn a_rule_that_prefers_is_followed_and_an_override_prefers_nothing() {
+fn the_deciding_rule_sets_prefer_and_an_override_never_does() {
     let mut rules = default_rules();
     for rule in &mut rules {
         rule.prefer = rule.name == "locked";
@@ -237,8 +237,7 @@ fn readings() -> impl Strategy<Value = Snapshot> {
 }
 
 proptest! {
-    /// `until` is the first moment at which the decision differs: just before it, and at every moment until then, the
-    /// decision is the same; at it, another.
+    /// `until` is the first moment at which the decision differs. At every moment before it, the decision is the same.
     #[test]
     fn until_is_when_the_decision_changes(snapshot in readings(), second in 0..86_000_u32, probe in 0.0..1.0_f64) {
         let wall = at("00:00:00") + jiff::SignedDuration::from_secs(second.into());
@@ -258,9 +257,9 @@ proptest! {
         }
     }
 
-    /// A reading that is unknown never makes a claim that it would not make were it off or absent.
+    /// No rule that depends on an unknown reading decides.
     #[test]
-    fn what_is_unknown_supports_no_claim(snapshot in readings()) {
+    fn an_unknown_reading_supports_no_claim(snapshot in readings()) {
         let rules = default_rules();
         let decision = decide(&rules, &snapshot, &now("12:00:00"));
         let deciding = rules.iter().find(|rule| Some(&rule.name) == decision.rule.as_ref());

@@ -1,8 +1,8 @@
-//! Recurring hours of the week, as `within` and `outside` write them: `Mon..Fri 08:30-18:00 Europe/Berlin`.
+//! Weekly hours for `within` and `outside` in a rule: `Mon..Fri 08:30-18:00 Europe/Berlin`.
 //!
-//! Hours are what the clock on the wall shows: an hour that a change to winter time repeats counts both times, one that a
-//! change to summer time skips never comes. The wall is the user's, unless the hours name a zone: then it is there. Leaves to
-//! others: how hours are written (`parse`).
+//! Hours follow the clock on the wall. An hour that a change to winter time repeats counts both times; an hour that a change to
+//! summer time skips never comes. They apply in the user's zone, unless they name another one. Leaves to others: how hours are
+//! written (`parse`).
 
 use std::fmt;
 use std::ops::Range;
@@ -15,37 +15,37 @@ mod parse;
 
 pub use parse::HoursError;
 
-const DAY: u16 = 24 * 60;
-const WEEK: u16 = 7 * DAY;
+const MINUTES_PER_DAY: u16 = 24 * 60;
+const MINUTES_PER_WEEK: u16 = 7 * MINUTES_PER_DAY;
 
-/// Spans of time that recur every week.
+/// Time spans that recur every week.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hours {
-    /// As it was written.
+    /// The text in the configuration.
     text: String,
-    /// Minutes of the week, Monday 00:00 being zero: in order, not touching, never empty.
+    /// In minutes of the week, counted from Monday 00:00. Sorted, not touching; no span is empty.
     spans: Vec<Range<u16>>,
-    /// The zone they are hours of; `None`: the user's.
+    /// The zone of the hours; `None` means the user's zone.
     zone: Option<TimeZone>,
 }
 
 impl fmt::Display for Hours {
-    /// As it was written.
+    /// The text in the configuration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)
     }
 }
 
 impl Hours {
-    /// Whether `now` lies in the hours, and when that next changes: the first moment after `now` at which it is otherwise.
-    /// `None` when it never changes, as in the whole week. Hours without a zone of their own are those of `users_zone`.
+    /// Whether `now` is within the hours, and the first moment after `now` at which that changes; `None` if it never changes,
+    /// because the hours cover the whole week. Hours that name no zone apply in `users_zone`.
     pub fn at(&self, now: Timestamp, users_zone: &TimeZone) -> (bool, Option<Timestamp>) {
         let zone = self.zone.as_ref().unwrap_or(users_zone);
         let inside = self.contains(minute_of_week(zone.to_datetime(now)));
         (inside, self.next_change(inside, now, zone))
     }
 
-    /// Walks from one change of the zone's offset to the next; in between, local time runs as evenly as the week does.
+    /// Walks from one change of the zone's offset to the next. Between two changes, the local time never jumps.
     fn next_change(&self, inside: bool, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut from = now;
         loop {
@@ -66,19 +66,19 @@ impl Hours {
         self.spans.iter().any(|span| span.contains(&minute))
     }
 
-    /// When the hours next begin or end after `from`, were the offset to stay as it is.
+    /// When the hours next begin or end after `from`, if the offset stays the same.
     fn next_boundary(&self, from: Timestamp, offset: Offset) -> Option<Timestamp> {
-        if matches!(self.spans.as_slice(), [Range { start: 0, end: WEEK }]) {
+        if matches!(self.spans.as_slice(), [Range { start: 0, end: MINUTES_PER_WEEK }]) {
             return None;
         }
         let local = offset.to_datetime(from);
         let minute = minute_of_week(local);
-        // Sunday's midnight divides a span that runs through it, and is no boundary then.
-        let runs_through_sunday = self.contains(0) && self.contains(WEEK - 1);
+        // A span that runs through Sunday's midnight is stored as two. Midnight is not a boundary then.
+        let runs_through_sunday = self.contains(0) && self.contains(MINUTES_PER_WEEK - 1);
         let boundaries = || self.spans.iter().flat_map(|span| [span.start, span.end]);
         let next = boundaries()
-            .chain(boundaries().map(|boundary| boundary + WEEK))
-            .filter(|boundary| !(runs_through_sunday && boundary % WEEK == 0))
+            .chain(boundaries().map(|boundary| boundary + MINUTES_PER_WEEK))
+            .filter(|boundary| !(runs_through_sunday && boundary % MINUTES_PER_WEEK == 0))
             .find(|boundary| *boundary > minute)?;
         let into_minute = SignedDuration::new(i64::from(local.second()), local.subsec_nanosecond());
         from.checked_add(SignedDuration::from_mins(i64::from(next - minute)) - into_minute).ok()
@@ -88,7 +88,7 @@ impl Hours {
 fn minute_of_week(local: DateTime) -> u16 {
     let days = u16::from(local.weekday().to_monday_zero_offset().unsigned_abs());
     let minute_of_day = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
-    days * DAY + minute_of_day
+    days * MINUTES_PER_DAY + minute_of_day
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn working_hours_change_at_their_ends_and_over_the_weekend() {
+    fn working_hours_change_at_their_ends_and_skip_the_weekend() {
         let text = "Mon..Fri 08:30-18:00";
         let berlin = |time: &str| format!("{time}+01:00[Europe/Berlin]");
         for (now, inside, until) in [
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_are_what_the_clock_on_the_wall_shows() {
+    fn hours_follow_the_clock_on_the_wall() {
         // 02:00 to 03:00 does not exist on 28 March 2027 in Berlin, and comes twice on 31 October.
         let skipped = at("02:15-02:45", "2027-03-28T01:00:00+01:00[Europe/Berlin]");
         assert_eq!(skipped, (false, Some("2027-03-29T02:15:00+02:00[Europe/Berlin]".to_owned())));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_with_a_zone_are_that_zones_wherever_the_user_is() {
+    fn hours_with_a_zone_do_not_depend_on_where_the_user_is() {
         let office = "Mon..Fri 08:30-18:00 Europe/Berlin";
         for (now, inside, until) in [
             // Berlin is six hours ahead of New York, and five while only New York has summer time.
@@ -183,47 +183,47 @@ mod tests {
 
     const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-    /// Days (Monday first), and minutes of the day that may end on the next one.
+    /// Days (Monday first), then the start and the end in minutes of the day. The end may be on the next day.
     type Written = Vec<([bool; 7], u16, u16)>;
 
     fn write(spans: &Written) -> String {
         let write_one = |(days, start, end): &([bool; 7], u16, u16)| {
             let names: Vec<&str> = NAMES.iter().zip(days).filter(|(_, on)| **on).map(|(name, _)| *name).collect();
-            let end = if *end > DAY { end - DAY } else { *end };
+            let end = if *end > MINUTES_PER_DAY { end - MINUTES_PER_DAY } else { *end };
             format!("{} {:02}:{:02}-{:02}:{:02}", names.join(","), start / 60, start % 60, end / 60, end % 60)
         };
         spans.iter().map(write_one).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether a time on the wall lies in the spans, told without weeks: from its day and the day before.
+    /// Whether a local time is within the spans. Unlike the real code, this looks at its day and the day before, not at weeks.
     fn shows(spans: &Written, local: DateTime) -> bool {
         let day = usize::try_from(local.weekday().to_monday_zero_offset()).unwrap();
         let minute = u16::try_from(i16::from(local.hour()) * 60 + i16::from(local.minute())).unwrap();
         spans.iter().any(|(days, start, end)| {
             (days[day] && (*start..*end).contains(&minute))
-                || (days[(day + 6) % 7] && (*start..*end).contains(&(minute + DAY)))
+                || (days[(day + 6) % 7] && (*start..*end).contains(&(minute + MINUTES_PER_DAY)))
         })
     }
 
-    /// The first minute after `now` at which it is otherwise.
+    /// The first minute after `now` at which the answer differs from `inside`.
     fn by_walk(spans: &Written, inside: bool, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let this_minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap();
-        (1..9 * i64::from(DAY))
+        (1..9 * i64::from(MINUTES_PER_DAY))
             .map(|minutes| this_minute + SignedDuration::from_mins(minutes))
             .find(|time| shows(spans, zone.to_datetime(*time)) != inside)
     }
 
     fn written() -> impl Strategy<Value = Written> {
         let days = any::<[bool; 7]>().prop_filter("no day", |days| days.contains(&true));
-        let span = (days, 0..DAY, 1..=DAY).prop_map(|(days, start, length)| {
-            // Exactly a day long from noon to noon cannot be written.
-            let length = if length == DAY && start != 0 { DAY - 1 } else { length };
+        let span = (days, 0..MINUTES_PER_DAY, 1..=MINUTES_PER_DAY).prop_map(|(days, start, length)| {
+            // A span of exactly 24 hours can only be written from midnight to midnight.
+            let length = if length == MINUTES_PER_DAY && start != 0 { MINUTES_PER_DAY - 1 } else { length };
             (days, start, start + length)
         });
         prop::collection::vec(span, 1..4)
     }
 
-    /// Moments of 2010 to 2027, most within three days of a change of the zone's offset.
+    /// Moments from 2010 to 2027, most of them within three days of a change of the zone's offset.
     fn moment() -> impl Strategy<Value = (TimeZone, Timestamp)> {
         let zones = prop::sample::select(vec![
             "Europe/Berlin",
@@ -247,14 +247,14 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn the_next_change_is_the_one_that_a_walk_by_minutes_finds(spans in written(), (zone, now) in moment()) {
+        fn the_next_change_is_the_same_as_in_a_walk_by_minutes(spans in written(), (zone, now) in moment()) {
             let (inside, until) = hours(&write(&spans)).at(now, &zone);
             prop_assert_eq!(inside, shows(&spans, zone.to_datetime(now)));
             prop_assert_eq!(until, by_walk(&spans, inside, now, &zone));
         }
 
         #[test]
-        fn with_a_zone_of_its_own_the_users_zone_does_not_matter(
+        fn hours_with_a_zone_ignore_the_users_zone(
             spans in written(), (zone, now) in moment(), (users_zone, _) in moment(),
         ) {
             let own = hours(&format!("{} {}", write(&spans), zone.iana_name().unwrap()));
@@ -264,14 +264,14 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_hours_or_an_error(text in "([MonTueWdhFriSat.,:0-9 –-]| UTC| Europe/Berlin|\\PC){0,40}", moment in moment()) {
+        fn any_text_gives_hours_or_an_error(text in "([MonTueWdhFriSat.,:0-9 –-]| UTC| Europe/Berlin|\\PC){0,40}", moment in moment()) {
             if let Ok(hours) = text.parse::<Hours>() {
                 hours.at(moment.1, &moment.0);
             }
         }
 
         #[test]
-        fn the_ends_of_time_are_no_trouble(spans in written(), (zone, _) in moment()) {
+        fn the_first_and_the_last_timestamp_work(spans in written(), (zone, _) in moment()) {
             for now in [Timestamp::MIN, Timestamp::MAX] {
                 hours(&write(&spans)).at(now, &zone);
             }

@@ -1,17 +1,17 @@
-//! How hours are written.
+//! The syntax of hours.
 //!
-//! The grammar is that of systemd's calendar days with a span of times: groups of days and times, separated by commas. Days
-//! left out are every day, times left out are the whole day, and several times may follow the same days:
-//! `Mon..Thu,Sat 08:30-12:00,13:00-18:00, Fri 08:30-14:00`. A span that ends before it starts runs over midnight and belongs
-//! to the day it starts on. The name of a time zone may follow, behind all of it: `Mon..Fri 08:30-18:00 Europe/Berlin`.
+//! Days are written as in systemd's calendar events (`systemd.time(7)`), followed by time spans. Groups of days and spans are
+//! separated by commas. A group without days means every day, a group without spans means the whole day, and several spans may
+//! follow the same days: `Mon..Thu,Sat 08:30-12:00,13:00-18:00, Fri 08:30-14:00`. A span that ends before it starts runs over
+//! midnight and belongs to the day on which it starts. A time zone may come last: `Mon..Fri 08:30-18:00 Europe/Berlin`.
 
 use std::ops::Range;
 
-use super::{DAY, Hours, WEEK};
+use super::{Hours, MINUTES_PER_DAY, MINUTES_PER_WEEK};
 use crate::suggest;
 use crate::time::zone_named;
 
-const DAYS: [(&str, &str); 7] = [
+const DAY_NAMES: [(&str, &str); 7] = [
     ("Mon", "Monday"),
     ("Tue", "Tuesday"),
     ("Wed", "Wednesday"),
@@ -20,7 +20,8 @@ const DAYS: [(&str, &str); 7] = [
     ("Sat", "Saturday"),
     ("Sun", "Sunday"),
 ];
-/// Why a text is no hours: one sentence, with the mend where there is one.
+
+/// Why a text is not valid hours: one sentence for the user, with a hint if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct HoursError(pub String);
@@ -32,7 +33,8 @@ impl std::str::FromStr for Hours {
         let text = text.trim();
         let (spans, zone) = match split_zone(text) {
             Some((spans, name)) => {
-                let zone = zone_named(name).map_err(|mend| HoursError(format!("`{name}` is no time zone; {mend}")))?;
+                let zone =
+                    zone_named(name).map_err(|hint| HoursError(format!("`{name}` is not a time zone; {hint}")))?;
                 (spans, Some(zone))
             }
             None => (text, None),
@@ -45,8 +47,8 @@ impl std::str::FromStr for Hours {
     }
 }
 
-/// The days and times, and the name of a zone behind them: a last word that is no day, and that no comma, point or hyphen
-/// makes a part of what is before it.
+/// Splits off the name of a zone at the end: a last word that is not a day and that does not continue the text before it after
+/// a comma, dot or hyphen.
 fn split_zone(item: &str) -> Option<(&str, &str)> {
     let (before, word) = item.trim().rsplit_once(char::is_whitespace)?;
     let before = before.trim_end();
@@ -55,14 +57,14 @@ fn split_zone(item: &str) -> Option<(&str, &str)> {
     (is_name && !before.ends_with([',', '.', '-', '–'])).then_some((before, word))
 }
 
-/// Reads the items between commas in turn: which days hold for a span of times was said some items before.
+/// Reads the items between commas one by one. The days of a time span may come from an earlier item.
 #[derive(Default)]
 struct Parser {
-    /// The days of the present group, Monday first.
+    /// The days of the current group, Monday first.
     days: [bool; 7],
-    /// Whether the present group has its times: then a day begins the next one.
+    /// Whether the current group has a time span. If so, a day begins the next group.
     timed: bool,
-    /// Whether there was an item before.
+    /// Whether an item was read before.
     begun: bool,
     spans: Vec<Range<u16>>,
 }
@@ -73,10 +75,11 @@ impl Parser {
         if let Some((_, name)) = split_zone(item)
             && zone_named(name).is_ok()
         {
-            let message = format!("the zone `{name}` comes last, and holds for all; hours of several zones are a list");
+            let message =
+                format!("the zone `{name}` must come last and applies to all; for several zones, write a list");
             return Err(HoursError(message));
         }
-        // No name of a day has a digit in it, and every time begins with one.
+        // Names of days contain no digit, and every time begins with one.
         let (days, times) = item.split_at(item.find(|c: char| c.is_ascii_digit()).unwrap_or(item.len()));
         let begun = std::mem::replace(&mut self.begun, true);
         if !days.is_empty() || times.is_empty() {
@@ -89,7 +92,7 @@ impl Parser {
         if times.is_empty() { Ok(()) } else { self.add_times(times) }
     }
 
-    /// Adds to the days of the present group, or begins the next one.
+    /// Adds days to the current group, or begins the next group.
     fn add_days(&mut self, text: &str, begun: bool) -> Result<(), HoursError> {
         if self.timed || !begun {
             self.days = [false; 7];
@@ -102,11 +105,11 @@ impl Parser {
             && day(last).is_ok()
         {
             let (first, last) = (first.trim(), last.trim());
-            return Err(HoursError(format!("days from one to another are written `{first}..{last}`")));
+            return Err(HoursError(format!("write a range of days as `{first}..{last}`")));
         } else {
             (day(text)?, day(text)?)
         };
-        // `Fri..Mon` goes over the weekend.
+        // `Fri..Mon` includes the weekend.
         for offset in 0..=(last + 7 - first) % 7 {
             self.days[(first + offset) % 7] = true;
         }
@@ -115,51 +118,52 @@ impl Parser {
 
     fn add_times(&mut self, text: &str) -> Result<(), HoursError> {
         let Some((start_text, end_text)) = text.split_once(['-', '–']) else {
-            return Err(HoursError(format!("`{text}` is no span of times; write it like `08:30-18:00`")));
+            return Err(HoursError(format!("`{text}` is not a time span; write one like `08:30-18:00`")));
         };
         let (start, end) = (time(start_text)?, time(end_text)?);
-        if start == DAY {
-            return Err(HoursError("a span of times cannot start at 24:00; write `00:00` of the next day".to_owned()));
+        if start == MINUTES_PER_DAY {
+            return Err(HoursError("a time span cannot start at 24:00; write `00:00` on the next day".to_owned()));
         }
         if start == end {
             return Err(HoursError(format!("`{text}` has no length; the whole day is `00:00-24:00`")));
         }
-        let end = if end < start { end + DAY } else { end };
+        let end = if end < start { end + MINUTES_PER_DAY } else { end };
         self.timed = true;
         self.push(start, end);
         Ok(())
     }
 
     fn push(&mut self, start: u16, end: u16) {
-        let midnights = (0..WEEK).step_by(usize::from(DAY));
+        let midnights = (0..MINUTES_PER_WEEK).step_by(usize::from(MINUTES_PER_DAY));
         let chosen = midnights.zip(self.days).filter(|(_, chosen)| *chosen);
         self.spans.extend(chosen.map(|(midnight, _)| midnight + start..midnight + end));
     }
 
     fn finish(mut self) -> Vec<Range<u16>> {
         if !self.timed {
-            self.push(0, DAY);
+            self.push(0, MINUTES_PER_DAY);
         }
         self.spans
     }
 }
 
-/// The number of a day, Monday being zero.
+/// The number of a day, counted from Monday = 0.
 fn day(name: &str) -> Result<usize, HoursError> {
     let name = name.trim();
-    DAYS.iter()
+    DAY_NAMES
+        .iter()
         .position(|(short, long)| name.eq_ignore_ascii_case(short) || name.eq_ignore_ascii_case(long))
         .ok_or_else(|| {
-            let names = DAYS.iter().flat_map(|(short, long)| [*short, *long]);
+            let names = DAY_NAMES.iter().flat_map(|(short, long)| [*short, *long]);
             HoursError(match suggest::nearest(name, names) {
-                Some(meant) => format!("`{name}` is no day of the week; did you mean `{meant}`?"),
-                None if name.is_empty() => "a day of the week or a span of times is missing".to_owned(),
-                None => format!("`{name}` is no day of the week; they are Mon, Tue, Wed, Thu, Fri, Sat and Sun"),
+                Some(meant) => format!("`{name}` is not a day of the week; did you mean `{meant}`?"),
+                None if name.is_empty() => "a day of the week or a time span is missing".to_owned(),
+                None => format!("`{name}` is not a day of the week; write Mon, Tue, Wed, Thu, Fri, Sat or Sun"),
             })
         })
 }
 
-/// The minute of the day of `HH:MM`, up to 24:00.
+/// Reads `HH:MM`, up to 24:00, as a minute of the day.
 fn time(text: &str) -> Result<u16, HoursError> {
     let text = text.trim();
     let number = |digits: &str, most: u16| {
@@ -169,15 +173,15 @@ fn time(text: &str) -> Result<u16, HoursError> {
     text.split_once(':')
         .filter(|(_, minutes)| minutes.len() == 2)
         .and_then(|(hours, minutes)| Some(number(hours, 24)? * 60 + number(minutes, 59)?))
-        .filter(|minute| *minute <= DAY)
-        .ok_or_else(|| HoursError(format!("`{text}` is no time of day; write hours and minutes, 00:00 to 24:00")))
+        .filter(|minute| *minute <= MINUTES_PER_DAY)
+        .ok_or_else(|| HoursError(format!("`{text}` is not a time of day; write hours and minutes, 00:00 to 24:00")))
 }
 
-/// Puts spans in order, joins those that touch, and folds what reaches over Sunday's midnight back to Monday.
+/// Sorts the spans, joins those that touch, and moves the part after Sunday's midnight to Monday.
 fn merge(spans: Vec<Range<u16>>) -> Vec<Range<u16>> {
     let mut folded: Vec<Range<u16>> = spans
         .into_iter()
-        .flat_map(|span| [span.start..span.end.min(WEEK), 0..span.end.saturating_sub(WEEK)])
+        .flat_map(|span| [span.start..span.end.min(MINUTES_PER_WEEK), 0..span.end.saturating_sub(MINUTES_PER_WEEK)])
         .filter(|span| !span.is_empty())
         .collect();
     folded.sort_by_key(|span| span.start);
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn days_groups_and_several_spans_read_as_written() {
+    fn days_groups_and_several_spans_are_read() {
         for (short, long) in [
             ("mon..fri 8:30-18:00", "Monday,Tuesday,Wednesday,Thursday,Friday 08:30-18:00"),
             (
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_may_follow() {
+    fn a_zone_may_come_last() {
         for (text, spans, zone) in [
             ("Mon..Fri 08:30-18:00 Europe/Berlin", "Mon..Fri 08:30-18:00", "Europe/Berlin"),
             (
@@ -249,37 +253,37 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_is_wrong_and_what_was_meant() {
+    fn errors_say_what_is_wrong_and_suggest_a_fix() {
         for (text, expected) in [
-            ("Mun..Fri 08:00-18:00", "`Mun` is no day of the week; did you mean `Mon`?"),
-            ("Wendesday", "`Wendesday` is no day of the week; did you mean `Wednesday`?"),
-            ("xyz", "`xyz` is no day of the week; they are Mon, Tue, Wed, Thu, Fri, Sat and Sun"),
-            ("Mon-Fri 08:00-18:00", "days from one to another are written `Mon..Fri`"),
-            ("Mon – Fri", "days from one to another are written `Mon..Fri`"),
-            ("08:00", "`08:00` is no span of times; write it like `08:30-18:00`"),
-            ("8-18", "`8` is no time of day; write hours and minutes, 00:00 to 24:00"),
-            ("08:00-24:01", "`24:01` is no time of day; write hours and minutes, 00:00 to 24:00"),
-            ("08:00-12:60", "`12:60` is no time of day; write hours and minutes, 00:00 to 24:00"),
-            ("08:00-+9:00", "`+9:00` is no time of day; write hours and minutes, 00:00 to 24:00"),
-            ("24:00-06:00", "a span of times cannot start at 24:00; write `00:00` of the next day"),
+            ("Mun..Fri 08:00-18:00", "`Mun` is not a day of the week; did you mean `Mon`?"),
+            ("Wendesday", "`Wendesday` is not a day of the week; did you mean `Wednesday`?"),
+            ("xyz", "`xyz` is not a day of the week; write Mon, Tue, Wed, Thu, Fri, Sat or Sun"),
+            ("Mon-Fri 08:00-18:00", "write a range of days as `Mon..Fri`"),
+            ("Mon – Fri", "write a range of days as `Mon..Fri`"),
+            ("08:00", "`08:00` is not a time span; write one like `08:30-18:00`"),
+            ("8-18", "`8` is not a time of day; write hours and minutes, 00:00 to 24:00"),
+            ("08:00-24:01", "`24:01` is not a time of day; write hours and minutes, 00:00 to 24:00"),
+            ("08:00-12:60", "`12:60` is not a time of day; write hours and minutes, 00:00 to 24:00"),
+            ("08:00-+9:00", "`+9:00` is not a time of day; write hours and minutes, 00:00 to 24:00"),
+            ("24:00-06:00", "a time span cannot start at 24:00; write `00:00` on the next day"),
             ("08:00-08:00", "`08:00-08:00` has no length; the whole day is `00:00-24:00`"),
-            ("", "a day of the week or a span of times is missing"),
-            ("Mon 08:00-12:00,", "a day of the week or a span of times is missing"),
-            ("08:00-12:00 Europe/Berln", "`Europe/Berln` is no time zone; did you mean `Europe/Berlin`?"),
-            ("Mon 08:00-12:00 Berlin", "`Berlin` is no time zone; did you mean `Europe/Berlin`?"),
-            ("Mon 08:00-12:00 Mars", "`Mars` is no time zone; write an IANA name, like Europe/Berlin"),
+            ("", "a day of the week or a time span is missing"),
+            ("Mon 08:00-12:00,", "a day of the week or a time span is missing"),
+            ("08:00-12:00 Europe/Berln", "`Europe/Berln` is not a time zone; did you mean `Europe/Berlin`?"),
+            ("Mon 08:00-12:00 Berlin", "`Berlin` is not a time zone; did you mean `Europe/Berlin`?"),
+            ("Mon 08:00-12:00 Mars", "`Mars` is not a time zone; write an IANA name, like Europe/Berlin"),
             (
                 "Mon 08:00-12:00 UTC, Sat 10:00-12:00",
-                "the zone `UTC` comes last, and holds for all; hours of several zones are a list",
+                "the zone `UTC` must come last and applies to all; for several zones, write a list",
             ),
-            ("Europe/Berlin", "`Europe/Berlin` is no day of the week; they are Mon, Tue, Wed, Thu, Fri, Sat and Sun"),
+            ("Europe/Berlin", "`Europe/Berlin` is not a day of the week; write Mon, Tue, Wed, Thu, Fri, Sat or Sun"),
             (
                 "Mon 08:00-12:00, Europe/Berlin",
-                "`Europe/Berlin` is no day of the week; they are Mon, Tue, Wed, Thu, Fri, Sat and Sun",
+                "`Europe/Berlin` is not a day of the week; write Mon, Tue, Wed, Thu, Fri, Sat or Sun",
             ),
-            ("Mon .. Fry", "`Fry` is no day of the week; did you mean `Fri`?"),
-            ("Mon 08:00-12:00, Fry", "`Fry` is no day of the week; did you mean `Fri`?"),
-            ("08:00-12:00 Mon", "`12:00 Mon` is no time of day; write hours and minutes, 00:00 to 24:00"),
+            ("Mon .. Fry", "`Fry` is not a day of the week; did you mean `Fri`?"),
+            ("Mon 08:00-12:00, Fry", "`Fry` is not a day of the week; did you mean `Fri`?"),
+            ("08:00-12:00 Mon", "`12:00 Mon` is not a time of day; write hours and minutes, 00:00 to 24:00"),
             ("Mon, 08:00-12:00", "a day is missing between the comma and `08:00-12:00`"),
         ] {
             assert_eq!(error(text), expected);

@@ -1,4 +1,5 @@
-//! The preferred presence beside the session, in virtual time. Scripts are here; `model` has what others see.
+//! Tests of the preferred presence together with the session, in virtual time. Scripted tests are here; `model` checks what
+//! others see.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ fn unanswered() -> Failure {
     Failure { applied: Applied::Perhaps, ..failure(FailureKind::Passing) }
 }
 
-/// Sends what the session wants at `now`, expecting that it wants something, and answers it.
+/// Takes the request that is due at `now`, and reports `outcome` for it.
 fn answer(session: &mut Session, now: Instant, outcome: Result<(), &Failure>) -> Action {
     let request = session.poll_request(now).expect("a request is due");
     assert_eq!(session.poll_request(now), None, "one in flight");
@@ -31,7 +32,7 @@ fn answer(session: &mut Session, now: Instant, outcome: Result<(), &Failure>) ->
     request.action
 }
 
-/// Sends all that the session wants at `now`.
+/// Sends all requests that are due at `now`.
 fn drain(session: &mut Session, now: Instant) -> Vec<Action> {
     let mut sent = Vec::new();
     while let Some(request) = session.poll_request(now) {
@@ -42,7 +43,7 @@ fn drain(session: &mut Session, now: Instant) -> Vec<Action> {
     sent
 }
 
-/// One that prefers Away since `since`.
+/// A session that has preferred Away since `since`.
 fn preferring(since: Instant) -> Session {
     let mut session = Session::new(7);
     session.handle_wish_to_prefer(target(Presence::Away), since);
@@ -59,7 +60,7 @@ fn prefer(presence: Presence) -> Action {
 }
 
 #[test]
-fn without_a_session_that_is_set_first() {
+fn a_missing_session_is_set_before_the_preferred_presence() {
     let mut session = Session::new(1);
     session.handle_wish_to_prefer(target(Presence::Away), at(0));
     assert_eq!(drain(&mut session, at(0)), [set(Presence::Away), prefer(Presence::Away)]);
@@ -69,7 +70,7 @@ fn without_a_session_that_is_set_first() {
 }
 
 #[test]
-fn the_mask_goes_on_first_and_comes_off_last() {
+fn the_preferred_presence_is_set_first_and_cleared_last() {
     let mut session = Session::new(1);
     session.handle_wish(Some(target(Presence::InACall)), at(0));
     assert_eq!(drain(&mut session, at(0)), [set(Presence::InACall)]);
@@ -83,7 +84,7 @@ fn the_mask_goes_on_first_and_comes_off_last() {
 }
 
 #[test]
-fn the_same_presence_with_and_without_it_leaves_the_session_alone() {
+fn preferring_the_same_presence_leaves_the_session_alone() {
     let mut session = Session::new(1);
     session.handle_wish(Some(target(Presence::Away)), at(0));
     drain(&mut session, at(0));
@@ -94,7 +95,7 @@ fn the_same_presence_with_and_without_it_leaves_the_session_alone() {
 }
 
 #[test]
-fn what_would_hide_most_is_cleared_first_when_nothing_is_to_be_held() {
+fn the_preferred_presence_is_cleared_first_if_nothing_will_be_held() {
     let mut session = preferring(at(0));
     session.handle_wish(None, at(10));
     assert_eq!(drain(&mut session, at(10)), [Action::ClearPreferred, Action::Clear]);
@@ -103,7 +104,7 @@ fn what_would_hide_most_is_cleared_first_when_nothing_is_to_be_held() {
 }
 
 #[test]
-fn a_preferred_presence_of_somebody_else_is_never_cleared() {
+fn a_preferred_presence_from_elsewhere_is_never_cleared() {
     let mut session = Session::new(1);
     session.handle_wish(Some(target(Presence::Available)), at(0));
     assert_eq!(drain(&mut session, at(0)), [set(Presence::Available)]);
@@ -117,9 +118,9 @@ fn a_preferred_presence_of_somebody_else_is_never_cleared() {
 }
 
 #[test]
-fn what_expired_in_a_long_sleep_is_somebody_elses_by_then() {
+fn a_preferred_presence_that_expired_during_sleep_is_not_cleared() {
     let mut session = preferring(at(0));
-    // The machine slept for hours, and somebody chose a status on a phone.
+    // The machine slept for hours, and the user chose a status on a phone.
     session.handle_wish(Some(target(Presence::Available)), at(30_000));
     assert_eq!(drain(&mut session, at(30_000)), [set(Presence::Available)]);
 
@@ -135,7 +136,7 @@ fn what_expired_in_a_long_sleep_is_somebody_elses_by_then() {
 }
 
 #[test]
-fn a_set_that_perhaps_came_through_is_cleared_and_a_refused_one_is_not() {
+fn a_preferred_presence_is_cleared_only_if_it_may_have_been_set() {
     for (outcome, cleared) in [(unanswered(), true), (failure(FailureKind::Passing), false)] {
         let mut session = Session::new(1);
         session.handle_wish_to_prefer(target(Presence::Away), at(0));
@@ -149,7 +150,7 @@ fn a_set_that_perhaps_came_through_is_cleared_and_a_refused_one_is_not() {
 }
 
 #[test]
-fn each_is_uncertain_on_its_own() {
+fn an_uncertain_session_does_not_affect_the_preferred_presence() {
     let mut session = preferring(at(0));
     // The session's keepalive got lost; the preferred presence did not.
     assert_eq!(answer(&mut session, at(720), Ok(())), prefer(Presence::Away));
@@ -159,7 +160,7 @@ fn each_is_uncertain_on_its_own() {
 }
 
 #[test]
-fn both_are_kept_by_the_same_wakeups() {
+fn both_are_refreshed_in_the_same_wakeups() {
     let mut session = Session::new(1);
     session.handle_wish(Some(target(Presence::Available)), at(0));
     drain(&mut session, at(0));
@@ -172,7 +173,7 @@ fn both_are_kept_by_the_same_wakeups() {
         assert_eq!(why, Why::Keepalive);
         now = next;
         wakeups.push(now);
-        // Each answer takes its time, one of them long.
+        // Each answer takes a while, and one takes long.
         while let Some(request) = session.poll_request(now) {
             now = now + Duration::from_secs(if wakeups.len() == 4 { 20 } else { 1 });
             session.handle_outcome(request.id, Ok(()), now);
@@ -180,12 +181,12 @@ fn both_are_kept_by_the_same_wakeups() {
         }
         assert!(session.asserted(now).is_some() && session.preferred(now).is_some());
     }
-    assert_eq!(wakeups.len(), 15, "as many as the session alone: {wakeups:?}");
-    assert!((5..=6).contains(&preferred.len()), "not with each of them: {preferred:?}");
+    assert_eq!(wakeups.len(), 15, "as many as for the session alone: {wakeups:?}");
+    assert!((5..=6).contains(&preferred.len()), "not in each wakeup: {preferred:?}");
 }
 
 #[test]
-fn it_never_lapses_while_the_network_is_well() {
+fn it_never_lapses_while_requests_succeed() {
     for minutes in [5, 7, 15, 60, 240] {
         for presence in Presence::ALL {
             let expiration = Expiration::try_from(Duration::from_mins(minutes)).expect("in range");
@@ -202,7 +203,7 @@ fn it_never_lapses_while_the_network_is_well() {
 }
 
 #[test]
-fn leaving_clears_both_keeps_both_or_hands_the_session_over() {
+fn leaving_clears_both_keeps_both_or_hands_over_the_session() {
     let mut cleared = preferring(at(0));
     cleared.handle_leave(true);
     assert!(!cleared.has_left());
@@ -221,7 +222,7 @@ fn leaving_clears_both_keeps_both_or_hands_the_session_over() {
 }
 
 #[test]
-fn one_that_fails_holds_up_no_session() {
+fn a_failing_preferred_presence_does_not_delay_the_session() {
     let mut session = Session::new(1);
     session.handle_wish(Some(target(Presence::InACall)), at(0));
     drain(&mut session, at(0));
@@ -242,7 +243,7 @@ fn one_that_fails_holds_up_no_session() {
 }
 
 #[test]
-fn one_that_is_refused_is_looked_at_again_while_the_session_is_kept() {
+fn a_refused_preferred_presence_is_tried_again_while_the_session_is_kept() {
     let mut session = Session::new(1);
     session.handle_wish_to_prefer(target(Presence::Available), at(0));
     answer(&mut session, at(0), Ok(()));
@@ -257,18 +258,18 @@ fn one_that_is_refused_is_looked_at_again_while_the_session_is_kept() {
 }
 
 #[test]
-fn a_refused_session_is_not_followed_by_a_preferred_presence() {
+fn a_refused_session_also_stops_the_preferred_presence() {
     let mut session = preferring(at(0));
     assert_eq!(answer(&mut session, at(720), Ok(())), prefer(Presence::Away));
     assert_eq!(answer(&mut session, at(720), Err(&failure(FailureKind::Refused))), set(Presence::Away));
     session.handle_wish(Some(target(Presence::Available)), at(730));
     assert_eq!(drain(&mut session, at(1619)), []);
     session.handle_leave(true);
-    assert!(session.has_left(), "there is nothing that could be done");
+    assert!(session.has_left(), "nothing can be done");
 }
 
 #[test]
-fn a_retry_after_and_a_needed_sign_in_hold_for_both() {
+fn a_retry_after_and_a_missing_sign_in_stop_both() {
     let mut session = preferring(at(0));
     let throttled = Failure { retry_after: Some(Duration::from_secs(50)), ..failure(FailureKind::Throttled) };
     assert_eq!(answer(&mut session, at(720), Err(&throttled)), prefer(Presence::Away));
@@ -285,7 +286,7 @@ fn a_retry_after_and_a_needed_sign_in_hold_for_both() {
 }
 
 #[test]
-fn a_change_of_both_is_one_change_for_bursts() {
+fn a_change_of_both_is_coalesced_as_one() {
     let mut session = preferring(at(0));
     for change in 1..5 {
         let now = at(change);

@@ -1,10 +1,9 @@
-//! A session that prefers beside a model of what others see: random wishes and faults from a seed, and what must hold whatever
-//! they are.
+//! Tests a session with a preferred presence against a model of what others see, with random wishes and faults.
 
 use super::*;
 
-/// What Graph's documentation says of one user: this app's session, that of a Teams client, and a preferred presence. Ranks
-/// stand for presences, since only availabilities are compared.
+/// One user's presence, after Graph's documentation: this app's session, a Teams client's session, and a preferred presence. Only
+/// availabilities are compared, so their ranks stand for presences.
 #[derive(Default)]
 struct Graph {
     session: Option<(u8, Instant)>,
@@ -30,9 +29,10 @@ impl Graph {
     }
 }
 
-/// A wish, and what others are to see of it beside a Teams client.
+/// A wish, and whether it is preferred.
 type WishToPrefer = (Option<Target>, bool);
 
+/// What others should see of a wish if a Teams client shows `teams`.
 fn expected((wish, prefers): WishToPrefer, teams: Option<u8>) -> Option<u8> {
     match wish.map(|target| target.presence.precedence()) {
         Some(rank) if prefers => Some(rank),
@@ -47,7 +47,7 @@ fn random_wish(random: &mut fastrand::Rng) -> WishToPrefer {
     (wish, wish.is_some() && random.bool())
 }
 
-fn tell(session: &mut Session, (wish, prefers): WishToPrefer, now: Instant) {
+fn wish_for(session: &mut Session, (wish, prefers): WishToPrefer, now: Instant) {
     match wish {
         Some(target) if prefers => session.handle_wish_to_prefer(target, now),
         wish => session.handle_wish(wish, now),
@@ -55,7 +55,7 @@ fn tell(session: &mut Session, (wish, prefers): WishToPrefer, now: Instant) {
 }
 
 #[test]
-fn others_see_the_old_presence_or_the_new_one_and_never_a_third() {
+fn others_see_the_old_or_the_new_presence_and_never_a_third() {
     for seed in 0..300 {
         let mut random = fastrand::Rng::with_seed(seed);
         let teams = (random.u8(..) > 80).then(|| random.u8(0..=3));
@@ -64,13 +64,13 @@ fn others_see_the_old_presence_or_the_new_one_and_never_a_third() {
         let (mut now, mut before) = (at(1000), (None, false));
         for _ in 0..60 {
             let wish = random_wish(&mut random);
-            // Somebody chooses a status by hand, now and then, while nothing of presenced's is in its place.
+            // Sometimes the user sets a status by hand, while presenced has set no preferred presence.
             let by_hand = (!before.1 && random.u8(..) < 60).then(|| random.u8(0..=3));
             if !before.1 {
                 graph.preferred = by_hand.map(|rank| (rank, now + Duration::from_hours(24)));
             }
             let (old, new) = (graph.seen(now), expected(wish, teams));
-            tell(&mut session, wish, now);
+            wish_for(&mut session, wish, now);
             let end = now + Duration::from_secs(random.u64(30..3000));
             while now < end {
                 if let Some(request) = session.poll_request(now) {
@@ -83,10 +83,10 @@ fn others_see_the_old_presence_or_the_new_one_and_never_a_third() {
                     now = session.poll_wakeup(now).map_or(end, |(next, _)| next.min(end));
                 }
                 let seen = graph.seen(now);
-                // What was chosen by hand shows from the first session on, until it is replaced.
+                // A status that was set by hand shows as soon as there is a session, until it is replaced.
                 assert!(
                     seen == old || seen == new || by_hand.is_some_and(|rank| seen == Some(rank)),
-                    "seed {seed}: {seen:?} in between {old:?} and {new:?}, {before:?} to {wish:?} beside {teams:?}"
+                    "seed {seed}: {seen:?} between {old:?} and {new:?}, {before:?} to {wish:?} beside {teams:?}"
                 );
             }
             before = wish;
@@ -95,7 +95,7 @@ fn others_see_the_old_presence_or_the_new_one_and_never_a_third() {
 }
 
 #[test]
-fn after_any_faults_others_see_the_wish_again_and_nothing_is_left_behind() {
+fn after_faults_others_see_the_wish_and_nothing_is_left_behind() {
     for seed in 0..300 {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut graph = Graph { teams: Some(random.u8(0..=3)), ..Graph::default() };
@@ -103,19 +103,19 @@ fn after_any_faults_others_see_the_wish_again_and_nothing_is_left_behind() {
         let mut now = at(1000);
         let mut forbidden_until = now;
         for round in 0..60 {
-            let well = round % 2 == 1;
+            let healthy = round % 2 == 1;
             let wish = random_wish(&mut random);
-            tell(&mut session, wish, now);
-            let end = now + Duration::from_secs(if well { 1200 } else { random.u64(1..4000) });
+            wish_for(&mut session, wish, now);
+            let end = now + Duration::from_secs(if healthy { 1200 } else { random.u64(1..4000) });
             while now < end {
                 let Some(request) = session.poll_request(now) else {
                     now = session.poll_wakeup(now).map_or(end, |(next, _)| next.min(end));
                     continue;
                 };
-                assert!(now >= forbidden_until, "seed {seed}: Retry-After holds for both");
+                assert!(now >= forbidden_until, "seed {seed}: Retry-After applies to both");
                 now = now + Duration::from_millis(random.u64(1..2000));
                 let (arrives, outcome) = match random.u8(0..4) {
-                    _ if well => (true, Ok(())),
+                    _ if healthy => (true, Ok(())),
                     0 => (true, Ok(())),
                     1 => (true, Err(unanswered())),
                     2 => (false, Err(unanswered())),
@@ -130,7 +130,7 @@ fn after_any_faults_others_see_the_wish_again_and_nothing_is_left_behind() {
                 }
                 session.handle_outcome(request.id, outcome.as_ref().copied(), now);
             }
-            if well {
+            if healthy {
                 assert_eq!(
                     graph.seen(now),
                     expected(wish, graph.teams),

@@ -1,94 +1,95 @@
-//! The driver: lives a day with the real policy and the real session, in virtual time, and has the watch look on. It does what
-//! `daemon/` does with its accounts, sleep and leaving.
+//! Runs a day: drives the real policy and the real session in virtual time, as `daemon/` does, and lets the checker look at
+//! every step.
 
-mod rest;
+mod pauses;
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::day::{Clocked, Day, Ends, What};
-use super::facts::{Facts, Ought};
+use super::day::{ClockTime, Day, Ending, Event};
 use super::graph::{Graph, InvalidArgument};
+use super::invariants::{Checker, Invariant, Violation, violation};
 use super::network::{Fault, Flight, Network};
-use super::watch::{Invariant, Violation, Watch, violation};
+use super::rules::Expected;
+use super::signals::Signals;
 use crate::policy::{Idle, Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
 use crate::session::{Action, Request, Session, Target};
 use crate::time::{Instant, Now};
-use rest::Bedtime;
+use pauses::PendingSleep;
 
-/// So short that nothing happens in it.
-const INSTANT: Duration = Duration::from_nanos(1);
+/// Subtracting this gives the moment just before another one.
+const ONE_NANOSECOND: Duration = Duration::from_nanos(1);
 
 /// Who drives the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Driver {
     Honest,
-    /// Answers keepalives of this presence without sending them, to see that it is found out.
+    /// Confirms keepalives of this presence without sending them, to test that the checker notices.
     DropsKeepalivesOf(Presence),
 }
 
-/// What a day came to.
+/// The result of a day.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct DayResult {
     pub(super) requests: u32,
-    /// The fewest that could have done; meaningful on a calm day.
+    /// The least possible number of requests. Meaningful on a calm day only.
     pub(super) least: f64,
 }
 
-/// Lives `day` to its end.
-pub(super) fn live(day: &Day, driver: Driver) -> Result<Tally, Violation> {
-    World::new(day, driver).live_and_leave()
+/// Runs `day` to its end.
+pub(super) fn run(day: &Day, driver: Driver) -> Result<DayResult, Violation> {
+    World::new(day, driver).run_and_leave()
 }
 
-/// Lives `day` and tells what its last requests were and how they ended.
+/// Runs `day` and returns a text about its last requests and their outcomes.
 pub(super) fn last_requests(day: &Day, driver: Driver) -> String {
     let mut world = World { trace: Some(Vec::new()), ..World::new(day, driver) };
-    // How it ends is known.
-    let _ = world.live_and_leave();
+    // The caller already knows how the day ends.
+    let _ = world.run_and_leave();
     let trace = world.trace.unwrap_or_default();
-    trace[trace.len().saturating_sub(TRACED)..].concat()
+    trace[trace.len().saturating_sub(TRACE_LINES)..].concat()
 }
 
-/// How many lines tell of the last requests.
-const TRACED: usize = 24;
+/// How many lines that text has.
+const TRACE_LINES: usize = 24;
 
 struct World<'a> {
     day: &'a Day,
     driver: Driver,
     rules: Vec<Rule>,
     now: Instant,
-    /// Wall time at the origin of `now`, as the clock is set.
+    /// The wall time at the origin of `now`. It moves when the clock is set.
     wall_origin: Timestamp,
-    facts: Facts,
+    signals: Signals,
     session: Session,
     graph: Graph,
     network: Network,
-    watch: Watch,
-    /// The next entry of the script.
+    checker: Checker,
+    /// The index of the next event in the script.
     next: usize,
-    fault_ends: Option<(Instant, Ends)>,
+    fault_ends: Option<(Instant, Ending)>,
     flight: Option<Flight>,
-    /// Requests that nobody waits for any more and that are still on their way: when they arrive, and when they were sent.
+    /// Abandoned requests that are still in flight: when they arrive, when they were sent, and what they ask for.
     strays: Vec<(Instant, Instant, Action)>,
-    /// Whether the facts changed since the last decision.
-    decide_anew: bool,
-    /// When the decision changes by itself, as the policy says; and when the facts do.
+    /// Whether the signals have changed since the last decision.
+    must_decide: bool,
+    /// When the decision changes by itself according to the policy, and when the signals do.
     decided_until: Option<Instant>,
-    facts_until: Option<Instant>,
-    /// What Graph last confirmed, for the driver that drops keepalives.
+    signals_until: Option<Instant>,
+    /// The last request that Graph confirmed, for the driver that drops keepalives.
     last_confirmed: Option<Action>,
     /// Sleep that was announced.
-    bedtime: Option<Bedtime>,
-    /// What is told of the requests, where somebody wants to know.
+    pending_sleep: Option<PendingSleep>,
+    /// The text for [`last_requests`], if it is wanted.
     trace: Option<Vec<String>>,
 }
 
 impl<'a> World<'a> {
     fn new(day: &'a Day, driver: Driver) -> Self {
-        // Any week will do, and so will any zone: what hours are in each of them has tests of its own.
+        // Any week and any zone will do. Hours in other zones have their own tests.
         let midnight = Timestamp::UNIX_EPOCH + Duration::from_hours(24 * (20_514 + day.seed % 7));
         let now = Instant::default();
         Self {
@@ -97,20 +98,20 @@ impl<'a> World<'a> {
             rules: day.rules.list(),
             now,
             wall_origin: midnight,
-            facts: Facts::new(day.lock.clone(), midnight),
+            signals: Signals::new(day.lock.clone(), midnight),
             session: Session::new(day.seed),
             graph: Graph::default(),
             network: Network::new(day.token_life, day.seed),
-            watch: Watch::new(now),
+            checker: Checker::new(now),
             next: 0,
             fault_ends: None,
             flight: None,
             strays: Vec::new(),
-            decide_anew: true,
+            must_decide: true,
             decided_until: None,
-            facts_until: None,
+            signals_until: None,
             last_confirmed: None,
-            bedtime: None,
+            pending_sleep: None,
             trace: None,
         }
     }
@@ -119,44 +120,44 @@ impl<'a> World<'a> {
         Now { instant: self.now, wall: self.wall_origin + self.now.since_origin(), zone: TimeZone::UTC }
     }
 
-    fn live_and_leave(&mut self) -> Result<Tally, Violation> {
-        self.live()?;
+    fn run_and_leave(&mut self) -> Result<DayResult, Violation> {
+        self.run()?;
         self.leave()?;
         if self.day.is_calm() {
-            self.watch.check_requests(self.now)?;
+            self.checker.check_requests(self.now)?;
         }
-        Ok(Tally { requests: self.watch.requests, least: self.watch.least })
+        Ok(DayResult { requests: self.checker.requests, least: self.checker.least })
     }
 
     fn trace(&mut self, what: impl FnOnce() -> String) {
-        let at = Clocked(self.now.since_origin());
+        let at = ClockTime(self.now.since_origin());
         if let Some(trace) = &mut self.trace {
             trace.push(format!("  {at}  {}\n", what()));
         }
     }
 
-    fn live(&mut self) -> Result<(), Violation> {
+    fn run(&mut self) -> Result<(), Violation> {
         let end = Instant::from_origin(self.day.ends_at);
         while self.now < end {
             let before = self.now;
-            self.happen()?;
+            self.process_due()?;
             if self.now > before {
                 // The machine slept.
                 continue;
             }
             self.decide()?;
-            self.hurry()?;
+            self.flush_before_sleep()?;
             self.drain()?;
             if self.may_sleep() {
                 self.sleep()?;
                 continue;
             }
             let next = self.next_step()?.min(end);
-            // Just before the next step is when it would go wrong.
+            // A mistake would show just before the next step.
             if !self.is_in_trouble() {
-                self.watch.check(&self.graph, next - INSTANT)?;
+                self.checker.check(&self.graph, next - ONE_NANOSECOND)?;
             } else if self.network.fault == Some(Fault::Slow) {
-                self.watch.check_slow(&self.graph, next - INSTANT)?;
+                self.checker.check_slow(&self.graph, next - ONE_NANOSECOND)?;
             }
             self.now = next;
         }
@@ -173,18 +174,18 @@ impl<'a> World<'a> {
         let flight = self.flight.as_ref().map(|flight| flight.arrives_at.unwrap_or(flight.ends_at));
         let wakeup = self.session.poll_wakeup(self.now).map(|(at, _)| at);
         let fault = self.fault_ends.map(|(at, _)| at);
-        let bedtime = self.bedtime.as_ref().map(Bedtime::wakeup);
+        let pending_sleep = self.pending_sleep.as_ref().map(PendingSleep::wakeup);
         let strays = self.strays.iter().map(|(at, ..)| *at).min();
-        let steps = [script, flight, wakeup, self.decided_until, self.facts_until, fault, bedtime, strays];
+        let steps = [script, flight, wakeup, self.decided_until, self.signals_until, fault, pending_sleep, strays];
         let next = steps.into_iter().flatten().min().unwrap_or(Instant::from_origin(self.day.ends_at));
         if next > self.now {
             return Ok(next);
         }
-        Err(violation(Invariant::GoesOn, self.now, format!("{:?}", self.session.poll_wakeup(self.now))))
+        Err(violation(Invariant::WakeupsSendRequests, self.now, format!("{:?}", self.session.poll_wakeup(self.now))))
     }
 
-    /// All that is due by now.
-    fn happen(&mut self) -> Result<(), Violation> {
+    /// Processes everything that is due by now.
+    fn process_due(&mut self) -> Result<(), Violation> {
         self.arrive()?;
         if let Some(flight) = self.flight.take_if(|flight| flight.ends_at <= self.now) {
             self.finish(&flight)?;
@@ -201,84 +202,84 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn script(&mut self, what: &What) {
+    fn script(&mut self, what: &Event) {
         let was_present = self.is_present();
-        self.decide_anew = true;
+        self.must_decide = true;
         match what {
-            What::Lock(lock) if self.facts.lock != Reading::Off => self.facts.lock = lock.clone(),
-            What::Lock(_) => {}
-            What::Call(call) => self.facts.call = call.clone(),
-            What::Idle(idle) => self.facts.idle = idle.clone(),
-            What::Calendar(changes) => self.facts.set_calendar(changes),
-            What::Override(claim, lasts) => self.facts.manual = Some((*claim, lasts.map(|lasts| self.now + lasts))),
-            What::Unset => self.facts.manual = None,
-            What::Focus(set) => {
-                self.facts.focus = set.map(|(value, lasts)| (value, lasts.map(|lasts| self.now + lasts)));
+            Event::Lock(lock) if self.signals.lock != Reading::Off => self.signals.lock = lock.clone(),
+            Event::Lock(_) => {}
+            Event::Call(call) => self.signals.call = call.clone(),
+            Event::Idle(idle) => self.signals.idle = idle.clone(),
+            Event::Calendar(changes) => self.signals.set_calendar(changes),
+            Event::Override(claim, lasts) => self.signals.manual = Some((*claim, lasts.map(|lasts| self.now + lasts))),
+            Event::Unset => self.signals.manual = None,
+            Event::Focus(set) => {
+                self.signals.focus = set.map(|(value, lasts)| (value, lasts.map(|lasts| self.now + lasts)));
             }
-            What::SetClock(seconds) => self.wall_origin += SignedDuration::from_secs(*seconds),
-            What::Nudge => self.nudge(),
-            What::Teams(pair) => self.graph.teams = *pair,
-            What::Revoke(after) => {
+            Event::SetClock(seconds) => self.wall_origin += SignedDuration::from_secs(*seconds),
+            Event::Nudge => self.nudge(),
+            Event::Teams(pair) => self.graph.teams = *pair,
+            Event::Revoke(after) => {
                 self.network.revoke(*after);
-                self.watch.note_trouble(self.now);
+                self.checker.note_trouble(self.now);
             }
-            What::Fault { fault, lasts, ends } => {
+            Event::Fault { fault, lasts, ends } => {
                 if let Some((_, ends)) = self.fault_ends.take() {
                     self.end_fault(ends);
                 }
                 self.network.fault = Some(*fault);
                 self.fault_ends = Some((self.now + *lasts, *ends));
             }
-            What::Sleep { announced, lasts } => self.hear_of_sleep(*announced, *lasts),
+            Event::Sleep { announced, lasts } => self.announce_or_sleep(*announced, *lasts),
         }
         if self.is_present() && !was_present {
             self.nudge();
         }
     }
 
-    /// As the daemon's board says it.
+    /// Whether the user is present, as the daemon's board defines it.
     fn is_present(&self) -> bool {
-        let idle = self.facts.idle == Reading::Known(Idle::Idle);
-        self.facts.lock == Reading::Known(Lock::Unlocked)
+        let idle = self.signals.idle == Reading::Known(Idle::Idle);
+        self.signals.lock == Reading::Known(Lock::Unlocked)
             && !idle
-            && self.facts.sleep != Reading::Known(Sleep::Suspending)
+            && self.signals.sleep != Reading::Known(Sleep::Suspending)
     }
 
     fn nudge(&mut self) {
         self.session.handle_nudge();
-        self.watch.note_nudge(self.now);
+        self.checker.note_nudge(self.now);
     }
 
-    fn end_fault(&mut self, ends: Ends) {
+    fn end_fault(&mut self, ends: Ending) {
         self.network.fault = None;
-        self.watch.note_trouble(self.now);
+        self.checker.note_trouble(self.now);
         match ends {
-            Ends::Unnoticed => {}
-            Ends::Nudged => self.nudge(),
-            Ends::Mended => {
+            Ending::Unnoticed => {}
+            Ending::Nudged => self.nudge(),
+            Ending::SetupChanged => {
                 self.network.sign_in();
                 self.session.handle_setup_changed();
-                self.watch.note_mended(self.now);
+                self.checker.note_setup_changed(self.now);
             }
         }
     }
 
     fn decide(&mut self) -> Result<(), Violation> {
         let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= self.now);
-        let (facts_changed, decision_is_over) = (is_over(self.facts_until), is_over(self.decided_until));
-        if !(self.decide_anew || facts_changed || decision_is_over) {
+        let (signals_changed, decision_is_over) = (is_over(self.signals_until), is_over(self.decided_until));
+        if !(self.must_decide || signals_changed || decision_is_over) {
             return Ok(());
         }
         let now = self.both_clocks();
-        if self.decide_anew || facts_changed {
-            self.watch.note_ought(self.facts.ought(self.day.rules, self.day.expiration, &now), self.now);
-            self.facts_until = self.facts.next_change(self.day.rules, &now);
+        if self.must_decide || signals_changed {
+            self.checker.note_expected(self.signals.expected(self.day.rules, self.day.expiration, &now), self.now);
+            self.signals_until = self.signals.next_change(self.day.rules, &now);
         }
-        if !(self.decide_anew || decision_is_over) {
+        if !(self.must_decide || decision_is_over) {
             return Ok(());
         }
-        self.decide_anew = false;
-        let decision = decide(&self.rules, &self.facts.snapshot(&now), &now);
+        self.must_decide = false;
+        let decision = decide(&self.rules, &self.signals.snapshot(&now), &now);
         let expiration = decision.expiration.unwrap_or(self.day.expiration);
         let target = decision.presence.map(|presence| Target { presence, expiration });
         match target {
@@ -286,10 +287,10 @@ impl<'a> World<'a> {
             wish => self.session.handle_wish(wish, self.now),
         }
         self.decided_until = decision.until.map(|until| now.instant_at(until));
-        self.watch.check_decision(Ought { target, prefer: decision.prefer }, self.now)
+        self.checker.check_decision(Expected { target, prefer: decision.prefer }, self.now)
     }
 
-    /// Sends what is due. Asks also while a request is in flight, as the daemon does.
+    /// Sends the requests that are due. Like the daemon, it also asks while a request is in flight.
     fn drain(&mut self) -> Result<(), Violation> {
         while let Some(request) = self.session.poll_request(self.now) {
             if self.drops(request.action) {
@@ -297,7 +298,7 @@ impl<'a> World<'a> {
                 continue;
             }
             self.trace(|| format!("{:?} is sent", request.action));
-            self.watch.note_sent(request.action, self.flight.is_some(), self.now)?;
+            self.checker.note_sent(request.action, self.flight.is_some(), self.now)?;
             self.flight = Some(self.network.send(request, self.now));
         }
         Ok(())
@@ -305,8 +306,8 @@ impl<'a> World<'a> {
 
     fn drops(&self, action: Action) -> bool {
         let Driver::DropsKeepalivesOf(presence) = self.driver else { return false };
-        let is_of = matches!(action, Action::Set(target) if target.presence == presence);
-        is_of && self.last_confirmed == Some(action)
+        let is_set = matches!(action, Action::Set(target) if target.presence == presence);
+        is_set && self.last_confirmed == Some(action)
     }
 
     fn finish(&mut self, flight: &Flight) -> Result<(), Violation> {
@@ -319,10 +320,10 @@ impl<'a> World<'a> {
             Err(failure) => format!("{action:?} failed: {:?}, applied: {:?}", failure.kind, failure.applied),
         });
         self.session.handle_outcome(id, outcome.as_ref().copied(), self.now);
-        self.watch.note_outcome(action, outcome.as_ref().copied(), in_trouble, self.now)
+        self.checker.note_outcome(action, outcome.as_ref().copied(), in_trouble, self.now)
     }
 
-    /// Has Graph carry out what arrived by now.
+    /// Lets Graph carry out the requests that have arrived by now.
     fn arrive(&mut self) -> Result<(), Violation> {
         while let Some(stray) = self.strays.iter().position(|(at, ..)| *at <= self.now) {
             let (at, sent_at, action) = self.strays.swap_remove(stray);
@@ -337,7 +338,7 @@ impl<'a> World<'a> {
     }
 
     fn apply(&mut self, action: Action, sent_at: Instant, at: Instant) -> Result<(), Violation> {
-        self.watch.note_arrived(action, at.saturating_since(sent_at));
+        self.checker.note_arrived(action, at.saturating_since(sent_at));
         let pair = |presence: Presence| (presence.availability(), presence.activity());
         let preferred = |presence: Presence| (presence.availability(), presence.preferred_activity());
         let graph = &mut self.graph;
