@@ -6,7 +6,7 @@ use hyper::header::CONTENT_TYPE;
 use jiff::{Span, SpanRelativeTo};
 use serde_json::{Map, Value};
 
-use super::refusal::Refusal;
+use super::error::Refusal;
 use crate::message::Request;
 
 /// What an action was given.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Graph;
-use super::refusal::Refusal;
+use super::error::Refusal;
 use crate::entra::Entra;
 use crate::journal::Journal;
 use crate::message::{Reply, Request};

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Graph;
 use super::arguments::{Arguments, Length};
-use super::refusal::Refusal;
+use super::error::Refusal;
 use crate::entra::{Access, Subject};
 use crate::message::{Reply, Request};
 use crate::model::{Availability, Holder, Pair, Session};

@@ -7,14 +7,14 @@
 mod arguments;
 mod batch;
 mod calls;
-mod refusal;
+mod error;
 
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
 use hyper::header::{DATE, HeaderName};
 
-use self::refusal::Refusal;
+use self::error::Refusal;
 use super::entra::{Access, Entra, Subject};
 use super::journal::Journal;
 use super::message::{Reply, Request};

@@ -4,9 +4,9 @@
 //! looks, at its exact time. Leaves to others: who may do what (`graph/`), and HTTP.
 
 mod pair;
-mod person;
 mod timeline;
+mod user_presence;
 
 pub use pair::{Availability, Pair};
-pub(super) use person::{Holder, Person, Session};
 pub use timeline::{Cause, Span, Timeline};
+pub(super) use user_presence::{Holder, Person, Session};

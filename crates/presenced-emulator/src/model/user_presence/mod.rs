@@ -205,5 +205,4 @@ impl Person {
 }
 
 #[cfg(test)]
-#[path = "person_tests.rs"]
 mod tests;
