@@ -8,7 +8,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -1,8 +1,8 @@
-//! Faults on request: what should go wrong, with which calls, from when and for how long. Several may stand at once; of
-//! those that match a request the oldest acts, and each keeps its own count. Leaves to others: reading them from a file
-//! (`plan`).
+//! Injected faults: what goes wrong, with which calls, from when and for how long. Several can be active at once. Each keeps its
+//! own count; of those that match a request, the oldest acts. Reading faults from a file is left to `plan`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,50 +11,58 @@ use serde::{Deserialize, Serialize};
 use super::route::Call;
 use presenced_core::time::{Instant, Now};
 
-/// How many faults may stand at once.
-pub(super) const CAPACITY: usize = 100;
+/// How many faults can be active at once.
+pub(super) const MAX_FAULTS: usize = 100;
 
-/// A fault to be injected.
+/// Something that goes wrong on purpose: for which calls, when, and what happens to them.
+///
+/// The fields work together in this order. From [`at`](Self::at) on, the fault counts the calls that [`call`](Self::call) matches.
+/// The first [`after`](Self::after) of them pass. Then it hits up to [`times`](Self::times) calls, until [`lasts`](Self::lasts) is
+/// over. Several faults can be injected; of those that would hit a request, only the oldest acts.
+///
+/// Create one with [`Fault::new`] and set fields, or read several from text with [`Fault::plan`]. As JSON, for
+/// `POST /_emulator/faults`, it has the same keys; `lasts` is called `for`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Which calls it concerns.
+    /// Which calls it affects. Default: all.
     #[serde(default)]
     pub call: Matches,
-    /// When it begins to count the calls it concerns; `None`: at once.
+    /// When it starts to count calls. `None`: when it is injected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<At>,
-    /// How many of them pass before it begins.
+    /// How many matching calls pass before it begins.
     #[serde(default)]
     pub after: u32,
-    /// How many it hits; `None`: any number.
+    /// How many calls it hits. `None`: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// For how long, in the emulator's time, it lasts: from `at` on where that is given, else from when it begins; `None`:
-    /// until removed.
+    /// How long it lasts in the emulator's time: from `at` if that is set, otherwise from the moment it begins. `None`: until it is
+    /// removed. Must be positive.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<SignedDuration>,
-    /// How long, in the emulator's time, the request is held up.
+    /// How long a request is delayed in the emulator's time. Must not be negative.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<SignedDuration>,
-    /// What becomes of the request after the delay.
+    /// What happens to the request after the delay.
     #[serde(default)]
     pub then: Then,
-    /// Whether the request has its effect all the same, and on arrival: the answer is what gets lost.
+    /// Whether the request still takes effect, when it arrives. Only its answer is lost or replaced, as when a connection breaks
+    /// after the service has acted.
     #[serde(default)]
     pub applied: bool,
 }
 
-/// A time of the emulator's.
+/// When a fault starts to count calls, in the emulator's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
     expecting = "`at` must be a duration from now on, like \"1h\", or a time, like \"2026-11-24T09:10:00Z\""
 )]
 pub enum At {
-    /// So long after the fault was injected.
+    /// This long after the fault was injected. Must not be negative.
     After(SignedDuration),
-    /// Then. One that is past is as if the fault had been injected then.
+    /// At this time. If it is in the past, the fault acts as if it had been injected then.
     Time(Timestamp),
 }
 
@@ -68,7 +76,7 @@ impl At {
     }
 }
 
-/// Which calls a fault concerns.
+/// Which calls a fault affects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     rename_all = "kebab-case",
@@ -76,10 +84,10 @@ impl At {
                  token, device-code or other"
 )]
 pub enum Matches {
-    /// Every call.
+    /// Every call to Graph or Entra. The emulator's own pages are never affected.
     #[default]
     Any,
-    /// Every call to Graph.
+    /// Every call to Graph, known or not.
     Graph,
     /// One kind of call.
     #[serde(untagged)]
@@ -96,51 +104,58 @@ impl Matches {
     }
 }
 
-/// What becomes of a request that a fault hits.
+/// What happens to a request that a fault hits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Then {
-    /// It is answered as ever.
+    /// It is answered as usual. Useful with a [`delay`](Fault::delay).
     #[default]
     Answer,
-    /// It is answered with this.
+    /// It gets this answer.
     Respond {
-        /// The status, 200 to 599.
+        /// The HTTP status, 200 to 599.
         status: u16,
-        /// More headers.
+        /// Additional headers. They replace the emulator's own of the same name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         headers: BTreeMap<String, String>,
-        /// The body, as text or as JSON; `None`: an error as Graph or Entra shape it.
+        /// The body. A JSON string is sent as plain text, anything else as JSON. `None`: an error body as Graph or Entra send it
+        /// with this status.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<serde_json::Value>,
     },
-    /// A call to the sign-in service is answered with the error of this number, as Entra shapes it.
+    /// It gets Entra's error with this AADSTS number, for example 53003. Only for [`Call::Token`] and [`Call::DeviceCode`]; must not
+    /// be 0.
     Aadsts(u32),
     /// The connection is reset.
     Reset,
     /// It is never answered.
     Hang,
-    /// A call to Graph whose token declared that its client handles it (`cp1`) is answered with 401 and the claims that the
-    /// next token must be asked for with; one whose token was, and any other call, is answered as ever.
+    /// It gets a claims challenge (Continuous Access Evaluation): 401 with the claims that the client must send to get its next
+    /// token. This only affects calls to Graph whose client declared the capability `cp1` when it got its token. A token that was
+    /// issued for the challenge is accepted.
     ClaimsChallenge,
-    /// All sign-ins are revoked, as changed passwords do: refresh tokens are refused, access tokens run out. The call itself is
-    /// answered after that.
+    /// All sign-ins of all users are revoked, as if passwords had changed, and then the call is answered as usual. Refresh tokens
+    /// are refused from then on. Access tokens stay valid until they expire.
     Revoke,
 }
 
 impl Fault {
-    /// A fault that makes every call of the kind end like this, until removed.
+    /// A fault that does `then` to every call that `call` matches, until it is removed.
     pub fn new(call: Matches, then: Then) -> Self {
         Self { call, at: None, after: 0, times: None, lasts: None, delay: None, then, applied: false }
     }
 
-    /// What is wrong with it, if anything is.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Checks the ranges of its values.
+    pub(super) fn check(&self) -> Result<(), FaultError> {
+        self.checked().map_err(FaultError)
+    }
+
+    fn checked(&self) -> Result<(), String> {
         if matches!(self.at, Some(At::After(wait)) if wait.is_negative()) {
             return Err("`at` must not be negative".to_owned());
         }
         if self.lasts.is_some_and(|lasts| !lasts.is_positive()) {
-            return Err("`for` must be longer than nothing".to_owned());
+            return Err("`for` must be longer than zero".to_owned());
         }
         if self.delay.is_some_and(|delay| delay.is_negative()) {
             return Err("`delay` must not be negative".to_owned());
@@ -151,31 +166,31 @@ impl Fault {
             Then::Answer | Then::Reset | Then::Hang | Then::ClaimsChallenge | Then::Revoke => return Ok(()),
         };
         if !(200..=599).contains(status) {
-            return Err(format!("`status` must be 200 to 599, and is {status}"));
+            return Err(format!("`status` must be from 200 to 599, not {status}"));
         }
         let wrong = headers.iter().find(|(name, value)| {
             hyper::header::HeaderName::try_from(name.as_str()).is_err()
                 || hyper::header::HeaderValue::try_from(value.as_str()).is_err()
         });
-        wrong.map_or(Ok(()), |(name, _)| Err(format!("`{name}` with its value is no HTTP header")))
+        wrong.map_or(Ok(()), |(name, _)| Err(format!("`{name}` with this value is not a valid HTTP header")))
     }
 
     fn check_number(&self, number: u32) -> Result<(), String> {
         if number == 0 {
-            return Err("`aadsts` must be a number of Entra's, like 53003".to_owned());
+            return Err("`aadsts` must be one of Entra's error numbers, like 53003".to_owned());
         }
         match self.call {
             Matches::Only(Call::Token | Call::DeviceCode) => Ok(()),
             Matches::Any | Matches::Graph | Matches::Only(_) => {
-                Err("`aadsts` is an answer of the sign-in service: `call` must be token or device-code".to_owned())
+                Err("`aadsts` is an error of the sign-in service, so `call` must be token or device-code".to_owned())
             }
         }
     }
 }
 
-/// What a fault does to one request.
+/// One request hit by a fault.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Hit {
+pub(super) struct FaultHit {
     /// When the fault began.
     pub(super) began: Instant,
     pub(super) delay: Duration,
@@ -184,77 +199,89 @@ pub(super) struct Hit {
 }
 
 #[derive(Clone, Debug)]
-struct Standing {
+struct ActiveFault {
     fault: Fault,
-    /// Before this it is as if it were not there.
-    stands_from: Instant,
+    /// It neither counts nor acts before this.
+    active_from: Instant,
     passed: u32,
     hits: u32,
     began: Option<Instant>,
 }
 
-impl Standing {
+impl ActiveFault {
     fn is_over(&self, now: Instant) -> bool {
         let spent = self.fault.times.is_some_and(|times| self.hits >= times);
         let lasts = self.fault.lasts.and_then(|lasts| Duration::try_from(lasts).ok());
-        let from = if self.fault.at.is_some() { Some(self.stands_from) } else { self.began };
+        let from = if self.fault.at.is_some() { Some(self.active_from) } else { self.began };
         let late = lasts.zip(from).is_some_and(|(lasts, from)| now >= from + lasts);
         spent || late
     }
 }
 
-/// The faults that stand.
+/// Why a fault was refused. It displays as one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultError(String);
+
+impl fmt::Display for FaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for FaultError {}
+
+/// All active faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    standing: Vec<Standing>,
+    active: Vec<ActiveFault>,
 }
 
 impl Faults {
     /// Adds a fault.
     ///
     /// # Errors
-    /// It makes no sense, or too many stand already.
-    pub(super) fn add(&mut self, fault: Fault, now: &Now) -> Result<(), String> {
+    /// It is invalid, or too many are active already.
+    pub(super) fn add(&mut self, fault: Fault, now: &Now) -> Result<(), FaultError> {
         fault.check()?;
-        self.standing.retain(|standing| !standing.is_over(now.instant));
-        if self.standing.len() == CAPACITY {
-            return Err(format!("{CAPACITY} faults stand already"));
+        self.active.retain(|active| !active.is_over(now.instant));
+        if self.active.len() == MAX_FAULTS {
+            return Err(FaultError(format!("{MAX_FAULTS} faults are active already; remove some first")));
         }
-        let stands_from = fault.at.map_or(now.instant, |at| at.instant(now));
-        let began = (fault.after == 0).then_some(stands_from);
-        self.standing.push(Standing { fault, stands_from, passed: 0, hits: 0, began });
+        let active_from = fault.at.map_or(now.instant, |at| at.instant(now));
+        let began = (fault.after == 0).then_some(active_from);
+        self.active.push(ActiveFault { fault, active_from, passed: 0, hits: 0, began });
         Ok(())
     }
 
-    /// Removes all.
+    /// Removes all faults.
     pub(super) fn clear(&mut self) {
-        self.standing.clear();
+        self.active.clear();
     }
 
-    /// Those that stand, oldest first.
+    /// The active faults, oldest first.
     pub(super) fn list(&mut self, now: Instant) -> Vec<Fault> {
-        self.standing.retain(|standing| !standing.is_over(now));
-        self.standing.iter().map(|standing| standing.fault.clone()).collect()
+        self.active.retain(|active| !active.is_over(now));
+        self.active.iter().map(|active| active.fault.clone()).collect()
     }
 
-    /// What becomes of a call that arrives; `None`: nothing unusual.
-    pub(super) fn strike(&mut self, call: Call, now: Instant) -> Option<Hit> {
+    /// Counts a call that arrives. Returns what happens to it; `None` if no fault acts.
+    pub(super) fn hit(&mut self, call: Call, now: Instant) -> Option<FaultHit> {
         let mut hit = None;
-        self.standing.retain(|standing| !standing.is_over(now));
-        let concerned = |standing: &&mut Standing| standing.stands_from <= now && standing.fault.call.matches(call);
-        for standing in self.standing.iter_mut().filter(concerned) {
-            let Some(began) = standing.began else {
-                standing.passed += 1;
-                standing.began = (standing.passed == standing.fault.after).then_some(now);
+        self.active.retain(|active| !active.is_over(now));
+        let concerned = |active: &&mut ActiveFault| active.active_from <= now && active.fault.call.matches(call);
+        for active in self.active.iter_mut().filter(concerned) {
+            let Some(began) = active.began else {
+                active.passed += 1;
+                active.began = (active.passed == active.fault.after).then_some(now);
                 continue;
             };
             if hit.is_none() {
-                standing.hits += 1;
-                hit = Some(Hit {
+                active.hits += 1;
+                hit = Some(FaultHit {
                     began,
-                    delay: standing.fault.delay.and_then(|delay| delay.try_into().ok()).unwrap_or_default(),
-                    then: standing.fault.then.clone(),
-                    applied: standing.fault.applied,
+                    delay: active.fault.delay.and_then(|delay| delay.try_into().ok()).unwrap_or_default(),
+                    then: active.fault.then.clone(),
+                    applied: active.fault.applied,
                 });
             }
         }
@@ -266,7 +293,7 @@ impl Faults {
 mod tests {
     use super::*;
 
-    /// So many seconds after the machine's start, which was at 08:00.
+    /// The time `secs` seconds after the emulator started at 08:00.
     fn at(secs: u64) -> Now {
         let started: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
         let passed = Duration::from_secs(secs);
@@ -278,11 +305,11 @@ mod tests {
     }
 
     fn strikes(faults: &mut Faults, call: Call, secs: u64) -> Option<Then> {
-        faults.strike(call, at(secs).instant).map(|hit| hit.then)
+        faults.hit(call, at(secs).instant).map(|hit| hit.then)
     }
 
     #[test]
-    fn a_fault_lets_some_pass_hits_some_and_is_over() {
+    fn a_fault_lets_calls_pass_then_hits_calls_then_ends() {
         let mut faults = Faults::default();
         faults.add(read(r#"{"call": "set", "after": 2, "times": 2, "then": "reset"}"#), &at(0)).unwrap();
         let hits: Vec<_> = (0..6).map(|secs| strikes(&mut faults, Call::Set, secs)).collect();
@@ -291,20 +318,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_for_a_time_counts_from_when_it_begins() {
+    fn a_limited_time_counts_from_when_the_fault_begins() {
         let mut faults = Faults::default();
         faults.add(read(r#"{"for": "10s", "then": "hang"}"#), &at(0)).unwrap();
         assert_eq!(strikes(&mut faults, Call::Token, 9), Some(Then::Hang));
         assert_eq!(strikes(&mut faults, Call::Token, 10), None);
 
         faults.add(read(r#"{"for": "PT10S", "after": 1, "then": "hang"}"#), &at(10)).unwrap();
-        assert_eq!(strikes(&mut faults, Call::Set, 100), None, "the one that passes");
+        assert_eq!(strikes(&mut faults, Call::Set, 100), None, "this call passes");
         assert_eq!(strikes(&mut faults, Call::Set, 109), Some(Then::Hang));
         assert_eq!(strikes(&mut faults, Call::Set, 110), None);
     }
 
     #[test]
-    fn a_fault_to_come_lets_everything_pass_until_its_time() {
+    fn a_fault_with_a_start_time_lets_everything_pass_until_then() {
         let mut faults = Faults::default();
         faults.add(read(r#"{"at": "1h", "for": "10m", "then": "reset"}"#), &at(100)).unwrap();
         assert_eq!(strikes(&mut faults, Call::Set, 3699), None);
@@ -314,27 +341,27 @@ mod tests {
 
         faults.add(read(r#"{"at": "1m", "after": 1, "times": 1, "then": "hang"}"#), &at(5000)).unwrap();
         let hits: Vec<_> = [5059, 5060, 5061, 5062].map(|secs| strikes(&mut faults, Call::Set, secs)).into();
-        assert_eq!(hits, [None, None, Some(Then::Hang), None], "it counts only once its time has come");
+        assert_eq!(hits, [None, None, Some(Then::Hang), None], "it counts calls only from its start time");
     }
 
     #[test]
-    fn a_fault_may_come_at_a_time_of_day() {
+    fn a_fault_can_start_at_a_fixed_time() {
         let mut faults = Faults::default();
         let fault = read(r#"{"at": "2026-11-24T09:10:00Z", "for": "10m", "then": "reset"}"#);
         faults.add(fault.clone(), &at(0)).unwrap();
         let hits: Vec<_> = [4199, 4200, 4799, 4800].map(|secs| strikes(&mut faults, Call::Set, secs).is_some()).into();
         assert_eq!(hits, [false, true, true, false]);
-        // As for an emulator that was started again meanwhile.
+        // The same fault in an emulator that was started later.
         faults.add(fault.clone(), &at(4500)).unwrap();
         let hits: Vec<_> = [4500, 4799, 4800].map(|secs| strikes(&mut faults, Call::Set, secs).is_some()).into();
         assert_eq!(hits, [true, true, false]);
         faults.add(Fault { after: 1, ..fault.clone() }, &at(5000)).unwrap();
-        assert!(faults.list(at(5000).instant).is_empty(), "it was over before any call came");
+        assert!(faults.list(at(5000).instant).is_empty(), "it ended before any call arrived");
         assert_eq!(serde_json::to_value(&fault).unwrap()["at"], "2026-11-24T09:10:00Z");
     }
 
     #[test]
-    fn the_oldest_that_matches_acts_and_each_counts_for_itself() {
+    fn the_oldest_match_acts_and_each_keeps_its_own_count() {
         let mut faults = Faults::default();
         faults.add(read(r#"{"call": "graph", "times": 1, "then": "reset"}"#), &at(0)).unwrap();
         faults.add(read(r#"{"call": "set", "then": {"respond": {"status": 503}}}"#), &at(0)).unwrap();
@@ -347,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_faults_are_refused() {
         for json in [
             r#"{"call": "sett"}"#,
             r#"{"cal": "set"}"#,
@@ -375,9 +402,9 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_faults_is_bounded_by_those_that_stand() {
+    fn only_active_faults_count_towards_the_limit() {
         let mut faults = Faults::default();
-        for _ in 0..CAPACITY {
+        for _ in 0..MAX_FAULTS {
             faults.add(read(r#"{"for": "10s"}"#), &at(0)).unwrap();
         }
         assert!(faults.add(read("{}"), &at(9)).is_err());

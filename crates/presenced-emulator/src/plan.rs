@@ -1,4 +1,4 @@
-//! A fault plan: a TOML file that says what goes wrong when, so that a whole day of trouble can be lived again.
+//! A fault plan: a TOML file that says what goes wrong and when, so that a bad day can be repeated.
 //!
 //! ```toml
 //! [[fault]]
@@ -8,13 +8,16 @@
 //! then = { respond = { status = 503 } }
 //! ```
 //!
-//! Leaves to others: what a fault is and does (`faults`), reading the file.
+//! What a fault does is in `faults`. The caller reads the file.
+
+use std::fmt;
+use std::ops::Range;
 
 use presenced_core::finding::Finding;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::faults::{CAPACITY, Fault};
+use super::faults::{Fault, MAX_FAULTS};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,39 +27,85 @@ struct Document {
 }
 
 impl Fault {
-    /// Reads a plan: the text of a TOML file with one fault or more.
+    /// Reads a fault plan: TOML text with one to 100 `[[fault]]` tables. The keys are those of the fields of [`Fault`], except that
+    /// [`lasts`](Fault::lasts) is called `for`. Durations are written like `"10m"` or `"PT10M"`, times like
+    /// `"2026-11-24T09:10:00Z"`.
+    ///
+    /// ```
+    /// # use presenced_emulator::Fault;
+    /// let faults = Fault::plan("[[fault]]\nat = '1h'\nfor = '10m'\ncall = 'token'\nthen = 'reset'\n")?;
+    /// assert_eq!(faults.len(), 1);
+    /// # Ok::<(), presenced_emulator::PlanError>(())
+    /// ```
     ///
     /// # Errors
-    /// Everything that is wrong with it. For text that is not TOML, or has a key that does not exist, only the first such place.
-    pub fn plan(text: &str) -> Result<Vec<Self>, Vec<Finding>> {
-        let Document { fault: faults } = toml::from_str(text).map_err(|error| vec![unreadable(&error, text)])?;
-        let findings: Vec<Finding> = faults
-            .iter()
-            .filter_map(|fault| {
-                let message = fault.get_ref().check().err()?;
-                Some(Finding { span: Some(fault.span()), message, help: None })
-            })
-            .collect();
-        if !findings.is_empty() {
-            return Err(findings);
-        }
-        match faults.len() {
-            0 => Err(vec![Finding::whole("there is no fault in it", "begin each with [[fault]]")]),
-            1..=CAPACITY => Ok(faults.into_iter().map(Spanned::into_inner).collect()),
-            _ => {
-                let message = format!("there are more than {CAPACITY} faults in it");
-                Err(vec![Finding::whole(message, "leave some out, or let one last longer with `for` and `times`")])
-            }
+    /// The plan is invalid. The error has all values that are out of range. If the text is not TOML, or a key or a value cannot be
+    /// read, it has only the first of these.
+    pub fn plan(text: &str) -> Result<Vec<Self>, PlanError> {
+        read(text).map_err(|findings| PlanError::new(text, findings))
+    }
+}
+
+fn read(text: &str) -> Result<Vec<Fault>, Vec<Finding>> {
+    let Document { fault: faults } = toml::from_str(text).map_err(|error| vec![unreadable(&error, text)])?;
+    let findings: Vec<Finding> = faults
+        .iter()
+        .filter_map(|fault| {
+            let message = fault.get_ref().check().err()?.to_string();
+            Some(Finding { span: Some(fault.span()), message, help: None })
+        })
+        .collect();
+    if !findings.is_empty() {
+        return Err(findings);
+    }
+    match faults.len() {
+        0 => Err(vec![Finding::whole("it has no faults", "start each one with [[fault]]")]),
+        1..=MAX_FAULTS => Ok(faults.into_iter().map(Spanned::into_inner).collect()),
+        _ => {
+            let message = format!("it has more than {MAX_FAULTS} faults");
+            Err(vec![Finding::whole(message, "remove some, or make one last longer with `for` and `times`")])
         }
     }
 }
+
+/// Why a fault plan was refused. It displays as one line: each finding with its line number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    /// What is wrong, and where in the text. Never empty.
+    pub findings: Vec<Finding>,
+    summary: String,
+}
+
+impl PlanError {
+    fn new(text: &str, findings: Vec<Finding>) -> Self {
+        let line =
+            |span: &Range<usize>| 1 + text.as_bytes()[..span.start].iter().filter(|byte| **byte == b'\n').count();
+        let lines: Vec<String> = findings
+            .iter()
+            .map(|finding| match &finding.span {
+                Some(span) => format!("line {}: {}", line(span), finding.message),
+                None => finding.message.clone(),
+            })
+            .collect();
+        Self { summary: format!("invalid fault plan: {}", lines.join("; ")), findings }
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary)
+    }
+}
+
+impl std::error::Error for PlanError {}
 
 fn unreadable(error: &toml::de::Error, text: &str) -> Finding {
     Finding {
         span: Some(error.span().unwrap_or(text.len()..text.len())),
         message: error.message().to_owned(),
         help: Some(
-            "the emulator's page (curl http://127.0.0.1:8765/) lists the keys of a fault and their values".to_owned(),
+            "the emulator's help page (curl http://127.0.0.1:8765/) lists the keys of a fault and their values"
+                .to_owned(),
         ),
     }
 }
@@ -65,9 +114,9 @@ fn unreadable(error: &toml::de::Error, text: &str) -> Finding {
 mod tests {
     use super::*;
 
-    /// What is wrong with a plan: the text concerned, the message, the help.
+    /// The findings of an invalid plan: the text in question, the message, the help.
     fn refused(text: &str) -> String {
-        let findings = Fault::plan(text).expect_err(text);
+        let findings = Fault::plan(text).expect_err(text).findings;
         let lines = findings.into_iter().map(|Finding { span, message, help }| {
             format!("{:?}: {message}\n  {}", span.map(|span| &text[span]), help.unwrap_or_default())
         });
@@ -105,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_shown_where_it_is() {
+    fn each_finding_has_its_place() {
         let wrong = [
             "[[fault]]\nat = \"soon\"\nthen = \"reset\"\n",
             "[[fault]]\ncall = \"sett\"\n",
@@ -121,9 +170,20 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_holds_no_more_faults_than_may_stand() {
-        let plan = "[[fault]]\nthen = \"reset\"\n".repeat(CAPACITY);
-        assert_eq!(Fault::plan(&plan).unwrap().len(), CAPACITY);
+    fn an_error_displays_each_finding_with_its_line() {
+        let text = "[[fault]]\nfor = \"-1s\"\n[[fault]]\nthen = { respond = { status = 42 } }\n";
+        assert_eq!(
+            Fault::plan(text).unwrap_err().to_string(),
+            "invalid fault plan: line 1: `for` must be longer than zero; line 3: `status` must be from 200 to 599, not 42"
+        );
+        assert_eq!(Fault::plan("").unwrap_err().to_string(), "invalid fault plan: it has no faults");
+        assert!(Fault::plan("[[fault").unwrap_err().to_string().starts_with("invalid fault plan: line 1: unclosed"));
+    }
+
+    #[test]
+    fn a_plan_has_no_more_faults_than_can_be_active() {
+        let plan = "[[fault]]\nthen = \"reset\"\n".repeat(MAX_FAULTS);
+        assert_eq!(Fault::plan(&plan).unwrap().len(), MAX_FAULTS);
         assert!(refused(&(plan + "[[fault]]\n")).contains("more than 100 faults"));
     }
 }

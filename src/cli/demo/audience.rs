@@ -15,7 +15,7 @@ use crate::cli::Error;
 use crate::cli::output::print_drawing;
 use crate::cli::screen::{self, Screen};
 use crate::cli::times::exact_clock;
-use crate::emulator::{self, Emulator, Pair, Record};
+use crate::emulator::{self, Emulator, Pair, RequestRecord};
 use crate::presence::Presence;
 use crate::status::report::{Account, Report, State};
 use crate::time::Clock;
@@ -30,7 +30,7 @@ pub(super) struct Audience<'a> {
     clock: &'a dyn Clock,
     emulator: &'a Emulator,
     reports: watch::Receiver<Arc<Report>>,
-    records: broadcast::Receiver<Record>,
+    records: broadcast::Receiver<RequestRecord>,
     day: &'a Day,
     speed: f64,
     screen: Option<Screen>,
@@ -39,7 +39,7 @@ pub(super) struct Audience<'a> {
     expected: Vec<(Timestamp, Pair)>,
     /// The last thing decided, as it was shown.
     decided: String,
-    requests: Vec<Record>,
+    requests: Vec<RequestRecord>,
 }
 
 impl<'a> Audience<'a> {
@@ -125,7 +125,7 @@ impl<'a> Audience<'a> {
         }
     }
 
-    fn see_request(&mut self, record: Record) {
+    fn see_request(&mut self, record: RequestRecord) {
         if view::is_presence(&record) {
             self.say(record.at, &format!("    {}", view::request(&record, self.requests.last())));
             self.requests.push(record);
