@@ -53,6 +53,8 @@
 //! A test can also do what no client of Graph can: open a session of another client, such as Teams on a desktop, revoke a user's
 //! sign-ins, approve a device code. These are control endpoints under `/_emulator/`, for any HTTP client. `GET /` lists them all.
 //!
+//! Times and durations are those of the crate [`jiff`], which is exported for tests that do not use the same version themselves.
+//!
 //! # How it is built
 //!
 //! ```text
@@ -61,7 +63,7 @@
 //!  service   one sans-IO state machine: a request and the time in, an answer out
 //!   ├ graph    permissions, throttling, the presence calls in Graph's shapes ── model: sessions, fade, expiry, what others see
 //!   ├ entra    the authorization, token and device code endpoints in Entra's shapes
-//!   ├ faults   what goes wrong, on request or from a plan file ── plan
+//!   ├ faults   what goes wrong, on request or from a plan file
 //!   ├ journal  which requests arrived, and how they ended
 //!   └ control  /_emulator/…: inspect and steer
 //! ```
@@ -80,7 +82,6 @@ mod journal;
 mod message;
 mod model;
 mod options;
-mod plan;
 mod route;
 mod server;
 mod service;
@@ -89,14 +90,14 @@ mod throttle;
 
 pub use self::clock::Clock;
 pub use self::emulator::Emulator;
-pub use self::faults::{At, Fault, FaultError, Matches, Then};
+pub use self::faults::{At, Fault, FaultError, Matches, PlanError, Then};
 pub use self::journal::{Outcome, RequestCounts, RequestRecord};
 pub use self::model::{Availability, Cause, Pair, Span, Timeline};
 pub use self::options::{
     App, Approval, Consent, DeviceCodeOptions, FederatedCredential, Options, Tenants, Throttle, User,
 };
-pub use self::plan::PlanError;
 pub use self::route::Call;
 pub use self::server::Server;
 pub use self::state::{PreferredPresence, SessionState, State, UserState};
+pub use jiff;
 pub use presenced_core::finding::Finding;

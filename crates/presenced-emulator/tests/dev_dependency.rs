@@ -110,9 +110,8 @@ async fn a_request_that_a_fault_delays_is_answered_when_the_clock_gets_there() -
     let clock = clock()?;
     let server = Server::start_with_clock(Options::default(), clock.clone()).await?;
     let token = token(&server).await?;
-    let mut slow = Fault::new(Matches::Only(Call::Set), Then::Answer);
-    slow.delay = Some("10s".parse()?);
-    server.inject(slow)?;
+    let delay = Some("10s".parse()?);
+    server.inject(Fault { delay, ..Fault::new(Call::Set, Then::Answer) })?;
     let program = set(&server, &token);
     let test = async {
         while server.requests().len() < 2 {

@@ -7,19 +7,20 @@ mod assertion;
 mod authorize;
 mod device;
 mod error;
+mod grants;
 mod tokens;
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderName};
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::form_urlencoded;
 
 use self::authorize::{BrowserSignIns, CodeClient};
-use self::device::{DeviceSignIns, Poll};
-use self::error::{CodeError, EntraError};
+use self::device::DeviceSignIns;
+use self::error::EntraError;
+use self::grants::TokenRequest;
 pub(super) use self::tokens::{Access, Invalid, Subject};
 use self::tokens::{RequestedClaims, Tokens};
 use super::message::{Reply, Request};
@@ -45,20 +46,6 @@ pub(super) struct Entra {
     issued_secrets: VecDeque<String>,
     browser_sign_ins: BrowserSignIns,
     rng: fastrand::Rng,
-}
-
-/// A token request, once its tenant and application are known.
-struct TokenRequest<'a> {
-    app: App,
-    tenant: String,
-    requested: RequestedClaims,
-    form: &'a HashMap<String, String>,
-}
-
-impl TokenRequest<'_> {
-    fn field(&self, name: &'static str) -> Result<&str, EntraError> {
-        field(self.form, name)
-    }
 }
 
 fn field<'a>(form: &'a HashMap<String, String>, name: &'static str) -> Result<&'a str, EntraError> {
@@ -200,14 +187,10 @@ impl Entra {
         check_secret(&app, &form)?;
         check_assertion(&app, &form, &format!("{base}{}", request.path), now)?;
         let requested = requested_claims(&form)?;
-        let client = TokenRequest { app, tenant, requested, form: &form };
+        let token_request = TokenRequest { app, tenant, requested, form: &form };
         match grant {
-            None => self.start_device(&client, base, now),
-            Some("client_credentials") => self.client_credentials(&client, now),
-            Some("authorization_code") => self.redeem_code(&client, now),
-            Some("refresh_token") => self.refresh(&client, now),
-            Some("urn:ietf:params:oauth:grant-type:device_code" | "device_code") => self.poll_device(&client, now),
-            Some(_) => Err(EntraError::UnsupportedGrant),
+            None => self.start_device(&token_request, base, now),
+            Some(grant_type) => self.grant(grant_type, &token_request, now),
         }
     }
 
@@ -226,23 +209,6 @@ impl Entra {
         Ok(self.browser_sign_ins.start(client, &query, scopes, default, &mut self.rng, now.instant))
     }
 
-    fn redeem_code(&mut self, client: &TokenRequest<'_>, now: &Now) -> Result<Value, EntraError> {
-        if client.form.contains_key("client_secret") {
-            return Err(CodeError::PublicClient.into());
-        }
-        let (code, redirect) = (client.field("code")?, client.field("redirect_uri")?);
-        let verifier = client.form.get("code_verifier").map(String::as_str);
-        let (user, scopes) =
-            self.browser_sign_ins.redeem(code, &client.app.client_id, redirect, verifier, now.instant)?;
-        Ok(self.user_tokens(client, &user, scopes, now))
-    }
-
-    /// The app registration with this id.
-    fn app(&self, client_id: &str) -> Result<App, EntraError> {
-        let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
-        app.ok_or_else(|| EntraError::UnknownApp(client_id.to_owned()))
-    }
-
     /// The id of the tenant `name`.
     fn tenant(&self, name: &str) -> Result<String, EntraError> {
         let exists = match &self.tenants {
@@ -257,107 +223,10 @@ impl Entra {
         Ok(uuid::Uuid::try_parse(name).map_or_else(|_| TENANT_ID.to_owned(), |id| id.to_string()))
     }
 
-    fn client_credentials(&mut self, client: &TokenRequest<'_>, now: &Now) -> Result<Value, EntraError> {
-        let scope = client.field("scope")?;
-        if !scope.ends_with("/.default") {
-            return Err(EntraError::NotDefaultScope(scope.to_owned()));
-        }
-        if !client.form.contains_key("client_secret") && !client.form.contains_key("client_assertion") {
-            return Err(EntraError::NoSecret);
-        }
-        let subject = Subject::Application { roles: client.app.roles.clone() };
-        Ok(self.access_token(client, subject, now))
-    }
-
-    fn start_device(&mut self, client: &TokenRequest<'_>, base: &str, now: &Now) -> Result<Value, EntraError> {
-        let scopes = granted(&client.app, client.field("scope")?)?;
-        let started = self.device_sign_ins.start(&client.app.client_id, scopes, &mut self.rng, now.instant);
-        let uri = format!("{base}/_emulator/device");
-        Ok(json!({
-            "user_code": started.user_code,
-            "device_code": started.device_code,
-            "verification_uri": uri,
-            "expires_in": started.expires_in.as_secs(),
-            "interval": started.interval.as_secs(),
-            "message": format!("To sign in, open {uri} and approve the code {}.", started.user_code),
-        }))
-    }
-
-    fn poll_device(&mut self, client: &TokenRequest<'_>, now: &Now) -> Result<Value, EntraError> {
-        let code = client.form.get("device_code").or_else(|| client.form.get("code"));
-        let code = code.ok_or(EntraError::Missing("device_code"))?;
-        match self.device_sign_ins.poll(code, &client.app.client_id, now.instant) {
-            Poll::Pending => Err(EntraError::AuthorizationPending),
-            Poll::SlowDown => Err(EntraError::SlowDown),
-            Poll::Denied => Err(EntraError::AuthorizationDeclined),
-            Poll::Expired => Err(EntraError::DeviceCodeExpired),
-            Poll::Unknown => Err(EntraError::BadVerificationCode),
-            Poll::Approved { user, scopes } => {
-                let user = user.or_else(|| self.users.first().map(|user| user.id.clone()));
-                let user = user.ok_or(EntraError::AuthorizationDeclined)?;
-                Ok(self.user_tokens(client, &user, scopes, now))
-            }
-        }
-    }
-
-    fn refresh(&mut self, client: &TokenRequest<'_>, now: &Now) -> Result<Value, EntraError> {
-        let grant = self.tokens.redeem(client.field("refresh_token")?, &client.app.client_id, now.instant)?;
-        // The client may ask for fewer scopes than the user consented to. More require another consent.
-        let scopes = match client.form.get("scope").filter(|scope| !scope.is_empty()) {
-            Some(scope) => granted(&client.app, scope)?,
-            None => grant.scopes.clone(),
-        };
-        if let Some(extra) = scopes.iter().find(|scope| !is_openid(scope) && !grant.scopes.contains(scope)) {
-            return Err(EntraError::ConsentRequired(extra.clone()));
-        }
-        let scopes = if scopes.iter().any(|scope| scope == "offline_access") {
-            scopes
-        } else {
-            scopes.into_iter().chain(["offline_access".to_owned()]).collect()
-        };
-        Ok(self.user_tokens(client, &grant.user, scopes, now))
-    }
-
-    /// The answer with an access token, and with an `id` or refresh token if `scopes` ask for one.
-    fn user_tokens(&mut self, client: &TokenRequest<'_>, user: &str, scopes: Vec<String>, now: &Now) -> Value {
-        let wants = |name: &str| scopes.iter().any(|scope| scope == name);
-        let (offline, openid) = (wants("offline_access"), wants("openid"));
-        let subject = Subject::User {
-            id: user.to_owned(),
-            scopes: scopes.iter().filter(|scope| !is_openid(scope)).cloned().collect(),
-        };
-        let mut answer = self.access_token(client, subject, now);
-        let shown: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| *scope != "offline_access").collect();
-        answer["scope"] = shown.join(" ").into();
-        if openid {
-            let name = self.users.iter().find(|known| known.id == user).map(|known| known.principal_name.clone());
-            answer["id_token"] = self
-                .tokens
-                .id_token(&client.app.client_id, &client.tenant, user, &name.unwrap_or_default(), now, &mut self.rng)
-                .into();
-        }
-        if offline {
-            let token = self.tokens.issue_refresh(&client.app.client_id, user, scopes, now.instant, &mut self.rng);
-            answer["refresh_token"] = token.into();
-        }
-        answer
-    }
-
-    fn access_token(&mut self, client: &TokenRequest<'_>, subject: Subject, now: &Now) -> Value {
-        let (token, lifetime): (String, Duration) = self.tokens.issue_access(
-            &client.app.client_id,
-            &client.tenant,
-            subject,
-            client.requested,
-            now,
-            &mut self.rng,
-        );
-        json!({
-            "token_type": "Bearer",
-            "expires_in": lifetime.as_secs(),
-            "ext_expires_in": lifetime.as_secs(),
-            "access_token": token,
-        })
+    /// The app registration with this id.
+    fn app(&self, client_id: &str) -> Result<App, EntraError> {
+        let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
+        app.ok_or_else(|| EntraError::UnknownApp(client_id.to_owned()))
     }
 }
 

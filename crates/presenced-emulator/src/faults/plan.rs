@@ -8,7 +8,7 @@
 //! then = { respond = { status = 503 } }
 //! ```
 //!
-//! What a fault does is in `faults`. The caller reads the file.
+//! What a fault is, is in `fault`. The caller reads the file.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use presenced_core::finding::Finding;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::faults::{Fault, MAX_FAULTS};
+use super::{Fault, MAX_FAULTS};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
