@@ -120,7 +120,7 @@ impl Journal {
         Some(record.clone())
     }
 
-    /// RequestCounts one answer.
+    /// Counts one answer.
     pub(super) fn count(&mut self, call: Call, status: u16) {
         *self.counts.entry(call).or_default().answered.entry(status).or_default() += 1;
     }

@@ -78,8 +78,7 @@ pub struct PlanError {
 
 impl PlanError {
     fn new(text: &str, findings: Vec<Finding>) -> Self {
-        let line =
-            |span: &Range<usize>| 1 + text.as_bytes()[..span.start].iter().filter(|byte| **byte == b'\n').count();
+        let line = |span: &Range<usize>| 1 + text[..span.start].matches('\n').count();
         let lines: Vec<String> = findings
             .iter()
             .map(|finding| match &finding.span {
