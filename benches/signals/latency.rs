@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Call, Emulator, Options, Record};
+use presenced::emulator::{Call, Emulator, Options, RequestRecord};
 use presenced::policy::Claim;
 use presenced::presence::Presence;
 use presenced::status::{Client, SignalName, SignalValue};
@@ -92,7 +92,7 @@ struct Bench {
     folder: tempfile::TempDir,
     speed: f64,
     clock: SystemClock,
-    records: broadcast::Receiver<Record>,
+    records: broadcast::Receiver<RequestRecord>,
     login1: Login1,
     compositor: CompositorStub,
     #[cfg(feature = "pulse")]

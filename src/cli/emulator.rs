@@ -17,7 +17,7 @@ use super::runtime::block_on;
 use crate::certificate::{Certificate, pem};
 use crate::config::Problems;
 use crate::daemon::clock::SystemClock;
-use crate::emulator::{App, Consent, Emulator, Fault, Options, Outcome, Record, User};
+use crate::emulator::{App, Consent, Emulator, Fault, Options, Outcome, RequestRecord, User};
 use crate::time::Clock;
 
 /// The arguments of `emulator`.
@@ -76,7 +76,7 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
 /// Reads a fault plan.
 fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
     let text = text("plan", file)?;
-    Ok(Fault::plan(&text).map_err(|findings| Problems::new(file, &text, findings))?)
+    Ok(Fault::plan(&text).map_err(|error| Problems::new(file, &text, error.findings))?)
 }
 
 /// Reads certificates, in DER. A key beside them is let be.
@@ -119,7 +119,7 @@ async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, 
     let emulator = Emulator::new(options, clock);
     for fault in plan {
         // Checked as it was read.
-        emulator.inject(fault).map_err(|text| Error::new(Exit::Usage, text))?;
+        emulator.inject(fault).map_err(|error| Error::new(Exit::Usage, error.to_string()))?;
     }
     let mut records = emulator.subscribe();
     // Before the first line is out: whoever reads it may end us at once.
@@ -192,7 +192,7 @@ fn account(address: SocketAddr, app: &App, user: &User) -> String {
 }
 
 /// One request: when, what, how it ended, what others see now.
-fn line(record: &Record) -> String {
+fn line(record: &RequestRecord) -> String {
     let time = time_of_day(record.at);
     let outcome = match (record.outcome, record.status) {
         (Outcome::Answered, Some(status)) => status.to_string(),
@@ -215,7 +215,7 @@ mod tests {
 
     /// What a person sees of a plan that is wrong.
     fn refused(text: &str) -> String {
-        let findings = Fault::plan(text).expect_err(text);
+        let findings = Fault::plan(text).expect_err(text).findings;
         Problems::new(Path::new("plan.toml"), text, findings).render(80, false)
     }
 

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use presenced::auth::Authenticator;
 use presenced::config::{Account, Auth, SecretSource};
-use presenced::emulator::{self, App, Call, Emulator, Federated, Then};
+use presenced::emulator::{self, App, Call, Emulator, FederatedCredential, Then};
 use presenced::session::{Failure, FailureKind};
 use presenced::status::report::{Health, Report, State};
 use presenced::time::Clock as _;
@@ -298,7 +298,7 @@ async fn a_federated_assertion_that_will_not_do_is_refused() {
 
 /// An emulator that knows the certificate of `bot`, and the assertions of `issuer`; not the application's secret.
 fn options(keys: &Keys) -> emulator::Options {
-    let federated = Federated {
+    let federated = FederatedCredential {
         issuer: "https://cluster.example".to_owned(),
         subject: "system:serviceaccount:teams:presenced".to_owned(),
         audience: "api://AzureADTokenExchange".to_owned(),

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use presenced::config::Config;
 use presenced::daemon::clock::SystemClock;
 use presenced::daemon::{Daemon, Options};
-use presenced::emulator::{self, Call, Emulator, Record};
+use presenced::emulator::{self, Call, Emulator, RequestRecord};
 use presenced::signals::Buses;
 use presenced::status::Listen;
 use presenced::time::Clock as _;
@@ -95,7 +95,7 @@ async fn a_speed_that_makes_no_sense_is_refused() {
 }
 
 /// The keepalives that reach an emulated Graph while a presence is held, at 120 times the speed of time.
-async fn keepalives(call_state: &str, count: usize) -> (Vec<Record>, u64) {
+async fn keepalives(call_state: &str, count: usize) -> (Vec<RequestRecord>, u64) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("call-state"), call_state).unwrap();
     let clock = Arc::new(SystemClock::scaled(120.0, "2026-11-24T08:00:00Z".parse().unwrap(), TimeZone::UTC));
@@ -149,7 +149,7 @@ path = "call-state"
 }
 
 /// The times between one request and the next.
-fn gaps(records: &[Record]) -> Vec<Duration> {
+fn gaps(records: &[RequestRecord]) -> Vec<Duration> {
     records.windows(2).map(|pair| Duration::try_from(pair[1].at.duration_since(pair[0].at)).unwrap()).collect()
 }
 

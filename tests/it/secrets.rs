@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{App, At, Call, Device, Fault, Matches, Options, Then};
+use presenced::emulator::{App, At, Call, DeviceCodeOptions, Fault, Matches, Options, Then};
 use presenced::time::Clock as _;
 use rustix::thread::{CapabilitySet, capabilities, remove_capability_from_bounding_set, set_capabilities};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -61,7 +61,11 @@ fn options(keys: &Keys) -> Options {
     Options {
         apps: WAYS.map(app).to_vec(),
         // People are not as fast as this clock.
-        device: Device { interval: Duration::from_secs(1), lifetime: Duration::from_hours(720), ..Device::default() },
+        device: DeviceCodeOptions {
+            interval: Duration::from_secs(1),
+            lifetime: Duration::from_hours(720),
+            ..DeviceCodeOptions::default()
+        },
         ..Options::default()
     }
 }
@@ -297,7 +301,7 @@ async fn no_secret_is_anywhere_but_in_its_place() {
         assert!(text("/logs/").contains(sign), "{sign}\n{last_words}");
     }
     assert!(text("/confessed").contains("XDG_RUNTIME_DIR") && text("/confessed").contains("token.sh"));
-    let issued = house.emulator.issued();
+    let issued = house.emulator.issued_secrets();
     assert!(issued.len() > 50, "{}", issued.len());
 
     // And one line of the key, as secret as the others.

@@ -2,7 +2,7 @@
 //! signed in.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use presenced::emulator::{Call, Fault, Record, Then};
+use presenced::emulator::{Call, Fault, RequestRecord, Then};
 use presenced::status::report::{Health, PermissionKind, Report, State};
 use presenced::warning::Code;
 
@@ -32,7 +32,7 @@ async fn sign_in_needed(daemon: &Daemon) -> Report {
 
 /// When the token of the last sign-in by a code was given: the sign-in was stored after that.
 fn signed_in_at(house: &House) -> jiff::Timestamp {
-    let of_code = |record: &Record| {
+    let of_code = |record: &RequestRecord| {
         record.call == Call::Token && record.status == Some(200) && record.body.contains("device_code=")
     };
     house.emulator.requests().into_iter().rfind(of_code).unwrap().at

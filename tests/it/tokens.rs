@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use presenced::emulator::{Approval, Call, Device, Fault, Matches, Options, Record, Then};
+use presenced::emulator::{Approval, Call, DeviceCodeOptions, Fault, Matches, Options, RequestRecord, Then};
 use presenced::session::State;
 use presenced::status::report::{Account, Report};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -33,7 +33,11 @@ async fn house(tokens: &str) -> House {
 
 /// The same, where signing in takes a second.
 async fn house_with(tokens: &str, options: Options) -> House {
-    let device = Device { approval: Approval::AfterPolls(0), interval: Duration::from_secs(1), ..Device::default() };
+    let device = DeviceCodeOptions {
+        approval: Approval::AfterPolls(0),
+        interval: Duration::from_secs(1),
+        ..DeviceCodeOptions::default()
+    };
     let house = House::with(Options { device, ..options }).await;
     configure(&house, tokens);
     house
@@ -82,7 +86,8 @@ fn stored(desktop: &Desktop) -> String {
 
 /// Waits until so many renewals were asked for.
 async fn renewals(house: &House, count: usize) {
-    let is_renewal = |record: &Record| record.call == Call::Token && record.body.contains("grant_type=refresh_token");
+    let is_renewal =
+        |record: &RequestRecord| record.call == Call::Token && record.body.contains("grant_type=refresh_token");
     guarded("a renewal", async {
         while house.emulator.requests().into_iter().filter(is_renewal).count() < count {
             tokio::task::yield_now().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use presenced::emulator::{App, Call, Device, Fault, Matches, Options, Then};
+use presenced::emulator::{App, Call, DeviceCodeOptions, Fault, Matches, Options, Then};
 use presenced::status::report::{Account, Health, Report, State};
 use presenced::warning::Code;
 
@@ -116,7 +116,7 @@ async fn a_read_that_is_throttled_throttles_no_write() {
 
 #[tokio::test]
 async fn an_old_sign_in_still_works_and_a_new_one_may_read() {
-    let device = Device { interval: Duration::from_secs(1), ..Device::default() };
+    let device = DeviceCodeOptions { interval: Duration::from_secs(1), ..DeviceCodeOptions::default() };
     let mut house = House::with(Options { device, ..Options::default() }).await;
     let account = house
         .configuration()

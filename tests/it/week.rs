@@ -304,7 +304,7 @@ fn plan() -> Vec<Fault> {
     for (from, lasts, what) in LASTING {
         writeln!(text, "[[fault]]\nat = \"{from}\"\nfor = \"{}s\"\n{what}", lasts.as_secs()).unwrap();
     }
-    Fault::plan(&text).unwrap_or_else(|findings| panic!("{findings:?}"))
+    Fault::plan(&text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What came of a week.

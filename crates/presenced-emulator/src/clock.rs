@@ -1,11 +1,11 @@
-//! Two clocks for an emulator: the machine's, and one that a test moves by hand.
+//! Clocks for an emulator: the machine's, and one that a test moves. For any other, implement [`Clock`].
 //!
-//! The program `presenced` brings its own clock, which counts suspend and may run faster than real time.
+//! The program `presenced` has its own clock, which counts suspend and can run faster than real time.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "whoever tests against the emulator has no clock of the daemon's; a test is not suspended"
+    reason = "other projects' tests do not have the daemon's clock, and the machine is not suspended during a test"
 )]
 
 use std::future::Future;
@@ -14,17 +14,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use presenced_core::time::{Clock, Instant, Now};
+pub use presenced_core::time::{Clock, Instant, Now};
 use tokio::sync::watch;
 
-/// The machine's clock. It stands still while the machine is suspended.
+/// The machine's clock, in UTC. Its monotonic time stops while the machine is suspended.
 #[derive(Clone, Copy, Debug)]
 pub struct RealClock {
     origin: std::time::Instant,
 }
 
 impl RealClock {
-    /// The machine's clock.
+    /// The machine's clock. Its monotonic time starts at zero now.
     pub fn new() -> Self {
         Self { origin: std::time::Instant::now() }
     }
@@ -51,8 +51,10 @@ impl Clock for RealClock {
     }
 }
 
-/// A clock that stands still until [`advance`](Self::advance) moves it. With it a test sees a session fade and expire without
-/// waiting.
+/// A clock that stands still until [`advance`](Self::advance) moves it. A test can see a session fade and expire without waiting.
+///
+/// Keep it in an `Arc` and give the emulator a clone. A token's lifetime, a fault's `delay` and a code's polling interval follow
+/// this clock too: a request that a fault delays is answered only after the test has moved the clock far enough.
 #[derive(Debug)]
 pub struct ManualClock {
     start: Timestamp,
@@ -60,12 +62,13 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// A clock that shows the wall time `start`, in UTC.
     pub fn at(start: Timestamp) -> Self {
         Self { start, elapsed: watch::Sender::new(Duration::ZERO) }
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward. Changes that fall into this time, such as a fade, get their exact time in the timeline, as if the
+    /// clock had run.
     pub fn advance(&self, by: Duration) {
         self.elapsed.send_modify(|elapsed| *elapsed += by);
     }
@@ -80,7 +83,7 @@ impl Clock for ManualClock {
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let mut elapsed = self.elapsed.subscribe();
         Box::pin(async move {
-            // The sender lives as long as this clock, which the future borrows.
+            // This cannot fail: the future borrows the clock, which owns the sender.
             drop(elapsed.wait_for(|elapsed| *elapsed >= deadline.since_origin()).await);
         })
     }

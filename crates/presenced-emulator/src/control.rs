@@ -1,4 +1,4 @@
-//! The control endpoint `/_emulator/…`: look at the emulator, and make things happen that a client of Graph cannot.
+//! The control endpoints `/_emulator/…`: inspect the emulator, and do what a client of Graph cannot.
 //!
 //! Errors are `{"error": "one sentence"}`.
 
@@ -10,43 +10,43 @@ use serde_json::{Value, json};
 
 use super::faults::Fault;
 use super::message::{Reply, Request};
-use super::model::{Availability, Holder, Pair, Session, Timeline};
+use super::model::{Availability, Pair, Session, SessionOwner, Timeline};
 use super::options::User;
 use super::service::Service;
 use presenced_core::time::Now;
 
-/// The name of a client's session when nobody names it.
-const CLIENT: &str = "teams-desktop";
+/// The name of a client's session if the request does not give one.
+const DEFAULT_CLIENT_SESSION: &str = "teams-desktop";
 
-/// Another client's session, as `POST …/sessions` takes it.
+/// The body of `POST …/sessions`: a session of another client.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClientSession {
     #[serde(default = "client")]
     name: String,
     availability: Availability,
-    /// Left out: the same word as the availability.
+    /// Default: the same word as the availability.
     activity: Option<String>,
-    /// Whether it fades like an application's.
+    /// Whether it fades like an application's session.
     #[serde(default)]
     fades: bool,
-    /// Left out: it stays until it is deleted.
+    /// Default: it stays until it is deleted.
     expires_in: Option<SignedDuration>,
 }
 
 fn client() -> String {
-    CLIENT.to_owned()
+    DEFAULT_CLIENT_SESSION.to_owned()
 }
 
-/// What others should have seen, as `POST …/timeline` takes it.
+/// The body of `POST …/timeline`: what others should have seen.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Comparison {
-    /// From when on what, in order of time.
+    /// Each expected presence and when it starts, in chronological order.
     expected: Vec<ExpectedFrom>,
-    /// Left out: from the first of them.
+    /// Default: the start of the first.
     from: Option<Timestamp>,
-    /// Left out: until now.
+    /// Default: now.
     to: Option<Timestamp>,
 }
 
@@ -64,8 +64,8 @@ enum OneOrMany {
     One(Value),
 }
 
-/// A request that the control endpoint does not take: a status and a sentence.
-type Refused = (StatusCode, String);
+/// Why a control request is refused: a status and one sentence.
+type ControlError = (StatusCode, String);
 
 /// Answers a request to `/_emulator/…`.
 pub(super) fn answer(service: &mut Service, segments: &[String], request: &Request, now: &Now) -> Reply {
@@ -73,14 +73,14 @@ pub(super) fn answer(service: &mut Service, segments: &[String], request: &Reque
         .unwrap_or_else(|(status, text)| Reply::json(status, &json!({ "error": text })))
 }
 
-fn route(service: &mut Service, segments: &[String], request: &Request, now: &Now) -> Result<Reply, Refused> {
+fn route(service: &mut Service, segments: &[String], request: &Request, now: &Now) -> Result<Reply, ControlError> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let done = Reply::empty(StatusCode::NO_CONTENT);
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["state"]) => Ok(ok(&service.state(now))),
         ("GET", ["requests"]) => {
             let after = request.parameter("after").map_or(Ok(0), |after| after.parse());
-            let after = after.map_err(|_| bad("`after` must be a request's number"))?;
+            let after = after.map_err(|_| bad("`after` must be the number of a request"))?;
             let journal = &service.journal;
             Ok(ok(&json!({ "requests": journal.records(after), "dropped": journal.dropped() })))
         }
@@ -90,10 +90,10 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
                 OneOrMany::Many(faults) => faults,
                 OneOrMany::One(fault) => vec![fault],
             };
-            // All or none: a list with a mistake in it changes nothing.
+            // All or nothing: an invalid fault in a list changes nothing.
             let faults: Vec<Fault> = faults.into_iter().map(checked).collect::<Result<_, _>>()?;
             for fault in faults {
-                service.faults.add(fault, now).map_err(|text| (StatusCode::CONFLICT, text))?;
+                service.faults.add(fault, now).map_err(|error| (StatusCode::CONFLICT, error.to_string()))?;
             }
             Ok(done)
         }
@@ -107,25 +107,29 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
         }
         ("GET", ["device"]) => Ok(device_page(service, request, now)),
         ("POST", ["device", code, decision @ ("approve" | "deny")]) => {
-            let user = who(service, request)?;
+            let user = signing_in(service, request)?;
             let user = (*decision == "approve").then_some(&user);
             let decided = service.entra.decide(code, user, now);
-            if decided { Ok(done) } else { Err((StatusCode::NOT_FOUND, format!("no sign-in waits under `{code}`"))) }
+            if decided {
+                Ok(done)
+            } else {
+                Err((StatusCode::NOT_FOUND, format!("no sign-in waits for approval with the code `{code}`")))
+            }
         }
         ("POST", ["consent", id, decision @ ("approve" | "deny")]) => {
-            let user = who(service, request)?;
+            let user = signing_in(service, request)?;
             let user = (*decision == "approve").then_some(&user);
             let sent_back = service.entra.consent(id, user, now);
-            sent_back.ok_or_else(|| (StatusCode::NOT_FOUND, format!("no sign-in waits for consent under `{id}`")))
+            sent_back.ok_or_else(|| (StatusCode::NOT_FOUND, format!("no sign-in waits for consent with the id `{id}`")))
         }
         ("GET", ["users", id, "timeline"]) => {
-            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
-            Ok(ok(&person.timeline()))
+            let presence = service.graph.presence(id, now).ok_or_else(|| unknown_user(id))?;
+            Ok(ok(&presence.timeline()))
         }
         ("POST", ["users", id, "timeline"]) => {
-            let asked: Comparison = read(request)?;
-            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
-            compare(&person.timeline(), asked, now)
+            let comparison: Comparison = read(request)?;
+            let presence = service.graph.presence(id, now).ok_or_else(|| unknown_user(id))?;
+            compare(&presence.timeline(), comparison, now)
         }
         ("POST", ["users", id, "revoke"]) => {
             let user = service.graph.user(id).ok_or_else(|| unknown_user(id))?;
@@ -138,32 +142,36 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
             Ok(done)
         }
         ("DELETE", ["users", id, "sessions"]) => {
-            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
-            let clients = person.sessions().iter().filter(|(_, session)| session.holder == Holder::Client);
+            let presence = service.graph.presence(id, now).ok_or_else(|| unknown_user(id))?;
+            let clients = presence.sessions().iter().filter(|(_, session)| session.owner == SessionOwner::Client);
             for name in clients.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-                person.clear(&name, Holder::Client, now);
+                presence.clear(&name, SessionOwner::Client, now);
             }
             Ok(done)
         }
         ("DELETE", ["users", id, "sessions", name]) => {
-            let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
-            let closed = person.clear(name, Holder::Client, now);
-            if closed { Ok(done) } else { Err((StatusCode::NOT_FOUND, format!("no client has a session `{name}`"))) }
+            let presence = service.graph.presence(id, now).ok_or_else(|| unknown_user(id))?;
+            let closed = presence.clear(name, SessionOwner::Client, now);
+            if closed {
+                Ok(done)
+            } else {
+                Err((StatusCode::NOT_FOUND, format!("no client has a session named `{name}`")))
+            }
         }
-        (_, other) => Err(elsewhere(other)),
+        (_, other) => Err(not_found_or_not_allowed(other)),
     }
 }
 
-/// Who decides about a sign-in: the one who is named, or the first of all.
-fn who(service: &Service, request: &Request) -> Result<User, Refused> {
+/// The user who signs in: the one in the query, or the first.
+fn signing_in(service: &Service, request: &Request) -> Result<User, ControlError> {
     match request.parameter("user") {
         Some(id) => service.graph.user(&id).cloned().ok_or_else(|| unknown_user(&id)),
         None => service.graph.users().first().cloned().ok_or_else(|| unknown_user("")),
     }
 }
 
-/// What is wrong with a path that has nothing, or nothing for this method.
-fn elsewhere(segments: &[&str]) -> Refused {
+/// The error for a path that does not exist, or that does not allow this method.
+fn not_found_or_not_allowed(segments: &[&str]) -> ControlError {
     let allowed = match segments {
         ["state" | "requests" | "device"] => "GET",
         ["users", _, "timeline"] => "GET and POST",
@@ -171,39 +179,39 @@ fn elsewhere(segments: &[&str]) -> Refused {
         ["tokens"] | ["users", _, "sessions", _] => "DELETE",
         ["users", _, "sessions"] => "POST and DELETE",
         ["device" | "consent", _, "approve" | "deny"] | ["users", _, "revoke"] => "POST",
-        _ => return (StatusCode::NOT_FOUND, "nothing is here; `GET /` lists what there is".to_owned()),
+        _ => return (StatusCode::NOT_FOUND, "there is nothing here; `GET /` lists all endpoints".to_owned()),
     };
-    (StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} can be used here"))
+    (StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed} is allowed here"))
 }
 
-/// For how long others saw something else than they should have, and how often they saw Available fade.
-fn compare(timeline: &Timeline, asked: Comparison, now: &Now) -> Result<Reply, Refused> {
-    let expected: Vec<_> = asked.expected.into_iter().map(|expected| (expected.from, expected.pair)).collect();
+/// For how long others saw something other than expected, and how often they saw Available fade.
+fn compare(timeline: &Timeline, comparison: Comparison, now: &Now) -> Result<Reply, ControlError> {
+    let expected: Vec<_> = comparison.expected.into_iter().map(|expected| (expected.from, expected.pair)).collect();
     let first = expected.first().ok_or_else(|| bad("`expected` is empty"))?.0;
     if !expected.is_sorted_by_key(|expected| expected.0) {
-        return Err(bad("`expected` must be in order of time"));
+        return Err(bad("`expected` must be in chronological order"));
     }
-    let (from, to) = (asked.from.unwrap_or(first), asked.to.unwrap_or(now.wall));
+    let (from, to) = (comparison.from.unwrap_or(first), comparison.to.unwrap_or(now.wall));
     let wrong = timeline.wrong(&expected, from, to).as_secs_f64();
     Ok(ok(&json!({ "wrong_seconds": wrong, "fades": timeline.fades(from, to) })))
 }
 
-fn open(service: &mut Service, id: &str, client: ClientSession, now: &Now) -> Result<(), Refused> {
+fn open(service: &mut Service, id: &str, client: ClientSession, now: &Now) -> Result<(), ControlError> {
     let lifetime = client.expires_in.map(std::time::Duration::try_from).transpose();
     let lifetime = lifetime.ok().filter(|lifetime| lifetime.is_none_or(|lifetime| !lifetime.is_zero()));
-    let lifetime = lifetime.ok_or_else(|| bad("`expires_in` must be longer than nothing"))?;
-    let person = service.graph.person(id, now).ok_or_else(|| unknown_user(id))?;
-    if person.sessions().get(&client.name).is_some_and(|session| session.holder == Holder::Application) {
-        return Err((StatusCode::CONFLICT, format!("`{}` is an application's session", client.name)));
+    let lifetime = lifetime.ok_or_else(|| bad("`expires_in` must be longer than zero"))?;
+    let presence = service.graph.presence(id, now).ok_or_else(|| unknown_user(id))?;
+    if presence.sessions().get(&client.name).is_some_and(|session| session.owner == SessionOwner::Application) {
+        return Err((StatusCode::CONFLICT, format!("`{}` is the session of an application", client.name)));
     }
     let session = Session {
-        holder: Holder::Client,
+        owner: SessionOwner::Client,
         pair: Pair::new(client.availability, client.activity.unwrap_or_else(|| client.availability.to_string())),
         set_at: now.instant,
         fades: client.fades && client.availability == Availability::Available,
         expires_at: lifetime.map(|lifetime| now.instant + lifetime),
     };
-    person.set(&client.name, session, now);
+    presence.set(&client.name, session, now);
     Ok(())
 }
 
@@ -213,32 +221,32 @@ fn device_page(service: &Service, request: &Request, now: &Now) -> Reply {
     let command = |code: &str, decision| format!("  curl -X POST http://{base}/_emulator/device/{code}/{decision}\n");
     let codes = waiting.iter().map(|code| format!("\n{code}\n{}{}", command(code, "approve"), command(code, "deny")));
     let heading = match waiting.len() {
-        0 => "No sign-in waits for approval.\n".to_owned(),
+        0 => "No sign-ins wait for approval.\n".to_owned(),
         1 => "One sign-in waits for approval:\n".to_owned(),
         count => format!("{count} sign-ins wait for approval:\n"),
     };
     Reply::text(StatusCode::OK, std::iter::once(heading).chain(codes).collect())
 }
 
-fn checked(value: Value) -> Result<Fault, Refused> {
-    let fault: Fault = serde_json::from_value(value).map_err(|error| bad(&format!("not a fault: {error}")))?;
-    fault.check().map_err(|text| bad(&text))?;
+fn checked(value: Value) -> Result<Fault, ControlError> {
+    let fault: Fault = serde_json::from_value(value).map_err(|error| bad(&format!("invalid fault: {error}")))?;
+    fault.check().map_err(|error| bad(&error.to_string()))?;
     Ok(fault)
 }
 
-fn read<T: DeserializeOwned>(request: &Request) -> Result<T, Refused> {
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, ControlError> {
     let body = request.body.as_ref().ok_or((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large".to_owned()))?;
-    serde_json::from_slice(body).map_err(|error| bad(&format!("the body is not what is expected: {error}")))
+    serde_json::from_slice(body).map_err(|error| bad(&format!("invalid body: {error}")))
 }
 
 fn ok(value: &impl serde::Serialize) -> Reply {
     Reply::json(StatusCode::OK, value)
 }
 
-fn bad(text: &str) -> Refused {
+fn bad(text: &str) -> ControlError {
     (StatusCode::BAD_REQUEST, text.to_owned())
 }
 
-fn unknown_user(id: &str) -> Refused {
+fn unknown_user(id: &str) -> ControlError {
     (StatusCode::NOT_FOUND, format!("no user has the id `{id}`"))
 }

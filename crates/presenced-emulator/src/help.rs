@@ -1,10 +1,10 @@
-//! `GET /`: what this is, for whoever looks with a browser or with curl.
+//! `GET /`: the help page, for a browser or curl.
 
 use hyper::StatusCode;
 
 use super::message::Reply;
 
-const HELP: &str = "\
+const HELP_TEXT: &str = "\
 presenced emulator: Microsoft Graph's presence service and Entra's sign-in, on loopback.
 
 Graph
@@ -14,40 +14,47 @@ Graph
   POST /v1.0/$batch
 
 Entra
-  GET  /{tenant}/oauth2/v2.0/authorize      for a browser: a page with two buttons, or approved by itself
+  GET  /{tenant}/oauth2/v2.0/authorize      for a browser: a page with two buttons, or approved at once
   POST /{tenant}/oauth2/v2.0/token          client_credentials, authorization_code, refresh_token, device_code
   POST /{tenant}/oauth2/v2.0/devicecode
 
 Control
   GET    /_emulator/state                            everything, as JSON
-  GET    /_emulator/requests[?after=N]               the requests seen, without secrets
-  GET    /_emulator/users/{id}/timeline              what others saw, since when and why
-  POST   /_emulator/users/{id}/timeline              for how long that was not what was expected, and how often it faded:
+  GET    /_emulator/requests[?after=N]               the recorded requests, without secrets
+  GET    /_emulator/users/{id}/timeline              what others saw, when and why
+  POST   /_emulator/users/{id}/timeline              compare it with what was expected: for how long it was wrong,
+                                                     and how often it faded
                                                      {\"expected\": [{\"from\": \"2026-11-24T09:00:00Z\", \"availability\": \"Busy\",
-                                                     \"activity\": \"InACall\"}, …]}, and \"from\" and \"to\" for a part of it
-  POST   /_emulator/users/{id}/sessions              another client's session: {\"availability\": \"Available\"}
-  DELETE /_emulator/users/{id}/sessions[/{name}]     it closes
+                                                     \"activity\": \"InACall\"}, …]}; \"from\" and \"to\" select a period
+  POST   /_emulator/users/{id}/sessions              open a session of another client: {\"availability\": \"Available\"}
+  DELETE /_emulator/users/{id}/sessions[/{name}]     close one, or all
   POST   /_emulator/users/{id}/revoke                revoke the user's sign-ins
   DELETE /_emulator/tokens                           forget all access tokens
-  GET    /_emulator/device                           sign-ins that wait for approval
+  GET    /_emulator/device                           device code sign-ins that wait for approval
   POST   /_emulator/device/{user_code}/approve[?user={id}] | deny
   POST   /_emulator/consent/{id}/approve[?user={id}] | deny
-                                                     what the page's buttons do; the state lists the ids
-  GET    /_emulator/faults                           the faults that stand
-  POST   /_emulator/faults                           one more, or a list of them
-  DELETE /_emulator/faults                           none
+                                                     decide a browser sign-in; /_emulator/state lists the ids
+  GET    /_emulator/faults                           the active faults
+  POST   /_emulator/faults                           inject one fault, or a list of faults
+  DELETE /_emulator/faults                           remove all faults
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
   call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, batch, authorize, token,
          device-code, other
-  at     when it begins to count: after so long, or at a time; after so many calls it begins; then it hits so many, and
-         lasts so long
+  at     when it starts to count calls: a duration from now, or a time; default: now
+  after  how many matching calls pass before it begins; default: 0
+  times  how many calls it hits; default: no limit
+  for    how long it lasts, from `at` or from when it begins; default: until it is removed
+  delay  how long a call is delayed
+  applied
+         true: the call takes effect, and only its answer is lost or replaced
   then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}},
-         \"claims-challenge\" (401 until a token is asked for with its claims), \"revoke\" (all sign-ins, then answer),
-         {\"aadsts\": 53003} (for token and device-code: the sign-in service's error of that number)
+         \"claims-challenge\" (401 until the client gets a token with the challenge's claims),
+         \"revoke\" (revoke all sign-ins, then answer),
+         {\"aadsts\": 53003} (for token and device-code: the sign-in service's error with this number)
 ";
 
-/// The page.
+/// The help page.
 pub(super) fn page() -> Reply {
-    Reply::text(StatusCode::OK, HELP.to_owned())
+    Reply::text(StatusCode::OK, HELP_TEXT.to_owned())
 }

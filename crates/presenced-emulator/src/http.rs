@@ -19,28 +19,28 @@ use tokio::task::JoinSet;
 use super::Emulator;
 use super::graph::http_date;
 use super::journal::Outcome;
-use super::message::{BODY_LIMIT, Reply, Request};
+use super::message::{MAX_BODY_BYTES, Reply, Request};
 use super::service::{Arrival, Fate};
 
-/// How long to wait when the system has no socket left for the next connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait after a connection could not be accepted, for example because the process has no file descriptors left.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// The connection ends without an answer: it is to be reset, or the client left in the middle of its request.
+/// The connection ends without an answer: a fault resets it, or the client left in the middle of its request.
 #[derive(Debug)]
-struct Broken;
+struct Aborted;
 
-impl fmt::Display for Broken {
+impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the connection is reset")
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for Aborted {}
 
 /// Serves `emulator` on `listener` until dropped; dropping closes every connection.
 ///
 /// # Errors
-/// The listener is not on loopback: the emulator checks no secret worth the name, and anyone could steer it.
+/// The listener is not on loopback. The control endpoints have no authentication, so no other machine may reach them.
 pub(super) async fn serve(emulator: &Emulator, listener: TcpListener) -> io::Result<Infallible> {
     only_loopback(listener.local_addr()?)?;
     let mut connections = JoinSet::new();
@@ -51,9 +51,9 @@ pub(super) async fn serve(emulator: &Emulator, listener: TcpListener) -> io::Res
                     connections.spawn(connection(emulator.clone(), stream));
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "no connection could be accepted");
+                    tracing::debug!(%error, "cannot accept a connection");
                     let clock = emulator.clock();
-                    clock.sleep_until(clock.now().instant + ACCEPT_PAUSE).await;
+                    clock.sleep_until(clock.now().instant + ACCEPT_RETRY_DELAY).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -65,36 +65,36 @@ pub(super) fn only_loopback(address: SocketAddr) -> io::Result<()> {
     if address.ip().is_loopback() {
         return Ok(());
     }
-    let text = format!("the emulator serves loopback addresses only, and {address} is none");
+    let text = format!("the emulator serves only loopback addresses, and {address} is not one");
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 async fn connection(emulator: Emulator, stream: TcpStream) {
-    // Small answers to small requests: waiting for more to send only adds latency.
+    // Answers are small: Nagle's algorithm would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "the connection may be slow");
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let service = service_fn(|request| answer(&emulator, request));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let Err(error) = (&mut connection).await else { return };
     if error.is_user() {
-        // Lingering for no time makes the kernel answer with RST instead of FIN.
+        // With a linger time of zero the kernel closes with RST instead of FIN.
         let stream = connection.into_parts().io.into_inner();
         if let Err(error) = stream.set_zero_linger() {
-            tracing::debug!(%error, "the connection is closed instead of reset");
+            tracing::debug!(%error, "cannot reset the connection; closing it");
         }
     } else {
-        tracing::debug!(%error, "a connection broke");
+        tracing::debug!(%error, "a connection failed");
     }
 }
 
 async fn answer(
     emulator: &Emulator,
     request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, Broken> {
-    let request = whole(request).await?;
+) -> Result<hyper::Response<Full<Bytes>>, Aborted> {
+    let request = read_request(request).await?;
     let now = emulator.clock().now();
-    let Arrival { ticket, delay, fate } = emulator.service().arrive(&request, &now);
+    let Arrival { journal_entry, delay, fate } = emulator.service().arrive(&request, &now);
     if !delay.is_zero() {
         emulator.clock().sleep_until(now.instant + delay).await;
     }
@@ -105,29 +105,29 @@ async fn answer(
         Fate::Reset => (Outcome::Reset, None),
         Fate::Hang => (Outcome::Hung, None),
     };
-    if let Some(ticket) = ticket {
-        let record = emulator.service().finish(ticket, &request, outcome, reply.as_ref(), &now);
+    if let Some(journal_entry) = journal_entry {
+        let record = emulator.service().finish(journal_entry, &request, outcome, reply.as_ref(), &now);
         if let Some(record) = record {
             emulator.announce(record);
         }
     }
     match reply {
         Some(reply) => Ok(response(reply, &http_date(&now))),
-        // Ends when the client gives up and closes.
+        // This ends when the client closes the connection.
         None if outcome == Outcome::Hung => std::future::pending().await,
-        None => Err(Broken),
+        None => Err(Aborted),
     }
 }
 
-/// Reads the whole request. Of a body that is too large the rest is read all the same, so that the client hears the answer
-/// instead of a broken pipe.
-async fn whole(request: hyper::Request<Incoming>) -> Result<Request, Broken> {
+/// Reads the whole request. A body that is too large is read to its end but not kept, so that the client gets an answer instead
+/// of a broken pipe.
+async fn read_request(request: hyper::Request<Incoming>) -> Result<Request, Aborted> {
     let (head, mut incoming) = request.into_parts();
     let mut body = Some(Vec::new());
     while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|_| Broken)?;
+        let frame = frame.map_err(|_| Aborted)?;
         if let Ok(data) = frame.into_data() {
-            body = body.filter(|body: &Vec<u8>| body.len() + data.len() <= BODY_LIMIT);
+            body = body.filter(|body: &Vec<u8>| body.len() + data.len() <= MAX_BODY_BYTES);
             if let Some(body) = &mut body {
                 body.extend_from_slice(&data);
             }
@@ -146,7 +146,7 @@ fn response(reply: Reply, date: &str) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(reply.body));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
-    // Every answer carries the emulator's time, not the machine's.
+    // Every answer has the emulator's time, not the machine's.
     if let Ok(date) = HeaderValue::from_str(date) {
         response.headers_mut().entry(DATE).or_insert(date);
     }

@@ -1,4 +1,4 @@
-//! What was asked: a bounded record of requests, without their secrets, and counts of all of them.
+//! The journal: the newest requests without their secrets, and counts of all requests.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,81 +10,82 @@ use super::message::Request;
 use super::model::Pair;
 use super::route::{Call, Route};
 
-/// How many requests are kept; the oldest are dropped first.
-const CAPACITY: usize = 2_000;
+/// How many requests are kept. The oldest are dropped first.
+const MAX_RECORDS: usize = 2_000;
 
-/// How many bytes of a body are kept.
-const BODY_KEPT: usize = 4 * 1024;
+/// How many bytes of a request body are kept.
+const MAX_RECORDED_BODY_BYTES: usize = 4 * 1024;
 
-/// The form fields that may be shown: what is not named here may be a secret.
-const PLAIN_FIELDS: [&str; 5] = ["grant_type", "client_id", "scope", "client_info", "claims"];
+/// The form fields whose values are shown. Any other may be a secret.
+const SHOWN_FORM_FIELDS: [&str; 5] = ["grant_type", "client_id", "scope", "client_info", "claims"];
 
-/// One request that was seen.
+/// One request to Graph or Entra, as `GET /_emulator/requests` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Its number, from 1, in the order of arrival.
+pub struct RequestRecord {
+    /// Its number, in order of arrival; the first is 1.
     pub id: u64,
-    /// When it arrived.
+    /// When it arrived, in the emulator's time.
     pub at: Timestamp,
     /// What kind of call it is.
     pub call: Call,
-    /// Its method.
+    /// Its HTTP method.
     pub method: String,
-    /// Its path.
+    /// Its path, percent-encoded, without the query.
     pub path: String,
-    /// Its body; secrets are left out, and a long one is cut.
+    /// Its body. The values of form fields that may be secrets are replaced by `hidden`. A body above 4 KiB is cut and ends with
+    /// `…`.
     pub body: String,
-    /// Its `client-request-id`.
+    /// Its header `client-request-id`.
     pub client_request_id: Option<String>,
-    /// What became of it.
+    /// How it ended.
     pub outcome: Outcome,
-    /// The status it was answered with.
+    /// The HTTP status of the answer; `None` if there is no answer (yet).
     pub status: Option<u16>,
-    /// The error's code in the answer.
+    /// The error code in the answer: Graph's `error.code` or OAuth's `error`.
     pub code: Option<String>,
-    /// What others see of the user concerned after it.
+    /// What others saw after it of the user whose presence it is about; `None` if it is about no user.
     pub visible: Option<Pair>,
 }
 
-/// What became of a request.
+/// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Not answered yet, or its client left before it was.
+    /// It has no answer yet, or the client left before it got one.
     Pending,
     /// It was answered.
     Answered,
-    /// Its connection was reset.
+    /// Its connection was reset by a fault.
     Reset,
-    /// It is never answered.
+    /// It never gets an answer, because of a fault.
     Hung,
 }
 
-/// How often one kind of call came.
+/// How many requests of one kind there were.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Requests answered, by status.
+pub struct RequestCounts {
+    /// Answered requests by HTTP status.
     pub answered: BTreeMap<u16, u64>,
-    /// Requests reset or never answered.
+    /// Requests that were reset or never answered.
     pub unanswered: u64,
 }
 
-/// The record and the counts.
+/// The requests and the counts.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    records: VecDeque<Record>,
+    records: VecDeque<RequestRecord>,
     last_id: u64,
-    counts: BTreeMap<Call, Counts>,
+    counts: BTreeMap<Call, RequestCounts>,
 }
 
 impl Journal {
-    /// Notes a request that arrives; its number.
+    /// Adds a request that arrives. Returns its number.
     pub(super) fn arrive(&mut self, call: Call, route: &Route, request: &Request, at: Timestamp) -> u64 {
-        if self.records.len() == CAPACITY {
+        if self.records.len() == MAX_RECORDS {
             self.records.pop_front();
         }
         self.last_id += 1;
-        self.records.push_back(Record {
+        self.records.push_back(RequestRecord {
             id: self.last_id,
             at,
             call,
@@ -100,7 +101,7 @@ impl Journal {
         self.last_id
     }
 
-    /// Notes what became of request `id`; the whole record, unless it was dropped meanwhile.
+    /// Notes how request `id` ended. Returns its complete record, or `None` if it was dropped in the meantime.
     pub(super) fn finish(
         &mut self,
         id: u64,
@@ -108,14 +109,14 @@ impl Journal {
         outcome: Outcome,
         answer: Option<(u16, Option<String>)>,
         visible: Option<Pair>,
-    ) -> Option<Record> {
+    ) -> Option<RequestRecord> {
         match &answer {
             Some((status, _)) => self.count(call, *status),
             None => self.counts.entry(call).or_default().unanswered += 1,
         }
         let record = self.records.iter_mut().rev().find(|record| record.id == id)?;
         let (status, code) = answer.map_or((None, None), |(status, code)| (Some(status), code));
-        *record = Record { outcome, status, code, visible, ..record.clone() };
+        *record = RequestRecord { outcome, status, code, visible, ..record.clone() };
         Some(record.clone())
     }
 
@@ -125,29 +126,29 @@ impl Journal {
     }
 
     /// The counts.
-    pub(super) fn counts(&self) -> &BTreeMap<Call, Counts> {
+    pub(super) fn counts(&self) -> &BTreeMap<Call, RequestCounts> {
         &self.counts
     }
 
-    /// The requests with a number above `after`, oldest first.
-    pub(super) fn records(&self, after: u64) -> Vec<Record> {
+    /// The kept requests with a number above `after`, oldest first.
+    pub(super) fn records(&self, after: u64) -> Vec<RequestRecord> {
         self.records.iter().filter(|record| record.id > after).cloned().collect()
     }
 
-    /// How many requests were dropped from the record.
+    /// How many requests were dropped.
     pub(super) fn dropped(&self) -> u64 {
         self.last_id - self.records.len() as u64
     }
 }
 
-/// A request's body as the record shows it.
+/// A request's body as the journal shows it.
 fn shown(route: &Route, request: &Request) -> String {
     let Some(body) = &request.body else { return "(too large)".to_owned() };
     let mut text = match route {
         Route::Entra(..) => {
             let mut form = form_urlencoded::Serializer::new(String::new());
             for (name, value) in form_urlencoded::parse(body) {
-                let plain = PLAIN_FIELDS.contains(&&*name);
+                let plain = SHOWN_FORM_FIELDS.contains(&&*name);
                 form.append_pair(&name, if plain { &value } else { "hidden" });
             }
             form.finish()
@@ -159,8 +160,8 @@ fn shown(route: &Route, request: &Request) -> String {
         | Route::UnknownSegment(_)
         | Route::Unknown => String::from_utf8_lossy(body).into_owned(),
     };
-    if text.len() > BODY_KEPT {
-        text.truncate(text.floor_char_boundary(BODY_KEPT));
+    if text.len() > MAX_RECORDED_BODY_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_RECORDED_BODY_BYTES));
         text.push('…');
     }
     text
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_of_sign_ins_are_left_out() {
+    fn secrets_of_sign_ins_are_hidden() {
         let (route, request) = request(
             "/t/oauth2/v2.0/token",
             b"grant_type=refresh_token&client_id=a&client_secret=s3cret&refresh_token=t0ken&unheard_of=s3cret",
@@ -197,20 +198,20 @@ mod tests {
 
     #[test]
     fn a_long_body_is_cut_between_characters() {
-        let (route, request) = request("/v1.0/me/presence", "ä".repeat(BODY_KEPT).as_bytes());
-        assert_eq!(shown(&route, &request).chars().count(), BODY_KEPT / 2 + 1);
+        let (route, request) = request("/v1.0/me/presence", "ä".repeat(MAX_RECORDED_BODY_BYTES).as_bytes());
+        assert_eq!(shown(&route, &request).chars().count(), MAX_RECORDED_BODY_BYTES / 2 + 1);
     }
 
     #[test]
-    fn the_record_is_bounded_and_the_counts_are_whole() {
+    fn old_requests_are_dropped_but_still_counted() {
         let mut journal = Journal::default();
         let (route, request) = request("/v1.0/me/presence", b"");
-        for _ in 0..CAPACITY + 3 {
+        for _ in 0..MAX_RECORDS + 3 {
             let id = journal.arrive(Call::Read, &route, &request, Timestamp::UNIX_EPOCH);
             journal.finish(id, Call::Read, Outcome::Answered, Some((200, None)), None);
         }
         assert_eq!(journal.dropped(), 3);
-        let last = CAPACITY as u64 + 3;
+        let last = MAX_RECORDS as u64 + 3;
         assert_eq!(journal.records(last - 2).iter().map(|record| record.id).collect::<Vec<_>>(), [last - 1, last]);
         assert_eq!(journal.counts()[&Call::Read].answered[&200], last);
     }

@@ -1,12 +1,12 @@
-//! HTTP as plain values, so that the service needs no sockets: a request as it came, an answer as it goes.
+//! HTTP requests and answers as plain values, so that the service needs no sockets.
 
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
-/// The largest request body that is read.
-pub(super) const BODY_LIMIT: usize = 256 * 1024;
+/// The size of the largest request body that is accepted.
+pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -19,12 +19,12 @@ pub(super) struct Request {
     pub(super) query: String,
     /// The headers.
     pub(super) headers: HeaderMap,
-    /// The body; `None`: longer than [`BODY_LIMIT`].
+    /// The body; `None` if it is larger than [`MAX_BODY_BYTES`].
     pub(super) body: Option<Bytes>,
 }
 
 impl Request {
-    /// A header's value, where it is there once and is text.
+    /// The value of a header, if it exists and is text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -45,7 +45,7 @@ pub(super) struct Reply {
     pub(super) headers: HeaderMap,
     /// The body.
     pub(super) body: Bytes,
-    /// The error's code, for the record.
+    /// The error code, for the journal.
     pub(super) code: Option<String>,
 }
 
@@ -55,15 +55,15 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), body: Bytes::new(), code: None }
     }
 
-    /// An answer in JSON.
+    /// A JSON answer.
     pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         let mut reply = Self::empty(status);
         reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-        reply.body = serde_json::to_vec(value).expect("our own values have text keys and no failing parts").into();
+        reply.body = serde_json::to_vec(value).expect("our own values have text keys and always serialize").into();
         reply
     }
 
-    /// An answer for people.
+    /// A plain text answer.
     pub(super) fn text(status: StatusCode, text: String) -> Self {
         let mut reply = Self::empty(status);
         reply.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -71,7 +71,7 @@ impl Reply {
         reply
     }
 
-    /// The same answer with a header; one whose value no header may hold is left out.
+    /// The same answer with a header. A value that a header cannot hold is left out.
     #[must_use]
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -80,7 +80,7 @@ impl Reply {
         self
     }
 
-    /// The same answer with its error's code.
+    /// The same answer with its error code.
     #[must_use]
     pub(super) fn coded(mut self, code: &str) -> Self {
         self.code = Some(code.to_owned());

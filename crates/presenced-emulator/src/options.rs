@@ -1,29 +1,29 @@
-//! What the emulator knows from the start: tenants, applications, users, limits. The default needs nothing to be set up.
+//! How an emulator is set up: tenants, app registrations, users, sign-ins, limits. The defaults work without any setup.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// The tenant id of every tenant that is named by a domain.
+/// The id of every tenant that is named by a domain rather than by its id.
 pub(super) const TENANT_ID: &str = "84841066-274d-4ec0-a5c1-276be684bdd3";
 
-/// How an emulator is set up.
+/// How an emulator is set up. Start from [`Options::default`] and change fields.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The tenants that exist.
     pub tenants: Tenants,
     /// The app registrations.
     pub apps: Vec<App>,
-    /// The users of every tenant; the first is who signs in when nobody says who.
+    /// The users. All of them exist in every tenant. The first one signs in when no user is named.
     pub users: Vec<User>,
-    /// How long access tokens live: picked at random from this range, in whole seconds.
+    /// How long access tokens live: picked at random from this range, in whole seconds. Default: 60 to 90 minutes, like Entra.
     pub token_lifetime: RangeInclusive<Duration>,
-    /// How a sign-in by device code is answered.
-    pub device: Device,
-    /// Who approves a sign-in in a browser.
+    /// How device code sign-ins behave.
+    pub device: DeviceCodeOptions,
+    /// Who approves a sign-in in a browser. Default: it approves itself.
     pub consent: Consent,
-    /// How many requests are allowed.
+    /// How many requests to Graph are allowed.
     pub throttle: Throttle,
-    /// Where all randomness comes from: the same seed and the same requests give the same answers.
+    /// The seed of all randomness. The same seed and the same requests at the same times give the same answers.
     pub seed: u64,
 }
 
@@ -34,7 +34,7 @@ impl Default for Options {
             apps: vec![App::default()],
             users: vec![User::default()],
             token_lifetime: Duration::from_hours(1)..=Duration::from_mins(90),
-            device: Device::default(),
+            device: DeviceCodeOptions::default(),
             consent: Consent::ByItself,
             throttle: Throttle::default(),
             seed: 0,
@@ -45,36 +45,45 @@ impl Default for Options {
 /// Which tenants exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tenants {
-    /// Every domain name and directory id.
+    /// Every name of ASCII letters, digits, `.`, `-` and `_`: a domain, a tenant id, `common`, …
     Any,
-    /// Only these names, compared ignoring ASCII case.
+    /// Only these names. ASCII case does not matter.
     Only(Vec<String>),
 }
 
-/// An app registration. It may sign in users without a secret, and act by itself with it, a certificate or an assertion.
+/// An app registration. It can sign in users without a secret. To act without a user (client credentials) it needs its secret, a
+/// certificate or a federated credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
-    /// The application (client) id.
+    /// The application (client) id, a UUID in Entra.
     pub client_id: String,
-    /// The client secret; `None`: it has none.
+    /// The client secret; `None` if it does not have one.
     pub secret: Option<String>,
-    /// The certificates it may sign in with, in DER.
+    /// The certificates it may sign in with, each an X.509 certificate in DER with an RSA key. What cannot be read as one is ignored.
     pub certificates: Vec<Vec<u8>>,
-    /// Whose assertions may stand for it.
-    pub federated: Vec<Federated>,
-    /// The application permissions an administrator consented to.
+    /// The other identity providers whose assertions are accepted for it.
+    pub federated: Vec<FederatedCredential>,
+    /// The application permissions that an administrator consented to, such as `Presence.ReadWrite.All`.
     pub roles: Vec<String>,
-    /// The delegated permissions that users consent to when it asks.
+    /// The delegated permissions that users consent to when it asks, such as `Presence.ReadWrite`.
     pub scopes: Vec<String>,
 }
 
+impl App {
+    /// The [`client_id`](Self::client_id) of the default app registration.
+    pub const DEFAULT_CLIENT_ID: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
+
+    /// The [`secret`](Self::secret) of the default app registration.
+    pub const DEFAULT_SECRET: &str = "emulator-secret";
+}
+
 impl Default for App {
-    /// An application with every permission that presence needs.
+    /// An app registration with a secret and every permission that presence needs.
     fn default() -> Self {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Self {
-            client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
-            secret: Some("emulator-secret".to_owned()),
+            client_id: Self::DEFAULT_CLIENT_ID.to_owned(),
+            secret: Some(Self::DEFAULT_SECRET.to_owned()),
             certificates: Vec::new(),
             federated: Vec::new(),
             roles: owned(&["Presence.ReadWrite.All", "Presence.Read.All"]),
@@ -83,85 +92,91 @@ impl Default for App {
     }
 }
 
-/// A federated credential: assertions of another identity provider that stand for an application.
+/// A federated credential: an application may sign in with assertions (JWTs) of another identity provider. Issuer, subject and
+/// audience must all match one credential, including case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Federated {
-    /// Their `iss`.
+pub struct FederatedCredential {
+    /// The assertion's `iss`.
     pub issuer: String,
-    /// Their `sub`.
+    /// The assertion's `sub`.
     pub subject: String,
-    /// Their `aud`: in Entra, `api://AzureADTokenExchange` unless it was changed.
+    /// The assertion's `aud`. In Entra this is `api://AzureADTokenExchange` by default.
     pub audience: String,
-    /// The RSA key they are signed with, as an `RSAPublicKey` or a `SubjectPublicKeyInfo` in DER. Entra fetches it from the
-    /// issuer's address, where there may be nothing here.
+    /// The issuer's RSA key, as an `RSAPublicKey` or a `SubjectPublicKeyInfo` in DER. Entra downloads it from the issuer; the
+    /// emulator makes no outgoing requests.
     pub public_key: Vec<u8>,
 }
 
-/// A user.
+/// A user of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The object id.
+    /// The object id, a UUID in Entra.
     pub id: String,
-    /// The user principal name.
+    /// The user principal name, in the form of an e-mail address.
     pub principal_name: String,
+}
+
+impl User {
+    /// The [`id`](Self::id) of the default user.
+    pub const DEFAULT_ID: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
+
+    /// The [`principal_name`](Self::principal_name) of the default user.
+    pub const DEFAULT_PRINCIPAL_NAME: &str = "me@contoso.onmicrosoft.com";
 }
 
 impl Default for User {
     fn default() -> Self {
-        Self {
-            id: "fa8bf3dc-eca7-46b7-bad1-db199b62afc3".to_owned(),
-            principal_name: "me@contoso.onmicrosoft.com".to_owned(),
-        }
+        Self { id: Self::DEFAULT_ID.to_owned(), principal_name: Self::DEFAULT_PRINCIPAL_NAME.to_owned() }
     }
 }
 
-/// How a sign-in by device code goes.
+/// How device code sign-ins behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// Who approves it.
+pub struct DeviceCodeOptions {
+    /// Who approves a code.
     pub approval: Approval,
-    /// How long a client must wait between two polls; whole seconds.
+    /// How long a client must wait between two polls, in whole seconds. Polling faster is answered with `slow_down`.
     pub interval: Duration,
-    /// How long a code can be used; whole seconds.
+    /// How long a code is valid, in whole seconds.
     pub lifetime: Duration,
 }
 
-impl Default for Device {
+impl Default for DeviceCodeOptions {
     /// Entra's interval and lifetime, approved at the second poll.
     fn default() -> Self {
         Self { approval: Approval::AfterPolls(1), interval: Duration::from_secs(5), lifetime: Duration::from_mins(15) }
     }
 }
 
-/// Who approves a sign-in by device code.
+/// Who approves a device code sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {
-    /// It approves itself after so many answers that it is pending. The control endpoint may be quicker.
+    /// Approves itself after this number of `authorization_pending` answers. The control endpoint may approve or deny it earlier.
     AfterPolls(u32),
-    /// Only the control endpoint.
+    /// Only the control endpoint `POST /_emulator/device/{user_code}/approve` approves it.
     ByHand,
 }
 
 /// Who approves a sign-in in a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
-    /// It approves itself, and the browser is sent back at once.
+    /// Approves itself: the browser is redirected back at once.
     ByItself,
-    /// A page asks, or the control endpoint is told.
+    /// A page with two buttons asks. The control endpoint `POST /_emulator/consent/{id}/approve` does what its button does.
     ByHand,
 }
 
-/// A limit on requests, for each application in each tenant.
+/// A limit on requests to Graph, for each application in each tenant. A request above it gets a 429 with `Retry-After`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttle {
-    /// How many requests are allowed within any `window`.
+    /// How many requests are allowed within any `window`; 0 refuses all.
     pub requests: usize,
     /// The window's length.
     pub window: Duration,
 }
 
 impl Default for Throttle {
-    /// The documented limit of the presence service.
+    /// The presence service's documented limit: 1,500 requests in 30 seconds.
     fn default() -> Self {
         Self { requests: 1500, window: Duration::from_secs(30) }
     }

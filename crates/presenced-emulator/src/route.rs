@@ -1,4 +1,4 @@
-//! Where a request goes, by its path alone.
+//! Routing: the path of a request decides where it goes.
 
 use hyper::Method;
 use percent_encoding::percent_decode_str;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use presenced_core::words;
 
 words! {
-    /// A kind of call, as counts and faults name it.
+    /// A kind of call. [`as_str`](Self::as_str) is its name in counts, fault plans and JSON.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
     Call {
@@ -23,15 +23,15 @@ words! {
         StatusMessage = "status-message",
         /// `GET …/presence`.
         Read = "read",
-        /// `POST /$batch`; its parts are counted as what they are.
+        /// `POST /$batch`. The requests in it are also counted, as their own kind.
         Batch = "batch",
-        /// The authorization endpoint, which a person opens in a browser.
+        /// The authorization endpoint, which a user opens in a browser.
         Authorize = "authorize",
         /// The token endpoint.
         Token = "token",
         /// The device authorization endpoint.
         DeviceCode = "device-code",
-        /// Anything else.
+        /// Anything else, except the emulator's own pages.
         Other = "other",
     }
 }
@@ -52,15 +52,15 @@ pub(super) enum Route {
     Help,
     /// `/_emulator/…`: the segments after it.
     Control(Vec<String>),
-    /// A call about somebody's presence.
+    /// A call about a user's presence.
     Presence(Call, Whose),
     /// Graph's `$batch`.
     Batch,
-    /// Within Graph, with the first segment it does not know.
+    /// A path within Graph; this is its first unknown segment.
     UnknownSegment(String),
-    /// A sign-in endpoint of a tenant.
+    /// A sign-in endpoint, and the tenant.
     Entra(Call, String),
-    /// Nothing that Graph or Entra has.
+    /// A path that neither Graph nor Entra has.
     Unknown,
 }
 
@@ -90,7 +90,7 @@ impl Route {
             ["$batch"] => return Self::Batch,
             ["me", rest @ ..] => (Whose::Me, rest),
             ["users", id, rest @ ..] if !id.is_empty() => (Whose::User((*id).to_owned()), rest),
-            // Its alias: `/communications/presences/{id}`.
+            // An alias of `/users/{id}/presence`.
             ["communications", "presences", id, rest @ ..] => {
                 return Self::of_action(Whose::User((*id).to_owned()), rest);
             }
@@ -116,7 +116,7 @@ impl Route {
         }
     }
 
-    /// The kind of call; `None`: the emulator's own pages, which are neither counted nor troubled by faults.
+    /// The kind of call; `None` for the emulator's own pages, which are not counted and not affected by faults.
     pub(super) fn call(&self) -> Option<Call> {
         match self {
             Self::Help | Self::Control(_) => None,
@@ -126,7 +126,7 @@ impl Route {
         }
     }
 
-    /// The one method that is allowed here; `None`: this route has no opinion.
+    /// The only method that is allowed; `None` if the route does not restrict it.
     pub(super) fn method(&self) -> Option<Method> {
         match self {
             Self::Presence(Call::Read, _) | Self::Entra(Call::Authorize, _) | Self::Help => Some(Method::GET),
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_go_where_graph_and_entra_have_them() {
+    fn paths_are_routed_like_those_of_graph_and_entra() {
         let user = |call, id: &str| Route::Presence(call, Whose::User(id.to_owned()));
         let unknown = |segment: &str| Route::UnknownSegment(segment.to_owned());
         for (path, expected) in [

@@ -1,18 +1,19 @@
-//! An emulator that listens on a port, for tests: started with one call, stopped with another.
+//! An emulator on a port, for tests: one call starts it, another stops it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use presenced_core::time::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::clock::RealClock;
+use super::clock::{Clock, RealClock};
 use super::{Emulator, Options};
 
-/// An emulator that serves on loopback until it is stopped or dropped. It dereferences to its [`Emulator`].
+/// An emulator that serves on loopback until it is stopped or dropped.
+///
+/// It dereferences to its [`Emulator`], so `server.visible(…)` and `server.inject(…)` work.
 #[derive(Debug)]
 pub struct Server {
     emulator: Emulator,
@@ -21,18 +22,37 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts an emulator on a free port of 127.0.0.1, in real time. Must be called on a tokio runtime.
+    /// Starts an emulator on a free port of 127.0.0.1, in real time.
     ///
     /// # Errors
-    /// No port could be bound.
+    /// No port is available.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub async fn start(options: Options) -> io::Result<Self> {
-        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), options, Arc::new(RealClock::new())).await
+        Self::start_with_clock(options, Arc::new(RealClock::new())).await
     }
 
-    /// Starts an emulator on `address`, in the time of `clock`. Port 0 takes a free port.
+    /// Starts an emulator on a free port of 127.0.0.1, in the time of `clock`: usually a
+    /// [`ManualClock`](super::clock::ManualClock) of which the test keeps a clone.
     ///
     /// # Errors
-    /// The address is not on loopback ([`io::ErrorKind::InvalidInput`]), or it could not be bound.
+    /// No port is available.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start_with_clock(options: Options, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), options, clock).await
+    }
+
+    /// Starts an emulator on `address`, in the time of `clock`. Port 0 takes a free port. Use this to start a second emulator on
+    /// the port of one that was stopped.
+    ///
+    /// # Errors
+    /// The address is not a loopback address ([`io::ErrorKind::InvalidInput`]), or it cannot be bound.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub async fn start_at(address: SocketAddr, options: Options, clock: Arc<dyn Clock>) -> io::Result<Self> {
         super::http::only_loopback(address)?;
         let listener = TcpListener::bind(address).await?;
@@ -46,25 +66,27 @@ impl Server {
         Ok(Self { emulator, address, serving })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base address of Graph: `http://127.0.0.1:PORT/v1.0`.
+    /// The base URL of Graph, without a slash at the end: `http://127.0.0.1:PORT/v1.0`. It stands for
+    /// `https://graph.microsoft.com/v1.0`.
     pub fn graph_url(&self) -> String {
         format!("http://{}/v1.0", self.address)
     }
 
-    /// The base address of the sign-in service, which the tenant follows: `http://127.0.0.1:PORT`.
+    /// The base URL of the sign-in service, without a slash at the end: `http://127.0.0.1:PORT`. It stands for
+    /// `https://login.microsoftonline.com`; a client appends `/{tenant}/oauth2/v2.0/token`.
     pub fn login_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Stops serving and closes every connection. When this returns, the port is free.
+    /// Stops serving. When this returns, the port is free. Connections that are still open are closed without an answer.
     pub async fn stop(mut self) {
         self.serving.abort();
-        // The only way it ends now is that it was aborted.
+        // The only result is that the task was aborted.
         drop((&mut self.serving).await);
     }
 }

@@ -1,7 +1,7 @@
-//! The service: everything behind the socket as one sans-IO state machine.
+//! The service: everything behind the socket, as one sans-IO state machine.
 //!
-//! The contract: [`arrive`](Service::arrive) says what becomes of a request; when that is [`Fate::Answer`], ask
-//! [`answer`](Service::answer) after the delay; either way end with [`finish`](Service::finish).
+//! The contract: call [`arrive`](Service::arrive) for each request and wait for the delay it returns. If the fate is
+//! [`Fate::Answer`], call [`answer`](Service::answer). In any case end with [`finish`](Service::finish).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::entra::Entra;
 use super::faults::{Faults, Then};
 use super::graph::Graph;
-use super::journal::{Journal, Outcome, Record};
+use super::journal::{Journal, Outcome, RequestRecord};
 use super::message::{Reply, Request};
 use super::options::Options;
 use super::route::{Call, Route};
@@ -30,21 +30,21 @@ pub(super) struct Service {
     pub(super) journal: Journal,
 }
 
-/// A request that arrived, and what becomes of it.
+/// What happens to a request that arrived.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    /// What kind of call it is, and its number in the record; `None`: one of the emulator's own pages.
-    pub(super) ticket: Option<(Call, u64)>,
-    /// How long it is held up.
+    /// Its kind and its number in the journal; `None` for one of the emulator's own pages.
+    pub(super) journal_entry: Option<(Call, u64)>,
+    /// How long it is delayed.
     pub(super) delay: Duration,
     /// What happens after that.
     pub(super) fate: Fate,
 }
 
-/// What becomes of a request.
+/// What happens to a request after its delay.
 #[derive(Debug)]
 pub(super) enum Fate {
-    /// It is answered as ever: ask [`Service::answer`].
+    /// It is answered as usual: call [`Service::answer`].
     Answer,
     /// This is the answer.
     Reply(Reply),
@@ -55,7 +55,7 @@ pub(super) enum Fate {
 }
 
 impl Service {
-    /// The service at its start.
+    /// A fresh service.
     pub(super) fn new(options: Options, now: &Now) -> Self {
         Self {
             graph: Graph::new(&options, now),
@@ -65,15 +65,15 @@ impl Service {
         }
     }
 
-    /// Takes a request, and says what becomes of it.
+    /// Takes a request and decides what happens to it.
     pub(super) fn arrive(&mut self, request: &Request, now: &Now) -> Arrival {
         let route = Route::of(&request.path);
         let Some(call) = route.call() else {
-            return Arrival { ticket: None, delay: Duration::ZERO, fate: Fate::Answer };
+            return Arrival { journal_entry: None, delay: Duration::ZERO, fate: Fate::Answer };
         };
-        let ticket = Some((call, self.journal.arrive(call, &route, request, now.wall)));
-        let Some(hit) = self.faults.strike(call, now.instant) else {
-            return Arrival { ticket, delay: Duration::ZERO, fate: Fate::Answer };
+        let journal_entry = Some((call, self.journal.arrive(call, &route, request, now.wall)));
+        let Some(hit) = self.faults.hit(call, now.instant) else {
+            return Arrival { journal_entry, delay: Duration::ZERO, fate: Fate::Answer };
         };
         let early = hit.applied.then(|| self.answer(request, now));
         let fate = match hit.then {
@@ -81,7 +81,7 @@ impl Service {
             Then::Respond { status, headers, body } => {
                 Fate::Reply(self.fault_reply(call, request, status, &headers, body, now))
             }
-            Then::Aadsts(number) => Fate::Reply(self.entra.refuse(number, now)),
+            Then::Aadsts(number) => Fate::Reply(self.entra.numbered_error(number, now)),
             Then::Reset => Fate::Reset,
             Then::Hang => Fate::Hang,
             Then::ClaimsChallenge => {
@@ -93,10 +93,10 @@ impl Service {
                 early.map_or(Fate::Answer, Fate::Reply)
             }
         };
-        Arrival { ticket, delay: hit.delay, fate }
+        Arrival { journal_entry, delay: hit.delay, fate }
     }
 
-    /// Answers a request as if nothing were wrong.
+    /// Answers a request without regard to faults.
     pub(super) fn answer(&mut self, request: &Request, now: &Now) -> Reply {
         let route = Route::of(&request.path);
         match &route {
@@ -113,19 +113,19 @@ impl Service {
         }
     }
 
-    /// Notes what became of a request; its record, for whoever watches.
+    /// Notes how a request ended. Returns its record for subscribers.
     pub(super) fn finish(
         &mut self,
-        ticket: (Call, u64),
+        journal_entry: (Call, u64),
         request: &Request,
         outcome: Outcome,
         reply: Option<&Reply>,
         now: &Now,
-    ) -> Option<Record> {
-        let (call, id) = ticket;
+    ) -> Option<RequestRecord> {
+        let (call, id) = journal_entry;
         let route = Route::of(&request.path);
-        let user = self.graph.concerned(&route, request, &self.entra, now);
-        let visible = user.and_then(|user| self.graph.person(&user, now).map(|person| person.visible()));
+        let user = self.graph.user_concerned(&route, request, &self.entra, now);
+        let visible = user.and_then(|user| self.graph.presence(&user, now).map(|presence| presence.visible()));
         let answer = reply.map(|reply| (reply.status.as_u16(), reply.code.clone()));
         self.journal.finish(id, call, outcome, answer, visible)
     }
@@ -134,8 +134,8 @@ impl Service {
     pub(super) fn state(&mut self, now: &Now) -> State {
         let mut users = BTreeMap::new();
         for user in self.graph.users().to_vec() {
-            if let Some(person) = self.graph.person(&user.id, now) {
-                users.insert(user.id.clone(), UserState::of(&user, person, now));
+            if let Some(presence) = self.graph.presence(&user.id, now) {
+                users.insert(user.id.clone(), UserState::of(&user, presence, now));
             }
         }
         State {
@@ -149,7 +149,7 @@ impl Service {
         }
     }
 
-    /// The answer a fault asks for.
+    /// The answer that a fault prescribes.
     fn fault_reply(
         &mut self,
         call: Call,
@@ -183,7 +183,7 @@ impl Service {
             reply = reply.with(CONTENT_TYPE, media_type);
         }
         for (name, value) in headers {
-            // Checked when the fault was injected.
+            // The names were checked when the fault was injected.
             if let Ok(name) = HeaderName::try_from(name) {
                 reply = reply.with(name, value);
             }
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
     use presenced_core::time::Instant;
 
-    /// Paths made of what the routes know and of what they do not.
+    /// Paths of known and unknown segments.
     fn path() -> impl Strategy<Value = String> {
         let known: Vec<&str> = vec![
             "v1.0",
@@ -246,7 +246,7 @@ mod tests {
         prop::collection::vec(select(known), 0..7).prop_map(|segments| format!("/{}", segments.join("/")))
     }
 
-    /// Bodies between what is expected and noise.
+    /// Bodies: valid, nearly valid and random.
     fn body() -> impl Strategy<Value = Vec<u8>> {
         let expected: Vec<&str> = vec![
             r#"{"sessionId": "a", "availability": "Available", "activity": "Available", "expirationDuration": "PT5M"}"#,
@@ -266,9 +266,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked, whenever, is answered, and the state can be told.
+        /// Every request at any time gets an answer, and the state survives a round trip through JSON.
         #[test]
-        fn nothing_that_is_asked_upsets_it(
+        fn any_request_is_answered(
             requests in prop::collection::vec((path(), body(), any::<bool>(), any::<bool>(), 0_u64..100_000_000), 1..20)
         ) {
             let at = |secs| Now {
@@ -297,20 +297,20 @@ mod tests {
                     let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
                     request.headers.insert("authorization", bearer.parse().unwrap());
                 }
-                let Arrival { ticket, fate, .. } = service.arrive(&request, &now);
+                let Arrival { journal_entry, fate, .. } = service.arrive(&request, &now);
                 let reply = match fate {
                     Fate::Answer => service.answer(&request, &now),
                     Fate::Reply(reply) => reply,
                     Fate::Reset | Fate::Hang => Reply::empty(StatusCode::OK),
                 };
                 prop_assert!(reply.status.as_u16() >= 200);
-                if let Some(ticket) = ticket {
-                    service.finish(ticket, &request, Outcome::Answered, Some(&reply), &now);
+                if let Some(journal_entry) = journal_entry {
+                    service.finish(journal_entry, &request, Outcome::Answered, Some(&reply), &now);
                 }
                 form.headers.clear();
                 let state = service.state(&now);
-                let told = serde_json::to_string(&state).unwrap();
-                prop_assert_eq!(serde_json::from_str::<State>(&told).unwrap(), state);
+                let json = serde_json::to_string(&state).unwrap();
+                prop_assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
             }
         }
     }

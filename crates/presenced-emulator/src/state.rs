@@ -5,72 +5,72 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::journal::Counts;
-use super::model::{Holder, Pair, Person, Session};
+use super::journal::RequestCounts;
+use super::model::{Pair, Session, SessionOwner, UserPresence};
 use super::options::User;
 use super::route::Call;
 use presenced_core::time::Now;
 
-/// The whole state.
+/// The emulator's whole state at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// The time in the emulator.
+    /// The emulator's time.
     pub time: Timestamp,
     /// The users by object id.
     pub users: BTreeMap<String, UserState>,
-    /// Requests by kind of call.
-    pub requests: BTreeMap<Call, Counts>,
-    /// How many of them were throttled: answered with 429.
+    /// All requests since the start, by kind of call.
+    pub requests: BTreeMap<Call, RequestCounts>,
+    /// How many requests were answered with 429, by the throttle or by a fault.
     pub throttled: u64,
-    /// Sign-ins by device code that wait for somebody to approve them: the user codes.
+    /// The user codes of device code sign-ins that wait for approval.
     pub devices: Vec<String>,
-    /// Sign-ins in a browser that wait for somebody to approve them: their ids.
+    /// The ids of browser sign-ins that wait for approval.
     pub consents: Vec<String>,
-    /// How many faults stand.
+    /// How many faults are active.
     pub faults: usize,
 }
 
-/// One user.
+/// One user's presence at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserState {
     /// The user principal name.
     pub principal_name: String,
-    /// What others see.
+    /// What others see of the user.
     pub visible: Pair,
-    /// Since when.
+    /// Since when others see that.
     pub since: Timestamp,
-    /// The sessions by id.
+    /// The open sessions by id.
     pub sessions: BTreeMap<String, SessionState>,
-    /// The preferred presence.
-    pub preferred: Option<Preferred>,
-    /// The status message, as it was set.
+    /// The preferred presence, if one is set.
+    pub preferred: Option<PreferredPresence>,
+    /// The status message in Graph's JSON, as it was last set.
     pub status_message: Option<serde_json::Value>,
-    /// How often a session faded from Available, whether others saw it or not.
+    /// How many times a session faded from Available to `AvailableInactive`, whether others saw it or not.
     pub fades: u64,
 }
 
-/// One session.
+/// One open session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionState {
-    /// `true`: an application's; `false`: another client's.
+    /// `true` for a session that an application set through Graph, `false` for one of another client.
     pub application: bool,
     /// What it was last set to.
     pub set: Pair,
-    /// What it stands for now, after fading.
+    /// What it counts as now, after fading.
     pub now: Pair,
     /// When it was last set.
     pub set_at: Timestamp,
-    /// When it fades to `AvailableInactive`.
+    /// When it fades to `AvailableInactive`; `None` if it does not fade or expires first.
     pub fades_at: Option<Timestamp>,
-    /// When it fades to Away.
+    /// When it fades to Away; `None` if it does not fade or expires first.
     pub away_at: Option<Timestamp>,
-    /// When it expires.
+    /// When it expires; `None` if its client ends it.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A preferred presence.
+/// A preferred presence, which hides the sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preferred {
+pub struct PreferredPresence {
     /// What is preferred.
     #[serde(flatten)]
     pub pair: Pair,
@@ -79,22 +79,22 @@ pub struct Preferred {
 }
 
 impl UserState {
-    /// What is known of `person` at `now`, up to which it was advanced.
-    pub(super) fn of(user: &User, person: &Person, now: &Now) -> Self {
+    /// The state of `presence` at `now`. The presence must have been advanced to `now`.
+    pub(super) fn of(user: &User, presence: &UserPresence, now: &Now) -> Self {
         Self {
             principal_name: user.principal_name.clone(),
-            visible: person.visible(),
-            since: person.visible_since(),
-            sessions: person
+            visible: presence.visible(),
+            since: presence.visible_since(),
+            sessions: presence
                 .sessions()
                 .iter()
                 .map(|(id, session)| (id.clone(), SessionState::of(session, now)))
                 .collect(),
-            preferred: person
+            preferred: presence
                 .preferred()
-                .map(|(pair, expires)| Preferred { pair: pair.clone(), expires_at: now.wall_at(*expires) }),
-            status_message: person.status_message.clone(),
-            fades: person.fades(),
+                .map(|(pair, expires)| PreferredPresence { pair: pair.clone(), expires_at: now.wall_at(*expires) }),
+            status_message: presence.status_message.clone(),
+            fades: presence.fades(),
         }
     }
 }
@@ -103,7 +103,7 @@ impl SessionState {
     fn of(session: &Session, now: &Now) -> Self {
         let [fades_at, away_at] = session.fade_times().map(|time| time.map(|time| now.wall_at(time)));
         Self {
-            application: session.holder == Holder::Application,
+            application: session.owner == SessionOwner::Application,
             set: session.pair.clone(),
             now: session.pair_at(now.instant),
             set_at: now.wall_at(session.set_at),

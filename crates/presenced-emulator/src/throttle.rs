@@ -1,4 +1,4 @@
-//! Throttling: so many requests in a sliding window for each application in each tenant. A refused request does not count
+//! Throttling: a limit on requests in a sliding window, for each application in each tenant. A refused request does not count
 //! (inferred).
 
 use std::collections::{HashMap, VecDeque};
@@ -7,15 +7,15 @@ use std::time::Duration;
 use super::options;
 use presenced_core::time::Instant;
 
-/// The requests of late.
+/// The recent requests of each application in each tenant.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(super) struct Throttler {
     limit: options::Throttle,
     recent: HashMap<(String, String), VecDeque<Instant>>,
 }
 
-impl Throttle {
-    /// Nobody asked yet.
+impl Throttler {
+    /// A throttler that has seen no requests.
     pub(super) fn new(limit: options::Throttle) -> Self {
         Self { limit, recent: HashMap::new() }
     }
@@ -23,7 +23,7 @@ impl Throttle {
     /// Counts one request of `app` in `tenant`.
     ///
     /// # Errors
-    /// It is one too many; comes with the time after which one is allowed again.
+    /// The limit is reached. Returns how long to wait for the next allowed request.
     pub(super) fn admit(&mut self, tenant: &str, app: &str, now: Instant) -> Result<(), Duration> {
         let window = self.limit.window;
         let recent = self.recent.entry((tenant.to_owned(), app.to_owned())).or_default();
@@ -43,9 +43,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_window_slides_and_each_application_and_tenant_has_its_own() {
+    fn the_window_slides_separately_for_each_application_and_tenant() {
         let at = |secs| Instant::from_origin(Duration::from_secs(secs));
-        let mut throttle = Throttle::new(options::Throttle { requests: 2, window: Duration::from_secs(30) });
+        let mut throttle = Throttler::new(options::Throttle { requests: 2, window: Duration::from_secs(30) });
         assert_eq!(throttle.admit("t", "a", at(0)), Ok(()));
         assert_eq!(throttle.admit("t", "a", at(10)), Ok(()));
         assert_eq!(throttle.admit("t", "a", at(29)), Err(Duration::from_secs(1)));
@@ -56,8 +56,8 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_nothing_admits_nothing() {
-        let mut throttle = Throttle::new(options::Throttle { requests: 0, window: Duration::from_secs(30) });
+    fn a_limit_of_zero_refuses_all() {
+        let mut throttle = Throttler::new(options::Throttle { requests: 0, window: Duration::from_secs(30) });
         assert_eq!(throttle.admit("t", "a", Instant::default()), Err(Duration::from_secs(30)));
     }
 }

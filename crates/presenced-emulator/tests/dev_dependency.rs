@@ -1,20 +1,17 @@
-//! The emulator as another project's tests use it: through its public API and plain HTTP, and with nothing else of presenced.
+//! The emulator as another project's tests use it: its public API and plain HTTP, and nothing else of presenced.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use presenced_emulator::clock::ManualClock;
-use presenced_emulator::{Fault, Options, Outcome, Server};
+use presenced_emulator::{App, Call, Fault, Matches, Options, Outcome, Server, Then, User};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-const USER: &str = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
-const APP: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
-
-/// One request, written by hand; the whole answer as text.
+/// Sends a handwritten request. Returns the whole answer as text.
 async fn post(server: &Server, path: &str, headers: &str, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect(server.address()).await?;
     let length = body.len();
@@ -27,8 +24,9 @@ async fn post(server: &Server, path: &str, headers: &str, body: &str) -> Result<
 
 async fn token(server: &Server) -> Result<String> {
     let form = format!(
-        "grant_type=client_credentials&client_id={APP}&client_secret=emulator-secret&\
-         scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
+        "grant_type=client_credentials&client_id={}&client_secret={}&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default",
+        App::DEFAULT_CLIENT_ID,
+        App::DEFAULT_SECRET
     );
     let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
     let answer = post(server, "/contoso.onmicrosoft.com/oauth2/v2.0/token", headers, &form).await?;
@@ -37,23 +35,29 @@ async fn token(server: &Server) -> Result<String> {
     Ok(json["access_token"].as_str().ok_or("a token")?.to_owned())
 }
 
+/// Sets the user Available for 15 minutes. Returns the status line of the answer.
 async fn set(server: &Server, token: &str) -> Result<String> {
     let headers = format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
     let body = format!(
-        r#"{{"sessionId":"{APP}","availability":"Available","activity":"Available","expirationDuration":"PT15M"}}"#
+        r#"{{"sessionId":"{}","availability":"Available","activity":"Available","expirationDuration":"PT15M"}}"#,
+        App::DEFAULT_CLIENT_ID
     );
-    let path = format!("/v1.0/users/{USER}/presence/setPresence");
+    let path = format!("/v1.0/users/{}/presence/setPresence", User::DEFAULT_ID);
     Ok(post(server, &path, &headers, &body).await?.lines().next().unwrap_or_default().to_owned())
 }
 
 fn visible(server: &Server) -> Option<String> {
-    server.visible(USER).map(|pair| pair.to_string())
+    server.visible(User::DEFAULT_ID).map(|pair| pair.to_string())
+}
+
+fn clock() -> Result<Arc<ManualClock>> {
+    Ok(Arc::new(ManualClock::at("2026-11-23T08:00:00Z".parse()?)))
 }
 
 #[tokio::test]
 async fn a_session_fades_when_the_test_moves_the_clock() -> Result {
-    let clock = Arc::new(ManualClock::at("2026-11-23T08:00:00Z".parse()?));
-    let server = Server::start_at("127.0.0.1:0".parse()?, Options::default(), clock.clone()).await?;
+    let clock = clock()?;
+    let server = Server::start_with_clock(Options::default(), clock.clone()).await?;
     assert_eq!(server.graph_url(), format!("{}/v1.0", server.login_url()));
     let token = token(&server).await?;
     assert_eq!(set(&server, &token).await?, "HTTP/1.1 200 OK");
@@ -71,8 +75,7 @@ async fn a_session_fades_when_the_test_moves_the_clock() -> Result {
 async fn a_planned_fault_happens_and_is_in_the_journal() -> Result {
     let server = Server::start(Options::default()).await?;
     let token = token(&server).await?;
-    let plan = "[[fault]]\ncall = \"set\"\ntimes = 1\nthen = { respond = { status = 503 } }\n";
-    for fault in Fault::plan(plan).map_err(|findings| format!("{findings:?}"))? {
+    for fault in Fault::plan("[[fault]]\ncall = \"set\"\ntimes = 1\nthen = { respond = { status = 503 } }\n")? {
         server.inject(fault)?;
     }
     assert_eq!(set(&server, &token).await?, "HTTP/1.1 503 Service Unavailable");
@@ -84,21 +87,70 @@ async fn a_planned_fault_happens_and_is_in_the_journal() -> Result {
 }
 
 #[tokio::test]
-async fn a_stopped_server_leaves_its_port() -> Result {
+async fn a_test_can_wait_for_past_and_future_requests() -> Result {
+    let server = Server::start(Options::default()).await?;
+    let token = token(&server).await?;
+    assert_eq!(server.wait_for(|record| record.call == Call::Token).await.status, Some(200));
+    let program = async {
+        set(&server, &token).await?;
+        set(&server, &token).await
+    };
+    let second_set = server.wait_for(|record| record.call == Call::Set && record.id == 3);
+    let (record, last) = tokio::join!(second_set, program);
+    assert_eq!(
+        (record.visible.map(|pair| pair.to_string()).as_deref(), record.status),
+        (Some("Available/Available"), Some(200))
+    );
+    assert_eq!(last?, "HTTP/1.1 200 OK");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_a_fault_delays_is_answered_when_the_clock_gets_there() -> Result {
+    let clock = clock()?;
+    let server = Server::start_with_clock(Options::default(), clock.clone()).await?;
+    let token = token(&server).await?;
+    let delay = Some("10s".parse()?);
+    server.inject(Fault { delay, ..Fault::new(Call::Set, Then::Answer) })?;
+    let program = set(&server, &token);
+    let test = async {
+        while server.requests().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(server.requests()[1].outcome, Outcome::Pending);
+        clock.advance(Duration::from_secs(10));
+    };
+    assert_eq!(tokio::join!(program, test).0?, "HTTP/1.1 200 OK");
+    Ok(())
+}
+
+#[tokio::test]
+async fn errors_are_std_errors_that_say_what_is_wrong() -> Result {
+    let server = Server::start(Options::default()).await?;
+    let mut fault = Fault::new(Matches::Any, Then::Aadsts(53003));
+    let refused: Box<dyn Error> = server.inject(fault.clone()).unwrap_err().into();
+    assert!(refused.to_string().contains("`call` must be token or device-code"), "{refused}");
+    fault.call = Matches::Only(Call::Token);
+    server.inject(fault)?;
+    let refused: Box<dyn Error> = Fault::plan("[[fault]]\ncall = \"sett\"\n").unwrap_err().into();
+    assert!(refused.to_string().starts_with("invalid fault plan: line 2: `call` must be "), "{refused}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopped_server_frees_its_port() -> Result {
     let server = Server::start(Options::default()).await?;
     let address = server.address();
     server.stop().await;
     assert!(TcpStream::connect(address).await.is_err());
-    let again =
-        Server::start_at(address, Options::default(), Arc::new(ManualClock::at("2026-11-23T08:00:00Z".parse()?)));
-    assert_eq!(again.await?.address(), address);
+    let again = Server::start_at(address, Options::default(), clock()?).await?;
+    assert_eq!(again.address(), address);
     Ok(())
 }
 
 #[tokio::test]
 async fn only_loopback_is_served() -> Result {
-    let clock = Arc::new(ManualClock::at("2026-11-23T08:00:00Z".parse()?));
-    let refused = Server::start_at("0.0.0.0:0".parse()?, Options::default(), clock).await;
+    let refused = Server::start_at("0.0.0.0:0".parse()?, Options::default(), clock()?).await;
     assert_eq!(
         refused.map(|server| server.address()).map_err(|error| error.kind()),
         Err(std::io::ErrorKind::InvalidInput)

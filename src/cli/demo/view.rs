@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::terminal::times::{clock, exact_clock, exact_span};
-use crate::emulator::{Availability, Call, Pair, Record, Timeline};
+use crate::emulator::{Availability, Call, Pair, RequestRecord, Timeline};
 use crate::presence::Presence;
 use crate::status::report::{Account, Report};
 use crate::time::Now;
@@ -25,7 +25,7 @@ pub(super) struct Scene<'a> {
     /// What others saw.
     pub(super) timeline: &'a Timeline,
     /// The last requests, oldest first.
-    pub(super) requests: &'a [Record],
+    pub(super) requests: &'a [RequestRecord],
 }
 
 /// The picture, in lines of at most `width` columns.
@@ -128,12 +128,12 @@ fn painted(pair: &Pair, text: &str) -> String {
 }
 
 /// Whether a request is one about the presence, not about a token.
-pub(super) fn is_presence(record: &Record) -> bool {
+pub(super) fn is_presence(record: &RequestRecord) -> bool {
     matches!(record.call, Call::Set | Call::Clear)
 }
 
 /// One request in a line: what was asked, and how it was answered. One that asks for the same as the one before keeps alive.
-pub(super) fn request(record: &Record, before: Option<&Record>) -> String {
+pub(super) fn request(record: &RequestRecord, before: Option<&RequestRecord>) -> String {
     let mut line = record.path.rsplit('/').next().unwrap_or_default().to_owned();
     let body: serde_json::Value = serde_json::from_str(&record.body).unwrap_or_default();
     if let (Some(availability), Some(activity)) = (body["availability"].as_str(), body["activity"].as_str()) {

@@ -15,7 +15,7 @@ use crate::cli::error::Error;
 use crate::cli::terminal::output::print_drawing;
 use crate::cli::terminal::screen::{self, Screen};
 use crate::cli::terminal::times::exact_clock;
-use crate::emulator::{self, Emulator, Pair, Record};
+use crate::emulator::{self, Emulator, Pair, RequestRecord};
 use crate::presence::Presence;
 use crate::status::report::{Account, Report, State};
 use crate::time::Clock;
@@ -30,7 +30,7 @@ pub(super) struct Viewer<'a> {
     clock: &'a dyn Clock,
     emulator: &'a Emulator,
     reports: watch::Receiver<Arc<Report>>,
-    records: broadcast::Receiver<Record>,
+    records: broadcast::Receiver<RequestRecord>,
     day: &'a Day,
     speed: f64,
     screen: Option<Screen>,
@@ -39,7 +39,7 @@ pub(super) struct Viewer<'a> {
     expected: Vec<(Timestamp, Pair)>,
     /// The last thing decided, as it was shown.
     decided: String,
-    requests: Vec<Record>,
+    requests: Vec<RequestRecord>,
 }
 
 impl<'a> Viewer<'a> {
@@ -125,7 +125,7 @@ impl<'a> Viewer<'a> {
         }
     }
 
-    fn see_request(&mut self, record: Record) {
+    fn see_request(&mut self, record: RequestRecord) {
         if view::is_presence(&record) {
             self.say(record.at, &format!("    {}", view::request(&record, self.requests.last())));
             self.requests.push(record);

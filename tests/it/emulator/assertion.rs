@@ -1,6 +1,6 @@
 //! Sign-ins by an assertion, as a client of Entra's sees them. Keys and signatures are openssl's.
 
-use presenced::emulator::{App, Federated};
+use presenced::emulator::{App, FederatedCredential};
 
 use super::*;
 use crate::stage::openssl::Keys;
@@ -14,7 +14,7 @@ async fn rig(keys: &Keys) -> Rig {
     keys.make("bot");
     keys.make("issuer");
     keys.make_with("old", &["-newkey", "rsa:2048"], "20260101000000Z");
-    let federated = Federated {
+    let federated = FederatedCredential {
         issuer: ISSUER.to_owned(),
         subject: SUBJECT.to_owned(),
         audience: EXCHANGE.to_owned(),

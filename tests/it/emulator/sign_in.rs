@@ -1,13 +1,16 @@
 //! Signing in: each grant, and each way in which Entra refuses it.
 
-use presenced::emulator::{Approval, Device, Options, Tenants};
+use presenced::emulator::{Approval, DeviceCodeOptions, Options, Tenants};
 
 use super::*;
 
 const SCOPE: &str = "openid profile offline_access Presence.ReadWrite";
 
 fn by_hand() -> Options {
-    Options { device: Device { approval: Approval::ByHand, ..Device::default() }, ..Options::default() }
+    Options {
+        device: DeviceCodeOptions { approval: Approval::ByHand, ..DeviceCodeOptions::default() },
+        ..Options::default()
+    }
 }
 
 #[tokio::test]

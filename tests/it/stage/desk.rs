@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
-use presenced::emulator::{self, Call, Cause, Emulator, Fault, Outcome, Record};
+use presenced::emulator::{self, Call, Cause, Emulator, Fault, Outcome, RequestRecord};
 use presenced::signals::Buses;
 use presenced::status::Listen;
 use presenced::status::report::{Report, State};
@@ -24,7 +24,7 @@ pub(crate) struct Desk {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) emulator: Emulator,
     reports: watch::Receiver<Arc<Report>>,
-    records: broadcast::Receiver<Record>,
+    records: broadcast::Receiver<RequestRecord>,
     _folder: tempfile::TempDir,
     running: JoinHandle<()>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Emulator, Fault, Options, Outcome, Record};
+use presenced::emulator::{Emulator, Fault, Options, Outcome, RequestRecord};
 use presenced::status::Client;
 use presenced::status::report::Report;
 use tokio::net::TcpListener;
@@ -37,7 +37,7 @@ pub(crate) struct House {
     folder: tempfile::TempDir,
     pub(crate) emulator: Emulator,
     pub(crate) address: String,
-    records: broadcast::Receiver<Record>,
+    records: broadcast::Receiver<RequestRecord>,
     serving: JoinHandle<()>,
 }
 
@@ -150,7 +150,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
     }
 
     /// Waits for a request that ended like this, and skips all others.
-    pub(crate) async fn request(&mut self, what: &str, matches: impl Fn(&Record) -> bool) -> Record {
+    pub(crate) async fn request(&mut self, what: &str, matches: impl Fn(&RequestRecord) -> bool) -> RequestRecord {
         guarded(what, async {
             loop {
                 let record = self.records.recv().await.unwrap();
@@ -163,7 +163,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
     }
 
     /// Waits until a request makes others see this pair.
-    pub(crate) async fn seen(&mut self, pair: &str) -> Record {
+    pub(crate) async fn seen(&mut self, pair: &str) -> RequestRecord {
         self.request(pair, |record| {
             record.status == Some(200) && record.visible.as_ref().is_some_and(|visible| visible.to_string() == pair)
         })

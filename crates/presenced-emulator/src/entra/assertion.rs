@@ -1,8 +1,8 @@
-//! Checks of a `client_assertion`: an application's own, signed with a certificate that is registered for it, or one that
-//! another identity provider issued and a federated credential lets stand for it.
+//! Checks of a `client_assertion`: either the application's own, signed with a certificate registered for it, or one of another
+//! identity provider that a federated credential allows.
 //!
 //! Source: Microsoft identity platform, "application authentication certificate credentials" and "Workload identity
-//! federation"; RFC 7523, section 3. Inferred: that `jti` must be there, the order of the checks, and 5 minutes of tolerance.
+//! federation"; RFC 7523, section 3. Inferred: that `jti` is required, the order of the checks, and the tolerance of 5 minutes.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::error::Refusal;
-use crate::options::{App, Federated};
+use super::error::EntraError;
+use crate::options::{App, FederatedCredential};
 use presenced_core::certificate::Certificate;
 
-/// How far the client's clock, or the issuer's, may be off.
-const SKEW: Duration = Duration::from_mins(5);
+/// How far the clock of the client or the issuer may be off.
+const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 #[derive(Deserialize)]
 struct Header {
@@ -38,7 +38,7 @@ struct Claims {
     jti: Option<String>,
 }
 
-/// A JWT, taken apart.
+/// A decoded JWT.
 struct Assertion<'a> {
     header: Header,
     claims: Claims,
@@ -46,9 +46,9 @@ struct Assertion<'a> {
     signature: Vec<u8>,
 }
 
-/// Whether `assertion` proves to the token endpoint `audience` that the client is `app`.
-pub(super) fn check(assertion: &str, app: &App, audience: &str, now: Timestamp) -> Result<(), Refusal> {
-    let assertion = take_apart(assertion).ok_or(Refusal::MalformedAssertion("it is no JSON Web Token"))?;
+/// Checks that `assertion` proves to the token endpoint `audience` that the client is `app`.
+pub(super) fn check(assertion: &str, app: &App, audience: &str, now: Timestamp) -> Result<(), EntraError> {
+    let assertion = decode(assertion).ok_or(EntraError::MalformedAssertion("it is not a JSON Web Token"))?;
     let claims = &assertion.claims;
     let own = claims.iss.eq_ignore_ascii_case(&app.client_id);
     if own || app.federated.is_empty() {
@@ -57,21 +57,21 @@ pub(super) fn check(assertion: &str, app: &App, audience: &str, now: Timestamp) 
         check_federated(&assertion, &app.federated)?;
     }
     let at = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-    let not_yet = claims.nbf.is_some_and(|nbf| now + SKEW < at(nbf));
-    if not_yet || now >= at(claims.exp) + SKEW {
-        return Err(Refusal::AssertionNotOfNow { now, from: claims.nbf.map(at), until: at(claims.exp) });
+    let not_yet = claims.nbf.is_some_and(|nbf| now + MAX_CLOCK_SKEW < at(nbf));
+    if not_yet || now >= at(claims.exp) + MAX_CLOCK_SKEW {
+        return Err(EntraError::AssertionNotValidNow { now, from: claims.nbf.map(at), until: at(claims.exp) });
     }
     Ok(())
 }
 
-fn check_own(assertion: &Assertion<'_>, app: &App, audience: &str, now: Timestamp) -> Result<(), Refusal> {
+fn check_own(assertion: &Assertion<'_>, app: &App, audience: &str, now: Timestamp) -> Result<(), EntraError> {
     let Assertion { header, claims, .. } = assertion;
     let is_client = |name: &str| name.eq_ignore_ascii_case(&app.client_id);
     if !is_client(&claims.iss) || !is_client(&claims.sub) {
-        return Err(Refusal::AssertionOfAnother);
+        return Err(EntraError::AssertionByAnotherApp);
     }
     if header.x5t.is_none() && header.x5t_s256.is_none() {
-        return Err(Refusal::MalformedAssertion("no certificate thumbprint is specified in the token header"));
+        return Err(EntraError::MalformedAssertion("no certificate thumbprint is specified in the token header"));
     }
     let fits = |certificate: &Certificate| {
         let is = |asked: &Option<String>, algorithm| {
@@ -81,48 +81,51 @@ fn check_own(assertion: &Assertion<'_>, app: &App, audience: &str, now: Timestam
         is(&header.x5t_s256, &digest::SHA256) && is(&header.x5t, &digest::SHA1_FOR_LEGACY_USE_ONLY)
     };
     let registered = app.certificates.iter().filter_map(|der| Certificate::from_der(der));
-    let certificate = registered.into_iter().find(fits).ok_or(Refusal::BadSignature("The key was not found."))?;
+    let certificate = registered.into_iter().find(fits).ok_or(EntraError::BadSignature("The key was not found."))?;
     if now > certificate.not_after {
-        return Err(Refusal::BadSignature("The key used is expired."));
+        return Err(EntraError::BadSignature("The key used is expired."));
     }
     check_signature(assertion, &certificate.public_key)?;
     if !is_for(&claims.aud, audience) {
-        return Err(Refusal::AssertionForAnother);
+        return Err(EntraError::AssertionForAnotherAudience);
     }
     if claims.jti.as_ref().is_none_or(String::is_empty) {
-        return Err(Refusal::MalformedAssertion("it has no jti"));
+        return Err(EntraError::MalformedAssertion("it has no jti"));
     }
     Ok(())
 }
 
-/// All three must match one and the same credential, capitals too.
-fn check_federated(assertion: &Assertion<'_>, credentials: &[Federated]) -> Result<(), Refusal> {
+/// Issuer, subject and audience must all match one credential, including case.
+fn check_federated(assertion: &Assertion<'_>, credentials: &[FederatedCredential]) -> Result<(), EntraError> {
     let Claims { iss, sub, aud, .. } = &assertion.claims;
-    let mut candidates: Vec<&Federated> = credentials.iter().filter(|known| known.issuer == *iss).collect();
+    let mut candidates: Vec<&FederatedCredential> = credentials.iter().filter(|known| known.issuer == *iss).collect();
     if candidates.is_empty() {
-        return Err(Refusal::NoFederation(700_211, "issuer", iss.clone()));
+        return Err(EntraError::NoFederatedCredential(700_211, "issuer", iss.clone()));
     }
     candidates.retain(|known| known.subject == *sub);
     if candidates.is_empty() {
-        return Err(Refusal::NoFederation(700_213, "subject", sub.clone()));
+        return Err(EntraError::NoFederatedCredential(700_213, "subject", sub.clone()));
     }
     let credential = candidates.into_iter().find(|known| is_for(aud, &known.audience));
-    let credential = credential.ok_or_else(|| Refusal::NoFederation(700_212, "audience", aud.to_string()))?;
+    let credential =
+        credential.ok_or_else(|| EntraError::NoFederatedCredential(700_212, "audience", aud.to_string()))?;
     check_signature(assertion, &credential.public_key)
 }
 
-fn check_signature(assertion: &Assertion<'_>, public_key: &[u8]) -> Result<(), Refusal> {
+fn check_signature(assertion: &Assertion<'_>, public_key: &[u8]) -> Result<(), EntraError> {
     let algorithm = match &*assertion.header.alg {
         "PS256" => &signature::RSA_PSS_2048_8192_SHA256,
         "RS256" => &signature::RSA_PKCS1_2048_8192_SHA256,
-        _ => return Err(Refusal::MalformedAssertion("its algorithm is neither PS256 nor RS256")),
+        _ => return Err(EntraError::MalformedAssertion("its algorithm is neither PS256 nor RS256")),
     };
     signature::UnparsedPublicKey::new(algorithm, public_key)
         .verify(assertion.signed.as_bytes(), &assertion.signature)
-        .map_err(|_| Refusal::BadSignature("The provided signature value did not match the expected signature value."))
+        .map_err(|_| {
+            EntraError::BadSignature("The provided signature value did not match the expected signature value.")
+        })
 }
 
-/// `aud` is one text, or a list of them.
+/// `aud` is one text or a list of texts.
 fn is_for(aud: &Value, audience: &str) -> bool {
     match aud {
         Value::String(one) => one == audience,
@@ -131,14 +134,14 @@ fn is_for(aud: &Value, audience: &str) -> bool {
     }
 }
 
-fn take_apart(assertion: &str) -> Option<Assertion<'_>> {
+fn decode(assertion: &str) -> Option<Assertion<'_>> {
     let (signed, signature) = assertion.rsplit_once('.')?;
     let (header, claims) = signed.split_once('.')?;
-    let decode = |part| URL_SAFE_NO_PAD.decode(part).ok();
+    let from_base64 = |part| URL_SAFE_NO_PAD.decode(part).ok();
     Some(Assertion {
-        header: serde_json::from_slice(&decode(header)?).ok()?,
-        claims: serde_json::from_slice(&decode(claims)?).ok()?,
+        header: serde_json::from_slice(&from_base64(header)?).ok()?,
+        claims: serde_json::from_slice(&from_base64(claims)?).ok()?,
         signed,
-        signature: decode(signature)?,
+        signature: from_base64(signature)?,
     })
 }

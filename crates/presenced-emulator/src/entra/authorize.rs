@@ -1,9 +1,9 @@
-//! Sign-ins in a browser, from the page that asks to the one time a code is redeemed.
+//! Sign-ins in a browser, from the page that asks the user until the code is redeemed, which works once.
 //!
 //! Source: RFC 6749 section 4.1, RFC 7636, and Entra's pages on the authorization code flow and on redirect URIs. Every
-//! application has the redirect URI `http://localhost` of a native one, whose port Entra ignores. Stricter than Entra: a code
-//! is given only with PKCE, and only by the method S256. Inferred: which check comes first, and that a failed attempt does not
-//! use a code up.
+//! application has the redirect URI `http://localhost` of a native application, whose port Entra ignores. Stricter than Entra: a
+//! code requires PKCE with the method S256. Inferred: the order of the checks, and that a failed attempt does not invalidate a
+//! code.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,62 +15,63 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, LOCATION};
 use url::{Host, Url};
 
-use super::error::{CodeRefusal, Refusal};
+use super::error::{CodeError, EntraError};
+use super::tokens::random;
 use crate::message::Reply;
 use crate::options::{App, Consent};
 use presenced_core::time::Instant;
 
-/// How long a page waits for a decision, and after it a code for its redemption. Entra: about 10 minutes for the latter.
-const LIFETIME: Duration = Duration::from_mins(10);
+/// How long the user has to decide, and then how long the client has to redeem the code. Entra's codes live about 10 minutes.
+const STEP_LIFETIME: Duration = Duration::from_mins(10);
 
-/// How many sign-ins are known at once; the oldest are forgotten first.
-const CAPACITY: usize = 1_000;
+/// How many sign-ins are kept. The oldest are dropped first.
+const MAX_SIGN_INS: usize = 1_000;
 
-/// How long a `code_challenge` by S256 is: 32 bytes in base64url.
-const CHALLENGE_LENGTH: usize = 43;
+/// The length of a `code_challenge` with S256: 32 bytes in base64url.
+const CHALLENGE_CHARS: usize = 43;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Standing {
-    /// Under this id.
+enum Status {
+    /// For a decision about this id.
     Waiting(String),
-    /// With this code, for this user.
+    /// For `user`, who was given `code`.
     Approved { code: String, user: String, redeemed: bool },
 }
 
-/// A sign-in.
+/// One sign-in.
 #[derive(Clone, Debug)]
-struct Authorization {
-    asker: Asker,
+struct BrowserSignIn {
+    client: CodeClient,
     scopes: Vec<String>,
     challenge: String,
     expires_at: Instant,
-    standing: Standing,
+    status: Status,
 }
 
-/// Who asks for a code, and is good for an answer.
+/// The application that asked for a code. Its redirect URI was checked, so errors can be sent to it.
 #[derive(Clone, Debug)]
-pub(super) struct Asker {
+pub(super) struct CodeClient {
     app: String,
     redirect: Url,
-    /// As it was written, which is how it must be written again.
+    /// The redirect URI as the client wrote it. It must be identical when the code is redeemed.
     redirect_uri: String,
     state: Option<String>,
 }
 
-impl Asker {
-    /// The application `app`, if the redirect URI is one of its own.
-    pub(super) fn of(app: &App, query: &HashMap<String, String>) -> Result<Self, Refusal> {
+impl CodeClient {
+    /// The application `app`, if the redirect URI is registered for it.
+    pub(super) fn of(app: &App, query: &HashMap<String, String>) -> Result<Self, EntraError> {
         let redirect_uri = super::field(query, "redirect_uri")?;
         let redirect = Url::parse(redirect_uri).ok().filter(is_registered);
         Ok(Self {
             app: app.client_id.clone(),
-            redirect: redirect.ok_or_else(|| CodeRefusal::NotRegistered(redirect_uri.to_owned()))?,
+            redirect: redirect.ok_or_else(|| CodeError::NotRegistered(redirect_uri.to_owned()))?,
             redirect_uri: redirect_uri.to_owned(),
             state: query.get("state").cloned(),
         })
     }
 
-    /// Sends the browser back with these parameters.
+    /// Redirects the browser to the application with these parameters.
     fn send_back(&self, parameters: &[(&str, &str)]) -> Reply {
         let mut url = self.redirect.clone();
         url.query_pairs_mut().extend_pairs(parameters);
@@ -80,13 +81,13 @@ impl Asker {
         Reply::empty(StatusCode::FOUND).with(LOCATION, url.as_str())
     }
 
-    fn send_refusal(&self, refusal: &Refusal) -> Reply {
+    fn send_refusal(&self, refusal: &EntraError) -> Reply {
         let (error, description) = refusal.in_redirect();
         self.send_back(&[("error", error), ("error_description", &description)]).coded(error)
     }
 }
 
-/// Whether it is `http://localhost`, with whatever port.
+/// Whether it is `http://localhost`, with any port.
 fn is_registered(url: &Url) -> bool {
     url.scheme() == "http"
         && url.host() == Some(Host::Domain("localhost"))
@@ -97,56 +98,57 @@ fn is_registered(url: &Url) -> bool {
         && url.password().is_none()
 }
 
-/// All sign-ins in a browser.
+/// All browser sign-ins.
 #[derive(Debug)]
-pub(super) struct Codes {
+pub(super) struct BrowserSignIns {
     consent: Consent,
-    known: Vec<Authorization>,
+    known: Vec<BrowserSignIn>,
 }
 
-impl Codes {
-    /// None yet.
+impl BrowserSignIns {
+    /// No sign-ins yet.
     pub(super) fn new(consent: Consent) -> Self {
         Self { consent, known: Vec::new() }
     }
 
-    /// `asker` asks for a code with `query`, for a sign-in with `scopes`. What the browser is answered: a page, or to go back.
-    /// `default` is who signs in when nobody decides.
-    pub(super) fn ask(
+    /// Starts a sign-in for `client` with `scopes`. Returns the page, or a redirect back to the client. `default` is the user who
+    /// signs in if the sign-in approves itself.
+    pub(super) fn start(
         &mut self,
-        asker: Asker,
+        client: CodeClient,
         query: &HashMap<String, String>,
-        scopes: Result<Vec<String>, Refusal>,
+        scopes: Result<Vec<String>, EntraError>,
         default: Option<String>,
         rng: &mut fastrand::Rng,
         now: Instant,
     ) -> Reply {
         let (scopes, challenge) = match scopes.and_then(|scopes| Ok((scopes, challenge(query)?))) {
-            Ok(what) => what,
-            Err(refusal) => return asker.send_refusal(&refusal),
+            Ok(checked) => checked,
+            Err(refusal) => return client.send_refusal(&refusal),
         };
-        if self.known.len() == CAPACITY {
+        if self.known.len() == MAX_SIGN_INS {
             self.known.remove(0);
         }
         let id = random(16, rng);
-        let page = page(&id, &asker, &scopes);
-        let standing = Standing::Waiting(id.clone());
-        self.known.push(Authorization { asker, scopes, challenge, expires_at: now + LIFETIME, standing });
+        let page = page(&id, &client, &scopes);
+        let status = Status::Waiting(id.clone());
+        self.known.push(BrowserSignIn { client, scopes, challenge, expires_at: now + STEP_LIFETIME, status });
         match self.consent {
             Consent::ByHand => page,
             Consent::ByItself => self.decide(&id, default, rng, now).unwrap_or(page),
         }
     }
 
-    /// The ids of the sign-ins that wait for somebody.
+    /// The ids of the sign-ins that wait for a decision.
     pub(super) fn waiting(&self, now: Instant) -> Vec<String> {
         let waiting = self.known.iter().filter(|known| now < known.expires_at);
         waiting
-            .filter_map(|known| if let Standing::Waiting(id) = &known.standing { Some(id.clone()) } else { None })
+            .filter_map(|known| if let Status::Waiting(id) = &known.status { Some(id.clone()) } else { None })
             .collect()
     }
 
-    /// Approves a sign-in for a user, or denies it, and sends the browser back; `None` when none waits under that id.
+    /// Approves a sign-in for a user, or denies it if `user` is `None`, and redirects the browser to the application. Returns `None`
+    /// if no sign-in with that id waits.
     pub(super) fn decide(
         &mut self,
         id: &str,
@@ -154,22 +156,22 @@ impl Codes {
         rng: &mut fastrand::Rng,
         now: Instant,
     ) -> Option<Reply> {
-        let waits = |known: &Authorization| {
-            now < known.expires_at && matches!(&known.standing, Standing::Waiting(waiting) if waiting == id)
+        let waits = |known: &BrowserSignIn| {
+            now < known.expires_at && matches!(&known.status, Status::Waiting(waiting) if waiting == id)
         };
         let index = self.known.iter().position(waits)?;
         let Some(user) = user else {
-            return Some(self.known.remove(index).asker.send_refusal(&CodeRefusal::Declined.into()));
+            return Some(self.known.remove(index).client.send_refusal(&CodeError::Declined.into()));
         };
         let code = format!("1.{}", random(300, rng));
         let known = &mut self.known[index];
-        known.expires_at = now + LIFETIME;
-        let reply = known.asker.send_back(&[("code", &code)]);
-        known.standing = Standing::Approved { code, user, redeemed: false };
+        known.expires_at = now + STEP_LIFETIME;
+        let reply = known.client.send_back(&[("code", &code)]);
+        known.status = Status::Approved { code, user, redeemed: false };
         Some(reply)
     }
 
-    /// Whom `code` signs in, and with which scopes; once.
+    /// Redeems the code `given`, which works once. Returns the user's object id and the scopes.
     pub(super) fn redeem(
         &mut self,
         given: &str,
@@ -177,59 +179,59 @@ impl Codes {
         redirect_uri: &str,
         verifier: Option<&str>,
         now: Instant,
-    ) -> Result<(String, Vec<String>), Refusal> {
-        let is_it = |known: &&mut Authorization| {
-            known.asker.app == app && matches!(&known.standing, Standing::Approved { code, .. } if code == given)
+    ) -> Result<(String, Vec<String>), EntraError> {
+        let is_it = |known: &&mut BrowserSignIn| {
+            known.client.app == app && matches!(&known.status, Status::Approved { code, .. } if code == given)
         };
-        let known = self.known.iter_mut().find(is_it).ok_or(Refusal::MalformedGrant)?;
-        let Standing::Approved { user, redeemed, .. } = &mut known.standing else {
-            return Err(Refusal::MalformedGrant);
+        let known = self.known.iter_mut().find(is_it).ok_or(EntraError::MalformedGrant)?;
+        let Status::Approved { user, redeemed, .. } = &mut known.status else {
+            return Err(EntraError::MalformedGrant);
         };
         if *redeemed {
-            return Err(CodeRefusal::Redeemed.into());
+            return Err(CodeError::Redeemed.into());
         }
         if now >= known.expires_at {
-            return Err(CodeRefusal::Expired.into());
+            return Err(CodeError::Expired.into());
         }
-        if known.asker.redirect_uri != redirect_uri {
-            return Err(CodeRefusal::OtherRedirect.into());
+        if known.client.redirect_uri != redirect_uri {
+            return Err(CodeError::OtherRedirect.into());
         }
-        let verifier = verifier.filter(|verifier| !verifier.is_empty()).ok_or(CodeRefusal::NoVerifier)?;
+        let verifier = verifier.filter(|verifier| !verifier.is_empty()).ok_or(CodeError::NoVerifier)?;
         if URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) != known.challenge {
-            return Err(CodeRefusal::WrongVerifier.into());
+            return Err(CodeError::WrongVerifier.into());
         }
         *redeemed = true;
         Ok((user.clone(), known.scopes.clone()))
     }
 }
 
-/// The `code_challenge` of a request in which all else is as it is served here.
-fn challenge(query: &HashMap<String, String>) -> Result<String, Refusal> {
+/// The `code_challenge` of a request, if the rest of the request is supported.
+fn challenge(query: &HashMap<String, String>) -> Result<String, EntraError> {
     if super::field(query, "response_type")? != "code" {
-        return Err(CodeRefusal::UnsupportedResponse("response_type").into());
+        return Err(CodeError::UnsupportedResponse("response_type").into());
     }
     if query.get("response_mode").is_some_and(|mode| mode != "query") {
-        return Err(CodeRefusal::UnsupportedResponse("response_mode").into());
+        return Err(CodeError::UnsupportedResponse("response_mode").into());
     }
     let challenge = super::field(query, "code_challenge")?;
     if query.get("code_challenge_method").is_none_or(|method| method != "S256") {
-        return Err(CodeRefusal::ChallengeMethod.into());
+        return Err(CodeError::ChallengeMethod.into());
     }
-    if challenge.len() != CHALLENGE_LENGTH {
-        return Err(CodeRefusal::ChallengeSize.into());
+    if challenge.len() != CHALLENGE_CHARS {
+        return Err(CodeError::ChallengeSize.into());
     }
     Ok(challenge.to_owned())
 }
 
-/// The page that asks a person. All in it is known here or made here, and nothing of it needs escaping.
-fn page(id: &str, asker: &Asker, scopes: &[String]) -> Reply {
+/// The page that asks the user. Its values come from the options or are generated, so nothing needs escaping.
+fn page(id: &str, client: &CodeClient, scopes: &[String]) -> Reply {
     let form = |decision: &str, word: &str| {
         format!("<form method=\"post\" action=\"/_emulator/consent/{id}/{decision}\"><button>{word}</button></form>\n")
     };
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>presenced emulator</title>\n\
          <h1>Sign in?</h1>\n<p>The application {} asks for: {}</p>\n{}{}",
-        asker.app,
+        client.app,
         scopes.join(", "),
         form("approve", "Approve"),
         form("deny", "Deny"),
@@ -237,16 +239,12 @@ fn page(id: &str, asker: &Asker, scopes: &[String]) -> Reply {
     Reply::text(StatusCode::OK, html).with(CONTENT_TYPE, "text/html; charset=utf-8")
 }
 
-fn random(length: usize, rng: &mut fastrand::Rng) -> String {
-    std::iter::repeat_with(|| rng.alphanumeric()).take(length).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_localhost_with_whatever_port_is_registered() {
+    fn only_localhost_is_registered_with_any_port() {
         for (uri, expected) in [
             ("http://localhost", true),
             ("http://localhost/", true),

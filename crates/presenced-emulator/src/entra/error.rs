@@ -1,9 +1,8 @@
-//! Why the sign-in service refuses, in Entra's shape.
+//! The sign-in service's errors, in Entra's shape.
 //!
-//! Names and codes are those of Entra's error reference and its pages on each grant; the wording of descriptions is only
-//! like Entra's, and nobody should read it. Inferred are the codes of a declined and of a redeemed device code, the status that
-//! comes with refused assertions, that an unknown `client_assertion_type`, `slow_down` and malformed `claims` carry no code, and
-//! the `error` of 50011, 500112 and 700054.
+//! Names and codes are those of Entra's error reference and its pages on each grant. The descriptions only resemble Entra's; clients
+//! must not depend on them. Inferred: the codes of a declined and of a redeemed device code, the status of refused assertions, that
+//! an unknown `client_assertion_type`, `slow_down` and malformed `claims` have no code, and the `error` of 50011, 500112 and 700054.
 
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue};
@@ -12,9 +11,9 @@ use serde_json::json;
 
 use crate::message::Reply;
 
-/// Why a request is refused.
+/// An error answer of the sign-in service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum EntraError {
     NotPost(String),
     NotGet(String),
     TooLarge,
@@ -25,16 +24,16 @@ pub(super) enum Refusal {
     NoSecret,
     UnknownAssertionType,
     MalformedAssertion(&'static str),
-    AssertionOfAnother,
-    AssertionForAnother,
-    AssertionNotOfNow {
+    AssertionByAnotherApp,
+    AssertionForAnotherAudience,
+    AssertionNotValidNow {
         now: Timestamp,
         from: Option<Timestamp>,
         until: Timestamp,
     },
     BadSignature(&'static str),
-    /// The number, which claim does not fit, and what it says.
-    NoFederation(u32, &'static str, String),
+    /// The AADSTS number, the claim that does not match, and its value.
+    NoFederatedCredential(u32, &'static str, String),
     UnsupportedGrant,
     NotDefaultScope(String),
     UnknownScope(String),
@@ -44,16 +43,16 @@ pub(super) enum Refusal {
     BadVerificationCode,
     DeviceCodeExpired,
     SlowDown,
-    Code(CodeRefusal),
+    Code(CodeError),
     MalformedGrant,
     MalformedClaims,
     RefreshTokenExpired,
     Revoked,
 }
 
-/// Why a sign-in in a browser, or the code that it gave, is refused.
+/// An error of a browser sign-in or of its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum CodeRefusal {
+pub(super) enum CodeError {
     NotRegistered(String),
     UnsupportedResponse(&'static str),
     ChallengeMethod,
@@ -67,8 +66,8 @@ pub(super) enum CodeRefusal {
     PublicClient,
 }
 
-impl Refusal {
-    /// `error`, the AADSTS number (0: none) and what it says.
+impl EntraError {
+    /// `error`, the AADSTS number (0 if it has none) and the text.
     fn parts(&self) -> (&'static str, u32, String) {
         match self {
             Self::NotPost(method) => (
@@ -107,15 +106,15 @@ impl Refusal {
                 ("invalid_request", 0, "The parameter 'client_assertion_type' is not known.".to_owned())
             }
             Self::MalformedAssertion(why) => ("invalid_client", 50_027, format!("Invalid JWT token: {why}.")),
-            Self::AssertionOfAnother => (
+            Self::AssertionByAnotherApp => (
                 "invalid_client",
                 700_021,
                 "Client assertion application identifier doesn't match 'client_id' parameter.".to_owned(),
             ),
-            Self::AssertionForAnother => {
+            Self::AssertionForAnotherAudience => {
                 ("invalid_client", 700_023, "Client assertion audience claim does not match Realm issuer.".to_owned())
             }
-            Self::AssertionNotOfNow { now, from, until } => (
+            Self::AssertionNotValidNow { now, from, until } => (
                 "invalid_client",
                 700_024,
                 format!(
@@ -127,7 +126,7 @@ impl Refusal {
             Self::BadSignature(why) => {
                 ("invalid_client", 700_027, format!("Client assertion contains an invalid signature. [Reason - {why}]"))
             }
-            Self::NoFederation(number, claim, said) => (
+            Self::NoFederatedCredential(number, claim, said) => (
                 "invalid_client",
                 *number,
                 format!("No matching federated identity record found for presented assertion {claim} '{said}'."),
@@ -157,7 +156,7 @@ impl Refusal {
             Self::SlowDown => ("slow_down", 0, "The client polls too often: wait 5 seconds more.".to_owned()),
             Self::Code(refusal) => refusal.parts(),
             Self::MalformedGrant => ("invalid_grant", 9_002_313, "The request is malformed or invalid.".to_owned()),
-            Self::MalformedClaims => ("invalid_request", 0, "The parameter 'claims' is no JSON object.".to_owned()),
+            Self::MalformedClaims => ("invalid_request", 0, "The parameter 'claims' is not a JSON object.".to_owned()),
             Self::RefreshTokenExpired => {
                 ("invalid_grant", 700_082, "The refresh token has expired due to inactivity.".to_owned())
             }
@@ -170,7 +169,7 @@ impl Refusal {
         }
     }
 
-    /// What a redirect says of it: `error` and `error_description`.
+    /// `error` and `error_description` for a redirect.
     pub(super) fn in_redirect(&self) -> (&'static str, String) {
         let (error, code, text) = self.parts();
         (error, if code == 0 { text } else { format!("AADSTS{code}: {text}") })
@@ -184,12 +183,12 @@ impl Refusal {
             Self::WrongSecret(_)
             | Self::NoSecret
             | Self::MalformedAssertion(_)
-            | Self::AssertionOfAnother
-            | Self::AssertionForAnother
-            | Self::AssertionNotOfNow { .. }
+            | Self::AssertionByAnotherApp
+            | Self::AssertionForAnotherAudience
+            | Self::AssertionNotValidNow { .. }
             | Self::BadSignature(_)
-            | Self::NoFederation(..)
-            | Self::Code(CodeRefusal::PublicClient) => StatusCode::UNAUTHORIZED,
+            | Self::NoFederatedCredential(..)
+            | Self::Code(CodeError::PublicClient) => StatusCode::UNAUTHORIZED,
             Self::Missing(_)
             | Self::UnknownTenant(_)
             | Self::UnknownApp(_)
@@ -219,9 +218,9 @@ impl Refusal {
     }
 }
 
-/// The status and OAuth's `error` that go with an `AADSTS` number. Inferred where no page of Microsoft's shows an answer with
-/// it: those of a person who must do more, and of what passes.
-pub(super) fn word(number: u32) -> (StatusCode, &'static str) {
+/// The status and OAuth's `error` for an AADSTS number. Inferred where Microsoft's pages do not show an answer with the number: for
+/// errors that need the user to do more, and for temporary ones.
+pub(super) fn status_and_error(number: u32) -> (StatusCode, &'static str) {
     let error = match number {
         50_027
         | 70_002
@@ -253,8 +252,8 @@ pub(super) fn word(number: u32) -> (StatusCode, &'static str) {
     (StatusCode::BAD_REQUEST, error)
 }
 
-impl CodeRefusal {
-    /// The same as [`Refusal::parts`].
+impl CodeError {
+    /// The same as [`EntraError::parts`].
     fn parts(&self) -> (&'static str, u32, String) {
         match self {
             Self::NotRegistered(uri) => (
@@ -301,8 +300,8 @@ impl CodeRefusal {
     }
 }
 
-impl From<CodeRefusal> for Refusal {
-    fn from(refusal: CodeRefusal) -> Self {
+impl From<CodeError> for EntraError {
+    fn from(refusal: CodeError) -> Self {
         Self::Code(refusal)
     }
 }

@@ -1,37 +1,38 @@
 //! The sign-in service: the authorization, token and device authorization endpoints of Entra ID's v2.0 protocol.
 //!
-//! Grants: client credentials with a secret or an assertion, authorization code, device code, refresh token. Leaves to others:
-//! what a token permits (`graph/`), and who approves a sign-in (`control`).
+//! Grants: client credentials with a secret or an assertion, authorization code, device code, refresh token. What a token permits is
+//! decided in `graph/`, and who approves a sign-in in `control`.
 
 mod assertion;
 mod authorize;
 mod device;
 mod error;
+mod grants;
 mod tokens;
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, HeaderName};
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::form_urlencoded;
 
-use self::authorize::{Asker, Codes};
-use self::device::{Devices, Poll};
-use self::error::{CodeRefusal, Refusal};
+use self::authorize::{BrowserSignIns, CodeClient};
+use self::device::DeviceSignIns;
+use self::error::EntraError;
+use self::grants::TokenRequest;
 pub(super) use self::tokens::{Access, Invalid, Subject};
-use self::tokens::{Asked, Tokens};
+use self::tokens::{RequestedClaims, Tokens};
 use super::message::{Reply, Request};
 use super::options::{App, Options, TENANT_ID, Tenants, User};
 use super::route::Call;
 use presenced_core::time::Now;
 
-/// The scopes that ask for things about the sign-in itself, and are no permissions.
+/// The scopes that concern the sign-in itself and are not permissions.
 const OPENID_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
-/// How many tokens and codes are remembered as handed out.
-const ISSUED_KEPT: usize = 10_000;
+/// How many issued tokens and device codes are remembered.
+const MAX_ISSUED_SECRETS: usize = 10_000;
 
 /// The sign-in service.
 #[derive(Debug)]
@@ -40,47 +41,33 @@ pub(super) struct Entra {
     apps: Vec<App>,
     users: Vec<User>,
     tokens: Tokens,
-    devices: Devices,
-    /// The newest tokens and codes that were handed out, for whoever looks whether they leak.
-    issued: VecDeque<String>,
-    codes: Codes,
+    device_sign_ins: DeviceSignIns,
+    /// The newest issued tokens and device codes, for tests that check whether they leak.
+    issued_secrets: VecDeque<String>,
+    browser_sign_ins: BrowserSignIns,
     rng: fastrand::Rng,
 }
 
-/// What a token request is about, once its tenant and application are known.
-struct Client<'a> {
-    app: App,
-    tenant: String,
-    asked: Asked,
-    form: &'a HashMap<String, String>,
-}
-
-impl Client<'_> {
-    fn field(&self, name: &'static str) -> Result<&str, Refusal> {
-        field(self.form, name)
-    }
-}
-
-fn field<'a>(form: &'a HashMap<String, String>, name: &'static str) -> Result<&'a str, Refusal> {
-    form.get(name).map(String::as_str).filter(|value| !value.is_empty()).ok_or(Refusal::Missing(name))
+fn field<'a>(form: &'a HashMap<String, String>, name: &'static str) -> Result<&'a str, EntraError> {
+    form.get(name).map(String::as_str).filter(|value| !value.is_empty()).ok_or(EntraError::Missing(name))
 }
 
 impl Entra {
-    /// The service at its start.
+    /// A fresh service.
     pub(super) fn new(options: Options) -> Self {
         Self {
             tenants: options.tenants,
             apps: options.apps,
             users: options.users,
             tokens: Tokens::new(options.token_lifetime),
-            devices: Devices::new(options.device),
-            issued: VecDeque::new(),
-            codes: Codes::new(options.consent),
+            device_sign_ins: DeviceSignIns::new(options.device),
+            issued_secrets: VecDeque::new(),
+            browser_sign_ins: BrowserSignIns::new(options.consent),
             rng: fastrand::Rng::with_seed(options.seed),
         }
     }
 
-    /// Answers a request to one of the endpoints. `base` is the address the client reached us at.
+    /// Answers a request to one of the endpoints. `base` is the URL at which the client reached the emulator, without a path.
     pub(super) fn handle(&mut self, call: Call, tenant: &str, request: &Request, base: &str, now: &Now) -> Reply {
         let correlation = request.header("client-request-id").map(ToOwned::to_owned);
         let trace = self.uuid();
@@ -105,16 +92,16 @@ impl Entra {
 
     fn note_issued(&mut self, answer: &Value) {
         let secrets = ["access_token", "refresh_token", "id_token", "device_code"].into_iter();
-        self.issued.extend(secrets.filter_map(|name| Some(answer.get(name)?.as_str()?.to_owned())));
-        self.issued.drain(..self.issued.len().saturating_sub(ISSUED_KEPT));
+        self.issued_secrets.extend(secrets.filter_map(|name| Some(answer.get(name)?.as_str()?.to_owned())));
+        self.issued_secrets.drain(..self.issued_secrets.len().saturating_sub(MAX_ISSUED_SECRETS));
     }
 
-    /// Every token and device code that was handed out, the newest last.
-    pub(super) fn issued(&self) -> Vec<String> {
-        self.issued.iter().cloned().collect()
+    /// The issued tokens and device codes that are remembered, the newest last.
+    pub(super) fn issued_secrets(&self) -> Vec<String> {
+        self.issued_secrets.iter().cloned().collect()
     }
 
-    /// An error of Entra's, for a fault: with `status`, and what Entra may say with it.
+    /// The answer for a fault: `status`, with an error that Entra sends with it.
     pub(super) fn fault(&mut self, status: StatusCode, now: &Now) -> Reply {
         if status.is_success() {
             return Reply::empty(status);
@@ -129,45 +116,45 @@ impl Entra {
         error::reply(status, error, code, text, &trace, &correlation, now.wall)
     }
 
-    /// The error with this `AADSTS` number, for a fault.
-    pub(super) fn refuse(&mut self, number: u32, now: &Now) -> Reply {
+    /// The answer for a fault: the error with this AADSTS number.
+    pub(super) fn numbered_error(&mut self, number: u32, now: &Now) -> Reply {
         let (trace, correlation) = (self.uuid(), self.uuid());
-        let (status, error) = error::word(number);
+        let (status, error) = error::status_and_error(number);
         error::reply(status, error, number, "This answer was asked for.", &trace, &correlation, now.wall)
     }
 
-    /// Whose a bearer token is.
+    /// Looks up a bearer token.
     pub(super) fn authenticate(&self, token: &str, now: &Now) -> Result<&Access, Invalid> {
         self.tokens.authenticate(token, now.instant)
     }
 
-    /// The user codes that wait for somebody.
+    /// The user codes that wait for a decision.
     pub(super) fn waiting(&self, now: &Now) -> Vec<String> {
-        self.devices.waiting(now.instant)
+        self.device_sign_ins.waiting(now.instant)
     }
 
-    /// Approves a device code for a user, or denies it (`None`); `false` when none waits under that code.
+    /// Approves a device code for a user, or denies it (`None`). Returns `false` if no sign-in with that code waits.
     pub(super) fn decide(&mut self, user_code: &str, user: Option<&User>, now: &Now) -> bool {
-        self.devices.decide(user_code, user.map(|user| user.id.clone()), now.instant)
+        self.device_sign_ins.decide(user_code, user.map(|user| user.id.clone()), now.instant)
     }
 
-    /// The ids of the sign-ins in a browser that wait for somebody.
+    /// The ids of the browser sign-ins that wait for a decision.
     pub(super) fn waiting_for_consent(&self, now: &Now) -> Vec<String> {
-        self.codes.waiting(now.instant)
+        self.browser_sign_ins.waiting(now.instant)
     }
 
-    /// Approves a sign-in in a browser for a user, or denies it (`None`), and sends the browser back; `None` when none waits
-    /// under that id.
+    /// Approves a browser sign-in for a user, or denies it (`None`), and redirects the browser. Returns `None` if no sign-in with that
+    /// id waits.
     pub(super) fn consent(&mut self, id: &str, user: Option<&User>, now: &Now) -> Option<Reply> {
-        self.codes.decide(id, user.map(|user| user.id.clone()), &mut self.rng, now.instant)
+        self.browser_sign_ins.decide(id, user.map(|user| user.id.clone()), &mut self.rng, now.instant)
     }
 
-    /// Revokes all sign-ins of a user, as a changed password does: refresh tokens are refused, access tokens run out.
+    /// Revokes all sign-ins of a user, as a changed password does: refresh tokens are refused, access tokens expire as usual.
     pub(super) fn revoke(&mut self, user: &User) {
         self.tokens.revoke(Some(&user.id));
     }
 
-    /// Revokes all sign-ins of everybody.
+    /// Revokes all sign-ins of all users.
     pub(super) fn revoke_all(&mut self) {
         self.tokens.revoke(None);
     }
@@ -181,62 +168,49 @@ impl Entra {
         uuid::Builder::from_random_bytes(self.rng.u128(..).to_be_bytes()).into_uuid().to_string()
     }
 
-    fn answer(&mut self, call: Call, tenant: &str, request: &Request, base: &str, now: &Now) -> Result<Value, Refusal> {
+    fn answer(
+        &mut self,
+        call: Call,
+        tenant: &str,
+        request: &Request,
+        base: &str,
+        now: &Now,
+    ) -> Result<Value, EntraError> {
         if request.method != hyper::Method::POST {
-            return Err(Refusal::NotPost(request.method.to_string()));
+            return Err(EntraError::NotPost(request.method.to_string()));
         }
-        let body = request.body.as_ref().ok_or(Refusal::TooLarge)?;
+        let body = request.body.as_ref().ok_or(EntraError::TooLarge)?;
         let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
         let grant = (call == Call::Token).then(|| field(&form, "grant_type")).transpose()?;
         let tenant = self.tenant(tenant)?;
         let app = self.app(field(&form, "client_id")?)?;
         check_secret(&app, &form)?;
         check_assertion(&app, &form, &format!("{base}{}", request.path), now)?;
-        let asked = asked(&form)?;
-        let client = Client { app, tenant, asked, form: &form };
+        let requested = requested_claims(&form)?;
+        let token_request = TokenRequest { app, tenant, requested, form: &form };
         match grant {
-            None => self.start_device(&client, base, now),
-            Some("client_credentials") => self.client_credentials(&client, now),
-            Some("authorization_code") => self.redeem_code(&client, now),
-            Some("refresh_token") => self.refresh(&client, now),
-            Some("urn:ietf:params:oauth:grant-type:device_code" | "device_code") => self.poll_device(&client, now),
-            Some(_) => Err(Refusal::UnsupportedGrant),
+            None => self.start_device(&token_request, base, now),
+            Some(grant_type) => self.grant(grant_type, &token_request, now),
         }
     }
 
-    /// A person's browser asks for a code. What is wrong is told to the person as long as nobody can be trusted to be the
-    /// application, and from then on to the application.
-    fn authorize(&mut self, tenant: &str, request: &Request, now: &Now) -> Result<Reply, Refusal> {
+    /// A user's browser asks for a code. Until the application and its redirect URI are checked, the browser shows errors; after
+    /// that, they go to the application in a redirect.
+    fn authorize(&mut self, tenant: &str, request: &Request, now: &Now) -> Result<Reply, EntraError> {
         if request.method != hyper::Method::GET {
-            return Err(Refusal::NotGet(request.method.to_string()));
+            return Err(EntraError::NotGet(request.method.to_string()));
         }
         let query: HashMap<String, String> = form_urlencoded::parse(request.query.as_bytes()).into_owned().collect();
         self.tenant(tenant)?;
         let app = self.app(field(&query, "client_id")?)?;
-        let asker = Asker::of(&app, &query)?;
+        let client = CodeClient::of(&app, &query)?;
         let scopes = field(&query, "scope").and_then(|scope| granted(&app, scope));
         let default = self.users.first().map(|user| user.id.clone());
-        Ok(self.codes.ask(asker, &query, scopes, default, &mut self.rng, now.instant))
-    }
-
-    fn redeem_code(&mut self, client: &Client<'_>, now: &Now) -> Result<Value, Refusal> {
-        if client.form.contains_key("client_secret") {
-            return Err(CodeRefusal::PublicClient.into());
-        }
-        let (code, redirect) = (client.field("code")?, client.field("redirect_uri")?);
-        let verifier = client.form.get("code_verifier").map(String::as_str);
-        let (user, scopes) = self.codes.redeem(code, &client.app.client_id, redirect, verifier, now.instant)?;
-        Ok(self.user_tokens(client, &user, scopes, now))
-    }
-
-    /// The app registration with this id.
-    fn app(&self, client_id: &str) -> Result<App, Refusal> {
-        let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
-        app.ok_or_else(|| Refusal::UnknownApp(client_id.to_owned()))
+        Ok(self.browser_sign_ins.start(client, &query, scopes, default, &mut self.rng, now.instant))
     }
 
     /// The id of the tenant `name`.
-    fn tenant(&self, name: &str) -> Result<String, Refusal> {
+    fn tenant(&self, name: &str) -> Result<String, EntraError> {
         let exists = match &self.tenants {
             Tenants::Any => {
                 !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
@@ -244,134 +218,44 @@ impl Entra {
             Tenants::Only(names) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
         };
         if !exists {
-            return Err(Refusal::UnknownTenant(name.to_owned()));
+            return Err(EntraError::UnknownTenant(name.to_owned()));
         }
         Ok(uuid::Uuid::try_parse(name).map_or_else(|_| TENANT_ID.to_owned(), |id| id.to_string()))
     }
 
-    fn client_credentials(&mut self, client: &Client<'_>, now: &Now) -> Result<Value, Refusal> {
-        let scope = client.field("scope")?;
-        if !scope.ends_with("/.default") {
-            return Err(Refusal::NotDefaultScope(scope.to_owned()));
-        }
-        if !client.form.contains_key("client_secret") && !client.form.contains_key("client_assertion") {
-            return Err(Refusal::NoSecret);
-        }
-        let subject = Subject::Application { roles: client.app.roles.clone() };
-        Ok(self.access_token(client, subject, now))
-    }
-
-    fn start_device(&mut self, client: &Client<'_>, base: &str, now: &Now) -> Result<Value, Refusal> {
-        let scopes = granted(&client.app, client.field("scope")?)?;
-        let started = self.devices.start(&client.app.client_id, scopes, &mut self.rng, now.instant);
-        let uri = format!("{base}/_emulator/device");
-        Ok(json!({
-            "user_code": started.user_code,
-            "device_code": started.device_code,
-            "verification_uri": uri,
-            "expires_in": started.expires_in.as_secs(),
-            "interval": started.interval.as_secs(),
-            "message": format!("To sign in, open {uri} and approve the code {}.", started.user_code),
-        }))
-    }
-
-    fn poll_device(&mut self, client: &Client<'_>, now: &Now) -> Result<Value, Refusal> {
-        let code = client.form.get("device_code").or_else(|| client.form.get("code"));
-        let code = code.ok_or(Refusal::Missing("device_code"))?;
-        match self.devices.poll(code, &client.app.client_id, now.instant) {
-            Poll::Pending => Err(Refusal::AuthorizationPending),
-            Poll::SlowDown => Err(Refusal::SlowDown),
-            Poll::Denied => Err(Refusal::AuthorizationDeclined),
-            Poll::Expired => Err(Refusal::DeviceCodeExpired),
-            Poll::Unknown => Err(Refusal::BadVerificationCode),
-            Poll::Approved { user, scopes } => {
-                let user = user.or_else(|| self.users.first().map(|user| user.id.clone()));
-                let user = user.ok_or(Refusal::AuthorizationDeclined)?;
-                Ok(self.user_tokens(client, &user, scopes, now))
-            }
-        }
-    }
-
-    fn refresh(&mut self, client: &Client<'_>, now: &Now) -> Result<Value, Refusal> {
-        let grant = self.tokens.redeem(client.field("refresh_token")?, &client.app.client_id, now.instant)?;
-        // Fewer scopes may be asked for than were consented to; more need another consent.
-        let scopes = match client.form.get("scope").filter(|scope| !scope.is_empty()) {
-            Some(scope) => granted(&client.app, scope)?,
-            None => grant.scopes.clone(),
-        };
-        if let Some(extra) = scopes.iter().find(|scope| !is_openid(scope) && !grant.scopes.contains(scope)) {
-            return Err(Refusal::ConsentRequired(extra.clone()));
-        }
-        let scopes = if scopes.iter().any(|scope| scope == "offline_access") {
-            scopes
-        } else {
-            scopes.into_iter().chain(["offline_access".to_owned()]).collect()
-        };
-        Ok(self.user_tokens(client, &grant.user, scopes, now))
-    }
-
-    /// The answer with an access token, and what `scopes` ask for besides.
-    fn user_tokens(&mut self, client: &Client<'_>, user: &str, scopes: Vec<String>, now: &Now) -> Value {
-        let wants = |name: &str| scopes.iter().any(|scope| scope == name);
-        let (offline, openid) = (wants("offline_access"), wants("openid"));
-        let subject = Subject::User {
-            id: user.to_owned(),
-            scopes: scopes.iter().filter(|scope| !is_openid(scope)).cloned().collect(),
-        };
-        let mut answer = self.access_token(client, subject, now);
-        let shown: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| *scope != "offline_access").collect();
-        answer["scope"] = shown.join(" ").into();
-        if openid {
-            let name = self.users.iter().find(|known| known.id == user).map(|known| known.principal_name.clone());
-            answer["id_token"] = self
-                .tokens
-                .id_token(&client.app.client_id, &client.tenant, user, &name.unwrap_or_default(), now, &mut self.rng)
-                .into();
-        }
-        if offline {
-            let token = self.tokens.issue_refresh(&client.app.client_id, user, scopes, now.instant, &mut self.rng);
-            answer["refresh_token"] = token.into();
-        }
-        answer
-    }
-
-    fn access_token(&mut self, client: &Client<'_>, subject: Subject, now: &Now) -> Value {
-        let (token, lifetime): (String, Duration) =
-            self.tokens.issue_access(&client.app.client_id, &client.tenant, subject, client.asked, now, &mut self.rng);
-        json!({
-            "token_type": "Bearer",
-            "expires_in": lifetime.as_secs(),
-            "ext_expires_in": lifetime.as_secs(),
-            "access_token": token,
-        })
+    /// The app registration with this id.
+    fn app(&self, client_id: &str) -> Result<App, EntraError> {
+        let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
+        app.ok_or_else(|| EntraError::UnknownApp(client_id.to_owned()))
     }
 }
 
-/// Refuses a secret that is wrong; whether one is needed depends on the grant.
-fn check_secret(app: &App, form: &HashMap<String, String>) -> Result<(), Refusal> {
+/// Refuses a wrong secret. A missing one is left to the grant.
+fn check_secret(app: &App, form: &HashMap<String, String>) -> Result<(), EntraError> {
     match form.get("client_secret") {
-        Some(secret) if app.secret.as_ref() != Some(secret) => Err(Refusal::WrongSecret(app.client_id.clone())),
+        Some(secret) if app.secret.as_ref() != Some(secret) => Err(EntraError::WrongSecret(app.client_id.clone())),
         Some(_) | None => Ok(()),
     }
 }
 
-/// The same of an assertion, which was made for the endpoint `audience`.
-fn check_assertion(app: &App, form: &HashMap<String, String>, audience: &str, now: &Now) -> Result<(), Refusal> {
+/// Refuses a wrong assertion. It must have been made for the endpoint `audience`. A missing one is left to the grant.
+fn check_assertion(app: &App, form: &HashMap<String, String>, audience: &str, now: &Now) -> Result<(), EntraError> {
     let Some(assertion) = form.get("client_assertion") else { return Ok(()) };
     if field(form, "client_assertion_type")? != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
-        return Err(Refusal::UnknownAssertionType);
+        return Err(EntraError::UnknownAssertionType);
     }
     assertion::check(assertion, app, audience, now.wall)
 }
 
-/// What the `claims` of a token request say, of what is looked at here.
-fn asked(form: &HashMap<String, String>) -> Result<Asked, Refusal> {
-    let Some(claims) = form.get("claims") else { return Ok(Asked::default()) };
-    let claims: serde_json::Map<String, Value> = serde_json::from_str(claims).map_err(|_| Refusal::MalformedClaims)?;
+/// The supported part of the `claims` parameter of a token request.
+fn requested_claims(form: &HashMap<String, String>) -> Result<RequestedClaims, EntraError> {
+    let Some(claims) = form.get("claims") else { return Ok(RequestedClaims::default()) };
+    let claims: serde_json::Map<String, Value> =
+        serde_json::from_str(claims).map_err(|_| EntraError::MalformedClaims)?;
     let token = claims.get("access_token").unwrap_or(&Value::Null);
     let capabilities = token.pointer("/xms_cc/values").and_then(Value::as_array);
-    Ok(Asked {
-        capable: capabilities.is_some_and(|values| values.contains(&"cp1".into())),
+    Ok(RequestedClaims {
+        handles_challenges: capabilities.is_some_and(|values| values.contains(&"cp1".into())),
         not_before: token.pointer("/nbf/value").is_some_and(Value::is_string),
     })
 }
@@ -380,8 +264,8 @@ fn is_openid(scope: &str) -> bool {
     OPENID_SCOPES.contains(&scope)
 }
 
-/// The scopes that `asked` for are granted: short names without the resource, `.default` spelt out.
-fn granted(app: &App, asked: &str) -> Result<Vec<String>, Refusal> {
+/// The scopes that are granted for `asked`, as short names without the resource. `.default` becomes all of the application's.
+fn granted(app: &App, asked: &str) -> Result<Vec<String>, EntraError> {
     let mut granted = Vec::new();
     for scope in asked.split_ascii_whitespace() {
         let name = scope.rsplit('/').next().unwrap_or(scope);
@@ -390,7 +274,7 @@ fn granted(app: &App, asked: &str) -> Result<Vec<String>, Refusal> {
         } else if is_openid(scope) || app.scopes.iter().any(|known| known == name) {
             granted.push(name.to_owned());
         } else {
-            return Err(Refusal::UnknownScope(scope.to_owned()));
+            return Err(EntraError::UnknownScope(scope.to_owned()));
         }
     }
     Ok(granted)

@@ -1,5 +1,5 @@
-//! The tokens that were issued, and whose they are. They look like Entra's, and are known only by their text: no client
-//! should read an access token, and nothing here is signed.
+//! The issued tokens, and whom they belong to. They look like Entra's but are not signed: the emulator recognizes a token by its
+//! whole text, and clients must not read access tokens.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,19 +9,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::error::Refusal;
+use super::error::EntraError;
 use presenced_core::time::{Instant, Now};
 
 /// How long a refresh token lives.
-const REFRESH_LIFETIME: Duration = Duration::from_hours(90 * 24);
+const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_hours(90 * 24);
 
-/// How long an expired access token is still known as expired.
-const EXPIRED_KEPT: Duration = Duration::from_hours(24);
+/// How long the emulator still answers "expired" about an expired access token.
+const EXPIRED_TOKEN_RETENTION: Duration = Duration::from_hours(24);
 
-/// How many tokens of each kind are known at once.
-const CAPACITY: usize = 10_000;
+/// How many access tokens, and how many refresh tokens, are kept.
+const MAX_TOKENS_OF_A_KIND: usize = 10_000;
 
-/// Whom a token speaks for.
+/// Whom a token represents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// The application itself, with application permissions.
@@ -30,45 +30,46 @@ pub(crate) enum Subject {
     User { id: String, scopes: Vec<String> },
 }
 
-/// What an access token stands for.
+/// What is known of an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
     pub(crate) app: String,
     pub(crate) tenant: String,
     pub(crate) subject: Subject,
-    asked: Asked,
+    requested: RequestedClaims,
     issued_at: Instant,
     expires_at: Instant,
 }
 
-/// What the `claims` of a token request say.
+/// What the `claims` parameter of a token request asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Asked {
-    /// The client handles claims challenges: its capability `cp1`.
-    pub(super) capable: bool,
-    /// The token is to be one that was not issued before some time (`nbf`), as a challenge asks for.
+pub(super) struct RequestedClaims {
+    /// The client declares that it handles claims challenges (capability `cp1`).
+    pub(super) handles_challenges: bool,
+    /// The token must not have been issued before some time (`nbf`), as a challenge demands.
     pub(super) not_before: bool,
 }
 
 impl Access {
-    /// Whether it may be challenged, and was not issued to meet a challenge since `began`.
-    pub(crate) fn is_open_to_challenge(&self, began: Instant) -> bool {
-        self.asked.capable && !(self.asked.not_before && self.issued_at >= began)
+    /// Whether a challenge that began at `began` applies to it: its client handles challenges, and the token was not issued in
+    /// response to this one.
+    pub(crate) fn is_subject_to_challenge(&self, began: Instant) -> bool {
+        self.requested.handles_challenges && !(self.requested.not_before && self.issued_at >= began)
     }
 }
 
 /// Why an access token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invalid {
-    /// It has no dots, so it is no JWT.
+    /// It has no dots, so it is not a JWT.
     Malformed,
-    /// It was never issued here, or was forgotten.
+    /// It was not issued here, or has been forgotten.
     Unknown,
     /// It has expired.
     Expired,
 }
 
-/// What a refresh token stands for.
+/// What is known of a refresh token.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     app: String,
@@ -78,7 +79,7 @@ pub(super) struct Grant {
     revoked: bool,
 }
 
-/// All tokens.
+/// All issued tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
     lifetime: RangeInclusive<Duration>,
@@ -87,22 +88,22 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// None yet; access tokens will live for `lifetime`.
+    /// No tokens yet. Access tokens will live for a time within `lifetime`.
     pub(super) fn new(lifetime: RangeInclusive<Duration>) -> Self {
         Self { lifetime, access: BTreeMap::new(), refresh: BTreeMap::new() }
     }
 
-    /// A new access token, and for how long it is good.
+    /// Issues an access token. Returns it with its lifetime.
     pub(super) fn issue_access(
         &mut self,
         app: &str,
         tenant: &str,
         subject: Subject,
-        asked: Asked,
+        requested: RequestedClaims,
         now: &Now,
         rng: &mut fastrand::Rng,
     ) -> (String, Duration) {
-        self.access.retain(|_, access| now.instant < access.expires_at + EXPIRED_KEPT);
+        self.access.retain(|_, access| now.instant < access.expires_at + EXPIRED_TOKEN_RETENTION);
         drop_soonest(&mut self.access, |access| access.expires_at);
         let (shortest, longest) = (self.lifetime.start().as_secs(), self.lifetime.end().as_secs());
         let lifetime = Duration::from_secs(rng.u64(shortest..=longest.max(shortest)));
@@ -128,7 +129,7 @@ impl Tokens {
                 claims["scp"] = scopes.join(" ").into();
             }
         }
-        if asked.capable {
+        if requested.handles_challenges {
             claims["xms_cc"] = json!(["cp1"]);
         }
         let token = jwt(&claims, rng);
@@ -136,7 +137,7 @@ impl Tokens {
             app: app.to_owned(),
             tenant: tenant.to_owned(),
             subject,
-            asked,
+            requested,
             issued_at: now.instant,
             expires_at: now.instant + lifetime,
         };
@@ -144,7 +145,7 @@ impl Tokens {
         (token, lifetime)
     }
 
-    /// What an access token stands for.
+    /// Looks up an access token.
     pub(super) fn authenticate(&self, token: &str, now: Instant) -> Result<&Access, Invalid> {
         match self.access.get(token) {
             Some(access) if now < access.expires_at => Ok(access),
@@ -159,7 +160,7 @@ impl Tokens {
         self.access.clear();
     }
 
-    /// A new refresh token.
+    /// Issues a refresh token.
     pub(super) fn issue_refresh(
         &mut self,
         app: &str,
@@ -174,33 +175,33 @@ impl Tokens {
             app: app.to_owned(),
             user: user.to_owned(),
             scopes,
-            expires_at: now + REFRESH_LIFETIME,
+            expires_at: now + REFRESH_TOKEN_LIFETIME,
             revoked: false,
         };
         self.refresh.insert(token.clone(), grant);
         token
     }
 
-    /// What a refresh token of `app` stands for. It stays good: Entra replaces it at each use, and revokes none for that.
-    pub(super) fn redeem(&self, token: &str, app: &str, now: Instant) -> Result<Grant, Refusal> {
-        let grant = self.refresh.get(token).filter(|grant| grant.app == app).ok_or(Refusal::MalformedGrant)?;
+    /// Looks up a refresh token of `app`. It stays valid: Entra issues a new one at each use but does not revoke the old one.
+    pub(super) fn redeem(&self, token: &str, app: &str, now: Instant) -> Result<Grant, EntraError> {
+        let grant = self.refresh.get(token).filter(|grant| grant.app == app).ok_or(EntraError::MalformedGrant)?;
         if grant.revoked {
-            return Err(Refusal::Revoked);
+            return Err(EntraError::Revoked);
         }
         if now >= grant.expires_at {
-            return Err(Refusal::RefreshTokenExpired);
+            return Err(EntraError::RefreshTokenExpired);
         }
         Ok(grant.clone())
     }
 
-    /// Revokes the refresh tokens a user has; `None`: those of all.
+    /// Revokes the refresh tokens of a user, or of all users if `user` is `None`.
     pub(super) fn revoke(&mut self, user: Option<&str>) {
         for grant in self.refresh.values_mut().filter(|grant| user.is_none_or(|user| grant.user == user)) {
             grant.revoked = true;
         }
     }
 
-    /// An `id_token` that says who signed in.
+    /// An `id_token` that names the user who signed in.
     pub(super) fn id_token(
         &self,
         app: &str,
@@ -227,20 +228,21 @@ impl Tokens {
     }
 }
 
-/// Makes room for one more, by forgetting the one that expires first.
+/// Makes room for one more token by forgetting the one that expires first.
 fn drop_soonest<T>(known: &mut BTreeMap<String, T>, expires_at: impl Fn(&T) -> Instant) {
-    if known.len() >= CAPACITY
+    if known.len() >= MAX_TOKENS_OF_A_KIND
         && let Some(soonest) = known.iter().min_by_key(|(_, token)| expires_at(token)).map(|(text, _)| text.clone())
     {
         known.remove(&soonest);
     }
 }
 
-fn random(length: usize, rng: &mut fastrand::Rng) -> String {
+/// A random text of `length` letters and digits.
+pub(super) fn random(length: usize, rng: &mut fastrand::Rng) -> String {
     std::iter::repeat_with(|| rng.alphanumeric()).take(length).collect()
 }
 
-/// A text shaped like a signed JWT. The signature is noise.
+/// A text shaped like a signed JWT. The signature is random.
 fn jwt(claims: &Value, rng: &mut fastrand::Rng) -> String {
     let header = json!({ "typ": "JWT", "alg": "RS256", "kid": "emulator" });
     let signature: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(256).collect();

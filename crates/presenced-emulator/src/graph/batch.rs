@@ -1,4 +1,4 @@
-//! `POST /$batch`: up to 20 requests in one, each answered and throttled on its own; the outer 200 hides their failures.
+//! `POST /$batch`: up to 20 requests in one. Each is answered and throttled separately; the outer 200 hides their failures.
 //!
 //! Source: Graph's page on JSON batching.
 
@@ -11,24 +11,24 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Graph;
-use super::refusal::Refusal;
+use super::error::GraphError;
 use crate::entra::Entra;
 use crate::journal::Journal;
 use crate::message::{Reply, Request};
 use crate::route::{Call, Route};
 use presenced_core::time::Now;
 
-/// How many parts a batch may have.
-const LIMIT: usize = 20;
+/// How many requests a batch may have.
+const MAX_BATCH_REQUESTS: usize = 20;
 
 #[derive(Deserialize)]
 struct Batch {
-    requests: Vec<Part>,
+    requests: Vec<BatchItem>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Part {
+struct BatchItem {
     id: String,
     method: String,
     url: String,
@@ -39,8 +39,8 @@ struct Part {
     depends_on: Vec<String>,
 }
 
-impl Part {
-    /// The request it stands for, with the batch's own token.
+impl BatchItem {
+    /// This item as a request with the batch's token. `None` if its method or a header is invalid.
     fn request(&self, outer: &Request) -> Option<Request> {
         let (path, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
         let version = outer.path.split('/').nth(1).unwrap_or("v1.0");
@@ -65,29 +65,29 @@ impl Part {
 }
 
 impl Graph {
-    /// Answers a batch: its parts in their order, which satisfies every dependency that is not circular.
+    /// Answers a batch: its requests in their order, which satisfies every dependency that is not circular.
     pub(super) fn batch(
         &mut self,
         outer: &Request,
         entra: &Entra,
         journal: &mut Journal,
         now: &Now,
-    ) -> Result<Reply, Refusal> {
-        let body = outer.body.as_ref().ok_or_else(Refusal::too_large)?;
+    ) -> Result<Reply, GraphError> {
+        let body = outer.body.as_ref().ok_or_else(GraphError::too_large)?;
         let batch: Batch =
-            serde_json::from_slice(body).map_err(|_| Refusal::bad_request("Invalid batch payload format."))?;
-        if batch.requests.len() > LIMIT {
-            let message = format!("Number of batch request steps exceeds the maximum value of {LIMIT}.");
-            return Err(Refusal::bad_request(message));
+            serde_json::from_slice(body).map_err(|_| GraphError::bad_request("Invalid batch payload format."))?;
+        if batch.requests.len() > MAX_BATCH_REQUESTS {
+            let message = format!("Number of batch request steps exceeds the maximum value of {MAX_BATCH_REQUESTS}.");
+            return Err(GraphError::bad_request(message));
         }
         let mut statuses: BTreeMap<&str, u16> = BTreeMap::new();
         let mut responses = Vec::new();
-        for part in &batch.requests {
-            if statuses.contains_key(part.id.as_str()) {
-                return Err(Refusal::bad_request(format!("The request id '{}' is used twice.", part.id)));
+        for item in &batch.requests {
+            if statuses.contains_key(item.id.as_str()) {
+                return Err(GraphError::bad_request(format!("The request id '{}' is used twice.", item.id)));
             }
-            let failed = part.depends_on.iter().any(|id| statuses.get(id.as_str()).is_none_or(|status| *status >= 400));
-            let (call, reply) = match part.request(outer) {
+            let failed = item.depends_on.iter().any(|id| statuses.get(id.as_str()).is_none_or(|status| *status >= 400));
+            let (call, reply) = match item.request(outer) {
                 Some(request) if !failed => {
                     let route = Route::of(&request.path);
                     let nested = route == Route::Batch;
@@ -103,8 +103,8 @@ impl Graph {
                 None => (Call::Other, self.fault(StatusCode::BAD_REQUEST, outer, now)),
             };
             journal.count(call, reply.status.as_u16());
-            statuses.insert(&part.id, reply.status.as_u16());
-            responses.push(response(&part.id, &reply));
+            statuses.insert(&item.id, reply.status.as_u16());
+            responses.push(response(&item.id, &reply));
         }
         Ok(Reply::json(StatusCode::OK, &json!({ "responses": responses })))
     }

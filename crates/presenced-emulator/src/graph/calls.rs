@@ -1,4 +1,4 @@
-//! The calls about presence: what each reads, requires and does.
+//! The calls about presence: the parameters, permission and effect of each.
 //!
 //! Source: Graph API reference, `presence: setPresence`, `clearPresence`, `setUserPreferredPresence`,
 //! `clearUserPreferredPresence`, `setStatusMessage`, `Get presence`.
@@ -9,17 +9,17 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::Graph;
-use super::arguments::{Arguments, Length};
-use super::refusal::Refusal;
+use super::arguments::{Arguments, ExpirationDuration};
+use super::error::GraphError;
 use crate::entra::{Access, Subject};
 use crate::message::{Reply, Request};
-use crate::model::{Availability, Holder, Pair, Session};
+use crate::model::{Availability, Pair, Session, SessionOwner};
 use crate::route::{Call, Whose};
 use presenced_core::presence::{Expiration, Presence};
 use presenced_core::time::Now;
 
-/// The preferred pairs that Graph accepts.
-const PREFERRED: [(Availability, &str); 6] = [
+/// The pairs that Graph accepts as a preferred presence.
+const PREFERRED_PAIRS: [(Availability, &str); 6] = [
     (Availability::Available, "Available"),
     (Availability::Busy, "Busy"),
     (Availability::DoNotDisturb, "DoNotDisturb"),
@@ -28,7 +28,7 @@ const PREFERRED: [(Availability, &str); 6] = [
     (Availability::Offline, "OffWork"),
 ];
 
-/// A call's payload, read as far as Graph reads it before it looks at the permission.
+/// A call's payload, as far as Graph reads it before it checks the permission.
 enum Payload {
     Set { session: String, arguments: Arguments },
     Clear { session: String },
@@ -39,7 +39,7 @@ enum Payload {
 }
 
 impl Payload {
-    fn read(call: Call, request: &Request) -> Result<Self, Refusal> {
+    fn read(call: Call, request: &Request) -> Result<Self, GraphError> {
         let read = |action, known: &[&str]| Arguments::read(request, action, known);
         Ok(match call {
             Call::Set => {
@@ -62,14 +62,14 @@ impl Payload {
             Call::StatusMessage => Self::StatusMessage(read("setStatusMessage", &["statusMessage"])?),
             Call::Read => Self::Read,
             Call::Batch | Call::Authorize | Call::Token | Call::DeviceCode | Call::Other => {
-                return Err(Refusal::nothing_here());
+                return Err(GraphError::nothing_here());
             }
         })
     }
 }
 
 impl Graph {
-    /// Answers a call about somebody's presence, whose token is good.
+    /// Answers a call about a user's presence. The token has been checked.
     pub(super) fn call(
         &mut self,
         call: Call,
@@ -77,57 +77,57 @@ impl Graph {
         request: &Request,
         access: &Access,
         now: &Now,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<Reply, GraphError> {
         let payload = Payload::read(call, request)?;
         let id = self.permit(call, whose, access)?;
-        let person = self.person(&id, now).ok_or_else(|| Refusal::unknown_user(&id))?;
+        let user_presence = self.presence(&id, now).ok_or_else(|| GraphError::unknown_user(&id))?;
         match payload {
             Payload::Set { session, arguments } => {
                 let lifetime = expiration(&arguments)?;
                 let presence = supported(&arguments)?;
                 let set = Session {
-                    holder: Holder::Application,
+                    owner: SessionOwner::Application,
                     pair: presence.into(),
                     set_at: now.instant,
                     fades: presence.fades(),
                     expires_at: Some(now.instant + lifetime.as_duration()),
                 };
-                person.set(&session, set, now);
+                user_presence.set(&session, set, now);
             }
             Payload::Clear { session } => {
-                if !person.clear(&session, Holder::Application, now) {
-                    return Err(Refusal::no_session());
+                if !user_presence.clear(&session, SessionOwner::Application, now) {
+                    return Err(GraphError::no_session());
                 }
             }
             Payload::Prefer(arguments) => {
                 let (pair, lasts) = preferred(&arguments)?;
-                person.prefer(pair, lasts, now);
+                user_presence.prefer(pair, lasts, now);
             }
-            Payload::ClearPreferred => person.clear_preferred(now),
-            Payload::StatusMessage(arguments) => person.status_message = Some(status_message(&arguments)?),
+            Payload::ClearPreferred => user_presence.clear_preferred(now),
+            Payload::StatusMessage(arguments) => user_presence.status_message = Some(status_message(&arguments)?),
             Payload::Read => {
-                return Ok(shown(&id, &person.visible(), person.status_message.as_ref()));
+                return Ok(shown(&id, &user_presence.visible(), user_presence.status_message.as_ref()));
             }
         }
         Ok(Reply::empty(StatusCode::OK))
     }
 
-    /// The object id of whom the call is about, if the token permits it.
-    fn permit(&self, call: Call, whose: &Whose, access: &Access) -> Result<String, Refusal> {
-        let known = |id: &str| self.user(id).map(|user| user.id.clone()).ok_or_else(|| Refusal::unknown_user(id));
+    /// The object id of the user whose presence the call is about, if the token permits the call.
+    fn permit(&self, call: Call, whose: &Whose, access: &Access) -> Result<String, GraphError> {
+        let known = |id: &str| self.user(id).map(|user| user.id.clone()).ok_or_else(|| GraphError::unknown_user(id));
         match (&access.subject, whose) {
             (Subject::Application { .. }, Whose::Me) => {
-                Err(Refusal::bad_request("/me request is only valid with delegated authentication flow."))
+                Err(GraphError::bad_request("/me request is only valid with delegated authentication flow."))
             }
             (Subject::Application { roles }, Whose::User(id)) => {
                 let needed = if writes(call) { "Presence.ReadWrite.All" } else { "Presence.Read.All" };
-                if roles.iter().any(|role| role == needed) { known(id) } else { Err(Refusal::forbidden()) }
+                if roles.iter().any(|role| role == needed) { known(id) } else { Err(GraphError::forbidden()) }
             }
             (Subject::User { id: own, scopes }, whose) => {
                 let has = |permission: &str| scopes.iter().any(|scope| scope == permission);
                 let is_own = match whose {
                     Whose::Me => true,
-                    // A principal name may stand for another object, and is refused for writing (reported).
+                    // Users report that Graph refuses to write with a principal name, even the user's own.
                     Whose::User(id) if writes(call) => id.eq_ignore_ascii_case(own),
                     Whose::User(id) => self.user(id).is_some_and(|user| user.id == *own),
                 };
@@ -137,8 +137,8 @@ impl Graph {
                     (false, false) => has("Presence.Read.All"),
                 };
                 match whose {
-                    _ if !permitted => Err(Refusal::forbidden()),
-                    Whose::User(_) if writes(call) && !is_own => Err(Refusal::another_user()),
+                    _ if !permitted => Err(GraphError::forbidden()),
+                    Whose::User(_) if writes(call) && !is_own => Err(GraphError::another_user()),
                     Whose::User(id) => known(id),
                     Whose::Me => known(own),
                 }
@@ -147,23 +147,23 @@ impl Graph {
     }
 }
 
-/// Whether a call needs permission to write.
+/// Whether a call needs a write permission.
 fn writes(call: Call) -> bool {
     call != Call::Read
 }
 
-/// How long the session lives: 5 minutes when the call does not say.
-fn expiration(arguments: &Arguments) -> Result<Expiration, Refusal> {
-    let out_of_range = || Refusal::invalid_argument("The provided [ExpirationDuration] is out of range.");
-    match arguments.length("expirationDuration")? {
+/// How long the session lives: 5 minutes by default.
+fn expiration(arguments: &Arguments) -> Result<Expiration, GraphError> {
+    let out_of_range = || GraphError::invalid_argument("The provided [ExpirationDuration] is out of range.");
+    match arguments.duration("expirationDuration")? {
         None => Ok(Expiration::MIN),
-        Some(Length::Is(length)) => Expiration::try_from(length).map_err(|_| out_of_range()),
-        Some(Length::Negative) => Err(out_of_range()),
+        Some(ExpirationDuration::NotNegative(duration)) => Expiration::try_from(duration).map_err(|_| out_of_range()),
+        Some(ExpirationDuration::Negative) => Err(out_of_range()),
     }
 }
 
-/// The pair, if it is one of the five; letter for letter, since nobody documented that case does not matter.
-fn supported(arguments: &Arguments) -> Result<Presence, Refusal> {
+/// The presence, if the pair is one of the five that Graph accepts. Case matters: the reference does not say otherwise.
+fn supported(arguments: &Arguments) -> Result<Presence, GraphError> {
     let (availability, activity) = (arguments.text("availability")?, arguments.text("activity")?);
     Presence::ALL
         .into_iter()
@@ -171,16 +171,16 @@ fn supported(arguments: &Arguments) -> Result<Presence, Refusal> {
         .ok_or_else(|| unsupported(availability, activity))
 }
 
-fn unsupported(availability: &str, activity: &str) -> Refusal {
-    Refusal::invalid_argument(format!(
+fn unsupported(availability: &str, activity: &str) -> GraphError {
+    GraphError::invalid_argument(format!(
         "The combination of availability '{availability}' and activity '{activity}' is not supported."
     ))
 }
 
-/// The preferred pair, and how long it holds: by default a day for what keeps people away, a week for the rest.
-fn preferred(arguments: &Arguments) -> Result<(Pair, Duration), Refusal> {
+/// The preferred pair, and how long it lasts: by default one day for Busy and `DoNotDisturb`, seven days for the rest.
+fn preferred(arguments: &Arguments) -> Result<(Pair, Duration), GraphError> {
     let (availability, activity) = (arguments.text("availability")?, arguments.text("activity")?);
-    let pair = PREFERRED
+    let pair = PREFERRED_PAIRS
         .into_iter()
         .find(|pair| pair.0.to_string() == availability && pair.1 == activity)
         .map(|(availability, activity)| Pair::new(availability, activity))
@@ -189,28 +189,28 @@ fn preferred(arguments: &Arguments) -> Result<(Pair, Duration), Refusal> {
         Availability::Busy | Availability::DoNotDisturb => 1,
         Availability::Offline | Availability::Away | Availability::BeRightBack | Availability::Available => 7,
     };
-    let lasts = match arguments.length("expirationDuration")? {
+    let lasts = match arguments.duration("expirationDuration")? {
         None => Duration::from_hours(24 * days),
-        Some(Length::Is(length)) if !length.is_zero() => length,
-        Some(Length::Is(_) | Length::Negative) => {
-            return Err(Refusal::invalid_argument("The provided [ExpirationDuration] is out of range."));
+        Some(ExpirationDuration::NotNegative(duration)) if !duration.is_zero() => duration,
+        Some(ExpirationDuration::NotNegative(_) | ExpirationDuration::Negative) => {
+            return Err(GraphError::invalid_argument("The provided [ExpirationDuration] is out of range."));
         }
     };
     Ok((pair, lasts))
 }
 
-/// The status message as reading shows it. An empty text takes it away.
-fn status_message(arguments: &Arguments) -> Result<Value, Refusal> {
-    let required = || Refusal::invalid_argument("[StatusMessage]: The StatusMessage field is required.");
+/// The status message, as it will be shown. A client removes it by setting an empty text.
+fn status_message(arguments: &Arguments) -> Result<Value, GraphError> {
+    let required = || GraphError::invalid_argument("[StatusMessage]: The StatusMessage field is required.");
     let message = arguments.value("statusMessage").and_then(Value::as_object).ok_or_else(required)?;
     let content = message.get("message").and_then(|message| message.get("content")).and_then(Value::as_str);
     if content.is_none() {
-        return Err(Refusal::invalid_argument("[Message]: The Message field is required."));
+        return Err(GraphError::invalid_argument("[Message]: The Message field is required."));
     }
     Ok(Value::Object(message.clone()))
 }
 
-/// The `presence` resource.
+/// The answer with the `presence` resource.
 fn shown(id: &str, visible: &Pair, message: Option<&Value>) -> Reply {
     let body = json!({
         "@odata.context": format!("https://graph.microsoft.com/v1.0/$metadata#users('{id}')/presence/$entity"),

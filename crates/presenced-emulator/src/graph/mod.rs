@@ -1,39 +1,39 @@
-//! Microsoft Graph: who may call what, in the order in which Graph checks, and what each call about presence does.
+//! Microsoft Graph: permissions, checked in Graph's order, and what each call about presence does.
 //!
-//! The order: the token, the path, the method, the throttle, the payload, a missing `sessionId`, the permission, whose
-//! presence it is, whether there is such a user, the values. That `sessionId` comes before the permission is reported by
-//! users; where the throttle stands, and that the values come last, is inferred.
+//! The order: the token, the path, the method, the throttle, the payload, a missing `sessionId`, the permission, whose presence
+//! it is, whether the user exists, the values. Users report that `sessionId` comes before the permission. The place of the
+//! throttle, and that the values come last, are inferred.
 
 mod arguments;
 mod batch;
 mod calls;
-mod refusal;
+mod error;
 
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
 use hyper::header::{DATE, HeaderName};
 
-use self::refusal::Refusal;
+use self::error::GraphError;
 use super::entra::{Access, Entra, Subject};
 use super::journal::Journal;
 use super::message::{Reply, Request};
-use super::model::Person;
+use super::model::UserPresence;
 use super::options::{Options, User};
 use super::route::{Route, Whose};
-use super::throttle::Throttle;
+use super::throttle::Throttler;
 use presenced_core::time::{Instant, Now};
 
-/// Graph's diagnostic header names the machine that answered.
-const DIAGNOSTIC: &str =
+/// The value of Graph's diagnostic header, which names the machine that answered.
+const DIAGNOSTIC_HEADER: &str =
     r#"{"ServerInfo":{"DataCenter":"Loopback","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"EMULATOR"}}"#;
 
 /// Graph's presence service.
 #[derive(Debug)]
 pub(super) struct Graph {
     users: Vec<User>,
-    people: BTreeMap<String, Person>,
-    throttle: Throttle,
+    presences: BTreeMap<String, UserPresence>,
+    throttler: Throttler,
     rng: fastrand::Rng,
 }
 
@@ -45,17 +45,17 @@ struct Ids {
 }
 
 impl Graph {
-    /// The service at its start: nobody has a session.
+    /// A fresh service, in which no user has a session.
     pub(super) fn new(options: &Options, now: &Now) -> Self {
         Self {
             users: options.users.clone(),
-            people: options.users.iter().map(|user| (user.id.clone(), Person::new(now))).collect(),
-            throttle: Throttle::new(options.throttle),
+            presences: options.users.iter().map(|user| (user.id.clone(), UserPresence::new(now))).collect(),
+            throttler: Throttler::new(options.throttle),
             rng: fastrand::Rng::with_seed(options.seed.wrapping_add(1)),
         }
     }
 
-    /// Answers a request within Graph.
+    /// Answers a request to Graph.
     pub(super) fn answer(
         &mut self,
         route: &Route,
@@ -68,22 +68,22 @@ impl Graph {
         let answered = self.check(route, request, entra, now).and_then(|access| match route {
             Route::Presence(call, whose) => self.call(*call, whose, request, &access, now),
             Route::Batch => self.batch(request, entra, journal, now),
-            Route::UnknownSegment(segment) => Err(Refusal::unknown_segment(segment)),
-            Route::Help | Route::Control(_) | Route::Entra(..) | Route::Unknown => Err(Refusal::nothing_here()),
+            Route::UnknownSegment(segment) => Err(GraphError::unknown_segment(segment)),
+            Route::Help | Route::Control(_) | Route::Entra(..) | Route::Unknown => Err(GraphError::nothing_here()),
         });
         Self::finish(answered.unwrap_or_else(|refusal| refusal.reply(&ids, now)), &ids, now)
     }
 
-    /// An error of Graph's, for a fault: with `status`, and what Graph says with it.
+    /// The answer for a fault: `status`, with the body that Graph sends with it.
     pub(super) fn fault(&mut self, status: StatusCode, request: &Request, now: &Now) -> Reply {
         let ids = self.ids(request);
         let reply =
-            if status.is_success() { Reply::empty(status) } else { Refusal::of_status(status).reply(&ids, now) };
+            if status.is_success() { Reply::empty(status) } else { GraphError::of_status(status).reply(&ids, now) };
         Self::finish(reply, &ids, now)
     }
 
-    /// The claims challenge that has stood since `began`, for a request whose token does not meet it; `None`: this one's does,
-    /// or its client never said that it handles such.
+    /// The claims challenge that began at `began`, for a request whose token does not satisfy it. `None` if the token does, or if
+    /// its client did not declare that it handles claims challenges.
     pub(super) fn claims_challenge(
         &mut self,
         request: &Request,
@@ -92,19 +92,19 @@ impl Graph {
         now: &Now,
     ) -> Option<Reply> {
         let access = entra.authenticate(bearer(request)?, now).ok()?;
-        access.is_open_to_challenge(began).then(|| {
+        access.is_subject_to_challenge(began).then(|| {
             let ids = self.ids(request);
-            Self::finish(Refusal::claims(now.wall_at(began)).reply(&ids, now), &ids, now)
+            Self::finish(GraphError::claims(now.wall_at(began)).reply(&ids, now), &ids, now)
         })
     }
 
-    /// The answer to a path that is neither Graph's nor Entra's.
+    /// The answer to a path that neither Graph nor Entra has.
     pub(super) fn nothing_here(&mut self, request: &Request, now: &Now) -> Reply {
         let ids = self.ids(request);
-        Self::finish(Refusal::nothing_here().reply(&ids, now), &ids, now)
+        Self::finish(GraphError::nothing_here().reply(&ids, now), &ids, now)
     }
 
-    /// The users, in their order.
+    /// The users, in the order of the options.
     pub(super) fn users(&self) -> &[User] {
         &self.users
     }
@@ -115,16 +115,16 @@ impl Graph {
         self.users.iter().find(is)
     }
 
-    /// A user's presence, up to date.
-    pub(super) fn person(&mut self, id: &str, now: &Now) -> Option<&mut Person> {
+    /// A user's presence, advanced to `now`.
+    pub(super) fn presence(&mut self, id: &str, now: &Now) -> Option<&mut UserPresence> {
         let id = self.user(id)?.id.clone();
-        let person = self.people.get_mut(&id)?;
-        person.advance(now);
-        Some(person)
+        let presence = self.presences.get_mut(&id)?;
+        presence.advance(now);
+        Some(presence)
     }
 
-    /// The object id of whom a request is about, if that can be told.
-    pub(super) fn concerned(&self, route: &Route, request: &Request, entra: &Entra, now: &Now) -> Option<String> {
+    /// The object id of the user whose presence a request is about, if it is known.
+    pub(super) fn user_concerned(&self, route: &Route, request: &Request, entra: &Entra, now: &Now) -> Option<String> {
         let Route::Presence(_, whose) = route else { return None };
         match whose {
             Whose::User(id) => self.user(id).map(|user| user.id.clone()),
@@ -135,23 +135,23 @@ impl Graph {
         }
     }
 
-    /// What holds for every call: the token, the path, the method, the throttle.
-    fn check(&mut self, route: &Route, request: &Request, entra: &Entra, now: &Now) -> Result<Access, Refusal> {
-        let token = bearer(request).filter(|token| !token.is_empty()).ok_or_else(Refusal::no_token)?;
-        let access = entra.authenticate(token, now).map_err(Refusal::invalid_token)?.clone();
+    /// The checks that every call needs: the token, the path, the method, the throttle.
+    fn check(&mut self, route: &Route, request: &Request, entra: &Entra, now: &Now) -> Result<Access, GraphError> {
+        let token = bearer(request).filter(|token| !token.is_empty()).ok_or_else(GraphError::no_token)?;
+        let access = entra.authenticate(token, now).map_err(GraphError::invalid_token)?.clone();
         if let Route::UnknownSegment(segment) = route {
-            return Err(Refusal::unknown_segment(segment));
+            return Err(GraphError::unknown_segment(segment));
         }
         match route.method() {
-            Some(allowed) if allowed != request.method => return Err(Refusal::method(&allowed)),
+            Some(allowed) if allowed != request.method => return Err(GraphError::method(&allowed)),
             Some(_) | None => {}
         }
-        // A batch is not counted itself: each of its parts is.
+        // The throttle counts the requests in a batch, not the batch.
         if *route != Route::Batch {
-            self.throttle.admit(&access.tenant, &access.app, now.instant).map_err(Refusal::throttled)?;
+            self.throttler.admit(&access.tenant, &access.app, now.instant).map_err(GraphError::throttled)?;
         }
         if request.body.is_none() {
-            return Err(Refusal::too_large());
+            return Err(GraphError::too_large());
         }
         Ok(access)
     }
@@ -165,7 +165,7 @@ impl Graph {
         reply
             .with(HeaderName::from_static("request-id"), &ids.request)
             .with(HeaderName::from_static("client-request-id"), &ids.client)
-            .with(HeaderName::from_static("x-ms-ags-diagnostic"), DIAGNOSTIC)
+            .with(HeaderName::from_static("x-ms-ags-diagnostic"), DIAGNOSTIC_HEADER)
             .with(DATE, &http_date(now))
     }
 }
@@ -176,7 +176,7 @@ fn bearer(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The time as HTTP writes it.
+/// The time in the format of HTTP's `Date`.
 pub(super) fn http_date(now: &Now) -> String {
     let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
     printer.timestamp_to_rfc9110_string(&now.wall).unwrap_or_default()

@@ -1,12 +1,12 @@
 //! The model of Graph's presence: sessions, fade, expiry, aggregation, and what others see of it over time.
 //!
-//! Sans-IO: every method takes the time, and what happens by itself (a fade, an expiry) is worked out when somebody next
-//! looks, at its exact time. Leaves to others: who may do what (`graph/`), and HTTP.
+//! Sans-IO: every method takes the time. A fade or an expiry is computed at the next call, with its exact time. Permissions are
+//! left to `graph/`.
 
 mod pair;
-mod person;
 mod timeline;
+mod user_presence;
 
 pub use pair::{Availability, Pair};
-pub(super) use person::{Holder, Person, Session};
 pub use timeline::{Cause, Span, Timeline};
+pub(super) use user_presence::{Session, SessionOwner, UserPresence};

@@ -1,4 +1,4 @@
-//! Availability and activity as Graph reads them, which is more than an application may set.
+//! Availability and activity as Graph shows them. An application can set only some of these.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use presenced_core::presence::Presence;
 
-/// A presence's `availability`, weakest first: among sessions the strongest is what others see.
+/// The `availability` of a presence, weakest first: others see the strongest of a user's sessions.
 ///
-/// Graph's reference gives the order of Away, Available, Busy and `DoNotDisturb`; that `BeRightBack` stands between Away
-/// and Available is inferred.
+/// Graph's reference gives the order of Away, Available, Busy and `DoNotDisturb`. The place of `BeRightBack` between Away and
+/// Available is inferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Availability {
-    /// No session, or a person who prefers to look so.
+    /// The user has no session, or prefers to appear offline.
     Offline,
     /// Away.
     Away,
@@ -22,7 +22,7 @@ pub enum Availability {
     Available,
     /// Busy.
     Busy,
-    /// Not to be disturbed.
+    /// Do not disturb.
     DoNotDisturb,
 }
 
@@ -32,22 +32,22 @@ impl fmt::Display for Availability {
     }
 }
 
-/// Availability and activity together.
+/// A presence as others see it: availability and activity. It displays as `Busy/InACall`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Pair {
     /// The availability.
     pub availability: Availability,
-    /// The activity: `InACall`, `AvailableInactive`, `OffWork`, …
+    /// The activity in Graph's words: `InACall`, `AvailableInactive`, `OffWork`, …
     pub activity: String,
 }
 
 impl Pair {
-    /// A pair of the two.
+    /// A pair of this availability and this activity.
     pub fn new(availability: Availability, activity: impl Into<String>) -> Self {
         Self { availability, activity: activity.into() }
     }
 
-    /// `Offline/Offline`: nobody is there.
+    /// `Offline/Offline`: what others see of a user without a session.
     pub fn offline() -> Self {
         Self::new(Availability::Offline, "Offline")
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_of_availabilities_is_the_order_of_presences() {
+    fn availabilities_have_the_same_order_as_presences() {
         for a in Presence::ALL {
             assert_eq!(Pair::from(a).to_string(), a.to_string());
             for b in Presence::ALL {

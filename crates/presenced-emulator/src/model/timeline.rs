@@ -1,4 +1,4 @@
-//! The timeline of what others see of one person: each change with its exact time and cause.
+//! The timeline of what others see of one user: each change with its exact time and cause.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Availability, Pair};
 
-/// How many changes are kept; the oldest are dropped first.
-const CAPACITY: usize = 10_000;
+/// How many changes are kept. The oldest are dropped first.
+const MAX_CHANGES: usize = 10_000;
 
 /// Why what others see changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// Nothing happened yet.
+    /// The emulator started.
     Start,
     /// An application set its session.
     Set,
@@ -35,12 +35,12 @@ pub enum Cause {
     Client,
 }
 
-/// A stretch of time in which others saw the same.
+/// A period in which others saw the same presence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
-    /// Since when.
+    /// When it began.
     pub from: Timestamp,
-    /// Until when; `None`: still.
+    /// When it ended; `None` for the current one.
     pub to: Option<Timestamp>,
     /// What others saw.
     #[serde(flatten)]
@@ -49,24 +49,24 @@ pub struct Span {
     pub cause: Cause,
 }
 
-/// What others saw of one person, without gaps.
+/// What others saw of one user, without gaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// The stretches, oldest first.
+    /// The periods, oldest first. Each starts where the one before it ends.
     pub spans: Vec<Span>,
-    /// How many older stretches were dropped.
+    /// How many older periods were dropped.
     pub dropped: u64,
 }
 
 impl Timeline {
-    /// What others saw at `at`; `None` before the first stretch.
+    /// What others saw at `at`; `None` before the first period.
     pub fn at(&self, at: Timestamp) -> Option<&Pair> {
         let after = self.spans.partition_point(|span| span.from <= at);
         after.checked_sub(1).map(|index| &self.spans[index].visible)
     }
 
-    /// For how long, within `[from, to)`, others saw something else than `expected`, a list of what they should have seen
-    /// from when on, in order of time. Before its first entry nothing is expected, and so nothing is wrong.
+    /// For how long, within `[from, to)`, others saw something other than `expected`. Each entry of `expected` holds from its time
+    /// until the next entry; they must be in chronological order. Time before the first entry never counts as wrong.
     pub fn wrong(&self, expected: &[(Timestamp, Pair)], from: Timestamp, to: Timestamp) -> Duration {
         let mut wrong = Duration::ZERO;
         for (index, (begins, pair)) in expected.iter().enumerate() {
@@ -80,7 +80,7 @@ impl Timeline {
         wrong
     }
 
-    /// How often, within `[from, to)`, others saw Available fade.
+    /// How many times, within `[from, to)`, others saw Available fade to `AvailableInactive`.
     pub fn fades(&self, from: Timestamp, to: Timestamp) -> usize {
         let begins = |span: &&Span| from <= span.from && span.from < to;
         let inactive =
@@ -89,38 +89,38 @@ impl Timeline {
     }
 }
 
-/// The bounded record behind a [`Timeline`].
+/// The newest changes, from which a [`Timeline`] is made.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
+pub(super) struct History {
     changes: VecDeque<(Timestamp, Pair, Cause)>,
     dropped: u64,
 }
 
-impl Record {
-    /// Nobody was there since `from`.
+impl History {
+    /// Offline since `from`.
     pub(super) fn new(from: Timestamp) -> Self {
         Self { changes: VecDeque::from([(from, Pair::offline(), Cause::Start)]), dropped: 0 }
     }
 
-    /// Notes what others see since `at`, if that is a change.
+    /// Notes what others see from `at` on, if that is a change.
     pub(super) fn note(&mut self, at: Timestamp, visible: Pair, cause: Cause) {
         if self.changes.back().is_some_and(|latest| latest.1 == visible) {
             return;
         }
-        if self.changes.len() == CAPACITY {
+        if self.changes.len() == MAX_CHANGES {
             self.changes.pop_front();
             self.dropped += 1;
         }
         self.changes.push_back((at, visible, cause));
     }
 
-    /// Since when others see what they see.
+    /// When the latest change happened.
     pub(super) fn since(&self) -> Timestamp {
         self.changes.back().map_or(Timestamp::MIN, |latest| latest.0)
     }
 
-    /// The record for reading.
-    pub(super) fn read(&self) -> Timeline {
+    /// The timeline of all kept changes.
+    pub(super) fn timeline(&self) -> Timeline {
         let ends = self.changes.iter().skip(1).map(|next| Some(next.0)).chain([None]);
         let spans = self
             .changes
@@ -145,12 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn wrong_time_is_what_differs_from_what_was_expected() {
-        let mut record = Record::new(at(0));
-        record.note(at(10), pair(Availability::Available), Cause::Set);
-        record.note(at(10), pair(Availability::Available), Cause::Set);
-        record.note(at(100), pair(Availability::Away), Cause::Set);
-        let timeline = record.read();
+    fn wrong_is_the_time_in_which_others_saw_something_unexpected() {
+        let mut history = History::new(at(0));
+        history.note(at(10), pair(Availability::Available), Cause::Set);
+        history.note(at(10), pair(Availability::Available), Cause::Set);
+        history.note(at(100), pair(Availability::Away), Cause::Set);
+        let timeline = history.timeline();
         assert_eq!(timeline.spans.len(), 3);
         assert_eq!(timeline.at(at(-1)), None);
         assert_eq!(timeline.at(at(10)), Some(&pair(Availability::Available)));
@@ -163,25 +163,25 @@ mod tests {
     }
 
     #[test]
-    fn a_fade_counts_once_and_when_it_begins() {
-        let mut record = Record::new(at(0));
-        record.note(at(10), pair(Availability::Available), Cause::Set);
-        record.note(at(310), Pair::new(Availability::Available, "AvailableInactive"), Cause::Faded);
-        record.note(at(610), pair(Availability::Away), Cause::Faded);
-        let timeline = record.read();
+    fn a_fade_counts_once_when_it_begins() {
+        let mut history = History::new(at(0));
+        history.note(at(10), pair(Availability::Available), Cause::Set);
+        history.note(at(310), Pair::new(Availability::Available, "AvailableInactive"), Cause::Faded);
+        history.note(at(610), pair(Availability::Away), Cause::Faded);
+        let timeline = history.timeline();
         let fades = [(0, 310), (310, 311), (311, 700), (0, 700)].map(|(from, to)| timeline.fades(at(from), at(to)));
         assert_eq!(fades, [0, 1, 0, 1]);
     }
 
     #[test]
-    fn the_record_is_bounded_and_says_what_it_dropped() {
-        let mut record = Record::new(at(0));
-        for second in 1..=i64::try_from(CAPACITY).unwrap() + 4 {
+    fn old_changes_are_dropped_and_counted() {
+        let mut history = History::new(at(0));
+        for second in 1..=i64::try_from(MAX_CHANGES).unwrap() + 4 {
             let availability = if second % 2 == 0 { Availability::Busy } else { Availability::Away };
-            record.note(at(second), pair(availability), Cause::Set);
+            history.note(at(second), pair(availability), Cause::Set);
         }
-        let timeline = record.read();
-        assert_eq!(timeline.spans.len(), CAPACITY);
+        let timeline = history.timeline();
+        assert_eq!(timeline.spans.len(), MAX_CHANGES);
         assert_eq!(timeline.dropped, 5);
         assert_eq!(timeline.spans[0].from, at(5));
     }

@@ -1,4 +1,4 @@
-//! One person's presence: their sessions with both clocks, the presence they prefer, and what others see of all that.
+//! One user's presence: sessions that fade and expire, the preferred presence, and what others see as a result.
 //!
 //! Source: Graph API reference, `presence: setPresence` and `Manage presence state using the Microsoft Graph API`.
 
@@ -7,47 +7,47 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::timeline::Record;
+use super::timeline::History;
 use super::{Availability, Cause, Pair, Timeline};
 use presenced_core::time::{Instant, Now};
 
-/// How long a session stays Available after it was last set, and how long `AvailableInactive` after that.
-const FADE: Duration = Duration::from_mins(5);
+/// How long a session stays Available after it was last set, and then how long it stays `AvailableInactive`.
+const FADE_STEP: Duration = Duration::from_mins(5);
 
-/// Whose a session is.
+/// Who opened a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// An application's, set through Graph.
+pub(crate) enum SessionOwner {
+    /// An application, through Graph.
     Application,
-    /// Another client's, such as Teams on a desktop.
+    /// Another client, such as Teams on a desktop.
     Client,
 }
 
 /// One presence session, as it was last set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    /// Whose it is.
-    pub(crate) holder: Holder,
+    /// Who opened it.
+    pub(crate) owner: SessionOwner,
     /// What it was set to.
     pub(crate) pair: Pair,
     /// When it was last set.
     pub(crate) set_at: Instant,
-    /// Whether it fades: an application's Available does; a client that watches its user keeps itself fresh.
+    /// Whether it fades. An application's Available does. A client that watches its user refreshes its own session.
     pub(crate) fades: bool,
-    /// When it ends; `None`: when its client ends it.
+    /// When it expires; `None` if it stays until its client ends it.
     pub(crate) expires_at: Option<Instant>,
 }
 
 impl Session {
-    /// When it fades to `AvailableInactive` and to Away, if it lives that long.
+    /// When it fades to `AvailableInactive` and then to Away, unless it expires first.
     pub(crate) fn fade_times(&self) -> [Option<Instant>; 2] {
-        [FADE, FADE * 2].map(|after| {
+        [FADE_STEP, FADE_STEP * 2].map(|after| {
             let at = self.set_at + after;
             (self.fades && self.expires_at.is_none_or(|end| at < end)).then_some(at)
         })
     }
 
-    /// What it stands for at `at`, given that it lives then.
+    /// What it counts as at `at`, if it still exists then.
     pub(crate) fn pair_at(&self, at: Instant) -> Pair {
         let [inactive, away] = self.fade_times().map(|time| time.is_some_and(|time| time <= at));
         match (inactive, away) {
@@ -58,54 +58,54 @@ impl Session {
     }
 }
 
-/// One person.
+/// The presence of one user.
 #[derive(Debug)]
-pub(crate) struct Person {
+pub(crate) struct UserPresence {
     sessions: BTreeMap<String, Session>,
     preferred: Option<(Pair, Instant)>,
-    /// Graph's `presenceStatusMessage`, as it was last set; it is shown, and does not expire here.
+    /// Graph's `presenceStatusMessage`, as it was last set. It never expires in the emulator.
     pub(crate) status_message: Option<serde_json::Value>,
     fades: u64,
-    record: Record,
+    history: History,
     as_of: Instant,
 }
 
-impl Person {
-    /// Somebody without a session.
+impl UserPresence {
+    /// A user without sessions.
     pub(crate) fn new(now: &Now) -> Self {
         Self {
             sessions: BTreeMap::new(),
             preferred: None,
             status_message: None,
             fades: 0,
-            record: Record::new(now.wall),
+            history: History::new(now.wall),
             as_of: now.instant,
         }
     }
 
-    /// Sets the session `id`, in place of what it was. A session that would end at once is not set.
+    /// Sets the session `id`, and replaces an existing one. It must not expire at `now` already.
     pub(crate) fn set(&mut self, id: &str, session: Session, now: &Now) {
         self.advance(now);
-        let cause = match session.holder {
-            Holder::Application => Cause::Set,
-            Holder::Client => Cause::Client,
+        let cause = match session.owner {
+            SessionOwner::Application => Cause::Set,
+            SessionOwner::Client => Cause::Client,
         };
         self.sessions.insert(id.to_owned(), session);
         self.note(now.wall, cause);
     }
 
-    /// Ends the session `id` of `holder`; `false` when there is none.
-    pub(crate) fn clear(&mut self, id: &str, holder: Holder, now: &Now) -> bool {
+    /// Ends the session `id` of `owner`. Returns `false` if there is no such session.
+    pub(crate) fn clear(&mut self, id: &str, owner: SessionOwner, now: &Now) -> bool {
         self.advance(now);
-        if self.sessions.get(id).is_none_or(|session| session.holder != holder) {
+        if self.sessions.get(id).is_none_or(|session| session.owner != owner) {
             return false;
         }
         self.sessions.remove(id);
         self.note(
             now.wall,
-            match holder {
-                Holder::Application => Cause::Cleared,
-                Holder::Client => Cause::Client,
+            match owner {
+                SessionOwner::Application => Cause::Cleared,
+                SessionOwner::Client => Cause::Client,
             },
         );
         true
@@ -125,7 +125,7 @@ impl Person {
         self.note(now.wall, Cause::PreferredCleared);
     }
 
-    /// Lets everything happen that happens by itself up to `now`, each at its own time.
+    /// Applies every fade and expiry up to `now`, each at its exact time.
     pub(crate) fn advance(&mut self, now: &Now) {
         while let Some(at) = self.next_change().filter(|at| *at <= now.instant) {
             self.as_of = at;
@@ -145,8 +145,8 @@ impl Person {
         self.as_of = self.as_of.max(now.instant);
     }
 
-    /// What others see, as of the last [`advance`](Self::advance): the preferred presence while there is a session, else
-    /// the strongest session. Of equals the fresh one counts before the faded one, then the one set last (inferred).
+    /// What others see as of the last [`advance`](Self::advance): the preferred presence if the user has any session, otherwise
+    /// the strongest session. Of equally strong sessions a fresh one wins over a faded one, then the one set last (inferred).
     pub(crate) fn visible(&self) -> Pair {
         let strongest = self
             .sessions
@@ -162,10 +162,10 @@ impl Person {
 
     /// Since when others see that.
     pub(crate) fn visible_since(&self) -> Timestamp {
-        self.record.since()
+        self.history.since()
     }
 
-    /// How often a session of this person faded from Available.
+    /// How many times a session of this user faded from Available.
     pub(crate) fn fades(&self) -> u64 {
         self.fades
     }
@@ -182,10 +182,10 @@ impl Person {
 
     /// What others saw over time.
     pub(crate) fn timeline(&self) -> Timeline {
-        self.record.read()
+        self.history.timeline()
     }
 
-    /// The next time after `as_of` at which something happens by itself.
+    /// The time of the next fade or expiry after `as_of`.
     fn next_change(&self) -> Option<Instant> {
         let sessions = self.sessions.values().flat_map(|session| {
             let [inactive, away] = session.fade_times();
@@ -200,10 +200,9 @@ impl Person {
 
     fn note(&mut self, at: Timestamp, cause: Cause) {
         let visible = self.visible();
-        self.record.note(at, visible, cause);
+        self.history.note(at, visible, cause);
     }
 }
 
 #[cfg(test)]
-#[path = "person_tests.rs"]
 mod tests;

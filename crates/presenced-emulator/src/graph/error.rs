@@ -1,8 +1,8 @@
-//! Why Graph refuses, in Graph's shape: `{"error": {"code", "message", "innerError": {…}}}`.
+//! Graph's errors, in Graph's shape: `{"error": {"code", "message", "innerError": {…}}}`.
 //!
-//! From the reference or reported by users: the 401s for tokens and for another user, `ServiceError`, the empty message of
-//! 403, the messages about `SessionId` and `ExpirationDuration`, an unknown segment's 400, a payload that is no JSON, the
-//! shape of 429. Inferred: the codes `NotFound` and `Unauthorized`, and what 405 and 413 say.
+//! From the reference or reported by users: the 401s for tokens and for another user, `ServiceError`, the empty message of 403,
+//! the messages about `SessionId` and `ExpirationDuration`, the 400 for an unknown segment and for a payload that is not JSON, and
+//! the shape of 429. Inferred: the codes `NotFound` and `Unauthorized`, and the texts of 405 and 413.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ use crate::entra::Invalid;
 use crate::message::Reply;
 use presenced_core::time::Now;
 
-/// What Graph sends with each 401 about a token.
-const CHALLENGE: &str = "Bearer realm=\"\", \
+/// The `WWW-Authenticate` header that Graph sends with each 401 about a token.
+const BEARER_CHALLENGE: &str = "Bearer realm=\"\", \
     authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
     client_id=\"00000003-0000-0000-c000-000000000000\"";
 
-/// Why a request is refused.
+/// An error answer of Graph.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
+pub(super) struct GraphError {
     status: StatusCode,
     code: &'static str,
     message: String,
     header: Option<(HeaderName, String)>,
 }
 
-impl Refusal {
+impl GraphError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), header: None }
     }
@@ -43,10 +43,11 @@ impl Refusal {
     }
 
     fn token(message: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message).with(WWW_AUTHENTICATE, CHALLENGE)
+        Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
+            .with(WWW_AUTHENTICATE, BEARER_CHALLENGE)
     }
 
-    /// There is no token.
+    /// The token is missing.
     pub(super) fn no_token() -> Self {
         Self::token("Access token is empty.")
     }
@@ -60,22 +61,23 @@ impl Refusal {
         })
     }
 
-    /// The token must be one that was not issued before `not_before` (Continuous Access Evaluation).
+    /// The token must not have been issued before `not_before` (Continuous Access Evaluation).
     pub(super) fn claims(not_before: Timestamp) -> Self {
         let time = not_before.as_second().to_string();
         let claims = json!({"access_token": {"nbf": {"essential": true, "value": time}}}).to_string();
-        let challenge = format!("{CHALLENGE}, error=\"insufficient_claims\", claims=\"{}\"", STANDARD.encode(claims));
+        let challenge =
+            format!("{BEARER_CHALLENGE}, error=\"insufficient_claims\", claims=\"{}\"", STANDARD.encode(claims));
         let message = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
                        TokenIssuedBeforeRevocationTimestamp";
         Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message).with(WWW_AUTHENTICATE, challenge)
     }
 
-    /// The path goes where Graph has nothing.
+    /// Graph has no such path.
     pub(super) fn unknown_segment(segment: &str) -> Self {
         Self::bad_request(format!("Resource not found for the segment '{segment}'."))
     }
 
-    /// The path is neither Graph's nor Entra's.
+    /// Neither Graph nor Entra has the path.
     pub(super) fn nothing_here() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -84,7 +86,7 @@ impl Refusal {
         )
     }
 
-    /// The method is wrong.
+    /// The method is not allowed.
     pub(super) fn method(allowed: &Method) -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -110,7 +112,7 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
-    /// A value is not acceptable.
+    /// An argument has an invalid value.
     pub(super) fn invalid_argument(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
     }
@@ -120,22 +122,22 @@ impl Refusal {
         Self::of_status(StatusCode::FORBIDDEN)
     }
 
-    /// A delegated token, and the presence of somebody else.
+    /// The token is delegated, and the presence is another user's.
     pub(super) fn another_user() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Cannot set the presence of another user")
     }
 
-    /// There is no such user.
+    /// The user does not exist.
     pub(super) fn unknown_user(id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("User '{id}' does not exist."))
     }
 
-    /// There is no such session.
+    /// The session does not exist.
     pub(super) fn no_session() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "The presence session does not exist.")
     }
 
-    /// What Graph says with `status`.
+    /// The error that Graph sends with `status`.
     pub(super) fn of_status(status: StatusCode) -> Self {
         let (code, message) = match status.as_u16() {
             400 => ("BadRequest", "The request is malformed."),

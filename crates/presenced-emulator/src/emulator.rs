@@ -1,0 +1,136 @@
+//! The handle through which a program holds the emulator: serve it, look at it, break it. Leaves the behaviour to `service`.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+
+use super::clock::Clock;
+use super::faults::{Fault, FaultError};
+use super::http;
+use super::journal::{Outcome, RequestRecord};
+use super::model::{Pair, Timeline};
+use super::options::Options;
+use super::service::Service;
+use super::state::State;
+
+/// How many records a subscriber may leave unread before it loses the oldest.
+const MAX_UNREAD_RECORDS: usize = 1_024;
+
+/// A handle to an emulator. Clones share the emulator.
+///
+/// Tests usually want a [`Server`](crate::Server), which also binds a port. All methods may be called while it serves, from any
+/// thread.
+#[derive(Clone)]
+pub struct Emulator {
+    service: Arc<Mutex<Service>>,
+    clock: Arc<dyn Clock>,
+    records: broadcast::Sender<RequestRecord>,
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator").finish_non_exhaustive()
+    }
+}
+
+impl Emulator {
+    /// A fresh emulator: no requests, no sessions, no faults. All its time comes from `clock`.
+    pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
+        let service = Service::new(options, &clock.now());
+        Self { service: Arc::new(Mutex::new(service)), clock, records: broadcast::Sender::new(MAX_UNREAD_RECORDS) }
+    }
+
+    /// Serves on `listener` until the returned future is dropped. Dropping it closes every connection.
+    ///
+    /// # Errors
+    /// The listener is not on a loopback address ([`io::ErrorKind::InvalidInput`]), or its address cannot be read.
+    pub async fn serve(&self, listener: TcpListener) -> io::Result<Infallible> {
+        http::serve(self, listener).await
+    }
+
+    /// What others see of a user now. `user` is an object id or a user principal name; case does not matter. `None` if there is
+    /// no such user.
+    pub fn visible(&self, user: &str) -> Option<Pair> {
+        let now = self.clock.now();
+        self.service().graph.presence(user, &now).map(|presence| presence.visible())
+    }
+
+    /// What others saw of a user since the emulator started, with the time and cause of each change. The newest 10,000 changes are
+    /// kept. `None` if there is no such user.
+    pub fn timeline(&self, user: &str) -> Option<Timeline> {
+        let now = self.clock.now();
+        self.service().graph.presence(user, &now).map(|presence| presence.timeline())
+    }
+
+    /// The whole state now: users, sessions, request counts, pending sign-ins. `GET /_emulator/state` returns the same as JSON.
+    pub fn state(&self) -> State {
+        let now = self.clock.now();
+        self.service().state(&now)
+    }
+
+    /// The newest 2,000 requests to Graph and Entra, oldest first, including those without an answer yet. Requests to the
+    /// emulator's own pages are not recorded.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.service().journal.records(0)
+    }
+
+    /// Waits for a request that has ended and that `matches` accepts, and returns its record.
+    ///
+    /// A request that ended before this call counts too, so no request can be missed. The oldest match is returned. The client
+    /// may not have read its answer yet. This waits forever if there is no such request: wrap it in `tokio::time::timeout`.
+    pub async fn wait_for(&self, matches: impl Fn(&RequestRecord) -> bool) -> RequestRecord {
+        let mut records = self.subscribe();
+        loop {
+            let ended = self.requests().into_iter().filter(|record| record.outcome != Outcome::Pending);
+            if let Some(record) = ended.into_iter().find(&matches) {
+                return record;
+            }
+            // Whether a record arrived or some were lost, the journal has them.
+            drop(records.recv().await);
+        }
+    }
+
+    /// Each request from now on, sent when it ends. A receiver that falls more than 1,024 records behind loses the oldest and gets
+    /// [`Lagged`](broadcast::error::RecvError::Lagged).
+    pub fn subscribe(&self) -> broadcast::Receiver<RequestRecord> {
+        self.records.subscribe()
+    }
+
+    /// The newest 10,000 secrets that the sign-in service issued, oldest first: access, refresh and `id` tokens, and device codes.
+    /// A test can check that none of them is in a log.
+    pub fn issued_secrets(&self) -> Vec<String> {
+        self.service().entra.issued_secrets()
+    }
+
+    /// Injects a fault. It acts from now on, or from its [`at`](Fault::at).
+    ///
+    /// # Errors
+    /// The fault is invalid, or 100 faults are active already.
+    pub fn inject(&self, fault: Fault) -> Result<(), FaultError> {
+        let now = self.clock.now();
+        self.service().faults.add(fault, &now)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.service().faults.clear();
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// The service, locked for one event. Never hold it across an await.
+    pub(super) fn service(&self) -> MutexGuard<'_, Service> {
+        self.service.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn announce(&self, record: RequestRecord) {
+        // An error only means that there are no subscribers.
+        drop(self.records.send(record));
+    }
+}
