@@ -23,6 +23,7 @@ pub mod tally;
 pub mod time;
 pub mod warning;
 
+mod file_watch;
 mod http;
 
 pub mod auth;

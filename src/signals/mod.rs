@@ -4,53 +4,18 @@
 //! A source that fails publishes unknown with a warning and heals by itself; a task never ends before it is dropped.
 //! Leaves to others: what the readings mean (`policy/`), since when they hold (`daemon/`).
 
-mod audience;
 mod backoff;
-mod burst;
-mod bus;
+mod batch;
+pub(crate) mod bus;
 pub mod calendar;
-mod calendar_collection;
-pub mod calendar_extent;
-mod calendar_files;
-pub mod calendar_once;
 pub mod call;
-mod call_claim;
-mod call_file;
-mod call_state;
-mod cosmic;
-#[cfg(any(feature = "wayland", feature = "x11"))]
-mod display;
 pub mod idle;
-mod idle_hint;
-mod idle_mutter;
-#[cfg(feature = "wayland")]
-mod idle_wayland;
-#[cfg(feature = "x11")]
-mod idle_x11;
 pub mod lock;
 mod logind;
-mod logind_session;
 #[cfg(feature = "pulse")]
 pub mod microphone;
-#[cfg(feature = "pulse")]
-mod microphone_stream;
 pub mod network;
-mod network_routes;
-mod place;
-mod process;
-#[cfg(feature = "pulse")]
-mod pulse;
-#[cfg(feature = "pulse")]
-mod pulse_message;
-pub mod reach;
-mod screensaver;
-#[cfg(feature = "pulse")]
-mod settled;
 pub mod sleep;
-mod subscription;
-mod subscription_copy;
-mod subscription_fetch;
-mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,8 +28,8 @@ use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::Warning;
 
+pub use crate::file_watch::Watches;
 pub use sleep::SleepHold;
-pub use watch::Watches;
 
 /// What a signal says now.
 #[derive(Clone, Debug, PartialEq)]

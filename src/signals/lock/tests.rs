@@ -1,7 +1,7 @@
 //! Every pair of what logind and the others may say.
 
 use super::*;
-use crate::signals::screensaver::{KINDS, Kind};
+use crate::signals::lock::screensaver::{KINDS, Kind};
 
 const SAVER: &Kind = &KINDS[2];
 const GNOME: &Kind = &KINDS[0];

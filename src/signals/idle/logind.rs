@@ -1,0 +1,57 @@
+//! logind's side of the idle signal: the `IdleHint` of the user's session, which the desktop sets by a time of its own.
+//!
+//! `IdleSinceHint` says since when it is set, and not since when there was no input. So the configured time counts from
+//! there: later than asked for, never sooner. Where no desktop ever set the hint, it says nothing.
+//!
+//! Source: org.freedesktop.login1(5).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::view::View;
+use crate::policy::Idle;
+use crate::signals::Context;
+use crate::signals::backoff::until_wall;
+use crate::signals::logind::{self, IdleHint};
+
+/// Keeps `view` true. Never returns.
+pub(super) async fn follow(context: &Context, after: Duration, view: &watch::Sender<View>) -> Infallible {
+    let (logind, mut logind_view) = watch::channel(logind::View::Unread);
+    let tell = async {
+        loop {
+            let now = context.clock.now().wall;
+            let mut ends = None;
+            let seen = match &*logind_view.borrow_and_update() {
+                logind::View::Unread => View::Unread,
+                logind::View::NoSession => View::absent("logind has no session of this user"),
+                logind::View::Unavailable(reason) => View::absent(reason.clone()),
+                logind::View::Session(session, _) => match session.idle {
+                    IdleHint::Never => View::absent("this desktop never told logind that nobody is there"),
+                    IdleHint::Active => says(Idle::Active),
+                    IdleHint::Since(since) => {
+                        // A time beyond the calendar is never reached.
+                        let at = since.checked_add(after).unwrap_or(jiff::Timestamp::MAX);
+                        ends = (now < at).then_some(at);
+                        says(if now < at { Idle::Active } else { Idle::Idle })
+                    }
+                },
+            };
+            seen.show(view);
+            // The sender lives as long as this future does, so that the wait cannot fail.
+            tokio::select! {
+                _ = logind_view.changed() => {}
+                () = until_wall(&*context.clock, ends) => {}
+            }
+        }
+    };
+    tokio::select! {
+        never = logind::follow(context, &logind) => never,
+        never = tell => never,
+    }
+}
+
+fn says(idle: Idle) -> View {
+    View::Says { idle, source: "logind IdleHint".to_owned() }
+}

@@ -1,0 +1,84 @@
+//! COSMIC's side of the screen lock: while it is locked, its greeter keeps a file in the runtime folder, by which it locks
+//! again should it crash. It tells neither logind nor the session bus.
+//!
+//! Source: cosmic-greeter, `src/locker.rs`: `$XDG_RUNTIME_DIR/cosmic-greeter-$XDG_SESSION_ID.lock`.
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use tokio::sync::watch;
+
+use crate::file_watch::resolve::{Interests, Place};
+use crate::signals::Context;
+use crate::signals::backoff::{Backoff, until};
+use crate::signals::logind;
+
+/// The desktop, as its sessions call it.
+const DESKTOP: &str = "COSMIC";
+
+/// What COSMIC says of the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// Nothing yet.
+    Unread,
+    /// The user's desktop is another one, or there is no runtime folder.
+    None,
+    /// Whether the file is there.
+    Locked(bool),
+}
+
+/// Keeps `view` true for the session that `logind` shows. Never returns.
+pub(super) async fn follow(
+    runtime_dir: Option<&Path>,
+    context: &Context,
+    mut logind: watch::Receiver<logind::View>,
+    view: &watch::Sender<View>,
+) {
+    loop {
+        let file = match (runtime_dir, &*logind.borrow_and_update()) {
+            (Some(dir), logind::View::Session(session, _)) if session.desktop.eq_ignore_ascii_case(DESKTOP) => {
+                Some(dir.join(format!("cosmic-greeter-{}.lock", session.id)))
+            }
+            _ => None,
+        };
+        let following = async {
+            if let Some(file) = file {
+                return follow_file(&file, context, view).await;
+            }
+            publish(view, View::None);
+            std::future::pending().await
+        };
+        tokio::select! {
+            never = following => match never {},
+            // Whatever it is that changed about the session; the sender lives as long as this future.
+            _ = logind.changed() => {}
+        }
+    }
+}
+
+fn publish(view: &watch::Sender<View>, new: View) {
+    view.send_if_modified(|view| std::mem::replace(view, new) != new);
+}
+
+async fn follow_file(file: &Path, context: &Context, view: &watch::Sender<View>) -> Infallible {
+    let mut watch = context.watches.share();
+    let mut backoff = Backoff::new();
+    loop {
+        let locked = watch.settle(|| {
+            let mut interests = Interests::default();
+            let locked = !matches!(interests.follow(file), Place::Missing);
+            (interests, locked)
+        });
+        publish(view, View::Locked(locked));
+        let retry = if watch.failures().is_empty() {
+            backoff = Backoff::new();
+            None
+        } else {
+            Some(backoff.next(context.clock.now().instant))
+        };
+        tokio::select! {
+            _ = watch.changed(&*context.clock) => {}
+            () = until(&*context.clock, retry) => {}
+        }
+    }
+}
