@@ -23,6 +23,7 @@ pub mod tally;
 pub mod time;
 pub mod warning;
 
+mod fd;
 mod file_watch;
 mod http;
 

@@ -5,8 +5,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::fd;
 
 /// How much later than the file a process may seem to have started and still be the one it names, in seconds: the
 /// kernel's boot time is rounded to a second, and a file's time to a tick.
@@ -21,8 +22,8 @@ impl Process {
     /// A process that started after the file was written is another that was given the same id.
     pub(super) fn find(pid: i32, written: i64) -> io::Result<Option<Self>> {
         let Some(id) = Pid::from_raw(pid) else { return Ok(None) };
-        let fd = match pidfd_open(id, PidfdFlags::NONBLOCK) {
-            Ok(fd) => fd,
+        let pidfd = match pidfd_open(id, PidfdFlags::NONBLOCK) {
+            Ok(pidfd) => pidfd,
             Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
@@ -30,8 +31,7 @@ impl Process {
         if started(pid).is_some_and(|started| started > written + SLACK) {
             return Ok(None);
         }
-        #[expect(deprecated, reason = "its successor is unsafe; an `OwnedFd` does keep its descriptor open")]
-        Ok(Some(Self(AsyncFd::with_interest(fd, Interest::READABLE)?)))
+        Ok(Some(Self(fd::readable(pidfd)?)))
     }
 
     /// Waits until it has ended; also when that cannot be told any more.

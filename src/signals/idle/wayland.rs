@@ -10,7 +10,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -26,6 +25,7 @@ use wayland_protocols::ext::idle_notify::v1::client::ext_idle_notifier_v1::{
 
 use super::display::{self, Denied};
 use super::view::View;
+use crate::fd;
 use crate::policy::Idle;
 use crate::signals::{Context, Displays};
 
@@ -95,9 +95,7 @@ struct Wire {
 impl Wire {
     fn new(stream: UnixStream, after: u32, source: String) -> io::Result<Self> {
         let stream = stream.into_std()?;
-        let fd = OwnedFd::from(stream.try_clone()?);
-        #[expect(deprecated, reason = "its successor is unsafe; an `OwnedFd` does keep its descriptor open")]
-        let readable = AsyncFd::with_interest(fd, Interest::READABLE)?;
+        let readable = fd::readable(stream.try_clone()?.into())?;
         let connection = Connection::from_socket(stream).map_err(io::Error::other)?;
         let queue = connection.new_event_queue();
         let handle = queue.handle();

@@ -10,8 +10,9 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::fd;
 
 /// `NETLINK_ROUTE`, which is 0 and so the default.
 const ROUTE: Option<Protocol> = None;
@@ -52,9 +53,7 @@ impl Routes {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, ROUTE)?;
         bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
-        #[expect(deprecated, reason = "its successor is unsafe; an `OwnedFd` does keep its descriptor open")]
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
-        Ok(Self(socket))
+        Ok(Self(fd::readable(socket)?))
     }
 
     /// Waits until there is a new default route.
