@@ -6,7 +6,6 @@ mod ask;
 mod browser;
 mod environment;
 mod error;
-mod folder;
 #[cfg(test)]
 mod guide;
 mod journal;

@@ -24,11 +24,12 @@ use tokio::sync::mpsc;
 
 use crate::calendar::Schedule;
 use crate::config::Environment;
+use crate::file_watch::{FileWatch, WatchFailure};
 use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::time::Clock;
-use crate::warning::Warning;
+use crate::warning::{Code, Warning};
 
-pub use crate::file_watch::Watches;
+pub use crate::file_watch::FileWatcher;
 pub use sleep::SleepHold;
 
 /// What a signal says now.
@@ -73,7 +74,7 @@ pub struct Context {
     /// The D-Bus addresses.
     pub buses: Buses,
     /// The folders that are watched, shared by all signals.
-    pub watches: Watches,
+    pub file_watcher: FileWatcher,
     /// Where copies are kept that can be had again: `$XDG_CACHE_HOME/presenced`.
     pub cache_dir: PathBuf,
 }
@@ -110,6 +111,23 @@ impl Displays {
             x11: environment.var("DISPLAY"),
         }
     }
+}
+
+/// The warnings for the folders that a signal cannot watch.
+fn unwatched(watch: &FileWatch) -> Vec<Warning> {
+    let warning = |failure: &WatchFailure| Warning {
+        code: Code::WatchFailed,
+        text: format!(
+            "The folder {} cannot be watched for changes ({}); presenced checks it once a minute instead.",
+            failure.folder.display(),
+            failure.reason
+        ),
+        hint: failure.command.map_or_else(
+            || "Check that the folder exists and that the user who runs presenced may read it.".to_owned(),
+            |command| format!("Raise the limit with `{command}`, and write it into /etc/sysctl.d/ to keep it."),
+        ),
+    };
+    watch.failures().iter().map(warning).collect()
 }
 
 /// Where one signal publishes.

@@ -14,7 +14,7 @@ use super::{Scene, bounded, sign_in};
 use crate::config;
 use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::signals::bus::probe;
-use crate::signals::{self, Buses, Displays, Observation, Update, Watches};
+use crate::signals::{self, Buses, Displays, FileWatcher, Observation, Update};
 use crate::status::report::{Health, Report, Warning};
 use crate::warning::Code;
 
@@ -203,7 +203,7 @@ async fn signal<F: Future + Unpin>(
         clock: scene.clock.clone(),
         updates,
         buses: Buses::default(),
-        watches: Watches::new(),
+        file_watcher: FileWatcher::new(),
         cache_dir: scene.environment.cache_dir.clone(),
     };
     let first = async {

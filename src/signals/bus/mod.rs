@@ -23,8 +23,8 @@ use zbus::message::Type;
 use zbus::names::{BusName, OwnedUniqueName, WellKnownName};
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
-use crate::file_watch::resolve::{Interests, Place};
-use crate::file_watch::{Watch, Watches};
+use crate::file_watch::FileWatcher;
+use crate::file_watch::resolve::Resolved;
 use crate::signals::backoff::{Backoff, within};
 use crate::signals::{Buses, Context};
 use crate::time::Clock;
@@ -75,21 +75,14 @@ fn socket(address: &Address) -> Option<PathBuf> {
 }
 
 /// Waits until there is something at `socket`; false: it was there already, or its coming cannot be seen.
-async fn there(watches: &Watches, clock: &dyn Clock, socket: &Path) -> bool {
-    let mut watch = watches.share();
-    let is_missing = |watch: &mut Watch| {
-        watch.settle(|| {
-            let mut interests = Interests::default();
-            let place = interests.follow(socket);
-            (interests, matches!(place, Place::Missing))
-        })
-    };
-    if !is_missing(&mut watch) {
+async fn appeared(file_watcher: &FileWatcher, clock: &dyn Clock, socket: &Path) -> bool {
+    let mut watch = file_watcher.subscribe();
+    if !matches!(watch.resolve(socket), Resolved::Missing) {
         return false;
     }
     while watch.failures().is_empty() {
         watch.changed(clock).await;
-        if !is_missing(&mut watch) {
+        if !matches!(watch.resolve(socket), Resolved::Missing) {
             return true;
         }
     }
@@ -127,7 +120,7 @@ pub(super) async fn keep_following<F: Follow>(context: &Context, mut follower: F
         tracing::debug!(%lost, "bus");
         follower.lost(&lost).await;
         if let Some(socket) = socket
-            && there(&context.watches, clock, &socket).await
+            && appeared(&context.file_watcher, clock, &socket).await
         {
             backoff = Backoff::new();
         } else {

@@ -15,9 +15,9 @@ use jiff::tz::TimeZone;
 use super::files::{self, Found, Stamp, Trouble};
 use crate::calendar::{FileReport, Schedule, SourceId, Timeline};
 use crate::config::{self, CalendarSource};
-use crate::file_watch::{Changes, Watch};
+use crate::file_watch::{Changes, FileWatch};
 use crate::policy::Reading;
-use crate::signals::Observation;
+use crate::signals::{Observation, unwatched};
 use crate::time::{Clock, Now};
 use crate::warning::{Code, Warning};
 
@@ -39,7 +39,7 @@ pub(super) struct Collection {
     /// The files and folders.
     places: Vec<(SourceId, PathBuf)>,
     subscriptions: Vec<Subscribed>,
-    watch: Watch,
+    watch: FileWatch,
     timeline: Timeline,
     /// When the window was laid.
     laid: Timestamp,
@@ -82,7 +82,7 @@ impl Collection {
     pub(super) fn new(
         config: config::Calendar,
         copy_of: impl Fn(&config::Subscription) -> PathBuf,
-        watch: Watch,
+        watch: FileWatch,
         now: &Now,
     ) -> Self {
         let (from, to) = window(now.wall);
@@ -197,7 +197,7 @@ impl Collection {
 
     /// Looks for all files, reads those that are new or changed, and forgets those that are gone.
     fn look(&mut self, wanted: impl Fn() -> bool) {
-        let Found { mut files, folders, troubles } = self.watch.settle(|| files::find(&self.places));
+        let Found { mut files, folders, troubles } = self.watch.scan(|| files::find(&self.places));
         (self.folders, self.troubles, self.touched) = (folders, troubles, true);
         for subscription in &self.subscriptions {
             files.entry(subscription.copy.clone()).or_insert(subscription.source);
@@ -279,7 +279,7 @@ impl Collection {
             .into_iter()
             .flat_map(|kind| kind.into_iter().take(MAX_WARNINGS))
             .collect();
-        warnings.extend(self.watch.failures().iter().take(MAX_WARNINGS).cloned());
+        warnings.extend(unwatched(&self.watch).into_iter().take(MAX_WARNINGS));
         let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let sources = self.places.len() + self.subscriptions.len();
         let source = format!("{}, {}", count(sources, "source"), count(self.timeline.events(), "event"));

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::calendar::{self, FileReport, SourceId, Timeline};
-use crate::file_watch::resolve::{Interests, Place, is_scratch};
+use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
 use crate::warning::{Code, Warning};
 
 /// As deep as folders are searched below a source.
@@ -79,30 +79,30 @@ pub(super) fn is_calendar(name: &OsStr) -> bool {
 }
 
 /// Looks at all sources.
-pub(super) fn find(sources: &[(SourceId, PathBuf)]) -> (Interests, Found) {
+pub(super) fn find(sources: &[(SourceId, PathBuf)]) -> (WatchSet, Found) {
     find_while(sources, &|| true)
 }
 
 /// The same as long as `go_on` holds; what was found until then.
-pub(super) fn find_while(sources: &[(SourceId, PathBuf)], go_on: &dyn Fn() -> bool) -> (Interests, Found) {
-    let mut interests = Interests::default();
+pub(super) fn find_while(sources: &[(SourceId, PathBuf)], go_on: &dyn Fn() -> bool) -> (WatchSet, Found) {
+    let mut watch_set = WatchSet::default();
     let mut found = Found::default();
     for (source, path) in sources.iter().map(|(source, path)| (*source, path)) {
-        match interests.follow(path) {
-            Place::File(real) => drop(found.files.entry(real).or_insert(source)),
-            Place::Folder(real) => search(source, real, &mut interests, &mut found, go_on),
-            Place::Missing => {
+        match watch_set.resolve(path) {
+            Resolved::File(real) => drop(found.files.entry(real).or_insert(source)),
+            Resolved::Folder(real) => search(source, real, &mut watch_set, &mut found, go_on),
+            Resolved::Missing => {
                 found.troubles.push(Trouble::unreadable(path, &io::ErrorKind::NotFound.into()));
             }
-            Place::Special => found.troubles.push(Trouble::unsuitable(path, "it is neither a file nor a folder")),
-            Place::Unreachable(error) => found.troubles.push(Trouble::unreadable(path, &error)),
+            Resolved::Special => found.troubles.push(Trouble::unsuitable(path, "it is neither a file nor a folder")),
+            Resolved::Unreachable(error) => found.troubles.push(Trouble::unreadable(path, &error)),
         }
     }
-    (interests, found)
+    (watch_set, found)
 }
 
 /// Searches a folder and those below it. Each real folder is searched once, so that loops of links end.
-fn search(source: SourceId, folder: PathBuf, interests: &mut Interests, found: &mut Found, go_on: &dyn Fn() -> bool) {
+fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &mut Found, go_on: &dyn Fn() -> bool) {
     let mut waiting = vec![(folder, 0)];
     let mut seen = BTreeSet::new();
     while let Some((folder, depth)) = waiting.pop() {
@@ -118,13 +118,13 @@ fn search(source: SourceId, folder: PathBuf, interests: &mut Interests, found: &
             Ok(entries) => entries,
             Err(error) => {
                 // Without the right to list it there is none to watch it either; that changes with its own entry.
-                interests.entry(&folder);
+                watch_set.add_path(&folder);
                 let vanished = depth > 0 && error.kind() == io::ErrorKind::NotFound;
                 found.troubles.extend((!vanished).then(|| Trouble::unreadable(&folder, &error)));
                 continue;
             }
         };
-        interests.all(&folder);
+        watch_set.add_folder(&folder);
         for entry in entries.flatten() {
             if !go_on() {
                 return;
@@ -139,12 +139,12 @@ fn search(source: SourceId, folder: PathBuf, interests: &mut Interests, found: &
             } else if kind.is_file() && is_calendar(&name) {
                 found.files.entry(path).or_insert(source);
             } else if kind.is_symlink() {
-                match interests.follow(&path) {
-                    Place::Folder(real) => waiting.push((real, depth + 1)),
-                    Place::File(_) | Place::Unreachable(_) if is_calendar(&name) => {
+                match watch_set.resolve(&path) {
+                    Resolved::Folder(real) => waiting.push((real, depth + 1)),
+                    Resolved::File(_) | Resolved::Unreachable(_) if is_calendar(&name) => {
                         found.files.entry(path).or_insert(source);
                     }
-                    Place::File(_) | Place::Unreachable(_) | Place::Missing | Place::Special => {}
+                    Resolved::File(_) | Resolved::Unreachable(_) | Resolved::Missing | Resolved::Special => {}
                 }
             }
         }
@@ -211,7 +211,7 @@ mod tests {
 
     use super::*;
 
-    fn find(sources: &[PathBuf]) -> (Interests, Found) {
+    fn find(sources: &[PathBuf]) -> (WatchSet, Found) {
         super::find(&(0..).map(SourceId).zip(sources.iter().cloned()).collect::<Vec<_>>())
     }
 
@@ -242,10 +242,10 @@ mod tests {
         fs::write(root.join("elsewhere.ics"), "").unwrap();
         symlink(root.join("work"), root.join("work/inner/again")).unwrap();
         symlink("../elsewhere.ics", root.join("work/linked.ics")).unwrap();
-        let (interests, found) = find(&[root.join("work")]);
+        let (watch_set, found) = find(&[root.join("work")]);
         assert_eq!(found.files.into_keys().collect::<Vec<_>>(), [root.join("work/linked.ics")]);
         assert_eq!(found.folders.len(), 2);
-        assert!(interests.concern(&root.join("elsewhere.ics")));
+        assert!(watch_set.contains(&root.join("elsewhere.ics")));
     }
 
     #[test]

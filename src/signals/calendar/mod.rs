@@ -37,7 +37,7 @@ pub async fn run(config: config::Calendar, context: Context) {
     let mut subscriptions = Subscriptions::start(&config.sources, &context);
     let copy_of =
         |subscription: &config::Subscription| CachedCopy::of(&subscription.url, &context.cache_dir).path().to_owned();
-    let mut collection = Collection::new(config, copy_of, context.watches.share(), &clock.now());
+    let mut collection = Collection::new(config, copy_of, context.file_watcher.subscribe(), &clock.now());
     let mut publisher = Publisher::new(context.updates, Update::Calendar);
     let (mut backoff, mut burst) = (Backoff::new(), Burst::default());
     let mut changes = Changes::Everything;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use crate::file_watch::resolve::{Interests, Place, is_scratch};
+use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
 
 /// As much as is read of a file, in bytes.
 const MAX_SIZE: u64 = 64 * 1024;
@@ -23,7 +23,7 @@ pub(super) struct Listing {
     /// The files to read, by their real path.
     pub(super) files: BTreeSet<PathBuf>,
     /// What must be watched.
-    pub(super) interests: Interests,
+    pub(super) watch_set: WatchSet,
     /// Files beyond [`MAX_FILES`].
     pub(super) too_many: usize,
     /// Why the path itself cannot be used.
@@ -46,36 +46,36 @@ pub(super) enum Unread {
 /// Looks at a file, or at the files of a folder. What is no regular file in a folder is passed over.
 pub(super) fn list(path: &Path) -> Listing {
     let mut listing = Listing::default();
-    let folder = match listing.interests.follow(path) {
-        Place::Missing => return listing,
-        Place::File(real) => {
+    let folder = match listing.watch_set.resolve(path) {
+        Resolved::Missing => return listing,
+        Resolved::File(real) => {
             listing.files.insert(real);
             return listing;
         }
-        Place::Folder(folder) => folder,
-        Place::Special => return Listing { trouble: Some(Unread::Special), ..listing },
-        Place::Unreachable(error) => return Listing { trouble: Some(Unread::Io(error)), ..listing },
+        Resolved::Folder(folder) => folder,
+        Resolved::Special => return Listing { trouble: Some(Unread::Special), ..listing },
+        Resolved::Unreachable(error) => return Listing { trouble: Some(Unread::Io(error)), ..listing },
     };
     let mut names = Vec::new();
     match fs::read_dir(&folder) {
         Ok(entries) => {
-            listing.interests.all(&folder);
+            listing.watch_set.add_folder(&folder);
             names.extend(entries.flatten().map(|entry| entry.file_name()).filter(|name| !is_scratch(name)));
         }
         Err(error) => {
             // Without the right to list it there is none to watch it either; that changes with its own entry.
-            listing.interests.entry(&folder);
+            listing.watch_set.add_path(&folder);
             listing.trouble = (error.kind() != io::ErrorKind::NotFound).then_some(Unread::Io(error));
         }
     }
     names.sort_unstable();
     for name in names {
         let file = folder.join(name);
-        let place = listing.interests.follow(&file);
+        let place = listing.watch_set.resolve(&file);
         let real = match place {
-            Place::File(real) => real,
-            Place::Unreachable(_) => file,
-            Place::Missing | Place::Folder(_) | Place::Special => continue,
+            Resolved::File(real) => real,
+            Resolved::Unreachable(_) => file,
+            Resolved::Missing | Resolved::Folder(_) | Resolved::Special => continue,
         };
         if listing.files.len() == MAX_FILES {
             listing.too_many += 1;
@@ -130,7 +130,7 @@ mod tests {
         let listing = list(&root.join("calls"));
         let files: Vec<_> = listing.files.into_iter().collect();
         assert_eq!(files, [root.join("calls/b"), root.join("outside")]);
-        assert!(listing.interests.concern(&root.join("outside")));
+        assert!(listing.watch_set.contains(&root.join("outside")));
     }
 
     #[test]

@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use futures_util::future::select_all;
 
 use crate::config;
-use crate::file_watch::{Changes, Watch};
+use crate::file_watch::{Changes, FileWatch};
 use crate::policy::{Call, CallState, Reading};
 use crate::signals::backoff::{Backoff, until, until_wall};
-use crate::signals::{Context, Observation, Publisher, Update};
+use crate::signals::{Context, Observation, Publisher, Update, unwatched};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 use claim::{Claim, invalid, unread_warning};
@@ -28,7 +28,7 @@ use file::MAX_FILES;
 pub async fn run(config: config::Call, context: Context) {
     let clock = &*context.clock;
     let mut publisher = Publisher::new(context.updates, Update::Call);
-    let mut watch = context.watches.share();
+    let mut watch = context.file_watcher.subscribe();
     let mut claims = Claims { path: config.path, ..Claims::default() };
     let mut backoff = Backoff::new();
     let mut changes = Some(Changes::Everything);
@@ -62,12 +62,12 @@ struct Claims {
 
 impl Claims {
     /// Reads what changed, and files not seen before.
-    fn look(&mut self, changes: &Changes, watch: &mut Watch, now: &Now) {
-        let listing = watch.settle(|| {
+    fn look(&mut self, changes: &Changes, watch: &mut FileWatch, now: &Now) {
+        let listing = watch.scan(|| {
             let mut listing = file::list(&self.path);
-            (std::mem::take(&mut listing.interests), listing)
+            (std::mem::take(&mut listing.watch_set), listing)
         });
-        self.unwatched = watch.failures().to_vec();
+        self.unwatched = unwatched(watch);
         self.trouble = listing.trouble.map(|trouble| unread_warning(&self.path, &trouble));
         self.too_many = listing.too_many;
         let mut before = std::mem::take(&mut self.files);
@@ -115,7 +115,7 @@ impl Claims {
     /// Waits until something may have changed; `None`: only what the files say of themselves, not the files.
     async fn wait(
         &mut self,
-        watch: &mut Watch,
+        watch: &mut FileWatch,
         clock: &dyn Clock,
         now: &Now,
         retry: Option<Instant>,

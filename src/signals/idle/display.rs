@@ -14,7 +14,7 @@ use futures_util::future::select_all;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 
-use crate::file_watch::resolve::{Interests, Place};
+use crate::file_watch::resolve::{Resolved, WatchSet};
 use crate::signals::backoff::{Backoff, until, within};
 use crate::signals::{Context, Displays};
 use crate::time::Clock;
@@ -96,8 +96,8 @@ pub(super) async fn keep_following(context: &Context, sockets: &[PathBuf], mut f
     let mut backoff = Backoff::new();
     let mut tries = 0;
     loop {
-        let mut watch = context.watches.share();
-        let found = watch.settle(|| look(sockets));
+        let mut watch = context.file_watcher.subscribe();
+        let found = watch.scan(|| look(sockets));
         let mut denied: Option<Denied> = None;
         let mut unfit = Vec::new();
         let (mut dead, mut later) = (false, !watch.failures().is_empty());
@@ -203,11 +203,11 @@ async fn one_ends(connections: &mut [UnixStream]) {
 }
 
 /// The sockets that are there, and what must be watched to see one come.
-fn look(sockets: &[PathBuf]) -> (Interests, Vec<PathBuf>) {
-    let mut interests = Interests::default();
-    let is_there = |path: &&PathBuf| matches!(interests.follow(path), Place::Special) && is_trusted(path);
+fn look(sockets: &[PathBuf]) -> (WatchSet, Vec<PathBuf>) {
+    let mut watch_set = WatchSet::default();
+    let is_there = |path: &&PathBuf| matches!(watch_set.resolve(path), Resolved::Special) && is_trusted(path);
     let found = sockets.iter().filter(is_there).cloned().collect();
-    (interests, found)
+    (watch_set, found)
 }
 
 /// Whether a socket is this user's or the system's. Everybody may make one where X servers have theirs, and nobody else is to

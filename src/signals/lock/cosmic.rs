@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tokio::sync::watch;
 
-use crate::file_watch::resolve::{Interests, Place};
+use crate::file_watch::resolve::Resolved;
 use crate::signals::Context;
 use crate::signals::backoff::{Backoff, until};
 use crate::signals::logind;
@@ -61,14 +61,10 @@ fn publish(view: &watch::Sender<View>, new: View) {
 }
 
 async fn follow_file(file: &Path, context: &Context, view: &watch::Sender<View>) -> Infallible {
-    let mut watch = context.watches.share();
+    let mut watch = context.file_watcher.subscribe();
     let mut backoff = Backoff::new();
     loop {
-        let locked = watch.settle(|| {
-            let mut interests = Interests::default();
-            let locked = !matches!(interests.follow(file), Place::Missing);
-            (interests, locked)
-        });
+        let locked = !matches!(watch.resolve(file), Resolved::Missing);
         publish(view, View::Locked(locked));
         let retry = if watch.failures().is_empty() {
             backoff = Backoff::new();

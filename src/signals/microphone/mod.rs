@@ -11,14 +11,13 @@ mod pulse_message;
 mod stream;
 
 use std::convert::Infallible;
-use std::io;
+use std::{io, iter};
 
 use crate::config;
-use crate::file_watch::resolve::Interests;
 use crate::policy::{Call, CallState, Reading};
 use crate::signals::backoff::{Backoff, until};
 use crate::signals::batch::Burst;
-use crate::signals::{Context, Observation, Publisher, Update};
+use crate::signals::{Context, Observation, Publisher, Update, unwatched};
 use crate::time::{Clock, Instant};
 use crate::warning::{Code, Warning};
 use debounce::Settled;
@@ -28,7 +27,7 @@ use stream::{Counts, counts, name};
 /// Follows who records. Never returns.
 pub async fn run(config: config::Microphone, context: Context) {
     let clock = &*context.clock;
-    let mut watch = context.watches.share();
+    let mut watch = context.file_watcher.subscribe();
     let mut backoff = Backoff::new();
     let mut microphone = Microphone {
         settled: Settled::new(config.settle),
@@ -38,14 +37,10 @@ pub async fn run(config: config::Microphone, context: Context) {
     };
     loop {
         // Before it is tried, so that a server that comes right after is not missed.
-        watch.settle(|| {
-            let mut interests = Interests::default();
-            interests.follow(&microphone.config.socket);
-            (interests, ())
-        });
+        watch.resolve(&microphone.config.socket);
         let Err(lost) = microphone.follow(clock, &mut backoff).await;
         tracing::debug!(%lost, "sound server");
-        microphone.lost(&lost, watch.failures()).await;
+        microphone.lost(&lost, unwatched(&watch)).await;
         tokio::select! {
             _ = watch.changed(clock) => {}
             () = backoff.wait(clock) => {}
@@ -120,7 +115,7 @@ impl Microphone {
     }
 
     /// Publishes that nothing is known, and why. `unwatched`: the server's return is not seen either.
-    async fn lost(&mut self, lost: &Lost, unwatched: &[Warning]) {
+    async fn lost(&mut self, lost: &Lost, unwatched: Vec<Warning>) {
         self.settled.lose();
         let socket = self.config.socket.display();
         let warning = Warning {
@@ -128,7 +123,7 @@ impl Microphone {
             text: format!("Who records from the microphone cannot be seen at {socket}: {lost}."),
             hint: hint(lost).to_owned(),
         };
-        self.publish(Reading::Unknown, [&[warning], unwatched].concat()).await;
+        self.publish(Reading::Unknown, iter::once(warning).chain(unwatched).collect()).await;
     }
 
     async fn publish(&mut self, reading: Reading<Call>, warnings: Vec<Warning>) {
