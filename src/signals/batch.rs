@@ -1,36 +1,37 @@
-//! Bursts of changed files: a program that writes thousands of them must not cause thousands of evaluations.
+//! Batches of changes: a program that changes thousands of files, or a stream many times a second, must not cause as many
+//! evaluations.
 //!
-//! A few changes are taken in at once, so that one is never late; after that they are gathered.
+//! A few changes are handled at once, so that a single change is never late. Those that follow are collected into batches.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::time::Instant;
 
-/// So many changes in [`SPAN`] are taken in at once.
-const FREE_CHANGES: usize = 5;
-const SPAN: Duration = Duration::from_millis(2600);
-/// How long later ones are gathered.
-const WINDOW: Duration = Duration::from_millis(500);
+/// This many changes within [`IMMEDIATE_SPAN`] are handled at once.
+const IMMEDIATE_CHANGES: usize = 5;
+const IMMEDIATE_SPAN: Duration = Duration::from_millis(2600);
+/// How long later changes are collected.
+const BATCH_WINDOW: Duration = Duration::from_millis(500);
 
-/// Counts changes that were taken in, and says until when the next ones are gathered.
+/// Counts the changes that were handled, and says until when the next ones are collected.
 #[derive(Debug, Default)]
-pub(super) struct Burst(VecDeque<Instant>);
+pub(super) struct Batch(VecDeque<Instant>);
 
-impl Burst {
-    /// Notes that changes were taken in.
+impl Batch {
+    /// Records that changes were handled.
     pub(super) fn note(&mut self, now: Instant) {
         self.0.push_back(now);
-        if self.0.len() > FREE_CHANGES {
+        if self.0.len() > IMMEDIATE_CHANGES {
             self.0.pop_front();
         }
     }
 
-    /// Until when the next changes are gathered; `None`: they are taken in at once.
-    pub(super) fn gathers_until(&self, now: Instant) -> Option<Instant> {
+    /// Until when the next changes are collected; `None`: they are handled at once.
+    pub(super) fn collects_until(&self, now: Instant) -> Option<Instant> {
         let (first, last) = (self.0.front()?, self.0.back()?);
-        let is_burst = self.0.len() == FREE_CHANGES && now.saturating_since(*first) < SPAN;
-        is_burst.then_some(*last + WINDOW)
+        let is_frequent = self.0.len() == IMMEDIATE_CHANGES && now.saturating_since(*first) < IMMEDIATE_SPAN;
+        is_frequent.then_some(*last + BATCH_WINDOW)
     }
 }
 
@@ -43,25 +44,25 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_of_changes_is_taken_in_twice_a_second() {
-        let mut burst = Burst::default();
-        let mut taken = Vec::new();
+    fn a_stream_of_changes_is_handled_twice_a_second() {
+        let mut batch = Batch::default();
+        let mut handled = Vec::new();
         // One change each millisecond, for 3 seconds.
         for now in (0..3000).map(at) {
-            if burst.gathers_until(now).is_none_or(|until| now >= until) {
-                burst.note(now);
-                taken.push(now.since_origin().as_millis());
+            if batch.collects_until(now).is_none_or(|until| now >= until) {
+                batch.note(now);
+                handled.push(now.since_origin().as_millis());
             }
         }
-        assert_eq!(taken, [0, 1, 2, 3, 4, 504, 1004, 1504, 2004, 2504]);
+        assert_eq!(handled, [0, 1, 2, 3, 4, 504, 1004, 1504, 2004, 2504]);
     }
 
     #[test]
-    fn changes_now_and_then_never_wait() {
-        let mut burst = Burst::default();
+    fn occasional_changes_never_wait() {
+        let mut batch = Batch::default();
         for now in (0..20).map(|number| at(number * 700)) {
-            assert_eq!(burst.gathers_until(now), None);
-            burst.note(now);
+            assert_eq!(batch.collects_until(now), None);
+            batch.note(now);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The calendar files as they were read last: which file holds what, what was wrong with it, and the timeline that all of
-//! them make.
+//! The calendar files as they were last read: which source each belongs to, what was wrong with it, and the timeline that they
+//! form together.
 //!
 //! Everything here may block on the file system. Leaves to others: when to look (the parent module).
 
@@ -21,39 +21,39 @@ use crate::signals::{Observation, unwatched};
 use crate::time::{Clock, Now};
 use crate::warning::{Code, Warning};
 
-/// The window is kept this far into the past, for an event that began before now and for a clock set back.
-const BEHIND: Duration = Duration::from_hours(24);
+/// How far the window reaches into the past, for an event that has already begun and for a clock that is set back.
+const WINDOW_BEHIND: Duration = Duration::from_hours(24);
 
-/// The window reaches this far into the future.
-const AHEAD: Duration = Duration::from_hours(3 * 24);
+/// How far the window reaches into the future.
+const WINDOW_AHEAD: Duration = Duration::from_hours(3 * 24);
 
-/// The window is moved this long after it was laid.
-const MOVE_AFTER: Duration = Duration::from_hours(24);
+/// How long the window stays before it is moved.
+const WINDOW_STAYS: Duration = Duration::from_hours(24);
 
-/// As many warnings of one kind as are published.
-const MAX_WARNINGS: usize = 20;
+/// At most this many warnings of one kind are published.
+const MAX_WARNINGS_PER_KIND: usize = 20;
 
 /// All calendar files.
 #[derive(Debug)]
 pub(super) struct Collection {
     /// The files and folders.
-    places: Vec<(SourceId, PathBuf)>,
+    paths: Vec<(SourceId, PathBuf)>,
     subscriptions: Vec<Subscribed>,
     watch: FileWatch,
     timeline: Timeline,
-    /// When the window was laid.
-    laid: Timestamp,
+    /// When the window was last set.
+    window_set_at: Timestamp,
     zone: TimeZone,
     files: BTreeMap<PathBuf, File>,
-    /// What is wrong with which of the files: of many thousand nearly all are fine.
+    /// What is wrong with which files. Kept apart, because nearly all of many thousands are fine.
     faults: BTreeMap<PathBuf, Fault>,
     folders: BTreeMap<PathBuf, SourceId>,
     troubles: Vec<Trouble>,
-    /// Whether there is something that was not observed yet.
+    /// Whether there is something that was not published yet.
     touched: bool,
 }
 
-/// A subscription: a file that nobody but presenced writes, so that it needs no watching.
+/// A subscription: only presenced writes its file, so it needs no watching.
 #[derive(Debug)]
 struct Subscribed {
     source: SourceId,
@@ -78,7 +78,7 @@ enum Fault {
 }
 
 impl Collection {
-    /// Nothing read yet. `copy_of` says where the copy of a subscription is kept.
+    /// Has read nothing yet. `copy_of` says where the copy of a subscription is kept.
     pub(super) fn new(
         config: config::Calendar,
         copy_of: impl Fn(&config::Subscription) -> PathBuf,
@@ -86,10 +86,10 @@ impl Collection {
         now: &Now,
     ) -> Self {
         let (from, to) = window(now.wall);
-        let (mut places, mut subscriptions) = (Vec::new(), Vec::new());
-        for (source, place) in (0..).map(SourceId).zip(config.sources) {
-            match place {
-                CalendarSource::Path(path) => places.push((source, path)),
+        let (mut paths, mut subscriptions) = (Vec::new(), Vec::new());
+        for (source, configured) in (0..).map(SourceId).zip(config.sources) {
+            match configured {
+                CalendarSource::Path(path) => paths.push((source, path)),
                 CalendarSource::Subscription(subscription) => subscriptions.push(Subscribed {
                     source,
                     copy: copy_of(&subscription),
@@ -99,11 +99,11 @@ impl Collection {
             }
         }
         Self {
-            places,
+            paths,
             subscriptions,
             watch,
             timeline: Timeline::new(config.identity, now.zone.clone(), from, to),
-            laid: now.wall,
+            window_set_at: now.wall,
             zone: now.zone.clone(),
             files: BTreeMap::new(),
             faults: BTreeMap::new(),
@@ -113,7 +113,7 @@ impl Collection {
         }
     }
 
-    /// Takes in what changed, and the time. Stops between two files when it is not `wanted` any more.
+    /// Brings everything up to date with `changes` and the time. Stops between two files when its result is not `wanted` any more.
     pub(super) fn update(&mut self, changes: &Changes, now: &Now, wanted: impl Fn() -> bool) {
         if now.zone != self.zone {
             self.touched = true;
@@ -122,22 +122,23 @@ impl Collection {
         }
         if !self.is_current(now) {
             self.touched = true;
-            self.laid = now.wall;
+            self.window_set_at = now.wall;
             let (from, to) = window(now.wall);
             self.timeline.set_window(from, to);
         }
         let known = match changes {
             Changes::Everything => false,
-            Changes::Paths(paths) => paths.iter().take_while(|_| wanted()).all(|path| self.take_in(path)),
+            Changes::Paths(paths) => paths.iter().take_while(|_| wanted()).all(|path| self.update_path(path)),
         };
         if !known {
             self.look(wanted);
         }
     }
 
-    /// Whether all that follows from the time is as it was at the last update.
+    /// Whether everything that depends on the time is still as it was at the last update.
     pub(super) fn is_current(&self, now: &Now) -> bool {
-        now.zone == self.zone && (earlier(self.laid, BEHIND / 2)..self.window_moves()).contains(&now.wall)
+        now.zone == self.zone
+            && (earlier(self.window_set_at, WINDOW_BEHIND / 2)..self.window_moves()).contains(&now.wall)
     }
 
     /// What is wrong with the `number`th subscription, from 0.
@@ -147,9 +148,9 @@ impl Collection {
         *known = warning;
     }
 
-    /// When the window is to be moved.
+    /// When the window must be moved.
     pub(super) fn window_moves(&self) -> Timestamp {
-        later(self.laid, MOVE_AFTER)
+        later(self.window_set_at, WINDOW_STAYS)
     }
 
     /// Waits for changes.
@@ -158,7 +159,7 @@ impl Collection {
     }
 
     /// Whether something failed that may pass without a change in a watched folder.
-    pub(super) fn wants_another_try(&self) -> bool {
+    pub(super) fn needs_retry(&self) -> bool {
         let unread = self.faults.values().filter_map(|fault| match fault {
             Fault::Unread(trouble) => Some(trouble),
             Fault::Partial(_) => None,
@@ -166,8 +167,8 @@ impl Collection {
         !self.watch.failures().is_empty() || self.troubles.iter().chain(unread).any(|trouble| trouble.passing)
     }
 
-    /// Takes in a change of what is at `path`. False: it may be more than one file, so everything is to be looked at.
-    fn take_in(&mut self, path: &Path) -> bool {
+    /// Handles a change of what is at `path`. False: it may be more than one file, so everything must be looked at.
+    fn update_path(&mut self, path: &Path) -> bool {
         if let Some(subscription) = self.subscriptions.iter().find(|subscription| subscription.copy == path) {
             self.read(path, subscription.source);
             return true;
@@ -190,14 +191,14 @@ impl Collection {
         true
     }
 
-    /// Whether `path` was a folder, or held one, when it was last looked at.
+    /// Whether `path` was a folder, or contained one, when it was last looked at.
     fn is_folder(&self, path: &Path) -> bool {
         self.folders.range(path.to_owned()..).next().is_some_and(|(folder, _)| folder.starts_with(path))
     }
 
     /// Looks for all files, reads those that are new or changed, and forgets those that are gone.
     fn look(&mut self, wanted: impl Fn() -> bool) {
-        let Found { mut files, folders, troubles } = self.watch.scan(|| files::find(&self.places));
+        let Found { mut files, folders, troubles } = self.watch.scan(|| files::find(&self.paths));
         (self.folders, self.troubles, self.touched) = (folders, troubles, true);
         for subscription in &self.subscriptions {
             files.entry(subscription.copy.clone()).or_insert(subscription.source);
@@ -224,7 +225,7 @@ impl Collection {
         }
     }
 
-    /// Reads a file. That it vanished meanwhile is nothing unusual.
+    /// Reads a file. It is normal for it to have vanished meanwhile.
     fn read(&mut self, path: &Path, source: SourceId) {
         let (stamp, fault) = match files::read(&mut self.timeline, source, path) {
             Ok((report, stamp)) => {
@@ -245,8 +246,8 @@ impl Collection {
         }
     }
 
-    /// The schedule, unless something could not be read, and all that is wrong; `None`: all is as it was observed last, as
-    /// after a change of a file that is no calendar.
+    /// The schedule, unless something could not be read, and everything that is wrong. `None`: nothing has changed since the
+    /// last call, for instance because the changed file is not a calendar.
     pub(super) fn observe(&mut self) -> Option<Observation<Arc<Schedule>>> {
         std::mem::take(&mut self.touched).then(|| self.observation())
     }
@@ -277,30 +278,30 @@ impl Collection {
         let zones: Vec<Warning> = zones.into_iter().map(|(zone, path)| zone_warning(zone, path)).collect();
         let mut warnings: Vec<Warning> = [warnings, stale, skipped, zones]
             .into_iter()
-            .flat_map(|kind| kind.into_iter().take(MAX_WARNINGS))
+            .flat_map(|kind| kind.into_iter().take(MAX_WARNINGS_PER_KIND))
             .collect();
-        warnings.extend(unwatched(&self.watch).into_iter().take(MAX_WARNINGS));
+        warnings.extend(unwatched(&self.watch).into_iter().take(MAX_WARNINGS_PER_KIND));
         let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-        let sources = self.places.len() + self.subscriptions.len();
+        let sources = self.paths.len() + self.subscriptions.len();
         let source = format!("{}, {}", count(sources, "source"), count(self.timeline.events(), "event"));
         Observation { reading, source, warnings }
     }
 }
 
 impl Subscribed {
-    /// The warning for one that has no copy.
+    /// The warning for a subscription without a copy.
     fn missing(&self) -> Warning {
         self.warning.clone().unwrap_or_else(|| Warning {
             code: Code::CalendarUnreadable,
-            text: format!("The calendar subscription at {} was not fetched yet.", self.name),
-            hint: "Wait a moment: presenced is asking for it.".to_owned(),
+            text: format!("The calendar subscription at {} has not been fetched yet.", self.name),
+            hint: "Wait a moment: presenced is fetching it.".to_owned(),
         })
     }
 }
 
-/// The window to keep at `now`.
+/// The window at `now`.
 fn window(now: Timestamp) -> (Timestamp, Timestamp) {
-    (earlier(now, BEHIND), later(now, AHEAD))
+    (earlier(now, WINDOW_BEHIND), later(now, WINDOW_AHEAD))
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {
@@ -311,7 +312,7 @@ fn earlier(time: Timestamp, by: Duration) -> Timestamp {
     time.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
-/// One warning for all that was skipped of a file.
+/// One warning for everything that was skipped in a file.
 fn skipped_warning(report: &FileReport) -> Option<Warning> {
     let first = report.skipped.first()?;
     let more = report.skipped.len() - 1 + report.skipped_more;
@@ -319,14 +320,14 @@ fn skipped_warning(report: &FileReport) -> Option<Warning> {
     Some(Warning {
         code: Code::CalendarSkipped,
         text: format!("Skipped at {}:{}: {}{others}.", first.file.display(), first.line, first.reason),
-        hint: "`presenced agenda --json` lists all that is skipped; the rest of the file counts.".to_owned(),
+        hint: "`presenced agenda --json` lists everything that is skipped; the rest of the file counts.".to_owned(),
     })
 }
 
 fn zone_warning(zone: &str, path: &Path) -> Warning {
     Warning {
         code: Code::CalendarZoneUnknown,
-        text: format!("The time zone `{zone}` in {} is not known; the system's zone stands in.", path.display()),
+        text: format!("The time zone `{zone}` in {} is not known; the system's zone is used instead.", path.display()),
         hint: "Export the calendar with IANA zone names (Europe/Berlin) or with its VTIMEZONE.".to_owned(),
     }
 }

@@ -1,5 +1,5 @@
-//! How much there is in a calendar, for somebody who is about to choose one: its files and events, counted as long as there is
-//! time for it.
+//! How much a calendar contains, for a user who is about to choose one: its files and events, counted for as long as there is
+//! time.
 //!
 //! Leaves to others: finding and opening files (`files`), reading them ([`Timeline`]).
 
@@ -20,41 +20,42 @@ pub(crate) struct Extent {
     pub(crate) files: usize,
     /// The events in those that were read.
     pub(crate) events: usize,
-    /// Whether there was time to count all of them.
+    /// Whether there was time to count everything.
     pub(crate) is_whole: bool,
     /// What could not be read.
     pub(crate) unread: Vec<Unread>,
 }
 
-/// Counts what is in the file or folder at `source`, as long as `go_on` holds. May block on the file system.
-pub(crate) fn extent(source: &Path, go_on: &dyn Fn() -> bool) -> Extent {
-    let (_, Found { files, troubles, .. }) = files::find_while(&[(SourceId(0), source.to_owned())], go_on);
+/// Counts what is in the file or folder at `source`, while `has_time`. May block on the file system.
+pub(crate) fn extent(source: &Path, has_time: &dyn Fn() -> bool) -> Extent {
+    let (_, Found { files, troubles, .. }) = files::find_while(&[(SourceId(0), source.to_owned())], has_time);
     let unread = troubles.into_iter().map(Unread::from).collect();
     let mut extent = Extent { files: files.len(), events: 0, is_whole: true, unread };
-    // What is counted are events, whenever they are: a window that hardly any is in costs least.
+    // All events count, whenever they are. A window that contains hardly any of them costs least.
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1));
     let mut timeline = Timeline::new(Vec::new(), TimeZone::UTC, from, to);
     for path in files.into_keys() {
-        let read = files::open(&path).and_then(|(file, _)| timeline.update(SourceId(0), &path, Timed { file, go_on }));
+        let read =
+            files::open(&path).and_then(|(file, _)| timeline.update(SourceId(0), &path, Timed { file, has_time }));
         match read {
             Ok(report) => extent.events += report.events,
-            Err(_) if !go_on() => break,
+            Err(_) if !has_time() => break,
             Err(error) => extent.unread.push(Trouble::unreadable(&path, &error).into()),
         }
     }
-    extent.is_whole = go_on();
+    extent.is_whole = has_time();
     extent
 }
 
-/// A file that ends with an error when time is over.
+/// A file that fails to read once time is up.
 struct Timed<'a, R> {
     file: R,
-    go_on: &'a dyn Fn() -> bool,
+    has_time: &'a dyn Fn() -> bool,
 }
 
 impl<R: Read> Read for Timed<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if (self.go_on)() { self.file.read(buffer) } else { Err(ErrorKind::TimedOut.into()) }
+        if (self.has_time)() { self.file.read(buffer) } else { Err(ErrorKind::TimedOut.into()) }
     }
 }
 
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn when_time_is_over_what_was_counted_is_not_all() {
+    fn when_time_is_up_the_count_is_not_whole() {
         let folder = tempfile::tempdir().unwrap();
         for name in 0..10 {
             std::fs::write(folder.path().join(format!("{name}.ics")), EVENT).unwrap();

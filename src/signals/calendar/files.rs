@@ -15,13 +15,13 @@ use crate::calendar::{self, FileReport, SourceId, Timeline};
 use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
 use crate::warning::{Code, Warning};
 
-/// As deep as folders are searched below a source.
+/// How deep below a source folders are searched.
 const MAX_DEPTH: usize = 16;
 
 /// What there is to read.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The files by their real path (a link keeps its own name), and the source each belongs to: the first that has it.
+    /// The files by their real path (a link keeps its own name), and the source that each belongs to: the first that has it.
     pub(super) files: BTreeMap<PathBuf, SourceId>,
     /// The folders that were searched, by their real path.
     pub(super) folders: BTreeMap<PathBuf, SourceId>,
@@ -34,11 +34,11 @@ pub(super) struct Found {
 pub(super) struct Trouble {
     /// The file or folder.
     pub(super) path: PathBuf,
-    /// What is wrong with it, said of "the calendar": `does not exist`.
+    /// What is wrong with it, as a predicate of "the calendar": `does not exist`.
     pub(super) reason: String,
-    /// The same as a warning.
+    /// The same, as a warning.
     pub(super) warning: Warning,
-    /// It may pass without a change in a watched folder: worth another try.
+    /// It may pass without a change in a watched folder, so a retry is worthwhile.
     pub(super) passing: bool,
 }
 
@@ -47,15 +47,15 @@ impl Trouble {
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
         let kind = error.kind();
         if kind == io::ErrorKind::NotFound {
-            let hint = "Correct the path in [signals.calendar], or wait for the program that fetches it.";
+            let hint = "Correct the path in [signals.calendar], or wait for the program that creates the file.";
             Self::new(path, "does not exist".to_owned(), hint.to_owned(), false)
         } else if kind == io::ErrorKind::PermissionDenied {
-            let hint = format!("Give the user that runs presenced the right to read it: `ls -ld {}`.", path.display());
+            let hint = format!("Let the user that runs presenced read it: `ls -ld {}` shows who may.", path.display());
             Self::new(path, "may not be read".to_owned(), hint, false)
         } else if kind == io::ErrorKind::FileTooLarge {
             Self::unsuitable(path, &error.to_string())
         } else {
-            let hint = "Mend or move the file; presenced looks again by itself.";
+            let hint = "Fix or move the file; presenced checks it again by itself.";
             Self::new(path, format!("cannot be read: {error}"), hint.to_owned(), true)
         }
     }
@@ -83,14 +83,14 @@ pub(super) fn find(sources: &[(SourceId, PathBuf)]) -> (WatchSet, Found) {
     find_while(sources, &|| true)
 }
 
-/// The same as long as `go_on` holds; what was found until then.
-pub(super) fn find_while(sources: &[(SourceId, PathBuf)], go_on: &dyn Fn() -> bool) -> (WatchSet, Found) {
+/// Looks at all sources while `has_time`; returns what was found until then.
+pub(super) fn find_while(sources: &[(SourceId, PathBuf)], has_time: &dyn Fn() -> bool) -> (WatchSet, Found) {
     let mut watch_set = WatchSet::default();
     let mut found = Found::default();
     for (source, path) in sources.iter().map(|(source, path)| (*source, path)) {
         match watch_set.resolve(path) {
             Resolved::File(real) => drop(found.files.entry(real).or_insert(source)),
-            Resolved::Folder(real) => search(source, real, &mut watch_set, &mut found, go_on),
+            Resolved::Folder(real) => search(source, real, &mut watch_set, &mut found, has_time),
             Resolved::Missing => {
                 found.troubles.push(Trouble::unreadable(path, &io::ErrorKind::NotFound.into()));
             }
@@ -102,7 +102,7 @@ pub(super) fn find_while(sources: &[(SourceId, PathBuf)], go_on: &dyn Fn() -> bo
 }
 
 /// Searches a folder and those below it. Each real folder is searched once, so that loops of links end.
-fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &mut Found, go_on: &dyn Fn() -> bool) {
+fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &mut Found, has_time: &dyn Fn() -> bool) {
     let mut waiting = vec![(folder, 0)];
     let mut seen = BTreeSet::new();
     while let Some((folder, depth)) = waiting.pop() {
@@ -117,7 +117,7 @@ fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &m
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) => {
-                // Without the right to list it there is none to watch it either; that changes with its own entry.
+                // Without the right to list it, it cannot be watched either; a change of that right is seen in its parent folder.
                 watch_set.add_path(&folder);
                 let vanished = depth > 0 && error.kind() == io::ErrorKind::NotFound;
                 found.troubles.extend((!vanished).then(|| Trouble::unreadable(&folder, &error)));
@@ -126,7 +126,7 @@ fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &m
         };
         watch_set.add_folder(&folder);
         for entry in entries.flatten() {
-            if !go_on() {
+            if !has_time() {
                 return;
             }
             let (name, Ok(kind)) = (entry.file_name(), entry.file_type()) else { continue };
@@ -152,7 +152,7 @@ fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &m
     }
 }
 
-/// What tells one state of a file from another.
+/// What distinguishes one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -164,10 +164,10 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Of a regular file; of anything else an error of kind `InvalidInput`.
+    /// The stamp of a regular file; for anything else an error of kind `InvalidInput`.
     fn of(metadata: &fs::Metadata) -> io::Result<Self> {
         if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         Ok(Self {
             device: metadata.dev(),
@@ -191,8 +191,8 @@ pub(super) fn read(timeline: &mut Timeline, source: SourceId, path: &Path) -> io
     Ok((report, stamp))
 }
 
-/// Opens a regular file, and nothing else: looked at before, because opening a FIFO or a device has effects, and again
-/// after, because it may have been replaced. One that is larger than [`calendar::MAX_FILE`] is an error of kind `FileTooLarge`.
+/// Opens a regular file, and nothing else. Checks that before, because opening a FIFO or a device has effects, and again
+/// afterwards, because the file may have been replaced. A file that is larger than [`calendar::MAX_FILE`] is an error of kind `FileTooLarge`.
 pub(super) fn open(path: &Path) -> io::Result<(fs::File, Stamp)> {
     Stamp::read(path)?;
     let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).expect("open(2) takes its flags as an int");
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn what_cannot_be_read_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let root = root(&dir);
         let socket = root.join("socket");

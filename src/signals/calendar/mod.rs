@@ -1,10 +1,13 @@
-//! The calendar signal: keeps a [`Timeline`](crate::calendar::Timeline) true to the configured sources, and publishes its
+//! The calendar signal: keeps a [`Timeline`](crate::calendar::Timeline) in step with the configured sources, and publishes its
 //! [`Schedule`](crate::calendar::Schedule).
 //!
-//! All reading and parsing is done off the event loop, one batch at a time: what changes during a batch makes the next.
-//! Only files that changed are read again. A source that cannot be read makes the calendar unknown, because the meeting
-//! that matters may be the one in there. Leaves to others: finding the files (`files`), fetching subscriptions
-//! (`subscription`), what is in them.
+//! The sources are .ics files, folders of them, and subscriptions by URL, each of which has its last good copy in the cache
+//! folder. `files` finds and opens the files, `collection` remembers what was read and reads only files that changed,
+//! `subscription` keeps a copy fresh. `once` and `extent` read the same files for commands that do not follow them.
+//!
+//! All reading and parsing runs off the event loop, one batch at a time; changes during a batch go into the next. A source that
+//! cannot be read makes the calendar unknown, because the meeting that matters may be in there. Leaves to others: the calendar
+//! format (`crate::calendar`), and which presence an event leads to (`policy/`).
 
 mod collection;
 pub(crate) mod extent;
@@ -25,10 +28,10 @@ use tokio::task::JoinSet;
 use crate::config::{self, CalendarSource};
 use crate::file_watch::Changes;
 use crate::signals::backoff::{Backoff, until};
-use crate::signals::batch::Burst;
+use crate::signals::batch::Batch;
 use crate::signals::{Context, Publisher, Update};
 use collection::Collection;
-use subscription::{Standing, Subscription};
+use subscription::{Subscription, SubscriptionStatus};
 use subscription_copy::CachedCopy;
 
 /// Follows the calendar sources. Never returns.
@@ -39,14 +42,14 @@ pub async fn run(config: config::Calendar, context: Context) {
         |subscription: &config::Subscription| CachedCopy::of(&subscription.url, &context.cache_dir).path().to_owned();
     let mut collection = Collection::new(config, copy_of, context.file_watcher.subscribe(), &clock.now());
     let mut publisher = Publisher::new(context.updates, Update::Calendar);
-    let (mut backoff, mut burst) = (Backoff::new(), Burst::default());
+    let (mut backoff, mut batch) = (Backoff::new(), Batch::default());
     let mut changes = Changes::Everything;
     let mut unpublished = None;
-    // Dropped with this task, which tells a batch that nobody waits for it any more.
+    // Dropped with this task, so that a running batch sees that its result is not needed any more.
     let wanted = Arc::new(());
     loop {
         let now = clock.now();
-        let settled = subscriptions.take_in(&mut collection, &mut changes);
+        let is_settled = subscriptions.pass_on(&mut collection, &mut changes);
         let wanted = Arc::downgrade(&wanted);
         let observation;
         (collection, observation) = off_the_loop(move || {
@@ -56,11 +59,11 @@ pub async fn run(config: config::Calendar, context: Context) {
         })
         .await;
         if observation.is_some() {
-            burst.note(clock.now().instant);
+            batch.note(clock.now().instant);
             unpublished = observation;
         }
-        // Before the first fetch has ended nobody knows whether something is wrong.
-        if settled && let Some(observation) = unpublished.take() {
+        // Until the first fetch has ended, it is not known whether something is wrong.
+        if is_settled && let Some(observation) = unpublished.take() {
             publisher.publish(observation).await;
         }
         let now = clock.now();
@@ -68,21 +71,21 @@ pub async fn run(config: config::Calendar, context: Context) {
             changes = nothing();
             continue;
         }
-        let retry = if collection.wants_another_try() {
+        let retry = if collection.needs_retry() {
             Some(backoff.next(now.instant))
         } else {
             backoff = Backoff::new();
             None
         };
         let window_moves = collection.window_moves();
-        let gathered = async {
-            if let Some(end) = burst.gathers_until(clock.now().instant) {
+        let collected = async {
+            if let Some(end) = batch.collects_until(clock.now().instant) {
                 clock.sleep_until(end).await;
             }
             collection.changed(clock).await
         };
         changes = tokio::select! {
-            changes = gathered => changes,
+            changes = collected => changes,
             () = subscriptions.changed() => nothing(),
             () = clock.sleep_until_wall(window_moves) => nothing(),
             () = until(clock, retry) => Changes::Everything,
@@ -94,7 +97,7 @@ const fn nothing() -> Changes {
     Changes::Paths(BTreeSet::new())
 }
 
-/// The subscriptions, each followed by a task of its own that ends with this.
+/// The subscriptions, each followed by its own task, which ends when this is dropped.
 struct Subscriptions {
     followed: Vec<Followed>,
     _tasks: JoinSet<()>,
@@ -102,7 +105,7 @@ struct Subscriptions {
 
 struct Followed {
     copy: PathBuf,
-    standing: watch::Receiver<Standing>,
+    status: watch::Receiver<SubscriptionStatus>,
     /// How many of its copies were read.
     copies: u64,
 }
@@ -114,35 +117,35 @@ impl Subscriptions {
         for source in sources {
             let CalendarSource::Subscription(subscription) = source else { continue };
             let subscription = Subscription::new(subscription.clone(), &context.cache_dir, &now);
-            let (sender, standing) = watch::channel(subscription.standing(&now));
-            followed.push(Followed { copy: subscription.path().to_owned(), standing, copies: 0 });
+            let (sender, status) = watch::channel(subscription.status(&now));
+            followed.push(Followed { copy: subscription.path().to_owned(), status, copies: 0 });
             tasks.spawn(subscription.follow(Arc::clone(&context.clock), sender));
         }
         Self { followed, _tasks: tasks }
     }
 
-    /// Hands over what is new of them. True when of each there is a copy, or word that there is none.
-    fn take_in(&mut self, collection: &mut Collection, changes: &mut Changes) -> bool {
-        let mut settled = true;
+    /// Passes on what is new. True if each subscription has a copy, or is known to have none.
+    fn pass_on(&mut self, collection: &mut Collection, changes: &mut Changes) -> bool {
+        let mut is_settled = true;
         for (number, followed) in self.followed.iter_mut().enumerate() {
-            let standing = followed.standing.borrow_and_update().clone();
-            settled &= standing.settled;
-            collection.set_subscription_warning(number, standing.warning);
-            if std::mem::replace(&mut followed.copies, standing.copies) != standing.copies
+            let status = followed.status.borrow_and_update().clone();
+            is_settled &= status.is_settled;
+            collection.set_subscription_warning(number, status.warning);
+            if std::mem::replace(&mut followed.copies, status.copies) != status.copies
                 && let Changes::Paths(paths) = changes
             {
                 paths.insert(followed.copy.clone());
             }
         }
-        settled
+        is_settled
     }
 
-    /// Waits until one of them stands differently.
+    /// Waits until the status of one of them changes.
     async fn changed(&mut self) {
         if self.followed.is_empty() {
             return std::future::pending().await;
         }
-        let changes = self.followed.iter_mut().map(|followed| Box::pin(followed.standing.changed()));
+        let changes = self.followed.iter_mut().map(|followed| Box::pin(followed.status.changed()));
         if select_all(changes).await.0.is_err() {
             // Its task has panicked, which ends the daemon too.
             std::future::pending::<()>().await;
@@ -150,7 +153,7 @@ impl Subscriptions {
     }
 }
 
-/// Runs `work` where it may block.
+/// Runs `work` on a thread where it may block.
 async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,

@@ -1,7 +1,7 @@
-//! The calendar files read once, for somebody who asks and goes: no watching, and a window that stays.
+//! Reading the calendar files once, for a command: nothing is watched, and the window does not move.
 //!
-//! Everything here may block on the file system. Leaves to others: finding and reading files (`files`), following
-//! their changes (the parent module).
+//! Everything here may block on the file system. Leaves to others: finding and reading files (`files`), and following their
+//! changes (the parent module).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ use crate::calendar::{FileReport, SourceId, Timeline};
 use crate::config::{CalendarSource, Subscription};
 use crate::session::Failure;
 
-/// What came of reading all sources.
+/// The result of reading all sources.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// The files that were read, by their real paths, in the order of the sources and then of the paths.
     pub(crate) read: Vec<(PathBuf, FileReport)>,
     /// What could not be read.
     pub(crate) unread: Vec<Unread>,
-    /// The sources of which there was something to read and nothing could be, as they were named.
+    /// The sources that exist, but of which nothing could be read, as they were named.
     pub(crate) lost: Vec<PathBuf>,
-    /// How many folders were searched: to follow them takes a watch each.
+    /// How many folders were searched: following them takes one watch each.
     pub(crate) folders: usize,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Unread {
     /// Its path; real, unless it does not exist.
     pub(crate) path: PathBuf,
-    /// Why, said of "the calendar": `does not exist`.
+    /// Why, as a predicate of "the calendar": `does not exist`.
     pub(crate) reason: String,
 }
 
@@ -43,7 +43,7 @@ impl From<Trouble> for Unread {
     }
 }
 
-/// Where a configured source can be read: its path, or the last good copy of a subscription, which the daemon keeps.
+/// Where a configured source can be read: its path, or for a subscription the last good copy that the daemon keeps.
 pub(crate) fn path(source: &CalendarSource, cache_dir: &Path) -> PathBuf {
     match source {
         CalendarSource::Path(path) => path.clone(),
@@ -51,17 +51,17 @@ pub(crate) fn path(source: &CalendarSource, cache_dir: &Path) -> PathBuf {
     }
 }
 
-/// When the publisher of a subscription last said that its copy is the calendar; `None`: there is no copy.
+/// When the publisher of a subscription last confirmed its copy; `None`: there is no copy.
 pub(crate) fn confirmed_at(subscription: &Subscription, cache_dir: &Path) -> Option<Timestamp> {
     CachedCopy::of(&subscription.url, cache_dir).facts().map(|facts| facts.confirmed_at)
 }
 
-/// Whether a subscription could be fetched now. Its copy stays as it is.
+/// Checks whether a subscription can be fetched now. Its copy stays as it is.
 ///
 /// # Errors
-/// As of a fetch by the daemon.
+/// Like a fetch by the daemon.
 pub(crate) async fn is_published(subscription: &Subscription) -> Result<(), Failure> {
-    subscription_fetch::look(&subscription.url).await
+    subscription_fetch::check(&subscription.url).await
 }
 
 /// Reads the files of all sources into the timeline. A source is the absolute path of a file, or of a folder that is

@@ -1,7 +1,7 @@
-//! The last good copy of a calendar subscription: a file in the cache folder, and beside it what the server said of it.
+//! The last good copy of a calendar subscription: a file in the cache folder, and beside it what the server said about it.
 //!
-//! Only its owner may read it, a half-written one is never seen, and its name does not tell the address. All of it blocks on
-//! the file system. Leaves to others: fetching it (`subscription_fetch`).
+//! Only its owner may read it, it is never seen half-written, and its name does not reveal the address. Everything here blocks
+//! on the file system. Leaves to others: fetching it (`subscription_fetch`).
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
@@ -15,18 +15,18 @@ use uuid::Uuid;
 
 use crate::config::SecretUrl;
 
-/// What is known of a copy.
+/// What is known about a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Facts {
-    /// The server's `ETag`, to ask with whether there is something newer.
+    /// The server's `ETag`, for asking whether there is something newer.
     pub(super) etag: Option<String>,
-    /// The server's `Last-Modified`, for the same.
+    /// The server's `Last-Modified`, for the same purpose.
     pub(super) last_modified: Option<String>,
-    /// When the server last said that this is the calendar.
+    /// When the server last confirmed that this is the calendar.
     pub(super) confirmed_at: Timestamp,
 }
 
-/// The place of a copy.
+/// Where a copy is kept.
 #[derive(Clone, Debug)]
 pub(super) struct CachedCopy {
     calendar: PathBuf,
@@ -34,8 +34,8 @@ pub(super) struct CachedCopy {
 }
 
 impl CachedCopy {
-    /// The place for the calendar at `url`. A name-based UUID (RFC 9562, 5.5): the same for the same address, and nobody
-    /// reads the address out of it.
+    /// Where the copy of the calendar at `url` is kept. Its name is a name-based UUID (RFC 9562, 5.5): the same for the same
+    /// address, which cannot be read out of it.
     pub(super) fn of(url: &SecretUrl, cache_dir: &Path) -> Self {
         let folder = cache_dir.join("subscriptions");
         let name = Uuid::new_v5(&Uuid::NAMESPACE_URL, url.expose().as_str().as_bytes());
@@ -47,20 +47,20 @@ impl CachedCopy {
         &self.calendar
     }
 
-    /// What is known of the copy; `None` when there is none.
+    /// What is known about the copy; `None` if there is no copy.
     pub(super) fn facts(&self) -> Option<Facts> {
         let facts = serde_json::from_slice(&fs::read(&self.facts).ok()?).ok()?;
         self.calendar.is_file().then_some(facts)
     }
 
-    /// A new file to write the next copy into; it is gone when it is dropped.
+    /// A new file for the next copy; dropping it deletes it.
     pub(super) fn draft(&self) -> io::Result<NamedTempFile> {
         let folder = self.calendar.parent().unwrap_or(Path::new("/"));
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         NamedTempFile::new_in(folder)
     }
 
-    /// Puts a whole draft in place of the copy.
+    /// Replaces the copy with a complete draft.
     pub(super) fn replace(&self, draft: NamedTempFile, facts: &Facts) -> io::Result<()> {
         draft.as_file().sync_all()?;
         // Without facts the next fetch is unconditional: old facts must never stand beside a new calendar.
@@ -69,11 +69,11 @@ impl CachedCopy {
             Ok(()) | Err(_) => {}
         }
         draft.persist(&self.calendar)?;
-        self.note(facts)
+        self.store_facts(facts)
     }
 
-    /// Notes new facts of the copy that is there.
-    pub(super) fn note(&self, facts: &Facts) -> io::Result<()> {
+    /// Stores new facts about the existing copy.
+    pub(super) fn store_facts(&self, facts: &Facts) -> io::Result<()> {
         let mut draft = self.draft()?;
         draft.write_all(&serde_json::to_vec(facts)?)?;
         draft.persist(&self.facts)?;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_its_owners_alone_and_its_name_tells_nothing() {
+    fn only_its_owner_reads_a_copy_and_its_name_reveals_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let copy = CachedCopy::of(&url("https://cal.example/hunter2/basic.ics"), dir.path());
         assert_eq!(copy.facts(), None);
@@ -116,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn facts_without_a_calendar_are_none_and_a_dropped_draft_leaves_nothing() {
+    fn facts_without_a_calendar_do_not_count_and_a_dropped_draft_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let copy = CachedCopy::of(&url("https://cal.example/a"), dir.path());
-        copy.note(&facts()).unwrap();
+        copy.store_facts(&facts()).unwrap();
         assert_eq!(copy.facts(), None);
         drop(copy.draft().unwrap());
         assert_eq!(fs::read_dir(dir.path().join("subscriptions")).unwrap().count(), 1);

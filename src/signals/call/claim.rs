@@ -1,5 +1,7 @@
-//! One program's claim of a call: what its call-state file last said, whether that still holds, and what is wrong with
+//! One program's claim to be in a call: what its call-state file last said, whether that still holds, and what is wrong with
 //! the file.
+//!
+//! Leaves to others: reading the file (`file`), its format (`state`), and which of several claims counts (the parent module).
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,13 +15,13 @@ use crate::policy::CallState;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
-/// How long the last good state holds when the file cannot be understood: long enough for a slow writer to finish.
-const HOLD: Duration = Duration::from_secs(5);
+/// How long the last good state holds when the file is malformed: long enough for a slow writer to finish.
+const MALFORMED_HOLD: Duration = Duration::from_secs(5);
 
 /// A call-state file.
 #[derive(Debug)]
 pub(super) struct Claim {
-    /// The last good statement; `None`: there was none yet.
+    /// The last valid statement; `None`: there was none yet.
     said: Option<Said>,
     /// What is wrong with the file now.
     trouble: Option<Trouble>,
@@ -35,18 +37,18 @@ struct Said {
 #[derive(Debug)]
 struct Trouble {
     warning: Warning,
-    /// Until then the last good statement holds, and there is nothing to warn of.
+    /// Until then the last valid statement holds, and there is no warning.
     hold: Option<Instant>,
 }
 
 impl Claim {
-    /// A file not read yet. `was_missing`: it is known not to have been there before, which is a good state: idle.
+    /// A file that was not read yet. `was_missing`: it is known not to have existed before, which is a valid state: idle.
     pub(super) fn new(was_missing: bool) -> Self {
         let idle = Said { statement: Statement::IDLE, process: None };
         Self { said: was_missing.then_some(idle), trouble: None }
     }
 
-    /// Reads the file. False: it is not there any more.
+    /// Reads the file. False: it does not exist any more.
     pub(super) fn read(&mut self, path: &Path, now: &Now) -> bool {
         let (content, written) = match file::read(path) {
             Ok(read) => read,
@@ -61,7 +63,7 @@ impl Claim {
             Ok(statement) => statement,
             Err(malformed) => {
                 let text = format!(
-                    "The call state in {}:{}:{} cannot be understood: {}.",
+                    "The call state in {}:{}:{} is malformed: {}.",
                     path.display(),
                     malformed.line,
                     malformed.column,
@@ -89,12 +91,12 @@ impl Claim {
         true
     }
 
-    /// Until when the last good statement holds, if there is one. Further bad writes do not prolong it.
+    /// Until when the last valid statement holds, if there is one. Further malformed writes do not extend it.
     fn hold(&self, now: &Now) -> Option<Instant> {
         self.said.as_ref()?;
         match &self.trouble {
             Some(trouble) => trouble.hold,
-            None => Some(now.instant + HOLD),
+            None => Some(now.instant + MALFORMED_HOLD),
         }
     }
 
@@ -108,7 +110,7 @@ impl Claim {
         }
     }
 
-    /// When the hold of the last good statement ends.
+    /// When the last valid statement stops holding.
     pub(super) fn hold_ends(&self, now: &Now) -> Option<Instant> {
         self.trouble.as_ref()?.hold.filter(|&until| now.instant < until)
     }
@@ -123,7 +125,7 @@ impl Claim {
         self.said.as_ref()?.process.as_ref()
     }
 
-    /// That process has ended.
+    /// Records that this process has ended.
     pub(super) fn process_ended(&mut self) {
         self.said = Some(Said { statement: Statement::IDLE, process: None });
     }
@@ -145,14 +147,16 @@ pub(super) fn unread_warning(path: &Path, unread: &Unread) -> Warning {
         Unread::Io(error) => Warning {
             code: Code::CallStateUnreadable,
             text: format!("The call state in {path} cannot be read: {error}."),
-            hint: format!("Give the user that runs presenced the right to read it: `ls -ld {path}`."),
+            hint: format!("Let the user that runs presenced read it: `ls -ld {path}` shows who may."),
         },
-        Unread::TooLarge => invalid(format!("{path} is larger than 64 KiB, so it is no call state.")),
-        Unread::Special | Unread::Vanished => invalid(format!("{path} is no regular file, so it holds no call state.")),
+        Unread::TooLarge => invalid(format!("{path} is larger than 64 KiB, so it is not a call state.")),
+        Unread::Special | Unread::Vanished => {
+            invalid(format!("{path} is not a regular file, so it cannot be a call state."))
+        }
     }
 }
 
-/// The warning for a call state that cannot be understood.
+/// The warning for an invalid call state.
 pub(super) fn invalid(text: String) -> Warning {
     let hint = "Write one word (idle, in-call, conference, presenting) or a JSON object with \"state\", and rename the \
                 finished file into place.";

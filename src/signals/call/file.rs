@@ -1,5 +1,7 @@
-//! Reading call-state files without trusting them: nothing but a regular file is opened, nothing large is read, and
-//! nothing makes the reader wait.
+//! Reading call-state files without trusting them: only regular files are opened, nothing large is read, and nothing makes the
+//! reader wait.
+//!
+//! Leaves to others: what is in them (`state`).
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -11,10 +13,10 @@ use rustix::fs::OFlags;
 
 use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
 
-/// As much as is read of a file, in bytes.
-const MAX_SIZE: u64 = 64 * 1024;
+/// The largest file that is read.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// As many files as are read of a folder, by name.
+/// At most this many files of a folder are read, in the order of their names.
 pub(super) const MAX_FILES: usize = 256;
 
 /// What is at the configured path.
@@ -33,17 +35,17 @@ pub(super) struct Listing {
 /// Why a file was not read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// It is not there any more.
+    /// It does not exist any more.
     Vanished,
-    /// It is larger than [`MAX_SIZE`].
+    /// It is larger than [`MAX_FILE_BYTES`].
     TooLarge,
-    /// It is no regular file.
+    /// It is not a regular file.
     Special,
-    /// The system refuses.
+    /// The system refused to open or read it.
     Io(io::Error),
 }
 
-/// Looks at a file, or at the files of a folder. What is no regular file in a folder is passed over.
+/// Looks at a file, or at the files of a folder, where anything but a regular file is ignored.
 pub(super) fn list(path: &Path) -> Listing {
     let mut listing = Listing::default();
     let folder = match listing.watch_set.resolve(path) {
@@ -63,7 +65,7 @@ pub(super) fn list(path: &Path) -> Listing {
             names.extend(entries.flatten().map(|entry| entry.file_name()).filter(|name| !is_scratch(name)));
         }
         Err(error) => {
-            // Without the right to list it there is none to watch it either; that changes with its own entry.
+            // Without the right to list it, it cannot be watched either; a change of that right is seen in its parent folder.
             listing.watch_set.add_path(&folder);
             listing.trouble = (error.kind() != io::ErrorKind::NotFound).then_some(Unread::Io(error));
         }
@@ -71,8 +73,8 @@ pub(super) fn list(path: &Path) -> Listing {
     names.sort_unstable();
     for name in names {
         let file = folder.join(name);
-        let place = listing.watch_set.resolve(&file);
-        let real = match place {
+        let resolved = listing.watch_set.resolve(&file);
+        let real = match resolved {
             Resolved::File(real) => real,
             Resolved::Unreachable(_) => file,
             Resolved::Missing | Resolved::Folder(_) | Resolved::Special => continue,
@@ -90,7 +92,7 @@ pub(super) fn list(path: &Path) -> Listing {
 pub(super) fn read(path: &Path) -> Result<(Vec<u8>, i64), Unread> {
     let io =
         |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Unread::Vanished } else { Unread::Io(error) };
-    // Looked at before it is opened, because opening a device or a FIFO has effects; and again after, because it may have
+    // Checked before it is opened, because opening a device or a FIFO has effects; and again afterwards, because it may have
     // been replaced.
     if !fs::metadata(path).map_err(io)?.is_file() {
         return Err(Unread::Special);
@@ -102,8 +104,8 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, i64), Unread> {
         return Err(Unread::Special);
     }
     let mut content = Vec::new();
-    file.take(MAX_SIZE + 1).read_to_end(&mut content).map_err(io)?;
-    if content.len() as u64 > MAX_SIZE {
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content).map_err(io)?;
+    if content.len() as u64 > MAX_FILE_BYTES {
         return Err(Unread::TooLarge);
     }
     Ok((content, metadata.mtime()))
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_files_are_read() {
+    fn the_number_of_files_that_are_read_is_limited() {
         let dir = tempfile::tempdir().unwrap();
         for number in 0..MAX_FILES + 3 {
             fs::write(dir.path().join(format!("{number:04}")), "idle").unwrap();
@@ -144,17 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_is_not_read_whole() {
+    fn a_large_file_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
         fs::File::create(&path).unwrap().set_len(50_000_000).unwrap();
         assert!(matches!(read(&path), Err(Unread::TooLarge)));
-        fs::File::create(&path).unwrap().set_len(MAX_SIZE).unwrap();
-        assert_eq!(read(&path).unwrap().0.len() as u64, MAX_SIZE);
+        fs::File::create(&path).unwrap().set_len(MAX_FILE_BYTES).unwrap();
+        assert_eq!(read(&path).unwrap().0.len() as u64, MAX_FILE_BYTES);
     }
 
     #[test]
-    fn nothing_special_is_opened() {
+    fn only_regular_files_are_opened() {
         let dir = tempfile::tempdir().unwrap();
         let fifo = dir.path().join("fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();

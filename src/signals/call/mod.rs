@@ -1,8 +1,11 @@
-//! The call signal: programs say in a call-state file, or each in its own file of a folder, what call they are in, and
-//! the strongest state counts.
+//! The call signal: programs say in a call-state file, or each in its own file of a folder, what call they are in. The strongest
+//! state counts.
 //!
-//! A file that is not there says idle. One that cannot be read makes the signal unknown, unless another file says that
-//! there is a call: that is known all the same. Nothing is created.
+//! A missing file means idle. A file that cannot be read makes the signal unknown, unless another file says that there is a
+//! call: that is still known. A state ends at the time that its file names, or with the process that its file names (`process`).
+//! presenced creates none of these files. `file` reads them without trusting them, `state` parses them, and `claim` remembers
+//! what each last said. Leaves to others: what recording programs say about calls (`microphone`), and which of the two counts
+//! (`daemon/`).
 
 mod claim;
 mod file;
@@ -61,7 +64,7 @@ struct Claims {
 }
 
 impl Claims {
-    /// Reads what changed, and files not seen before.
+    /// Reads the files that changed, and those that were not seen before.
     fn look(&mut self, changes: &Changes, watch: &mut FileWatch, now: &Now) {
         let listing = watch.scan(|| {
             let mut listing = file::list(&self.path);
@@ -99,12 +102,12 @@ impl Claims {
         let unknown = state == CallState::Idle && !warnings.is_empty();
         if self.too_many > 0 {
             let text = format!(
-                "The folder {} holds {} call-state files more than the {MAX_FILES} that are read.",
+                "The folder {} has {} more call-state files than the {MAX_FILES} that are read.",
                 self.path.display(),
                 self.too_many
             );
             warnings
-                .push(Warning { hint: "Delete those that no program writes any more.".to_owned(), ..invalid(text) });
+                .push(Warning { hint: "Delete the ones that no program writes any more.".to_owned(), ..invalid(text) });
         }
         warnings.extend(self.unwatched.iter().cloned());
         let reading =
@@ -112,7 +115,7 @@ impl Claims {
         Observation { reading, source: self.path.display().to_string(), warnings }
     }
 
-    /// Waits until something may have changed; `None`: only what the files say of themselves, not the files.
+    /// Waits until something may have changed. `None`: not a file, but what one of them says expires, or its process has ended.
     async fn wait(
         &mut self,
         watch: &mut FileWatch,

@@ -1,19 +1,19 @@
-//! The call-state file's content: one bare word (`in-call`), or a JSON object
-//! `{"state": "in-call", "app": "baresip", "pid": 4242, "expires_at": "2026-11-23T15:00:00Z"}` of which all but `state`
-//! may be left out. Keys not known are skipped, so that a program may write more than presenced reads.
+//! The content of a call-state file: one bare word (`in-call`), or a JSON object
+//! `{"state": "in-call", "app": "baresip", "pid": 4242, "expires_at": "2026-11-23T15:00:00Z"}` in which everything but
+//! `state` may be left out. Unknown keys are ignored, so a program may write more than presenced reads.
 //!
-//! Leaves to others: reading the file (`file`), and what becomes of a state (`call`).
+//! Leaves to others: reading the file (`file`), and what a state means together with others (the parent module).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 use crate::policy::CallState;
 
-/// The longest program name that is kept, in characters.
-const MAX_APP: usize = 64;
+/// The longest program name that is kept.
+const MAX_APP_CHARS: usize = 64;
 
-/// As much of an unknown word as a message quotes, in characters.
-const MAX_QUOTE: usize = 24;
+/// How much of an unknown word a message quotes.
+const MAX_QUOTE_CHARS: usize = 24;
 
 /// What a file says.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -24,7 +24,7 @@ pub(super) struct Statement {
     /// The program's name, for people.
     #[serde(default, deserialize_with = "app")]
     pub(super) app: Option<String>,
-    /// The state ends when this process does. 1 to `i32::MAX`, which is what a process id can be.
+    /// The state ends when this process does. 1 to `i32::MAX`, the range of process ids.
     #[serde(default, deserialize_with = "pid")]
     pub(super) pid: Option<i32>,
     /// The state ends at this time.
@@ -37,7 +37,7 @@ impl Statement {
     pub(super) const IDLE: Self = Self { state: CallState::Idle, app: None, pid: None, expires_at: None };
 }
 
-/// Why a content could not be understood, and where, both counted from 1; the column counts bytes.
+/// Why a content is malformed, and where. Line and column count from 1; the column counts bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
     pub(super) line: usize,
@@ -45,7 +45,7 @@ pub(super) struct Malformed {
     pub(super) reason: String,
 }
 
-/// Reads a content.
+/// Parses a content.
 pub(super) fn parse(content: &[u8]) -> Result<Statement, Malformed> {
     let text = match std::str::from_utf8(content) {
         Ok(text) => text,
@@ -70,7 +70,7 @@ pub(super) fn parse(content: &[u8]) -> Result<Statement, Malformed> {
     }
     match word.parse() {
         Ok(state) => Ok(Statement { state, ..Statement::IDLE }),
-        Err(()) => Err(malformed(text.as_bytes(), start, no_state(word))),
+        Err(()) => Err(malformed(text.as_bytes(), start, not_a_state(word))),
     }
 }
 
@@ -82,21 +82,21 @@ fn malformed(content: &[u8], offset: usize, reason: String) -> Malformed {
     Malformed { line, column: offset - line_start + 1, reason }
 }
 
-fn no_state(word: &str) -> String {
-    let quote: String = word.chars().take(MAX_QUOTE).flat_map(char::escape_default).collect();
+fn not_a_state(word: &str) -> String {
+    let quote: String = word.chars().take(MAX_QUOTE_CHARS).flat_map(char::escape_default).collect();
     let known: Vec<&str> = CallState::ALL.iter().map(|state| state.as_str()).collect();
     format!("`{quote}` is not a call state ({})", known.join(", "))
 }
 
 fn state<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CallState, D::Error> {
     let word = String::deserialize(deserializer)?;
-    word.parse().map_err(|()| serde::de::Error::custom(no_state(&word)))
+    word.parse().map_err(|()| serde::de::Error::custom(not_a_state(&word)))
 }
 
-/// A name that is safe to show: no control characters, not endless.
+/// A name that is safe to show: short, and without control characters.
 fn app<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let name = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| !c.is_control()).take(MAX_APP).collect();
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).take(MAX_APP_CHARS).collect();
     Ok((!name.is_empty()).then_some(name))
 }
 
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_idle() {
+    fn an_empty_file_is_idle() {
         for content in ["", "\n", " \t\r\n"] {
             assert_eq!(parse(content.as_bytes()), Ok(Statement::IDLE));
         }
     }
 
     #[test]
-    fn json_says_more() {
+    fn json_can_say_more() {
         let content = r#"{"state": "conference", "app": " bare\u0007sip ", "pid": 4242,
             "expires_at": "2026-11-23T15:00:00+01:00", "room": 7}"#;
         let expected = Statement {
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_error_says_where() {
-        assert_eq!(error("\n  incall\n"), (2, 3, no_state("incall")));
+        assert_eq!(error("\n  incall\n"), (2, 3, not_a_state("incall")));
         assert_eq!(error("in-call\nbaresip\n"), (2, 1, "more than one word".to_owned()));
         assert_eq!(error("In-Call").0, 1);
         assert_eq!(error("{\"state\": \"in-call\",\n \"pi"), (2, 4, "EOF while parsing a string".to_owned()));

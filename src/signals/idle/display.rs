@@ -1,8 +1,8 @@
-//! Displays: where a Wayland compositor or an X server of this user may be, and waiting for one to come.
+//! Displays: where a Wayland compositor or an X server of this user may be, and waiting for one to start.
 //!
-//! A user service is often started before the desktop, so that its environment names no display, or that of a session
-//! which has ended. So the usual places are looked at too, behind what the environment names. Leaves to others: what is
-//! said over the connection (`wayland`, `x11`).
+//! A user service often starts before the desktop, so its environment names no display, or the display of a session that has
+//! ended. Therefore the usual places are tried too, after what the environment names. Leaves to others: what is said over the
+//! connection (`wayland`, `x11`).
 
 use std::convert::Infallible;
 use std::io;
@@ -19,18 +19,18 @@ use crate::signals::backoff::{Backoff, until, within};
 use crate::signals::{Context, Displays};
 use crate::time::Clock;
 
-/// How long a display may take to take a connection, or to answer at first.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long a display may take to accept a connection, or to give its first answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As many displays of a kind are looked for beside the one that the environment names.
-const NUMBERED: u32 = 10;
+/// How many displays of a kind are tried besides the one that the environment names.
+const MAX_NUMBERED_DISPLAYS: u32 = 10;
 
-/// How often a socket is tried at which nobody answers. One that was just made may not be listened to yet; one that a crash
-/// has left behind will never be.
-const DEAD_TRIES: u32 = 3;
+/// How often a socket that refuses connections is tried. The server of a new socket may not listen yet; a socket that a crash
+/// has left behind stays dead.
+const MAX_DEAD_TRIES: u32 = 3;
 
 impl Displays {
-    /// Where a compositor's socket may be, the likeliest first.
+    /// Where a compositor's socket may be, the most likely first.
     #[cfg(feature = "wayland")]
     pub(super) fn wayland_sockets(&self) -> Vec<PathBuf> {
         let Some(folder) = &self.runtime_dir else {
@@ -40,7 +40,7 @@ impl Displays {
         with_numbered(named, |number| folder.join(format!("wayland-{number}")))
     }
 
-    /// Where an X server's socket may be, the likeliest first.
+    /// Where an X server's socket may be, the most likely first.
     #[cfg(feature = "x11")]
     pub(super) fn x11_sockets(&self) -> Vec<PathBuf> {
         let Some(folder) = &self.x11_dir else { return Vec::new() };
@@ -53,7 +53,7 @@ impl Displays {
 
 fn with_numbered(named: impl Iterator<Item = PathBuf>, numbered: impl Fn(u32) -> PathBuf) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = named.collect();
-    for path in (0..NUMBERED).map(numbered) {
+    for path in (0..MAX_NUMBERED_DISPLAYS).map(numbered) {
         if !paths.contains(&path) {
             paths.push(path);
         }
@@ -61,12 +61,12 @@ fn with_numbered(named: impl Iterator<Item = PathBuf>, numbered: impl Fn(u32) ->
     paths
 }
 
-/// Why a display is of no use.
+/// Why a display cannot be used.
 #[derive(Debug)]
 pub(super) enum Denied {
-    /// It serves, and has not what is asked for.
+    /// It works, but does not have what is needed.
     Unfit(String),
-    /// It may serve later.
+    /// It may work later.
     Later(String),
 }
 
@@ -76,21 +76,21 @@ impl From<io::Error> for Denied {
     }
 }
 
-/// What goes on on one display for as long as the connection to it lasts.
+/// What a source does on one display for as long as the connection lasts.
 pub(super) trait Follow {
     type Open;
 
-    /// Sees on a new connection whether the display can tell.
+    /// Finds out on a new connection whether the display can answer.
     async fn open(&mut self, stream: UnixStream, path: &Path) -> Result<Self::Open, Denied>;
 
-    /// Follows one that can until it is gone; why, for people.
+    /// Follows one that can until it is gone. Returns the reason, for people.
     async fn follow(&mut self, open: Self::Open) -> String;
 
-    /// None that can is there. `denied`: what was wrong with the first of those that are.
+    /// There is no display that can answer. `denied`: what is wrong with the first of those that exist.
     fn absent(&mut self, denied: Option<&Denied>);
 }
 
-/// Follows for ever the first display at `sockets` that can tell, and waits while there is none.
+/// Follows forever the first display at `sockets` that can answer, and waits while there is none.
 pub(super) async fn keep_following(context: &Context, sockets: &[PathBuf], mut follower: impl Follow) -> Infallible {
     let clock = &*context.clock;
     let mut backoff = Backoff::new();
@@ -121,7 +121,7 @@ pub(super) async fn keep_following(context: &Context, sockets: &[PathBuf], mut f
             denied.get_or_insert(why.at(path));
         }
         if let Some(open) = open {
-            // A display that is connected to says itself when it ends.
+            // The connection shows when this display ends.
             drop(watch);
             (backoff, tries) = (Backoff::new(), 0);
             let why = follower.follow(open).await;
@@ -130,7 +130,7 @@ pub(super) async fn keep_following(context: &Context, sockets: &[PathBuf], mut f
             continue;
         }
         follower.absent(denied.as_ref());
-        let again = later || dead && tries < DEAD_TRIES;
+        let again = later || dead && tries < MAX_DEAD_TRIES;
         let retry = again.then(|| backoff.next(clock.now().instant));
         tokio::select! {
             _ = watch.changed(clock) => (backoff, tries) = (Backoff::new(), 0),
@@ -149,7 +149,7 @@ impl Denied {
         }
     }
 
-    /// Why.
+    /// The reason.
     pub(super) fn why(&self) -> &str {
         match self {
             Self::Unfit(why) | Self::Later(why) => why,
@@ -159,10 +159,10 @@ impl Denied {
 
 /// Why an attempt failed.
 enum Refusal {
-    /// Nobody listens at the socket.
+    /// The socket refuses connections.
     Dead,
-    /// The display is of no use; with the connection to one that has not what is asked for, since only by that its end is seen
-    /// when a crash leaves its socket behind.
+    /// The display cannot be used. If it does not have what is needed, the connection is kept: only that shows when the
+    /// display ends, should a crash leave its socket behind.
     Denied(Denied, Option<UnixStream>),
 }
 
@@ -176,22 +176,22 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Connects to what is at `path`, and sees whether it can tell.
+/// Connects to what is at `path`, and finds out whether it can answer.
 async fn attempt<F: Follow>(clock: &dyn Clock, follower: &mut F, path: &Path) -> Result<F::Open, Refusal> {
-    let silent = |what| Refusal::Denied(Denied::Later(format!("no {what} within 5 s")), None);
-    let connected = within(clock, ANSWER, UnixStream::connect(path)).await;
-    let stream = connected.ok_or_else(|| silent("connection"))??.into_std()?;
+    let timed_out = |what| Refusal::Denied(Denied::Later(format!("no {what} within 5 s")), None);
+    let connected = within(clock, ANSWER_TIMEOUT, UnixStream::connect(path)).await;
+    let stream = connected.ok_or_else(|| timed_out("connection"))??.into_std()?;
     let other = UnixStream::from_std(stream.try_clone()?)?;
     let stream = UnixStream::from_std(stream)?;
-    match within(clock, ANSWER, follower.open(stream, path)).await {
+    match within(clock, ANSWER_TIMEOUT, follower.open(stream, path)).await {
         Some(Ok(open)) => Ok(open),
         Some(Err(why @ Denied::Unfit(_))) => Err(Refusal::Denied(why, Some(other))),
         Some(Err(why @ Denied::Later(_))) => Err(Refusal::Denied(why, None)),
-        None => Err(silent("answer")),
+        None => Err(timed_out("answer")),
     }
 }
 
-/// Waits until one of these connections ends; what comes over them meanwhile says nothing.
+/// Waits until one of these connections ends; whatever arrives on them meanwhile is ignored.
 async fn one_ends(connections: &mut [UnixStream]) {
     if connections.is_empty() {
         return std::future::pending().await;
@@ -202,16 +202,16 @@ async fn one_ends(connections: &mut [UnixStream]) {
     select_all(ends).await;
 }
 
-/// The sockets that are there, and what must be watched to see one come.
+/// The sockets that exist, and what must be watched to see one appear.
 fn look(sockets: &[PathBuf]) -> (WatchSet, Vec<PathBuf>) {
     let mut watch_set = WatchSet::default();
-    let is_there = |path: &&PathBuf| matches!(watch_set.resolve(path), Resolved::Special) && is_trusted(path);
-    let found = sockets.iter().filter(is_there).cloned().collect();
+    let exists = |path: &&PathBuf| matches!(watch_set.resolve(path), Resolved::Special) && is_trusted(path);
+    let found = sockets.iter().filter(exists).cloned().collect();
     (watch_set, found)
 }
 
-/// Whether a socket is this user's or the system's. Everybody may make one where X servers have theirs, and nobody else is to
-/// say whether this user is there, or to get a cookie.
+/// Whether a socket belongs to this user or to the system. Any user can create one where X servers have theirs, but must not
+/// say whether this user is idle, nor receive a cookie.
 fn is_trusted(path: &Path) -> bool {
     let user = rustix::process::getuid().as_raw();
     path.metadata().is_ok_and(|metadata| [0, user].contains(&metadata.uid()))
@@ -252,20 +252,20 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_of_another_user_is_passed_over() {
+    fn a_socket_of_another_user_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("X0");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let sockets = [path.clone(), folder.path().join("X1")];
         assert_eq!(look(&sockets).1, std::slice::from_ref(&path));
-        // Only root can give one away.
+        // Only root can change the owner.
         if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
             assert!(look(&sockets).1.is_empty());
         }
     }
 
     #[test]
-    fn a_display_on_another_machine_or_none_at_all_is_passed_over() {
+    fn a_display_on_another_machine_or_an_invalid_one_is_ignored() {
         for x11 in ["localhost:10.0", "host/unix:0", "", ":", ":x", "/private/launchd", ":-1"] {
             let displays = Displays { x11: Some(x11.to_owned()), x11_dir: Some("/x".into()), ..Displays::default() };
             assert_eq!(displays.x11_sockets()[0], Path::new("/x/X0"), "{x11}");

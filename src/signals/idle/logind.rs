@@ -1,7 +1,7 @@
-//! logind's side of the idle signal: the `IdleHint` of the user's session, which the desktop sets by a time of its own.
+//! logind as a source of the idle signal: the `IdleHint` of the user's session, which the desktop sets after a time of its own.
 //!
-//! `IdleSinceHint` says since when it is set, and not since when there was no input. So the configured time counts from
-//! there: later than asked for, never sooner. Where no desktop ever set the hint, it says nothing.
+//! `IdleSinceHint` says when the hint was set, not when the last input was. The configured time counts from then on, so the
+//! signal comes later than configured, but never sooner. If no desktop ever set the hint, it says nothing.
 //!
 //! Source: org.freedesktop.login1(5).
 
@@ -16,10 +16,10 @@ use crate::signals::Context;
 use crate::signals::backoff::until_wall;
 use crate::signals::logind::{self, IdleHint};
 
-/// Keeps `view` true. Never returns.
+/// Keeps `view` up to date. Never returns.
 pub(super) async fn follow(context: &Context, after: Duration, view: &watch::Sender<View>) -> Infallible {
     let (logind, mut logind_view) = watch::channel(logind::View::Unread);
-    let tell = async {
+    let publish = async {
         loop {
             let now = context.clock.now().wall;
             let mut ends = None;
@@ -28,10 +28,10 @@ pub(super) async fn follow(context: &Context, after: Duration, view: &watch::Sen
                 logind::View::NoSession => View::absent("logind has no session of this user"),
                 logind::View::Unavailable(reason) => View::absent(reason.clone()),
                 logind::View::Session(session, _) => match session.idle {
-                    IdleHint::Never => View::absent("this desktop never told logind that nobody is there"),
+                    IdleHint::Never => View::absent("this desktop never told logind that the user is idle"),
                     IdleHint::Active => says(Idle::Active),
                     IdleHint::Since(since) => {
-                        // A time beyond the calendar is never reached.
+                        // A time out of range is never reached.
                         let at = since.checked_add(after).unwrap_or(jiff::Timestamp::MAX);
                         ends = (now < at).then_some(at);
                         says(if now < at { Idle::Active } else { Idle::Idle })
@@ -39,7 +39,7 @@ pub(super) async fn follow(context: &Context, after: Duration, view: &watch::Sen
                 },
             };
             seen.show(view);
-            // The sender lives as long as this future does, so that the wait cannot fail.
+            // The sender lives as long as this future does, so the wait cannot fail.
             tokio::select! {
                 _ = logind_view.changed() => {}
                 () = until_wall(&*context.clock, ends) => {}
@@ -48,7 +48,7 @@ pub(super) async fn follow(context: &Context, after: Duration, view: &watch::Sen
     };
     tokio::select! {
         never = logind::follow(context, &logind) => never,
-        never = tell => never,
+        never = publish => never,
     }
 }
 

@@ -1,9 +1,12 @@
-//! The idle signal: whether there was input lately. Of four sources the first that can tell counts; the others are not even
+//! The idle signal: whether there was input recently. Of four sources the first that can answer counts; the others are not even
 //! asked meanwhile.
 //!
-//! GNOME's idle monitor, then a Wayland compositor's `ext-idle-notify-v1`, then an X server's idle counter, and logind's
-//! `IdleHint` last, which depends on a desktop that keeps it. All of them tell by themselves; none is asked again and again.
-//! The X server of a Wayland session sees only part of the input, so that it is not asked where a compositor runs.
+//! The order is: GNOME's idle monitor (`mutter`), a Wayland compositor's `ext-idle-notify-v1` (`wayland`), an X server's idle
+//! counter (`x11`), and logind's `IdleHint` (`logind`), which depends on a desktop that sets it. All of them report changes by
+//! themselves; none is polled. The X server of a Wayland session sees only part of the input, so it is not asked while a
+//! compositor runs. `display` finds the sockets of Wayland and X11, also those of a desktop that starts after the service. Both
+//! protocols are spoken on the event loop, without a thread; the cargo features `wayland` and `x11` leave them out. Leaves to
+//! others: how long the user has been idle, and what follows from that (`policy/`).
 
 #[cfg(any(feature = "wayland", feature = "x11"))]
 mod display;
@@ -38,7 +41,7 @@ pub async fn run(config: config::Idle, displays: Displays, context: Context) {
                 publisher.publish(observation).await;
             }
             let [mutter, wayland, x11, hint] = &mut views;
-            // The senders live as long as this future does, so that no wait can fail.
+            // The senders live as long as this future does, so no wait can fail.
             tokio::select! {
                 _ = mutter.changed() => {}
                 _ = wayland.changed() => {}
@@ -51,11 +54,11 @@ pub async fn run(config: config::Idle, displays: Displays, context: Context) {
     #[cfg(feature = "wayland")]
     let on_wayland = |_| wayland::follow(context, displays, after, &wayland);
     #[cfg(not(feature = "wayland"))]
-    let on_wayland = |_| unable(displays, &wayland, "this presenced was built without Wayland");
+    let on_wayland = |_| not_built_in(displays, &wayland, "this presenced was built without Wayland");
     #[cfg(feature = "x11")]
     let on_x11 = |beside_wayland| x11::follow(context, displays, after, beside_wayland, &x11);
     #[cfg(not(feature = "x11"))]
-    let on_x11 = |_| unable(displays, &x11, "this presenced was built without X11");
+    let on_x11 = |_| not_built_in(displays, &x11, "this presenced was built without X11");
     tokio::join!(
         mutter::follow(context, after, &mutter),
         behind(&mutter, &wayland, on_wayland),
@@ -65,7 +68,7 @@ pub async fn run(config: config::Idle, displays: Displays, context: Context) {
     );
 }
 
-/// Follows a source for as long as the one before it cannot tell. `follow` is told whether a compositor runs.
+/// Follows a source for as long as the one before it cannot answer. `follow` gets whether a compositor runs.
 async fn behind<F: Future<Output = Infallible>>(
     before: &watch::Sender<View>,
     own: &watch::Sender<View>,
@@ -77,7 +80,7 @@ async fn behind<F: Future<Output = Infallible>>(
             View::Absent { wayland, .. } => Some(*wayland),
             View::Unread | View::Says { .. } => None,
         };
-        // The sender lives as long as this future does, so that no wait can fail.
+        // The sender lives as long as this future does, so no wait can fail.
         if let Some(wayland) = absent {
             tokio::select! {
                 never = follow(wayland) => match never {},
@@ -90,14 +93,14 @@ async fn behind<F: Future<Output = Infallible>>(
     }
 }
 
-/// Stands for a source that is not built in.
+/// Stands in for a source that is not built in.
 #[cfg(not(all(feature = "wayland", feature = "x11")))]
-async fn unable(_: &Displays, view: &watch::Sender<View>, why: &str) -> Infallible {
+async fn not_built_in(_: &Displays, view: &watch::Sender<View>, why: &str) -> Infallible {
     View::absent(why).show(view);
     std::future::pending().await
 }
 
-/// What the sources say together, the first that can tell; `None` while one that may was not heard yet.
+/// What the sources say together: the first that can answer counts. `None` while one before it has not answered yet.
 fn reconcile(views: [View; 4]) -> Option<Observation<Idle>> {
     let mut reasons = Vec::new();
     for view in views {
@@ -109,17 +112,17 @@ fn reconcile(views: [View; 4]) -> Option<Observation<Idle>> {
             }
         }
     }
-    let mend = if cfg!(any(feature = "wayland", feature = "x11")) {
+    let remedy = if cfg!(any(feature = "wayland", feature = "x11")) {
         "`systemctl --user import-environment WAYLAND_DISPLAY DISPLAY XAUTHORITY` and restart presenced"
     } else {
-        "use a presenced that is built with the features `wayland` and `x11`"
+        "use a build of presenced with the features `wayland` and `x11`"
     };
     let warning = Warning {
         code: Code::IdleUnavailable,
-        text: format!("On this desktop presenced cannot see whether anybody is there: {}.", reasons.join("; ")),
+        text: format!("On this desktop presenced cannot see whether the user is idle: {}.", reasons.join("; ")),
         hint: format!(
-            "If it should, {mend}. Else let an idle daemon tell, as `swayidle timeout 600 'presenced signal away yes' resume \
-             'presenced signal away no'` does, with a rule for that signal; and take [signals.idle] out of the configuration."
+            "If it should, {remedy}. Otherwise let an idle daemon set a signal, as `swayidle timeout 600 'presenced signal away yes' resume \
+             'presenced signal away no'` does, with a rule for that signal; and remove [signals.idle] from the configuration."
         ),
     };
     Some(Observation { reading: Reading::Unknown, source: "none".to_owned(), warnings: vec![warning] })

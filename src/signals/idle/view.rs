@@ -1,4 +1,4 @@
-//! What one source of the idle signal says of itself.
+//! What one source of the idle signal says.
 
 use tokio::sync::watch;
 
@@ -7,31 +7,31 @@ use crate::policy::Idle;
 /// What one source says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum View {
-    /// Nothing yet; or it is not asked, since one before it tells.
+    /// Nothing yet; or it is not asked, because one before it answers.
     Unread,
-    /// It cannot tell.
+    /// It cannot answer.
     Absent {
         /// Why, as a clause for people.
         reason: String,
-        /// Whether there is a compositor all the same, so that an X server sees only part of the input.
+        /// Whether a compositor runs nevertheless, so that an X server sees only part of the input.
         wayland: bool,
     },
-    /// It tells.
+    /// It answers.
     Says {
-        /// What.
+        /// Whether the user is idle.
         idle: Idle,
-        /// What it is, for people.
+        /// The name of the source, for people.
         source: String,
     },
 }
 
 impl View {
-    /// One that cannot tell.
+    /// A source that cannot answer.
     pub(super) fn absent(reason: impl Into<String>) -> Self {
         Self::Absent { reason: reason.into(), wayland: false }
     }
 
-    /// Makes it what `sender` shows.
+    /// Publishes it through `sender`, if it is new.
     pub(super) fn show(self, sender: &watch::Sender<Self>) {
         sender.send_if_modified(|view| {
             let changed = *view != self;

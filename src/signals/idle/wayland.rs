@@ -1,7 +1,7 @@
-//! A Wayland compositor's side of the idle signal: `ext-idle-notify-v1`.
+//! A Wayland compositor as a source of the idle signal: `ext-idle-notify-v1`.
 //!
-//! Its version 2 tells of input alone; version 1 also lets a film that inhibits idleness count as somebody who is there. The
-//! time counts from the connection, since a compositor does not say what was before.
+//! Version 2 of the protocol reports input alone; in version 1, a film that inhibits idleness also keeps the user active. The
+//! time counts from the connection, because a compositor does not say what happened before.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -30,10 +30,10 @@ use crate::policy::Idle;
 use crate::signals::{Context, Displays};
 
 const NOTIFIER: &str = "ext_idle_notifier_v1";
-/// The newest version that is spoken here.
-const VERSION: u32 = 2;
+/// The newest version that this client supports.
+const MAX_VERSION: u32 = 2;
 
-/// Keeps `view` true. Never returns.
+/// Keeps `view` up to date. Never returns.
 pub(super) async fn follow(
     context: &Context,
     displays: &Displays,
@@ -56,8 +56,8 @@ impl display::Follow for Follower<'_> {
     async fn open(&mut self, stream: UnixStream, path: &Path) -> Result<Wire, Denied> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut wire = Wire::new(stream, self.after, format!("ext-idle-notify-v1 of {name}"))?;
-        while !wire.seats.is_told {
-            wire.hear().await?;
+        while !wire.seats.is_complete {
+            wire.receive().await?;
         }
         if wire.seats.notifier.is_none() {
             return Err(Denied::Unfit("the compositor does not have ext-idle-notify-v1".to_owned()));
@@ -68,17 +68,17 @@ impl display::Follow for Follower<'_> {
     async fn follow(&mut self, mut wire: Wire) -> String {
         loop {
             View::Says { idle: wire.seats.idle(), source: wire.source.clone() }.show(self.view);
-            if let Err(error) = wire.hear().await {
+            if let Err(error) = wire.receive().await {
                 return error.to_string();
             }
             if wire.seats.notifier.is_none() {
-                return "the compositor took ext-idle-notify-v1 back".to_owned();
+                return "the compositor has withdrawn ext-idle-notify-v1".to_owned();
             }
         }
     }
 
     fn absent(&mut self, denied: Option<&Denied>) {
-        let reason = denied.map_or("no Wayland compositor runs", Denied::why).to_owned();
+        let reason = denied.map_or("no Wayland compositor is running", Denied::why).to_owned();
         View::Absent { reason, wayland: denied.is_some() }.show(self.view);
     }
 }
@@ -101,23 +101,23 @@ impl Wire {
         let handle = queue.handle();
         let display = connection.display();
         display.get_registry(&handle, ());
-        // Its answer comes behind all that the registry has to tell at first.
+        // The answer to this comes after everything that the registry announces at first.
         display.sync(&handle, ());
-        let seats = Seats { after, notifier: None, by_number: BTreeMap::new(), is_told: false };
+        let seats = Seats { after, notifier: None, by_number: BTreeMap::new(), is_complete: false };
         Ok(Self { connection, queue, readable, seats, source })
     }
 
-    /// Takes in what the compositor says next.
-    async fn hear(&mut self) -> io::Result<()> {
+    /// Handles the next events from the compositor.
+    async fn receive(&mut self) -> io::Result<()> {
         loop {
-            let heard = self.queue.dispatch_pending(&mut self.seats).map_err(io::Error::other)?;
+            let handled = self.queue.dispatch_pending(&mut self.seats).map_err(io::Error::other)?;
             match self.connection.flush() {
-                // What is sent here is little: when the compositor does not read it, it does not answer either.
+                // Little is sent here. A compositor that does not read it does not answer either.
                 Ok(()) => {}
                 Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(io::Error::other(error)),
             }
-            if heard > 0 {
+            if handled > 0 {
                 return Ok(());
             }
             let mut ready = self.readable.readable().await?;
@@ -131,14 +131,14 @@ impl Wire {
     }
 }
 
-/// The compositor's seats: somebody is there when there is input at any of them.
+/// The compositor's seats: the user is active when there is input at any of them.
 struct Seats {
     after: u32,
-    /// The number by which the compositor takes it back, and it.
+    /// The number under which the compositor may withdraw it, and the object.
     notifier: Option<(u32, ExtIdleNotifierV1)>,
     by_number: BTreeMap<u32, Seat>,
-    /// Whether the compositor told all that it has.
-    is_told: bool,
+    /// Whether the compositor has announced everything that it has.
+    is_complete: bool,
 }
 
 struct Seat {
@@ -153,8 +153,8 @@ impl Seats {
         if idle { Idle::Idle } else { Idle::Active }
     }
 
-    /// Asks to be told of each seat of which that was not asked yet.
-    fn ask(&mut self, handle: &QueueHandle<Self>) {
+    /// Asks for notifications of each seat for which that was not done yet.
+    fn subscribe(&mut self, handle: &QueueHandle<Self>) {
         let Some((_, notifier)) = &self.notifier else { return };
         for (number, seat) in &mut self.by_number {
             seat.notification.get_or_insert_with(|| {
@@ -179,7 +179,7 @@ impl Dispatch<WlRegistry, ()> for Seats {
     ) {
         if let wl_registry::Event::Global { name, interface, version } = event {
             if interface == NOTIFIER {
-                state.notifier = Some((name, registry.bind(name, version.min(VERSION), handle, ())));
+                state.notifier = Some((name, registry.bind(name, version.min(MAX_VERSION), handle, ())));
             } else if interface == "wl_seat" {
                 let proxy = registry.bind(name, 1, handle, ());
                 state.by_number.insert(name, Seat { proxy, notification: None, idle: false });
@@ -190,7 +190,7 @@ impl Dispatch<WlRegistry, ()> for Seats {
                 notification.destroy();
             }
         }
-        state.ask(handle);
+        state.subscribe(handle);
     }
 }
 
@@ -212,7 +212,7 @@ impl Dispatch<ExtIdleNotificationV1, u32> for Seats {
 
 impl Dispatch<WlCallback, ()> for Seats {
     fn event(state: &mut Self, _: &WlCallback, _: wl_callback::Event, (): &(), _: &Connection, _: &QueueHandle<Self>) {
-        state.is_told = true;
+        state.is_complete = true;
     }
 }
 

@@ -1,8 +1,8 @@
-//! An X server's side of the idle signal: the counter `IDLETIME` of its SYNC extension, with one alarm for each way across
-//! the configured time.
+//! An X server as a source of the idle signal: the counter `IDLETIME` of its SYNC extension, with one alarm for each direction
+//! in which it crosses the configured time.
 //!
-//! Spoken by hand over x11rb's own protocol code, since x11rb itself waits for answers in ways that would hold the whole
-//! daemon up. Xwayland counts only the input of its own windows, and is none that can tell.
+//! This uses only x11rb's protocol code, because x11rb itself waits for answers in ways that would block the whole daemon.
+//! Xwayland counts only the input of its own windows, so it cannot answer.
 //!
 //! Source: the X Synchronization Extension, version 3.1; the X protocol, version 11.
 
@@ -30,16 +30,16 @@ use super::view::View;
 use crate::policy::Idle;
 use crate::signals::{Context, Displays};
 
-/// The first byte of an error and of a reply; all others are events, with this bit for those that another client made.
+/// The first byte of an error and of a reply. All others are events; this bit marks those that another client sent.
 const ERROR: u8 = 0;
 const REPLY: u8 = 1;
-const FROM_A_CLIENT: u8 = 0x80;
+const SENT_BY_CLIENT: u8 = 0x80;
 
-/// As long as every packet is at least, in bytes; and as long as a reply may be, which is far more than the counters take.
-const PACKET: usize = 32;
-const LONGEST: usize = 64 * 1024;
+/// The least size of a packet, and the largest reply that is accepted: far more than the list of counters takes.
+const MIN_PACKET_BYTES: usize = 32;
+const MAX_REPLY_BYTES: usize = 64 * 1024;
 
-/// Keeps `view` true. Never returns.
+/// Keeps `view` up to date. Never returns.
 pub(super) async fn follow(
     context: &Context,
     displays: &Displays,
@@ -56,13 +56,13 @@ pub(super) async fn follow(
 }
 
 struct Follower<'a> {
-    /// In milliseconds, as the counter has it.
+    /// In milliseconds, like the counter.
     after: i64,
     view: &'a watch::Sender<View>,
 }
 
 /// A server whose alarms are set.
-struct Counted {
+struct Armed {
     wire: Wire,
     /// The type of the events in which an alarm goes off.
     alarm_event: u8,
@@ -71,9 +71,9 @@ struct Counted {
 }
 
 impl display::Follow for Follower<'_> {
-    type Open = Counted;
+    type Open = Armed;
 
-    async fn open(&mut self, stream: UnixStream, path: &Path) -> Result<Counted, Denied> {
+    async fn open(&mut self, stream: UnixStream, path: &Path) -> Result<Armed, Denied> {
         let number =
             path.file_name().and_then(|name| name.to_str()?.strip_prefix('X')?.parse().ok()).unwrap_or_default();
         let mut wire = Wire::connect(stream, number).await?;
@@ -89,8 +89,8 @@ impl display::Follow for Follower<'_> {
         wire.ask(InitializeRequest { desired_major_version: 3, desired_minor_version: 1 }, opcode).await?;
         let counters = wire.ask(ListSystemCountersRequest, opcode).await?.counters;
         let counter = counters.iter().find(|counter| counter.name == b"IDLETIME").ok_or_else(unfit)?.counter;
-        // They go off where the counter comes from below to the first value, and from above to the second, which are next to
-        // each other.
+        // The first goes off when the counter rises to its value, the second when it falls to its value, which is next to the
+        // first.
         let alarms = [(TESTTYPE::POSITIVE_TRANSITION, self.after), (TESTTYPE::NEGATIVE_TRANSITION, self.after - 1)];
         for (number, (test_type, value)) in (1..).zip(alarms) {
             let alarm = CreateAlarmAux {
@@ -98,16 +98,16 @@ impl display::Follow for Follower<'_> {
                 value_type: Some(VALUETYPE::ABSOLUTE),
                 value: Some(int64(value)),
                 test_type: Some(test_type),
-                // So that it stays set after it went off.
+                // So that the alarm stays set after it went off.
                 delta: Some(int64(0)),
                 events: Some(1),
             };
             let id = wire.first_id + number;
             wire.send(CreateAlarmRequest { id, value_list: Cow::Owned(alarm) }, opcode).await?;
         }
-        // Behind the alarms, so that what happens after it is heard of. An alarm that is refused is heard of before it.
+        // After the alarms, so that no later change is missed. The error for a refused alarm would come before this answer.
         let now = wire.ask(QueryCounterRequest { counter }, opcode).await?.counter_value;
-        Ok(Counted {
+        Ok(Armed {
             wire,
             alarm_event: sync.first_event + ALARM_NOTIFY_EVENT,
             idle_time: i64_of(now),
@@ -115,17 +115,17 @@ impl display::Follow for Follower<'_> {
         })
     }
 
-    async fn follow(&mut self, mut counted: Counted) -> String {
+    async fn follow(&mut self, mut armed: Armed) -> String {
         loop {
-            let idle = if counted.idle_time >= self.after { Idle::Idle } else { Idle::Active };
-            View::Says { idle, source: counted.source.clone() }.show(self.view);
-            let packet = match counted.wire.next().await {
+            let idle = if armed.idle_time >= self.after { Idle::Idle } else { Idle::Active };
+            View::Says { idle, source: armed.source.clone() }.show(self.view);
+            let packet = match armed.wire.next().await {
                 Ok(packet) => packet,
                 Err(error) => return error.to_string(),
             };
-            if packet[0] & !FROM_A_CLIENT == counted.alarm_event {
+            if packet[0] & !SENT_BY_CLIENT == armed.alarm_event {
                 match AlarmNotifyEvent::try_parse(&packet) {
-                    Ok((event, _)) => counted.idle_time = i64_of(event.counter_value),
+                    Ok((event, _)) => armed.idle_time = i64_of(event.counter_value),
                     Err(error) => return error.to_string(),
                 }
             }
@@ -133,14 +133,14 @@ impl display::Follow for Follower<'_> {
     }
 
     fn absent(&mut self, denied: Option<&Denied>) {
-        View::absent(denied.map_or("no X server runs", Denied::why)).show(self.view);
+        View::absent(denied.map_or("no X server is running", Denied::why)).show(self.view);
     }
 }
 
 /// A connection to an X server.
 struct Wire {
     stream: UnixStream,
-    /// The first of the numbers that this client may give to what it makes.
+    /// The first of the ids that this client may use.
     first_id: u32,
 }
 
@@ -148,7 +148,7 @@ impl Wire {
     async fn connect(mut stream: UnixStream, display: u16) -> Result<Self, Denied> {
         let host = rustix::system::uname();
         let (mut connect, request) = match Connect::new(Family::LOCAL, host.nodename().to_bytes(), display) {
-            // There is no file of cookies, and a server may let its user in without.
+            // There is no cookie file; a server may accept its user without one.
             Err(ConnectError::IoError(_)) => Connect::with_authorization(Vec::new(), Vec::new()),
             cookie => cookie.map_err(denied)?,
         };
@@ -175,13 +175,13 @@ impl Wire {
         self.stream.write_all(&request).await
     }
 
-    /// The answer to a request. Events before it are of before the answer, and so in it.
+    /// Sends a request and returns its answer, which already reflects earlier events.
     async fn ask<R: ReplyRequest>(&mut self, request: R, opcode: u8) -> Result<R::Reply, Denied> {
         self.send(request, opcode).await?;
         loop {
             let packet = self.next().await?;
             match packet[0] {
-                ERROR => return Err(Denied::Unfit(format!("the X server refuses with error {}", packet[1]))),
+                ERROR => return Err(Denied::Unfit(format!("the X server answered with error {}", packet[1]))),
                 REPLY => {
                     let reply = R::Reply::try_parse(&packet);
                     return reply.map(|(reply, _)| reply).map_err(|error: ParseError| Denied::Unfit(error.to_string()));
@@ -191,31 +191,31 @@ impl Wire {
         }
     }
 
-    /// The next packet, whole.
+    /// The next complete packet.
     async fn next(&mut self) -> io::Result<Vec<u8>> {
-        let mut packet = vec![0; PACKET];
+        let mut packet = vec![0; MIN_PACKET_BYTES];
         self.stream.read_exact(&mut packet).await?;
         if packet[0] == REPLY {
             let words = u32::from_ne_bytes([packet[4], packet[5], packet[6], packet[7]]);
             let more = usize::try_from(words).unwrap_or(usize::MAX).saturating_mul(4);
-            if more > LONGEST {
+            if more > MAX_REPLY_BYTES {
                 return Err(io::Error::other("the X server's answer is too long"));
             }
-            packet.resize(PACKET + more, 0);
-            self.stream.read_exact(&mut packet[PACKET..]).await?;
+            packet.resize(MIN_PACKET_BYTES + more, 0);
+            self.stream.read_exact(&mut packet[MIN_PACKET_BYTES..]).await?;
         }
         Ok(packet)
     }
 }
 
-/// Why a server does not let this client in. It may later, when the user has signed in and left a cookie.
+/// Why a server refuses this client. It may accept it later, when the user has signed in and there is a cookie.
 fn denied(error: ConnectError) -> Denied {
     let why = if let ConnectError::SetupFailed(failed) = error {
         String::from_utf8_lossy(&failed.reason).trim().to_owned()
     } else {
         error.to_string()
     };
-    Denied::Later(format!("the X server does not let presenced in: {why}"))
+    Denied::Later(format!("the X server refuses the connection: {why}"))
 }
 
 fn int64(value: i64) -> Int64 {
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_halves_of_a_counter_fit_together() {
+    fn a_counter_survives_its_two_halves() {
         for value in [0, -1, 1, 600_000, 86_400_000, i64::from(u32::MAX), i64::from(u32::MAX) + 1, i64::MAX, i64::MIN] {
             assert_eq!(i64_of(int64(value)), value);
         }

@@ -1,5 +1,5 @@
-//! COSMIC's side of the screen lock: while it is locked, its greeter keeps a file in the runtime folder, by which it locks
-//! again should it crash. It tells neither logind nor the session bus.
+//! COSMIC as a source of the lock signal: while the screen is locked, its greeter keeps a file in the runtime folder, so that it
+//! locks the screen again after a crash. It reports the lock neither to logind nor on the session bus.
 //!
 //! Source: cosmic-greeter, `src/locker.rs`: `$XDG_RUNTIME_DIR/cosmic-greeter-$XDG_SESSION_ID.lock`.
 
@@ -16,18 +16,18 @@ use crate::signals::logind;
 /// The desktop, as its sessions call it.
 const DESKTOP: &str = "COSMIC";
 
-/// What COSMIC says of the lock.
+/// What COSMIC says about the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// Nothing yet.
     Unread,
-    /// The user's desktop is another one, or there is no runtime folder.
+    /// The user has a different desktop, or there is no runtime folder.
     None,
-    /// Whether the file is there.
+    /// Whether the file exists.
     Locked(bool),
 }
 
-/// Keeps `view` true for the session that `logind` shows. Never returns.
+/// Keeps `view` up to date for the session that `logind` shows. Never returns.
 pub(super) async fn follow(
     runtime_dir: Option<&Path>,
     context: &Context,
@@ -50,7 +50,7 @@ pub(super) async fn follow(
         };
         tokio::select! {
             never = following => match never {},
-            // Whatever it is that changed about the session; the sender lives as long as this future.
+            // Something about the session changed. The sender lives as long as this future.
             _ = logind.changed() => {}
         }
     }

@@ -1,9 +1,10 @@
-//! The lock signal: what logind, the screen savers and COSMIC's greeter say, made one.
+//! The lock signal: what logind, the screen savers and COSMIC's greeter say, combined into one reading.
 //!
-//! logind's `LockedHint` of the user's session comes first. A screen saver decides where logind cannot tell; and where
-//! its desktop does not keep the hint, an active screen saver is a locked screen whatever the hint says. A hint that a new
-//! logind may have forgotten is not believed before somebody agrees. The `Lock` and `Unlock` signals are requests and
-//! prove nothing: nobody listens to them here. Leaves to others: what is said through the socket (`daemon/`).
+//! The `LockedHint` of the user's session comes first (`signals::logind`). A screen saver (`screensaver`) decides where logind
+//! cannot; and where its desktop does not keep the hint, an active screen saver means a locked screen, whatever the hint says.
+//! COSMIC keeps a file instead (`cosmic`). A hint that a new logind may have forgotten does not count until another source
+//! agrees with it. The `Lock` and `Unlock` signals are requests and prove nothing, so they are not used. Leaves to others: what
+//! a screen locker says through the status socket (`daemon/lock_word`).
 
 mod cosmic;
 mod screensaver;
@@ -17,8 +18,8 @@ use crate::signals::logind::{self, Session, Trust};
 use crate::signals::{Context, Observation, Publisher, Update};
 use crate::warning::{Code, Warning};
 
-/// Desktops, as sessions call them, that tell nobody of the lock: the screen is locked by a program of the user's choice.
-const TELL_NOBODY: [&str; 12] =
+/// Desktops, as sessions call them, that do not report the lock: a program of the user's choice locks the screen.
+const NOT_REPORTING: [&str; 12] =
     ["awesome", "bspwm", "dwm", "hyprland", "i3", "labwc", "openbox", "qtile", "river", "sway", "wayfire", "xmonad"];
 
 /// How the names of Budgie's sessions begin.
@@ -50,7 +51,7 @@ pub async fn run(runtime_dir: Option<PathBuf>, context: Context) {
         }
     };
     tokio::join!(
-        // In this order, so that of another session nothing is published before its file was looked for.
+        // In this order, so that nothing is published about another session before its file was looked for.
         biased;
         logind::follow(&context, &logind),
         cosmic::follow(runtime_dir.as_deref(), &context, of_cosmic, &cosmic),
@@ -59,8 +60,8 @@ pub async fn run(runtime_dir: Option<PathBuf>, context: Context) {
     );
 }
 
-/// What all say together; `None` while one that matters was not read yet, or one that is not believed stands alone: then
-/// what was said before stands.
+/// What all of them say together. `None`, which leaves the last reading in place, while one that matters was not read yet, or
+/// while the only one is not trusted.
 fn reconcile(logind: &logind::View, savers: screensaver::View, cosmic: cosmic::View) -> Option<Observation<Lock>> {
     use logind::View::{NoSession, Session, Unavailable, Unread};
     use screensaver::View::{None as NoSaver, Says, Unread as UnreadSaver};
@@ -73,18 +74,18 @@ fn reconcile(logind: &logind::View, savers: screensaver::View, cosmic: cosmic::V
             "The screen lock cannot be seen: logind has no session of this user at a screen, and no screen saver answers."
                 .to_owned(),
             "Run presenced in the user's desktop session (`loginctl list-sessions` shows it), have the locker say \
-             `presenced signal lock locked` and `unlocked`, or take [signals.lock] out of the configuration.",
+             `presenced signal lock locked` and `unlocked`, or remove [signals.lock] from the configuration.",
         ),
         (Unavailable(reason), NoSaver) => unknown(
             format!("The screen lock cannot be seen: {reason}, and no screen saver answers."),
             "Check `systemctl status dbus systemd-logind`, have the locker say `presenced signal lock locked` and \
-             `unlocked`, or take [signals.lock] out of the configuration.",
+             `unlocked`, or remove [signals.lock] from the configuration.",
         ),
     };
     Some(observation)
 }
 
-/// What is known of the lock where the user has a session at a screen.
+/// What is known about the lock while the user has a session at a screen.
 fn of_session(
     session: &Session,
     trust: Trust,
@@ -112,7 +113,7 @@ fn of_session(
     Some(observation)
 }
 
-/// Whether a screen saver's desktop keeps the hint. Budgie's has GNOME's name, and does not.
+/// Whether a screen saver's desktop keeps the hint. Budgie's screen saver has GNOME's name, but Budgie does not.
 fn keeps_the_hint(saver: &screensaver::Kind, desktop: &str) -> bool {
     let is_budgie = desktop.get(..BUDGIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(BUDGIE));
     saver.hints && !is_budgie
@@ -131,12 +132,12 @@ fn unknown(text: String, hint: &str) -> Observation<Lock> {
     Observation { reading: Reading::Unknown, source: "logind".to_owned(), warnings: vec![warning] }
 }
 
-/// What to say where "unlocked" may only mean that nobody told otherwise.
+/// The warning where "unlocked" may only mean that the lock is not reported.
 fn doubt(desktop: &str) -> Option<Warning> {
-    TELL_NOBODY.iter().any(|name| name.eq_ignore_ascii_case(desktop)).then(|| Warning {
+    NOT_REPORTING.iter().any(|name| name.eq_ignore_ascii_case(desktop)).then(|| Warning {
         code: Code::LockUnproved,
-        text: format!("The screen counts as unlocked, but {desktop} tells nobody when it is locked."),
-        hint: "Have the locker say it: `presenced signal lock locked` before it, and `presenced signal lock unlocked` after \
+        text: format!("The screen counts as unlocked, but {desktop} does not report when it is locked."),
+        hint: "Have the locker report it: `presenced signal lock locked` before it, and `presenced signal lock unlocked` after \
                it. docs/desktops.md has the lines for swayidle, hypridle and xss-lock."
             .to_owned(),
     })

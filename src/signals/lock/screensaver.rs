@@ -1,7 +1,7 @@
-//! Screen savers on the session bus: the second source of the lock.
+//! Screen savers on the session bus as a source of the lock signal.
 //!
-//! Owning a screen saver's name proves nothing, since browsers and video players own `org.freedesktop.ScreenSaver` only
-//! to be asked not to blank. An answer to `GetActive` proves it. As with logind, a signal only means: ask again.
+//! Owning a screen saver's name proves nothing: some programs own `org.freedesktop.ScreenSaver` only to receive requests not to
+//! blank the screen. An answer to `GetActive` proves it. As with logind, a signal only means: ask again.
 
 use std::convert::Infallible;
 
@@ -12,21 +12,21 @@ use zbus::{Connection, MatchRule};
 
 use crate::signals::Context;
 use crate::signals::backoff::Backoff;
-use crate::signals::bus::{self, Lost, Signals, Which, answer};
+use crate::signals::bus::{self, BusError, BusKind, Signals, with_timeout};
 use crate::time::Clock;
 
-/// A screen saver that can be asked.
+/// A kind of screen saver that can be asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     /// Its name, which is also that of its interface.
     pub(super) name: WellKnownName<'static>,
-    /// Its objects; the first that answers counts.
+    /// Its object paths; the first that answers counts.
     paths: &'static [&'static str],
-    /// Whether its desktop also keeps logind's `LockedHint`, so that "active" here means no more than a blank screen.
+    /// Whether its desktop also keeps logind's `LockedHint`, so that "active" here only means a blank screen.
     pub(super) hints: bool,
 }
 
-/// The screen savers that are asked; one that is active comes first, else the order is this.
+/// The screen savers that are asked. An active one comes first, otherwise this order counts.
 pub(super) static KINDS: [Kind; 5] = [
     Kind {
         name: WellKnownName::from_static_str_unchecked("org.gnome.ScreenSaver"),
@@ -60,21 +60,21 @@ pub(super) static KINDS: [Kind; 5] = [
 pub(super) enum View {
     /// Nothing yet.
     Unread,
-    /// There is none, or no session bus.
+    /// There is no screen saver, or no session bus.
     None,
     /// One says whether it is active.
     Says {
-        /// Which.
+        /// Which one.
         saver: &'static Kind,
-        /// Whether it is.
+        /// Whether it is active.
         active: bool,
     },
 }
 
-/// A screen saver that answered, and who that is.
+/// A screen saver that answered, and its owner.
 type Proven = (&'static Kind, OwnedUniqueName);
 
-/// Keeps `view` true. Never returns.
+/// Keeps `view` up to date. Never returns.
 pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) {
     bus::keep_following(context, Follower { context, view }).await;
 }
@@ -85,28 +85,28 @@ struct Follower<'a> {
 }
 
 impl bus::Follow for Follower<'_> {
-    const BUS: Which = Which::Session;
+    const BUS: BusKind = BusKind::Session;
 
-    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
+    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, BusError> {
         follow_on(&*self.context.clock, bus, self.view, backoff).await
     }
 
-    async fn lost(&mut self, _: &Lost) {
+    async fn lost(&mut self, _: &BusError) {
         self.view.send_replace(View::None);
     }
 }
 
-/// Keeps `view` true as long as the connection lasts.
+/// Keeps `view` up to date for as long as the connection lasts.
 async fn follow_on(
     clock: &dyn Clock,
     bus: &Connection,
     view: &watch::Sender<View>,
     backoff: &mut Backoff,
-) -> Result<Infallible, Lost> {
+) -> Result<Infallible, BusError> {
     let mut proven = Vec::new();
     let mut signals = Signals::listen(clock, bus, rules(&proven)?).await?;
     loop {
-        let (looked, came) = signals.during(look(clock, bus)).await?;
+        let (looked, arrived) = signals.while_draining(look(clock, bus)).await?;
         let (found, seen) = looked?;
         *backoff = Backoff::new();
         if found != proven {
@@ -114,14 +114,14 @@ async fn follow_on(
             signals = Signals::listen(clock, bus, rules(&proven)?).await?;
             continue;
         }
-        if !came {
+        if !arrived {
             view.send_if_modified(|view| std::mem::replace(view, seen) != seen);
             signals.next().await?;
         }
     }
 }
 
-/// The signals that may change what is said.
+/// The signals that may mean a change.
 fn rules(proven: &[Proven]) -> zbus::Result<Vec<MatchRule<'_>>> {
     let mut rules = Vec::new();
     for kind in &KINDS {
@@ -135,7 +135,7 @@ fn rules(proven: &[Proven]) -> zbus::Result<Vec<MatchRule<'_>>> {
 }
 
 /// Asks every screen saver.
-async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Vec<Proven>, View), Lost> {
+async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Vec<Proven>, View), BusError> {
     let mut proven = Vec::new();
     let mut view = View::None;
     for saver in &KINDS {
@@ -151,23 +151,23 @@ async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Vec<Proven>, View)
     Ok((proven, view))
 }
 
-/// Whether a screen saver is active; `None` when it does not say, because it is none.
+/// Whether a screen saver is active; `None` if it does not say, because it is not really a screen saver.
 async fn is_active(
     clock: &dyn Clock,
     bus: &Connection,
     saver: &Kind,
     owner: &OwnedUniqueName,
-) -> Result<Option<bool>, Lost> {
+) -> Result<Option<bool>, BusError> {
     for &path in saver.paths {
         let call = bus.call_method(Some(owner), path, Some(saver.name.as_str()), "GetActive", &());
-        match bus::refused(answer(clock, call).await) {
+        match bus::none_if_refused(with_timeout(clock, call).await) {
             Ok(Some(reply)) => {
                 if let Ok(active) = reply.body().deserialize() {
                     return Ok(Some(active));
                 }
             }
-            // One that hangs must not keep the others from being asked.
-            Ok(None) | Err(Lost::Silent) => {}
+            // One that hangs must not prevent the others from being asked.
+            Ok(None) | Err(BusError::NoAnswer) => {}
             Err(lost) => return Err(lost),
         }
     }

@@ -1,8 +1,8 @@
-//! logind's side of the screen lock and of idleness: follows the user's session.
+//! logind: follows the user's session, for the lock and the idle signals.
 //!
-//! The session is looked for again, and read again, after every signal that may concern it: the state comes from what
-//! logind says now, never from what a signal said. Leaves to others: which session that is (`session`), and what
-//! the lock is when logind cannot tell (`lock`).
+//! The session is looked up and read again after every signal that may concern it: the state comes from what logind says now,
+//! never from the signal. A logind that restarts forgets the lock, so what it says then is trusted only to a degree ([`Trust`]).
+//! Leaves to others: which session is the user's (`session`), what the reading means (`lock`, `idle`), and sleep (`sleep`).
 
 mod session;
 
@@ -17,9 +17,9 @@ use zbus::{Connection, MatchRule};
 
 use crate::signals::Context;
 use crate::signals::backoff::{Backoff, until};
-use crate::signals::bus::{self, Lost, Signals, Which};
+use crate::signals::bus::{self, BusError, BusKind, Signals};
 use crate::time::{Clock, Instant};
-use session::At;
+use session::SessionObject;
 
 pub(super) use session::{IdleHint, Session};
 
@@ -28,15 +28,15 @@ const SYSTEMD: WellKnownName<'static> = WellKnownName::from_static_str_unchecked
 pub(super) const PATH: &str = "/org/freedesktop/login1";
 pub(super) const MANAGER: &str = "org.freedesktop.login1.Manager";
 
-/// How long after its first reading a new logind is read a second time.
-const SECOND_READING: Duration = Duration::from_millis(500);
+/// A new logind is read a second time this long after its first reading.
+const SECOND_READING_DELAY: Duration = Duration::from_millis(500);
 
 /// What logind says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// Nothing yet.
     Unread,
-    /// The user's session, and how far to believe that it is not locked.
+    /// The user's session, and how far to trust it that the session is not locked.
     Session(Session, Trust),
     /// The user has no session here.
     NoSession,
@@ -44,17 +44,17 @@ pub(super) enum View {
     Unavailable(String),
 }
 
-/// How far to believe a `LockedHint` that is off. A logind that restarts forgets the hint, and no desktop says it again
-/// before the lock changes.
+/// How far to trust a `LockedHint` that is off. A logind that restarts forgets the hint, and no desktop sets it again before
+/// the lock changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
     /// This logind had the hint on before: the desktop sets it.
     Proven,
-    /// This logind runs since we look.
+    /// This is the first logind that presenced has seen.
     Full,
-    /// It started since, and said so twice.
+    /// It started later, and has said so twice.
     Again,
-    /// It started since, and said so once.
+    /// It started later, and has said so once.
     Doubt,
 }
 
@@ -68,44 +68,44 @@ struct Subject {
     scope: Option<OwnedObjectPath>,
 }
 
-/// Keeps `view` true. Never returns.
+/// Keeps `view` up to date. Never returns.
 pub(super) async fn follow(context: &Context, view: &watch::Sender<View>) -> Infallible {
-    bus::keep_following(context, Follower { context, view, belief: Belief::default() }).await
+    bus::keep_following(context, Follower { context, view, record: Record::default() }).await
 }
 
 struct Follower<'a> {
     context: &'a Context,
     view: &'a watch::Sender<View>,
-    belief: Belief,
+    record: Record,
 }
 
 impl bus::Follow for Follower<'_> {
-    const BUS: Which = Which::System;
+    const BUS: BusKind = BusKind::System;
 
     /// Follows for as long as the connection lasts.
-    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, Lost> {
+    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<Infallible, BusError> {
         let clock = &*self.context.clock;
         let mut subject = Subject::default();
         let mut signals = Signals::listen(clock, bus, subject.rules()?).await?;
         loop {
-            let (looked, came) = signals.during(look(clock, bus)).await?;
+            let (looked, arrived) = signals.while_draining(look(clock, bus)).await?;
             let (found, seen) = looked?;
             *backoff = Backoff::new();
             if found != subject {
                 if found.owner != subject.owner {
-                    self.belief.new_owner(found.owner.as_ref());
+                    self.record.new_owner(found.owner.as_ref());
                 }
                 subject = found;
                 signals = Signals::listen(clock, bus, subject.rules()?).await?;
-                // Look once more: what changed before the signals were listened to is seen by that.
+                // Look once more, to see what changed before these signals were subscribed to.
                 continue;
             }
-            if came {
+            if arrived {
                 continue;
             }
             let seen = match seen {
                 Looked::Session(session) => {
-                    let trust = self.belief.judge(&session, clock.now().instant);
+                    let trust = self.record.judge(&session, clock.now().instant);
                     View::Session(session, trust)
                 }
                 Looked::NoSession => View::NoSession,
@@ -114,18 +114,18 @@ impl bus::Follow for Follower<'_> {
             self.view.send_if_modified(|view| std::mem::replace(view, seen.clone()) != seen);
             tokio::select! {
                 signal = signals.next() => drop(signal?),
-                () = until(clock, self.belief.look_again_at()) => {}
+                () = until(clock, self.record.look_again_at()) => {}
             }
         }
     }
 
-    async fn lost(&mut self, lost: &Lost) {
-        self.belief.new_owner(None);
+    async fn lost(&mut self, lost: &BusError) {
+        self.record.new_owner(None);
         self.view.send_replace(View::Unavailable(format!("the system bus cannot be used: {lost}")));
     }
 }
 
-/// What a look found.
+/// The result of a look.
 enum Looked {
     Session(Session),
     NoSession,
@@ -133,19 +133,19 @@ enum Looked {
 }
 
 /// Finds the user's session and reads it.
-async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Subject, Looked), Lost> {
+async fn look(clock: &dyn Clock, bus: &Connection) -> Result<(Subject, Looked), BusError> {
     let Some(owner) = bus::owner(clock, bus, &NAME).await? else {
         return Ok((Subject::default(), Looked::NotRunning));
     };
     let found = session::find(clock, bus, &owner).await?;
     let mut subject = Subject { owner: Some(owner), user: found.user, ..Subject::default() };
-    let Some(At { path, scope, session }) = found.session else { return Ok((subject, Looked::NoSession)) };
+    let Some(SessionObject { path, scope, session }) = found.session else { return Ok((subject, Looked::NoSession)) };
     (subject.session, subject.scope) = (Some(path), scope);
     Ok((subject, Looked::Session(session)))
 }
 
 impl Subject {
-    /// The signals that may change what is said of it.
+    /// The signals that may mean a change of it.
     fn rules(&self) -> zbus::Result<Vec<MatchRule<'_>>> {
         let mut rules = vec![bus::owner_changed(&NAME)?];
         if self.owner.is_none() {
@@ -155,7 +155,7 @@ impl Subject {
             let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?;
             rules.push(rule.path(PATH)?.interface(MANAGER)?.member(member)?.build());
         }
-        // That a session ends while processes of it go on, logind tells nobody; its scope is abandoned then.
+        // logind does not signal that a session ends while some of its processes still run; its scope is abandoned then.
         for (sender, object) in [(NAME, &self.user), (NAME, &self.session), (SYSTEMD, &self.scope)] {
             let Some(object) = object else { continue };
             let rule = MatchRule::builder().msg_type(Type::Signal).sender(sender)?.path(object)?;
@@ -165,43 +165,43 @@ impl Subject {
     }
 }
 
-/// What is remembered of the logind at hand, to know how far to believe it.
+/// What is remembered about the current logind, to know how far to trust it.
 #[derive(Debug, Default)]
-enum Belief {
-    /// None was there yet.
+enum Record {
+    /// There was none yet.
     #[default]
-    Nobody,
+    NoneYet,
     /// It is the first.
     First,
-    /// There was another before it; since when this one is read.
+    /// There was another before it; when this one was first read.
     Successor(Option<Instant>),
-    /// There was, and this one was read twice.
+    /// There was another before it, and this one was read twice.
     Again,
     /// It had the hint on.
     Proven,
 }
 
-impl Belief {
-    /// Another one runs now, or none.
+impl Record {
+    /// Now another one runs, or none.
     fn new_owner(&mut self, owner: Option<&OwnedUniqueName>) {
         *self = match (&self, owner) {
-            (Self::Nobody, None) => Self::Nobody,
-            (Self::Nobody, Some(_)) => Self::First,
+            (Self::NoneYet, None) => Self::NoneYet,
+            (Self::NoneYet, Some(_)) => Self::First,
             (Self::First | Self::Successor(_) | Self::Again | Self::Proven, _) => Self::Successor(None),
         };
     }
 
-    /// How far to believe it that the session is not locked.
+    /// How far to trust it that the session is not locked.
     fn judge(&mut self, session: &Session, now: Instant) -> Trust {
         if session.locked_hint {
             *self = Self::Proven;
         }
         match self {
             Self::Proven => Trust::Proven,
-            Self::Nobody | Self::First => Trust::Full,
+            Self::NoneYet | Self::First => Trust::Full,
             Self::Again => Trust::Again,
             Self::Successor(read_at) => {
-                if now < *read_at.get_or_insert(now) + SECOND_READING {
+                if now < *read_at.get_or_insert(now) + SECOND_READING_DELAY {
                     return Trust::Doubt;
                 }
                 *self = Self::Again;
@@ -210,11 +210,11 @@ impl Belief {
         }
     }
 
-    /// When to look again though nothing was signalled.
+    /// When to look again even without a signal.
     fn look_again_at(&self) -> Option<Instant> {
         match self {
-            Self::Successor(Some(read_at)) => Some(*read_at + SECOND_READING),
-            Self::Nobody | Self::First | Self::Successor(None) | Self::Again | Self::Proven => None,
+            Self::Successor(Some(read_at)) => Some(*read_at + SECOND_READING_DELAY),
+            Self::NoneYet | Self::First | Self::Successor(None) | Self::Again | Self::Proven => None,
         }
     }
 }

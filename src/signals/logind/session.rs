@@ -1,7 +1,7 @@
-//! Which of logind's sessions is the user's, and what it says of itself.
+//! Which of logind's sessions is the user's, and what its properties say.
 //!
-//! presenced runs as a systemd user service, which belongs to no session, so the session is looked for: the caller's own, the
-//! one logind shows for the user, then every session of the user. Leaves to others: when to look again (`logind`), and what
+//! presenced runs as a systemd user service, which belongs to no session, so it has to look for one: the caller's own, the one
+//! that logind shows for the user, then every session of the user. Leaves to others: when to look again (`logind`), and what
 //! follows for the lock and for idleness (`lock`, `idle::logind`).
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use zbus::names::{InterfaceName, OwnedUniqueName};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 use zbus::{Connection, proxy};
 
-use crate::signals::bus::{Lost, answer, refused};
+use crate::signals::bus::{BusError, none_if_refused, with_timeout};
 use crate::time::Clock;
 
 const SESSION: InterfaceName<'static> = InterfaceName::from_static_str_unchecked("org.freedesktop.login1.Session");
@@ -30,37 +30,37 @@ pub(in crate::signals) struct Session {
     pub(in crate::signals) desktop: String,
     /// Whether it is the one on its seat's screen.
     pub(in crate::signals) active: bool,
-    /// `LockedHint`: what its desktop last said of the lock, if that ever says it.
+    /// `LockedHint`: what its desktop last said about the lock, if it ever does.
     pub(in crate::signals) locked_hint: bool,
     /// `IdleHint` and `IdleSinceHint`.
     pub(in crate::signals) idle: IdleHint,
 }
 
-/// Whether nobody is there, as the desktop says.
+/// Whether the user is idle, according to the desktop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::signals) enum IdleHint {
     /// It never said.
     #[default]
     Never,
-    /// Somebody is.
+    /// The user is active.
     Active,
-    /// Nobody, and since when it says so.
+    /// The user is idle, and the desktop has said so since then.
     Since(Timestamp),
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// The object of the user; changes of it may lead to another session.
     pub(super) user: Option<OwnedObjectPath>,
     /// The session.
-    pub(super) session: Option<At>,
+    pub(super) session: Option<SessionObject>,
 }
 
-/// A session, and the objects that tell of its changes.
+/// A session, and the objects that signal its changes.
 #[derive(Debug)]
-pub(super) struct At {
-    /// Its real object: nothing is ever signalled on `/session/auto`.
+pub(super) struct SessionObject {
+    /// Its real object: `/session/auto` never sends a signal.
     pub(super) path: OwnedObjectPath,
     /// The unit of its processes, at systemd.
     pub(super) scope: Option<OwnedObjectPath>,
@@ -80,20 +80,20 @@ type ListedSession = (String, u32, String, String, OwnedObjectPath);
 type Properties = HashMap<String, OwnedValue>;
 
 /// Asks the logind that is `owner` for the user's session.
-pub(super) async fn find(clock: &dyn Clock, bus: &Connection, owner: &OwnedUniqueName) -> Result<Found, Lost> {
+pub(super) async fn find(clock: &dyn Clock, bus: &Connection, owner: &OwnedUniqueName) -> Result<Found, BusError> {
     let logind = Logind { clock, bus, owner };
     let uid = rustix::process::getuid().as_raw();
     let manager = ManagerProxy::builder(bus).destination(owner)?.build().await?;
-    let user = refused(answer(clock, manager.get_user(uid)).await)?;
-    let mut session = logind.at(refused(answer(clock, manager.get_session("auto")).await)?).await?;
+    let user = none_if_refused(with_timeout(clock, manager.get_user(uid)).await)?;
+    let mut session = logind.at(none_if_refused(with_timeout(clock, manager.get_session("auto")).await)?).await?;
     if session.is_none() {
         session = logind.at(logind.display_of(user.as_ref()).await?).await?;
     }
     if session.is_none() {
-        let listed = refused(answer(clock, manager.list_sessions()).await)?.unwrap_or_default();
+        let listed = none_if_refused(with_timeout(clock, manager.list_sessions()).await)?.unwrap_or_default();
         for (_, _, _, _, path) in listed.into_iter().filter(|session| session.1 == uid) {
             let Some(other) = logind.at(Some(path)).await? else { continue };
-            // Of several the one that is in use counts.
+            // Of several, the one in use counts.
             if session.as_ref().is_none_or(|found| other.session.rank() > found.session.rank()) {
                 session = Some(other);
             }
@@ -103,14 +103,14 @@ pub(super) async fn find(clock: &dyn Clock, bus: &Connection, owner: &OwnedUniqu
 }
 
 impl Session {
-    /// Of two sessions the one at which the user rather is.
+    /// Orders sessions by how likely the user is to be there.
     const fn rank(&self) -> (bool, bool) {
         (self.active, !self.locked_hint)
     }
 
-    /// Reads the properties of a session; `None` when it is not one at whose screen the user sits, or has ended but for some of
-    /// its processes. An older logind, or another program in its place, may not have every property: what is missing is
-    /// taken as usual.
+    /// Reads the properties of a session; `None` if it has no screen, does not belong to a user, or has ended except for some of
+    /// its processes. An older logind, or another program in its place, may not have every property: what is missing has
+    /// its usual value.
     fn read(properties: &Properties) -> Option<Self> {
         let flag = |name| properties.get(name).and_then(|value| bool::try_from(value).ok());
         let text = |name| properties.get(name).and_then(|value| <&str>::try_from(value).ok());
@@ -120,7 +120,7 @@ impl Session {
         if without_screen || of_a_service || ended {
             return None;
         }
-        // In microseconds of wall time; 0 is the desktop that never said.
+        // In microseconds of wall time; 0 means that the desktop never said.
         let since = properties.get("IdleSinceHint").and_then(|value| u64::try_from(value).ok());
         let since =
             since.filter(|since| *since > 0).and_then(|since| Timestamp::from_microsecond(since.try_into().ok()?).ok());
@@ -139,7 +139,7 @@ impl Session {
     }
 }
 
-/// The object by which systemd shows a unit: of its name only letters and digits stand for themselves.
+/// The object of a unit at systemd. In its path, only the letters and digits of the name stand for themselves.
 fn unit(name: &str) -> Option<OwnedObjectPath> {
     let write =
         |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("_{byte:02x}") };
@@ -156,15 +156,15 @@ struct Logind<'a> {
 
 impl Logind<'_> {
     /// The session that is the object `path`.
-    async fn at(&self, path: Option<OwnedObjectPath>) -> Result<Option<At>, Lost> {
+    async fn at(&self, path: Option<OwnedObjectPath>) -> Result<Option<SessionObject>, BusError> {
         let Some(path) = path else { return Ok(None) };
         let Some(properties) = self.properties(&path, SESSION).await? else { return Ok(None) };
         let scope = properties.get("Scope").and_then(|value| unit(<&str>::try_from(value).ok()?));
-        Ok(Session::read(&properties).map(|session| At { path, scope, session }))
+        Ok(Session::read(&properties).map(|session| SessionObject { path, scope, session }))
     }
 
     /// The session that logind shows for the user.
-    async fn display_of(&self, user: Option<&OwnedObjectPath>) -> Result<Option<OwnedObjectPath>, Lost> {
+    async fn display_of(&self, user: Option<&OwnedObjectPath>) -> Result<Option<OwnedObjectPath>, BusError> {
         let Some(user) = user else { return Ok(None) };
         let properties = self.properties(user, USER).await?;
         let display = properties.as_ref().and_then(|properties| properties.get("Display"));
@@ -173,14 +173,14 @@ impl Logind<'_> {
         Ok(display.filter(|(id, _)| !id.is_empty()).map(|(_, path)| path))
     }
 
-    /// All properties of an object; `None` when there is no such object (any more).
+    /// All properties of an object; `None` if it does not exist (any more).
     async fn properties(
         &self,
         object: &OwnedObjectPath,
         interface: InterfaceName<'_>,
-    ) -> Result<Option<Properties>, Lost> {
+    ) -> Result<Option<Properties>, BusError> {
         let proxy = PropertiesProxy::builder(self.bus).destination(self.owner)?.path(object)?.build().await?;
-        refused(answer(self.clock, proxy.get_all(interface)).await)
+        none_if_refused(with_timeout(self.clock, proxy.get_all(interface)).await)
     }
 }
 
@@ -210,13 +210,13 @@ mod tests {
             let found = read(&[("Type", kind.into()), ("Class", class.into())]);
             assert_eq!(found.is_some(), counts, "{kind} {class}");
         }
-        // A desktop that is seen from elsewhere has a screen too; a shell from elsewhere has none.
+        // A remote desktop has a screen too; a remote shell does not.
         assert!(read(&[("Type", "x11".into()), ("Remote", true.into())]).is_some());
         assert!(read(&[("Type", "tty".into()), ("Remote", true.into())]).is_none());
     }
 
     #[test]
-    fn what_an_older_logind_does_not_say_is_as_usual() {
+    fn what_an_older_logind_does_not_say_has_its_usual_value() {
         assert_eq!(read(&[]), Some(Session { active: true, ..Session::default() }));
         let hint = read(&[("LockedHint", true.into()), ("Active", false.into()), ("Desktop", "sway".into())]);
         let expected = Session { desktop: "sway".to_owned(), locked_hint: true, ..Session::default() };

@@ -1,9 +1,10 @@
-//! The microphone signal: somebody who records is in a call. Asked of `PulseAudio`, or of `PipeWire` in its place, which tell
-//! of every stream that begins, pauses or ends.
+//! The microphone signal: a user who records is in a call. The reading comes from `PulseAudio`, or from `PipeWire` in its place,
+//! which report every stream that begins, pauses or ends.
 //!
-//! While no sound server answers it is unknown. A server that comes back is noticed by its socket, and at the latest by
-//! the next try. Leaves to others: which streams are no calls (`stream`), what lasts long enough to count
-//! (`debounce`), and what the call-state files say (`call`).
+//! `pulse` speaks the native protocol on the event loop, `pulse_message` checks each message before the crate `pulseaudio`
+//! parses it, `stream` says which streams may be a call, and `debounce` what has lasted long enough to count. While no sound
+//! server answers, the signal is unknown. The return of a server is noticed by its socket, or at the next retry. Leaves to
+//! others: what the call-state files say (`call`), and which of the two counts (`daemon/`).
 
 mod debounce;
 mod pulse;
@@ -16,12 +17,12 @@ use std::{io, iter};
 use crate::config;
 use crate::policy::{Call, CallState, Reading};
 use crate::signals::backoff::{Backoff, until};
-use crate::signals::batch::Burst;
+use crate::signals::batch::Batch;
 use crate::signals::{Context, Observation, Publisher, Update, unwatched};
 use crate::time::{Clock, Instant};
 use crate::warning::{Code, Warning};
-use debounce::Settled;
-use pulse::{Lost, Pulse};
+use debounce::Debounce;
+use pulse::{Pulse, ServerError};
 use stream::{Counts, counts, name};
 
 /// Follows who records. Never returns.
@@ -30,13 +31,13 @@ pub async fn run(config: config::Microphone, context: Context) {
     let mut watch = context.file_watcher.subscribe();
     let mut backoff = Backoff::new();
     let mut microphone = Microphone {
-        settled: Settled::new(config.settle),
+        debounce: Debounce::new(config.settle),
         config,
         publisher: Publisher::new(context.updates, Update::Microphone),
-        who: None,
+        program: None,
     };
     loop {
-        // Before it is tried, so that a server that comes right after is not missed.
+        // Before the attempt, so that a server that starts right afterwards is not missed.
         watch.resolve(&microphone.config.socket);
         let Err(lost) = microphone.follow(clock, &mut backoff).await;
         tracing::debug!(%lost, "sound server");
@@ -51,28 +52,28 @@ pub async fn run(config: config::Microphone, context: Context) {
 struct Microphone {
     config: config::Microphone,
     publisher: Publisher<Call>,
-    settled: Settled,
-    /// Who recorded last.
-    who: Option<String>,
+    debounce: Debounce,
+    /// The program that recorded last.
+    program: Option<String>,
 }
 
 impl Microphone {
     /// Follows who records on a new connection until that is lost.
-    async fn follow(&mut self, clock: &dyn Clock, backoff: &mut Backoff) -> Result<Infallible, Lost> {
+    async fn follow(&mut self, clock: &dyn Clock, backoff: &mut Backoff) -> Result<Infallible, ServerError> {
         let mut server = Pulse::connect(&self.config.socket, &self.config.cookies, clock).await?;
-        let mut burst = Burst::default();
+        let mut batch = Batch::default();
         loop {
-            // Somebody who draws a volume up and down changes a stream many times a second.
-            if let Some(gathered) = burst.gathers_until(clock.now().instant) {
-                clock.sleep_until(gathered).await;
+            // A user who moves a volume slider changes a stream many times a second.
+            if let Some(end) = batch.collects_until(clock.now().instant) {
+                clock.sleep_until(end).await;
             }
-            burst.note(clock.now().instant);
-            let who = self.who_records(&mut server).await?;
+            batch.note(clock.now().instant);
+            let program = self.recording_program(&mut server).await?;
             *backoff = Backoff::new();
-            let is_recording = who.is_some();
-            self.who = who.or(self.who.take());
+            let is_recording = program.is_some();
+            self.program = program.or(self.program.take());
             loop {
-                let counts_at = self.show(is_recording, clock).await;
+                let counts_at = self.publish_recording(is_recording, clock).await;
                 tokio::select! {
                     changed = server.changed() => break changed?,
                     () = until(clock, counts_at) => {}
@@ -81,15 +82,16 @@ impl Microphone {
         }
     }
 
-    /// Who is in a call by what the server says; of several whoever was named before, so that the name does not flicker.
-    async fn who_records(&self, server: &mut Pulse<'_>) -> Result<Option<String>, Lost> {
+    /// The program that is in a call, according to the server. Of several, the one that was named before counts, so that the
+    /// name does not flicker.
+    async fn recording_program(&self, server: &mut Pulse<'_>) -> Result<Option<String>, ServerError> {
         let streams = server.recorders().await?;
         let mut candidates: Vec<_> = streams
             .iter()
             .map(|stream| (name(stream), counts(stream, &self.config), stream.source_index))
             .filter(|(_, counts, _)| *counts != Counts::Never)
             .collect();
-        candidates.sort_by_key(|(name, ..)| self.who.as_ref() != Some(name));
+        candidates.sort_by_key(|(name, ..)| self.program.as_ref() != Some(name));
         for (name, counts, source) in candidates {
             // A stream without a source waits for a microphone to be plugged in.
             let Some(is_monitor) = server.is_monitor(source).await? else { continue };
@@ -100,27 +102,27 @@ impl Microphone {
         Ok(None)
     }
 
-    /// Publishes what counts when somebody is seen to record or nobody is; says when something else will count.
-    async fn show(&mut self, is_recording: bool, clock: &dyn Clock) -> Option<Instant> {
-        let reading = match self.settled.see(is_recording, clock.now().instant) {
+    /// Publishes what counts while a program is or is not recording; returns when something else will count.
+    async fn publish_recording(&mut self, is_recording: bool, clock: &dyn Clock) -> Option<Instant> {
+        let reading = match self.debounce.update(is_recording, clock.now().instant) {
             Some(true) => Reading::Known(Call {
                 state: CallState::InCall,
-                app: self.who.as_ref().map(|who| format!("{who} records")),
+                app: self.program.as_ref().map(|program| format!("{program} records")),
             }),
             Some(false) => Reading::Known(Call { state: CallState::Idle, app: None }),
             None => Reading::Unknown,
         };
         self.publish(reading, Vec::new()).await;
-        self.settled.counts_at()
+        self.debounce.counts_at()
     }
 
-    /// Publishes that nothing is known, and why. `unwatched`: the server's return is not seen either.
-    async fn lost(&mut self, lost: &Lost, unwatched: Vec<Warning>) {
-        self.settled.lose();
+    /// Publishes that nothing is known, and why. `unwatched`: why the return of the server cannot be seen either.
+    async fn lost(&mut self, lost: &ServerError, unwatched: Vec<Warning>) {
+        self.debounce.interrupt();
         let socket = self.config.socket.display();
         let warning = Warning {
             code: Code::MicrophoneUnavailable,
-            text: format!("Who records from the microphone cannot be seen at {socket}: {lost}."),
+            text: format!("Use of the microphone cannot be seen at {socket}: {lost}."),
             hint: hint(lost).to_owned(),
         };
         self.publish(Reading::Unknown, iter::once(warning).chain(unwatched).collect()).await;
@@ -132,19 +134,19 @@ impl Microphone {
     }
 }
 
-fn hint(lost: &Lost) -> &'static str {
+fn hint(lost: &ServerError) -> &'static str {
     match lost {
-        Lost::Denied => {
-            "Set $PULSE_COOKIE for presenced to the server's cookie, which is in ~/.config/pulse/cookie of whoever runs it."
+        ServerError::Denied => {
+            "Set $PULSE_COOKIE for presenced to the server's cookie, which is in ~/.config/pulse/cookie of the user who runs it."
         }
-        Lost::Absent(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            "Run presenced as the user whose sound server it is."
+        ServerError::Absent(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            "Run presenced as the user who owns the sound server."
         }
-        Lost::Absent(_) | Lost::Closed | Lost::Broken(_) | Lost::Silent => {
-            "Start it (`systemctl --user start pipewire-pulse`, or `pulseaudio --start`), or take [signals.microphone] out \
-             of the configuration."
+        ServerError::Absent(_) | ServerError::Closed | ServerError::Broken(_) | ServerError::NoAnswer => {
+            "Start it (`systemctl --user start pipewire-pulse`, or `pulseaudio --start`), or remove [signals.microphone] from \
+             the configuration."
         }
-        Lost::Refused(_) | Lost::Garbage(_) => {
+        ServerError::Refused(_) | ServerError::Garbage(_) => {
             "See what answers there with `pactl info`, and set $PULSE_SERVER for presenced if the sound server is elsewhere."
         }
     }

@@ -1,8 +1,8 @@
-//! A connection to the sound server, `PulseAudio` or `PipeWire` in its place, by `PulseAudio`'s native protocol: who records,
-//! and word that this may have changed.
+//! A connection to the sound server, `PulseAudio` or `PipeWire` in its place, in `PulseAudio`'s native protocol: which programs
+//! record, and notice that this may have changed.
 //!
-//! On our own socket, so that it costs no thread and wakes nobody while nothing happens. Leaves to others: what a message
-//! is (`pulse_message`), what it means that somebody records (`microphone`).
+//! It uses its own socket, so it needs no thread and causes no wake-up while nothing happens. Leaves to others: what a message
+//! is (`pulse_message`), and what it means that a program records (the parent module).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,60 +22,60 @@ use crate::signals::backoff::within;
 use crate::time::Clock;
 
 /// How long the server may take to answer, or to send the rest of a message.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much is received at once.
-const CHUNK: usize = 4096;
+const RECEIVE_BYTES: usize = 4096;
 
-/// A cookie's length in the protocol. Without one, this many zeros.
-const COOKIE: usize = 256;
+/// The size of a cookie in the protocol. Without a cookie, this many zeros are sent.
+const COOKIE_BYTES: usize = 256;
 
-/// Why the server is of no use now.
+/// Why the server cannot be used now.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Lost {
-    /// Nobody listens.
+pub(super) enum ServerError {
+    /// No server listens.
     #[error("no sound server answers ({0})")]
     Absent(io::Error),
-    /// It does not let us in.
-    #[error("the sound server lets nobody in without its cookie")]
+    /// It refuses the connection.
+    #[error("the sound server refuses connections without its cookie")]
     Denied,
-    /// There was a connection.
+    /// The connection broke.
     #[error("the connection to the sound server is lost ({0})")]
     Broken(#[from] io::Error),
-    /// It ended the connection.
-    #[error("the sound server has ended the connection")]
+    /// It closed the connection.
+    #[error("the sound server closed the connection")]
     Closed,
     /// It does not answer.
     #[error("the sound server does not answer within 5 s")]
-    Silent,
-    /// It refuses what every server does.
-    #[error("the sound server refuses to say who records ({0})")]
+    NoAnswer,
+    /// It refuses something that every server supports.
+    #[error("the sound server refuses to list recordings ({0})")]
     Refused(PulseError),
     /// It speaks something else.
-    #[error("what answers there is no sound server that is understood: {0}")]
+    #[error("the answer does not come from a supported sound server: {0}")]
     Garbage(#[from] Garbage),
 }
 
-/// A connection on which changes are told.
+/// A connection on which the server reports changes.
 pub(super) struct Pulse<'a> {
     stream: UnixStream,
     clock: &'a dyn Clock,
     received: Vec<u8>,
     version: u16,
     last_number: u32,
-    /// Whether something changed that was not asked about since.
+    /// Whether something has changed since the last question.
     changed: bool,
 }
 
 impl<'a> Pulse<'a> {
-    /// Connects to the server at `socket`, with the cookie that is in the first of `cookies` that is there.
-    pub(super) async fn connect(socket: &Path, cookies: &[PathBuf], clock: &'a dyn Clock) -> Result<Self, Lost> {
-        let stream = UnixStream::connect(socket).await.map_err(Lost::Absent)?;
-        // The server sees whose process this is also where it was too busy to ask for that in time.
+    /// Connects to the server at `socket`, with the cookie in the first of the files `cookies` that exists.
+    pub(super) async fn connect(socket: &Path, cookies: &[PathBuf], clock: &'a dyn Clock) -> Result<Self, ServerError> {
+        let stream = UnixStream::connect(socket).await.map_err(ServerError::Absent)?;
+        // So the server sees whose process this is, even if it was too busy to ask in time.
         rustix::net::sockopt::set_socket_passcred(&stream, true).map_err(io::Error::from)?;
         let mut pulse =
             Self { stream, clock, received: Vec::new(), version: MAX_VERSION, last_number: 0, changed: false };
-        let cookie = cookies.iter().find_map(|path| cookie(path)).unwrap_or_else(|| vec![0; COOKIE]);
+        let cookie = cookies.iter().find_map(|path| cookie(path)).unwrap_or_else(|| vec![0; COOKIE_BYTES]);
         let auth = AuthParams { version: MAX_VERSION, supports_shm: false, supports_memfd: false, cookie };
         let answer: AuthReply = pulse.ask(Command::Auth(auth)).await?;
         pulse.version = answer.version.min(MAX_VERSION);
@@ -89,24 +89,24 @@ impl<'a> Pulse<'a> {
         Ok(pulse)
     }
 
-    /// Everybody who records, or is about to.
-    pub(super) async fn recorders(&mut self) -> Result<Vec<SourceOutputInfo>, Lost> {
+    /// All streams that record, or are about to.
+    pub(super) async fn recorders(&mut self) -> Result<Vec<SourceOutputInfo>, ServerError> {
         self.changed = false;
         self.ask::<SourceOutputInfoList>(Command::GetSourceOutputInfoList).await
     }
 
-    /// Whether what plays is recorded from this source; `None`: it is not there.
-    pub(super) async fn is_monitor(&mut self, source: u32) -> Result<Option<bool>, Lost> {
+    /// Whether this source records what the machine plays; `None`: it does not exist.
+    pub(super) async fn is_monitor(&mut self, source: u32) -> Result<Option<bool>, ServerError> {
         match self.ask(Command::GetSourceInfo(GetSourceInfo { index: Some(source), name: None })).await {
             Ok(Source { monitor_of }) => Ok(Some(monitor_of.is_some())),
-            Err(Lost::Refused(_)) => Ok(None),
+            Err(ServerError::Refused(_)) => Ok(None),
             Err(lost) => Err(lost),
         }
     }
 
-    /// Waits until somebody may have begun or ceased to record since [`Self::recorders`] was asked. Nothing is lost when
-    /// the future is dropped.
-    pub(super) async fn changed(&mut self) -> Result<(), Lost> {
+    /// Waits until a stream may have begun or stopped to record since [`Self::recorders`] was called. Nothing is lost when the
+    /// future is dropped.
+    pub(super) async fn changed(&mut self) -> Result<(), ServerError> {
         while !self.changed {
             self.message().await?;
         }
@@ -114,7 +114,7 @@ impl<'a> Pulse<'a> {
     }
 
     /// Sends a command and waits for its answer.
-    async fn ask<T: TagStructRead>(&mut self, what: Command) -> Result<T, Lost> {
+    async fn ask<T: TagStructRead>(&mut self, what: Command) -> Result<T, ServerError> {
         self.last_number = self.last_number.wrapping_add(1);
         let number = self.last_number;
         let bytes = command(number, &what, self.version)?;
@@ -126,23 +126,23 @@ impl<'a> Pulse<'a> {
                 match kind {
                     Kind::Answer(to) if to == number => return Ok(message.answer(self.version)?),
                     Kind::Refusal(to, Some(PulseError::AccessDenied | PulseError::AuthKey)) if to == number => {
-                        return Err(Lost::Denied);
+                        return Err(ServerError::Denied);
                     }
                     Kind::Refusal(to, why) if to == number => {
-                        return Err(Lost::Refused(why.unwrap_or(PulseError::Unknown)));
+                        return Err(ServerError::Refused(why.unwrap_or(PulseError::Unknown)));
                     }
                     Kind::Answer(_) | Kind::Refusal(..) => {
-                        return Err(Garbage::Malformed("an answer that nobody asked for".to_owned()).into());
+                        return Err(Garbage::Malformed("an unexpected answer".to_owned()).into());
                     }
                     Kind::Event | Kind::Other => {}
                 }
             }
         };
-        within(clock, ANSWER, answer).await.ok_or(Lost::Silent)?
+        within(clock, ANSWER_TIMEOUT, answer).await.ok_or(ServerError::NoAnswer)?
     }
 
     /// The next message.
-    async fn message(&mut self) -> Result<(Message, Kind), Lost> {
+    async fn message(&mut self) -> Result<(Message, Kind), ServerError> {
         loop {
             if let Some(message) = Message::take(&mut self.received)? {
                 let kind = message.kind()?;
@@ -150,18 +150,21 @@ impl<'a> Pulse<'a> {
                 return Ok((message, kind));
             }
             let is_begun = !self.received.is_empty();
-            self.received.reserve(CHUNK);
+            self.received.reserve(RECEIVE_BYTES);
             let receive = self.stream.read_buf(&mut self.received);
-            let count =
-                if is_begun { within(self.clock, ANSWER, receive).await.ok_or(Lost::Silent)? } else { receive.await }?;
+            let count = if is_begun {
+                within(self.clock, ANSWER_TIMEOUT, receive).await.ok_or(ServerError::NoAnswer)?
+            } else {
+                receive.await
+            }?;
             if count == 0 {
-                return Err(Lost::Closed);
+                return Err(ServerError::Closed);
             }
         }
     }
 }
 
-/// An answer that says nothing but that it is done.
+/// An empty answer: the command has succeeded.
 struct Done;
 
 impl TagStructRead for Done {
@@ -170,9 +173,9 @@ impl TagStructRead for Done {
     }
 }
 
-/// The beginning of what the server says of a source, which is all that is needed of it: the rest grows with each version.
+/// The beginning of what the server says about a source. The rest grows with each version and is not needed.
 struct Source {
-    /// The sink whose sound it gives again.
+    /// The sink whose sound it records.
     monitor_of: Option<u32>,
 }
 
@@ -185,13 +188,13 @@ impl TagStructRead for Source {
     }
 }
 
-/// The cookie in a file, if there is one. Waits for nobody who would write it.
+/// The cookie in a file, if there is one. Never waits, as reading a FIFO would.
 fn cookie(path: &Path) -> Option<Vec<u8>> {
     if !path.metadata().ok()?.is_file() {
         return None;
     }
-    let mut cookie = Vec::with_capacity(COOKIE);
-    File::open(path).ok()?.take(COOKIE as u64).read_to_end(&mut cookie).ok()?;
-    cookie.resize(COOKIE, 0);
+    let mut cookie = Vec::with_capacity(COOKIE_BYTES);
+    File::open(path).ok()?.take(COOKIE_BYTES as u64).read_to_end(&mut cookie).ok()?;
+    cookie.resize(COOKIE_BYTES, 0);
     Some(cookie)
 }

@@ -1,7 +1,7 @@
-//! Messages of `PulseAudio`'s native protocol: where one ends, and whether it is sound enough to be read.
+//! Messages of `PulseAudio`'s native protocol: where one ends, and whether it is well-formed.
 //!
-//! The crate `pulseaudio` reads what is in them. It believes every length it is told, so that each one is measured here
-//! before. Leaves to others: what is asked, and in which order (`pulse`).
+//! The crate `pulseaudio` parses them. It trusts every length in a message, so each one is checked here first. Leaves to others:
+//! what is asked, and in which order (`pulse`).
 
 use std::io;
 
@@ -10,22 +10,22 @@ use pulseaudio::protocol::{
     TagStructReader, encode_command_message, read_descriptor,
 };
 
-/// The largest message that is read, in bytes. Somebody who records takes about two thousand.
-pub(super) const MAX_MESSAGE: usize = 1024 * 1024;
+/// The largest message that is read. One recording stream takes about two thousand bytes.
+pub(super) const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 
-/// The channel of messages that are no sound.
-const CONTROL: u32 = u32::MAX;
+/// The channel of messages that do not carry sound.
+const CONTROL_CHANNEL: u32 = u32::MAX;
 
-/// What is said of a message that ends in the middle of a value.
+/// The error for a message that ends in the middle of a value.
 const CUT_SHORT: &str = "a message cut short";
 
-/// What a message is that is no message.
+/// Why something is not a valid message.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Garbage {
-    /// Longer than any list of who records.
+    /// It is longer than any list of recording streams.
     #[error("a message of {0} bytes")]
     Huge(u32),
-    /// No message of the protocol, or not the one that had to come.
+    /// It does not follow the protocol, or is not the expected message.
     #[error("{0}")]
     Malformed(String),
 }
@@ -44,42 +44,44 @@ impl From<ProtocolError> for Garbage {
     }
 }
 
-/// A message that is here as a whole.
+/// A complete message.
 #[derive(Debug)]
 pub(super) struct Message(Vec<u8>);
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// What was asked for under this number.
+    /// The answer to the command with this number.
     Answer(u32),
-    /// What was asked for under this number is refused; `None`: for a reason that has no name.
+    /// The command with this number was refused; `None`: the reason has no name.
     Refusal(u32, Option<PulseError>),
-    /// Something that somebody subscribed to has changed.
+    /// Something that this client subscribed to has changed.
     Event,
-    /// Something else that the server has to say.
+    /// Anything else that the server sends.
     Other,
 }
 
 impl Message {
-    /// Takes the first message out of what was received; `None`: it is not complete yet.
+    /// Removes the first message from what was received; `None`: it is not complete yet.
     pub(super) fn take(received: &mut Vec<u8>) -> Result<Option<Self>, Garbage> {
         let Some(mut head) = received.get(..DESCRIPTOR_SIZE) else { return Ok(None) };
         let Descriptor { length, channel, flags, .. } = read_descriptor(&mut head)?;
-        if channel != CONTROL || flags != DescriptorFlags::empty() {
-            return Err(Garbage::Malformed("sound that nobody asked for".to_owned()));
+        if channel != CONTROL_CHANNEL || flags != DescriptorFlags::empty() {
+            return Err(Garbage::Malformed("unexpected sound".to_owned()));
         }
-        let end =
-            usize::try_from(length).ok().filter(|length| *length <= MAX_MESSAGE).map(|body| DESCRIPTOR_SIZE + body);
+        let end = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= MAX_MESSAGE_BYTES)
+            .map(|body| DESCRIPTOR_SIZE + body);
         let end = end.ok_or(Garbage::Huge(length))?;
         if received.len() < end {
             return Ok(None);
         }
         let body: Vec<u8> = received.drain(..end).skip(DESCRIPTOR_SIZE).collect();
-        if is_sound(&body) { Ok(Some(Self(body))) } else { Err(Garbage::Malformed(CUT_SHORT.to_owned())) }
+        if is_well_formed(&body) { Ok(Some(Self(body))) } else { Err(Garbage::Malformed(CUT_SHORT.to_owned())) }
     }
 
-    /// What it is.
+    /// Its kind.
     pub(super) fn kind(&self) -> Result<Kind, Garbage> {
         let mut rest = self.0.as_slice();
         let mut values = TagStructReader::new(&mut rest, 0);
@@ -95,7 +97,7 @@ impl Message {
         })
     }
 
-    /// What it answers.
+    /// The content of an answer.
     pub(super) fn answer<T: TagStructRead>(&self, version: u16) -> Result<T, Garbage> {
         let mut rest = self.0.as_slice();
         let mut values = TagStructReader::new(&mut rest, version);
@@ -111,12 +113,12 @@ pub(super) fn command(number: u32, command: &Command, version: u16) -> io::Resul
     Ok(bytes)
 }
 
-/// Whether a body is values of the protocol one after the other, each as long as it says.
-fn is_sound(mut body: &[u8]) -> bool {
+/// Whether a body is a sequence of the protocol's values, none longer than the body.
+fn is_well_formed(mut body: &[u8]) -> bool {
     while let Some((tag, rest)) = body.split_first() {
         let length = |at: &[u8]| at.first().map(|count| usize::from(*count));
         let size = match tag {
-            // Nothing, true, false; and what only opens a list of values.
+            // Null, true, false; and what only opens a list of values.
             b'N' | b'1' | b'0' | b'P' | b'f' => Some(0),
             b'B' => Some(1),
             b'L' | b'V' => Some(4),
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_taken_one_by_one_when_they_are_complete() {
+    fn messages_are_taken_one_by_one_once_they_are_complete() {
         let whole = list();
         let mut received = Vec::new();
         for (count, byte) in whole.iter().enumerate() {
@@ -176,13 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_measured_before_it_is_believed() {
+    fn a_length_is_checked_before_it_is_trusted() {
         let mut huge = list();
         huge[..4].copy_from_slice(&u32::MAX.to_be_bytes());
         assert_eq!(malformed(huge), "a message of 4294967295 bytes");
         let mut sound = list();
         sound[4..8].copy_from_slice(&0_u32.to_be_bytes());
-        assert_eq!(malformed(sound), "sound that nobody asked for");
+        assert_eq!(malformed(sound), "unexpected sound");
         // A property that claims to be as long as memory.
         let mut inside = list();
         let name = inside.windows(8).position(|bytes| bytes == b"Firefox\0").unwrap();
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_none_says_so() {
+    fn an_invalid_list_is_an_error() {
         let mut bytes = list();
         // The name of the first, as a number.
         bytes[35] = b'L';
@@ -202,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut framed = (u32::try_from(bytes.len()).unwrap()).to_be_bytes().to_vec();
             framed.extend([0xff; 4]);
             framed.extend([0; 12]);
@@ -213,7 +215,7 @@ mod tests {
         }
 
         #[test]
-        fn no_change_of_a_good_message_does_harm(at in 0..list().len(), byte: u8, cut in 0..list().len()) {
+        fn no_change_of_a_valid_message_causes_a_panic(at in 0..list().len(), byte: u8, cut in 0..list().len()) {
             let mut changed = list();
             changed[at] = byte;
             read(&mut changed.clone());

@@ -1,13 +1,13 @@
-//! What a stream that records tells of its user: whether it may be a call, and who it is for people.
+//! What a recording stream says about its program: whether it may be a call, and the program's name for people.
 //!
-//! Leaves to others: asking the sound server (`pulse`), and where the stream records from (`microphone`).
+//! Leaves to others: asking the sound server (`pulse`), and where the stream records from (the parent module).
 
 use pulseaudio::protocol::{Prop, SourceOutputInfo};
 
 use crate::config::Microphone;
 
-/// The longest name that is shown, in characters.
-const MAX_NAME: usize = 64;
+/// The longest name that is shown.
+const MAX_NAME_CHARS: usize = 64;
 
 /// Programs whose only streams are volume meters, by their application ids.
 const METERS: [&str; 3] = ["org.PulseAudio.pavucontrol", "org.gnome.VolumeControl", "org.kde.plasma-pa"];
@@ -17,9 +17,9 @@ const METERS: [&str; 3] = ["org.PulseAudio.pavucontrol", "org.gnome.VolumeContro
 pub(super) enum Counts {
     /// Nowhere.
     Never,
-    /// From a microphone: sound that is played and recorded again is no voice.
+    /// From a microphone: recording what the machine plays is not a call.
     FromMicrophones,
-    /// Anywhere: the user names the application, and may well have a mixer between it and the microphone.
+    /// From anywhere: the user has named the application, and may have a mixer between it and the microphone.
     FromAnywhere,
 }
 
@@ -40,22 +40,23 @@ pub(super) fn counts(stream: &SourceOutputInfo, config: &Microphone) -> Counts {
     }
 }
 
-/// Whose stream it is, for people: safe to show, and a name by which the configuration may list it.
+/// The name of the stream's program: safe to show, and one under which the configuration may list it.
 pub(super) fn name(stream: &SourceOutputInfo) -> String {
     let name = names(stream).next().unwrap_or_else(|| "a program without a name".to_owned());
-    name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
+    name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect()
 }
 
 /// All names of a stream's application.
 fn names(stream: &SourceOutputInfo) -> impl Iterator<Item = String> {
     let well_known = [Prop::ApplicationName, Prop::ApplicationProcessBinary, Prop::ApplicationId];
     let keys = well_known.map(|prop| prop.to_c_str().to_owned()).into_iter();
-    // What PipeWire's own programs have, which may have none of the others.
+    // PipeWire's own programs have this one, and maybe none of the others.
     let keys = keys.chain([c"node.name".to_owned()]);
     keys.filter_map(|key| text(stream.props.get_bytes(key))).filter(|name| !name.is_empty())
 }
 
-/// Whether the server, or a filter in it, carries sound from one device to another: whoever uses that has a stream too.
+/// Whether the server, or a filter in it, carries sound from one device to another. The program that uses that sound has its
+/// own stream.
 fn is_plumbing(stream: &SourceOutputInfo) -> bool {
     let is_virtual = text(stream.props.get_bytes(c"node.virtual")).is_some_and(|value| value == "true");
     stream.client_index.is_none()
@@ -63,7 +64,7 @@ fn is_plumbing(stream: &SourceOutputInfo) -> bool {
         || text(stream.props.get(Prop::MediaRole)).is_some_and(|r| r == "filter")
 }
 
-/// Whether it only measures how loud it is. `PulseAudio` shows that by the way it resamples, `PipeWire` by a property.
+/// Whether it only measures the volume. `PulseAudio` shows that by its way of resampling, `PipeWire` by a property.
 fn is_meter(stream: &SourceOutputInfo) -> bool {
     let by_server = stream.resample_method.as_deref() == Some(c"peaks");
     let monitors = text(stream.props.get_bytes(c"stream.monitor")).is_some_and(|value| value == "true");
@@ -106,7 +107,7 @@ mod tests {
     const FIREFOX: &[(&str, &str)] = &[("application.name", "Firefox"), ("application.process.binary", "firefox-bin")];
 
     #[test]
-    fn whoever_records_is_in_a_call_unless_it_is_known_better() {
+    fn a_recording_is_a_call_unless_the_stream_says_otherwise() {
         let all = with(&[], &[]);
         let call = stream(FIREFOX);
         assert_eq!(counts(&call, &all), Counts::FromMicrophones);
@@ -126,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_go_by_any_name_whatever_its_case() {
+    fn lists_match_every_name_in_any_case() {
         let call = stream(FIREFOX);
         for name in ["firefox", "FIREFOX", "Firefox-Bin", " firefox "] {
             assert_eq!(counts(&call, &with(&[name], &[])), Counts::FromAnywhere, "{name}");
             assert_eq!(counts(&call, &with(&[], &[name])), Counts::Never, "{name}");
         }
         assert_eq!(counts(&call, &with(&["Zoom"], &[])), Counts::Never);
-        assert_eq!(counts(&call, &with(&["fire"], &[])), Counts::Never, "a part of a name is another name");
+        assert_eq!(counts(&call, &with(&["fire"], &[])), Counts::Never, "a part of a name does not match");
         assert_eq!(counts(&call, &with(&["Zoom", "firefox"], &["obs"])), Counts::FromAnywhere);
         assert_eq!(counts(&call, &with(&["firefox"], &["firefox"])), Counts::Never, "`deny` comes first");
         assert_eq!(
@@ -141,7 +142,7 @@ mod tests {
             Counts::FromAnywhere
         );
         assert_eq!(counts(&stream(&[("node.name", "pw-record")]), &with(&[], &["pw-record"])), Counts::Never);
-        // What only measures is no call for being allowed.
+        // A volume meter is not a call, even if it is allowed.
         let meter = SourceOutputInfo { resample_method: Some(c"peaks".into()), ..call };
         assert_eq!(counts(&meter, &with(&["firefox"], &[])), Counts::Never);
     }
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(name(&stream(FIREFOX)), "Firefox");
         assert_eq!(name(&stream(&[("application.name", ""), ("node.name", "pw-record")])), "pw-record");
         assert_eq!(name(&stream(&[("application.name", "a\u{1b}[31m\nb")])), "a[31mb");
-        assert_eq!(name(&stream(&[("application.name", &"x".repeat(1000))])).len(), MAX_NAME);
+        assert_eq!(name(&stream(&[("application.name", &"x".repeat(1000))])).len(), MAX_NAME_CHARS);
         assert_eq!(name(&stream(&[])), "a program without a name");
     }
 }

@@ -1,7 +1,7 @@
-//! Default routes as the kernel tells of them: a netlink socket that is readable when one came.
+//! Default routes as the kernel reports them, over a netlink socket.
 //!
-//! Addresses are not listened to: their lifetimes are renewed all the time, and would wake the machine for nothing. Nor is
-//! the end of a route: whether another leads on is not in it. Leaves to others: what a new route means (`network`).
+//! Addresses are not followed: their lifetimes are renewed all the time, which would wake the machine for nothing. Nor is the
+//! removal of a route, which does not say whether another one remains. Leaves to others: what a new route means (`network`).
 //!
 //! Source: rtnetlink(7), netlink(7).
 
@@ -20,31 +20,31 @@ const ROUTE: Option<Protocol> = None;
 /// The groups of IPv4 and IPv6 routes (`RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_ROUTE`).
 const GROUPS: u32 = 0x40 | 0x400;
 
-/// A message's header (`struct nlmsghdr`): its length, its type, its flags.
-const HEADER: usize = 16;
+/// The size of a message's header (`struct nlmsghdr`): its length, its type, its flags.
+const HEADER_BYTES: usize = 16;
 
-/// The type of a message about a route that is there now (`RTM_NEWROUTE`).
+/// The type of a message about a route that exists now (`RTM_NEWROUTE`).
 const NEW_ROUTE: u16 = 24;
 
-/// The flag of one that takes the place of another (`NLM_F_REPLACE`).
+/// The flag of a route that replaces another (`NLM_F_REPLACE`).
 const REPLACES: u16 = 0x100;
 
-/// Where the body of such a message (`struct rtmsg`) has the address family, the length of the destination's prefix, and
+/// Offsets in the body of such a message (`struct rtmsg`): the address family, the length of the destination's prefix, and
 /// the route's type.
 const FAMILY: usize = 0;
 const PREFIX_LENGTH: usize = 1;
 const ROUTE_TYPE: usize = 7;
 
-/// As long as the prefix of a way out is at most: a VPN puts `0.0.0.0/1` and `128.0.0.0/1` before the default route.
-const LONGEST_PREFIX: u8 = 1;
+/// The longest prefix that counts as a default route: a VPN puts `0.0.0.0/1` and `128.0.0.0/1` in front of `0.0.0.0/0`.
+const MAX_PREFIX_BITS: u8 = 1;
 
-/// A route to somewhere (`RTN_UNICAST`), as against one that refuses or drops.
+/// A route to somewhere (`RTN_UNICAST`), as opposed to one that rejects or drops.
 const UNICAST: u8 = 1;
 
 /// `AF_INET6`.
 const INET6: u8 = 10;
 
-/// Listens to the kernel.
+/// The kernel's reports about routes.
 pub(super) struct Routes(AsyncFd<OwnedFd>);
 
 impl Routes {
@@ -62,8 +62,8 @@ impl Routes {
         loop {
             let mut ready = self.0.readable().await?;
             match ready.try_io(|socket| Ok(recv(socket, &mut buffer[..], RecvFlags::empty())?.0)) {
-                Ok(Ok(length)) if tells_of_default_route(&buffer[..length.min(buffer.len())]) => return Ok(()),
-                // More came than the kernel keeps: one of them may have been it.
+                Ok(Ok(length)) if has_default_route(&buffer[..length.min(buffer.len())]) => return Ok(()),
+                // The kernel has dropped messages: one of them may have been it.
                 Ok(Err(error)) if error.raw_os_error() == Some(rustix::io::Errno::NOBUFS.raw_os_error()) => {
                     return Ok(());
                 }
@@ -74,14 +74,14 @@ impl Routes {
     }
 }
 
-/// Whether one of the messages tells of a default route that is there now.
-fn tells_of_default_route(mut messages: &[u8]) -> bool {
+/// Whether one of the messages is about a default route that exists now.
+fn has_default_route(mut messages: &[u8]) -> bool {
     while let Some((length, kind, flags)) = header(messages) {
-        let body = messages.get(HEADER..length).unwrap_or_default();
+        let body = messages.get(HEADER_BYTES..length).unwrap_or_default();
         if kind == NEW_ROUTE && is_default_route(body, flags) {
             return true;
         }
-        // Each begins at a multiple of four bytes.
+        // Each message begins at a multiple of four bytes.
         messages = messages.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     false
@@ -89,18 +89,18 @@ fn tells_of_default_route(mut messages: &[u8]) -> bool {
 
 fn is_default_route(body: &[u8], flags: u16) -> bool {
     let [family, prefix_length, kind] = [FAMILY, PREFIX_LENGTH, ROUTE_TYPE].map(|at| body.get(at).copied());
-    // Each router advertisement puts an IPv6 route in the place of the same with an older lifetime. Of IPv4 routes the kernel
-    // tells only where the new one differs.
+    // Each router advertisement replaces an IPv6 route with the same one with a new lifetime. About IPv4 routes the kernel
+    // only reports replacements that differ.
     let renewed = family == Some(INET6) && flags & REPLACES != 0;
-    prefix_length.is_some_and(|length| length <= LONGEST_PREFIX) && kind == Some(UNICAST) && !renewed
+    prefix_length.is_some_and(|length| length <= MAX_PREFIX_BITS) && kind == Some(UNICAST) && !renewed
 }
 
-/// The length, the type and the flags of the first message; `None` when there is none that could be.
+/// The length, the type and the flags of the first message; `None` if there is no valid one.
 fn header(messages: &[u8]) -> Option<(usize, u16, u16)> {
     let length = u32::from_ne_bytes(messages.get(..4)?.try_into().ok()?);
     let kind = u16::from_ne_bytes(messages.get(4..6)?.try_into().ok()?);
     let flags = u16::from_ne_bytes(messages.get(6..8)?.try_into().ok()?);
-    let length = usize::try_from(length).ok().filter(|length| *length >= HEADER)?;
+    let length = usize::try_from(length).ok().filter(|length| *length >= HEADER_BYTES)?;
     Some((length, kind, flags))
 }
 
@@ -113,17 +113,17 @@ mod tests {
     fn message(kind: u16, flags: u16, family: u8, prefix_length: u8, route_type: u8) -> Vec<u8> {
         let body = [family, prefix_length, 0, 0, 254, 3, 0, route_type, 0, 0, 0, 0, 9];
         let mut message = Vec::new();
-        message.extend(u32::try_from(HEADER + body.len()).unwrap().to_ne_bytes());
+        message.extend(u32::try_from(HEADER_BYTES + body.len()).unwrap().to_ne_bytes());
         message.extend(kind.to_ne_bytes());
         message.extend(flags.to_ne_bytes());
-        message.resize(HEADER, 0);
+        message.resize(HEADER_BYTES, 0);
         message.extend(body);
         message.resize(message.len().next_multiple_of(4), 0);
         message
     }
 
     #[test]
-    fn only_a_default_route_that_leads_somewhere_is_one() {
+    fn only_a_default_route_that_leads_somewhere_counts() {
         let default = message(NEW_ROUTE, 0, 2, 0, UNICAST);
         let others = [
             message(25, 0, 2, 0, UNICAST),
@@ -131,18 +131,18 @@ mod tests {
             message(NEW_ROUTE, 0, 2, 0, 7),
             message(NEW_ROUTE, REPLACES, INET6, 0, UNICAST),
         ];
-        assert!(tells_of_default_route(&default));
-        assert!(tells_of_default_route(&message(NEW_ROUTE, REPLACES, 2, 0, UNICAST)), "another router");
-        assert!(tells_of_default_route(&message(NEW_ROUTE, 0, INET6, 1, UNICAST)), "one half of a VPN's");
-        assert!(!tells_of_default_route(&others.concat()));
-        assert!(tells_of_default_route(&[others.concat(), default.clone()].concat()));
-        assert!(!tells_of_default_route(&default[..HEADER]), "cut off");
+        assert!(has_default_route(&default));
+        assert!(has_default_route(&message(NEW_ROUTE, REPLACES, 2, 0, UNICAST)), "another router");
+        assert!(has_default_route(&message(NEW_ROUTE, 0, INET6, 1, UNICAST)), "one half of a VPN's");
+        assert!(!has_default_route(&others.concat()));
+        assert!(has_default_route(&[others.concat(), default.clone()].concat()));
+        assert!(!has_default_route(&default[..HEADER_BYTES]), "cut off");
     }
 
     proptest! {
         #[test]
-        fn no_bytes_upset_it(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            tells_of_default_route(&bytes);
+        fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            has_default_route(&bytes);
         }
     }
 }
