@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use self::resolve::{Resolved, WatchSet};
@@ -28,8 +28,12 @@ pub(crate) use self::subscribers::Changes;
 /// How long a file that was written but not closed must be quiet before it is reported.
 const WRITE_QUIET_TIME: Duration = Duration::from_millis(100);
 
-/// When a file that is never quiet is reported all the same.
+/// When a file that is never quiet is reported anyway.
 const MAX_WRITE_DELAY: Duration = Duration::from_secs(2);
+
+/// The events that the kernel reports. Not that a file is opened or read: in `/etc`, that happens whenever a program starts,
+/// and would wake the daemon each time.
+const WATCHED_EVENTS: EventKindMask = EventKindMask::CORE.union(EventKindMask::ACCESS_CLOSE);
 
 /// All watched folders; cheap to clone. While no folder is watched there is no inotify instance and no thread.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +54,8 @@ impl FileWatcher {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Whoever changes which folders are watched holds this lock. The inotify thread never takes it, because it must
-    /// answer those calls.
+    /// Locked while the set of watched folders changes. The inotify thread never takes this lock, because it must answer
+    /// those calls.
     inotify: Mutex<Option<RecommendedWatcher>>,
     subscribers: Arc<Mutex<Subscribers>>,
 }
@@ -227,13 +231,14 @@ fn watch(
 ) -> notify::Result<()> {
     if inotify.is_none() {
         let subscribers = subscribers.clone();
-        *inotify = Some(notify::recommended_watcher(move |event| lock(&subscribers).handle_event(event))?);
+        let handler = move |event| lock(&subscribers).handle_event(event);
+        *inotify = Some(RecommendedWatcher::new(handler, Config::default().with_event_kinds(WATCHED_EVENTS))?);
     }
     let inotify = inotify.as_mut().expect("made above");
     inotify.watch(folder, RecursiveMode::NonRecursive)
 }
 
-/// Stops watching a folder. It is no failure if the folder is gone, so that it is not watched any more.
+/// Stops watching a folder. A folder that is gone is not watched any more, which is not a failure.
 fn unwatch(inotify: &mut Option<RecommendedWatcher>, folder: &Path) {
     if let Some(Err(error)) = inotify.as_mut().map(|inotify| inotify.unwatch(folder)) {
         tracing::trace!(%error, "inotify");
@@ -250,6 +255,7 @@ mod tests {
     use std::fs::{self, File};
     use std::future::Future;
     use std::io::Write as _;
+    use std::os::unix::fs::MetadataExt as _;
     use std::pin::Pin;
 
     use futures_util::future::poll_immediate;
@@ -354,6 +360,22 @@ mod tests {
         assert_eq!(poll_immediate(whole.changed(&Still)).await, None, "the file may not be complete");
         drop(file);
         assert_eq!(whole.changed(&Still).await, paths([&folder.join("log")]));
+    }
+
+    #[test]
+    fn the_kernel_does_not_report_reads() {
+        const READS: u32 = 0x01 | 0x10 | 0x20; // IN_ACCESS, IN_CLOSE_NOWRITE, IN_OPEN
+        let dir = tempfile::tempdir().unwrap();
+        let mut watch = FileWatcher::new().subscribe();
+        watch.resolve(&dir.path().canonicalize().unwrap().join("file"));
+        // `inotify wd:1 ino:9e7e sdev:800013 mask:800afce …`, in hexadecimal (proc_pid_fdinfo(5)).
+        let inode = format!("ino:{:x}", dir.path().metadata().unwrap().ino());
+        let infos = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
+        let infos: Vec<String> = infos.filter_map(|info| fs::read_to_string(info.path()).ok()).collect();
+        let lines = infos.iter().flat_map(|info| info.lines()).filter(|line| line.starts_with("inotify "));
+        let watched = lines.map(|line| line.split(' ').collect::<Vec<_>>()).find(|words| words.contains(&&*inode));
+        let mask = watched.unwrap().into_iter().find_map(|word| word.strip_prefix("mask:")).unwrap();
+        assert_eq!(u32::from_str_radix(mask, 16).unwrap() & READS, 0, "a read would wake the daemon");
     }
 
     #[test]
