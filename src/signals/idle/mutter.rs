@@ -109,7 +109,7 @@ impl Follower<'_> {
                     return Ok(());
                 }
                 is_armed = true;
-                // Look once more, to see input from before the watch was added.
+                // Look once more, to see input that came before the watch was added.
                 continue;
             }
             is_armed = idle;

@@ -103,7 +103,7 @@ pub(super) async fn find(clock: &dyn Clock, bus: &Connection, owner: &OwnedUniqu
 }
 
 impl Session {
-    /// Orders sessions by how likely the user is to be there.
+    /// Orders sessions by how likely the user sits there.
     const fn rank(&self) -> (bool, bool) {
         (self.active, !self.locked_hint)
     }

@@ -1,4 +1,4 @@
-//! Messages of `PulseAudio`'s native protocol: where one ends, and whether it is well-formed.
+//! Messages of `PulseAudio`'s native protocol: where one ends, and whether its values are complete.
 //!
 //! The crate `pulseaudio` parses them. It trusts every length in a message, so each one is checked here first. Leaves to others:
 //! what is asked, and in which order (`pulse`).
@@ -78,7 +78,7 @@ impl Message {
             return Ok(None);
         }
         let body: Vec<u8> = received.drain(..end).skip(DESCRIPTOR_SIZE).collect();
-        if is_well_formed(&body) { Ok(Some(Self(body))) } else { Err(Garbage::Malformed(CUT_SHORT.to_owned())) }
+        if is_complete(&body) { Ok(Some(Self(body))) } else { Err(Garbage::Malformed(CUT_SHORT.to_owned())) }
     }
 
     /// Its kind.
@@ -114,7 +114,7 @@ pub(super) fn command(number: u32, command: &Command, version: u16) -> io::Resul
 }
 
 /// Whether a body is a sequence of the protocol's values, none longer than the body.
-fn is_well_formed(mut body: &[u8]) -> bool {
+fn is_complete(mut body: &[u8]) -> bool {
     while let Some((tag, rest)) = body.split_first() {
         let length = |at: &[u8]| at.first().map(|count| usize::from(*count));
         let size = match tag {

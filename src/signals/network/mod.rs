@@ -130,7 +130,7 @@ impl bus::Follow for Services<'_> {
 }
 
 impl NetworkService {
-    /// The rule for changes of its properties, whoever owns its name at the time.
+    /// The rule for changes of its properties, for every owner of its name.
     fn rule(&self) -> zbus::Result<MatchRule<'static>> {
         let rule = MatchRule::builder()
             .msg_type(Type::Signal)
