@@ -14,6 +14,8 @@ pub use presenced_core::{calendar, certificate, policy, presence, session, sugge
 pub use presenced_emulator as emulator;
 
 pub mod config;
+mod fd;
+mod file_watch;
 mod http;
 pub mod metrics;
 mod program;

@@ -8,7 +8,6 @@ mod daemon_client;
 mod environment;
 mod error;
 mod fast_clock;
-mod folder;
 #[cfg(test)]
 mod help_style_tests;
 mod logging;

@@ -14,10 +14,10 @@ use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_create,
     timerfd_settime,
 };
-use tokio::io::unix::AsyncFd;
 
 use super::zone::ZoneWatch;
 use crate::config::Environment;
+use crate::fd;
 use crate::time::{Clock, Instant, Now};
 
 /// The machine's clock, or a faster one that starts at a chosen wall time.
@@ -132,8 +132,7 @@ async fn kernel_timer(clock: TimerfdClockId, flags: TimerfdTimerFlags, deadline:
         Timespec { tv_sec: deadline.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: deadline.subsec_nanos().into() };
     let once = Timespec { tv_sec: 0, tv_nsec: 0 };
     timerfd_settime(&timer, flags, &Itimerspec { it_interval: once, it_value: value })?;
-    #[expect(deprecated, reason = "its successor is unsafe; an `OwnedFd` does keep its descriptor open")]
-    let timer = AsyncFd::with_interest(timer, tokio::io::Interest::READABLE)?;
+    let timer = fd::readable(timer)?;
     // Readable means expired or, with CANCEL_ON_SET, that the clock was set: either way the wait is over.
     timer.readable().await?.retain_ready();
     Ok(())

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::{self, Environment};
-use crate::signals::{self, Buses, Context, Displays, Update, Watches};
+use crate::signals::{self, Buses, Context, Displays, FileWatcher, Update};
 use crate::time::Clock;
 
 /// The running signal tasks. Dropping it stops them.
@@ -32,7 +32,7 @@ impl Sources {
         environment: &Environment,
     ) -> Self {
         let cache_dir = environment.cache_dir.clone();
-        let context = Context { clock, updates, buses, watches: Watches::new(), cache_dir };
+        let context = Context { clock, updates, buses, file_watcher: FileWatcher::new(), cache_dir };
         let mut network = JoinSet::new();
         network.spawn(signals::network::run(context.clone()));
         let mut sources = Self {

@@ -1,41 +1,41 @@
-//! Waiting: how long until something that failed is tried again, and how long an answer may take.
+//! Waiting: how long until something that failed is retried, and how long an answer may take.
 
 use std::future::Future;
 use std::time::Duration;
 
 use crate::time::{Clock, Instant};
 
-/// The first wait: what restarts is back before anybody notices.
-const FIRST: Duration = Duration::from_millis(100);
+/// The first wait: a service that restarts is back before anyone notices.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// The longest wait.
-const LONGEST: Duration = Duration::from_mins(1);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
-/// Doubling waits, from a tenth of a second to 1 minute. Without jitter: what is tried again is on this machine.
+/// Doubling waits, from a tenth of a second to a minute. There is no jitter, because
+/// everything that is retried is on this machine.
 #[derive(Debug)]
 pub(super) struct Backoff(Duration);
 
 impl Backoff {
-    /// The next wait is the first.
+    /// Starts with the shortest wait.
     pub(super) const fn new() -> Self {
-        Self(FIRST)
+        Self(FIRST_WAIT)
     }
 
-    /// When to try again, for a failure at `now`.
+    /// When to retry after a failure at `now`.
     pub(super) fn next(&mut self, now: Instant) -> Instant {
         let wait = self.0;
-        self.0 = (wait * 2).min(LONGEST);
+        self.0 = (wait * 2).min(MAX_WAIT);
         now + wait
     }
 
-    /// Waits until it is time to try again.
+    /// Waits until it is time to retry.
     pub(super) async fn wait(&mut self, clock: &dyn Clock) {
         let until = self.next(clock.now().instant);
         clock.sleep_until(until).await;
     }
 }
 
-/// Waits until `deadline`, or for ever when there is none.
+/// Waits until `deadline`, or forever if there is none.
 pub(super) async fn until(clock: &dyn Clock, deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => clock.sleep_until(deadline).await,
@@ -43,7 +43,7 @@ pub(super) async fn until(clock: &dyn Clock, deadline: Option<Instant>) {
     }
 }
 
-/// Waits until wall time `deadline` (or until somebody sets the wall clock), or for ever when there is none.
+/// Waits until wall time `deadline` or until the wall clock is set, or forever if there is no deadline.
 pub(super) async fn until_wall(clock: &dyn Clock, deadline: Option<jiff::Timestamp>) {
     match deadline {
         Some(deadline) => clock.sleep_until_wall(deadline).await,
@@ -51,7 +51,7 @@ pub(super) async fn until_wall(clock: &dyn Clock, deadline: Option<jiff::Timesta
     }
 }
 
-/// What `work` gives; `None` when that takes longer than `limit`.
+/// The result of `work`; `None` if that takes longer than `limit`.
 pub(super) async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let deadline = clock.now().instant + limit;
     tokio::select! {

@@ -1,56 +1,25 @@
-//! Signals: what this machine knows of the user. Each signal is a task that publishes its whole present state as an
+//! Signals: what this machine knows about the user. Each signal is a task that publishes its whole current state as an
 //! [`Observation`] whenever that changes: one value, unknown, or off, and what is wrong with it.
 //!
-//! A source that fails publishes unknown with a warning and heals by itself; a task never ends before it is dropped.
-//! Leaves to others: what the readings mean (`policy/`), since when they hold (`daemon/`).
+//! There is one folder per signal, and no signal uses the folder of another. They share the D-Bus connections (`bus`), the
+//! user's login session (`logind`), and the waits between attempts (`backoff`) and between batches of changes (`batch`). Their
+//! files are watched by `file_watch`. `network` is not a signal that a rule can use: it says when a retry is worthwhile.
+//!
+//! When a source fails, its task publishes unknown with a warning, and recovers by itself. A task runs until it is dropped.
+//! Leaves to others: what the readings mean (`policy/`), and how long they have held (`daemon/`).
 
-mod audience;
 mod backoff;
-mod burst;
-mod bus;
+mod batch;
+pub(crate) mod bus;
 pub mod calendar;
-mod calendar_collection;
-pub mod calendar_extent;
-mod calendar_files;
-pub mod calendar_once;
 pub mod call;
-mod call_claim;
-mod call_file;
-mod call_state;
-mod cosmic;
-#[cfg(any(feature = "wayland", feature = "x11"))]
-mod display;
 pub mod idle;
-mod idle_hint;
-mod idle_mutter;
-#[cfg(feature = "wayland")]
-mod idle_wayland;
-#[cfg(feature = "x11")]
-mod idle_x11;
 pub mod lock;
 mod logind;
-mod logind_session;
 #[cfg(feature = "pulse")]
 pub mod microphone;
-#[cfg(feature = "pulse")]
-mod microphone_stream;
 pub mod network;
-mod network_routes;
-mod place;
-mod process;
-#[cfg(feature = "pulse")]
-mod pulse;
-#[cfg(feature = "pulse")]
-mod pulse_message;
-pub mod reach;
-mod screensaver;
-#[cfg(feature = "pulse")]
-mod settled;
 pub mod sleep;
-mod subscription;
-mod subscription_copy;
-mod subscription_fetch;
-mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,12 +28,13 @@ use tokio::sync::mpsc;
 
 use crate::calendar::Schedule;
 use crate::config::Environment;
+use crate::file_watch::{FileWatch, WatchFailure};
 use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::time::Clock;
-use crate::warning::Warning;
+use crate::warning::{Code, Warning};
 
+pub use crate::file_watch::FileWatcher;
 pub use sleep::SleepHold;
-pub use watch::Watches;
 
 /// What a signal says now.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +43,7 @@ pub struct Observation<T> {
     pub reading: Reading<T>,
     /// Where it comes from, for people: `logind`, a path, `2 sources, 1204 events`.
     pub source: String,
-    /// All that is wrong with the signal now; empty when it is well.
+    /// Everything that is wrong with the signal now; empty if nothing is.
     pub warnings: Vec<Warning>,
 }
 
@@ -84,17 +54,17 @@ pub enum Update {
     Lock(Observation<Lock>),
     /// Sleep.
     Sleep(Observation<Sleep>),
-    /// The machine, which is going to sleep, waits until this is dropped.
+    /// The machine is about to sleep, and waits until this is dropped.
     SleepHold(SleepHold),
-    /// Calls, by the call-state files.
+    /// Calls, according to the call-state files.
     Call(Observation<Call>),
-    /// Calls, by who records: idle or in-call.
+    /// Calls, according to which programs record: idle or in-call.
     Microphone(Observation<Call>),
     /// Input.
     Idle(Observation<Idle>),
-    /// The network came back: trying again is worth it now.
+    /// The network is back: a retry is worthwhile now.
     NetworkBack,
-    /// The calendar: a schedule that answers for any moment of its window.
+    /// The calendar: a schedule that covers every moment of its window.
     Calendar(Observation<Arc<Schedule>>),
 }
 
@@ -107,9 +77,9 @@ pub struct Context {
     pub updates: mpsc::Sender<Update>,
     /// The D-Bus addresses.
     pub buses: Buses,
-    /// The folders that are watched, shared by all signals.
-    pub watches: Watches,
-    /// Where copies are kept that can be had again: `$XDG_CACHE_HOME/presenced`.
+    /// Watches files and folders; shared by all signals.
+    pub file_watcher: FileWatcher,
+    /// The folder for copies that can be fetched again: `$XDG_CACHE_HOME/presenced`.
     pub cache_dir: PathBuf,
 }
 
@@ -122,21 +92,21 @@ pub struct Buses {
     pub session: Option<String>,
 }
 
-/// Where the displays of this user may be.
+/// Where this user's displays may be.
 #[derive(Clone, Debug, Default)]
 pub struct Displays {
     /// `$XDG_RUNTIME_DIR`, the folder of Wayland sockets.
     pub runtime_dir: Option<PathBuf>,
     /// `$WAYLAND_DISPLAY`: the name of a socket in that folder, or a whole path.
     pub wayland: Option<String>,
-    /// The folder of the sockets of X servers; `None`: there are none.
+    /// The folder that holds the sockets of X servers; `None`: there are none.
     pub x11_dir: Option<PathBuf>,
-    /// `$DISPLAY`. One on another machine says nothing of this one, and is passed over.
+    /// `$DISPLAY`. A display on another machine says nothing about this one, and is ignored.
     pub x11: Option<String>,
 }
 
 impl Displays {
-    /// As the environment has them.
+    /// As the environment names them.
     pub fn of(environment: &Environment) -> Self {
         Self {
             runtime_dir: environment.runtime_dir.clone(),
@@ -145,6 +115,23 @@ impl Displays {
             x11: environment.var("DISPLAY"),
         }
     }
+}
+
+/// The warnings for the folders that a signal cannot watch.
+fn unwatched(watch: &FileWatch) -> Vec<Warning> {
+    let warning = |failure: &WatchFailure| Warning {
+        code: Code::WatchFailed,
+        text: format!(
+            "The folder {} cannot be watched for changes ({}); presenced checks it once a minute instead.",
+            failure.folder.display(),
+            failure.reason
+        ),
+        hint: failure.command.map_or_else(
+            || "Check that the folder exists and that the user who runs presenced may read it.".to_owned(),
+            |command| format!("Raise the limit with `{command}`, and write it into /etc/sysctl.d/ to keep it."),
+        ),
+    };
+    watch.failures().iter().map(warning).collect()
 }
 
 /// Where one signal publishes.
@@ -160,14 +147,14 @@ impl<T: Clone + PartialEq> Publisher<T> {
         Self { updates, wrap, last: None }
     }
 
-    /// Publishes what is new; waits while the daemon is busy.
+    /// Publishes an observation that differs from the last; waits while the daemon is busy.
     async fn publish(&mut self, observation: Observation<T>) {
         if self.last.as_ref() == Some(&observation) {
             return;
         }
         self.last = Some(observation.clone());
         if self.updates.send((self.wrap)(observation)).await.is_err() {
-            // Nobody listens any more: the daemon is leaving and will drop this task.
+            // The receiver is gone: the daemon is shutting down and will drop this task.
             std::future::pending::<()>().await;
         }
     }

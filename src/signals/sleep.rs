@@ -1,8 +1,8 @@
-//! The sleep signal: logind announces that the machine goes to sleep, and that it is back.
+//! The sleep signal: logind announces that the machine is about to sleep, and that it has woken up.
 //!
-//! A delay inhibitor is held all the time, because one that is asked for after the announcement comes too late. With the
-//! announcement it goes to the daemon, as a [`SleepHold`]. Leaves to others: what is done before sleep, and when that is
-//! done.
+//! A delay inhibitor is held all the time, because one that is requested after the announcement comes too late. When logind
+//! announces a sleep, the inhibitor goes to the daemon as a [`SleepHold`]; dropping that lets the machine sleep. Leaves to
+//! others: what is done before the sleep, and when that is finished (`daemon/sleep`).
 //!
 //! Source: <https://systemd.io/INHIBITOR_LOCKS/>.
 
@@ -14,18 +14,18 @@ use zbus::zvariant::OwnedFd;
 use zbus::{Connection, MatchRule, proxy};
 
 use super::backoff::Backoff;
-use super::bus::{self, Lost, Signals, Which, answer, refused};
+use super::bus::{self, BusError, BusKind, Signals, none_if_refused, with_timeout};
 use super::logind::{MANAGER, NAME, PATH};
 use super::{Context, Observation, Publisher, Update};
 use crate::policy::{Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::{Code, Warning};
 
-/// As long as sleep is held up at most.
-const LONGEST: Duration = Duration::from_secs(3);
+/// The longest time for which sleep is delayed.
+const MAX_DELAY: Duration = Duration::from_secs(3);
 
-/// How much of what logind grants is of use; the rest is for the way there and back.
-const USABLE: f64 = 0.8;
+/// How much of the delay that logind grants can be used; the messages to and from logind take the rest.
+const USABLE_SHARE: f64 = 0.8;
 
 #[proxy(interface = "org.freedesktop.login1.Manager", default_path = "/org/freedesktop/login1", gen_blocking = false)]
 trait Manager {
@@ -38,27 +38,28 @@ trait Manager {
     fn inhibit_delay_max(&self) -> zbus::Result<u64>;
 }
 
-/// Holds the machine's going to sleep up until it is dropped.
+/// Delays the machine's sleep until it is dropped.
 #[derive(Debug)]
 pub struct SleepHold {
-    /// How long to hold it at most; soon after that logind goes on all the same.
+    /// How long to hold it at most; soon after that logind no longer waits.
     pub within: Duration,
     _inhibitor: OwnedFd,
 }
 
 impl SleepHold {
-    /// Asks logind for one. The inner error is its reason not to give it.
-    async fn take(clock: &dyn Clock, manager: &ManagerProxy<'_>) -> Result<Result<Self, String>, Lost> {
-        let why = "Show in Microsoft Teams that nobody is there";
-        let inhibitor = match answer(clock, manager.inhibit("sleep", "presenced", why, "delay")).await {
+    /// Asks logind for one. The inner error is the reason why it refuses.
+    async fn take(clock: &dyn Clock, manager: &ManagerProxy<'_>) -> Result<Result<Self, String>, BusError> {
+        let why = "Show in Microsoft Teams that the user is away";
+        let inhibitor = match with_timeout(clock, manager.inhibit("sleep", "presenced", why, "delay")).await {
             Ok(inhibitor) => inhibitor,
-            Err(Lost::Bus(error @ (zbus::Error::MethodError(..) | zbus::Error::FDO(_)))) => {
+            Err(BusError::Zbus(error @ (zbus::Error::MethodError(..) | zbus::Error::FDO(_)))) => {
                 return Ok(Err(error.to_string()));
             }
             Err(lost) => return Err(lost),
         };
-        let granted = refused(answer(clock, manager.inhibit_delay_max()).await)?;
-        let within = granted.map_or(LONGEST, |micros| Duration::from_micros(micros).mul_f64(USABLE).min(LONGEST));
+        let granted = none_if_refused(with_timeout(clock, manager.inhibit_delay_max()).await)?;
+        let within =
+            granted.map_or(MAX_DELAY, |micros| Duration::from_micros(micros).mul_f64(USABLE_SHARE).min(MAX_DELAY));
         Ok(Ok(Self { within, _inhibitor: inhibitor }))
     }
 }
@@ -75,28 +76,28 @@ struct OnSystemBus<'a> {
 }
 
 impl bus::Follow for OnSystemBus<'_> {
-    const BUS: Which = Which::System;
+    const BUS: BusKind = BusKind::System;
 
-    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<std::convert::Infallible, Lost> {
+    async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<std::convert::Infallible, BusError> {
         follow_on(&*self.context.clock, bus, &mut self.publisher, backoff).await
     }
 
-    async fn lost(&mut self, lost: &Lost) {
+    async fn lost(&mut self, lost: &BusError) {
         self.publisher.publish(unknown(&format!("the system bus cannot be used: {lost}"))).await;
     }
 }
 
-/// Publishes as long as the connection lasts.
+/// Publishes for as long as the connection lasts.
 async fn follow_on(
     clock: &dyn Clock,
     bus: &Connection,
     publisher: &mut Publisher<Sleep>,
     backoff: &mut Backoff,
-) -> Result<std::convert::Infallible, Lost> {
+) -> Result<std::convert::Infallible, BusError> {
     let mut owner_changes = Signals::listen(clock, bus, vec![bus::owner_changed(&NAME)?]).await?;
     loop {
-        let (owner, came) = owner_changes.during(bus::owner(clock, bus, &NAME)).await?;
-        if came {
+        let (owner, arrived) = owner_changes.while_draining(bus::owner(clock, bus, &NAME)).await?;
+        if arrived {
             continue;
         }
         let Some(owner) = owner? else {
@@ -108,7 +109,7 @@ async fn follow_on(
         let rule = rule.interface(MANAGER)?.member("PrepareForSleep")?.build();
         let mut announcements = Signals::listen(clock, bus, vec![rule]).await?;
         let manager = ManagerProxy::builder(bus).destination(&owner)?;
-        // A cache would listen to this owner by its unique name.
+        // A cache would add a match rule for this owner's unique name.
         let manager = manager.cache_properties(CacheProperties::No).build().await?;
         let follower = Follower { clock, manager, publisher };
         tokio::select! {
@@ -132,24 +133,24 @@ impl Follower<'_> {
         mut self,
         announcements: &mut Signals,
         backoff: &mut Backoff,
-    ) -> Result<std::convert::Infallible, Lost> {
+    ) -> Result<std::convert::Infallible, BusError> {
         loop {
-            // What is announced meanwhile is in the answer that is asked for next.
-            let (taken, _) = announcements.during(SleepHold::take(self.clock, &self.manager)).await?;
+            // The next answer already reflects what is announced meanwhile.
+            let (taken, _) = announcements.while_draining(SleepHold::take(self.clock, &self.manager)).await?;
             let (mut hold, denied) = match taken? {
                 Ok(hold) => (Some(hold), None),
                 Err(reason) => (None, Some(reason)),
             };
-            match refused(answer(self.clock, self.manager.preparing_for_sleep()).await)? {
+            match none_if_refused(with_timeout(self.clock, self.manager.preparing_for_sleep()).await)? {
                 Some(preparing) => self.publish(preparing, denied.as_deref(), &mut hold).await,
-                None => self.publisher.publish(unknown("logind does not say whether it prepares for sleep")).await,
+                None => self.publisher.publish(unknown("logind does not say whether it is preparing for sleep")).await,
             }
             *backoff = Backoff::new();
             let mut awake = false;
             while !awake {
                 let Ok(preparing) = announcements.next().await?.body().deserialize() else { continue };
                 self.publish(preparing, denied.as_deref(), &mut hold).await;
-                // The next sleep needs a hold of its own.
+                // The next sleep needs a new inhibitor.
                 awake = !preparing;
             }
         }
@@ -158,7 +159,7 @@ impl Follower<'_> {
     async fn publish(&mut self, preparing: bool, denied: Option<&str>, hold: &mut Option<SleepHold>) {
         self.publisher.publish(known(preparing, denied)).await;
         if let Some(hold) = hold.take_if(|_| preparing) {
-            // When nobody listens any more, it has been dropped with what was not sent.
+            // If the receiver is gone, the hold is dropped with the message that was not sent.
             _ = self.publisher.updates.send(Update::SleepHold(hold)).await;
         }
     }
@@ -168,10 +169,11 @@ fn known(preparing: bool, denied: Option<&str>) -> Observation<Sleep> {
     let sleep = if preparing { Sleep::Suspending } else { Sleep::Awake };
     let warning = denied.map(|reason| Warning {
         code: Code::SleepUnavailable,
-        text: format!("Going to sleep cannot be held up for the last write: logind says {reason}."),
-        hint: "See `systemd-inhibit --list` and the polkit rule `org.freedesktop.login1.inhibit-delay-sleep`; the write is \
-               tried all the same."
-            .to_owned(),
+        text: format!("Sleep cannot be delayed for the last update to Graph: logind says {reason}."),
+        hint:
+            "See `systemd-inhibit --list` and the polkit rule `org.freedesktop.login1.inhibit-delay-sleep`; presenced \
+               tries the update anyway."
+                .to_owned(),
     });
     let warnings = warning.into_iter().collect();
     Observation { reading: Reading::Known(sleep), source: "logind".to_owned(), warnings }
@@ -180,9 +182,10 @@ fn known(preparing: bool, denied: Option<&str>) -> Observation<Sleep> {
 fn unknown(reason: &str) -> Observation<Sleep> {
     let warning = Warning {
         code: Code::SleepUnavailable,
-        text: format!("Going to sleep cannot be seen: {reason}."),
-        hint: "Check `systemctl status dbus systemd-logind`; without logind presenced notices sleep only afterwards."
-            .to_owned(),
+        text: format!("Sleep cannot be noticed in advance: {reason}."),
+        hint:
+            "Check `systemctl status dbus systemd-logind`; without logind, presenced only notices a sleep afterwards."
+                .to_owned(),
     };
     Observation { reading: Reading::Unknown, source: "logind".to_owned(), warnings: vec![warning] }
 }

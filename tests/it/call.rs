@@ -201,7 +201,7 @@ async fn half_a_file_holds_the_last_state_for_five_seconds() {
     assert_eq!(signal.next().await.reading, is(CallState::Conference));
     folder.replace("call-state", "{\n  \"state\": \"in-");
     clock.pass(Duration::from_secs(5)).await;
-    assert_unknown(&signal.next().await, Code::CallStateInvalid, "call-state:2:15 cannot be understood");
+    assert_unknown(&signal.next().await, Code::CallStateInvalid, "call-state:2:15 is malformed");
     folder.replace("call-state", "in-call");
     let healed = signal.next().await;
     assert_eq!((healed.reading, healed.warnings.len()), (is(CallState::InCall), 0));
@@ -242,7 +242,7 @@ async fn only_small_regular_files_are_read() {
     let fifo = folder.join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let mut signal = follow(&ManualClock::at(NOON), &fifo);
-    assert_unknown(&signal.next().await, Code::CallStateInvalid, "no regular file");
+    assert_unknown(&signal.next().await, Code::CallStateInvalid, "not a regular file");
     fs::remove_file(&fifo).unwrap();
     assert_eq!(signal.next().await.reading, is(CallState::Idle));
 }

@@ -88,7 +88,7 @@ async fn a_name_without_an_idle_monitor_does_not_count() {
     other.object_server().at("/elsewhere", Monitor::default()).await.unwrap();
     other.request_name(MUTTER).await.unwrap();
     let mut signal = on_buses(NOWHERE, &bus.address());
-    assert_unknown(&signal.next().await, &["does not answer as it should"]);
+    assert_unknown(&signal.next().await, &["does not answer as expected"]);
     other.close().await.unwrap();
     let _shell = Shell::start(&bus, Duration::ZERO).await;
     signal.until(|observation| observation.reading == ACTIVE).await;
@@ -145,7 +145,7 @@ async fn gnome_is_asked_before_logind() {
 async fn without_a_source_the_possible_sources_are_named() {
     let mut signal = on_buses(NOWHERE, NOWHERE);
     let observation = signal.next().await;
-    assert_unknown(&observation, &["On this desktop presenced cannot see whether anybody is there"]);
+    assert_unknown(&observation, &["On this desktop presenced cannot see whether the user is idle"]);
     let displays = cfg!(any(feature = "wayland", feature = "x11"));
     let first = if displays { "import-environment" } else { "built with the features `wayland` and `x11`" };
     for words in [first, "swayidle", "presenced signal"] {

@@ -83,7 +83,7 @@ async fn the_environment_leads_to_an_x_server_and_its_cookie() {
     };
     let without = house.start_with(&[], with_display).await;
     let refused = |report: &presenced::status::report::Report| {
-        report.warnings.iter().any(|warning| warning.text.contains("does not let presenced in"))
+        report.warnings.iter().any(|warning| warning.text.contains("refuses the connection"))
     };
     let report = without.report("no cookie", refused).await;
     assert_eq!(report.signals["idle"].value, "unknown");

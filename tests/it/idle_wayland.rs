@@ -29,7 +29,7 @@ fn has_words(words: &'static str) -> impl Fn(&Observation<Idle>) -> bool {
 async fn kwin_is_followed_and_found_again_after_a_crash() {
     let mut compositor = Compositor::reserve();
     let mut signal = on(compositor.displays());
-    assert_unknown(&signal.next().await, &["no Wayland compositor runs", "no X server runs"]);
+    assert_unknown(&signal.next().await, &["no Wayland compositor is running", "no X server is running"]);
     for _ in 0..2 {
         compositor.start_kwin();
         let active = signal.until(|observation| observation.reading == ACTIVE).await;
@@ -41,7 +41,7 @@ async fn kwin_is_followed_and_found_again_after_a_crash() {
             assert_eq!(signal.next().await.reading, IDLE);
         }
         compositor.kill();
-        assert_unknown(&signal.next().await, &["no Wayland compositor runs"]);
+        assert_unknown(&signal.next().await, &["no Wayland compositor is running"]);
     }
 }
 

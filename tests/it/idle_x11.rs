@@ -44,7 +44,7 @@ async fn an_x_server_that_ends_or_crashes_is_found_again() {
         signal.until(|observation| observation.reading == IDLE).await;
         server.end(kill);
         let gone = signal.next().await;
-        assert_unknown(&gone, &["no X server runs"]);
+        assert_unknown(&gone, &["no X server is running"]);
     }
     server.start(&[]);
     signal.until(|observation| observation.reading == IDLE).await;
@@ -58,7 +58,7 @@ async fn other_programs_are_not_taken_for_an_x_server() {
     let listener = tokio::net::UnixListener::bind(server.socket()).expect("a free number");
     let mut signal = on(&server);
     for (answer, words) in
-        [(&b"\0\x04\x0b\0\0\0\x01\0Busy"[..], "does not let presenced in: Busy"), (b"what?", "unexpected end of file")]
+        [(&b"\0\x04\x0b\0\0\0\x01\0Busy"[..], "refuses the connection: Busy"), (b"what?", "unexpected end of file")]
     {
         let (mut stream, _) = soon("a connection", listener.accept()).await.expect("a connection");
         // What it asks when there is no cookie.

@@ -274,7 +274,7 @@ async fn after_a_restart_idleness_needs_its_full_time() {
     for comes_back in [true, false] {
         stub.set(&[]);
         stub.hang_up();
-        assert_unknown(&signal.next().await, "the sound server has ended the connection");
+        assert_unknown(&signal.next().await, "the sound server closed the connection");
         clock.pass(Duration::from_millis(100)).await;
         let unknown = signal.next().await;
         assert_eq!((unknown.reading, unknown.warnings.len()), (Reading::Unknown, 0));
@@ -304,7 +304,7 @@ async fn a_server_that_comes_is_noticed_by_its_socket() {
     std::fs::remove_file(&socket).unwrap();
     std::fs::write(&socket, "").unwrap();
     stub.hang_up();
-    assert_unknown(&signal.next().await, "has ended the connection");
+    assert_unknown(&signal.next().await, "closed the connection");
     assert_unknown(&signal.next().await, "no sound server answers (Connection refused");
 }
 
@@ -346,18 +346,18 @@ async fn other_programs_are_not_taken_for_a_sound_server() {
     let head = |length: u32| [&length.to_be_bytes()[..], &[0xff; 4], &[0; 12]].concat();
     let refusal = |code: u8| framed(&[b"L\0\0\0\0L\0\0\0\x01L\0\0\0", &[code][..]].concat());
     let cases: [(Vec<u8>, &str); 11] = [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "sound that nobody asked for"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "unexpected sound"),
         (head(u32::MAX), "a message of 4294967295 bytes"),
         (framed(b"x\xff\xff\xff\xffcookie"), "a message cut short"),
         (framed(b""), "a message cut short"),
         (framed(b"B\x07B\x07"), "expected U32, got U8"),
-        (framed(b"L\0\0\0\x02L\0\0\0\x07"), "an answer that nobody asked for"),
+        (framed(b"L\0\0\0\x02L\0\0\0\x07"), "an unexpected answer"),
         // Version 9 of the protocol, which is of 2006.
         (framed(b"L\0\0\0\x02L\0\0\0\x01L\0\0\0\x09"), "version 9 of the protocol"),
-        (refusal(1), "lets nobody in without its cookie"),
+        (refusal(1), "refuses connections without its cookie"),
         (refusal(17), "Incompatible protocol version"),
         (refusal(200), "unknown to the client"),
-        (head(100), "the sound server has ended the connection"),
+        (head(100), "the sound server closed the connection"),
     ];
     for (bytes, words) in cases {
         let (_folder, socket) = answer_with(bytes.clone(), true);

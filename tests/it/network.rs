@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use presenced::emulator::{Fault, Matches, Then};
-use presenced::signals::{Buses, Context, Update, Watches, network};
+use presenced::signals::{Buses, Context, FileWatcher, Update, network};
 use presenced::status::report::State;
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -95,7 +95,7 @@ impl Follower {
             clock: clock.clone(),
             updates: sender,
             buses: Buses { system: Some(system.to_owned()), session: None },
-            watches: Watches::new(),
+            file_watcher: FileWatcher::new(),
             cache_dir: PathBuf::from("/nonexistent"),
         };
         Self { updates, running: tokio::spawn(network::run(context)) }

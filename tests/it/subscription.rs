@@ -126,7 +126,7 @@ async fn a_web_page_is_not_taken_over() {
     let mut signal = subscribe(&clock, &server, &cache);
     let seen = signal.next().await;
     assert_eq!((&seen.reading, codes(&seen)), (&Reading::Unknown, vec![Code::CalendarUnreadable]));
-    assert!(seen.warnings[0].text.contains("127.0.0.1 sent something that is no calendar"), "{seen:?}");
+    assert!(seen.warnings[0].text.contains("127.0.0.1 sent something that is not a calendar"), "{seen:?}");
     clock.pass(REFRESH).await;
     let seen = signal.next().await;
     assert!(busy(&seen) && codes(&seen).is_empty(), "{seen:?}");
@@ -146,7 +146,7 @@ async fn a_withdrawn_calendar_is_reported_at_once_with_the_fix() {
     let seen = signal.next().await;
     assert_eq!(codes(&seen), [Code::CalendarStale]);
     assert!(seen.warnings[0].text.contains("127.0.0.1 answered 404"), "{seen:?}");
-    assert!(seen.warnings[0].hint.contains("copy its address anew"), "{seen:?}");
+    assert!(seen.warnings[0].hint.contains("copy its address again"), "{seen:?}");
 }
 
 #[tokio::test]

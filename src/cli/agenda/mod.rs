@@ -2,7 +2,7 @@
 //!
 //! With `--calendar` a configuration is not needed; where there is one, its identity, rules and signals count. One that is wrong
 //! is an error, unless it is only the default one and calendars are named: then the default rules hold, and a warning says so.
-//! Leaves to others: reading the files (`signals/calendar_once`), the window (`window`), the presence (`forecast`), and how it
+//! Leaves to others: reading the files (`signals/calendar/once`), the window (`window`), the presence (`forecast`), and how it
 //! is shown (`view`, `chart`, `json`).
 
 mod chart;
@@ -24,7 +24,7 @@ use super::terminal::screen;
 use crate::calendar::{FileReport, Occurrence, Timeline};
 use crate::config::{self, CalendarSource, Signals};
 use crate::policy::{Rule, default_rules};
-use crate::signals::calendar_once;
+use crate::signals::calendar::once;
 
 use forecast::{Claimed, at_the_desk, forecast};
 
@@ -110,7 +110,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let setup = setup(&args.calendars, context)?;
     let progress = Progress::new("Reading the calendars");
     let mut timeline = Timeline::new(setup.identity, zone.clone(), window.0, window.1);
-    let outcome = calendar_once::read(&setup.sources, &mut timeline);
+    let outcome = once::read(&setup.sources, &mut timeline);
     let snapshot = at_the_desk(&setup.signals, timeline.schedule());
     let agenda = Agenda {
         presence: forecast(&setup.rules, &snapshot, window, &zone),
@@ -166,9 +166,8 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
     }
     let calendar = calendar.unwrap_or_default();
     let cache_dir = &context.environment.cache_dir;
-    let configured = |sources: &[CalendarSource]| {
-        sources.iter().map(|source| calendar_once::path(source, cache_dir)).collect::<Vec<_>>()
-    };
+    let configured =
+        |sources: &[CalendarSource]| sources.iter().map(|source| once::path(source, cache_dir)).collect::<Vec<_>>();
     Ok(Setup {
         sources: if calendars.is_empty() { configured(&calendar.sources) } else { sources },
         identity: calendar.identity,
@@ -178,7 +177,7 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
 }
 
 /// All that was left out, in the order in which it was read; what could not be read at all comes first.
-fn skipped(outcome: &calendar_once::Outcome) -> Vec<Skipped> {
+fn skipped(outcome: &once::Outcome) -> Vec<Skipped> {
     let unread = outcome.unread.iter().map(|unread| Skipped {
         file: unread.path.clone(),
         line: None,

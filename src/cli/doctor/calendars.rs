@@ -10,7 +10,7 @@ use super::{Scene, bounded};
 use crate::calendar::Timeline;
 use crate::cli::terminal::times::span;
 use crate::config::{CalendarSource, Subscription};
-use crate::signals::calendar_once::{self, Outcome};
+use crate::signals::calendar::once::{self, Outcome};
 
 const GROUP: Group = Group::Calendars;
 const NAME: &str = "calendar";
@@ -37,7 +37,7 @@ async fn look(source: &CalendarSource, identity: &[String], scene: &Scene<'_>) -
         CalendarSource::Path(folder) => path(folder),
         CalendarSource::Subscription(subscription) => private(Kind::Host, subscription.url.to_string()),
     };
-    let place = calendar_once::path(source, &scene.environment.cache_dir);
+    let place = once::path(source, &scene.environment.cache_dir);
     let late = || (Check::failed(GROUP, NAME, "it is not read within 10 s").with_hint(SLOW), 0);
     let looked = async {
         match source {
@@ -46,8 +46,8 @@ async fn look(source: &CalendarSource, identity: &[String], scene: &Scene<'_>) -
                 (of_files(&place, &outcome), outcome.folders)
             }
             CalendarSource::Subscription(subscription) => {
-                let copied_at = calendar_once::confirmed_at(subscription, &scene.environment.cache_dir);
-                let published = calendar_once::is_published(subscription);
+                let copied_at = once::confirmed_at(subscription, &scene.environment.cache_dir);
+                let published = once::is_published(subscription);
                 let copy =
                     async { if copied_at.is_some() { read(place.clone(), identity, scene).await } else { None } };
                 let (published, copy) = tokio::join!(published, copy);
@@ -68,7 +68,7 @@ async fn read(place: PathBuf, identity: &[String], scene: &Scene<'_>) -> Option<
         let day = jiff::SignedDuration::from_hours(24);
         let window = (now.saturating_sub(day), now.saturating_add(day));
         let (from, to) = (window.0.unwrap_or(now), window.1.unwrap_or(now));
-        calendar_once::read(&[place], &mut Timeline::new(identity, zone, from, to))
+        once::read(&[place], &mut Timeline::new(identity, zone, from, to))
     };
     tokio::task::spawn_blocking(read).await.ok()
 }

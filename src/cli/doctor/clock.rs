@@ -9,7 +9,8 @@ use super::check::{Check, Group};
 use super::text::{Kind, Part, private, text};
 use super::{Scene, bounded};
 use crate::cli::terminal::times::exact_span;
-use crate::signals::{Buses, reach};
+use crate::signals::Buses;
+use crate::signals::bus::probe;
 use crate::time::Now;
 
 const GROUP: Group = Group::Clock;
@@ -46,7 +47,7 @@ pub(super) fn difference(ahead: Option<SignedDuration>) -> Check {
 /// Whether somebody keeps the clock right.
 pub(super) async fn synchronized() -> Check {
     let name = "network time";
-    match bounded(reach::clock_is_synchronized(&Buses::default())).await.flatten() {
+    match bounded(probe::clock_is_synchronized(&Buses::default())).await.flatten() {
         Some(true) => Check::ok(GROUP, name, "the clock is set by the network"),
         Some(false) => Check::warning(GROUP, name, "the clock is not set by the network")
             .with_hint("run `timedatectl set-ntp true`, where no other program sets it"),

@@ -13,7 +13,8 @@ use super::text::{Kind, Part, Text, foreign, path, private, text};
 use super::{Scene, bounded, sign_in};
 use crate::config;
 use crate::policy::{Call, Idle, Lock, Reading, Sleep};
-use crate::signals::{self, Buses, Displays, Observation, Update, Watches, reach};
+use crate::signals::bus::probe;
+use crate::signals::{self, Buses, Displays, FileWatcher, Observation, Update};
 use crate::status::report::{Health, Report, Warning};
 use crate::warning::Code;
 
@@ -31,7 +32,7 @@ pub(super) async fn checks(scene: &Scene<'_>) -> Vec<Check> {
 
 async fn buses(scene: &Scene<'_>) -> [Check; 2] {
     let buses = Buses::default();
-    let (session, system) = tokio::join!(bounded(reach::session_bus(&buses)), bounded(reach::system_bus(&buses)));
+    let (session, system) = tokio::join!(bounded(probe::session_bus(&buses)), bounded(probe::system_bus(&buses)));
     let (needs_session, needs_system) = needs(scene.config.as_ref().ok());
     let check = |name, needed: bool, outcome: Option<Result<(), String>>, hint: &'static str| match outcome {
         Some(Ok(())) => Check::ok(GROUP, name, "it answers"),
@@ -202,7 +203,7 @@ async fn signal<F: Future + Unpin>(
         clock: scene.clock.clone(),
         updates,
         buses: Buses::default(),
-        watches: Watches::new(),
+        file_watcher: FileWatcher::new(),
         cache_dir: scene.environment.cache_dir.clone(),
     };
     let first = async {

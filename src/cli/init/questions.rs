@@ -12,7 +12,7 @@ use super::terminal::{InvalidAnswer, Terminal};
 use crate::cli::error::{Error, Exit};
 use crate::cli::terminal::text::{cut_start, printable};
 use crate::config::{CalendarSource, Environment};
-use crate::signals::calendar_extent::{Extent, extent};
+use crate::signals::calendar::extent::{Extent, extent};
 use crate::suggest;
 
 /// All answers, in the order of the questions. `terminal`: somebody who can be asked for what no flag says.

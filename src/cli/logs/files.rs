@@ -9,9 +9,10 @@ use jiff::Timestamp;
 
 use super::Selection;
 use crate::cli::error::{Error, Exit};
-use crate::cli::folder::FolderWatch;
 use crate::cli::terminal::output::print;
 use crate::cli::terminal::text::printable;
+use crate::file_watch::resolve::{Resolved, WatchSet};
+use crate::file_watch::{FileWatch, FileWatcher};
 
 /// As many bytes are shown at a time.
 const MAX_BYTES_AT_ONCE: usize = 64 * 1024;
@@ -23,13 +24,7 @@ pub(super) async fn show(dir: &Path, wanted: &Selection) -> Result<Exit, Error> 
             .with_hint("look as the user who runs presenced, or correct `dir` below [log]")
     };
     // Before it is read, so that what comes in between is heard.
-    let watch = if wanted.follow {
-        let mut watch = FolderWatch::new().map_err(unreadable)?;
-        watch.watch_all(dir).map_err(unreadable)?;
-        Some(watch)
-    } else {
-        None
-    };
+    let mut watch = wanted.follow.then(|| watch(dir)).transpose().map_err(unreadable)?;
     let files = files(dir).map_err(unreadable)?;
     if files.is_empty() && watch.is_none() {
         return Err(Error::new(Exit::Failed, format!("there is no log yet in {}", dir.display()))
@@ -39,12 +34,29 @@ pub(super) async fn show(dir: &Path, wanted: &Selection) -> Result<Exit, Error> 
     if !show_lines(lines)? {
         return Ok(Exit::Ok);
     }
-    let Some(watch) = watch else { return Ok(Exit::Ok) };
+    let Some(watch) = &mut watch else { return Ok(Exit::Ok) };
     loop {
-        watch.changed().await.map_err(unreadable)?;
+        watch.touched().await;
         if !show_new(dir, &mut end).map_err(unreadable)?? {
             return Ok(Exit::Ok);
         }
+    }
+}
+
+/// Watches the files in `dir`.
+fn watch(dir: &Path) -> io::Result<FileWatch> {
+    let dir = std::path::absolute(dir)?;
+    let mut watch = FileWatcher::new().subscribe();
+    watch.scan(|| {
+        let mut watch_set = WatchSet::default();
+        if let Resolved::Folder(folder) = watch_set.resolve(&dir) {
+            watch_set.add_folder(&folder);
+        }
+        (watch_set, ())
+    });
+    match watch.failures().first() {
+        Some(failure) => Err(io::Error::other(failure.reason.clone())),
+        None => Ok(watch),
     }
 }
 

@@ -13,8 +13,8 @@ use super::template::Template;
 use super::waybar;
 use crate::cli::context::Context;
 use crate::cli::error::{Error, Exit};
-use crate::cli::folder::FolderWatch;
 use crate::cli::terminal::output::print;
+use crate::file_watch::{FileWatcher, WatchFailure};
 use crate::status::report::{Account, Report};
 use crate::status::{Client, ClientError};
 use crate::suggest;
@@ -94,11 +94,8 @@ impl Bar<'_> {
 
     /// Prints a line each time it changes, until its reader has gone.
     pub(super) async fn watch(&self, socket: &Path) -> Result<Exit, Error> {
-        let cannot_watch = |error| {
-            Error::new(Exit::Failed, format!("cannot wait for presenced at {}: {error}", socket.display()))
-                .with_hint("raise the limit: `sudo sysctl fs.inotify.max_user_instances=512`")
-        };
-        let mut folder = FolderWatch::new().map_err(cannot_watch)?;
+        let path = std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
+        let mut file_watch = FileWatcher::new().subscribe();
         let mut shown = String::new();
         let mut show = |report: Result<&Report, &ClientError>| {
             let line = self.line(report);
@@ -109,8 +106,11 @@ impl Bar<'_> {
             print(&line)
         };
         loop {
-            // Before it is asked, so that its coming in between is heard.
-            folder.watch_for(socket).map_err(cannot_watch)?;
+            // Before the daemon is asked, so that one that starts in between is noticed.
+            file_watch.resolve(&path);
+            if let Some(failure) = file_watch.failures().first() {
+                return Err(cannot_wait(socket, failure));
+            }
             let asked = async { Client::connect(socket).await?.watch().await }.await;
             let error = match asked {
                 Ok(mut reports) => loop {
@@ -128,14 +128,14 @@ impl Bar<'_> {
             }
             match error {
                 ClientError::NotRunning { .. } | ClientError::Stopping => {
-                    folder.changed().await.map_err(cannot_watch)?;
+                    file_watch.touched().await;
                 }
                 ClientError::Connect { .. }
                 | ClientError::TimedOut { .. }
                 | ClientError::ConfigurationRefused { .. }
                 | ClientError::Refused { .. }
                 | ClientError::NotUnderstood { .. } => {
-                    let _ = tokio::time::timeout(ASK_AGAIN, folder.changed()).await;
+                    let _ = tokio::time::timeout(ASK_AGAIN, file_watch.touched()).await;
                 }
             }
         }
@@ -147,6 +147,15 @@ impl Bar<'_> {
             Format::Waybar => waybar::render(&facts) + "\n",
             Format::Template(template) => template.render(&facts) + "\n",
         }
+    }
+}
+
+fn cannot_wait(socket: &Path, failure: &WatchFailure) -> Error {
+    let text = format!("cannot wait for presenced at {}: {}", socket.display(), failure.reason);
+    let error = Error::new(Exit::Failed, text);
+    match failure.command {
+        Some(command) => error.with_hint(format!("raise the limit: `{command}`")),
+        None => error.with_hint(format!("check that you may read {}", failure.folder.display())),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Every pair of what logind and the others may say.
+//! Every pair of what logind and the other sources may say.
 
 use super::*;
-use crate::signals::screensaver::{KINDS, Kind};
+use crate::signals::lock::screensaver::{KINDS, Kind};
 
 const SAVER: &Kind = &KINDS[2];
 const GNOME: &Kind = &KINDS[0];
@@ -10,7 +10,7 @@ fn session(desktop: &str, active: bool, locked_hint: bool) -> Session {
     Session { id: "2".to_owned(), desktop: desktop.to_owned(), active, locked_hint, ..Session::default() }
 }
 
-/// In short: the reading and its source, with `!` behind when there is a warning; `-`: nothing is published.
+/// The reading and its source in short form, with `!` at the end if there is a warning; `-`: nothing is published.
 fn said(logind: &logind::View, savers: screensaver::View, cosmic: cosmic::View) -> String {
     reconcile(logind, savers, cosmic).map_or_else(
         || "-".to_owned(),
@@ -26,8 +26,8 @@ fn every_pair_of_logind_and_a_screen_saver() {
     use logind::View::{NoSession, Session as Of, Unavailable, Unread};
     use screensaver::View::{None as NoSaver, Says, Unread as UnreadSaver};
 
-    // Per row: no reading of a screen saver yet, none, GNOME's (which keeps the hint) inactive and active, Cinnamon's (whose
-    // desktop does not) inactive and active.
+    // The columns: no screen saver was read yet, there is none, GNOME's (whose desktop keeps the hint) inactive and active,
+    // Cinnamon's (whose desktop does not) inactive and active.
     let savers = [
         UnreadSaver,
         NoSaver,
@@ -49,7 +49,7 @@ fn every_pair_of_logind_and_a_screen_saver() {
         (of(false, false, Trust::Full), [locked; 6]),
         (of(true, false, Trust::Full), ["-", unlocked, unlocked, unlocked, unlocked, saver_on]),
         (of(true, false, Trust::Proven), ["-", unlocked, unlocked, unlocked, unlocked, saver_on]),
-        // A new logind may have forgotten the hint: a screen saver knows better, and without one it is asked twice.
+        // A new logind may have forgotten the hint: a screen saver knows better, and without one logind is read twice.
         (of(true, false, Trust::Doubt), ["-", "-", unlocked, gnome_on, unlocked, saver_on]),
         (of(true, false, Trust::Again), ["-", unlocked, unlocked, gnome_on, unlocked, saver_on]),
     ];
@@ -61,7 +61,7 @@ fn every_pair_of_logind_and_a_screen_saver() {
 }
 
 #[test]
-fn gnomes_screen_saver_on_budgie_is_one_of_a_desktop_without_the_hint() {
+fn budgie_does_not_keep_the_hint_though_its_screen_saver_has_gnomes_name() {
     for (desktop, expected) in [
         ("budgie-desktop", "locked org.gnome.ScreenSaver"),
         ("Budgie:GNOME", "locked org.gnome.ScreenSaver"),
@@ -90,14 +90,14 @@ fn cosmics_file_counts_where_the_hint_is_off() {
 }
 
 #[test]
-fn a_desktop_that_tells_nobody_is_named_until_somebody_does() {
+fn a_desktop_that_does_not_report_the_lock_is_named_until_a_source_does() {
     use screensaver::View::{None as NoSaver, Says};
     let said = |desktop, trust, saver| {
         said(&logind::View::Session(session(desktop, true, false), trust), saver, cosmic::View::None)
     };
     for desktop in ["sway", "Hyprland", "i3"] {
         assert_eq!(said(desktop, Trust::Full, NoSaver), "unlocked logind!");
-        // A helper of the user's sets the hint.
+        // A program that the user has installed sets the hint.
         assert_eq!(said(desktop, Trust::Proven, NoSaver), "unlocked logind");
         assert_eq!(said(desktop, Trust::Full, Says { saver: SAVER, active: false }), "unlocked logind");
     }

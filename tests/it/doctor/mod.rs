@@ -428,7 +428,7 @@ async fn the_lock_is_shown_with_its_source_and_its_doubts() {
     house.write("config.toml", house.configuration() + "[signals.lock]\n");
     for (desktop, expected) in [
         ("", "ok: unlocked, by logind; ; "),
-        ("sway", "warning: unlocked, by logind; The screen counts as unlocked, but sway tells nobody"),
+        ("sway", "warning: unlocked, by logind; The screen counts as unlocked, but sway does not report"),
     ] {
         let login1 = Login1::with(&bus, Session { desktop, ..Session::DESKTOP }).await;
         let found = Found::by(

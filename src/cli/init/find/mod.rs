@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::source::Source;
 use crate::config::{self, Environment};
-use crate::signals::calendar_extent::{Extent, extent};
+use crate::signals::calendar::extent::{Extent, extent};
 
 /// So long somebody waits without a word.
 const TOLD_AFTER: Duration = Duration::from_millis(500);

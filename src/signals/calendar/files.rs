@@ -1,0 +1,277 @@
+//! Finding calendar files: the configured files, and the `*.ics` of the configured folders and all folders below them.
+//!
+//! Leaves to others: when to look and what to remember (`collection`, `once`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::calendar::{self, FileReport, SourceId, Timeline};
+use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
+use crate::warning::{Code, Warning};
+
+/// How deep below a source folders are searched.
+const MAX_DEPTH: usize = 16;
+
+/// What there is to read.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The files by their real path (a link keeps its own name), and the source that each belongs to: the first that has it.
+    pub(super) files: BTreeMap<PathBuf, SourceId>,
+    /// The folders that were searched, by their real path.
+    pub(super) folders: BTreeMap<PathBuf, SourceId>,
+    /// Why sources, or parts of them, cannot be read.
+    pub(super) troubles: Vec<Trouble>,
+}
+
+/// Something that cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    /// The file or folder.
+    pub(super) path: PathBuf,
+    /// What is wrong with it, as a predicate of "the calendar": `does not exist`.
+    pub(super) reason: String,
+    /// The same, as a warning.
+    pub(super) warning: Warning,
+    /// It may pass without a change in a watched folder, so a retry is worthwhile.
+    pub(super) passing: bool,
+}
+
+impl Trouble {
+    /// `path` cannot be read because of `error`.
+    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound {
+            let hint = "Correct the path in [signals.calendar], or wait for the program that creates the file.";
+            Self::new(path, "does not exist".to_owned(), hint.to_owned(), false)
+        } else if kind == io::ErrorKind::PermissionDenied {
+            let hint = format!("Let the user that runs presenced read it: `ls -ld {}` shows who may.", path.display());
+            Self::new(path, "may not be read".to_owned(), hint, false)
+        } else if kind == io::ErrorKind::FileTooLarge {
+            Self::unsuitable(path, &error.to_string())
+        } else {
+            let hint = "Fix or move the file; presenced checks it again by itself.";
+            Self::new(path, format!("cannot be read: {error}"), hint.to_owned(), true)
+        }
+    }
+
+    /// `path` is something that presenced does not read.
+    pub(super) fn unsuitable(path: &Path, reason: &str) -> Self {
+        let hint = "Move it out of the calendar's folder, or correct the path in [signals.calendar].";
+        Self::new(path, format!("is not read: {reason}"), hint.to_owned(), false)
+    }
+
+    fn new(path: &Path, reason: String, hint: String, passing: bool) -> Self {
+        let text = format!("The calendar {} {reason}.", path.display());
+        let warning = Warning { code: Code::CalendarUnreadable, text, hint };
+        Self { path: path.to_owned(), reason, warning, passing }
+    }
+}
+
+/// Whether a file of this name in a searched folder is a calendar.
+pub(super) fn is_calendar(name: &OsStr) -> bool {
+    !is_scratch(name) && Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ics"))
+}
+
+/// Looks at all sources.
+pub(super) fn find(sources: &[(SourceId, PathBuf)]) -> (WatchSet, Found) {
+    find_while(sources, &|| true)
+}
+
+/// Looks at all sources while `has_time`; returns what was found until then.
+pub(super) fn find_while(sources: &[(SourceId, PathBuf)], has_time: &dyn Fn() -> bool) -> (WatchSet, Found) {
+    let mut watch_set = WatchSet::default();
+    let mut found = Found::default();
+    for (source, path) in sources.iter().map(|(source, path)| (*source, path)) {
+        match watch_set.resolve(path) {
+            Resolved::File(real) => drop(found.files.entry(real).or_insert(source)),
+            Resolved::Folder(real) => search(source, real, &mut watch_set, &mut found, has_time),
+            Resolved::Missing => {
+                found.troubles.push(Trouble::unreadable(path, &io::ErrorKind::NotFound.into()));
+            }
+            Resolved::Special => found.troubles.push(Trouble::unsuitable(path, "it is neither a file nor a folder")),
+            Resolved::Unreachable(error) => found.troubles.push(Trouble::unreadable(path, &error)),
+        }
+    }
+    (watch_set, found)
+}
+
+/// Searches a folder and those below it. Each real folder is searched once, so that loops of links end.
+fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &mut Found, has_time: &dyn Fn() -> bool) {
+    let mut waiting = vec![(folder, 0)];
+    let mut seen = BTreeSet::new();
+    while let Some((folder, depth)) = waiting.pop() {
+        if !seen.insert(folder.clone()) {
+            continue;
+        }
+        if depth > MAX_DEPTH {
+            let reason = format!("it lies more than {MAX_DEPTH} folders below its source");
+            found.troubles.push(Trouble::unsuitable(&folder, &reason));
+            continue;
+        }
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                // Without the right to list it, it cannot be watched either; a change of that right is seen in its parent folder.
+                watch_set.add_path(&folder);
+                let vanished = depth > 0 && error.kind() == io::ErrorKind::NotFound;
+                found.troubles.extend((!vanished).then(|| Trouble::unreadable(&folder, &error)));
+                continue;
+            }
+        };
+        watch_set.add_folder(&folder);
+        for entry in entries.flatten() {
+            if !has_time() {
+                return;
+            }
+            let (name, Ok(kind)) = (entry.file_name(), entry.file_type()) else { continue };
+            if is_scratch(&name) {
+                continue;
+            }
+            let path = folder.join(&name);
+            if kind.is_dir() {
+                waiting.push((path, depth + 1));
+            } else if kind.is_file() && is_calendar(&name) {
+                found.files.entry(path).or_insert(source);
+            } else if kind.is_symlink() {
+                match watch_set.resolve(&path) {
+                    Resolved::Folder(real) => waiting.push((real, depth + 1)),
+                    Resolved::File(_) | Resolved::Unreachable(_) if is_calendar(&name) => {
+                        found.files.entry(path).or_insert(source);
+                    }
+                    Resolved::File(_) | Resolved::Unreachable(_) | Resolved::Missing | Resolved::Special => {}
+                }
+            }
+        }
+        found.folders.entry(folder).or_insert(source);
+    }
+}
+
+/// What distinguishes one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    /// In bytes.
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// The stamp of a regular file; for anything else an error of kind `InvalidInput`.
+    fn of(metadata: &fs::Metadata) -> io::Result<Self> {
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    /// The stamp of the file at `path` now.
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
+        Self::of(&fs::metadata(path)?)
+    }
+}
+
+/// Reads the file at `path` into the timeline. On an error the timeline stays as it was.
+pub(super) fn read(timeline: &mut Timeline, source: SourceId, path: &Path) -> io::Result<(FileReport, Stamp)> {
+    let (bytes, stamp) = open(path)?;
+    let report = timeline.update(source, path, bytes)?;
+    Ok((report, stamp))
+}
+
+/// Opens a regular file, and nothing else. Checks that before, because opening a FIFO or a device has effects, and again
+/// afterwards, because the file may have been replaced. A file that is larger than [`calendar::MAX_FILE_BYTES`] is an error of kind
+/// `FileTooLarge`.
+pub(super) fn open(path: &Path) -> io::Result<(fs::File, Stamp)> {
+    Stamp::read(path)?;
+    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).expect("open(2) takes its flags as an int");
+    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
+    let stamp = Stamp::of(&file.metadata()?)?;
+    if stamp.size > calendar::MAX_FILE_BYTES {
+        let reason = format!("it is larger than {} MiB", calendar::MAX_FILE_BYTES / 1024 / 1024);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok((file, stamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn find(sources: &[PathBuf]) -> (WatchSet, Found) {
+        super::find(&(0..).map(SourceId).zip(sources.iter().cloned()).collect::<Vec<_>>())
+    }
+
+    fn root(dir: &tempfile::TempDir) -> PathBuf {
+        dir.path().canonicalize().unwrap()
+    }
+
+    #[test]
+    fn folders_are_searched_for_ics_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = root(&dir);
+        fs::create_dir_all(root.join("work/team")).unwrap();
+        fs::create_dir_all(root.join("work/.git")).unwrap();
+        for name in ["a.ics", "B.ICS", "notes.txt", ".hidden.ics", "x.ics~", "x.ics.tmp", "team/c.ics", ".git/d.ics"] {
+            fs::write(root.join("work").join(name), "").unwrap();
+        }
+        let (_, found) = find(&[root.join("work")]);
+        let names: Vec<_> = found.files.keys().map(|path| path.strip_prefix(root.join("work")).unwrap()).collect();
+        assert_eq!(names, [Path::new("B.ICS"), Path::new("a.ics"), Path::new("team/c.ics")]);
+        assert!(found.troubles.is_empty());
+    }
+
+    #[test]
+    fn loops_of_links_end_and_links_to_files_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = root(&dir);
+        fs::create_dir_all(root.join("work/inner")).unwrap();
+        fs::write(root.join("elsewhere.ics"), "").unwrap();
+        symlink(root.join("work"), root.join("work/inner/again")).unwrap();
+        symlink("../elsewhere.ics", root.join("work/linked.ics")).unwrap();
+        let (watch_set, found) = find(&[root.join("work")]);
+        assert_eq!(found.files.into_keys().collect::<Vec<_>>(), [root.join("work/linked.ics")]);
+        assert_eq!(found.folders.len(), 2);
+        assert!(watch_set.contains(&root.join("elsewhere.ics")));
+    }
+
+    #[test]
+    fn a_file_belongs_to_the_first_source_that_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = root(&dir);
+        fs::create_dir(root.join("inner")).unwrap();
+        fs::write(root.join("inner/a.ics"), "").unwrap();
+        let (_, found) = find(&[root.join("inner/a.ics"), root.clone(), root.join("inner")]);
+        assert_eq!(found.files.into_iter().collect::<Vec<_>>(), [(root.join("inner/a.ics"), SourceId(0))]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = root(&dir);
+        let socket = root.join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let deep: PathBuf = (0..=MAX_DEPTH + 1).map(|_| "d").collect();
+        fs::create_dir_all(root.join("deep").join(deep)).unwrap();
+        let (_, found) = find(&[root.join("none.ics"), socket, root.join("deep")]);
+        let texts: Vec<_> = found.troubles.iter().map(|trouble| trouble.warning.text.as_str()).collect();
+        assert_eq!(texts.len(), 3, "{texts:?}");
+        assert!(texts[0].ends_with("none.ics does not exist."), "{texts:?}");
+        assert!(texts[1].contains("neither a file nor a folder"), "{texts:?}");
+        assert!(texts[2].contains("more than 16 folders"), "{texts:?}");
+    }
+}

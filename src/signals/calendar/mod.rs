@@ -1,0 +1,164 @@
+//! The calendar signal: keeps a [`Timeline`](crate::calendar::Timeline) in step with the configured sources, and publishes its
+//! [`Schedule`](crate::calendar::Schedule).
+//!
+//! The sources are .ics files, folders of them, and subscriptions by URL, each of which has its last good copy in the cache
+//! folder. `files` finds and opens the files, `collection` remembers what was read and reads only files that changed,
+//! `subscription` keeps a copy fresh. `once` and `extent` read the same files for commands that do not follow them.
+//!
+//! All reading and parsing runs off the event loop, one batch at a time; changes during a batch go into the next. A source that
+//! cannot be read makes the calendar unknown, because the meeting that matters may be in there. Leaves to others: the calendar
+//! format (`crate::calendar`), and which presence an event leads to (`policy/`).
+
+mod collection;
+pub(crate) mod extent;
+mod files;
+pub(crate) mod once;
+mod subscription;
+mod subscription_copy;
+mod subscription_fetch;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use futures_util::future::select_all;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::{self, CalendarSource};
+use crate::file_watch::Changes;
+use crate::signals::backoff::{Backoff, until};
+use crate::signals::batch::Batch;
+use crate::signals::{Context, Publisher, Update};
+use collection::Collection;
+use subscription::{Subscription, SubscriptionStatus};
+use subscription_copy::CachedCopy;
+
+/// Follows the calendar sources. Never returns.
+pub async fn run(config: config::Calendar, context: Context) {
+    let clock = &*context.clock;
+    let mut subscriptions = Subscriptions::start(&config.sources, &context);
+    let copy_of =
+        |subscription: &config::Subscription| CachedCopy::of(&subscription.url, &context.cache_dir).path().to_owned();
+    let mut collection = Collection::new(config, copy_of, context.file_watcher.subscribe(), &clock.now());
+    let mut publisher = Publisher::new(context.updates, Update::Calendar);
+    let (mut backoff, mut batch) = (Backoff::new(), Batch::default());
+    let mut changes = Changes::Everything;
+    let mut unpublished = None;
+    // Dropped with this task, so that a running batch sees that its result is not needed any more.
+    let wanted = Arc::new(());
+    loop {
+        let now = clock.now();
+        let is_settled = subscriptions.pass_on(&mut collection, &mut changes);
+        let wanted = Arc::downgrade(&wanted);
+        let observation;
+        (collection, observation) = off_the_loop(move || {
+            collection.update(&changes, &now, || Weak::strong_count(&wanted) > 0);
+            let observation = collection.observe();
+            (collection, observation)
+        })
+        .await;
+        if observation.is_some() {
+            batch.note(clock.now().instant);
+            unpublished = observation;
+        }
+        // Until the first fetch has ended, it is not known whether something is wrong.
+        if is_settled && let Some(observation) = unpublished.take() {
+            publisher.publish(observation).await;
+        }
+        let now = clock.now();
+        if !collection.is_current(&now) {
+            changes = nothing();
+            continue;
+        }
+        let retry = if collection.needs_retry() {
+            Some(backoff.next(now.instant))
+        } else {
+            backoff = Backoff::new();
+            None
+        };
+        let window_moves = collection.window_moves();
+        let collected = async {
+            if let Some(end) = batch.collects_until(clock.now().instant) {
+                clock.sleep_until(end).await;
+            }
+            collection.changed(clock).await
+        };
+        changes = tokio::select! {
+            changes = collected => changes,
+            () = subscriptions.changed() => nothing(),
+            () = clock.sleep_until_wall(window_moves) => nothing(),
+            () = until(clock, retry) => Changes::Everything,
+        };
+    }
+}
+
+const fn nothing() -> Changes {
+    Changes::Paths(BTreeSet::new())
+}
+
+/// The subscriptions, each followed by its own task, which ends when this is dropped.
+struct Subscriptions {
+    followed: Vec<Followed>,
+    _tasks: JoinSet<()>,
+}
+
+struct Followed {
+    copy: PathBuf,
+    status: watch::Receiver<SubscriptionStatus>,
+    /// How many of its copies were read.
+    copies: u64,
+}
+
+impl Subscriptions {
+    fn start(sources: &[CalendarSource], context: &Context) -> Self {
+        let (mut followed, mut tasks) = (Vec::new(), JoinSet::new());
+        let now = context.clock.now();
+        for source in sources {
+            let CalendarSource::Subscription(subscription) = source else { continue };
+            let subscription = Subscription::new(subscription.clone(), &context.cache_dir, &now);
+            let (sender, status) = watch::channel(subscription.status(&now));
+            followed.push(Followed { copy: subscription.path().to_owned(), status, copies: 0 });
+            tasks.spawn(subscription.follow(Arc::clone(&context.clock), sender));
+        }
+        Self { followed, _tasks: tasks }
+    }
+
+    /// Passes on what is new. True if each subscription has a copy, or is known to have none.
+    fn pass_on(&mut self, collection: &mut Collection, changes: &mut Changes) -> bool {
+        let mut is_settled = true;
+        for (number, followed) in self.followed.iter_mut().enumerate() {
+            let status = followed.status.borrow_and_update().clone();
+            is_settled &= status.is_settled;
+            collection.set_subscription_warning(number, status.warning);
+            if std::mem::replace(&mut followed.copies, status.copies) != status.copies
+                && let Changes::Paths(paths) = changes
+            {
+                paths.insert(followed.copy.clone());
+            }
+        }
+        is_settled
+    }
+
+    /// Waits until the status of one of them changes.
+    async fn changed(&mut self) {
+        if self.followed.is_empty() {
+            return std::future::pending().await;
+        }
+        let changes = self.followed.iter_mut().map(|followed| Box::pin(followed.status.changed()));
+        if select_all(changes).await.0.is_err() {
+            // Its task has panicked, which ends the daemon too.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Runs `work` on a thread where it may block.
+async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is shutting down and drops this task next.
+        Err(_) => std::future::pending().await,
+    }
+}

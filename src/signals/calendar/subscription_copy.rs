@@ -1,0 +1,127 @@
+//! The last good copy of a calendar subscription: a file in the cache folder, and beside it what the server said about it.
+//!
+//! Only its owner may read it, it is never seen half-written, and its name does not reveal the address. Everything here blocks
+//! on the file system. Leaves to others: fetching it (`subscription_fetch`).
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+use uuid::Uuid;
+
+use crate::config::SecretUrl;
+
+/// What is known about a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    /// The server's `ETag`, for asking whether there is something newer.
+    pub(super) etag: Option<String>,
+    /// The server's `Last-Modified`, for the same purpose.
+    pub(super) last_modified: Option<String>,
+    /// When the server last confirmed that this is the calendar.
+    pub(super) confirmed_at: Timestamp,
+}
+
+/// Where a copy is kept.
+#[derive(Clone, Debug)]
+pub(super) struct CachedCopy {
+    calendar: PathBuf,
+    facts: PathBuf,
+}
+
+impl CachedCopy {
+    /// Where the copy of the calendar at `url` is kept. Its name is a name-based UUID (RFC 9562, 5.5): the same for the same
+    /// address, which cannot be read out of it.
+    pub(super) fn of(url: &SecretUrl, cache_dir: &Path) -> Self {
+        let folder = cache_dir.join("subscriptions");
+        let name = Uuid::new_v5(&Uuid::NAMESPACE_URL, url.expose().as_str().as_bytes());
+        Self { calendar: folder.join(format!("{name}.ics")), facts: folder.join(format!("{name}.json")) }
+    }
+
+    /// The calendar file.
+    pub(super) fn path(&self) -> &Path {
+        &self.calendar
+    }
+
+    /// What is known about the copy; `None` if there is no copy.
+    pub(super) fn facts(&self) -> Option<Facts> {
+        let facts = serde_json::from_slice(&fs::read(&self.facts).ok()?).ok()?;
+        self.calendar.is_file().then_some(facts)
+    }
+
+    /// A new file for the next copy; dropping it deletes it.
+    pub(super) fn draft(&self) -> io::Result<NamedTempFile> {
+        let folder = self.calendar.parent().unwrap_or(Path::new("/"));
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        NamedTempFile::new_in(folder)
+    }
+
+    /// Replaces the copy with a complete draft.
+    pub(super) fn replace(&self, draft: NamedTempFile, facts: &Facts) -> io::Result<()> {
+        draft.as_file().sync_all()?;
+        // Without facts the next fetch is unconditional: old facts must never stand beside a new calendar.
+        match fs::remove_file(&self.facts) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        draft.persist(&self.calendar)?;
+        self.store_facts(facts)
+    }
+
+    /// Stores new facts about the existing copy.
+    pub(super) fn store_facts(&self, facts: &Facts) -> io::Result<()> {
+        let mut draft = self.draft()?;
+        draft.write_all(&serde_json::to_vec(facts)?)?;
+        draft.persist(&self.facts)?;
+        File::open(self.facts.parent().unwrap_or(Path::new("/")))?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn url(text: &str) -> SecretUrl {
+        SecretUrl::new(text.parse().unwrap())
+    }
+
+    fn facts() -> Facts {
+        Facts { etag: Some("\"1\"".to_owned()), last_modified: None, confirmed_at: Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn only_its_owner_reads_a_copy_and_its_name_reveals_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = CachedCopy::of(&url("https://cal.example/hunter2/basic.ics"), dir.path());
+        assert_eq!(copy.facts(), None);
+        let mut draft = copy.draft().unwrap();
+        draft.write_all(b"BEGIN:VCALENDAR").unwrap();
+        copy.replace(draft, &facts()).unwrap();
+        assert_eq!(copy.facts(), Some(facts()));
+        let folder = copy.path().parent().unwrap();
+        assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        assert_eq!(names.len(), 2);
+        assert!(names.iter().all(|name| !name.contains("hunter2") && !name.contains("cal")), "{names:?}");
+    }
+
+    #[test]
+    fn facts_without_a_calendar_do_not_count_and_a_dropped_draft_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = CachedCopy::of(&url("https://cal.example/a"), dir.path());
+        copy.store_facts(&facts()).unwrap();
+        assert_eq!(copy.facts(), None);
+        drop(copy.draft().unwrap());
+        assert_eq!(fs::read_dir(dir.path().join("subscriptions")).unwrap().count(), 1);
+    }
+}

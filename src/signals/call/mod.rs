@@ -1,0 +1,157 @@
+//! The call signal: programs say in a call-state file, or each in its own file of a folder, what call they are in. The strongest
+//! state counts.
+//!
+//! A missing file means idle. A file that cannot be read makes the signal unknown, unless another file says that there is a
+//! call: that is still known. A state ends at the time that its file names, or with the process that its file names (`process`).
+//! presenced creates none of these files. `file` reads them without trusting them, `state` parses them, and `claim` remembers
+//! what each last said. Leaves to others: what recording programs say about calls (`microphone`), and which of the two counts
+//! (`daemon/`).
+
+mod claim;
+mod file;
+mod process;
+mod state;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use futures_util::future::select_all;
+
+use crate::config;
+use crate::file_watch::{Changes, FileWatch};
+use crate::policy::{Call, CallState, Reading};
+use crate::signals::backoff::{Backoff, until, until_wall};
+use crate::signals::{Context, Observation, Publisher, Update, unwatched};
+use crate::time::{Clock, Instant, Now};
+use crate::warning::Warning;
+use claim::{Claim, invalid, unread_warning};
+use file::MAX_FILES;
+
+/// Follows the call state at the configured path. Never returns.
+pub async fn run(config: config::Call, context: Context) {
+    let clock = &*context.clock;
+    let mut publisher = Publisher::new(context.updates, Update::Call);
+    let mut watch = context.file_watcher.subscribe();
+    let mut claims = Claims { path: config.path, ..Claims::default() };
+    let mut backoff = Backoff::new();
+    let mut changes = Some(Changes::Everything);
+    loop {
+        let now = clock.now();
+        if let Some(changes) = &changes {
+            claims.look(changes, &mut watch, &now);
+        }
+        publisher.publish(claims.observe(&now)).await;
+        let retry = if claims.unwatched.is_empty() {
+            backoff = Backoff::new();
+            None
+        } else {
+            Some(backoff.next(now.instant))
+        };
+        changes = claims.wait(&mut watch, clock, &now, retry).await;
+    }
+}
+
+/// All call-state files.
+#[derive(Default)]
+struct Claims {
+    path: PathBuf,
+    files: BTreeMap<PathBuf, Claim>,
+    /// Why the path itself cannot be used.
+    trouble: Option<Warning>,
+    too_many: usize,
+    /// Folders that could not be watched.
+    unwatched: Vec<Warning>,
+}
+
+impl Claims {
+    /// Reads the files that changed, and those that were not seen before.
+    fn look(&mut self, changes: &Changes, watch: &mut FileWatch, now: &Now) {
+        let listing = watch.scan(|| {
+            let mut listing = file::list(&self.path);
+            (std::mem::take(&mut listing.watch_set), listing)
+        });
+        self.unwatched = unwatched(watch);
+        self.trouble = listing.trouble.map(|trouble| unread_warning(&self.path, &trouble));
+        self.too_many = listing.too_many;
+        let mut before = std::mem::take(&mut self.files);
+        for path in listing.files {
+            let known = before.remove(&path);
+            let reread = match changes {
+                Changes::Everything => true,
+                Changes::Paths(paths) => known.is_none() || paths.iter().any(|changed| path.starts_with(changed)),
+            };
+            let mut claim = known.unwrap_or_else(|| Claim::new(matches!(changes, Changes::Paths(_))));
+            if !reread || claim.read(&path, now) {
+                self.files.insert(path, claim);
+            }
+        }
+    }
+
+    /// What all files say together.
+    fn observe(&self, now: &Now) -> Observation<Call> {
+        let mut strongest: (CallState, Option<&str>) = (CallState::Idle, None);
+        let mut warnings: Vec<Warning> = self.trouble.iter().cloned().collect();
+        for claim in self.files.values() {
+            match claim.at(now) {
+                Ok(claimed) if claimed.0 > strongest.0 => strongest = claimed,
+                Ok(_) => {}
+                Err(warning) => warnings.push(warning.clone()),
+            }
+        }
+        let (state, app) = strongest;
+        let unknown = state == CallState::Idle && !warnings.is_empty();
+        if self.too_many > 0 {
+            let text = format!(
+                "The folder {} has {} more call-state files than the {MAX_FILES} that are read.",
+                self.path.display(),
+                self.too_many
+            );
+            warnings
+                .push(Warning { hint: "Delete the ones that no program writes any more.".to_owned(), ..invalid(text) });
+        }
+        warnings.extend(self.unwatched.iter().cloned());
+        let reading =
+            if unknown { Reading::Unknown } else { Reading::Known(Call { state, app: app.map(str::to_owned) }) };
+        Observation { reading, source: self.path.display().to_string(), warnings }
+    }
+
+    /// Waits until something may have changed. `None`: not a file, but what one of them says expires, or its process has ended.
+    async fn wait(
+        &mut self,
+        watch: &mut FileWatch,
+        clock: &dyn Clock,
+        now: &Now,
+        retry: Option<Instant>,
+    ) -> Option<Changes> {
+        let hold = self.files.values().filter_map(|claim| claim.hold_ends(now)).min();
+        let expires = self.files.values().filter_map(|claim| claim.expires(now)).min();
+        let ended = tokio::select! {
+            changes = watch.changed(clock) => return Some(changes),
+            () = until(clock, retry) => return Some(Changes::Everything),
+            () = until(clock, hold) => None,
+            () = until_wall(clock, expires) => None,
+            path = one_ended(&self.files) => Some(path),
+        };
+        if let Some(claim) = ended.and_then(|path| self.files.get_mut(&path)) {
+            claim.process_ended();
+        }
+        None
+    }
+}
+
+/// The file whose process ends first.
+async fn one_ended(files: &BTreeMap<PathBuf, Claim>) -> PathBuf {
+    let running = files.iter().filter_map(|(path, claim)| Some((path, claim.process()?)));
+    let ends: Vec<_> = running
+        .map(|(path, process)| {
+            Box::pin(async move {
+                process.ended().await;
+                path.clone()
+            })
+        })
+        .collect();
+    if ends.is_empty() {
+        return std::future::pending().await;
+    }
+    select_all(ends).await.0
+}
