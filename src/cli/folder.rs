@@ -1,4 +1,4 @@
-//! Waiting for something to come, by inotify on the folder that it comes in: a daemon's socket, the next lines of a log.
+//! Waits for a file to appear or change, with inotify on its folder: the daemon's socket, the next lines of a log.
 
 use std::ffi::{CStr, OsString};
 use std::io;
@@ -12,24 +12,24 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// What may bring or change a file of a folder, or take the folder itself away.
-const MATTERS: WatchFlags = WatchFlags::CREATE
+/// The events that create or change a file in a folder, or remove the folder itself.
+const WATCHED_EVENTS: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::MOVED_TO)
     .union(WatchFlags::MODIFY)
     .union(WatchFlags::ATTRIB)
     .union(WatchFlags::DELETE_SELF)
     .union(WatchFlags::MOVE_SELF);
 
-/// A watch of one folder at a time. Needs a Tokio runtime.
+/// Watches one folder at a time. Needs a Tokio runtime.
 #[derive(Debug)]
 pub(super) struct FolderWatch {
     inotify: AsyncFd<OwnedFd>,
-    /// The one name in the folder that matters; `None`: all of them do.
+    /// The awaited name in the folder; `None` means any name.
     name: Option<OsString>,
 }
 
 impl FolderWatch {
-    /// Watches nothing yet.
+    /// A watch without a folder yet.
     pub(super) fn new() -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         #[expect(deprecated, reason = "its successor is unsafe; an `OwnedFd` does keep its descriptor open")]
@@ -37,19 +37,19 @@ impl FolderWatch {
         Ok(Self { inotify, name: None })
     }
 
-    /// Watches for all that happens to the files in `folder`.
+    /// Watches all files in `folder`.
     pub(super) fn watch_all(&mut self, folder: &Path) -> io::Result<()> {
         self.name = None;
-        Ok(inotify::add_watch(&self.inotify, folder, MATTERS | WatchFlags::ONLYDIR).map(drop)?)
+        Ok(inotify::add_watch(&self.inotify, folder, WATCHED_EVENTS | WatchFlags::ONLYDIR).map(drop)?)
     }
 
-    /// Watches for `path`: in its folder, or, as long as that is missing, in the nearest one above it for the next part of the
-    /// way. Whoever looks after this call and then waits misses nothing.
+    /// Watches for `path`: in its folder or, while that is missing, in the nearest existing folder above it for the next part of
+    /// the path. A caller that checks the path after this call and then waits misses nothing.
     pub(super) fn watch_for(&mut self, path: &Path) -> io::Result<()> {
         let path = std::path::absolute(path)?;
         let mut below = path.as_path();
         while let (Some(folder), Some(name)) = (below.parent(), below.file_name()) {
-            match inotify::add_watch(&self.inotify, folder, MATTERS | WatchFlags::ONLYDIR) {
+            match inotify::add_watch(&self.inotify, folder, WATCHED_EVENTS | WatchFlags::ONLYDIR) {
                 Ok(_) => {
                     self.name = Some(name.to_owned());
                     return Ok(());
@@ -61,28 +61,28 @@ impl FolderWatch {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    /// Waits for the next thing that matters. Nothing is lost when the wait is dropped.
+    /// Waits for the next awaited event. Dropping the wait loses nothing.
     pub(super) async fn changed(&self) -> io::Result<()> {
         loop {
             let mut ready = self.inotify.readable().await?;
-            let matters = self.drain()?;
+            let awaited = self.drain()?;
             ready.clear_ready();
-            if matters {
+            if awaited {
                 return Ok(());
             }
         }
     }
 
-    /// Takes all that has happened, and says whether something of it matters.
+    /// Takes all pending events, and returns whether any was awaited.
     fn drain(&self) -> io::Result<bool> {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
-        let mut matters = false;
+        let mut awaited = false;
         loop {
             match events.next() {
-                // Without a name it is about the folder itself, or the kernel has lost count.
-                Ok(event) => matters |= event.file_name().is_none_or(|name| self.is_awaited(name)),
-                Err(Errno::WOULDBLOCK) => return Ok(matters),
+                // An event without a name is about the folder itself, or the kernel's queue overflowed.
+                Ok(event) => awaited |= event.file_name().is_none_or(|name| self.is_awaited(name)),
+                Err(Errno::WOULDBLOCK) => return Ok(awaited),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -101,13 +101,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_is_awaited_over_folders_that_are_not_there_yet() {
+    async fn a_file_is_awaited_through_folders_that_do_not_exist_yet() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/presenced/presenced.sock");
         let mut watch = FolderWatch::new().unwrap();
         watch.watch_for(&path).unwrap();
         fs::write(dir.path().join("other"), "").unwrap();
-        assert!(!watch.drain().unwrap(), "another file does not matter");
+        assert!(!watch.drain().unwrap(), "another file is not awaited");
         fs::create_dir(dir.path().join("run")).unwrap();
         watch.changed().await.unwrap();
         watch.watch_for(&path).unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_files_of_a_folder_are_heard() {
+    async fn all_files_of_a_folder_are_watched() {
         let dir = tempfile::tempdir().unwrap();
         let mut watch = FolderWatch::new().unwrap();
         watch.watch_all(dir.path()).unwrap();
