@@ -1,14 +1,14 @@
-//! presenced keeps a Microsoft Teams presence true: it watches local signals, decides what they mean, and holds its own
+//! presenced keeps a Microsoft Teams presence accurate: it watches local signals, decides what they mean, and holds its own
 //! presence session in Microsoft Graph.
 //!
-//! The modules stand on four floors, and a module uses only the floors below its own (`ARCHITECTURE.md` has the picture):
+//! There are four layers, and a module uses only the layers below its own (`ARCHITECTURE.md` has the details):
 //!
 //! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`calendar`], `certificate` and the
 //!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
-//! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: one kind of outside world each, and no edge
-//!   knows another. `http` and [`metrics`] lie below them: what several of them share.
+//! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: each talks to one
+//!   kind of outside system, and none uses another. `http` and [`metrics`], which several of them share, lie below them.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
-//! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
+//! * **command line** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 
 pub use presenced_core::{calendar, certificate, policy, presence, session, suggest, time, warning};
 pub use presenced_emulator as emulator;

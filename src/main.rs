@@ -1,4 +1,4 @@
-//! The binary: everything is in [`presenced::cli`].
+//! The binary. All its code is in [`presenced::cli`].
 
 fn main() -> std::process::ExitCode {
     presenced::cli::main()

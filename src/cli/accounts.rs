@@ -1,9 +1,9 @@
-//! What the commands share that are about one account: which one is meant, and what is said while its keyring is locked.
+//! Shared by the commands that work on one account: choosing the account, and the message shown while the keyring is locked.
 
 use super::error::{Error, Exit};
 use crate::config::{self, Config};
 
-/// The account that is meant: the one of that name, or the only one.
+/// The account with this name or, without a name, the only account.
 pub(super) fn choose(name: Option<String>, config: &Config) -> Result<(String, config::Account), Error> {
     let names: Vec<_> = config.accounts.keys().map(|name| format!("`{name}`")).collect();
     let hint = format!("the configuration has {}", names.join(", "));
@@ -13,13 +13,13 @@ pub(super) fn choose(name: Option<String>, config: &Config) -> Result<(String, c
             None => Err(Error::new(Exit::Usage, format!("there is no account `{name}`")).with_hint(hint)),
         },
         (None, Some((name, account))) if names.len() == 1 => Ok((name.clone(), account.clone())),
-        (None, _) => Err(Error::new(Exit::Usage, "there are several accounts: say which one").with_hint(hint)),
+        (None, _) => Err(Error::new(Exit::Usage, "there are several accounts: name one of them").with_hint(hint)),
     }
 }
 
-/// Why nothing goes on for now. The keyring asks by itself where there is a screen.
+/// Explains the wait. In a graphical session the keyring shows its own prompt.
 pub(super) fn tell_locked() {
-    anstream::println!("The keyring is locked. Unlock it, or give up with Ctrl-C. Waiting …");
+    anstream::println!("The keyring is locked. Unlock it, or press Ctrl-C to give up. Waiting …");
 }
 
 #[cfg(test)]

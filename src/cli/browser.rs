@@ -1,4 +1,4 @@
-//! Opens a page in the person's browser.
+//! Opens a page in the user's browser.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
@@ -6,9 +6,8 @@ use std::process::Stdio;
 use crate::config::Environment;
 use crate::program;
 
-/// Asks the desktop to open `url`, by `xdg-open`, and does not wait for what comes of it: whether that is seen, only the person
-/// knows, who has the address on the terminal as well. The terminal stays ours: nothing is written there, and Ctrl-C does
-/// not end the browser.
+/// Asks the desktop to open `url` with `xdg-open`, and does not wait for the result: only the user knows whether the page
+/// appeared, and the terminal also shows the address. The browser writes nothing to the terminal, and Ctrl-C does not end it.
 pub(super) fn open(url: &str, environment: &Environment) {
     let mut command = program::command("xdg-open", environment);
     let started =

@@ -1,6 +1,6 @@
-//! `presenced check`: reads the configuration as the daemon would, and says what it means or all that is wrong with it.
+//! `presenced check`: reads the configuration like the daemon, and explains it or lists all its problems.
 //!
-//! With `--json` it prints one object on standard output, whatever the outcome:
+//! With `--json` it prints one object on standard output, valid or not:
 //!
 //! ```json
 //! {"version": 1, "valid": false, "file": "/home/me/.config/presenced/config.toml",
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `line` and `column` count from 1, the column in characters; both are null for a problem with the file as a whole, and `help` is
-//! null where there is none. The exit code is 0 for a valid configuration and 2 for one that is not.
+//! null if there is none. The exit code is 0 for a valid configuration and 2 for an invalid one.
 //!
 //! With `--schema` it reads nothing and prints the JSON Schema of the configuration, for editors.
 
@@ -28,17 +28,17 @@ use crate::suggest;
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced check              Say what it means, or all that is wrong with it"
-    "presenced check --json       The same for a program"
-    "presenced check --schema     What an editor completes configurations by";
-    "Exit codes: 0 it is well; 2 it is wrong."
+    "presenced check              Explain it, or list all its problems"
+    "presenced check --json       Print the result as JSON"
+    "presenced check --schema     Print the JSON Schema for editor completion";
+    "Exit codes: 0 valid; 2 invalid."
 ))]
 pub(super) struct Args {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
 
-    /// Print the JSON Schema of configurations, for editors
+    /// Print the JSON Schema of the configuration, for editors
     #[arg(long, conflicts_with = "json")]
     schema: bool,
 }
@@ -53,7 +53,7 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
     if json {
         let problems = loaded.as_ref().err();
         let file = problems.map_or(context.config.as_path(), Problems::file);
-        let result = Checked {
+        let result = JsonReport {
             version: 1,
             valid: problems.is_none(),
             file: file.to_string_lossy().into_owned(),
@@ -64,27 +64,27 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
         return Ok(if result.valid { Exit::Ok } else { Exit::Usage });
     }
     let config = loaded?;
-    anstream::print!("{} is well.\n\n{}", context.config.display(), summary(&config));
+    anstream::print!("{} is valid.\n\n{}", context.config.display(), summary(&config));
     Ok(Exit::Ok)
 }
 
 #[derive(Serialize)]
-struct Checked {
+struct JsonReport {
     version: u32,
     valid: bool,
     file: String,
-    problems: Vec<CheckedProblem>,
+    problems: Vec<JsonProblem>,
 }
 
 #[derive(Serialize)]
-struct CheckedProblem {
+struct JsonProblem {
     line: Option<usize>,
     column: Option<usize>,
     message: String,
     help: Option<String>,
 }
 
-impl From<&Problem> for CheckedProblem {
+impl From<&Problem> for JsonProblem {
     fn from(problem: &Problem) -> Self {
         Self {
             line: problem.position.map(|position| position.line),
@@ -95,11 +95,11 @@ impl From<&Problem> for CheckedProblem {
     }
 }
 
-/// What a configuration means, for people: ends with a line's end.
+/// Explains a configuration to the user. Ends with a line break.
 fn summary(config: &Config) -> String {
     let rules: Vec<_> = config.rules.iter().map(|rule| (rule.name.clone(), describe_rule(rule))).collect();
-    let rules_title = if config.rules == default_rules() { "Rules (the default ones)" } else { "Rules" };
-    [overview(config), table(rules_title, &rules)].join("\n")
+    let title = if config.rules == default_rules() { "Default rules" } else { "Rules" };
+    [overview(config), table(title, &rules)].join("\n")
 }
 
 /// The same without the rules.
@@ -117,9 +117,9 @@ fn table(title: &str, rows: &[(String, String)]) -> String {
 }
 
 fn describe_account(account: &Account) -> String {
-    let whose = account.user.as_ref().map_or_else(|| "whoever signs in".to_owned(), |user| format!("user {user}"));
+    let whose = account.user.as_ref().map_or_else(|| "the user who signs in".to_owned(), |user| format!("user {user}"));
     format!(
-        "tenant {}, cloud {}, by {}, presence of {whose}",
+        "tenant {}, cloud {}, sign-in by {}, presence of {whose}",
         account.tenant,
         account.cloud.as_str(),
         account.auth.method()
@@ -167,7 +167,7 @@ fn describe_when(when: &When) -> String {
     );
     conditions.extend(when.within.iter().map(|hours| format!("within {hours}")));
     conditions.extend(when.outside.iter().map(|hours| format!("outside {hours}")));
-    if conditions.is_empty() { "nothing above holds".to_owned() } else { conditions.join(", and ") }
+    if conditions.is_empty() { "no rule above matches".to_owned() } else { conditions.join(", and ") }
 }
 
 fn words<T: Copy>(accepted: &[Is<T>], word: fn(T) -> &'static str) -> Vec<&'static str> {
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_keep_their_column_and_leave_the_terminal_alone() {
+    fn names_keep_their_column_and_cannot_control_the_terminal() {
         let row = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         let shown = table("Rules", &[row("会議中です", "a"), row("clear\u{1b}[2Jme", "b\u{7}"), row("x", "c")]);
         assert_eq!(shown, "Rules\n  会議中です   a\n  clear\u{fffd}[2Jme  b\u{fffd}\n  x            c\n");

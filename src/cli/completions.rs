@@ -1,4 +1,4 @@
-//! `presenced completions`.
+//! `presenced completions`: prints a completion script for a shell.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(Args { shell }: Args) -> Result<Exit, Error> {
-    // Into memory first: clap panics in its own words when it cannot write.
+    // Write to memory first, because clap panics when it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "presenced", &mut script);
     print(&String::from_utf8_lossy(&script))?;

@@ -1,4 +1,4 @@
-//! What every command gets besides its own arguments, and the clock of the command line.
+//! The context that every command gets in addition to its own arguments, and the clock of the command line.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use super::error::{Error, Exit};
 use crate::config::{self, Config, Environment};
 
-/// The end of a command's help: examples, a line each with the command and what it does in two columns, then what else is
-/// to be known.
+/// The end of a command's help: first the examples, one per line, with the command and what it does in two columns; then the
+/// notes.
 macro_rules! examples {
     ($($line:literal)+ $(; $note:literal)*) => {
         concat!("\u{1b}[1;4mExamples:\u{1b}[0m", $("\n  ", $line,)+ $("\n\n", $note),*)
@@ -17,37 +17,37 @@ macro_rules! examples {
 }
 pub(super) use examples;
 
-/// What every command gets besides its own arguments.
+/// What every command gets in addition to its own arguments.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) environment: Environment,
     /// `--config`, already resolved against `$PRESENCED_CONFIG` and the default.
     pub(super) config: PathBuf,
-    /// `--socket`, already resolved against the default; `None` outside of a login session.
+    /// `--socket`, already resolved against the default; `None` outside a login session.
     pub(super) socket: Option<PathBuf>,
 }
 
 impl Context {
-    /// The status socket, for a command that cannot do without.
+    /// The status socket, for a command that needs it.
     pub(super) fn require_socket(&self) -> Result<&Path, Error> {
         self.socket.as_deref().ok_or_else(|| {
-            Error::new(Exit::Usage, "there is no place for the status socket: $XDG_RUNTIME_DIR is not set")
-                .with_hint("do this from a login session, or say where the socket is with `--socket`")
+            Error::new(Exit::Usage, "no location is available for the status socket: $XDG_RUNTIME_DIR is not set")
+                .with_hint("run this in a login session, or give the path of the socket with `--socket`")
         })
     }
 
-    /// Loads the configuration, or says all that is wrong with it.
+    /// Loads the configuration, or returns all its problems.
     pub(super) fn load_config(&self) -> Result<Config, Error> {
         Ok(config::load(&self.config, &self.environment)?)
     }
 
-    /// What time it is. A command has no daemon's clock to ask: it shows times on this machine, from now on.
+    /// The current time. Commands use this machine's clock, not the daemon's.
     #[expect(clippy::disallowed_methods, reason = "the one place on the command line that reads the clock")]
     pub(super) fn now() -> Timestamp {
         Timestamp::now()
     }
 
-    /// What day it is in `zone`.
+    /// Today's date in `zone`.
     pub(super) fn today(zone: &TimeZone) -> jiff::civil::Date {
         Self::now().to_zoned_datetime(zone.clone()).date()
     }

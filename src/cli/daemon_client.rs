@@ -1,4 +1,4 @@
-//! How commands reach the running daemon.
+//! How commands talk to the running daemon.
 
 use super::context::Context;
 use super::error::{Error, Exit};
@@ -6,7 +6,7 @@ use super::runtime::block_on;
 use super::terminal::progress::Progress;
 use crate::status::Client;
 
-/// Asks the daemon something: connects, and hands the connection to `question`, which prints nothing.
+/// Connects to the daemon and runs `question`, which must not print anything.
 pub(super) fn request<T, E: Into<Error>>(
     context: &Context,
     question: impl AsyncFnOnce(Client) -> Result<T, E>,
@@ -15,7 +15,7 @@ pub(super) fn request<T, E: Into<Error>>(
     stream(context, question)
 }
 
-/// The same for what goes on for long, and prints.
+/// The same for a question that runs for long and may print. It shows no progress line.
 pub(super) fn stream<T, E: Into<Error>>(
     context: &Context,
     question: impl AsyncFnOnce(Client) -> Result<T, E>,
@@ -24,20 +24,20 @@ pub(super) fn stream<T, E: Into<Error>>(
     block_on(async { question(Client::connect(socket).await?).await.map_err(Into::into) })?
 }
 
-/// Has a running daemon go on with what is on disk now, or says why none does. That none runs is as well.
+/// Makes a running daemon reload, or prints a note saying why it did not. It is fine if none is running.
 pub(super) fn reload_daemon(context: &Context) {
     if let Some(text) = reload_running(context) {
-        anstream::eprintln!("note: {text}. It goes by this from its start on.");
+        anstream::eprintln!("note: {text}. The daemon will use this the next time it starts.");
     }
 }
 
-/// The same, which says nothing where none runs, but gives back that.
+/// The same, but if no daemon is running it returns that message instead of printing it.
 pub(super) fn reload_running(context: &Context) -> Option<String> {
     let Error { exit, text, hint } = request(context, async |mut daemon| daemon.reload().await).err()?;
     if exit == Exit::NotRunning {
         return Some(text);
     }
     let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    anstream::eprintln!("No running presenced took it over: {text}{hint}");
+    anstream::eprintln!("The running daemon did not reload: {text}{hint}");
     None
 }

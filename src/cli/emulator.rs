@@ -1,4 +1,4 @@
-//! `presenced emulator`: serves Microsoft Graph on loopback and prints what is asked of it.
+//! `presenced emulator`: serves Microsoft Graph on loopback and prints the requests.
 
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
@@ -25,47 +25,48 @@ use crate::time::Clock;
 #[command(after_help = examples!(
     "presenced emulator                           Serve on 127.0.0.1:8765"
     "presenced emulator --listen 127.0.0.1:0      Serve on a free port"
-    "presenced emulator --speed 60                Let an hour pass in a minute"
-    "presenced emulator --plan faults.toml        Let things go wrong by a plan"
-    "presenced emulator --certificate bot.pem     Let the application sign in by a certificate, too";
+    "presenced emulator --speed 60                Run an hour in a minute"
+    "presenced emulator --plan faults.toml        Inject faults from a plan"
+    "presenced emulator --certificate bot.pem     Also accept a certificate sign-in";
     "A plan is a list of [[fault]] tables: at = \"1h\", for = \"10m\", call = \"token\", then = \"reset\". The emulator's own page \
      lists the keys and their values: curl http://127.0.0.1:8765/";
-    "It prints an account to put into a configuration, and where to look."
+    "It prints an account for your configuration, and where to look."
 ))]
 pub(super) struct Args {
-    /// The loopback address to serve on; port 0 takes a free one
+    /// Loopback address to serve on; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8765")]
     listen: SocketAddr,
 
-    /// How many times faster than real time its clock runs; a client whose clock does not will look slow to it
+    /// How many times faster than real time to run; a client running at normal speed will appear slow
     #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
     speed: f64,
 
-    /// When its fast clock began, for a daemon and an emulator that are to agree [default: now]
+    /// Start time of the fast clock; use the same value for the daemon [default: now]
     #[arg(long, value_name = "TIME", requires = "speed")]
     since: Option<Timestamp>,
 
-    /// What goes wrong when: a TOML file of faults, counted from the start
+    /// Fault plan: a TOML file of faults, with times counted from the start
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
 
-    /// A certificate of the application's, in a PEM file: `client-certificate` works with it, and its secret still does
+    /// PEM file with a certificate for `client-certificate` sign-ins; the application's secret still works
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
 }
 
-/// No file is longer, in bytes: what is, is something else.
+/// The largest file it reads, in bytes. Plans and certificates are much smaller.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Runs it until Ctrl-C or SIGTERM.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
 pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
     if !args.listen.ip().is_loopback() {
-        let text = format!("`--listen {}` is no loopback address, and the emulator serves no other", args.listen);
+        let text =
+            format!("`--listen {}` is not a loopback address, and the emulator only listens on loopback", args.listen);
         return Err(Error::new(Exit::Usage, text).with_hint("use 127.0.0.1 or [::1] with a port"));
     }
     let plan = args.plan.as_deref().map_or(Ok(Vec::new()), plan)?;
-    // Somebody sits in front of it.
+    // A user is there to approve the sign-in.
     let mut options = Options { consent: Consent::ByHand, ..Options::default() };
     if let (Some(file), Some(app)) = (&args.certificate, options.apps.first_mut()) {
         app.certificates = certificates(file)?;
@@ -79,24 +80,24 @@ fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
     Ok(Fault::plan(&text).map_err(|error| Problems::new(file, &text, error.findings))?)
 }
 
-/// Reads certificates, in DER. A key beside them is let be.
+/// Reads certificates and returns them in DER. A key in the same file is ignored.
 fn certificates(file: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let wrong = |why: &str| {
-        Error::new(Exit::Usage, format!("there is no good certificate in {}{why}", file.display()))
-            .with_hint("it is PEM, and begins with -----BEGIN CERTIFICATE-----")
+        Error::new(Exit::Usage, format!("there is no valid certificate in {}{why}", file.display()))
+            .with_hint("the file must be in PEM format, with -----BEGIN CERTIFICATE-----")
     };
     let blocks = pem::blocks(&text("certificate", file)?).map_err(|error| wrong(&format!(": {error}")))?;
     let certificates = Certificate::all(&blocks).filter(|all| !all.is_empty()).ok_or_else(|| wrong(""))?;
     Ok(certificates.into_iter().map(|certificate| certificate.der).collect())
 }
 
-/// Reads a text file, which messages call `what`.
+/// Reads a text file. Error messages call it `what`.
 fn text(what: &str, file: &Path) -> Result<String, Error> {
     let unreadable = |why: &dyn std::fmt::Display| {
         Error::new(Exit::Usage, format!("the {what} {} cannot be read: {why}", file.display()))
     };
     let mut text = String::new();
-    // One byte more is enough to know that there is more.
+    // One more byte is enough to detect a larger file.
     std::fs::File::open(file)
         .and_then(|opened| opened.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| unreadable(&error))?;
@@ -118,11 +119,11 @@ async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, 
     };
     let emulator = Emulator::new(options, clock);
     for fault in plan {
-        // Checked as it was read.
+        // The plan was checked when it was read.
         emulator.inject(fault).map_err(|error| Error::new(Exit::Usage, error.to_string()))?;
     }
     let mut records = emulator.subscribe();
-    // Before the first line is out: whoever reads it may end us at once.
+    // Before the first line is printed: its reader may stop this program at once.
     let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
     let serving = emulator.serve(listener);
@@ -145,36 +146,35 @@ async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, 
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
     if error.kind() == io::ErrorKind::AddrInUse {
-        let text = format!("something else is listening on {address} already");
+        let text = format!("another program is already listening on {address}");
         return Error::new(Exit::Failed, text)
             .with_hint("choose another port, or a free one with `--listen 127.0.0.1:0`");
     }
     Error::new(Exit::Failed, format!("the emulator cannot listen on {address}: {error}"))
 }
 
-/// What is printed first: where it is, what to paste, where to look.
+/// The first output: the address, an account to paste, and where to look.
 fn introduction(address: SocketAddr, speed: f64, options: &Options) -> String {
-    let pace =
-        if speed.total_cmp(&1.0).is_eq() { String::new() } else { format!(" at {speed} times the speed of time") };
-    let heading = format!("Microsoft Graph, emulated on http://{address}{pace}. Ctrl-C ends it.");
+    let pace = if speed.total_cmp(&1.0).is_eq() { String::new() } else { format!(" at {speed} times real time") };
+    let heading = format!("Microsoft Graph, emulated on http://{address}{pace}. Ctrl-C stops it.");
     let (Some(app), Some(user)) = (options.apps.first(), options.users.first()) else { return heading };
     let account = account(address, app, user);
     format!(
         "{heading}
 
-To try presenced on it, put this into its configuration:
+To use it with presenced, add this to the configuration:
 
 {account}
-What others see       curl http://{address}/_emulator/state
-What they saw         curl http://{address}/_emulator/users/{}/timeline
-What was asked        curl http://{address}/_emulator/requests
-Make things go wrong  curl http://{address}/    shows how
+What others see now   curl http://{address}/_emulator/state
+What others saw       curl http://{address}/_emulator/users/{}/timeline
+Requests received     curl http://{address}/_emulator/requests
+How to inject faults  curl http://{address}/
 ",
         user.id
     )
 }
 
-/// An account for the configuration file that signs in to the emulator.
+/// An account for a configuration file. It signs in to the emulator.
 fn account(address: SocketAddr, app: &App, user: &User) -> String {
     let auth = match &app.secret {
         Some(secret) => format!("{{ method = \"client-secret\", secret = {{ command = [\"echo\", \"{secret}\"] }} }}"),
@@ -191,7 +191,7 @@ fn account(address: SocketAddr, app: &App, user: &User) -> String {
     )
 }
 
-/// One request: when, what, how it ended, what others see now.
+/// One request: its time, the call, its outcome, and what others see now.
 fn line(record: &RequestRecord) -> String {
     let time = time_of_day(record.at);
     let outcome = match (record.outcome, record.status) {
@@ -213,14 +213,14 @@ fn time_of_day(at: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    /// What a person sees of a plan that is wrong.
+    /// The report that a user sees for an invalid plan.
     fn refused(text: &str) -> String {
         let findings = Fault::plan(text).expect_err(text).findings;
         Problems::new(Path::new("plan.toml"), text, findings).render(80, false)
     }
 
     #[test]
-    fn a_plan_s_problems_are_shown_where_they_are() {
+    fn problems_of_a_plan_are_shown_with_their_position() {
         let wrong = [
             "[[fault]]\nat = \"soon\"\nthen = \"reset\"\n",
             "[[fault]]\ncall = \"sett\"\n",

@@ -1,5 +1,5 @@
-//! Reads the process's environment: the one place that does. It also finds out which variables hold a secret of the configuration,
-//! before there is any program that could get them.
+//! Reads the process's environment, as the only place that does. It also finds the variables that hold secrets of the
+//! configuration, before presenced starts any program that could get them.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
@@ -10,11 +10,11 @@ use directories::{BaseDirs, ProjectDirs};
 
 use crate::config::{self, Environment};
 
-/// No configuration is longer.
+/// The largest configuration that is searched for secrets, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 
-/// The variables that a program gets even where it is not known which of them are secret: what it needs to run, to find the
-/// user's desktop and services, and to write in the user's language.
+/// The variables that programs get even when the secret ones are unknown: what a program needs to run, to find the user's
+/// desktop and services, and to use the user's language.
 const NEEDED_BY_PROGRAMS: [&str; 45] = [
     "BROWSER",
     "COLORTERM",
@@ -63,17 +63,17 @@ const NEEDED_BY_PROGRAMS: [&str; 45] = [
     "XDG_STATE_HOME",
 ];
 
-/// Whether the terminal, if there is one, cannot move its cursor.
+/// Whether the terminal, if there is one, cannot move the cursor.
 pub(super) fn terminal_is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// The environment as it is now.
+/// The current environment.
 pub(super) fn read() -> Environment {
     let lookup =
         |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|v| !v.is_empty());
     let base = BaseDirs::new();
-    // Without a home the paths below start from the root; that there is none is kept, for `~` in the configuration.
+    // Without a home, the paths below start at the root. `home` stays empty, so `~` in the configuration is an error.
     let home = base.as_ref().map(|base| base.home_dir().to_owned()).unwrap_or_default();
     let start = PathBuf::from("/").join(&home);
     let project = ProjectDirs::from("", "", "presenced");
@@ -85,9 +85,9 @@ pub(super) fn read() -> Environment {
         ),
         None => (start.join(".config/presenced"), start.join(".local/state/presenced"), start.join(".cache/presenced")),
     };
-    // Not by way of a home, which there may be none of in a container.
+    // Not from `BaseDirs`, which needs a home: a container may have none.
     let runtime_dir = lookup("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    // A service of the system has its folder from systemd; one of a person, who has a login session, keeps to the person's.
+    // A system service gets its folder from systemd. A user service, which has a login session, uses the user's folder.
     let service_dir = lookup("STATE_DIRECTORY").filter(|_| runtime_dir.is_none());
     let service_dir = service_dir.as_ref().and_then(|dirs| dirs.split(':').next()).map(PathBuf::from);
     let state_dir = service_dir.unwrap_or(state_dir);
@@ -102,9 +102,9 @@ pub(super) fn read() -> Environment {
     }
 }
 
-/// The same environment, with the variables that the file `config` names for secrets hidden from programs. A configuration that is
-/// wrong counts as well. Where there is one that cannot be read, or only once, as from a pipe, any variable may be a secret: then a
-/// program gets only those that it needs. A command that loads the configuration knows better, and says so
+/// The same environment, but it hides the variables that the file `config` names for secrets from programs, even if the
+/// configuration is invalid. If the file cannot be read, or can be read only once (a pipe), any variable may be a secret: then
+/// programs get only the variables that they need. A command that loads the configuration knows the exact variables
 /// ([`Environment::hiding_secrets_of`]).
 pub(super) fn hiding_secrets_in(config: &Path, environment: Environment) -> Environment {
     let secret_vars = match read_config(config) {

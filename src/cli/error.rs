@@ -1,4 +1,4 @@
-//! How a command ends: the exit codes, the one way errors are shown, and what the errors of other modules become.
+//! How a command ends: the exit codes, how errors are shown, and how the errors of other modules are converted.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,15 +12,15 @@ use crate::status::ClientError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Exit {
-    /// Well.
+    /// Success.
     Ok = 0,
-    /// It failed, or what it looked at is degraded.
+    /// It failed, or what it checked is degraded.
     Failed = 1,
-    /// It was used wrongly, or the configuration is wrong.
+    /// The arguments or the configuration are wrong.
     Usage = 2,
     /// The daemon is not running.
     NotRunning = 3,
-    /// Somebody must sign in.
+    /// A user must sign in.
     SignInNeeded = 4,
 }
 
@@ -30,14 +30,14 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Error {
-    /// The exit code it ends with.
+    /// The exit code.
     pub(super) exit: Exit,
-    /// What is wrong and where; a sentence, or a whole configuration report.
+    /// What is wrong and where: a sentence, or a whole configuration report.
     pub(super) text: String,
-    /// The command or the line to change that mends it.
+    /// The command to run, or the line to change, to fix it.
     pub(super) hint: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Error {
         let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
         let hint = self.hint.as_ref().map(|hint| format!("{cyan}hint:{cyan:#} {hint}\n")).unwrap_or_default();
         let message = format!("{red}error:{red:#} {}\n{hint}", self.text.trim_end());
-        // Where standard error has gone, the exit code has to do.
+        // If standard error is closed, only the exit code is left.
         let _ = anstream::stderr().write_all(message.as_bytes());
     }
 }
@@ -91,7 +91,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// With the whole report.
+/// The error has the whole report.
 impl From<Problems> for Error {
     fn from(problems: Problems) -> Self {
         let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
@@ -100,7 +100,7 @@ impl From<Problems> for Error {
     }
 }
 
-/// Why the daemon could not start, and what mends it.
+/// The error says why the daemon could not start, and how to fix it.
 impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         let hint = match &error {

@@ -18,8 +18,9 @@ const MAX_LOG_FILES: usize = 14;
 pub(super) fn start(log: &Log, environment: &Environment) -> Result<(), Error> {
     let level = log.level.as_deref().unwrap_or("info");
     let filter: Targets = level.parse().map_err(|error| {
-        Error::new(Exit::Usage, format!("`{level}` is no log level: {error}"))
-            .with_hint("write error, warn, info, debug or trace, or one for a part: `info,presenced::auth=debug`")
+        Error::new(Exit::Usage, format!("`{level}` is not a log level: {error}")).with_hint(
+            "write error, warn, info, debug or trace, or a level for one module: `info,presenced::auth=debug`",
+        )
     })?;
     if let Some(dir) = &log.dir {
         let files = RollingFileAppender::builder()
@@ -30,9 +31,9 @@ pub(super) fn start(log: &Log, environment: &Environment) -> Result<(), Error> {
             .build(dir)
             .map_err(|error| {
                 Error::new(Exit::Failed, format!("cannot write logs to {}: {error}", dir.display()))
-                    .with_hint("choose a folder that you may write to with --log-dir")
+                    .with_hint("use `--log-dir` to choose a folder that you can write to")
             })?;
-        // Written by the event loop itself: a line now and then is cheaper than a thread that waits for it.
+        // The event loop writes the lines itself: there are few, and a thread would cost more.
         install(fmt::layer().with_ansi(false).with_writer(files), filter);
     } else if let Some(journal) = journal(environment) {
         install(journal, filter);
@@ -43,8 +44,8 @@ pub(super) fn start(log: &Log, environment: &Environment) -> Result<(), Error> {
     Ok(())
 }
 
-/// The journal, if standard error leads there: `$JOURNAL_STREAM` names the file that it was, `systemd.exec(5)`, and whoever
-/// redirected it since wants it there.
+/// The journal, if standard error still leads there. `$JOURNAL_STREAM` names the file that it was at the start
+/// (`systemd.exec(5)`); if the user has redirected it since, the log goes where the user sent it.
 fn journal(environment: &Environment) -> Option<Journal> {
     let stream = environment.var("JOURNAL_STREAM")?;
     let stderr = rustix::fs::fstat(std::io::stderr()).ok()?;
@@ -56,6 +57,6 @@ fn install(layer: impl Layer<Registry> + Send + Sync, filter: Targets) {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    // Fails only if a logger is there already, which is then as good.
+    // This fails only if there is a logger already, which will do.
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
 }

@@ -1,4 +1,4 @@
-//! `presenced logout`: forgets a sign-in.
+//! `presenced logout`: deletes a stored sign-in.
 
 use super::accounts::{choose, tell_locked};
 use super::context::{Context, examples};
@@ -11,27 +11,27 @@ use crate::config::TokenStore;
 /// The arguments of `logout`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced logout             Forget the sign-in of the only account"
-    "presenced logout contoso     Forget that of one of several"
+    "presenced logout             Sign out of the only account"
+    "presenced logout contoso     Sign out of one of several accounts"
 ))]
 pub(super) struct Args {
-    /// The account; may be left out when there is only one
+    /// The account; may be left out if there is only one
     account: Option<String>,
 }
 
-/// Runs it. An account that is named need not be in the configuration any more.
+/// Runs it. A named account need not be in the configuration any more.
 pub(super) fn run(Args { account }: Args, context: &Context) -> Result<Exit, Error> {
     let name = match account {
         Some(name) => name,
         None => choose(None, &context.load_config()?)?.0,
     };
-    // Wherever it is: the configuration may have said something else when it was stored.
+    // Looks in every store: the configuration may have named another one when the sign-in was stored.
     let was_signed_in = block_on(auth::logout(&name, TokenStore::Auto, &context.environment, tell_locked))??;
     if was_signed_in {
         reload_daemon(context);
         anstream::println!("Signed out of `{name}` on this machine.");
     } else {
-        anstream::println!("Nobody was signed in to `{name}`.");
+        anstream::println!("Account `{name}` was not signed in.");
     }
     Ok(Exit::Ok)
 }

@@ -1,5 +1,5 @@
-//! `presenced man`: the manual pages, made from the same words as `--help`. One for all commands is printed; a folder gets that
-//! one, and one for each command.
+//! `presenced man`: the manual pages, made from the same texts as `--help`. It prints one page for all commands, or writes that
+//! page and one for each command to a folder.
 
 use std::fs;
 use std::io;
@@ -16,8 +16,8 @@ use super::terminal::output::print;
 
 /// The name of the manual, at the top of each page.
 const MANUAL: &str = "User Commands";
-/// No date, so that the same version makes the same page. With nothing at all in its place the next fields would move up.
-const DATE: &str = " ";
+/// No date, so that the same version makes the same page. An empty text would move the next fields up.
+const NO_DATE: &str = " ";
 
 /// The arguments of `man`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ const DATE: &str = " ";
     "presenced man --dir ~/.local/share/man/man1     Then: man presenced-status"
 ))]
 pub(super) struct Args {
-    /// Write it to this folder instead, with a page of its own for each command
+    /// Write the page to this folder instead, with another page for each command
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -45,7 +45,7 @@ pub(super) fn run(Args { dir }: Args) -> Result<Exit, Error> {
     };
     save(&dir, "presenced", &whole)?;
     let mut command = Cli::command().disable_help_subcommand(true);
-    // Gives each command its full name, and the options of all.
+    // Gives each command its full name and the global options.
     command.build();
     for subcommand in command.get_subcommands() {
         let name = format!("presenced-{}", subcommand.get_name());
@@ -54,7 +54,7 @@ pub(super) fn run(Args { dir }: Args) -> Result<Exit, Error> {
     Ok(Exit::Ok)
 }
 
-/// Writes a page to its file, in a folder that there may not be yet.
+/// Writes a page to its file. Creates the folder if necessary.
 fn save(dir: &Path, name: &str, page: &[u8]) -> Result<(), Error> {
     let path = dir.join(format!("{name}.1"));
     fs::create_dir_all(dir)
@@ -65,7 +65,7 @@ fn save(dir: &Path, name: &str, page: &[u8]) -> Result<(), Error> {
 /// The page of all commands, in roff.
 fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     let command = Cli::command();
-    let man = Man::new(command.clone()).title("PRESENCED").date(DATE).manual(MANUAL);
+    let man = Man::new(command.clone()).title("PRESENCED").date(NO_DATE).manual(MANUAL);
     man.render_title(page)?;
     man.render_name_section(page)?;
     man.render_synopsis_section(page)?;
@@ -79,8 +79,7 @@ fn write_page(page: &mut Vec<u8>) -> io::Result<()> {
     write_examples(&command, 1, page)
 }
 
-/// One command's part: its synopsis, what it does, its options and its examples, under one heading; then those of its own
-/// commands.
+/// The part about one command, under one heading: its synopsis, description, options and examples; then its subcommands.
 fn write_command(parent: &str, command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     let name = format!("{parent} {}", command.get_name());
     Roff::new().control("SS", [name.as_str()]).to_writer(page)?;
@@ -89,7 +88,7 @@ fn write_command(parent: &str, command: &Command, page: &mut Vec<u8>) -> io::Res
     man.render_synopsis_section(&mut sections)?;
     man.render_description_section(&mut sections)?;
     man.render_options_section(&mut sections)?;
-    // A section of a page of its own is a paragraph here.
+    // A section of a separate page becomes a paragraph here.
     for line in sections.split_inclusive(|&byte| byte == b'\n') {
         page.extend_from_slice(if line.starts_with(b".SH ") { b".PP\n" } else { line });
     }
@@ -97,10 +96,10 @@ fn write_command(parent: &str, command: &Command, page: &mut Vec<u8>) -> io::Res
     command.get_subcommands().try_for_each(|subcommand| write_command(&name, subcommand, page))
 }
 
-/// One command's page of its own.
+/// The separate page of one command.
 fn write_command_page(command: &Command, name: &str, page: &mut Vec<u8>) -> io::Result<()> {
     let source = concat!("presenced ", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).title(name.to_uppercase()).date(DATE).source(source).manual(MANUAL);
+    let man = Man::new(command.clone()).title(name.to_uppercase()).date(NO_DATE).source(source).manual(MANUAL);
     man.render_title(page)?;
     man.render_name_section(page)?;
     man.render_synopsis_section(page)?;
@@ -113,8 +112,7 @@ fn write_command_page(command: &Command, name: &str, page: &mut Vec<u8>) -> io::
     Roff::new().control("SH", ["SEE ALSO"]).text([bold("presenced"), roman("(1)")]).to_writer(page)
 }
 
-/// The examples as they stand, without their first `skip` lines, since their columns are made of spaces; then what else is to be
-/// known, in paragraphs.
+/// The examples without their first `skip` lines, unfilled because spaces align their columns; then the notes, in paragraphs.
 fn write_examples(command: &Command, skip: usize, page: &mut Vec<u8>) -> io::Result<()> {
     let Some(text) = command.get_after_help() else { return Ok(()) };
     let text = text.to_string();

@@ -1,5 +1,5 @@
-//! The command line: one file a subcommand. The roof of the house: only here are arguments, the environment, the terminal
-//! and exit codes known.
+//! The command line, with one module per subcommand. Only this layer knows about arguments, the environment, the terminal
+//! and exit codes.
 
 mod accounts;
 mod browser;
@@ -43,7 +43,7 @@ use clap::{Parser, Subcommand};
 
 use context::{Context, examples};
 
-/// Keeps your Microsoft Teams presence true from what this machine knows: calendar files, the screen lock, calls.
+/// Keeps your Microsoft Teams presence accurate, based on your calendar files, screen lock and calls.
 #[derive(Debug, Parser)]
 #[command(
     name = "presenced",
@@ -51,12 +51,12 @@ use context::{Context, examples};
     max_term_width = 80,
     arg_required_else_help = true,
     after_help = examples!(
-        "presenced demo                    See it at work; nothing to sign up for"
-        "presenced init                    Set it up: answer three questions"
-        "presenced run                     Keep the presence"
+        "presenced demo                    Watch it work; no account needed"
+        "presenced init                    Set it up by answering three questions"
+        "presenced run                     Run the daemon"
         "presenced status --watch          What is claimed, and why"
-        "presenced set call --for 30m      In a call for half an hour";
-        "Exit codes: 0 well; 1 failed or degraded; 2 usage or configuration; 3 not running; 4 sign-in needed."
+        "presenced set call --for 30m      Show as in a call for half an hour";
+        "Exit codes: 0 success; 1 failed or degraded; 2 usage or configuration; 3 not running; 4 sign-in needed."
     )
 )]
 pub struct Cli {
@@ -64,7 +64,7 @@ pub struct Cli {
         long,
         global = true,
         value_name = "FILE",
-        help = "The configuration [default: $PRESENCED_CONFIG, else config.toml in ~/.config/presenced]",
+        help = "Configuration file [default: $PRESENCED_CONFIG, else ~/.config/presenced/config.toml]",
         help_heading = "Global options"
     )]
     config: Option<std::path::PathBuf>,
@@ -73,7 +73,7 @@ pub struct Cli {
         long,
         global = true,
         value_name = "PATH",
-        help = "The status socket [default: $XDG_RUNTIME_DIR/presenced/presenced.sock]",
+        help = "Status socket [default: $XDG_RUNTIME_DIR/presenced/presenced.sock]",
         help_heading = "Global options"
     )]
     socket: Option<std::path::PathBuf>,
@@ -84,54 +84,54 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Set it up: the configuration, the sign-in, the service
+    /// Set up the configuration, the sign-in and the service
     Init(init::Args),
-    /// Keep the presence: the daemon
+    /// Run the daemon, which keeps your presence accurate
     Run(run::Args),
     /// Show what the daemon does, and why
     Status(status::Args),
-    /// Show what was claimed lately, why, and when it was not confirmed
+    /// Show what was claimed, why, and when it was unconfirmed
     History(history::Args),
     /// Show the daemon's log
     Logs(logs::Args),
-    /// Choose a presence by hand; it beats every rule
+    /// Set a presence by hand; it overrides every rule
     Set(set::Args),
-    /// Go back to the rules after `set`
+    /// Clear the presence set by hand, and follow the rules again
     Unset(unset::Args),
-    /// Tell the daemon a signal of your own
+    /// Set a custom signal
     Signal(signal::Args),
-    /// Make the daemon read its configuration again
+    /// Make the daemon reload its configuration
     Reload(reload::Args),
-    /// Show what is in the calendar, and what comes of it
+    /// Show calendar events and the resulting presence
     Agenda(agenda::Args),
     /// Check the configuration
     Check(check::Args),
-    /// Check everything else as well, and say what mends it
+    /// Check the whole setup, and show how to fix problems
     Doctor(doctor::Args),
     /// Sign in
     Login(login::Args),
-    /// Forget a sign-in
+    /// Sign out of an account on this machine
     Logout(logout::Args),
-    /// Run as a service of your systemd
+    /// Run presenced as a systemd user service
     Service(service::Args),
-    /// Serve a Microsoft Graph of your own on loopback
+    /// Run a local Microsoft Graph emulator
     Emulator(emulator::Args),
-    /// See presenced at work on a sample day; nothing to sign up for
+    /// Watch presenced work on a sample day; no account needed
     Demo(demo::Args),
-    /// Print a shell's completions
+    /// Print shell completions
     Completions(completions::Args),
-    /// Print the manual page, or write all of them
+    /// Print the manual page, or write all pages to a folder
     Man(man::Args),
 }
 
-/// Keeps tokens and secrets out of core dumps, and out of reach of other programs of the same user: a debugger cannot attach,
-/// and `/proc/PID/mem` and `environ` belong to root. Programs that this one starts are not like that.
+/// Keeps tokens and secrets out of core dumps and away from other programs of the same user: a debugger cannot attach, and
+/// `/proc/PID/mem` and `environ` belong to root. Programs that presenced starts do not inherit this.
 fn keep_memory_private() {
-    // Only a sandbox refuses it, and then the program is no worse off than others.
+    // Only a sandbox refuses this. The program then has the usual protection.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Runs the program and says how it ended.
+/// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
     keep_memory_private();
     let cli = Cli::parse();
@@ -145,7 +145,7 @@ pub fn main() -> ExitCode {
         environment: environment::hiding_secrets_in(&config, environment),
         config,
     };
-    let ended = match cli.command {
+    let outcome = match cli.command {
         Command::Init(args) => init::run(args, &context),
         Command::Run(args) => run::run(args, &context),
         Command::Status(args) => status::run(args, &context),
@@ -166,7 +166,7 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };
-    match ended {
+    match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
             error.print();

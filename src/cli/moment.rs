@@ -1,4 +1,4 @@
-//! Moments on the command line: what `--from`, `--to`, `--since` and `--timezone` may say, and which instants they mean.
+//! Moments on the command line: the values of `--from`, `--to`, `--since` and `--timezone`, and the instants that they mean.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -6,14 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::time::zone_named;
 
-/// A moment as it is written on the command line.
+/// A moment as written on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
     /// An instant (RFC 3339).
     Instant(Timestamp),
-    /// A local time; a date is its first moment.
+    /// A local time. A date means its first moment.
     Local(DateTime),
-    /// A time of today.
+    /// A time today.
     Today(Time),
 }
 
@@ -22,7 +22,7 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(instant) = text.parse() {
         return Ok(Moment::Instant(instant));
     }
-    // The parsers below would overlook the offset or the zone of a text that is no instant.
+    // The parsers below would ignore an offset or a zone in a text that is not an instant.
     let plain = text.chars().all(|char| char.is_ascii_digit() || "-:.Tt ".contains(char));
     let local = if text.contains('-') {
         text.parse().ok().map(Moment::Local)
@@ -32,19 +32,19 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
         None
     };
     local.filter(|_| plain).ok_or_else(|| {
-        "write a date (2026-11-24), a time of today (09:00), a local time (2026-11-24T09:00), or an instant with its \
+        "write a date (2026-11-24), a time today (09:00), a local time (2026-11-24T09:00), or an instant with its \
          offset (2026-11-24T09:00:00+01:00)"
             .to_owned()
     })
 }
 
-/// Finds the time zone of an IANA name.
+/// Finds a time zone by its IANA name.
 pub(super) fn timezone(name: &str) -> Result<TimeZone, String> {
-    zone_named(name).map_err(|mend| format!("there is no such time zone; {mend}"))
+    zone_named(name).map_err(|help| format!("there is no such time zone; {help}"))
 }
 
-/// From when to when: without `from` since the first moment of today, without `to` until the day of the start is over.
-/// The end may lie before the start.
+/// The start and the end. Without `from` it starts with today, and without `to` it ends with the day on which it starts.
+/// The end may be before the start.
 pub(super) fn window(
     from: Option<Moment>,
     to: Option<Moment>,
@@ -66,34 +66,34 @@ pub(super) fn at(moment: Moment, now: Timestamp, zone: &TimeZone) -> Timestamp {
     }
 }
 
-/// The first moment of a day. Where the clocks leave midnight out it is the one that they go on with.
+/// The first moment of a day. If the clocks skip midnight, it is the first time after the gap.
 pub(super) fn midnight(date: Date, zone: &TimeZone) -> Timestamp {
     instant(date.at(0, 0, 0, 0), zone)
 }
 
-/// The next day; of the last that can be told, itself.
+/// The next day, or the same day if it is the last that `Date` can represent.
 pub(super) fn day_after(date: Date) -> Date {
     date.tomorrow().unwrap_or(date)
 }
 
-/// The instant of a local time: in a gap shifted forward, in a fold the first (RFC 5545, 3.3.5, as the calendar has it).
+/// The instant of a local time: shifted forward in a gap, the first one in a fold (RFC 5545, 3.3.5, like the calendar).
 pub(super) fn instant(at: DateTime, zone: &TimeZone) -> Timestamp {
     zone.to_timestamp(at).unwrap_or(if at.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
 }
 
-/// Since when, as it is written on the command line.
+/// The value of `--since`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Since {
-    /// So long ago.
+    /// This long ago.
     Ago(SignedDuration),
-    /// Since then.
+    /// Since this moment.
     Moment(Moment),
 }
 
-/// Reads it: `2h`, `09:00`, `2026-11-24`, `2026-11-24T09:00`, or an instant.
+/// Reads `--since`: `2h`, `09:00`, `2026-11-24`, `2026-11-24T09:00`, or an instant.
 pub(super) fn since(text: &str) -> Result<Since, String> {
     match text.parse::<SignedDuration>() {
-        Ok(ago) if ago.is_negative() => Err("write how long ago without a minus, like 2h".to_owned()),
+        Ok(ago) if ago.is_negative() => Err("write how long ago without a minus sign, like 2h".to_owned()),
         Ok(ago) => Ok(Since::Ago(ago)),
         Err(_) => match moment(text) {
             Ok(moment) => Ok(Since::Moment(moment)),
@@ -103,7 +103,7 @@ pub(super) fn since(text: &str) -> Result<Since, String> {
 }
 
 impl Since {
-    /// The instant that is meant.
+    /// The instant it means.
     pub(super) fn instant(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
         match self {
             Self::Ago(ago) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
@@ -130,15 +130,15 @@ mod tests {
     }
 
     #[test]
-    fn it_is_today_unless_said_otherwise() {
-        // A day of 25 hours.
+    fn the_default_window_is_today() {
+        // This day has 25 hours.
         assert_eq!(shown(None, None), expected("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
         assert_eq!(shown(Some("09:00"), None), expected("2026-10-25T08:00:00Z", "2026-10-25T23:00:00Z"));
         assert_eq!(shown(None, Some("01:30:30")), expected("2026-10-24T22:00:00Z", "2026-10-24T23:30:30Z"));
     }
 
     #[test]
-    fn moments_are_written_in_four_ways() {
+    fn a_moment_can_be_written_in_four_ways() {
         // Berlin's clocks go from 02:00 to 03:00 on 29 March: a day of 23 hours.
         assert_eq!(shown(Some("2026-03-29"), None), expected("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"));
         assert_eq!(
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_moments() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "now",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_that_is_not_known_is_guessed() {
+    fn an_unknown_zone_gets_a_suggestion() {
         assert!(timezone("Europe/Berlin").is_ok() && timezone("UTC").is_ok());
         assert_eq!(timezone("Europe/Berln").unwrap_err(), "there is no such time zone; did you mean `Europe/Berlin`?");
         for name in ["", "xyzzy", "../../etc/passwd"] {
@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn it_is_how_long_ago_or_a_moment() {
+    fn since_takes_a_duration_or_a_moment() {
         let now: Timestamp = "2026-10-25T12:00:00Z".parse().unwrap();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let shown = |text: &str| since(text).map(|since| since.instant(now, &zone).to_string());
         assert_eq!(shown("2h").as_deref(), Ok("2026-10-25T10:00:00Z"));
         assert_eq!(shown("PT90M").as_deref(), Ok("2026-10-25T10:30:00Z"));
-        // The clocks went back in the night before.
+        // The clocks went back the night before.
         assert_eq!(shown("09:00").as_deref(), Ok("2026-10-25T08:00:00Z"));
         assert_eq!(shown("2026-10-25").as_deref(), Ok("2026-10-24T22:00:00Z"));
         assert_eq!(shown("999999h").as_deref(), Ok("1912-09-26T21:00:00Z"));

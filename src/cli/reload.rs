@@ -1,4 +1,4 @@
-//! `presenced reload`: have the daemon read its configuration again.
+//! `presenced reload`: makes the daemon reload its configuration.
 
 use super::context::{Context, examples};
 use super::daemon_client::request;
@@ -9,7 +9,7 @@ use super::terminal::output::print;
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "presenced check && presenced reload";
-    "A configuration that is wrong is refused, and the last good one stays in force.";
+    "An invalid configuration is refused, and the last valid one stays in force.";
     "Exit codes: 0 in force; 2 refused; 3 not running."
 ))]
 pub(super) struct Args {}

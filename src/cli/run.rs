@@ -1,4 +1,4 @@
-//! `presenced run`: the daemon.
+//! `presenced run`: runs the daemon.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,25 +21,25 @@ use crate::status::Listen;
 /// The arguments of `run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced run                         Keep the presence, log to standard error"
-    "presenced run --log-dir ~/presenced   Log to a folder, a new file each day"
-    "systemctl --user start presenced      The same as a service"
+    "presenced run                         Log to standard error"
+    "presenced run --log-dir ~/presenced   Log to a folder, one file per day"
+    "systemctl --user start presenced      Run it as a service"
 ))]
 pub(super) struct Args {
-    /// Write the log to a new file each day in this folder instead
+    /// Write the log to this folder instead, one file per day
     #[arg(long, value_name = "DIR")]
     log_dir: Option<PathBuf>,
 
-    /// Run so many times as fast as time, against an emulator that does the same
+    /// Run N times as fast as real time, against an emulator running at the same speed
     #[arg(long, value_name = "N", value_parser = speed)]
     speed: Option<f64>,
 
-    /// When the fast clock began, for a daemon and an emulator that are to agree [default: now]
+    /// Start time of the fast clock; use the same value for the emulator [default: now]
     #[arg(long, value_name = "TIME", requires = "speed")]
     since: Option<Timestamp>,
 }
 
-/// The daemon's clock: the machine's own, unless nobody but emulators is spoken to.
+/// The daemon's clock: the machine's, or a fast one if every account uses an emulator.
 fn clock(
     speed: Option<f64>,
     since: Option<Timestamp>,
@@ -50,7 +50,7 @@ fn clock(
     match config.accounts.iter().find(|(_, account)| !account.endpoints.are_loopback()) {
         None => Ok(fast_clock(speed, since)),
         Some((name, _)) => {
-            let text = format!("`--speed` is for an emulator, and account `{name}` is not on one");
+            let text = format!("`--speed` works only with an emulator, and account `{name}` does not use one");
             Err(Error::new(Exit::Usage, text).with_hint("see `presenced emulator --help`, or leave `--speed` out"))
         }
     }
@@ -58,7 +58,7 @@ fn clock(
 
 /// Runs it.
 pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Result<Exit, Error> {
-    // Before there is any other thread.
+    // Before any other thread starts.
     let passed = activation::passed_socket()?;
     let config = context.load_config()?;
     let socket = match passed {
@@ -68,11 +68,11 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
     let log = config::Log { dir: log_dir.or_else(|| config.log.dir.clone()), ..config.log.clone() };
     logging::start(&log, &context.environment)?;
     let clock = clock(speed, since, &config, context)?;
-    // What a fast clock says of the day belongs to no history.
+    // Times of a fast clock do not belong in the history.
     let history = context.socket.as_ref().filter(|_| speed.is_none());
     let history = history.map(|socket| history::path(&context.environment.state_dir, socket));
     let history = history.transpose().map_err(|error| {
-        Error::new(Exit::Failed, format!("the folder that `--socket` starts from is gone: {error}"))
+        Error::new(Exit::Failed, format!("`--socket` is relative to a folder that no longer exists: {error}"))
     })?;
     let options = Options {
         environment: context.environment.clone().hiding_secrets_of(&config),

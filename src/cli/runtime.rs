@@ -1,16 +1,16 @@
-//! The runtime: one thread, for every command that waits for something.
+//! The async runtime: one thread, for every command that waits for something.
 
 use tokio::runtime::Runtime;
 
 use super::error::{Error, Exit};
 
-/// Does `work` on a runtime of its own.
+/// Runs `work` on a new runtime.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Error> {
     Ok(runtime()?.block_on(work))
 }
 
-/// The same for work that may leave something behind which blocks, as a file on a machine that does not answer: nobody waits
-/// for that.
+/// The same for work that may leave a blocked thread behind, for example on a network file system that does not answer. It
+/// does not wait for that thread.
 pub(super) fn block_on_and_go<T>(work: impl Future<Output = T>) -> Result<T, Error> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(work);
@@ -21,5 +21,5 @@ pub(super) fn block_on_and_go<T>(work: impl Future<Output = T>) -> Result<T, Err
 fn runtime() -> Result<Runtime, Error> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let built = builder.enable_all().build();
-    built.map_err(|error| Error::new(Exit::Failed, format!("the runtime cannot be started: {error}")))
+    built.map_err(|error| Error::new(Exit::Failed, format!("cannot start the async runtime: {error}")))
 }

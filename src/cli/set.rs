@@ -1,4 +1,4 @@
-//! `presenced set`: a presence chosen by hand.
+//! `presenced set`: sets a presence by hand.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -20,33 +20,33 @@ use crate::status::parse_ttl;
 /// The arguments of `set`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced set call --for 30m      In a call for half an hour"
+    "presenced set call --for 30m      Show as in a call for half an hour"
     "presenced set dnd                 Do not disturb, until `presenced unset`"
-    "presenced set Busy/InACall        Microsoft Graph's own names do as well"
-    "presenced set nothing --for 1h    Claim nothing, and let Teams decide"
+    "presenced set Busy/InACall        Microsoft Graph's own names also work"
+    "presenced set nothing --for 1h    Claim nothing and let Teams decide"
 ))]
 pub(super) struct Args {
-    /// What to claim
+    /// The presence to set
     #[arg(value_parser = ChoiceParser)]
     presence: Claim,
 
-    /// For how long, like 30m, 1h30m or PT15M; left out: until `presenced unset`
+    /// How long, like 30m, 1h30m or PT15M; left out: until `presenced unset`
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_ttl)]
     duration: Option<Duration>,
 }
 
-/// A claim and the names it goes by.
+/// A claim and its names.
 struct Choice {
     claim: Claim,
     /// The name that help and completions show.
     name: &'static str,
-    /// What it sets, in Graph's words: a name as well.
+    /// What it sets, in Graph's words. This is also a name.
     pair: &'static str,
     /// Other names.
     also: &'static [&'static str],
 }
 
-/// What can be chosen: the five pairs that Graph accepts, and nothing.
+/// The choices: the five pairs that Graph accepts, and nothing.
 const CHOICES: [Choice; 6] = [
     Choice { claim: Claim::Hold(Presence::Available), name: "available", pair: "Available/Available", also: &[] },
     Choice { claim: Claim::Hold(Presence::InACall), name: "call", pair: "Busy/InACall", also: &["busy"] },
@@ -84,7 +84,7 @@ impl Choice {
     }
 }
 
-/// Reads a choice by any of its names, ignoring ASCII case; helps on with the nearest name when it is none.
+/// Reads a choice by any of its names, ignoring ASCII case. The error suggests the nearest name.
 #[derive(Clone, Debug)]
 struct ChoiceParser;
 
@@ -113,13 +113,13 @@ impl TypedValueParser for ChoiceParser {
     }
 }
 
-/// The name most like `text`, if one is like it.
+/// The name most similar to `text`, if any is similar enough.
 fn nearest(text: &str) -> Option<&'static str> {
-    let likeness = |name: &str| strsim::jaro_winkler(&name.to_ascii_lowercase(), &text.to_ascii_lowercase());
+    let similarity = |name: &str| strsim::jaro_winkler(&name.to_ascii_lowercase(), &text.to_ascii_lowercase());
     let names = CHOICES.iter().flat_map(Choice::names);
-    let (nearest, likeness) =
-        names.map(|name| (name, likeness(name))).max_by(|one, other| one.1.total_cmp(&other.1))?;
-    (likeness > 0.8).then_some(nearest)
+    let (nearest, similarity) =
+        names.map(|name| (name, similarity(name))).max_by(|one, other| one.1.total_cmp(&other.1))?;
+    (similarity > 0.8).then_some(nearest)
 }
 
 /// Runs it.
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_claim_can_be_chosen_by_the_name_that_configuration_files_write() {
+    fn each_claim_can_be_chosen_by_its_name_in_configuration_files() {
         for choice in CHOICES {
             assert_eq!(choice.pair, choice.claim.to_string());
         }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_understood_and_nonsense_is_not() {
+    fn a_typo_gets_a_suggestion_and_nonsense_does_not() {
         assert_eq!(nearest("bussy"), Some("busy"));
         assert_eq!(nearest("Busy/InACal"), Some("Busy/InACall"));
         assert_eq!(nearest("avaliable"), Some("available"));

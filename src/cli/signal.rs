@@ -1,4 +1,4 @@
-//! `presenced signal`: a signal of one's own, for rules to look at. Says nothing when all is well, because scripts call it.
+//! `presenced signal`: sets a custom signal, which rules can use. Prints nothing on success, because scripts call it.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::status::{SignalName, SignalValue, parse_ttl};
     override_usage = "presenced signal <NAME> <VALUE> [--ttl <DURATION>]\n       presenced signal <NAME> --unset"
 )]
 #[command(after_help = examples!(
-    "presenced signal door closed               Until it is set otherwise"
-    "presenced signal recording on --ttl 2m     Unknown after two minutes"
-    "presenced signal door --unset              Forget it";
-    "A rule asks for it with `when = { signal = { door = \"closed\" } }`."
+    "presenced signal door closed               Keep it until it changes"
+    "presenced signal recording on --ttl 2m     Let it expire after two minutes"
+    "presenced signal door --unset              Clear it";
+    "A rule matches it with `when = { signal = { door = \"closed\" } }`."
 ))]
 pub(super) struct Args {
     /// The signal's name: letters, digits, `-` and `_`
@@ -26,11 +26,11 @@ pub(super) struct Args {
     #[arg(required_unless_present = "unset", conflicts_with = "unset", allow_negative_numbers = true)]
     value: Option<SignalValue>,
 
-    /// After how long it is unknown, like 2m or PT90S; left out: never
+    /// Time until the value becomes unknown, like 2m or PT90S; left out: never
     #[arg(long, value_name = "DURATION", value_parser = parse_ttl, conflicts_with = "unset")]
     ttl: Option<Duration>,
 
-    /// Forget the signal
+    /// Clear the signal
     #[arg(long)]
     unset: bool,
 }

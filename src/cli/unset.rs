@@ -1,4 +1,4 @@
-//! `presenced unset`: back to the rules.
+//! `presenced unset`: clears the presence set by hand.
 
 use super::context::{Context, examples};
 use super::daemon_client::request;
@@ -8,7 +8,7 @@ use super::terminal::output::print;
 /// The arguments of `unset`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced unset                   The rules decide again"
+    "presenced unset                   Let the rules decide again"
 ))]
 pub(super) struct Args {}
 

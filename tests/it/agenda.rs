@@ -132,7 +132,7 @@ fn the_object_has_exactly_the_documented_shape() {
 }
 
 #[test]
-fn the_window_takes_its_start_and_not_its_end() {
+fn the_window_includes_its_start_but_not_its_end() {
     let home = Home::new();
     let at = |uid: &str, start: &str, end: &str| format!("UID:{uid}\nDTSTART:20251124T{start}Z\nDTEND:20251124T{end}Z");
     let events = [
@@ -154,7 +154,7 @@ fn the_window_takes_its_start_and_not_its_end() {
 }
 
 #[test]
-fn recurring_events_give_each_occurrence_its_own_time_over_a_change_of_the_clocks() {
+fn each_occurrence_of_a_recurring_event_has_its_own_time_across_a_clock_change() {
     let home = Home::new();
     let daily = "UID:daily\nDTSTART;TZID=America/New_York:20251030T090000\nDTEND;TZID=America/New_York:20251030T100000\n\
                  RRULE:FREQ=DAILY\nEXDATE;TZID=America/New_York:20251101T090000";
@@ -171,7 +171,7 @@ fn recurring_events_give_each_occurrence_its_own_time_over_a_change_of_the_clock
 }
 
 #[test]
-fn the_time_zone_is_that_of_floating_times_of_days_and_of_the_window() {
+fn the_time_zone_applies_to_floating_times_days_and_the_window() {
     let home = Home::new();
     home.calendar(
         "a.ics",
@@ -200,7 +200,7 @@ fn the_time_zone_is_that_of_floating_times_of_days_and_of_the_window() {
 }
 
 #[test]
-fn days_on_which_the_clocks_change_are_whole() {
+fn days_with_a_clock_change_are_complete() {
     let home = Home::new();
     home.calendar("a.ics", &["UID:day\nDTSTART;VALUE=DATE:20250330\nTRANSP:OPAQUE\nRRULE:FREQ=DAILY;COUNT=300"]);
     for (day, presence) in [
@@ -215,7 +215,7 @@ fn days_on_which_the_clocks_change_are_whole() {
 }
 
 #[test]
-fn it_is_today_unless_said_otherwise() {
+fn the_default_window_is_today() {
     let home = Home::new();
     home.calendar("a.ics", &["UID:a\nDTSTART:20200101T000000Z\nDTEND:20200101T010000Z\nRRULE:FREQ=DAILY"]);
     let shown = home.agenda(&["--json", "--calendar", "a.ics"]).json();
@@ -227,7 +227,7 @@ fn it_is_today_unless_said_otherwise() {
 }
 
 #[test]
-fn folders_are_searched_and_calendars_add_up() {
+fn folders_are_searched_and_calendars_are_merged() {
     let home = Home::new();
     home.calendar("folder/deep/a.ics", &[&STAND_UP.replace("stand-up", "a")]);
     home.calendar("folder/b.ICS", &[&STAND_UP.replace("stand-up", "b")]);
@@ -248,7 +248,8 @@ fn a_calendar_that_cannot_be_read_fails_and_the_others_are_shown() {
     let ended = home.agenda(&[&["--json"][..], &window].concat());
     assert_eq!(ended.code, Some(1));
     let gone = home.path("gone.ics");
-    let error = format!("error: nothing could be read of the calendar {}\nhint: name a .ics file", gone.display());
+    let error =
+        format!("error: the calendar {} cannot be read at all\nhint: name a readable .ics file", gone.display());
     assert!(ended.err.starts_with(&error), "{}", ended.err);
     let shown = ended.json();
     assert_eq!(columns(&shown["occurrences"], &["uid"]), ["stand-up"]);
@@ -274,12 +275,12 @@ fn files_of_other_kinds_are_named_but_are_not_failures() {
 }
 
 #[test]
-fn a_zone_that_means_nothing_is_named() {
+fn an_unknown_time_zone_is_named() {
     let home = Home::new();
     let file = home.calendar("a.ics", &["UID:a\nDTSTART;TZID=Atlantis:20251124T090000\nDURATION:PT1H"]);
     let shown = home.json(&["a.ics"], DAY.0, DAY.1);
     assert_eq!(columns(&shown["occurrences"], &["start"]), ["2025-11-24T09:00:00+01:00"]);
-    let reason = "the time zone `Atlantis` is not known; the system's stands in";
+    let reason = "the time zone `Atlantis` is unknown, so the system's is used";
     assert_eq!(shown["skipped"], json!([{"file": file, "line": null, "reason": reason}]));
 }
 
@@ -287,7 +288,7 @@ const INVITED: &str = "UID:invited\nSUMMARY:Invited\nDTSTART:20251124T080000Z\nD
                        ATTENDEE;PARTSTAT=TENTATIVE:mailto:me@contoso.com";
 
 #[test]
-fn the_configuration_is_summed_up() {
+fn the_configured_calendars_identity_and_rules_apply() {
     let home = Home::new();
     home.calendar("calendars/work/a.ics", &[INVITED]);
     home.config(
@@ -308,27 +309,27 @@ fn the_configuration_is_summed_up() {
             "2025-11-24T18:00:00+01:00 nothing evening",
         ]
     );
-    // Its identity and rules hold for other calendars too.
+    // Its identity and rules also apply to other calendars.
     home.calendar("other.ics", &[INVITED]);
     let named = home.json(&["other.ics"], DAY.0, DAY.1);
     assert_eq!(named["presence"], by_configuration["presence"]);
 }
 
 #[test]
-fn a_configuration_is_needed_only_where_no_calendar_is_named() {
+fn a_configuration_is_needed_only_without_a_named_calendar() {
     let home = Home::new();
     home.calendar("a.ics", &[STAND_UP]);
     let ended = home.agenda(&[]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
-    assert!(ended.err.starts_with("error: there is no calendar to look at: no configuration at /"), "{}", ended.err);
+    assert!(ended.err.starts_with("error: there is no calendar to read, and no configuration at /"), "{}", ended.err);
     assert!(ended.err.ends_with("hint: name one: `presenced agenda --calendar work.ics`\n"), "{}", ended.err);
 
     home.config("");
     let ended = home.agenda(&[]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
-    assert!(ended.err.contains("has no calendar that is on\nhint: add [signals.calendar]"), "{}", ended.err);
+    assert!(ended.err.contains("enables no calendar\nhint: add [signals.calendar]"), "{}", ended.err);
 
-    // A wrong configuration is no obstacle unless the command names it.
+    // An invalid configuration is an error only if the command names it.
     let file = home.config("[sesion]\n");
     let ended = home.agenda(&[]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
@@ -377,7 +378,7 @@ fn people_see_a_day_at_a_glance() {
     let ended = home.agenda(&["--calendar", "work.ics", "--from", DAY.0, "--to", DAY.1]);
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     assert!(ended.out.lines().all(|line| line.chars().count() <= 80), "{}", ended.out);
-    // How the path of a temporary folder wraps is another machine's business.
+    // How the path of the temporary folder wraps depends on the machine.
     let (day, skipped) = ended.out.split_once("Skipped\n").unwrap();
     assert!(skipped.contains("work.ics:23:"), "{skipped}");
     insta::assert_snapshot!(day);

@@ -1,4 +1,4 @@
-//! The status for bars: lines that go on over restarts of the daemon, and the snippets of docs/bars.md as a bar runs them.
+//! The status for bars: lines that continue across restarts of the daemon, and the snippets of docs/bars.md as a bar runs them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -14,13 +14,13 @@ use tempfile::TempDir;
 
 use crate::stage::fake_daemon::{FakeDaemon, report};
 
-/// The program as a bar of a session whose runtime folder is `folder` runs it.
+/// Sets the environment of a bar in a session with this runtime folder.
 fn in_session(command: &mut Command, folder: &Path) {
     command.env_clear().env("TZ", "UTC").env("HOME", "/nonexistent").env("XDG_RUNTIME_DIR", folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
 }
 
-/// A bar's long-lived program, and the lines that it prints.
+/// The long-running program of a bar, and the lines that it prints.
 struct Bar {
     child: Child,
     lines: BufReader<ChildStdout>,
@@ -67,7 +67,7 @@ fn once(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
 #[test]
 fn a_bar_outlives_the_daemon() {
     let folder = TempDir::new().unwrap();
-    // Not even the socket's folder is there yet.
+    // Even the socket's folder does not exist yet.
     let mut bar = Bar::start(folder.path(), &["status", "--format", "waybar", "--watch"]);
     let module = bar.module();
     assert_eq!((&module["text"], &module["class"]), (&"off".into(), &serde_json::json!(["off"])), "{module}");
@@ -88,14 +88,14 @@ fn a_bar_outlives_the_daemon() {
     let daemon = FakeDaemon::start(folder.path(), report());
     assert_eq!(bar.module()["alt"], "busy");
 
-    // One that was killed leaves its socket behind, which the next one replaces.
+    // A killed daemon leaves its socket behind, and the next one replaces it.
     daemon.stop();
     assert_eq!(bar.module()["alt"], "off");
     drop(UnixListener::bind(folder.path().join("presenced/presenced.sock")).unwrap());
     let daemon = FakeDaemon::start(folder.path(), report());
     assert_eq!(bar.module()["alt"], "busy");
 
-    // Its folder may go with it.
+    // The folder may disappear with the daemon.
     daemon.stop();
     assert_eq!(bar.module()["alt"], "off");
     std::fs::remove_dir_all(folder.path().join("presenced")).unwrap();
@@ -104,12 +104,12 @@ fn a_bar_outlives_the_daemon() {
 }
 
 #[test]
-fn a_bar_that_has_gone_ends_it() {
+fn it_ends_when_the_bar_has_ended() {
     let folder = TempDir::new().unwrap();
     let daemon = FakeDaemon::start(folder.path(), report());
     let mut bar = Bar::start(folder.path(), &["status", "--format", "{state}", "--watch"]);
     assert_eq!(bar.line(), "holding");
-    // From here on nobody reads.
+    // From here on, nothing reads the output.
     let mut child = std::mem::replace(&mut bar.child, Command::new("true").spawn().unwrap());
     drop(bar);
     daemon.change(|report| report.accounts.get_mut("work").unwrap().state = State::Retrying);
@@ -137,7 +137,7 @@ fn a_wrong_format_is_reported_before_the_daemon_is_asked() {
     for (args, said) in [
         (&["status", "--format", "waybra"][..], "did you mean `waybar`?"),
         (&["status", "--format", "{availabilty}"], "did you mean `availability`?"),
-        (&["status", "--format", "{rule"], "a `{` is without its other half"),
+        (&["status", "--format", "{rule"], "a `{` has no matching brace"),
         (&["status", "--format", "waybar", "--json"], "cannot be used with"),
         (&["status", "--account", "work"], "--format <FORMAT>"),
     ] {
@@ -147,7 +147,7 @@ fn a_wrong_format_is_reported_before_the_daemon_is_asked() {
     }
 }
 
-/// The commands of docs/bars.md: of each snippet the line that runs presenced for the bar.
+/// The commands of docs/bars.md: the line of each snippet that runs presenced for the bar.
 fn commands() -> Vec<String> {
     let page = std::fs::read_to_string("docs/bars.md").unwrap();
     let within = |line: &str, start: &str, end: char| {
@@ -174,7 +174,7 @@ fn the_snippets_of_the_documents_work() {
     for command in commands {
         assert!(command.ends_with(" --watch"), "{command}");
         let mut shell = Command::new("sh");
-        // Each bar runs it by a shell. Without `--watch` it comes to an end.
+        // Each bar runs it with a shell. Without `--watch` it ends.
         shell.arg("-c").arg(command.trim_end_matches(" --watch"));
         in_session(&mut shell, folder.path());
         shell.env("PATH", format!("{}:/usr/bin:/bin", bin.path().display()));

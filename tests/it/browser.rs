@@ -149,7 +149,7 @@ async fn a_browser_sign_in_lets_the_daemon_continue() {
     let (code, said, error) = login.ended().await;
     assert_eq!((code, error.as_str()), (0, ""), "{said}");
     assert!(said.contains(page.as_str()) && said.contains(&format!("ssh -L {port}:localhost:{port} ")), "{said}");
-    let end = said.split_once("(Ctrl-C cancels it)\n").unwrap().1;
+    let end = said.split_once("(Ctrl-C cancels)\n").unwrap().1;
     assert_eq!(
         end,
         format!(
@@ -282,7 +282,7 @@ async fn a_sign_in_without_the_permission_is_reported_with_the_fix() {
     let (code, said, error) = login.ended().await;
     assert_eq!(code, 1, "{said}{error}");
     assert!(said.ends_with("permissions  User.Read\n"), "{said}");
-    assert!(error.contains("the sign-in to `work` is stored, but it may not set the presence"), "{error}");
+    assert!(error.contains("the sign-in to `work` is stored, but it is not allowed to set the presence"), "{error}");
     assert!(error.contains("hint: the sign-in lacks `Presence.ReadWrite`: add it"), "{error}");
     assert!(error.contains("presenced login work"), "{error}");
 }
@@ -324,7 +324,7 @@ async fn a_code_on_another_device_is_waited_for_until_ctrl_c() {
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     guarded("the code", async {
-        while !lines.next_line().await.unwrap().unwrap().ends_with("Waiting … (Ctrl-C cancels it)") {}
+        while !lines.next_line().await.unwrap().unwrap().ends_with("Waiting … (Ctrl-C cancels)") {}
     })
     .await;
     kill_process(Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap(), Signal::INT).unwrap();

@@ -1,4 +1,4 @@
-//! The small commands as a person or a script drives them, against the status socket of a daemon made of a record.
+//! The small commands as a user or a script runs them, against the status socket of a fake daemon.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -28,7 +28,7 @@ fn presenced(args: &[&str]) -> Command {
     command
 }
 
-/// How a run ended, and what it printed.
+/// The exit code and the output of a run.
 #[derive(Debug, PartialEq, Eq)]
 struct Ended {
     code: Option<i32>,
@@ -59,7 +59,7 @@ fn status_shows_what_is_claimed_and_why() {
     let (_folder, daemon) = start();
     let ended = ask(&daemon.socket, &["status"]);
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
-    // The whole view has its own snapshots; here it is the real clock that it is drawn with.
+    // The whole view has its own snapshots. Here the real clock draws it.
     assert!(ended.out.starts_with("work: Busy/InACall\n"), "{}", ended.out);
     assert!(ended.out.contains("call is in-call (baresip) (rule `call`)"), "{}", ended.out);
     assert!(!ended.out.contains('\u{1b}'), "no colours without a terminal");
@@ -76,8 +76,8 @@ fn the_socket_is_found_in_the_runtime_folder() {
         &ended,
         2,
         "",
-        "error: there is no place for the status socket: $XDG_RUNTIME_DIR is not set\n\
-         hint: do this from a login session, or say where the socket is with `--socket`\n",
+        "error: no location is available for the status socket: $XDG_RUNTIME_DIR is not set\n\
+         hint: run this in a login session, or give the path of the socket with `--socket`\n",
     );
 }
 
@@ -90,7 +90,7 @@ fn colours_are_optional() {
 }
 
 #[test]
-fn json_is_the_report_as_it_came() {
+fn json_is_the_daemons_report() {
     let (_folder, daemon) = start();
     let ended = ask(&daemon.socket, &["status", "--json"]);
     assert_eq!(serde_json::from_str::<Report>(&ended.out).unwrap(), report());
@@ -112,7 +112,7 @@ fn the_exit_code_shows_the_state() {
 }
 
 #[test]
-fn absent_and_unwilling_peers_are_distinguished() {
+fn a_missing_daemon_and_another_server_are_distinguished() {
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("presenced.sock");
     let not_running = format!("error: presenced is not running: nothing answers at {}\n{START}", socket.display());
@@ -124,7 +124,7 @@ fn absent_and_unwilling_peers_are_distinguished() {
     // A stale socket counts as none.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     assert_ended(&ask(&socket, &["status"]), 3, "", &not_running);
-    // Somebody else's server.
+    // Another program's server.
     std::fs::remove_file(&socket).unwrap();
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let other = std::thread::spawn(move || {
@@ -138,7 +138,7 @@ fn absent_and_unwilling_peers_are_distinguished() {
     assert!(ended.err.starts_with("error: the answer from the socket is not understood: "), "{ended:?}");
 }
 
-/// Reads what a child prints until it has printed a block that ends with an empty line, or a single line.
+/// Reads the lines of a child up to the one that ends a block.
 fn next_block(lines: &mut impl Iterator<Item = String>, ends: impl Fn(&str) -> bool) -> String {
     let mut block = String::new();
     for line in lines {
@@ -220,7 +220,7 @@ fn a_presence_is_set_by_any_of_its_names() {
 }
 
 #[test]
-fn wrong_arguments_are_refused_before_anybody_is_asked() {
+fn wrong_arguments_are_refused_before_the_daemon_is_asked() {
     let (_folder, daemon) = start();
     for (args, said) in [
         (&["set", "bussy"][..], "tip: a similar value exists: 'busy'"),
@@ -245,7 +245,7 @@ fn wrong_arguments_are_refused_before_anybody_is_asked() {
 }
 
 #[test]
-fn signals_are_set_without_a_word() {
+fn setting_a_signal_prints_nothing() {
     let (_folder, daemon) = start();
     assert_ended(&ask(&daemon.socket, &["signal", "door", "wide open"]), 0, "", "");
     assert_ended(&ask(&daemon.socket, &["signal", "temp", "-5", "--ttl", "PT90S"]), 0, "", "");
@@ -261,7 +261,7 @@ fn signals_are_set_without_a_word() {
 }
 
 #[test]
-fn a_refusal_is_shown_whole() {
+fn a_refusal_is_shown_in_full() {
     let (_folder, daemon) = start();
     assert_ended(&ask(&daemon.socket, &["reload"]), 0, "the new configuration is in force\n", "");
     daemon.answers(Err("unknown key `tenat`\n  3 | tenat = \"x\"\n      ^^^^^\n"));
@@ -297,7 +297,7 @@ fn help_matches_its_snapshot() {
 }
 
 #[test]
-fn without_a_command_there_is_help_and_no_success() {
+fn without_a_command_it_prints_help_and_fails() {
     let ended = run(&mut presenced(&[]));
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
     assert!(ended.err.contains("Usage: presenced [OPTIONS] <COMMAND>"), "{}", ended.err);
@@ -306,7 +306,7 @@ fn without_a_command_there_is_help_and_no_success() {
 }
 
 #[test]
-fn completions_know_the_commands_of_every_shell() {
+fn completions_of_every_shell_know_the_commands() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ended = run(&mut presenced(&["completions", shell]));
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{shell}");
@@ -317,7 +317,7 @@ fn completions_know_the_commands_of_every_shell() {
 }
 
 #[test]
-fn the_manual_page_has_every_command_in_it() {
+fn the_manual_page_has_every_command() {
     let ended = run(&mut presenced(&["man"]));
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     assert!(ended.out.contains("\n.TH PRESENCED 1"), "{}", ended.out);
@@ -328,7 +328,7 @@ fn the_manual_page_has_every_command_in_it() {
 }
 
 #[test]
-fn a_folder_gets_a_manual_page_for_every_command() {
+fn a_folder_gets_one_manual_page_per_command() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("man/man1");
     assert_ended(&run(&mut presenced(&["man", "--dir", dir.to_str().unwrap()])), 0, "", "");
@@ -382,7 +382,7 @@ fn a_reader_that_leaves_causes_no_error() {
         let ended = run(presenced(args).stdout(writer));
         assert_ended(&ended, 0, "", "");
     }
-    // A watching client learns of it with the next report.
+    // A watching client notices it with the next report.
     let (mut child, mut lines) = watching(&daemon.socket, &["status", "--watch"]);
     assert_eq!(lines.next().as_deref(), Some("work: Busy/InACall"));
     drop(lines);
@@ -394,7 +394,7 @@ fn a_reader_that_leaves_causes_no_error() {
         std::thread::yield_now();
     };
     assert_eq!(ended.code(), Some(0));
-    // Nor does an error that nobody hears change how the program ends.
+    // A closed standard error does not change the exit code.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     assert_eq!(run(presenced(&["status", "--socket", "/nonexistent"]).stderr(writer)).code, Some(3));

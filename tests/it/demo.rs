@@ -1,4 +1,4 @@
-//! The demo as a newcomer runs it, and the timing it shows: daemon and emulator on one fast clock.
+//! The demo as a new user runs it, and its timing: the daemon and the emulator on one fast clock.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::process::Stdio;
@@ -43,8 +43,8 @@ fn decisions(printed: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn it_shows_the_morning_of_a_sample_day_line_by_line() {
-    let (well, printed) = demo(&["--speed", "400", "--for", "10s"], &path()).await;
-    assert!(well, "{printed}");
+    let (succeeded, printed) = demo(&["--speed", "400", "--for", "10s"], &path()).await;
+    assert!(succeeded, "{printed}");
     let expected = [
         "lock is locked: Away/Away (rule `locked`)",
         "lock is unlocked: Available/Available (rule `at the desk`)",
@@ -58,18 +58,18 @@ async fn it_shows_the_morning_of_a_sample_day_line_by_line() {
 }
 
 #[tokio::test]
-async fn without_a_message_bus_it_leaves_the_lock_out_and_says_so() {
-    // `echo` hands over the emulator's secret; there is no dbus-daemon here.
+async fn without_a_message_bus_it_says_that_the_lock_is_left_out() {
+    // `echo` provides the emulator's secret. There is no dbus-daemon here.
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/bin/echo", folder.path().join("echo")).unwrap();
-    let (well, printed) = demo(&["--speed", "200", "--for", "2s"], folder.path().to_str().unwrap()).await;
-    assert!(well, "{printed}");
+    let (succeeded, printed) = demo(&["--speed", "200", "--for", "2s"], folder.path().to_str().unwrap()).await;
+    assert!(succeeded, "{printed}");
     assert!(printed.contains("The screen lock is left out") && printed.contains("package `dbus`"), "{printed}");
     assert_eq!(decisions(&printed)[0], "lock is off: Available/Available (rule `at the desk`)", "{printed}");
 }
 
 #[tokio::test]
-async fn a_calendar_of_ones_own_takes_the_place_of_the_sample() {
+async fn a_named_calendar_replaces_the_sample() {
     let folder = tempfile::tempdir().unwrap();
     let calendar = folder.path().join("mine.ics");
     std::fs::write(
@@ -79,22 +79,22 @@ async fn a_calendar_of_ones_own_takes_the_place_of_the_sample() {
     )
     .unwrap();
     let arguments = ["--speed", "200", "--for", "2s", "--calendar", calendar.to_str().unwrap()];
-    let (well, printed) = demo(&arguments, &path()).await;
-    assert!(well, "{printed}");
+    let (succeeded, printed) = demo(&arguments, &path()).await;
+    assert!(succeeded, "{printed}");
     let decided = decisions(&printed);
     assert!(decided.contains(&"calendar is busy: Busy/InAConferenceCall (rule `meeting`)"), "{printed}");
     assert!(!decided.iter().any(|decision| decision.contains("at the desk")), "{printed}");
 }
 
 #[tokio::test]
-async fn a_speed_that_makes_no_sense_is_refused() {
+async fn an_invalid_speed_is_refused() {
     for speed in ["0", "nan", "1e9", "fast"] {
-        let (well, printed) = demo(&["--speed", speed], &path()).await;
-        assert!(!well && printed.contains("a speed is"), "{speed}: {printed}");
+        let (succeeded, printed) = demo(&["--speed", speed], &path()).await;
+        assert!(!succeeded && printed.contains("the speed must be"), "{speed}: {printed}");
     }
 }
 
-/// The keepalives that reach an emulated Graph while a presence is held, at 120 times the speed of time.
+/// The keepalives that reach an emulated Graph while a presence is held, at 120 times real time.
 async fn keepalives(call_state: &str, count: usize) -> (Vec<RequestRecord>, u64) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("call-state"), call_state).unwrap();
@@ -157,7 +157,7 @@ fn gaps(records: &[RequestRecord]) -> Vec<Duration> {
 async fn available_is_set_again_every_240_seconds_and_never_fades() {
     let (sets, fades) = keepalives("idle", 5).await;
     for gap in gaps(&sets) {
-        // Never early but for what the request before took to arrive; before the fade even on a machine that stumbles.
+        // It is early only by the delay of the previous request, and before the fade even on a slow machine.
         assert!(gap > Duration::from_secs(235) && gap < Duration::from_mins(5), "{gap:?}");
     }
     assert_eq!(fades, 0);

@@ -1,4 +1,4 @@
-//! The history as the daemon writes it, in virtual time and as a process, and as `presenced history` shows it.
+//! The history, as the daemon writes it (in virtual time and as a process) and as `presenced history` shows it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -25,7 +25,7 @@ fn at(time: &str) -> Timestamp {
     format!("2026-11-24T{time}Z").parse().unwrap()
 }
 
-/// What was recorded of the only account: when, in which state, and whether it was confirmed.
+/// The records of the only account: the time, the state, and whether it was confirmed.
 fn held(path: &Path) -> Vec<(Timestamp, Held)> {
     let records = read(path).unwrap().records.into_iter();
     let held = |event| if let Event::Held(held) = event { Some(held) } else { None };
@@ -33,10 +33,10 @@ fn held(path: &Path) -> Vec<(Timestamp, Held)> {
 }
 
 #[tokio::test]
-async fn what_fades_is_unconfirmed_from_that_moment_on() {
+async fn a_faded_presence_is_unconfirmed_from_that_moment() {
     let mut lapse = Lapse::start("2026-11-24T09:00:00Z", Options::default(), Vec::new(), EVENTS, ALWAYS).await;
     lapse.until(at("09:03:00")).await;
-    // The keepalive of 09:04 and all after it fail, and are perhaps carried out; 5 minutes after it was set it fades.
+    // The keepalive at 09:04 and all later ones fail, and Graph may have carried them out. The presence fades after 5 minutes.
     let fails = Fault::new(Matches::Only(Call::Set), Then::Reset);
     lapse.emulator.inject(Fault { lasts: Some(SignedDuration::from_mins(7)), ..fails }).unwrap();
     lapse.until(at("09:20:00")).await;
@@ -56,7 +56,7 @@ async fn what_fades_is_unconfirmed_from_that_moment_on() {
 }
 
 #[tokio::test]
-async fn a_quiet_day_is_a_few_lines() {
+async fn a_quiet_day_needs_few_lines() {
     let mut lapse = Lapse::start("2026-11-24T09:00:00Z", Options::default(), Vec::new(), EVENTS, ALWAYS).await;
     let before = std::fs::metadata(lapse.history()).unwrap().len();
     lapse.until(at("17:00:00")).await;
@@ -68,7 +68,7 @@ async fn a_quiet_day_is_a_few_lines() {
     assert!(events.contains(&Event::Lost), "{events:#?}");
 }
 
-/// The history of a house's daemon.
+/// The history file of a house's daemon.
 fn file(house: &House) -> PathBuf {
     presenced::history::path(&house.path(".local/state/presenced"), &house.path("presenced.sock")).unwrap()
 }
@@ -79,7 +79,7 @@ async fn json(house: &House, args: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
-/// The kind of each span of the account `work`, or the presence where something was held.
+/// The presence of each span of the account `work`, or its kind if nothing was held.
 fn spans(history: &Value) -> Vec<&str> {
     let spans = history["accounts"]["work"]["spans"].as_array().unwrap();
     spans.iter().map(|span| span["presence"].as_str().or(span["kind"].as_str()).unwrap()).collect()
@@ -126,13 +126,13 @@ async fn the_history_of_a_daemon_can_be_read_without_one() {
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.starts_with("work, ") && out.contains("unconfirmed for ") && !out.contains('\u{1b}'), "{out}");
     let (code, _, err) = house.ask(&["history", "--account", "home"]).await;
-    assert_eq!((code, err.as_str()), (1, "error: the history has nothing of an account `home`\nhint: it has `work`\n"));
+    assert_eq!((code, err.as_str()), (1, "error: the history has no account `home`\nhint: it has `work`\n"));
     assert_eq!(house.ask(&["history", "--since", "2999-01-01"]).await.0, 2);
     assert_eq!(house.ask(&["history", "--since", "yesterday"]).await.0, 2);
 }
 
 #[tokio::test]
-async fn sleep_is_recognised() {
+async fn sleep_is_recorded() {
     let mut house = House::new().await;
     let bus = Bus::start();
     let login1 = Login1::with(&bus, Session::DESKTOP).await;
@@ -161,7 +161,7 @@ async fn sleep_is_recognised() {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_written_is_a_warning_and_heals() {
+async fn an_unwritable_history_is_a_warning_until_it_can_be_written() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration());
     let state = house.path(".local/state/presenced");
@@ -180,13 +180,13 @@ async fn one_that_cannot_be_written_is_a_warning_and_heals() {
 }
 
 #[tokio::test]
-async fn none_is_kept_where_it_is_turned_off() {
+async fn no_history_is_kept_when_it_is_off() {
     let mut house = House::new().await;
     house.write("config.toml", house.configuration() + "[history]\nenabled = false\n");
     let daemon = house.start().await;
     house.seen("Available/Available").await;
     assert!(!exists(&file(&house)));
-    // And on again, while it runs; and off.
+    // It is turned on again while the daemon runs, and off again.
     house.write("config.toml", house.configuration());
     assert_eq!(house.ask(&["reload"]).await.0, 0);
     house.write("call-state", "in-call");

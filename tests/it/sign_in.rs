@@ -152,7 +152,7 @@ async fn a_sign_in_without_a_daemon_reports_that_none_runs() {
     let (code, _, error) = house.ask(&["login"]).await;
     let socket = house.path("presenced.sock");
     let note = format!(
-        "note: presenced is not running: nothing answers at {}. It goes by this from its start on.\n",
+        "note: presenced is not running: nothing answers at {}. The daemon will use this the next time it starts.\n",
         socket.display()
     );
     assert_eq!((code, error), (0, note));
@@ -172,7 +172,7 @@ async fn the_signed_in_user_comes_from_the_daemon_or_from_the_store() {
     house.write("config.toml", personal(&house) + &house.account("bot") + CALL + "[log]\nlevel = \"debug\"\n");
     let (code, shown, _) = house.ask(&["login", "--status"]).await;
     assert_eq!(code, 4);
-    assert!(shown.contains("work: sign-in needed") && shown.contains("bot: nobody needs to sign in"), "{shown}");
+    assert!(shown.contains("work: sign-in needed") && shown.contains("bot: does not need a sign-in"), "{shown}");
     assert_eq!(house.ask(&["login", "work"]).await.0, 0);
     let (code, shown, _) = house.ask(&["login", "--status"]).await;
     assert_eq!(code, 0);

@@ -1,5 +1,5 @@
-//! What people see on a real terminal: drawn in place, with and without colours, and a sign of what takes long. `script` of
-//! util-linux makes the terminal.
+//! The output on a real terminal: drawn in place, with and without colours, and the progress line. `script` from util-linux
+//! provides the terminal.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

@@ -68,7 +68,7 @@ async fn login_that_waits(house: &House, desktop: &Desktop) -> Child {
     let mut login = login.spawn().unwrap();
     let mut lines = BufReader::new(login.stdout.take().unwrap()).lines();
     let line = guarded("a line", lines.next_line()).await.unwrap();
-    assert_eq!(line.as_deref(), Some("The keyring is locked. Unlock it, or give up with Ctrl-C. Waiting …"));
+    assert_eq!(line.as_deref(), Some("The keyring is locked. Unlock it, or press Ctrl-C to give up. Waiting …"));
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     login
 }
@@ -113,7 +113,7 @@ async fn a_sign_in_is_kept_in_the_keyring_and_renewed_there() {
     assert_eq!((code, out.as_str()), (0, "Signed out of `work` on this machine.\n"));
     assert_eq!(desktop.count(&SIGN_IN).await, 0);
     let (code, out, _) = ask(&house, &desktop, &["logout"]).await;
-    assert_eq!((code, out.as_str()), (0, "Nobody was signed in to `work`.\n"));
+    assert_eq!((code, out.as_str()), (0, "Account `work` was not signed in.\n"));
 }
 
 #[tokio::test]

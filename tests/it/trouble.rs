@@ -1,4 +1,4 @@
-//! Warnings about Graph: they appear once trouble matters, keep their time while it lasts, and are gone with it.
+//! Warnings about Graph: they appear after half a minute of trouble, keep their start time, and disappear with the trouble.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ fn at(time: &str) -> Timestamp {
     format!("2026-11-24T{time}Z").parse().unwrap()
 }
 
-/// What is warned of from second to second until `end`: each code, since when, and with what texts, in order.
+/// The warnings, checked each second until `end`: each code, its start, and its texts, in order.
 async fn warned(lapse: &Lapse, end: Timestamp) -> Vec<(Timestamp, Code, Timestamp, Vec<String>)> {
     let mut warned: Vec<(Timestamp, Code, Timestamp, Vec<String>)> = Vec::new();
     while lapse.now() < end {
@@ -81,7 +81,7 @@ async fn a_failure_warns_after_half_a_minute_and_keeps_its_start_when_its_text_c
 }
 
 #[tokio::test]
-async fn being_throttled_is_another_matter_with_a_time_of_its_own() {
+async fn throttling_is_a_separate_warning_with_its_own_start() {
     let lapse = start().await;
     lapse.until(at("09:11:59")).await;
     lapse.emulator.inject(Fault { lasts: Some("60s".parse().unwrap()), ..on_set(respond(503, None)) }).unwrap();

@@ -1,4 +1,4 @@
-//! The bars of hours: one a day, coloured by presence, with a mark below at *now*. Pure; leaves the lists to `view`.
+//! The bars of hours: one per day, coloured by presence, with a mark below for the current time. Pure; `view` draws the lists.
 
 use std::fmt::Write as _;
 
@@ -11,19 +11,20 @@ use crate::cli::moment::{day_after, instant};
 use crate::cli::terminal::text::{columns, pad};
 use crate::presence::Presence;
 
-/// A window of more days has no bars.
+/// A window with more days has no bars.
 const MAX_DAYS: usize = 14;
 
-/// The columns before a bar; of several days each has its name there.
-const MARGIN: usize = 2;
-const NAMED_MARGIN: usize = 12;
+/// The columns before the bar of a single day.
+const MARGIN_COLUMNS: usize = 2;
+/// The columns before each bar of several days, with the name of the day.
+const NAMED_MARGIN_COLUMNS: usize = 12;
 
-/// The columns behind a bar, into which the last hour's number reaches.
-const OVERHANG: usize = 2;
+/// The columns after a bar, which the last hour's number uses.
+const OVERHANG_COLUMNS: usize = 2;
 
-const SECONDS_AN_HOUR: usize = 3600;
+const SECONDS_PER_HOUR: usize = 3600;
 
-/// How a presence looks in a bar, without colours too.
+/// How a presence looks in a bar. The characters also differ without colours.
 pub(super) fn glyph(presence: Option<Presence>) -> (char, Style) {
     match presence {
         None => ('·', Style::new().dimmed()),
@@ -34,7 +35,7 @@ pub(super) fn glyph(presence: Option<Presence>) -> (char, Style) {
     }
 }
 
-/// The lines of the bars, at most `width` columns wide, which are 40 at least.
+/// The lines of the bars, at most `width` columns wide; `width` is at least 40.
 pub(super) fn chart(agenda: &Agenda, now: Timestamp, width: usize) -> Vec<String> {
     let local = |at| agenda.zone.to_datetime(at);
     let first = local(agenda.window.0);
@@ -48,8 +49,8 @@ pub(super) fn chart(agenda: &Agenda, now: Timestamp, width: usize) -> Vec<String
     }
     let hour = |at: DateTime| usize::from(at.hour().unsigned_abs());
     let hours = if days.len() == 1 { (hour(first), hour(last) + 1) } else { (0, 24) };
-    let margin = if days.len() == 1 { MARGIN } else { NAMED_MARGIN };
-    let per_hour = (width.saturating_sub(margin + OVERHANG) / (hours.1 - hours.0)).max(1);
+    let margin = if days.len() == 1 { MARGIN_COLUMNS } else { NAMED_MARGIN_COLUMNS };
+    let per_hour = (width.saturating_sub(margin + OVERHANG_COLUMNS) / (hours.1 - hours.0)).max(1);
     let scale = Scale { agenda, hours, per_hour, margin };
     let mut lines = vec![scale.ruler()];
     for day in days {
@@ -66,7 +67,7 @@ struct Scale<'a> {
     agenda: &'a Agenda,
     /// The first hour shown, and the one at which the bars end.
     hours: (usize, usize),
-    /// Cells an hour.
+    /// Cells per hour.
     per_hour: usize,
     /// The columns before the bars.
     margin: usize,
@@ -78,8 +79,8 @@ impl Scale<'_> {
     }
 
     fn ruler(&self) -> String {
-        const NUMBER: usize = 3;
-        let step = [1, 2, 3, 6, 12].into_iter().find(|step| step * self.per_hour >= NUMBER).unwrap_or(24);
+        const LABEL_COLUMNS: usize = 3;
+        let step = [1, 2, 3, 6, 12].into_iter().find(|step| step * self.per_hour >= LABEL_COLUMNS).unwrap_or(24);
         let mut ruler = " ".repeat(self.margin);
         for hour in (self.hours.0..=self.hours.1).step_by(step) {
             let column = self.margin + (hour - self.hours.0) * self.per_hour;
@@ -90,11 +91,15 @@ impl Scale<'_> {
         ruler
     }
 
-    /// The bar of a day. A cell shows the strongest presence in it, so that a short meeting is seen; one that lies out of
-    /// the window, or in an hour that the clocks leave out, shows nothing.
+    /// The bar of a day. A cell shows the strongest presence in it, so that short meetings are visible. A cell outside the
+    /// window, or in an hour that the clocks skip, shows nothing.
     fn bar(&self, day: Date) -> String {
         let name = day.strftime("%a %-d %b").to_string();
-        let mut bar = if self.margin == NAMED_MARGIN { pad(&name, NAMED_MARGIN) } else { " ".repeat(self.margin) };
+        let mut bar = if self.margin == NAMED_MARGIN_COLUMNS {
+            pad(&name, NAMED_MARGIN_COLUMNS)
+        } else {
+            " ".repeat(self.margin)
+        };
         let mut style = Style::new();
         for cell in 0..self.cells() {
             let (char, next) = self.cell(day, cell);
@@ -112,17 +117,20 @@ impl Scale<'_> {
         let begins = self.begin(day, cell);
         let from = instant(begins, zone);
         let to = instant(self.begin(day, cell + 1), zone);
-        let left_out = zone.to_datetime(from) != begins;
+        let is_skipped = zone.to_datetime(from) != begins;
         let all = &self.agenda.presence;
         let first = all.partition_point(|claimed| claimed.to <= from);
         let shown = all[first..].iter().take_while(|claimed| claimed.from < to);
         let strength = |claimed: &&Claimed| claimed.presence.map_or(0, |presence| 1 + presence.precedence());
-        shown.max_by_key(strength).filter(|_| !left_out).map_or((' ', Style::new()), |claimed| glyph(claimed.presence))
+        shown
+            .max_by_key(strength)
+            .filter(|_| !is_skipped)
+            .map_or((' ', Style::new()), |claimed| glyph(claimed.presence))
     }
 
-    /// When a cell begins.
+    /// The start of a cell.
     fn begin(&self, day: Date, cell: usize) -> DateTime {
-        let seconds = self.hours.0 * SECONDS_AN_HOUR + cell * SECONDS_AN_HOUR / self.per_hour;
+        let seconds = self.hours.0 * SECONDS_PER_HOUR + cell * SECONDS_PER_HOUR / self.per_hour;
         let seconds = i64::try_from(seconds).expect("a day has few seconds");
         day.to_datetime(Time::midnight()).saturating_add(SignedDuration::from_secs(seconds))
     }
@@ -130,9 +138,9 @@ impl Scale<'_> {
     fn now(&self, at: DateTime) -> String {
         let seconds = at.time().duration_since(Time::midnight()).as_secs();
         let seconds = usize::try_from(seconds).expect("the time of day is not negative");
-        let column = self.margin + (seconds * self.per_hour / SECONDS_AN_HOUR - self.hours.0 * self.per_hour);
+        let column = self.margin + (seconds * self.per_hour / SECONDS_PER_HOUR - self.hours.0 * self.per_hour);
         let text = at.strftime("now %H:%M").to_string();
-        // Where there is no room to the right of the mark the text stands to its left.
+        // If there is no space to the right of the mark, the text goes to its left.
         if column + columns(&text) < self.margin + self.cells() {
             format!("{}▲ {text}", " ".repeat(column))
         } else {

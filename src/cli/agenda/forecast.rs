@@ -1,4 +1,4 @@
-//! The forecast: which presence the rules give over a window of the calendar, when nothing else changes. Pure.
+//! The forecast: the presence that the rules decide over a window of the calendar, if nothing else changes. Pure.
 
 use std::sync::Arc;
 
@@ -11,38 +11,38 @@ use crate::policy::{Call, CallState, Idle, Lock, Reading, Rule, Sleep, Snapshot,
 use crate::presence::Presence;
 use crate::time::{Instant, Now};
 
-/// What is claimed over a span of time, `[from, to)`.
+/// The claim over a span of time, `[from, to)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claimed {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
-    /// `None`: nothing.
+    /// `None` claims nothing.
     pub(super) presence: Option<Presence>,
-    /// The rule that decides; `None`: none matches.
+    /// The rule that decides; `None` if no rule matches.
     pub(super) rule: Option<String>,
     pub(super) because: String,
 }
 
-/// The readings of somebody at the desk and in no call: the signals that are on are at rest, the others are off.
+/// The readings for a user at the desk and not in a call: the enabled signals are inactive, the others are off.
 pub(super) fn at_the_desk(signals: &Signals, calendar: Schedule) -> Snapshot {
     let idle = Call { state: CallState::Idle, app: None };
-    // Sleep comes with the lock, from the same service.
+    // The lock's service also reports sleep.
     let (lock, sleep) = match signals.lock {
         Some(_) => (Reading::Known(Lock::Unlocked), Reading::Known(Sleep::Awake)),
         None => (Reading::Off, Reading::Off),
     };
-    let tells_of_calls = signals.call.is_some() || signals.microphone.is_some();
+    let detects_calls = signals.call.is_some() || signals.microphone.is_some();
     Snapshot {
         lock,
         sleep,
-        call: if tells_of_calls { Reading::Known(idle) } else { Reading::Off },
+        call: if detects_calls { Reading::Known(idle) } else { Reading::Off },
         idle: if signals.idle.is_some() { Reading::Known(Idle::Active) } else { Reading::Off },
         calendar: Reading::Known(Arc::new(calendar)),
         ..Snapshot::default()
     }
 }
 
-/// What the rules claim in `[from, to)`, which the snapshot's calendar answers for. Covers all of it, in order.
+/// What the rules claim in `[from, to)`, which the snapshot's calendar must cover. The result covers all of it, in order.
 pub(super) fn forecast(
     rules: &[Rule],
     snapshot: &Snapshot,
@@ -55,7 +55,7 @@ pub(super) fn forecast(
         let decision = decide(rules, snapshot, &Now { instant: Instant::default(), wall: at, zone: zone.clone() });
         let next = decision.until.filter(|until| *until < to).unwrap_or(to);
         match claimed.last_mut() {
-            // The decision was looked at again without having changed.
+            // The new decision is the same as the last one.
             Some(last) if last.rule == decision.rule && last.presence == decision.presence => last.to = next,
             Some(_) | None => claimed.push(Claimed {
                 from: at,
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn signals_that_are_on_are_at_rest() {
+    fn enabled_signals_are_inactive() {
         let signals = Signals { lock: Some(crate::config::Lock {}), ..Signals::default() };
         assert_eq!(
             shown(&default_rules(), &signals, day(&[])),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_cut_the_day_and_what_no_rule_claims_is_nothing() {
+    fn hours_divide_the_day_and_nothing_is_claimed_without_a_rule() {
         let when =
             When { within: vec!["Mon..Fri 09:00-17:00".parse().unwrap()], lock: vec![Is::Off], ..When::default() };
         let rule = Rule {

@@ -9,11 +9,12 @@
 //! ```
 //!
 //! Times are RFC 3339 with the offset of the zone the event was written in; floating ones, and those of `presence`, with that
-//! of `--timezone` (`+00:00` where an offset is no whole minute). Whole days are dates, `end` the day after the last.
-//! `occurrences` are those that overlap the window, by their start, not cut to it; `presence` covers the window without a
-//! gap. `class` is `free`, `working-elsewhere`, `tentative`, `busy` or `out-of-office`; `presence` a pair or `nothing`;
-//! `rule` null where none matches; `uid` and `summary` are empty where the event has none. `line` counts from 1, and is null
-//! where the entry is about the file as a whole: one that cannot be read, a time zone name that is not known.
+//! of `--timezone` (`+00:00` if an offset is not a whole number of minutes). Whole days are dates, with `end` as the day after
+//! the last.
+//! `occurrences` are those that overlap the window, sorted by their start and not cut; `presence` covers the window without a
+//! gap. `class` is `free`, `working-elsewhere`, `tentative`, `busy` or `out-of-office`; `presence` is a pair or `nothing`;
+//! `rule` is null if none matches; `uid` and `summary` are empty if the event has none. `line` counts from 1, and is null if
+//! the entry is about the whole file: it cannot be read, or the name of a time zone is unknown.
 
 use std::fmt::Write as _;
 
@@ -25,14 +26,14 @@ use super::{Agenda, Claimed, Skipped};
 use crate::calendar::{self, OccurrenceTime};
 
 #[derive(Serialize)]
-struct Printed<'a> {
-    occurrences: Vec<Occurrence<'a>>,
-    presence: Vec<Span<'a>>,
-    skipped: Vec<SkippedPart<'a>>,
+struct JsonAgenda<'a> {
+    occurrences: Vec<JsonOccurrence<'a>>,
+    presence: Vec<JsonSpan<'a>>,
+    skipped: Vec<JsonSkipped<'a>>,
 }
 
 #[derive(Serialize)]
-struct Occurrence<'a> {
+struct JsonOccurrence<'a> {
     uid: &'a str,
     start: String,
     end: String,
@@ -43,7 +44,7 @@ struct Occurrence<'a> {
 }
 
 #[derive(Serialize)]
-struct Span<'a> {
+struct JsonSpan<'a> {
     from: String,
     to: String,
     presence: String,
@@ -52,24 +53,24 @@ struct Span<'a> {
 }
 
 #[derive(Serialize)]
-struct SkippedPart<'a> {
+struct JsonSkipped<'a> {
     file: String,
     line: Option<u32>,
     reason: &'a str,
 }
 
-/// The agenda as JSON, with a line's end.
+/// The agenda as JSON, with a line break.
 pub(super) fn render(agenda: &Agenda) -> String {
-    let printed = Printed {
+    let agenda_json = JsonAgenda {
         occurrences: agenda.occurrences.iter().map(occurrence).collect(),
         presence: agenda.presence.iter().map(|claimed| presence(claimed, &agenda.zone)).collect(),
         skipped: agenda.skipped.iter().map(skipped).collect(),
     };
-    let json = serde_json::to_string(&printed).expect("the keys are strings");
+    let json = serde_json::to_string(&agenda_json).expect("the keys are strings");
     escape_controls(json) + "\n"
 }
 
-fn occurrence(occurrence: &calendar::Occurrence) -> Occurrence<'_> {
+fn occurrence(occurrence: &calendar::Occurrence) -> JsonOccurrence<'_> {
     let (start, end, all_day) = match &occurrence.when {
         OccurrenceTime::Time { start, end } => {
             let text = |at: &jiff::ZonedDateTime| rfc3339(at.timestamp(), at.time_zone());
@@ -77,7 +78,7 @@ fn occurrence(occurrence: &calendar::Occurrence) -> Occurrence<'_> {
         }
         OccurrenceTime::Days { start, end } => (start.to_string(), end.to_string(), true),
     };
-    Occurrence {
+    JsonOccurrence {
         uid: &occurrence.uid,
         start,
         end,
@@ -88,8 +89,8 @@ fn occurrence(occurrence: &calendar::Occurrence) -> Occurrence<'_> {
     }
 }
 
-fn presence<'a>(claimed: &'a Claimed, zone: &TimeZone) -> Span<'a> {
-    Span {
+fn presence<'a>(claimed: &'a Claimed, zone: &TimeZone) -> JsonSpan<'a> {
+    JsonSpan {
         from: rfc3339(claimed.from, zone),
         to: rfc3339(claimed.to, zone),
         presence: claimed.presence.map_or_else(|| "nothing".to_owned(), |presence| presence.to_string()),
@@ -98,18 +99,18 @@ fn presence<'a>(claimed: &'a Claimed, zone: &TimeZone) -> Span<'a> {
     }
 }
 
-fn skipped(skipped: &Skipped) -> SkippedPart<'_> {
-    SkippedPart { file: skipped.file.to_string_lossy().into_owned(), line: skipped.line, reason: &skipped.reason }
+fn skipped(skipped: &Skipped) -> JsonSkipped<'_> {
+    JsonSkipped { file: skipped.file.to_string_lossy().into_owned(), line: skipped.line, reason: &skipped.reason }
 }
 
-/// The instant with the zone's offset. RFC 3339 has no seconds in an offset, which local mean times do.
+/// The instant with the zone's offset. In RFC 3339 an offset has no seconds, but in local mean time it does.
 fn rfc3339(at: Timestamp, zone: &TimeZone) -> String {
     let offset = zone.to_offset(at);
     let offset = if offset.seconds() % 60 == 0 { offset } else { Offset::UTC };
     at.display_with_offset(offset).to_string()
 }
 
-/// Escapes the control characters that JSON allows in strings (U+007F to U+009F), so that none reaches a terminal.
+/// Escapes the control characters that JSON allows in strings (U+007F to U+009F), so that they do not reach a terminal.
 fn escape_controls(json: String) -> String {
     if !json.contains(char::is_control) {
         return json;

@@ -1,9 +1,9 @@
-//! `presenced agenda`: what is in the calendar, and which presence comes of it. Works on files alone.
+//! `presenced agenda`: shows calendar events and the resulting presence. It reads files and needs no daemon.
 //!
-//! With `--calendar` a configuration is not needed; where there is one, its identity, rules and signals count. One that is wrong
-//! is an error, unless it is only the default one and calendars are named: then the default rules hold, and a warning says so.
-//! Leaves to others: reading the files (`signals/calendar/once`), the window (`window`), the presence (`forecast`), and how it
-//! is shown (`view`, `chart`, `json`).
+//! With `--calendar` it needs no configuration; if there is one, its identity, rules and signals apply. An invalid configuration
+//! is an error, unless it is at the default path and calendars are named: then the default rules apply, and a warning says so.
+//! Leaves to others: reading the files (`signals/calendar/once`), the window (`moment`), the presence (`forecast`), and the
+//! output (`view`, `chart`, `json`).
 
 mod chart;
 mod forecast;
@@ -31,64 +31,64 @@ use forecast::{Claimed, at_the_desk, forecast};
 /// The arguments of `agenda`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced agenda                               Today, by the configuration"
-    "presenced agenda --calendar work.ics           Today, by a calendar of yours"
+    "presenced agenda                               Today, as configured"
+    "presenced agenda --calendar work.ics           Today, from this calendar file"
     "presenced agenda --from 2026-11-24 --to 2026-12-01"
     "presenced agenda --from 09:00 --to 12:00 --timezone Europe/Berlin"
-    "presenced agenda --json | jq '.presence[]'     The same for a program";
-    "The presence is what the rules give while you are at the desk and in no call: the lock, calls, input and sleep are off, or at \
-     rest where the configuration has them on. Without a configuration the default rules hold.";
-    "Times: a date (its first moment), 09:00 (today), 2026-11-24T09:00, or an instant with its offset \
+    "presenced agenda --json | jq '.presence[]'     The presences as JSON";
+    "The presence is what the rules decide while you are at the desk and not in a call: the lock, calls, input and sleep are off, \
+     or inactive if the configuration enables them. Without a configuration, the default rules apply.";
+    "Times: a date (its start), 09:00 (today), 2026-11-24T09:00, or an instant with its offset \
      (2026-11-24T09:00:00+01:00).";
-    "Exit codes: 0 well, also with skipped parts; 1 a calendar cannot be read at all; 2 usage or configuration."
+    "Exit codes: 0 success, even with skipped parts; 1 a calendar cannot be read at all; 2 usage or configuration."
 ))]
 pub(super) struct Args {
-    /// Read this .ics file, or the *.ics in this folder and below it, instead of the configured calendars; may be repeated
+    /// Read this .ics file, or all *.ics files in and below this folder, instead of the configured calendars; may be repeated
     #[arg(long = "calendar", value_name = "PATH")]
     calendars: Vec<PathBuf>,
 
-    /// From when on [default: today's midnight]
+    /// Start of the agenda [default: the start of today]
     #[arg(long, value_name = "TIME", value_parser = moment::moment)]
     from: Option<Moment>,
 
-    /// Until when, itself not included [default: the midnight after --from]
+    /// End of the agenda, not included [default: the midnight after --from]
     #[arg(long, value_name = "TIME", value_parser = moment::moment)]
     to: Option<Moment>,
 
-    /// Take this time zone (IANA name) for the system's, in all respects
+    /// Use this time zone (IANA name) instead of the system's
     #[arg(long, value_name = "ZONE", value_parser = moment::timezone)]
     timezone: Option<TimeZone>,
 
-    /// Print it as JSON
+    /// Print the agenda as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What is shown.
+/// The contents of the agenda.
 #[derive(Debug)]
 struct Agenda {
     zone: TimeZone,
     /// `[from, to)`.
     window: (Timestamp, Timestamp),
-    /// Those that overlap the window, by their start.
+    /// The occurrences that overlap the window, sorted by their start.
     occurrences: Vec<Occurrence>,
-    /// What the rules claim, all over the window.
+    /// What the rules claim, over the whole window.
     presence: Vec<Claimed>,
     skipped: Vec<Skipped>,
-    /// Whether a file or folder could not be read, so that the daemon would take the calendar as unknown.
+    /// Whether a file or folder could not be read. The daemon would then treat the calendar as unknown.
     unread: bool,
 }
 
-/// What was left out of what is shown.
+/// A part of a calendar that was skipped, and why.
 #[derive(Debug)]
 struct Skipped {
     file: PathBuf,
-    /// From 1; `None`: the file as a whole.
+    /// From 1; `None` for the whole file.
     line: Option<u32>,
     reason: String,
 }
 
-/// Where to look, and by which rules.
+/// The calendars to read, and the rules that apply.
 struct Setup {
     sources: Vec<PathBuf>,
     identity: Vec<String>,
@@ -123,24 +123,24 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     drop(progress);
     print(&if args.json { json::render(&agenda) } else { view::render(&agenda, now, screen::width()) })?;
     let Some(lost) = outcome.lost.first() else { return Ok(Exit::Ok) };
-    let error = Error::new(Exit::Failed, format!("nothing could be read of the calendar {}", lost.display()));
+    let error = Error::new(Exit::Failed, format!("the calendar {} cannot be read at all", lost.display()));
     Err(error.with_hint(if named {
-        "name a .ics file that can be read, or a folder of them".to_owned()
+        "name a readable .ics file, or a folder of .ics files".to_owned()
     } else {
-        format!("mend it, or correct its path in [signals.calendar] of {}", context.config.display())
+        format!("fix it, or correct its path in [signals.calendar] of {}", context.config.display())
     }))
 }
 
-/// The calendars that are named, else the configured ones; identity, rules and signals from the configuration, if it counts.
+/// The named calendars, or else the configured ones, and the configuration's identity, rules and signals, if it applies.
 fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
     let is_default = context.config == context.environment.config_dir.join("config.toml");
     let missing = !context.config.exists();
     if calendars.is_empty() && missing && is_default {
-        let text = format!("there is no calendar to look at: no configuration at {}", context.config.display());
+        let text = format!("there is no calendar to read, and no configuration at {}", context.config.display());
         return Err(Error::new(Exit::Usage, text).with_hint("name one: `presenced agenda --calendar work.ics`"));
     }
     let sources = calendars.iter().map(path::absolute).collect::<Result<Vec<_>, _>>().map_err(|error| {
-        Error::new(Exit::Failed, format!("the folder that `--calendar` starts from is gone: {error}"))
+        Error::new(Exit::Failed, format!("`--calendar` is relative to a folder that no longer exists: {error}"))
     })?;
     let without =
         |sources| Setup { sources, identity: Vec::new(), rules: default_rules(), signals: Signals::default() };
@@ -152,7 +152,7 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
         Err(problems) if calendars.is_empty() || !is_default => return Err(problems.into()),
         Err(_) => {
             warn(&format!(
-                "the configuration {} is wrong, so the default rules hold; `presenced check` says what is wrong",
+                "the configuration {} is invalid, so the default rules apply; run `presenced check` for details",
                 context.config.display()
             ));
             return Ok(without(sources));
@@ -160,7 +160,7 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
     };
     let calendar = config.signals.calendar.clone();
     if calendars.is_empty() && calendar.is_none() {
-        let text = format!("the configuration {} has no calendar that is on", context.config.display());
+        let text = format!("the configuration {} enables no calendar", context.config.display());
         let hint = "add [signals.calendar], or name one: `presenced agenda --calendar work.ics`";
         return Err(Error::new(Exit::Usage, text).with_hint(hint));
     }
@@ -176,7 +176,7 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
     })
 }
 
-/// All that was left out, in the order in which it was read; what could not be read at all comes first.
+/// All skipped parts, in the order of reading. Files that could not be read at all come first.
 fn skipped(outcome: &once::Outcome) -> Vec<Skipped> {
     let unread = outcome.unread.iter().map(|unread| Skipped {
         file: unread.path.clone(),
@@ -198,6 +198,6 @@ fn skipped_of<'a>(file: &'a path::Path, report: &'a FileReport) -> impl Iterator
     let zones = report
         .unknown_zones
         .iter()
-        .map(move |zone| whole(format!("the time zone `{zone}` is not known; the system's stands in")));
+        .map(move |zone| whole(format!("the time zone `{zone}` is unknown, so the system's is used")));
     parts.chain(more).chain(zones)
 }

@@ -1,4 +1,4 @@
-//! The sample day: a calendar file, and what happens at the desk and in calls, at which time.
+//! The sample day: its calendar file, and the times of its calls and screen locks.
 
 use jiff::civil::{Date, Time, time};
 use jiff::tz::TimeZone;
@@ -6,19 +6,19 @@ use jiff::{Timestamp, ToSpan as _};
 
 use crate::policy::{CallState, Lock};
 
-/// When the day begins and ends, in local time.
-pub(super) const BEGINS: Time = time(8, 25, 0, 0);
-const ENDS: Time = time(17, 40, 0, 0);
+/// The start and end of the day, in local time.
+const START: Time = time(8, 25, 0, 0);
+const END: Time = time(17, 40, 0, 0);
 
-/// The program whose calls the sample day has.
-pub(super) const PHONE: &str = "softphone";
+/// The program that makes the calls of the sample day.
+pub(super) const CALL_APP: &str = "softphone";
 
-/// Something that happens.
+/// Something that happens at the desk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Happening {
+pub(super) enum DeskEvent {
     /// The screen is locked or unlocked.
     Lock(Lock),
-    /// The phone changes its call state.
+    /// The call app changes its state.
     Call(CallState),
 }
 
@@ -35,20 +35,20 @@ impl Day {
         Self { date, zone }
     }
 
-    /// When it begins.
-    pub(super) fn begins(&self) -> Timestamp {
-        self.at(BEGINS)
+    /// Its start.
+    pub(super) fn start(&self) -> Timestamp {
+        self.at(START)
     }
 
-    /// When it ends.
-    pub(super) fn ends(&self) -> Timestamp {
-        self.at(ENDS)
+    /// Its end.
+    pub(super) fn end(&self) -> Timestamp {
+        self.at(END)
     }
 
-    /// What happens, in order of time.
-    pub(super) fn happenings(&self) -> impl Iterator<Item = (Timestamp, Happening)> {
+    /// Its events, in order of time.
+    pub(super) fn events(&self) -> impl Iterator<Item = (Timestamp, DeskEvent)> {
         use CallState::{Conference, Idle, InCall, Presenting};
-        use Happening::{Call, Lock as Screen};
+        use DeskEvent::{Call, Lock as Screen};
         use Lock::{Locked, Unlocked};
         [
             (time(8, 30, 0, 0), Screen(Unlocked)),
@@ -65,10 +65,10 @@ impl Day {
             (time(17, 30, 0, 0), Screen(Locked)),
         ]
         .into_iter()
-        .map(|(time, happening)| (self.at(time), happening))
+        .map(|(time, event)| (self.at(time), event))
     }
 
-    /// The calendar, as a program would export it: a meeting each weekday, some of this day, and some that claim no time.
+    /// The calendar, as a program would export it: a daily meeting, some on this day, and some that do not count as busy.
     pub(super) fn calendar(&self) -> String {
         let event = |uid: &str, date: Date, (from, to): (&str, &str), more: &str| {
             let date = date.strftime("%Y%m%d");
@@ -93,7 +93,7 @@ impl Day {
     }
 
     fn at(&self, time: Time) -> Timestamp {
-        // A time that a clock change skips is taken as the one it shifts to; only the year 9999 has no such time.
+        // A time that a clock change skips is shifted. This fails only at the end of the year 9999.
         self.date
             .to_datetime(time)
             .to_zoned_datetime(self.zone.clone())

@@ -1,5 +1,5 @@
-//! The sample day's desktop: a private message bus with a session on it whose screen can be locked, as logind would show
-//! it. The bus is the real `dbus-daemon`.
+//! The sample day's desktop: a private message bus with a fake logind session whose screen can be locked. The bus is the real
+//! `dbus-daemon`.
 
 use std::io::{BufRead as _, BufReader, Error, Result};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) struct Desktop {
 }
 
 impl Desktop {
-    /// Starts one whose screen is locked, with its bus in `folder`.
+    /// Starts a desktop with a locked screen, and its bus in `folder`.
     pub(super) async fn start(folder: &Path, environment: &Environment) -> zbus::Result<Self> {
         let bus = Bus::start(folder, environment)?;
         let connection = connection::Builder::address(bus.address.as_str())?
@@ -55,7 +55,7 @@ struct Bus {
 }
 
 impl Bus {
-    /// Starts one that listens when this returns.
+    /// Starts a bus, which is listening when this returns.
     fn start(folder: &Path, environment: &Environment) -> Result<Self> {
         let address = format!("unix:path={}", folder.join("bus").display());
         let config = folder.join("bus.conf");
@@ -88,7 +88,7 @@ impl Bus {
 
 impl Drop for Bus {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
@@ -96,7 +96,7 @@ impl Drop for Bus {
 
 struct Manager;
 
-#[expect(clippy::unused_self, reason = "what the bus calls has the object it is called on")]
+#[expect(clippy::unused_self, reason = "a D-Bus method needs its object")]
 #[interface(name = "org.freedesktop.login1.Manager")]
 impl Manager {
     fn get_session(&self, id: &str) -> fdo::Result<OwnedObjectPath> {
@@ -105,12 +105,12 @@ impl Manager {
     }
 
     fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {
-        Err(fdo::Error::Failed(format!("the demo knows no user {uid}")))
+        Err(fdo::Error::Failed(format!("the demo has no user {uid}")))
     }
 
     fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> fdo::Result<OwnedFd> {
         tracing::debug!(what, who, why, mode, "inhibitor");
-        // It never sleeps, so nobody waits for the other end to be closed.
+        // This machine never sleeps, so nothing waits until the other end is closed.
         let (_, inhibitor) = std::io::pipe().map_err(|error| fdo::Error::Failed(error.to_string()))?;
         Ok(std::os::fd::OwnedFd::from(inhibitor).into())
     }
@@ -125,7 +125,7 @@ struct Session {
     lock: Lock,
 }
 
-#[expect(clippy::unused_self, reason = "what the bus calls has the object it is called on")]
+#[expect(clippy::unused_self, reason = "a D-Bus method needs its object")]
 #[interface(name = "org.freedesktop.login1.Session")]
 impl Session {
     #[zbus(property)]

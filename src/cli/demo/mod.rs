@@ -1,7 +1,7 @@
-//! `presenced demo`: the real daemon on a sample day, beside an emulated Graph, on one fast clock. Nothing to sign up for.
+//! `presenced demo`: runs the real daemon and an emulated Graph through a sample day, on one fast clock. It needs no account.
 //!
-//! The day's calls and locks travel the real ways: a call-state file, a message bus, a calendar file. Leaves to others: what
-//! happens when (`day`), how it is shown (`viewer`, `view`), what came of it (`summary`).
+//! The day's signals use the real interfaces: a call-state file, a message bus, a calendar file. Leaves to others: the events of
+//! the day (`day`), the output (`viewer`, `view`), and the result (`summary`).
 
 mod day;
 mod desktop;
@@ -41,11 +41,11 @@ const ACCOUNT: &str = "work";
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "presenced demo                       A sample day in about a minute"
-    "presenced demo --calendar work.ics   Today, by a calendar of yours"
-    "presenced demo --speed 60 --for 2m   Slower, and only two minutes of it"
+    "presenced demo --calendar work.ics   Today, with your own calendar"
+    "presenced demo --speed 60 --for 2m   Slower, and for only two minutes"
 ))]
 pub(super) struct Args {
-    /// Take this .ics file, or folder of them, as the calendar
+    /// Use this .ics file, or folder of them, as the calendar
     #[arg(long, value_name = "FILE")]
     calendar: Option<PathBuf>,
 
@@ -59,8 +59,8 @@ pub(super) struct Args {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    let speed: f64 = text.parse().map_err(|_| "a speed is a number, such as 60".to_owned())?;
-    if (1.0..=5000.0).contains(&speed) { Ok(speed) } else { Err("a speed is 1 to 5000".to_owned()) }
+    let speed: f64 = text.parse().map_err(|_| "the speed must be a number, such as 60".to_owned())?;
+    if (1.0..=5000.0).contains(&speed) { Ok(speed) } else { Err("the speed must be from 1 to 5000".to_owned()) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -70,17 +70,17 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Runs it.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
-    let summary = block_on(live(&args, &context.environment))??;
+    let summary = block_on(play(&args, &context.environment))??;
     anstream::print!("\n{summary}");
-    Ok(if summary.is_well() { Exit::Ok } else { Exit::Failed })
+    Ok(if summary.is_ok() { Exit::Ok } else { Exit::Failed })
 }
 
-/// Lives the day, or the part of it that was asked for.
-async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> {
+/// Plays the day, or the requested part of it.
+async fn play(args: &Args, environment: &Environment) -> Result<Summary, Error> {
     let folder = tempfile::Builder::new().prefix("presenced-demo-").tempdir().map_err(|error| failed(&error))?;
     let zone = TimeZone::system();
     let day = Day::new(Context::today(&zone), zone.clone());
-    let clock = Arc::new(SystemClock::scaled(args.speed, day.begins(), zone));
+    let clock = Arc::new(SystemClock::scaled(args.speed, day.start(), zone));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
@@ -102,15 +102,15 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
 
     let viewer = Viewer::new(&*clock, &emulator, daemon.reports(), &day, args.speed);
     anstream::println!(
-        "A working day at {} times the speed of time.\n\
-         Real: the daemon, its calendar file, its call-state file, the screen lock.\n\
-         Emulated: Microsoft Graph, on http://{address} (curl it).\n",
+        "A working day at {} times real time.\n\
+         Real: the daemon, its calendar file, its call-state file and the screen lock.\n\
+         Emulated: Microsoft Graph, at http://{address} (try it with curl).\n",
         args.speed
     );
     if let Some(error) = no_desktop {
         anstream::println!(
-            "The screen lock is left out, since no message bus can be started: {error}.\n\
-             With the package `dbus` installed the demo locks the screen too.\n"
+            "The screen lock is left out, because no message bus could be started: {error}.\n\
+             Install the package `dbus` to include it.\n"
         );
     }
 
@@ -121,14 +121,14 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
     let watching = async {
         let ended = async {
             tokio::select! {
-                () = clock.sleep_until_wall(day.ends()) => {}
+                () = clock.sleep_until_wall(day.end()) => {}
                 () = after(args.within) => {}
                 _ = tokio::signal::ctrl_c() => {}
             }
         };
         let playing = stage.play(&day, &*clock, desktop.as_ref());
         let summary = viewer.watch(ended, playing).await;
-        // The daemon may have ended already, by a signal of its own.
+        // The daemon may have ended already, because it also got the signal.
         let _ = stop.send(());
         summary
     };
@@ -144,12 +144,12 @@ async fn live(args: &Args, environment: &Environment) -> Result<Summary, Error> 
 
 async fn after(within: Option<Duration>) {
     match within {
-        #[expect(clippy::disallowed_methods, reason = "how long somebody wants to watch is real time")]
+        #[expect(clippy::disallowed_methods, reason = "the user watches in real time")]
         Some(within) => tokio::time::sleep(within).await,
         None => std::future::pending().await,
     }
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Error {
-    Error::new(Exit::Failed, format!("the demo cannot be set up: {error}"))
+    Error::new(Exit::Failed, format!("the demo failed: {error}"))
 }

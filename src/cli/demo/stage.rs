@@ -1,8 +1,8 @@
-//! Where the day is played: the files that the daemon reads, and who writes them when.
+//! The environment of the demo: the files that the daemon reads, and the code that writes them at the right times.
 
 use std::path::{Path, PathBuf};
 
-use super::day::{self, Day, Happening};
+use super::day::{self, Day, DeskEvent};
 use super::desktop::Desktop;
 use super::{ACCOUNT, failed};
 use crate::cli::error::Error;
@@ -11,7 +11,7 @@ use crate::emulator;
 use crate::policy::CallState;
 use crate::time::Clock;
 
-/// The stage.
+/// The files and addresses of the demo.
 pub(super) struct Stage<'a> {
     /// The folder of all its files.
     pub(super) folder: &'a Path,
@@ -22,12 +22,12 @@ pub(super) struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// The demo's configuration, written as anybody would write it, beside the files that it names.
+    /// The demo's configuration, written like a user's. This also writes the files that it names.
     pub(super) fn configuration(&self, day: &Day, lock: bool, environment: &Environment) -> Result<Config, Error> {
         let sample = self.folder.join("work.ics");
         let options = emulator::Options::default();
         let (Some(app), Some(user)) = (options.apps.first(), options.users.first()) else {
-            return Err(failed(&"the emulator knows nobody"));
+            return Err(failed(&"the emulator has no app or no user"));
         };
         std::fs::write(&sample, day.calendar()).map_err(|error| failed(&error))?;
         std::fs::create_dir(self.calls()).map_err(|error| failed(&error))?;
@@ -67,31 +67,31 @@ path = {calls}
         self.folder.join("calls")
     }
 
-    /// Lets the day happen.
+    /// Plays the events of the day.
     pub(super) async fn play(&self, day: &Day, clock: &dyn Clock, desktop: Option<&Desktop>) -> Result<(), Error> {
-        for (at, happening) in day.happenings() {
+        for (at, event) in day.events() {
             while clock.now().wall < at {
                 clock.sleep_until_wall(at).await;
             }
-            match (happening, desktop) {
-                (Happening::Call(state), _) => self.call(state).map_err(|error| failed(&error))?,
-                (Happening::Lock(lock), Some(desktop)) => {
+            match (event, desktop) {
+                (DeskEvent::Call(state), _) => self.call(state).map_err(|error| failed(&error))?,
+                (DeskEvent::Lock(lock), Some(desktop)) => {
                     desktop.set_lock(lock).await.map_err(|error| failed(&error))?;
                 }
-                (Happening::Lock(_), None) => {}
+                (DeskEvent::Lock(_), None) => {}
             }
         }
         Ok(())
     }
 
-    /// Does what a phone's hook would do.
+    /// Does what the hook of a call app would do.
     fn call(&self, state: CallState) -> std::io::Result<()> {
-        let file = self.calls().join(day::PHONE);
+        let file = self.calls().join(day::CALL_APP);
         if state == CallState::Idle {
             return std::fs::remove_file(file);
         }
         let next = self.calls().join(".next");
-        std::fs::write(&next, format!("{{\"state\": \"{state}\", \"app\": \"{}\"}}\n", day::PHONE))?;
+        std::fs::write(&next, format!("{{\"state\": \"{state}\", \"app\": \"{}\"}}\n", day::CALL_APP))?;
         std::fs::rename(next, file)
     }
 }

@@ -1,5 +1,5 @@
-//! What came of the demo: how many requests it took, whether the presence ever faded, and for how long others saw something
-//! else than what was decided.
+//! The result of the demo: the number of requests, whether the presence ever faded, and how long others saw something else than
+//! the decision.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::cli::terminal::times::span;
 use crate::emulator::{Pair, Timeline};
 use crate::status::report::Requests;
 
-/// A change may take so long to be seen, in real time, before what others see counts as wrong.
-const ALLOWED: Duration = Duration::from_secs(1);
+/// How long a change may take to be seen, in real time, before the presence counts as wrong.
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// The outcome.
+/// The result of the demo.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Summary {
     /// The time that passed in the demo.
@@ -22,14 +22,14 @@ pub(super) struct Summary {
     requests: Requests,
     changes: usize,
     fades: u64,
-    /// For how long of the demo's time others saw something wrong, without what the changes took to be seen.
+    /// How long others saw a wrong presence, in the demo's time, without the allowed delays.
     wrong: Duration,
-    /// The longest that a change took to be seen, in real time.
+    /// The longest delay until a change was seen, in real time.
     slowest: Duration,
 }
 
 impl Summary {
-    /// Weighs what others saw in `[from, to)` against what was `expected` from when on.
+    /// Compares what others saw in `[from, to)` with the `expected` presences and their start times.
     pub(super) fn new(
         timeline: &Timeline,
         expected: &[(Timestamp, Pair)],
@@ -43,22 +43,22 @@ impl Summary {
         for (index, change) in expected.iter().enumerate() {
             let end = expected.get(index + 1).map_or(to, |next| next.0);
             let all = timeline.wrong(std::slice::from_ref(change), change.0, end);
-            let took = took(timeline, change, end).min(ALLOWED.mul_f64(speed));
-            slowest = slowest.max(took.div_f64(speed));
-            wrong += all.saturating_sub(took);
+            let delay = delay(timeline, change, end).min(MAX_DELAY.mul_f64(speed));
+            slowest = slowest.max(delay.div_f64(speed));
+            wrong += all.saturating_sub(delay);
         }
         let lasted = Duration::try_from(to.duration_since(from)).unwrap_or_default();
         Self { lasted, speed, requests, changes: expected.len(), fades, wrong, slowest }
     }
 
-    /// Whether everything was as it should be.
-    pub(super) fn is_well(&self) -> bool {
+    /// Whether everything worked.
+    pub(super) fn is_ok(&self) -> bool {
         self.fades == 0 && self.wrong.is_zero() && self.requests.failed == 0 && self.requests.sent > 0
     }
 }
 
-/// How long a change took until others saw it, at most until `end`.
-fn took(timeline: &Timeline, (from, pair): &(Timestamp, Pair), end: Timestamp) -> Duration {
+/// How long it took until others saw a change, at most until `end`.
+fn delay(timeline: &Timeline, (from, pair): &(Timestamp, Pair), end: Timestamp) -> Duration {
     let seen = timeline.spans.iter().find(|span| span.visible == *pair && span.to.is_none_or(|to| to > *from));
     let seen_from = seen.map_or(end, |span| span.from.clamp(*from, end.max(*from)));
     Duration::try_from(seen_from.duration_since(*from)).unwrap_or_default()
@@ -68,7 +68,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lasted = jiff::SignedDuration::try_from(self.lasted).unwrap_or_default();
         let keepalives = self.requests.sent.saturating_sub(self.changes as u64);
-        writeln!(f, "{} at {} times the speed of time", span(lasted), self.speed)?;
+        writeln!(f, "{} at {} times real time", span(lasted), self.speed)?;
         writeln!(
             f,
             "requests    {} sent, {} failed: {} changes, {keepalives} keepalives",

@@ -1,5 +1,5 @@
-//! The picture of the demo: signals, decision, session, what others see, and the day so far as a strip of colours. Pure: the
-//! same scene always gives the same picture.
+//! The picture of the demo: the signals, the decision, the session, what others see, and the day so far as a strip of colours. A
+//! pure function of the scene.
 
 use std::fmt::Write as _;
 
@@ -12,13 +12,13 @@ use crate::presence::Presence;
 use crate::status::report::{Account, Report};
 use crate::time::Now;
 
-/// All that is shown.
+/// What the picture shows.
 pub(super) struct Scene<'a> {
     /// The time in the demo.
     pub(super) now: &'a Now,
-    /// From when to when the day is.
+    /// The start and end of the day.
     pub(super) day: (Timestamp, Timestamp),
-    /// What the daemon says.
+    /// The daemon's report.
     pub(super) report: &'a Report,
     /// The account shown.
     pub(super) account: &'a str,
@@ -67,7 +67,7 @@ fn account_rows(account: &Account, now: &Now, width: usize, lines: &mut Vec<Stri
     let until = account.until.map(|until| format!(" until {}", clock(until, now.wall, &now.zone))).unwrap_or_default();
     lines.push(row("decided", &format!("{decided}{until}"), width));
     let next = account.next.as_ref().map_or_else(
-        || "nothing to wait for".to_owned(),
+        || "nothing planned".to_owned(),
         |next| {
             let span = next.at.duration_since(now.wall).max(SignedDuration::ZERO);
             format!("{} in {}", next.why, exact_span(span))
@@ -78,7 +78,7 @@ fn account_rows(account: &Account, now: &Now, width: usize, lines: &mut Vec<Stri
 
 fn row(title: &str, text: &str, width: usize) -> String {
     let bold = Style::new().bold();
-    // Painted texts are short ones; everything long is plain and can be cut by characters.
+    // Coloured texts are short. Long texts have no colours, so they can be cut by characters.
     let room = width.saturating_sub(12);
     let text = if text.contains('\x1b') || text.chars().count() <= room {
         text.to_owned()
@@ -88,7 +88,7 @@ fn row(title: &str, text: &str, width: usize) -> String {
     format!("{bold}{title:<12}{bold:#}{text}").trim_end().to_owned()
 }
 
-/// The day as a strip: each cell in the colour of what others saw in its middle, blank where the day has yet to come.
+/// The day as a strip: each cell has the colour of what others saw at its middle, or a dot if that is in the future.
 fn strip(scene: &Scene<'_>, width: usize) -> String {
     let (begins, ends) = scene.day;
     let cells = width.saturating_sub(14).max(10);
@@ -108,7 +108,7 @@ fn strip(scene: &Scene<'_>, width: usize) -> String {
     format!("{from} {strip} {to}")
 }
 
-/// What the colours of the strip mean.
+/// Explains the colours of the strip.
 fn legend() -> String {
     let shown = [Presence::Available, Presence::InACall, Presence::Presenting, Presence::Away].map(Pair::from);
     let seen = shown.iter().map(|pair| format!("{} {}", painted(pair, "█"), pair.availability));
@@ -127,12 +127,12 @@ fn painted(pair: &Pair, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Whether a request is one about the presence, not about a token.
+/// Whether a request is about the presence, not about a token.
 pub(super) fn is_presence(record: &RequestRecord) -> bool {
     matches!(record.call, Call::Set | Call::Clear)
 }
 
-/// One request in a line: what was asked, and how it was answered. One that asks for the same as the one before keeps alive.
+/// One request as a line, with its answer. A request with the same body as the one before is a keepalive.
 pub(super) fn request(record: &RequestRecord, before: Option<&RequestRecord>) -> String {
     let mut line = record.path.rsplit('/').next().unwrap_or_default().to_owned();
     let body: serde_json::Value = serde_json::from_str(&record.body).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Whoever watches the demo: on a terminal a picture that is drawn again as things happen, elsewhere a line for each thing.
-//! Notes what should have been seen when, for the summary.
+//! Shows the demo: on a terminal as a picture that is redrawn with each event, otherwise as a line for each event. It also
+//! records what others should see, for the summary.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const FRAME_INTERVAL: Duration = Duration::from_millis(100);
 /// How many requests the picture shows.
 const REQUESTS_SHOWN: usize = 6;
 
-/// Who watches the day, and sees what is claimed and what others see.
+/// Follows the day, with what is claimed and what others see.
 pub(super) struct Viewer<'a> {
     clock: &'a dyn Clock,
     emulator: &'a Emulator,
@@ -35,15 +35,15 @@ pub(super) struct Viewer<'a> {
     speed: f64,
     screen: Option<Screen>,
     user: String,
-    /// What others should see, from when on.
+    /// What others should see, each with its start.
     expected: Vec<(Timestamp, Pair)>,
-    /// The last thing decided, as it was shown.
+    /// The last decision, as it was shown.
     decided: String,
     requests: Vec<RequestRecord>,
 }
 
 impl<'a> Viewer<'a> {
-    /// A viewer of a day that has not begun.
+    /// A viewer for a day that has not started.
     pub(super) fn new(
         clock: &'a dyn Clock,
         emulator: &'a Emulator,
@@ -67,7 +67,7 @@ impl<'a> Viewer<'a> {
         }
     }
 
-    /// Watches until `ended`, while `playing` lets things happen.
+    /// Shows the day until `ended`, while `playing` plays its events.
     pub(super) async fn watch(
         mut self,
         ended: impl Future<Output = ()>,
@@ -85,7 +85,7 @@ impl<'a> Viewer<'a> {
                     played = true;
                 }
                 changed = self.reports.changed() => {
-                    changed.map_err(|_| failed(&"the daemon ended by itself"))?;
+                    changed.map_err(|_| failed(&"the daemon ended unexpectedly"))?;
                     self.see_report();
                 }
                 record = self.records.recv() => {
@@ -120,14 +120,14 @@ impl<'a> Viewer<'a> {
         let rule = account.rule.as_ref().map(|rule| format!(" (rule `{rule}`)")).unwrap_or_default();
         let decided = format!("{}: {desired}{rule}", account.because);
         if decided != self.decided {
-            self.say(now.wall, &decided);
+            self.print_line(now.wall, &decided);
             self.decided = decided;
         }
     }
 
     fn see_request(&mut self, record: RequestRecord) {
         if view::is_presence(&record) {
-            self.say(record.at, &format!("    {}", view::request(&record, self.requests.last())));
+            self.print_line(record.at, &format!("    {}", view::request(&record, self.requests.last())));
             self.requests.push(record);
             if self.requests.len() > REQUESTS_SHOWN {
                 self.requests.remove(0);
@@ -135,8 +135,8 @@ impl<'a> Viewer<'a> {
         }
     }
 
-    /// One line, where there is no picture.
-    fn say(&self, at: Timestamp, what: &str) {
+    /// Prints a line, if there is no picture.
+    fn print_line(&self, at: Timestamp, what: &str) {
         if self.screen.is_none() {
             anstream::println!("{}  {what}", exact_clock(at, &self.clock.now().zone));
         }
@@ -149,23 +149,23 @@ impl<'a> Viewer<'a> {
         let timeline = self.emulator.timeline(&self.user).unwrap_or_default();
         let scene = Scene {
             now: &now,
-            day: (self.day.begins(), self.day.ends()),
+            day: (self.day.start(), self.day.end()),
             report: &report,
             account: ACCOUNT,
             timeline: &timeline,
             requests: &self.requests,
         };
-        // Where standard output has gone, the day goes on all the same.
+        // If standard output is closed, the day still continues.
         let _ = print_drawing(&screen.draw(&view::picture(&scene, screen::width())));
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a picture moves in the time of whoever looks at it")]
+#[expect(clippy::disallowed_methods, reason = "the user watches in real time")]
 fn frames() -> tokio::time::Interval {
     tokio::time::interval(FRAME_INTERVAL)
 }
 
-/// What others see once a decision is in force.
+/// What others should see once a decision is in force.
 fn desired(account: &Account) -> Pair {
     let desired = account.desired.as_ref();
     let presence = desired.and_then(|pair| {

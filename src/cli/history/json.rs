@@ -1,4 +1,4 @@
-//! The history as JSON. The shape is described in [`super`], and is a contract: fields are added, never changed.
+//! The history as JSON. [`super`] describes its shape. It is a contract: fields may be added, but never changed.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use super::timeline::{Span, SpanKind};
 use crate::session::State;
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct JsonHistory<'a> {
     version: u32,
     from: Timestamp,
     to: Timestamp,
     skipped_lines: usize,
-    accounts: BTreeMap<&'a str, Account<'a>>,
+    accounts: BTreeMap<&'a str, JsonAccount<'a>>,
 }
 
 #[derive(Serialize)]
-struct Account<'a> {
+struct JsonAccount<'a> {
     held_seconds: i64,
     unconfirmed_seconds: i64,
     spans: Vec<JsonSpan<'a>>,
@@ -31,32 +31,32 @@ struct JsonSpan<'a> {
     to: Timestamp,
     kind: &'static str,
     #[serde(flatten)]
-    held: Option<Held<'a>>,
+    held: Option<JsonHeld<'a>>,
 }
 
 #[derive(Serialize)]
-struct Held<'a> {
+struct JsonHeld<'a> {
     presence: Option<&'a str>,
     rule: Option<&'a str>,
     because: &'a str,
-    unconfirmed: Vec<Part>,
+    unconfirmed: Vec<JsonPart>,
 }
 
 #[derive(Serialize)]
-struct Part {
+struct JsonPart {
     from: Timestamp,
     to: Timestamp,
     state: State,
 }
 
-/// One object, with its line end.
+/// One object, with a line break.
 pub(super) fn render(history: &History) -> String {
     let accounts = history.accounts.iter().map(|(name, timeline)| {
         let (held, unconfirmed) = timeline.sums();
         let spans = timeline.spans.iter().map(span).collect();
-        (name.as_str(), Account { held_seconds: held.as_secs(), unconfirmed_seconds: unconfirmed.as_secs(), spans })
+        (name.as_str(), JsonAccount { held_seconds: held.as_secs(), unconfirmed_seconds: unconfirmed.as_secs(), spans })
     });
-    let document = Document {
+    let document = JsonHistory {
         version: 1,
         from: history.window.0,
         to: history.window.1,
@@ -67,11 +67,12 @@ pub(super) fn render(history: &History) -> String {
 }
 
 fn span(span: &Span) -> JsonSpan<'_> {
-    let (kind, held) = match &span.what {
+    let (kind, held) = match &span.kind {
         SpanKind::Held { presence, rule, because } => {
-            let parts = span.unconfirmed.iter().map(|part| Part { from: part.from, to: part.to, state: part.state });
+            let parts =
+                span.unconfirmed.iter().map(|part| JsonPart { from: part.from, to: part.to, state: part.state });
             let unconfirmed = parts.collect();
-            let held = Held { presence: presence.as_deref(), rule: rule.as_deref(), because, unconfirmed };
+            let held = JsonHeld { presence: presence.as_deref(), rule: rule.as_deref(), because, unconfirmed };
             ("held", Some(held))
         }
         SpanKind::Starting => ("starting", None),

@@ -1,4 +1,4 @@
-//! `presenced history`: what was claimed lately, why, and when it was not known to be right. Works without a running daemon.
+//! `presenced history`: shows what was claimed, why, and when it was unconfirmed. It works without a running daemon.
 //!
 //! With `--json` it prints one object:
 //!
@@ -9,9 +9,9 @@
 //!     "unconfirmed": [{"from": "…", "to": "…", "state": "retrying"}]}]}}}
 //! ```
 //!
-//! `kind` is `held` (`presence` null: nothing was claimed), `starting`, `asleep` or `not-running`; with the last three the keys from
-//! `presence` on are left out. Leaves to others: the file (`history/`), what follows from its records (`timeline`), and how it is
-//! shown (`view`, `json`).
+//! `kind` is `held` (`presence` is null if nothing was claimed), `starting`, `asleep` or `not-running`; the last three have no
+//! `presence` and no later keys. Leaves to others: the file (`history/`), turning its records into spans (`timeline`), and the
+//! output (`view`, `json`).
 
 mod json;
 mod timeline;
@@ -32,7 +32,7 @@ use crate::history;
 use crate::status::Client;
 use crate::suggest;
 
-/// How far back it looks unless it is told.
+/// How far back it looks by default.
 const DEFAULT_SINCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// The arguments of `history`.
@@ -40,26 +40,26 @@ const DEFAULT_SINCE: SignedDuration = SignedDuration::from_hours(24);
 #[command(after_help = examples!(
     "presenced history                     The last day"
     "presenced history --since 2h          The last two hours"
-    "presenced history --since 09:00       Today from 9 o'clock on"
+    "presenced history --since 09:00       Since 9 o'clock today"
     "presenced history --json | jq '.accounts.work.unconfirmed_seconds'";
-    "Unconfirmed is what Microsoft Graph was not known to hold: the request was under way, failed or was not answered, or the \
-     presence had faded. Two days are kept, without meeting titles and addresses; `enabled = false` below [history] keeps none."
+    "Unconfirmed: Microsoft Graph may not have held the presence, because a request was under way, failed or got no answer, or \
+     the presence had faded. Two days are kept, without meeting titles and addresses; `enabled = false` in [history] keeps none."
 ))]
 pub(super) struct Args {
-    /// Since when: how long ago, a time of today, a date, or a time of a date [default: 24h]
+    /// Start: how long ago, a time today, a date, or a date with a time [default: 24h]
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Since>,
 
-    /// Of this account only
+    /// Show only this account; left out: all
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
 
-    /// Print it as JSON
+    /// Print the history as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What is shown.
+/// The history to show.
 struct History {
     zone: TimeZone,
     /// `[from, to)`.
@@ -77,26 +77,26 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let now = Context::now();
     let from = args.since.unwrap_or(Since::Ago(DEFAULT_SINCE)).instant(now, &zone);
     if from >= now {
-        let error = Error::new(Exit::Usage, "the history would begin in the future");
-        return Err(error.with_hint("give a `--since` that is past, like 2h or 09:00"));
+        let error = Error::new(Exit::Usage, "the history would start in the future");
+        return Err(error.with_hint("give a `--since` in the past, like 2h or 09:00"));
     }
     let path = history::path(&context.environment.state_dir, socket).map_err(|error| {
-        Error::new(Exit::Failed, format!("the folder that `--socket` starts from is gone: {error}"))
+        Error::new(Exit::Failed, format!("`--socket` is relative to a folder that no longer exists: {error}"))
     })?;
     let read = history::read(&path).map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             let hint =
-                "a running presenced writes it, unless [history] says `enabled = false`; `--socket` names another";
+                "the daemon writes it, unless [history] has `enabled = false`; each `--socket` has its own history";
             return Error::new(Exit::Failed, format!("there is no history yet at {}", path.display())).with_hint(hint);
         }
         Error::new(Exit::Failed, format!("the history {} cannot be read: {error}", path.display()))
-            .with_hint("look as the user who runs presenced")
+            .with_hint("run this as the user who runs presenced")
     })?;
     let runs = block_on(async { Client::connect(socket).await.is_ok() })?;
     let mut accounts = timeline::timelines(&read.records, (from, now), runs, read.alive_at);
     if let Some(only) = &args.account {
         if !accounts.contains_key(only) {
-            let error = Error::new(Exit::Failed, format!("the history has nothing of an account `{only}`"));
+            let error = Error::new(Exit::Failed, format!("the history has no account `{only}`"));
             let names = suggest::list(accounts.keys().map(String::as_str), "and");
             return Err(error.with_hint(if names.is_empty() {
                 "look further back with `--since 48h`".to_owned()

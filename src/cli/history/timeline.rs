@@ -1,4 +1,4 @@
-//! From records to spans: what was so from when to when, and within it for how long that was not confirmed. A pure function of
+//! Turns records into spans: what an account held or why it held nothing, and which parts were unconfirmed. A pure function of
 //! the records and the window.
 
 use std::collections::BTreeMap;
@@ -8,50 +8,50 @@ use jiff::{SignedDuration, Timestamp};
 use crate::history::{Event, Held, Record};
 use crate::session::State;
 
-/// What an account was at, one span after the other.
+/// The spans of an account, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Timeline {
     pub(super) spans: Vec<Span>,
 }
 
-/// From when to when something was so.
+/// A time over which one thing was true.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Span {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
-    pub(super) what: SpanKind,
-    /// When it was not known that Graph held just that.
+    pub(super) kind: SpanKind,
+    /// The parts in which Graph may not have held it.
     pub(super) unconfirmed: Vec<Unconfirmed>,
 }
 
-/// What a span was.
+/// What happened in a span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SpanKind {
-    /// Something was decided, which may be to claim nothing.
+    /// A decision was in force, which may be to claim nothing.
     Held { presence: Option<String>, rule: Option<String>, because: String },
-    /// presenced ran, and nothing was decided yet.
+    /// presenced was running, without a decision yet.
     Starting,
     /// The machine slept.
     Asleep,
-    /// presenced did not run.
+    /// presenced was not running.
     NotRunning,
 }
 
-/// A part of a span.
+/// An unconfirmed part of a span.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Unconfirmed {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
-    /// What the session was at when it ended.
+    /// The state of the session at its end.
     pub(super) state: State,
 }
 
 impl Timeline {
-    /// For how long something was decided, and how much of that was not confirmed.
+    /// How long decisions were in force, and how much of that was unconfirmed.
     pub(super) fn sums(&self) -> (SignedDuration, SignedDuration) {
         let mut sums = (SignedDuration::ZERO, SignedDuration::ZERO);
         for span in &self.spans {
-            if matches!(span.what, SpanKind::Held { .. }) {
+            if matches!(span.kind, SpanKind::Held { .. }) {
                 sums.0 += span.to.duration_since(span.from);
                 sums.1 += span.unconfirmed.iter().map(|part| part.to.duration_since(part.from)).sum::<SignedDuration>();
             }
@@ -60,8 +60,8 @@ impl Timeline {
     }
 }
 
-/// The timeline of each account in `[from, to)`. `alive`: the daemon that wrote last still runs; otherwise it ended at
-/// `alive_at`, if it did not say so itself.
+/// The timeline of each account in `[from, to)`. `alive` means that the daemon that wrote last is still running. Otherwise it
+/// ended at `alive_at`, unless it recorded its end.
 pub(super) fn timelines(
     records: &[Record],
     (from, to): (Timestamp, Timestamp),
@@ -73,21 +73,21 @@ pub(super) fn timelines(
         .filter(|_| !alive)
         .map(|last| Record { at: alive_at.map_or(last.at, |alive_at| alive_at.max(last.at)), event: Event::Lost });
     let end = Record { at: to, event: Event::Lost };
-    let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
+    let mut accounts: BTreeMap<String, Replay> = BTreeMap::new();
     let mut machine = Machine::default();
     for record in records.iter().chain(&lost).chain([&end]) {
         if let Event::Held(held) = &record.event {
-            // One that is new was not there before.
-            accounts.entry(held.account.clone()).or_insert_with(|| Account::new(record.at));
+            // A new account starts with its first record.
+            accounts.entry(held.account.clone()).or_insert_with(|| Replay::new(record.at));
         }
         for account in accounts.values_mut() {
             account.pass(record.at, &machine, (from, to));
         }
-        machine.hear(&record.event);
+        machine.apply(&record.event);
         match &record.event {
             Event::Held(held) => drop(accounts.get_mut(&held.account).map(|account| account.held = Some(held.clone()))),
             Event::Gone { account } => drop(accounts.get_mut(account).map(|account| account.gone = true)),
-            // A new daemon decides anew.
+            // A new daemon makes new decisions.
             Event::Started { .. } => accounts.values_mut().for_each(|account| account.held = None),
             Event::Stopped | Event::Lost | Event::Asleep | Event::Awake => {}
         }
@@ -101,53 +101,53 @@ pub(super) fn timelines(
     timelines.filter(|(_, timeline)| !timeline.spans.is_empty()).collect()
 }
 
-/// What is so for all accounts.
+/// The state that all accounts share.
 #[derive(Default)]
 struct Machine {
-    runs: bool,
-    sleeps: bool,
+    is_running: bool,
+    is_asleep: bool,
 }
 
 impl Machine {
-    fn hear(&mut self, event: &Event) {
+    fn apply(&mut self, event: &Event) {
         match event {
-            Event::Started { .. } => (self.runs, self.sleeps) = (true, false),
-            Event::Stopped | Event::Lost => self.runs = false,
-            Event::Asleep => self.sleeps = true,
-            Event::Awake => self.sleeps = false,
-            // What is left of an old file may begin with it.
-            Event::Held(_) => self.runs = true,
+            Event::Started { .. } => (self.is_running, self.is_asleep) = (true, false),
+            Event::Stopped | Event::Lost => self.is_running = false,
+            Event::Asleep => self.is_asleep = true,
+            Event::Awake => self.is_asleep = false,
+            // A shortened file may start with it.
+            Event::Held(_) => self.is_running = true,
             Event::Gone { .. } => {}
         }
     }
 }
 
-/// An account on the way through the records.
-struct Account {
-    /// Until when it is told.
+/// An account while its records are replayed.
+struct Replay {
+    /// The time up to which the spans are complete.
     at: Timestamp,
     held: Option<Held>,
-    /// It is in the configuration no more.
+    /// It was removed from the configuration.
     gone: bool,
     timeline: Timeline,
 }
 
-impl Account {
+impl Replay {
     fn new(at: Timestamp) -> Self {
         Self { at, held: None, gone: false, timeline: Timeline::default() }
     }
 
-    /// Time passes until `at`. Where the clock was set back, it goes on from there.
+    /// Lets time pass until `at`. If the clock was set back, it continues from there.
     fn pass(&mut self, at: Timestamp, machine: &Machine, (first, last): (Timestamp, Timestamp)) {
         let (from, to) = (self.at.clamp(first, last), at.clamp(first, last));
         self.at = at;
         if from >= to || self.gone {
             return;
         }
-        let held = self.held.as_ref().filter(|_| machine.runs && !machine.sleeps);
-        let what = match held {
-            _ if !machine.runs => SpanKind::NotRunning,
-            _ if machine.sleeps => SpanKind::Asleep,
+        let held = self.held.as_ref().filter(|_| machine.is_running && !machine.is_asleep);
+        let kind = match held {
+            _ if !machine.is_running => SpanKind::NotRunning,
+            _ if machine.is_asleep => SpanKind::Asleep,
             None => SpanKind::Starting,
             Some(held) => SpanKind::Held {
                 presence: held.presence.clone(),
@@ -157,8 +157,8 @@ impl Account {
         };
         let spans = &mut self.timeline.spans;
         match spans.last_mut() {
-            Some(span) if span.what == what && span.to == from => span.to = to,
-            Some(_) | None => spans.push(Span { from, to, what, unconfirmed: Vec::new() }),
+            Some(span) if span.kind == kind && span.to == from => span.to = to,
+            Some(_) | None => spans.push(Span { from, to, kind, unconfirmed: Vec::new() }),
         }
         let Some(held) = held.filter(|held| !held.confirmed) else { return };
         let Some(span) = spans.last_mut() else { return };
@@ -199,13 +199,13 @@ pub(super) mod tests {
         Record { at: at(when), event }
     }
 
-    /// The spans of the only account from 00:00 to 12:00, in short.
+    /// The spans of the only account from 00:00 to 12:00, as short texts.
     fn shown(records: &[Record], alive: bool, alive_at: Option<&str>) -> Vec<String> {
         let window = (at("00:00:00"), at("12:00:00"));
         let mut all = timelines(records, window, alive, alive_at.map(at));
         let clock = |at: Timestamp| at.to_string()[11..19].to_owned();
         let span = |span: Span| {
-            let what = match span.what {
+            let what = match span.kind {
                 SpanKind::Held { presence, .. } => presence.unwrap_or("nothing".to_owned()),
                 other @ (SpanKind::Starting | SpanKind::Asleep | SpanKind::NotRunning) => format!("{other:?}"),
             };
@@ -221,7 +221,7 @@ pub(super) mod tests {
     const BUSY: &str = "Busy/InACall";
 
     #[test]
-    fn what_was_confirmed_lasts_until_something_else_is_decided() {
+    fn a_confirmed_presence_lasts_until_the_next_decision() {
         use State::{Holding, Retrying, Starting};
         let records = [
             started("08:00:00"),
@@ -246,7 +246,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_daemon_that_does_not_run_claims_nothing() {
+    fn a_stopped_daemon_claims_nothing() {
         use State::Holding;
         let records = [
             started("08:00:00"),
@@ -270,7 +270,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_costs_no_span() {
+    fn a_clock_that_was_set_back_loses_no_span() {
         use State::Holding;
         let records = [
             started("08:00:00"),
@@ -284,7 +284,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_window_cuts() {
+    fn spans_are_cut_to_the_window() {
         let records = [started("08:00:00"), held("08:00:00", AWAY, State::Refused, false)];
         let all = timelines(&records, (at("10:00:00"), at("11:00:00")), true, None);
         let span = &all["work"].spans[0];
@@ -294,7 +294,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_account_that_is_gone_is_at_its_end() {
+    fn a_removed_account_has_no_more_spans() {
         let records = [
             started("08:00:00"),
             held("08:00:00", AWAY, State::Holding, true),

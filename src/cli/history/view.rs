@@ -1,6 +1,5 @@
-//! The history as people read it: a line for each span, the oldest first, marks where something was not confirmed, and what
-//! that comes to. A pure function of the history and the width; the styles in it are removed by whoever prints where they do not
-//! belong.
+//! The history as text: a line for each span, the oldest first, with its unconfirmed parts, and their total. A pure function of
+//! the history and the width. The caller removes the styles if the output does not support them.
 
 use anstyle::{AnsiColor, Style};
 use jiff::civil::Date;
@@ -12,16 +11,16 @@ use crate::cli::terminal::text::{columns, pad, wrap};
 use crate::cli::terminal::times::exact_span;
 use crate::status::report::word;
 
-/// The narrowest screen that is drawn for, in columns.
+/// The minimum width, in columns.
 const MIN_WIDTH: usize = 40;
 
-/// The fewest columns in which a reason stands beside its presence; with less it stands below.
-const MIN_REASON: usize = 28;
+/// A reason with less space than this goes below its presence instead of beside it.
+const MIN_REASON_COLUMNS: usize = 28;
 
-/// What is shorter is the time that a request takes.
-const WORTH_A_LINE: SignedDuration = SignedDuration::from_secs(1);
+/// Shorter spans are left out: they are only the time that a request takes.
+const MIN_SHOWN: SignedDuration = SignedDuration::from_secs(1);
 
-/// What is shorter has no two times.
+/// Shorter spans show a start and a duration instead of two times.
 const MINUTE: SignedDuration = SignedDuration::from_secs(60);
 
 const BOLD: Style = Style::new().bold();
@@ -32,7 +31,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub(super) fn render(history: &History, width: usize) -> String {
     let mut view = HistoryView { lines: Vec::new(), history, width: width.max(MIN_WIDTH) };
     if history.accounts.is_empty() {
-        view.lines.push("There is nothing in the history of that time.".to_owned());
+        view.lines.push("The history has no entries for this time.".to_owned());
     }
     for (name, timeline) in &history.accounts {
         if !view.lines.is_empty() {
@@ -60,8 +59,8 @@ struct HistoryView<'a> {
 impl HistoryView<'_> {
     fn account(&mut self, name: &str, timeline: &Timeline) {
         let spans = timeline.spans.iter();
-        let least = |what: &SpanKind| if *what == SpanKind::Starting { MINUTE } else { WORTH_A_LINE };
-        let spans: Vec<_> = spans.filter(|span| span.to.duration_since(span.from) >= least(&span.what)).collect();
+        let least = |what: &SpanKind| if *what == SpanKind::Starting { MINUTE } else { MIN_SHOWN };
+        let spans: Vec<_> = spans.filter(|span| span.to.duration_since(span.from) >= least(&span.kind)).collect();
         let zone = &self.history.zone;
         let zone =
             zone.iana_name().map_or_else(|| format!("UTC{}", zone.to_offset(self.history.window.1)), str::to_owned);
@@ -70,7 +69,7 @@ impl HistoryView<'_> {
         }
         let times: Vec<_> = spans.iter().map(|span| self.time(span)).collect();
         let time = times.iter().map(|time| columns(time)).max().unwrap_or(0);
-        let presence = spans.iter().map(|span| columns(&presence(&span.what))).max().unwrap_or(0);
+        let presence = spans.iter().map(|span| columns(&presence(&span.kind))).max().unwrap_or(0);
         let mut day = None;
         for (span, from_to) in spans.iter().zip(&times) {
             let date = self.date(span.from);
@@ -88,16 +87,16 @@ impl HistoryView<'_> {
     }
 
     fn span(&mut self, span: &Span, time: &str, wide: usize) {
-        let worth: Vec<_> =
-            span.unconfirmed.iter().filter(|part| part.to.duration_since(part.from) >= WORTH_A_LINE).collect();
-        let mark = if worth.is_empty() { " ".to_owned() } else { format!("{YELLOW}!{YELLOW:#}") };
+        let shown: Vec<_> =
+            span.unconfirmed.iter().filter(|part| part.to.duration_since(part.from) >= MIN_SHOWN).collect();
+        let mark = if shown.is_empty() { " ".to_owned() } else { format!("{YELLOW}!{YELLOW:#}") };
         let head = format!("{mark} {time}  ");
-        let what = presence(&span.what);
-        let style = if matches!(span.what, SpanKind::Held { .. }) { Style::new() } else { DIM };
+        let what = presence(&span.kind);
+        let style = if matches!(span.kind, SpanKind::Held { .. }) { Style::new() } else { DIM };
         let indent = 2 + columns(time) + 2 + wide + 2;
         let room = self.width.saturating_sub(indent);
-        match reason(&span.what) {
-            Some(reason) if room >= MIN_REASON => {
+        match reason(&span.kind) {
+            Some(reason) if room >= MIN_REASON_COLUMNS => {
                 for (number, line) in wrap(&reason, room).iter().enumerate() {
                     let start = if number == 0 { format!("{head}{}  ", pad(&what, wide)) } else { " ".repeat(indent) };
                     self.lines.push(format!("{start}{line}"));
@@ -109,7 +108,7 @@ impl HistoryView<'_> {
                 self.lines.extend(below.into_iter().map(|line| format!("    {line}")));
             }
         }
-        for part in worth {
+        for part in shown {
             for line in wrap(&self.unconfirmed(part), self.width - 4) {
                 self.lines.push(format!("    {YELLOW}{line}{YELLOW:#}"));
             }
@@ -122,13 +121,13 @@ impl HistoryView<'_> {
         format!("unconfirmed {}–{}, {long}: {}", clock(part.from), clock(part.to), word(part.state))
     }
 
-    /// From when to when, under the day of the start: `22:00–Tue 04:00`, or `22:00, 12 s`.
+    /// The start and end, as listed under the day of the start: `22:00–Tue 04:00`, or `22:00, 12 s`.
     fn time(&self, span: &Span) -> String {
         let clock =
             |at: Timestamp, format| at.to_zoned_datetime(self.history.zone.clone()).strftime(format).to_string();
         let long = span.to.duration_since(span.from);
         let zone = &self.history.zone;
-        // Between two times by the same clock nothing else need be said.
+        // The zone is shown only if its offset changes within the span.
         let format = if zone.to_offset(span.from) == zone.to_offset(span.to) { "%H:%M" } else { "%H:%M %Z" };
         let to = if span.to == self.history.window.1 {
             "now".to_owned()
@@ -152,9 +151,9 @@ fn presence(what: &SpanKind) -> String {
         SpanKind::Held { presence, .. } => {
             crate::cli::terminal::text::printable(presence.as_deref().unwrap_or("nothing claimed"))
         }
-        SpanKind::Starting => "presenced started".to_owned(),
+        SpanKind::Starting => "presenced starting".to_owned(),
         SpanKind::Asleep => "asleep".to_owned(),
-        SpanKind::NotRunning => "presenced did not run".to_owned(),
+        SpanKind::NotRunning => "presenced not running".to_owned(),
     }
 }
 
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_with_all_that_can_happen() {
+    fn a_day_with_every_kind_of_span() {
         insta::assert_snapshot!(plain(&day(), "2026-11-23T17:00:00Z", "Europe/Berlin", 80));
     }
 
@@ -215,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn days_are_told_apart_where_they_are_lived() {
+    fn days_follow_the_local_time_zone() {
         let text = plain(&day(), "2026-11-23T17:00:00Z", "Pacific/Auckland", 80);
         assert!(text.contains("Tuesday 24 November\n") && text.contains("Wednesday 25 November\n"), "{text}");
         assert!(text.contains("  23:00–Wed 00:00  asleep"), "{text}");
     }
 
     #[test]
-    fn an_hour_that_comes_twice_is_told_by_its_clock() {
+    fn a_repeated_hour_shows_its_time_zone() {
         let at = |time: &str| format!("2026-10-25T{time}Z").parse::<Timestamp>().unwrap();
         let held = |time: &str, presence: &str| Record { at: at(time), ..held("00:00:00", presence, Holding, true) };
         let records = [
@@ -237,9 +236,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_too() {
+    fn an_empty_history_says_so() {
         let text = plain(&[], "2026-11-24T16:00:00Z", "UTC", 80);
-        assert!(text.starts_with("There is nothing in the history of that time.\n"), "{text}");
+        assert!(text.starts_with("The history has no entries for this time.\n"), "{text}");
     }
 
     proptest! {

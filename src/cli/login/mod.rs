@@ -1,4 +1,4 @@
-//! `presenced login`: signs a person in to an account, or shows that an account that needs no person gets its token; with
+//! `presenced login`: signs a user in to an account or, if the account does not need a user, checks that it gets its token. With
 //! `--status` it shows who is signed in ([`status`]).
 
 mod status;
@@ -27,18 +27,20 @@ use crate::time::{Instant, Now};
 #[command(after_help = examples!(
     "presenced login              Sign in to the only account"
     "presenced login contoso      Sign in to one of several"
-    "presenced login --status     Who is signed in, and until when";
-    "Exit codes of --status: 0 signed in; 1 refused; 4 sign-in needed.\n\nAn account with a client secret, a certificate, a federated identity or a token\ncommand needs nobody: `login` then shows that it gets its token."
+    "presenced login --status     Show who is signed in, and until when";
+    "An account with a client secret, a certificate, a federated identity or a token command needs no sign-in: `login` checks \
+     that it gets its token.";
+    "Exit codes of --status: 0 signed in; 1 refused; 4 sign-in needed."
 ))]
 pub(super) struct Args {
-    /// The account of the configuration; may be left out when there is only one
+    /// The account; may be left out if there is only one
     account: Option<String>,
 
-    /// Show who is signed in, by which method, and what that permits; sign nobody in
+    /// Show who is signed in, how, and with which permissions, without signing in
     #[arg(long)]
     status: bool,
 
-    /// Print that as JSON
+    /// Print the status as JSON
     #[arg(long, requires = "status")]
     json: bool,
 }
@@ -55,8 +57,8 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
     permitted.map(|()| Exit::Ok)
 }
 
-/// Signs somebody in to an account, or shows that it needs nobody. Inside of it: whether the sign-in, which is stored then,
-/// permits what it must.
+/// Signs a user in to an account, or checks that it does not need one. The inner result says whether the sign-in, which is
+/// stored then, has the necessary permissions.
 pub(super) fn sign_in_account(
     name: &str,
     account: &config::Account,
@@ -90,9 +92,7 @@ pub(super) fn sign_in_account(
                 }
                 Ok::<_, Failure>(())
             })??;
-            anstream::println!(
-                "There is nobody to sign in: account `{name}` gets its tokens by itself, and that works."
-            );
+            anstream::println!("Account `{name}` does not need a sign-in: it gets its own tokens, and that works.");
             Ok(Ok(()))
         }
     }
@@ -105,8 +105,8 @@ async fn sign_in(
     environment: &Environment,
 ) -> Result<(SignedIn, Option<Permissions>), Error> {
     let cancelled =
-        cancelled().map_err(|error| Error::new(Exit::Failed, format!("Ctrl-C cannot be listened for: {error}")))?;
-    // Once the person has something to do, it is the person who is waited for, and that is told.
+        cancelled().map_err(|error| Error::new(Exit::Failed, format!("cannot listen for Ctrl-C: {error}")))?;
+    // Once the user has something to do, the wait is for the user, and the prompt says so.
     let progress = Cell::new(Some(Progress::new("Asking the sign-in service")));
     let show = |prompt: &Prompt| {
         drop(progress.take());
@@ -121,7 +121,7 @@ async fn sign_in(
     Ok(auth::login(name, account, environment, reads, show, cancelled).await?)
 }
 
-/// Ends when the person, or the system, wants an end. It listens from the call on.
+/// Completes when the user or the system ends the program. It listens from the moment of the call.
 fn cancelled() -> io::Result<impl Future<Output = ()>> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
@@ -138,10 +138,10 @@ fn instructions(account: &str, prompt: &DevicePrompt) -> String {
     let complete = prompt
         .verification_uri_complete
         .as_ref()
-        .map(|uri| format!("or open this page, which has the code already\n\n    {bold}{uri}{bold:#}\n\n"));
+        .map(|uri| format!("or open this page, which already includes the code\n\n    {bold}{uri}{bold:#}\n\n"));
     format!(
-        "To sign in to `{account}`, open this page on any device\n\n    {bold}{}{bold:#}\n\nand type the code\n\n    \
-         {bold}{}{bold:#}\n\n{}It is good for {} minutes. Waiting … (Ctrl-C cancels it)",
+        "To sign in to `{account}`, open this page on any device\n\n    {bold}{}{bold:#}\n\nand enter the code\n\n    \
+         {bold}{}{bold:#}\n\n{}The code is valid for {} minutes. Waiting … (Ctrl-C cancels)",
         prompt.verification_uri,
         prompt.user_code,
         complete.unwrap_or_default(),
@@ -152,10 +152,10 @@ fn instructions(account: &str, prompt: &DevicePrompt) -> String {
 fn browser_instructions(account: &str, BrowserPrompt { url, port, expires_in }: &BrowserPrompt) -> String {
     let bold = anstyle::Style::new().bold();
     format!(
-        "To sign in to `{account}`, open this page in a browser on this machine, where it has not opened by itself\n\n    \
-         {bold}{url}{bold:#}\n\nIs the browser on another machine? There, first run\n\n    ssh -L {port}:localhost:{port} \
-         THIS-MACHINE\n\nOr copy the address that it cannot open at the end, and here, in another shell, run\n\n    \
-         curl 'http://localhost:{port}/?…'\n\nThe browser has {} minutes to come back. Waiting … (Ctrl-C cancels it)",
+        "To sign in to `{account}`, open this page in a browser on this machine, if it has not opened by itself\n\n    \
+         {bold}{url}{bold:#}\n\nIf the browser is on another machine, first run this there\n\n    ssh -L {port}:localhost:{port} \
+         THIS-MACHINE\n\nOr copy the address that the browser cannot open at the end, and run this here, in another shell\n\n    \
+         curl 'http://localhost:{port}/?…'\n\nThe browser must come back within {} minutes. Waiting … (Ctrl-C cancels)",
         expires_in.as_secs() / 60,
     )
 }
@@ -167,7 +167,7 @@ fn signed_in_text(
     permissions: Option<&Permissions>,
 ) -> String {
     let SignedIn { user, tenant, username } = signed_in;
-    let who = username.as_deref().or(user.as_deref()).unwrap_or("a user who was not named");
+    let who = username.as_deref().or(user.as_deref()).unwrap_or("an unnamed user");
     let tenant = match tenant {
         Some(id) if id.eq_ignore_ascii_case(&account.tenant) => id.clone(),
         Some(id) => format!("{id} ({})", account.tenant),
@@ -176,28 +176,28 @@ fn signed_in_text(
     let permissions = match permissions.map(Permissions::names) {
         Some([]) => "none".to_owned(),
         Some(names) => names.join(", "),
-        None => "not said".to_owned(),
+        None => "unknown".to_owned(),
     };
-    let user = user.as_deref().unwrap_or("not said");
-    // They come from outside, and this is a terminal.
+    let user = user.as_deref().unwrap_or("unknown");
+    // They come from the sign-in service, so they must not control the terminal.
     let [who, user, tenant, permissions] = [who, user, &tenant, &permissions].map(printable);
     format!(
         "Signed in to `{name}` as {who}.\n  user         {user}\n  tenant       {tenant}\n  permissions  {permissions}"
     )
 }
 
-/// Whether the sign-in permits what presenced will ask Graph for.
+/// Checks that the sign-in has the permissions that presenced needs in Graph.
 fn check_permissions(account: &str, permissions: Option<&Permissions>, reads: bool) -> Result<(), Error> {
     let needed = [Permission::Write].into_iter().chain(reads.then_some(Permission::Read));
-    // Where nobody said what they are, Graph will tell.
+    // If they are unknown, Graph will refuse what is not permitted.
     let Some(permissions) = permissions else { return Ok(()) };
-    let Some(lacking) = needed.into_iter().find(|needed| permissions.lacks(*needed)) else { return Ok(()) };
-    let done = match lacking {
+    let Some(missing) = needed.into_iter().find(|needed| permissions.lacks(*needed)) else { return Ok(()) };
+    let done = match missing {
         Permission::Write => "set the presence",
         Permission::Read => "read presences",
     };
-    Err(Error::new(Exit::Failed, format!("the sign-in to `{account}` is stored, but it may not {done}"))
-        .with_hint(permissions.mend(lacking, &format!("run `presenced login {account}`"))))
+    Err(Error::new(Exit::Failed, format!("the sign-in to `{account}` is stored, but it is not allowed to {done}"))
+        .with_hint(permissions.mend(missing, &format!("run `presenced login {account}`"))))
 }
 
 #[cfg(test)]
@@ -222,44 +222,44 @@ mod tests {
 
             https://microsoft.com/devicelogin
 
-        and type the code
+        and enter the code
 
             ABCD-1234
 
-        It is good for 15 minutes. Waiting … (Ctrl-C cancels it)
+        The code is valid for 15 minutes. Waiting … (Ctrl-C cancels)
         ");
         let uri = "https://microsoft.com/devicelogin?code=ABCD-1234";
         let plain = shown(&DevicePrompt { verification_uri_complete: Some(uri.to_owned()), ..prompt });
         assert!(
-            plain.contains(&format!("or open this page, which has the code already\n\n    {uri}\n\nIt is")),
+            plain.contains(&format!("or open this page, which already includes the code\n\n    {uri}\n\nThe code is")),
             "{plain}"
         );
     }
 
     #[test]
-    fn the_page_to_open_stands_out_and_the_way_from_another_machine_is_told() {
+    fn the_page_to_open_stands_out_and_another_machine_is_explained() {
         let url = "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/authorize?client_id=a".parse().unwrap();
         let prompt = BrowserPrompt { url, port: 43210, expires_in: Duration::from_mins(10) };
         let plain = anstream::adapter::strip_str(&browser_instructions("work", &prompt)).to_string();
         insta::assert_snapshot!(plain, @"
-        To sign in to `work`, open this page in a browser on this machine, where it has not opened by itself
+        To sign in to `work`, open this page in a browser on this machine, if it has not opened by itself
 
             https://login.microsoftonline.com/contoso.com/oauth2/v2.0/authorize?client_id=a
 
-        Is the browser on another machine? There, first run
+        If the browser is on another machine, first run this there
 
             ssh -L 43210:localhost:43210 THIS-MACHINE
 
-        Or copy the address that it cannot open at the end, and here, in another shell, run
+        Or copy the address that the browser cannot open at the end, and run this here, in another shell
 
             curl 'http://localhost:43210/?…'
 
-        The browser has 10 minutes to come back. Waiting … (Ctrl-C cancels it)
+        The browser must come back within 10 minutes. Waiting … (Ctrl-C cancels)
         ");
     }
 
     #[test]
-    fn who_signed_in_where_and_with_what_is_told() {
+    fn the_user_the_tenant_and_the_permissions_are_shown() {
         let account = config(&["work"]).accounts.remove("work").unwrap();
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let signed_in = SignedIn {
@@ -276,8 +276,8 @@ mod tests {
         ");
         let nothing = Permissions::Delegated(Vec::new());
         insta::assert_snapshot!(signed_in_text("work", &account, &SignedIn::default(), Some(&nothing)), @"
-        Signed in to `work` as a user who was not named.
-          user         not said
+        Signed in to `work` as an unnamed user.
+          user         unknown
           tenant       contoso.onmicrosoft.com
           permissions  none
         ");
@@ -287,12 +287,12 @@ mod tests {
             signed_in_text("work", &account, &hostile, None)
                 .starts_with("Signed in to `work` as a\u{fffd}[2Jb\u{fffd}.\n")
         );
-        let told = signed_in_text("work", &account, &signed_in, None);
-        assert!(told.contains("tenant       dcd219dd\n") && told.ends_with("not said"), "{told}");
+        let text = signed_in_text("work", &account, &signed_in, None);
+        assert!(text.contains("tenant       dcd219dd\n") && text.ends_with("unknown"), "{text}");
     }
 
     #[test]
-    fn a_permission_that_is_missing_is_named_with_its_mend() {
+    fn a_missing_permission_is_named_with_its_fix() {
         let check = |granted: &[&str], reads| {
             let granted = granted.iter().map(|name| (*name).to_owned()).collect();
             check_permissions("work", Some(&Permissions::Delegated(granted)), reads)
@@ -301,8 +301,8 @@ mod tests {
         assert_eq!(check(&["Presence.ReadWrite"], false), Ok(()));
         assert_eq!(check(&["Presence.ReadWrite", "Presence.Read"], true), Ok(()));
         for (granted, reads, text, hint) in [
-            (&["User.Read"][..], true, "may not set the presence", "lacks `Presence.ReadWrite`"),
-            (&["Presence.ReadWrite"][..], true, "may not read presences", "lacks `Presence.Read`"),
+            (&["User.Read"][..], true, "is not allowed to set the presence", "lacks `Presence.ReadWrite`"),
+            (&["Presence.ReadWrite"][..], true, "is not allowed to read presences", "lacks `Presence.Read`"),
         ] {
             let error = check(granted, reads).unwrap_err();
             assert!(error.exit == Exit::Failed && error.text.contains(text), "{error:?}");

@@ -1,4 +1,5 @@
-//! `presenced login --status`: who is signed in to each account. A running daemon is asked; without one, what is stored tells.
+//! `presenced login --status`: shows who is signed in to each account. It asks a running daemon, or reads the stored sign-ins if
+//! none is running.
 //!
 //! With `--json` it prints one object:
 //!
@@ -7,9 +8,9 @@
 //!    "signed_in": true, "sign_in": {"method": "device-code", "username": "me@contoso.com", …}, "error": null}}}
 //! ```
 //!
-//! `running`: whether a daemon was asked. `signed_in` is null where that is not known: for an account without a person while no
-//! daemon runs. `sign_in` is what `GET /v1/status` has under this name, with null for what only a token tells. `error` is
-//! `{"text": …, "hint": …}`, or null where nothing is wrong.
+//! `running` says whether a daemon was asked. `signed_in` is null if that is unknown: for an account that needs no user, while no
+//! daemon is running. `sign_in` is the same as in `GET /v1/status`, with null for facts that only a token shows. `error` is
+//! `{"text": …, "hint": …}`, or null if nothing is wrong.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ use crate::config::{self, Config, Environment};
 use crate::session::{Failure, FailureKind};
 use crate::status::report::{self, Report, SignIn, State};
 
-/// The columns that the names of facts take.
+/// The columns for the names of facts.
 const LABEL_COLUMNS: usize = 12;
 
 #[derive(Debug, Serialize)]
@@ -44,9 +45,9 @@ struct SignInStatus {
 
 #[derive(Debug, Serialize)]
 struct AccountStatus {
-    /// Whether a person must sign in.
+    /// Whether a user must sign in.
     #[serde(skip)]
-    by_person: bool,
+    is_interactive: bool,
     signed_in: Option<bool>,
     sign_in: SignIn,
     error: Option<AccountError>,
@@ -58,20 +59,23 @@ struct AccountError {
     hint: Option<String>,
 }
 
-/// Shows one account, or all.
+/// Shows one account, or all accounts.
 pub(super) fn run(account: Option<String>, json: bool, config: &Config, context: &Context) -> Result<Exit, Error> {
     let accounts = match account {
         Some(name) => BTreeMap::from([choose(Some(name), config)?]),
         None => config.accounts.clone(),
     };
     let report = running(context)?;
-    let look = |(name, account): (String, config::Account)| {
-        let told = report.as_ref().and_then(|report| report.accounts.get(&name));
-        let looked = look(&name, &account, told, &context.environment);
-        (name, looked)
+    let add_status = |(name, account): (String, config::Account)| {
+        let reported = report.as_ref().and_then(|report| report.accounts.get(&name));
+        let status = account_status(&name, &account, reported, &context.environment);
+        (name, status)
     };
-    let status =
-        SignInStatus { version: 1, running: report.is_some(), accounts: accounts.into_iter().map(look).collect() };
+    let status = SignInStatus {
+        version: 1,
+        running: report.is_some(),
+        accounts: accounts.into_iter().map(add_status).collect(),
+    };
     let text = if json {
         serde_json::to_string(&status).map_err(|error| Error::new(Exit::Failed, error.to_string()))? + "\n"
     } else {
@@ -81,7 +85,7 @@ pub(super) fn run(account: Option<String>, json: bool, config: &Config, context:
     Ok(exit(&status))
 }
 
-/// What a running daemon reports; `None`: none runs.
+/// The report of a running daemon; `None` if none is running.
 fn running(context: &Context) -> Result<Option<Report>, Error> {
     if context.socket.is_none() {
         return Ok(None);
@@ -93,46 +97,54 @@ fn running(context: &Context) -> Result<Option<Report>, Error> {
     }
 }
 
-/// How it stands with an account, of which a running daemon told this.
-fn look(
+/// The status of an account. `reported` is what a running daemon reports about it.
+fn account_status(
     name: &str,
     config: &config::Account,
-    told: Option<&report::Account>,
+    reported: Option<&report::Account>,
     environment: &Environment,
 ) -> AccountStatus {
-    let by_person = config.auth.is_by_person();
-    let state = told.map(|told| told.state);
-    let sign_in = told.and_then(|told| told.sign_in.clone()).filter(|_| state != Some(State::SignInNeeded));
-    // What went wrong with a token in hand has to do with Graph, unless it is that there is no newer one.
-    let failed = told
-        .and_then(|told| told.last_error.as_ref())
+    let is_interactive = config.auth.is_by_person();
+    let state = reported.map(|account| account.state);
+    let sign_in = reported.and_then(|account| account.sign_in.clone()).filter(|_| state != Some(State::SignInNeeded));
+    // If there is a token, the last error is about Graph, unless it is about renewing that token.
+    let failed = reported
+        .and_then(|account| account.last_error.as_ref())
         .filter(|error| sign_in.as_ref().is_none_or(|sign_in| sign_in.renewal_error.as_ref() == Some(&error.text)));
     let error = failed.map(|error| AccountError { text: error.text.clone(), hint: error.hint.clone() });
     if let Some(sign_in) = sign_in {
-        return AccountStatus { by_person, signed_in: Some(true), sign_in, error };
+        return AccountStatus { is_interactive, signed_in: Some(true), sign_in, error };
     }
-    let nobody = known(config, SignedIn::default());
+    let no_user = sign_in_without_token(config, SignedIn::default());
     match state {
-        Some(State::SignInNeeded) => AccountStatus { by_person, signed_in: Some(false), sign_in: nobody, error },
-        Some(State::Refused) if !by_person => {
-            AccountStatus { by_person, signed_in: Some(false), sign_in: nobody, error }
+        Some(State::SignInNeeded) => AccountStatus { is_interactive, signed_in: Some(false), sign_in: no_user, error },
+        Some(State::Refused) if !is_interactive => {
+            AccountStatus { is_interactive, signed_in: Some(false), sign_in: no_user, error }
         }
-        _ if !by_person => AccountStatus { by_person, signed_in: None, sign_in: nobody, error },
+        _ if !is_interactive => AccountStatus { is_interactive, signed_in: None, sign_in: no_user, error },
         _ => match block_on(auth::stored(name, config, environment)) {
-            Ok(Ok(who)) => AccountStatus { by_person, signed_in: Some(true), sign_in: known(config, who), error },
-            Err(Error { text, hint, .. }) => {
-                AccountStatus { by_person, signed_in: None, sign_in: nobody, error: Some(AccountError { text, hint }) }
-            }
+            Ok(Ok(who)) => AccountStatus {
+                is_interactive,
+                signed_in: Some(true),
+                sign_in: sign_in_without_token(config, who),
+                error,
+            },
+            Err(Error { text, hint, .. }) => AccountStatus {
+                is_interactive,
+                signed_in: None,
+                sign_in: no_user,
+                error: Some(AccountError { text, hint }),
+            },
             Ok(Err(Failure { kind, text, hint, .. })) => {
                 let signed_in = (kind == FailureKind::SignInNeeded).then_some(false);
-                AccountStatus { by_person, signed_in, sign_in: nobody, error: Some(AccountError { text, hint }) }
+                AccountStatus { is_interactive, signed_in, sign_in: no_user, error: Some(AccountError { text, hint }) }
             }
         },
     }
 }
 
-/// A sign-in of which there is no token to look at.
-fn known(config: &config::Account, SignedIn { user, tenant, username }: SignedIn) -> SignIn {
+/// A sign-in without a token to read.
+fn sign_in_without_token(config: &config::Account, SignedIn { user, tenant, username }: SignedIn) -> SignIn {
     SignIn {
         method: config.auth.method().to_owned(),
         user,
@@ -145,7 +157,7 @@ fn known(config: &config::Account, SignedIn { user, tenant, username }: SignedIn
     }
 }
 
-/// As people read it, at `now`, in lines of at most `width` columns.
+/// The status as text, at `now`, in lines of at most `width` columns.
 fn render(status: &SignInStatus, now: Timestamp, zone: &TimeZone, width: usize) -> String {
     let bold = anstyle::Style::new().bold();
     let mut lines = Vec::new();
@@ -162,24 +174,24 @@ fn render(status: &SignInStatus, now: Timestamp, zone: &TimeZone, width: usize) 
     if status.running {
         lines.pop();
     } else {
-        let note = "presenced is not running, so this is what is stored; whether the sign-in service still takes it shows once \
-                    it runs.";
+        let note = "presenced is not running, so this shows the stored sign-ins. Whether the sign-in service still accepts them is \
+                    unknown until presenced runs.";
         lines.extend(wrap(note, width));
     }
     lines.join("\n") + "\n"
 }
 
 fn headline(account: &AccountStatus) -> &'static str {
-    match (account.signed_in, account.by_person) {
+    match (account.signed_in, account.is_interactive) {
         (Some(true), _) => "signed in",
         (Some(false), true) => "sign-in needed",
         (Some(false), false) => "refused",
-        (None, true) => "not known",
-        (None, false) => "nobody needs to sign in",
+        (None, true) => "unknown",
+        (None, false) => "does not need a sign-in",
     }
 }
 
-/// What is known, each with its label.
+/// The known facts, each with its label.
 fn facts(account: &AccountStatus, now: Timestamp, zone: &TimeZone) -> Vec<(&'static str, String)> {
     let AccountStatus { signed_in, sign_in, error, .. } = account;
     let mut facts = Vec::new();
@@ -191,25 +203,25 @@ fn facts(account: &AccountStatus, now: Timestamp, zone: &TimeZone) -> Vec<(&'sta
     facts.extend(permissions(sign_in).map(|permits| ("permits", permits)));
     if let Some(at) = sign_in.token_expires_at {
         let renewal = match &sign_in.renewal_error {
-            None => "it is renewed before that".to_owned(),
+            None => "it will be renewed before then".to_owned(),
             Some(error) => format!("it could not be renewed: {error}"),
         };
         let verb = if at > now { "ends" } else { "ended" };
         facts.push(("token", format!("{verb} {}, {}; {renewal}", clock(at, now, zone), relative(at, now))));
     }
     if let Some(AccountError { text, hint }) = error {
-        // Said already of a token that could not be renewed.
+        // For a token that could not be renewed, this was shown above.
         if sign_in.renewal_error.as_ref() != Some(text) {
-            facts.push(("trouble", text.clone()));
+            facts.push(("error", text.clone()));
         }
         facts.extend(hint.clone().map(|hint| ("hint", hint)));
     }
     facts
 }
 
-/// What a script learns.
+/// The exit code for scripts.
 fn exit(status: &SignInStatus) -> Exit {
-    let is_needed = |account: &AccountStatus| account.by_person && account.signed_in == Some(false);
+    let is_needed = |account: &AccountStatus| account.is_interactive && account.signed_in == Some(false);
     if status.accounts.values().any(is_needed) {
         Exit::SignInNeeded
     } else if status.accounts.values().any(|account| account.error.is_some()) {
@@ -257,7 +269,7 @@ mod tests {
         })
     }
 
-    fn trouble(text: &str, hint: &str) -> AccountError {
+    fn account_error(text: &str, hint: &str) -> AccountError {
         AccountError { text: text.to_owned(), hint: Some(hint.to_owned()) }
     }
 
@@ -269,20 +281,27 @@ mod tests {
     }
 
     #[test]
-    fn each_account_as_a_running_daemon_tells_it() {
-        let over = "the sign-in service refuses: the sign-in was revoked, as a changed password does (AADSTS50173, 400 \
+    fn each_account_as_a_running_daemon_reports_it() {
+        let revoked = "the sign-in service refuses: the sign-in was revoked, as a changed password does (AADSTS50173, 400 \
                     invalid_grant)";
         let secret = "the sign-in service refuses: the client secret has expired (AADSTS7000222, 401 invalid_client)";
-        let of_person = |signed_in, sign_in, error| AccountStatus { by_person: true, signed_in, sign_in, error };
-        let of_bot = |signed_in, error| AccountStatus { by_person: false, signed_in, sign_in: bot(), error };
+        let of_person = |signed_in, sign_in, error| AccountStatus { is_interactive: true, signed_in, sign_in, error };
+        let of_bot = |signed_in, error| AccountStatus { is_interactive: false, signed_in, sign_in: bot(), error };
         let late = SignIn { renewal_error: Some("the connection broke off".to_owned()), ..person() };
         let (text, exit) = shown(
             true,
             [
                 ("1", of_person(Some(true), person(), None)),
                 ("2", of_person(Some(true), late, None)),
-                ("3", of_person(Some(false), without_token(person()), Some(trouble(over, "run `presenced login 3`")))),
-                ("4", of_bot(Some(false), Some(trouble(secret, "create a new one")))),
+                (
+                    "3",
+                    of_person(
+                        Some(false),
+                        without_token(person()),
+                        Some(account_error(revoked, "run `presenced login 3`")),
+                    ),
+                ),
+                ("4", of_bot(Some(false), Some(account_error(secret, "create a new one")))),
                 ("5", of_bot(None, None)),
             ],
         );
@@ -291,22 +310,26 @@ mod tests {
     }
 
     #[test]
-    fn without_a_daemon_what_is_stored_tells() {
-        let stored =
-            AccountStatus { by_person: true, signed_in: Some(true), sign_in: without_token(person()), error: None };
-        let bot = AccountStatus { by_person: false, signed_in: None, sign_in: bot(), error: None };
+    fn without_a_daemon_the_stored_sign_ins_are_shown() {
+        let stored = AccountStatus {
+            is_interactive: true,
+            signed_in: Some(true),
+            sign_in: without_token(person()),
+            error: None,
+        };
+        let bot = AccountStatus { is_interactive: false, signed_in: None, sign_in: bot(), error: None };
         let (text, exit) = shown(false, [("work", stored), ("bot", bot)]);
         insta::assert_snapshot!(text);
         assert_eq!(exit, Exit::Ok);
     }
 
     #[test]
-    fn who_cannot_sign_in_is_no_sign_in_needed() {
+    fn an_application_that_is_refused_needs_no_sign_in() {
         let refused = AccountStatus {
-            by_person: false,
+            is_interactive: false,
             signed_in: Some(false),
             sign_in: bot(),
-            error: Some(trouble("no", "mend it")),
+            error: Some(account_error("no", "fix it")),
         };
         assert_eq!(shown(true, [("bot", refused)]).1, Exit::Failed);
     }

@@ -1,7 +1,7 @@
-//! The status for a bar: one line, and with `--watch` another each time it changes. A bar must not die with the daemon, so that
-//! one that is away is a line as well, and its return is waited for.
+//! The status for a bar: one line, and with `--watch` a new line for each change. A bar must outlive the daemon, so it also
+//! shows a line while the daemon is not running, and waits for its return.
 //!
-//! Leaves to others: what waybar reads (`waybar`), and templates for everything else (`template`).
+//! Leaves to others: waybar's format (`waybar`), and templates for all other bars (`template`).
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,15 +19,15 @@ use crate::status::report::{Account, Report};
 use crate::status::{Client, ClientError};
 use crate::suggest;
 
-/// After how long a daemon that is there and cannot be asked is asked again: nothing tells when it can.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// How long to wait before asking a daemon again that is running but does not answer properly. No event announces a change.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What `--format` asks for.
+/// The value of `--format`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Format {
-    /// A line of JSON as waybar's custom modules read it.
+    /// A line of JSON for waybar's custom modules.
     Waybar,
-    /// A template of the user's.
+    /// The user's template.
     Template(Template),
 }
 
@@ -36,35 +36,35 @@ pub(super) fn format(text: &str) -> Result<Format, String> {
     match text {
         "waybar" => Ok(Format::Waybar),
         word if !word.contains(['{', '}']) => Err(match suggest::nearest(word, ["waybar"]) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "write `waybar`, or a template with a field in it, such as '{availability}'".to_owned(),
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "use `waybar`, or a template with a field, like '{availability}'".to_owned(),
         }),
         template => template.parse().map(Format::Template),
     }
 }
 
-/// What a line is made of.
+/// The facts for a line.
 pub(super) struct Facts<'a> {
-    /// What the daemon said, or why it said nothing.
+    /// The daemon's report, or why there is none.
     pub(super) report: Result<&'a Report, &'a ClientError>,
-    /// The only account that is asked for.
+    /// The only account to show; `None` for all.
     pub(super) only: Option<&'a str>,
     pub(super) now: Timestamp,
     pub(super) zone: TimeZone,
 }
 
 impl<'a> Facts<'a> {
-    /// The accounts that are shown.
+    /// The accounts to show.
     pub(super) fn accounts(&self) -> Vec<(&'a str, &'a Account)> {
         let all = self.report.iter().flat_map(|report| &report.accounts);
         let shown = all.filter(|(name, _)| self.only.is_none_or(|only| only == name.as_str()));
         shown.map(|(name, account)| (name.as_str(), account)).collect()
     }
 
-    /// Why there is nothing to show, and what mends it; `None`: there is something.
+    /// Why there is nothing to show, and how to fix it; `None` if there is something.
     pub(super) fn absence(&self) -> Option<(String, String)> {
         match (self.report, self.only) {
-            // That it stops is over before anybody can read it.
+            // It stops too quickly for anyone to read a special text.
             (Err(error @ (ClientError::NotRunning { .. } | ClientError::Stopping)), _) => {
                 Some(("presenced is not running".to_owned(), error.hint().to_owned()))
             }
@@ -78,21 +78,21 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Which lines are printed.
+/// Prints the lines for a bar.
 pub(super) struct Bar<'a> {
     pub(super) format: &'a Format,
     pub(super) account: Option<&'a str>,
 }
 
 impl Bar<'_> {
-    /// Prints one line. It always succeeds: a bar hides what fails.
+    /// Prints one line. It always succeeds, because bars hide modules that fail.
     pub(super) async fn show(&self, socket: &Path) -> Result<Exit, Error> {
         let report = async { Client::connect(socket).await?.status().await }.await;
         print(&self.line(report.as_ref()))?;
         Ok(Exit::Ok)
     }
 
-    /// Prints a line each time it changes, until its reader has gone.
+    /// Prints a line for each change, until its reader closes the output.
     pub(super) async fn watch(&self, socket: &Path) -> Result<Exit, Error> {
         let path = std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
         let mut file_watch = FileWatcher::new().subscribe();
@@ -135,7 +135,7 @@ impl Bar<'_> {
                 | ClientError::ConfigurationRefused { .. }
                 | ClientError::Refused { .. }
                 | ClientError::NotUnderstood { .. } => {
-                    let _ = tokio::time::timeout(ASK_AGAIN, file_watch.touched()).await;
+                    let _ = tokio::time::timeout(RETRY_INTERVAL, file_watch.touched()).await;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! `presenced status`: what the daemon does, and why. What it looks like is in [`view`], and for bars in [`bar`].
+//! `presenced status`: shows what the daemon does, and why. The output is in [`view`], and for bars in [`bar`].
 
 mod bar;
 mod template;
@@ -23,41 +23,41 @@ use crate::status::{Client, ClientError};
 
 use bar::{Bar, Format};
 
-/// How often the times in a watched status move on.
-const REDRAWN_EVERY: Duration = Duration::from_secs(1);
+/// How often a watched status is redrawn to update its times.
+const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Why a report can always be written.
+/// Why writing a report as JSON cannot fail.
 const IS_JSON: &str = "the keys of a report are strings";
 
 /// The arguments of `status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "presenced status                  What is claimed, and why"
-    "presenced status --watch          The same, kept up to date"
+    "presenced status --watch          The same, updated live"
     "presenced status --json | jq .accounts.work.state"
     "presenced status --format waybar --watch"
     "presenced status --format '{availability} {rule}'";
-    "Fields of a template: {account}, {presence}, {availability}, {activity}, {state}, {health}, {rule}, {because}, {since}, \
-     {until}, {seen}, {warning} and {hint}; `{{` is a brace. While presenced is away {presence}, {availability}, {state} and \
-     {health} say `off`, and the rest is empty.";
-    "With --format and --watch it waits for a daemon that is away, and goes on until its reader has gone.";
-    "Exit codes: 0 all is well; 1 degraded or failing; 3 not running; 4 sign-in needed. With --format always 0: a bar hides \
-     what fails."
+    "Template fields: {account}, {presence}, {availability}, {activity}, {state}, {health}, {rule}, {because}, {since}, \
+     {until}, {seen}, {warning} and {hint}; `{{` prints a brace. While presenced is not running, {presence}, {availability}, {state} \
+     and {health} are `off`, and the rest are empty.";
+    "With --format and --watch, it waits for a daemon that is not running, and ends when its reader closes the output.";
+    "Exit codes: 0 healthy; 1 degraded or failing; 3 not running; 4 sign-in needed. With --format, always 0, because bars \
+     hide modules that fail."
 ))]
 pub(super) struct Args {
-    /// Print the report as JSON; with --watch a line each time it changes
+    /// Print the report as JSON; with --watch, one line per change
     #[arg(long)]
     json: bool,
 
-    /// Go on showing it as it changes, until the daemon stops or Ctrl-C
+    /// Keep showing changes until the daemon stops or Ctrl-C
     #[arg(long)]
     watch: bool,
 
-    /// Print a line for a bar: `waybar` for its JSON, or a template such as '{availability} {rule}'
+    /// Print one line for a bar: `waybar`, or a template like '{availability} {rule}'
     #[arg(long, value_name = "FORMAT", value_parser = bar::format, conflicts_with = "json")]
     format: Option<Format>,
 
-    /// Of this account only; left out: of all
+    /// Show only this account; left out: all
     #[arg(long, value_name = "NAME", requires = "format")]
     account: Option<String>,
 }
@@ -79,13 +79,13 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     Ok(exit(&report))
 }
 
-/// Shows each report that comes, until its reader has gone; ends with an error when the daemon does.
+/// Shows each new report until its reader closes the output. When the daemon ends, it returns an error.
 async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
     let mut reports = client.watch().await?;
     let mut screen = if json { None } else { Screen::new() };
     let mut report = reports.next().await?.ok_or(ClientError::Stopping)?;
     let mut resized = signal(SignalKind::window_change())
-        .map_err(|error| Error::new(Exit::Failed, format!("a resized terminal cannot be heard of: {error}")))?;
+        .map_err(|error| Error::new(Exit::Failed, format!("cannot listen for terminal resizes: {error}")))?;
     loop {
         let is_read = match &mut screen {
             Some(screen) => print_drawing(&screen.draw(&draw(&report)))?,
@@ -95,26 +95,26 @@ async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
         if !is_read {
             return Ok(Exit::Ok);
         }
-        let news = match screen {
+        let next = match screen {
             Some(_) => tokio::select! {
-                news = tokio::time::timeout(REDRAWN_EVERY, reports.next()) => news.ok(),
+                next = tokio::time::timeout(REDRAW_INTERVAL, reports.next()) => next.ok(),
                 _ = resized.recv() => None,
             },
             None => Some(reports.next().await),
         };
-        // Without news the same report is drawn again: its times have moved on, or the terminal has another size.
-        if let Some(news) = news {
-            report = news?.ok_or(ClientError::Stopping)?;
+        // Without a new report, the same one is drawn again: its times have changed, or the terminal's size has.
+        if let Some(next) = next {
+            report = next?.ok_or(ClientError::Stopping)?;
         }
     }
 }
 
-/// The view, here and now.
+/// The view, for this terminal and the current time.
 fn draw(report: &Report) -> String {
     view::render(report, Context::now(), &TimeZone::system(), screen::width())
 }
 
-/// What a script learns from the report.
+/// The exit code for a report.
 pub(super) fn exit(report: &Report) -> Exit {
     if report.accounts.values().any(|account| account.state == State::SignInNeeded) {
         return Exit::SignInNeeded;

@@ -9,13 +9,13 @@ use crate::cli::terminal::times::clock;
 use crate::status::report::{Account, Pair, Report, word};
 use crate::suggest;
 
-/// What stands between two accounts.
-const BETWEEN: &str = " | ";
+/// The text between two accounts.
+const ACCOUNT_SEPARATOR: &str = " | ";
 
-/// What the fields that are marked say while there is nobody to ask.
-const AWAY: &str = "off";
+/// What the marked fields say while the daemon is not running.
+const OFF: &str = "off";
 
-/// A template that was read.
+/// A parsed template.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Template(Vec<Part>);
 
@@ -25,7 +25,7 @@ enum Part {
     Field(&'static str),
 }
 
-/// One account, with all that its fields are made of.
+/// One account, with the facts for its fields.
 struct Line<'a> {
     name: &'a str,
     account: &'a Account,
@@ -35,7 +35,7 @@ struct Line<'a> {
 
 type Write = fn(&Line<'_>) -> String;
 
-/// The fields, whether each says `off` while the daemon is away, and what each says of an account.
+/// The fields: the name, whether it says `off` while the daemon is not running, and its value for an account.
 const FIELDS: [(&str, bool, Write); 13] = [
     ("account", false, |line| line.name.to_owned()),
     ("presence", true, |line| line.desired(|pair| format!("{}/{}", pair.availability, pair.activity), "nothing")),
@@ -65,10 +65,10 @@ impl Line<'_> {
 }
 
 impl Template {
-    /// The line, without its end: of each account in turn. No value has control characters in it.
+    /// The line with each account in turn, without a line break. The values have no control characters.
     pub(super) fn render(&self, facts: &Facts<'_>) -> String {
         if facts.absence().is_some() {
-            return self.fill(|field| if is_off_while_away(field) { AWAY.to_owned() } else { String::new() });
+            return self.fill(|field| if is_off_without_daemon(field) { OFF.to_owned() } else { String::new() });
         }
         let Ok(report) = facts.report else { return String::new() };
         let accounts = facts.accounts().into_iter();
@@ -78,7 +78,7 @@ impl Template {
                 FIELDS.iter().find(|(name, ..)| *name == field).map_or_else(String::new, |field| field.2(&line))
             })
         });
-        lines.collect::<Vec<_>>().join(BETWEEN)
+        lines.collect::<Vec<_>>().join(ACCOUNT_SEPARATOR)
     }
 
     fn fill(&self, value: impl Fn(&str) -> String) -> String {
@@ -90,7 +90,7 @@ impl Template {
     }
 }
 
-fn is_off_while_away(field: &str) -> bool {
+fn is_off_without_daemon(field: &str) -> bool {
     FIELDS.iter().any(|(name, off, _)| *name == field && *off)
 }
 
@@ -112,7 +112,7 @@ impl FromStr for Template {
             }
             let closed = rest.split_once('}').filter(|(name, _)| brace == "{" && !name.contains('{'));
             let (name, after) = closed.ok_or_else(|| {
-                format!("a `{brace}` is without its other half; for the character itself write `{brace}{brace}`")
+                format!("a `{brace}` has no matching brace; write `{brace}{brace}` for the character itself")
             })?;
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
@@ -134,7 +134,7 @@ fn field(written: &str) -> Result<&'static str, String> {
         return Ok(name);
     }
     Err(match suggest::nearest(written, names) {
-        Some(meant) => format!("there is no field `{written}`; did you mean `{meant}`?"),
+        Some(nearest) => format!("there is no field `{written}`; did you mean `{nearest}`?"),
         None => format!("there is no field `{written}`; the fields are {}", suggest::list(names, "and")),
     })
 }
@@ -145,7 +145,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cli::status::view::tests::{at, ill, well};
+    use crate::cli::status::view::tests::{at, failing_report, healthy_report};
     use crate::status::ClientError;
 
     fn facts(report: Result<&Report, &ClientError>, template: &str) -> String {
@@ -154,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn every_field_says_something_of_an_account() {
-        let report = well();
+    fn every_field_describes_an_account() {
+        let report = healthy_report();
         for (template, expected) in [
             ("{availability} {rule}", "Busy call"),
             ("{presence}{{x}}", "Busy/InACall{x}"),
@@ -165,13 +165,13 @@ mod tests {
         ] {
             assert_eq!(facts(Ok(&report), template), expected);
         }
-        let two = Report { accounts: ill().accounts.into_iter().take(2).collect(), ..ill() };
+        let two = Report { accounts: failing_report().accounts.into_iter().take(2).collect(), ..failing_report() };
         assert_eq!(facts(Ok(&two), "{state} {until}"), "retrying 16:00 | sign-in-needed ");
         assert_eq!(facts(Ok(&two), "{hint}"), "presenced login fabrikam | presenced login fabrikam");
     }
 
     #[test]
-    fn a_daemon_that_is_away_is_off() {
+    fn fields_are_off_or_empty_without_a_daemon() {
         let all = FIELDS.map(|(name, ..)| format!("{name}={{{name}}} ")).concat();
         assert_eq!(
             facts(Err(&ClientError::Stopping), &all),
@@ -181,8 +181,8 @@ mod tests {
     }
 
     #[test]
-    fn one_account_may_be_asked_for() {
-        let report = ill();
+    fn one_account_can_be_selected() {
+        let report = failing_report();
         let template: Template = "{account} {state}".parse().unwrap();
         let only = |only| {
             let facts = Facts { report: Ok(&report), only: Some(only), now: at("13:10:48"), zone: TimeZone::UTC };
@@ -193,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field_is_told_apart() {
+    fn unknown_fields_and_unmatched_braces_are_refused() {
         let error = |template: &str| template.parse::<Template>().unwrap_err();
         assert_eq!(error("{availabilty}"), "there is no field `availabilty`; did you mean `availability`?");
         assert!(error("{}").contains("the fields are `account`, `presence`"));
-        assert!(error("{rule").starts_with("a `{` is without its other half"));
-        assert!(error("rule}").starts_with("a `}` is without its other half"));
-        assert!(error("{rule {state}").starts_with("a `{` is without its other half"));
+        assert!(error("{rule").starts_with("a `{` has no matching brace"));
+        assert!(error("rule}").starts_with("a `}` has no matching brace"));
+        assert!(error("{rule {state}").starts_with("a `{` has no matching brace"));
     }
 
     proptest! {

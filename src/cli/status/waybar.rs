@@ -1,7 +1,7 @@
 //! The status as waybar's custom modules read it with `"return-type": "json"`: `waybar-custom(5)`.
 //!
-//! `text` and `tooltip` are Pango markup there, so that all that comes from outside is escaped. `alt` chooses an icon, and the
-//! classes are for the style sheet: what is claimed, what the session is doing, how the daemon is.
+//! `text` and `tooltip` are Pango markup, so all texts are escaped. `alt` selects an icon, and the classes are for the style
+//! sheet: the claimed presence, the state of the session, the health of the daemon.
 
 use serde::Serialize;
 
@@ -11,13 +11,13 @@ use crate::cli::terminal::text::wrap;
 use crate::cli::terminal::times::clock;
 use crate::status::report::{Account, Health, Report, word};
 
-/// How wide a tooltip is, in columns.
-const WIDTH: usize = 60;
+/// The width of a tooltip, in columns.
+const TOOLTIP_COLUMNS: usize = 60;
 
-/// The class, and the icon, while there is nothing to show.
+/// The class and the icon while there is nothing to show.
 const OFF: &str = "off";
 
-/// One line for waybar. Left out: `percentage`, since a presence has none.
+/// One line for waybar. There is no `percentage`, because a presence has none.
 #[derive(Serialize)]
 struct Module {
     text: String,
@@ -26,7 +26,7 @@ struct Module {
     tooltip: String,
 }
 
-/// The line, without its end.
+/// The line, without a line break.
 pub(super) fn render(facts: &Facts<'_>) -> String {
     let module = match (facts.absence(), facts.report) {
         (None, Ok(report)) => present(facts, report),
@@ -44,14 +44,14 @@ fn present(facts: &Facts<'_>, report: &Report) -> Module {
     let accounts = facts.accounts();
     let is_one = accounts.len() == 1;
     let text = accounts.iter().map(|(name, account)| {
-        let availability = spoken(account);
+        let availability = teams_name(account);
         if is_one { availability.to_owned() } else { format!("{name}: {availability}") }
     });
     let mut text = text.collect::<Vec<_>>().join(" | ");
     if report.health != Health::Ok {
         text.push_str(" !");
     }
-    // Of several accounts that which others see first: sessions are aggregated so.
+    // With several accounts, the strongest presence: Teams also aggregates sessions this way.
     let strongest = accounts.iter().max_by_key(|(_, account)| strength(account)).map(|(_, account)| *account);
     let alt = strongest.map_or("nothing", |account| class(account)).to_owned();
     let state = strongest.map(|account| word(account.state));
@@ -79,8 +79,8 @@ fn tooltip(facts: &Facts<'_>, report: &Report) -> String {
     markup(&lines)
 }
 
-/// What is claimed, in Teams's words.
-fn spoken(account: &Account) -> &str {
+/// What is claimed, in Teams' words.
+fn teams_name(account: &Account) -> &str {
     match account.desired.as_ref().map(|pair| pair.availability.as_str()) {
         Some("DoNotDisturb") => "Do not disturb",
         Some(other) => other,
@@ -88,7 +88,7 @@ fn spoken(account: &Account) -> &str {
     }
 }
 
-/// The same as a class of a style sheet.
+/// What is claimed, as a class for the style sheet.
 fn class(account: &Account) -> &'static str {
     match account.desired.as_ref().map(|pair| pair.availability.as_str()) {
         Some("Available") => "available",
@@ -99,7 +99,7 @@ fn class(account: &Account) -> &'static str {
     }
 }
 
-/// How strongly it counts beside other accounts'.
+/// The strength of the presence, compared with other accounts.
 fn strength(account: &Account) -> u8 {
     match class(account) {
         "do-not-disturb" => 4,
@@ -112,11 +112,12 @@ fn strength(account: &Account) -> u8 {
 
 /// Lines as Pango markup, wrapped.
 fn markup(lines: &[String]) -> String {
-    let wrapped: Vec<_> = lines.iter().flat_map(|line| wrap(line, WIDTH)).map(|line| escaped(&line)).collect();
+    let wrapped: Vec<_> =
+        lines.iter().flat_map(|line| wrap(line, TOOLTIP_COLUMNS)).map(|line| escaped(&line)).collect();
     wrapped.join("\n")
 }
 
-/// The text as Pango markup that shows just it.
+/// The text, escaped for Pango markup.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in crate::cli::terminal::text::printable(text).chars() {
@@ -137,7 +138,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::cli::status::view::tests::{at, ill, well};
+    use crate::cli::status::view::tests::{at, failing_report, healthy_report};
     use crate::status::ClientError;
 
     fn shown(report: Result<&Report, &ClientError>) -> String {
@@ -148,15 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn a_module_as_waybar_reads_it() {
-        let mut odd = well();
+    fn a_module_for_waybar() {
+        let mut odd = healthy_report();
         let account = odd.accounts.get_mut("work").unwrap();
         account.because = "call is in-call (<b>R&D</b> \"x\" 'y' \u{1b}[2J)".to_owned();
-        let two = Report { accounts: ill().accounts.into_iter().take(2).collect(), ..ill() };
+        let two = Report { accounts: failing_report().accounts.into_iter().take(2).collect(), ..failing_report() };
         let all = [
-            ("all is well, and hostile names are shown as they are", shown(Ok(&odd))),
-            ("nothing is well, in two accounts", shown(Ok(&two))),
-            ("the daemon is away", shown(Err(&ClientError::Stopping))),
+            ("healthy, with hostile names shown as they are", shown(Ok(&odd))),
+            ("failing, with two accounts", shown(Ok(&two))),
+            ("the daemon is not running", shown(Err(&ClientError::Stopping))),
         ];
         insta::assert_snapshot!(all.map(|(title, module)| format!("{title}\n{module}")).join("\n\n"));
     }

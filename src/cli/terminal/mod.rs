@@ -1,6 +1,6 @@
-//! The terminal: what is written there and how wide it is, what is drawn in place, and what shows that a command still works.
+//! The terminal: output, its width, drawing in place, and the progress line.
 //!
-//! Leaves to others: what a view says. Nothing here knows of presences.
+//! Leaves to others: the contents of the views. Nothing here knows about presences.
 
 pub(super) mod output;
 pub(super) mod progress;

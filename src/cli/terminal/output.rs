@@ -1,17 +1,17 @@
-//! Standard output, which may end before the program does: `presenced status | head -1` closes the pipe, and that is no
-//! error; a full disk is one. Also warnings, on standard error.
+//! Standard output, which may close before the program ends: `presenced status | head -1` closes the pipe, and that is not an
+//! error; a full disk is. Also prints warnings, on standard error.
 
 use std::io::{ErrorKind, Write};
 
 use crate::cli::error::{Error, Exit};
 
-/// Prints text as it is, without its styles where they do not belong. `false`: the reader has gone, and there is no use
-/// in printing more.
+/// Prints text, without its styles if the output does not support them. Returns `false` if the reader has closed the output:
+/// then there is no point in printing more.
 pub(in crate::cli) fn print(text: &str) -> Result<bool, Error> {
     write(anstream::stdout().lock(), text)
 }
 
-/// Prints what a [`super::screen::Screen`] draws: the movements of the cursor stay where styles do not belong.
+/// Prints what a [`super::screen::Screen`] draws. It keeps the cursor movements even if styles are off.
 pub(in crate::cli) fn print_drawing(drawing: &str) -> Result<bool, Error> {
     write(std::io::stdout().lock(), drawing)
 }
@@ -19,7 +19,7 @@ pub(in crate::cli) fn print_drawing(drawing: &str) -> Result<bool, Error> {
 /// Prints a warning on standard error.
 pub(in crate::cli) fn warn(text: &str) {
     let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-    // Where standard error has gone, nobody is to be warned.
+    // If standard error is closed, no one can read the warning.
     let _ = writeln!(anstream::stderr(), "{yellow}warning:{yellow:#} {text}");
 }
 

@@ -1,5 +1,5 @@
-//! A sign that something is under way, for whatever takes longer than half a second: a line on standard error that is gone when it
-//! is done. Only people get it: without a terminal there is none.
+//! The progress line: for anything that takes longer than half a second, a line on standard error that disappears when the work
+//! is done. It needs a terminal: scripts do not get it.
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -11,27 +11,27 @@ use rustix::termios::tcgetwinsize;
 use super::text::{columns, cut_end};
 use crate::cli::environment::terminal_is_dumb;
 
-/// After how long it shows. What is faster would only flicker.
-const SHOWN_AFTER: Duration = Duration::from_millis(500);
+/// The delay before it appears. For faster work it would only flicker.
+const SHOW_DELAY: Duration = Duration::from_millis(500);
 
-/// How often it is drawn again, with the seconds that have passed.
-const REDRAWN_EVERY: Duration = Duration::from_secs(1);
+/// How often it is redrawn, with the seconds that have passed.
+const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The line, as long as this lives.
+/// The line, which disappears when this is dropped.
 pub(in crate::cli) struct Progress {
     thread: Option<(Sender<String>, JoinHandle<()>)>,
 }
 
 impl Progress {
-    /// Says `what` goes on, in one short clause, where standard error is a terminal. It is in a thread of its own, since what goes
-    /// on may keep this one.
+    /// Shows that `what`, a short clause, is in progress, if standard error is a terminal. It uses another thread, because the
+    /// work may block this one.
     pub(in crate::cli) fn new(what: &str) -> Self {
         let what = what.to_owned();
         let is_seen = std::io::stderr().is_terminal() && !terminal_is_dumb();
         Self { thread: is_seen.then(|| show(draw, what)) }
     }
 
-    /// Says from now on that `what` goes on.
+    /// Changes what is in progress.
     pub(in crate::cli) fn change(&self, what: String) {
         if let Some((changes, _)) = &self.thread {
             // The thread lives until the sender is dropped.
@@ -44,13 +44,13 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some((changes, thread)) = self.thread.take() {
             drop(changes);
-            // It has nothing to fail at.
+            // The thread cannot fail.
             let _ = thread.join();
         }
     }
 }
 
-#[expect(clippy::disallowed_types, reason = "how long a person waits is real time")]
+#[expect(clippy::disallowed_types, reason = "the user waits in real time")]
 fn show(mut draw: impl FnMut(&str, &str) + Send + 'static, mut what: String) -> (Sender<String>, JoinHandle<()>) {
     let (changes, received) = mpsc::channel();
     let begun = std::time::Instant::now();
@@ -58,7 +58,7 @@ fn show(mut draw: impl FnMut(&str, &str) + Send + 'static, mut what: String) -> 
         let mut is_shown = false;
         loop {
             let passed = begun.elapsed();
-            let next = if is_shown { Duration::from_secs(passed.as_secs()) + REDRAWN_EVERY } else { SHOWN_AFTER };
+            let next = if is_shown { Duration::from_secs(passed.as_secs()) + REDRAW_INTERVAL } else { SHOW_DELAY };
             match received.recv_timeout(next.saturating_sub(passed)) {
                 Ok(change) => {
                     what = change;
@@ -82,13 +82,13 @@ fn show(mut draw: impl FnMut(&str, &str) + Send + 'static, mut what: String) -> 
     (changes, thread)
 }
 
-/// Draws the line in place of the last one. It is cut to the terminal's width: a line that was wrapped could not be cleared.
+/// Draws the line over the last one. It is cut to the terminal's width, because a wrapped line could not be cleared.
 fn draw(what: &str, end: &str) {
     let width = tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col));
     let width = if width == 0 { 80 } else { width };
     let what = cut_end(what, (width - 1).saturating_sub(columns(end)));
     let mut stderr = std::io::stderr().lock();
-    // Where standard error has gone, nobody waits for a sign.
+    // If standard error is closed, no one can see the line.
     let _ = write!(stderr, "\r{what}{end}\x1b[K").and_then(|()| stderr.flush());
 }
 
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_shows_what_takes_long_and_clears_it() {
+    fn long_work_is_shown_and_cleared() {
         let (drawn, seen) = mpsc::channel();
         let (changes, thread) = show(move |what, end| drop(drawn.send(format!("{what}{end}"))), "Reading".to_owned());
         assert_eq!(seen.recv().unwrap(), "Reading …");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_shows_nothing_more() {
+    fn finished_work_shows_nothing_more() {
         let (drawn, seen) = mpsc::channel();
         let (changes, thread) = show(move |what, end| drop(drawn.send(format!("{what}{end}"))), "Reading".to_owned());
         drop(changes);

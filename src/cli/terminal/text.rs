@@ -1,35 +1,34 @@
-//! Text in columns: how wide it is on a terminal, cut and wrapped to fit. Knows nothing of what the text says.
+//! Text in columns: measures it as a terminal shows it, and cuts or wraps it to fit.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The text as a terminal may be given it: every control character is replaced, so that a name from a file cannot move
-/// the cursor.
+/// The text with every control character replaced, so that a name from a file cannot move the terminal's cursor.
 pub(in crate::cli) fn printable(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
-/// The columns a printable text takes.
+/// The number of columns that a printable text takes.
 pub(in crate::cli) fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// The text followed by spaces up to `width` columns.
+/// The text, padded with spaces to `width` columns.
 pub(in crate::cli) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
-/// The text cut at its end to at most `width` columns, with `…` where something is missing.
+/// The text cut at its end to at most `width` columns, with `…` in place of the rest.
 pub(in crate::cli) fn cut_end(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
     let (head, _) = split_at_column(text, width.saturating_sub(1));
-    // A first character may be wider than the room.
+    // The first character may be wider than the space.
     let head = if columns(head) < width { head } else { "" };
     format!("{head}…")
 }
 
-/// The text cut at its start to at most `width` columns: of a path the end tells more.
+/// The text cut at its start to at most `width` columns, for paths: their end says more.
 pub(in crate::cli) fn cut_start(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
@@ -39,8 +38,8 @@ pub(in crate::cli) fn cut_start(text: &str, width: usize) -> String {
     format!("…{}", tail.unwrap_or_default())
 }
 
-/// The text in lines of at most `width` columns, broken at spaces, and within a word only where the word is longer than
-/// a line. Lines of the text stay lines, and one that fits stays as it is.
+/// The text in lines of at most `width` columns, broken at spaces, or within a word if the word is longer than a line. Line
+/// breaks of the text are kept, and a line that fits is not changed.
 pub(in crate::cli) fn wrap(text: &str, width: usize) -> Vec<String> {
     text.lines().flat_map(|line| wrap_line(&printable(line), width)).collect()
 }
@@ -53,7 +52,7 @@ fn wrap_line(line: &str, width: usize) -> Vec<String> {
     for word in line.split_whitespace() {
         let mut rest = word;
         loop {
-            let current = lines.last_mut().expect("begins with one and only grows");
+            let current = lines.last_mut().expect("there is always at least one line");
             let gap = usize::from(!current.is_empty());
             if columns(current) + gap + columns(rest) <= width {
                 current.push_str(&" "[..gap]);
@@ -76,7 +75,7 @@ fn wrap_line(line: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Splits where the first part has at most `width` columns, but takes one character at least.
+/// Splits so that the first part has at most `width` columns, but at least one character.
 fn split_at_column(text: &str, width: usize) -> (&str, &str) {
     let mut used = 0;
     let fits = |(start, char): &(usize, char)| {
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_marked() {
+    fn cuts_are_marked() {
         assert_eq!(cut_end("2 sources, 1204 events", 12), "2 sources, …");
         assert_eq!(cut_end("short", 5), "short");
         assert_eq!(cut_start("/run/user/1000/presenced/call-state", 12), "…/call-state");

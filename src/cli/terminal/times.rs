@@ -1,9 +1,9 @@
-//! Times for people: how long, when on the local clock, how far from now.
+//! Times for users: durations, local times, and distances from now.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// A length of time in its two largest units, to the second: `3 min 12 s`, `6 h 12 min`, `2 d 3 h`.
+/// A duration in its two largest units, to the second: `3 min 12 s`, `6 h 12 min`, `2 d 3 h`.
 pub(in crate::cli) fn exact_span(span: SignedDuration) -> String {
     let seconds = span.as_secs().unsigned_abs();
     let (large, small) = match seconds {
@@ -18,13 +18,13 @@ pub(in crate::cli) fn exact_span(span: SignedDuration) -> String {
     }
 }
 
-/// A length of time where the seconds matter only when there is nothing larger: `48 s`, `12 min`, `6 h 12 min`.
+/// A duration that shows seconds only below a minute: `48 s`, `12 min`, `6 h 12 min`.
 pub(in crate::cli) fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().unsigned_abs();
     exact_span(SignedDuration::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 }.cast_signed()))
 }
 
-/// How far from `now`: `in 46 min`, `12 min ago`, `now`.
+/// The distance from `now`: `in 46 min`, `12 min ago`, `now`.
 pub(in crate::cli) fn relative(at: Timestamp, now: Timestamp) -> String {
     let distance = at.duration_since(now);
     match distance.as_secs() {
@@ -34,7 +34,7 @@ pub(in crate::cli) fn relative(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The local clock: `14:17` today, `Tue 14:17` within six days, else the date.
+/// The local time: `14:17` today, `Tue 14:17` within six days, otherwise the date.
 pub(in crate::cli) fn clock(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let local = at.to_zoned_datetime(zone.clone());
     let today = now.to_zoned_datetime(zone.clone()).date();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_know_past_and_future() {
+    fn distances_distinguish_past_and_future() {
         let now: Timestamp = "2026-11-23T14:14:00.5Z".parse().unwrap();
         let at = |text: &str| relative(text.parse().unwrap(), now);
         assert_eq!(at("2026-11-23T15:00:01Z"), "in 46 min");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_says_the_day_when_it_is_not_today() {
+    fn the_clock_shows_the_day_unless_it_is_today() {
         let zone = TimeZone::fixed(jiff::tz::Offset::constant(1));
         let now: Timestamp = "2026-11-23T22:30:00Z".parse().unwrap();
         let at = |text: &str| clock(text.parse().unwrap(), now, &zone);

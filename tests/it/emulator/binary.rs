@@ -44,7 +44,7 @@ async fn it_prints_what_to_paste_and_one_line_for_each_request() {
     let mut introduction = String::new();
     loop {
         let line = next(&mut lines).await;
-        if line.starts_with("Make things go wrong") {
+        if line.starts_with("How to inject faults") {
             break;
         }
         introduction.push_str(&line);
@@ -79,7 +79,7 @@ async fn a_port_in_use_is_reported() {
     let (_child, address, _lines) = start(&[]).await;
     let (code, text) = fails(&["--listen", &address]).await;
     assert_eq!(code, Some(1));
-    assert!(text.contains(&format!("something else is listening on {address} already")), "{text}");
+    assert!(text.contains(&format!("another program is already listening on {address}")), "{text}");
     assert!(text.contains("hint:"), "{text}");
 }
 
@@ -88,7 +88,7 @@ async fn public_addresses_and_invalid_speeds_are_misuse() {
     for address in ["0.0.0.0:8765", "192.0.2.1:8765", "[::]:8765"] {
         let (code, text) = fails(&["--listen", address]).await;
         assert_eq!(code, Some(2));
-        assert!(text.contains("is no loopback address"), "{text}");
+        assert!(text.contains("is not a loopback address"), "{text}");
     }
     for arguments in [["--listen", "localhost"], ["--speed", "0"], ["--speed", "NaN"], ["--speed", "fast"]] {
         assert_eq!(fails(&arguments).await.0, Some(2), "{arguments:?}");

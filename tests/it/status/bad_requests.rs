@@ -1,4 +1,4 @@
-//! Every way to ask wrongly: bad bodies, too much, too slowly, too often.
+//! Every kind of bad request: wrong bodies, too large, too slow, too many.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use super::{assert_error, start, status_line};
 use crate::stage::fake_daemon::read_to_close;
 
 #[test]
-fn wrong_bodies_are_refused_with_what_would_be_right() {
+fn wrong_bodies_are_refused_with_a_hint() {
     let (_folder, daemon) = start();
     for (path, body, code) in [
         ("/v1/override", "", "bad-json"),
@@ -39,11 +39,11 @@ fn wrong_bodies_are_refused_with_what_would_be_right() {
     assert_error(&daemon.request("DELETE", &long, ""), 400, "bad-signal-name");
     let deep = format!("{{\"presence\": {}", "[".repeat(60_000));
     assert_error(&daemon.request("PUT", "/v1/override", &deep), 400, "bad-json");
-    assert_eq!(daemon.asked(), [], "nothing of this reached the daemon");
+    assert_eq!(daemon.asked(), [], "nothing reached the daemon");
 }
 
 #[test]
-fn unknown_paths_and_methods_say_what_there_is() {
+fn unknown_paths_and_methods_list_the_valid_ones() {
     let (_folder, daemon) = start();
     assert_error(&daemon.request("GET", "/", ""), 404, "not-found");
     assert_error(&daemon.request("GET", "/v1/signals/", ""), 404, "not-found");
@@ -67,7 +67,7 @@ fn unknown_paths_and_methods_say_what_there_is() {
 fn a_megabyte_is_not_read() {
     let (_folder, daemon) = start();
     assert_error(&daemon.request("PUT", "/v1/override", &" ".repeat(1 << 20)), 413, "too-large");
-    // Nor if its length is not announced.
+    // This also holds without a content length.
     let mut endless = b"PUT /v1/override HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..300 {
         endless.extend_from_slice(format!("1000\r\n{}\r\n", "x".repeat(0x1000)).as_bytes());
@@ -94,7 +94,7 @@ fn bytes_that_are_not_http_cost_only_their_own_connection() {
 }
 
 #[test]
-fn a_silent_client_is_let_go() {
+fn a_silent_client_is_disconnected() {
     let (_folder, daemon) = start();
     let mut silent = daemon.connect();
     let mut half = daemon.connect();
@@ -107,7 +107,7 @@ fn a_silent_client_is_let_go() {
 }
 
 #[test]
-fn one_connection_too_many_gets_an_answer() {
+fn a_connection_over_the_limit_gets_an_answer() {
     let (_folder, daemon) = start();
     let mut open = Vec::new();
     for _ in 0..MAX_CONNECTIONS {
@@ -143,7 +143,7 @@ fn a_connection_serves_several_requests() {
 }
 
 #[test]
-fn connecting_and_leaving_at_once_harms_nobody() {
+fn connecting_and_leaving_at_once_does_no_harm() {
     let (_folder, daemon) = start();
     for _ in 0..200 {
         drop(UnixStream::connect(&daemon.socket).unwrap());

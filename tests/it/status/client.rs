@@ -26,7 +26,7 @@ pub(super) fn client<T>(
 }
 
 #[test]
-fn the_client_asks_what_the_server_takes() {
+fn the_client_sends_what_the_server_accepts() {
     let (_folder, daemon) = start();
     let seen = client(&daemon.socket, async |mut client| {
         client.set_override(Claim::Hold(Presence::Presenting), Some(Duration::from_mins(45))).await?;
@@ -73,7 +73,7 @@ fn the_client_distinguishes_what_went_wrong() {
     let path = folder.path().join("s");
     assert!(matches!(ask(&path), ClientError::NotRunning { .. }), "no file");
     drop(UnixListener::bind(&path).unwrap());
-    assert!(matches!(ask(&path), ClientError::NotRunning { .. }), "nobody listens");
+    assert!(matches!(ask(&path), ClientError::NotRunning { .. }), "nothing listens");
     std::fs::remove_file(&path).unwrap();
 
     // Another program's server: garbage, another answer, a close.

@@ -1,4 +1,4 @@
-//! Every route, and the words of its answers.
+//! Every route, and the texts of its answers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn status_is_the_report() {
     let (head, body) = daemon.request("GET", "/v1/status", "");
     assert_eq!(status_line(&head), "HTTP/1.1 200 OK");
     assert_eq!(serde_json::from_str::<Report>(&body).unwrap(), report());
-    // The shape itself is the contract, not only that it reads back.
+    // The JSON itself is the contract, not only that it can be parsed.
     let shape: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(shape["accounts"]["work"]["state"], "holding");
     assert_eq!(shape["accounts"]["work"]["desired"], json!({"availability": "Busy", "activity": "InACall"}));
@@ -67,7 +67,7 @@ fn signals_are_set_and_deleted_by_name() {
 }
 
 #[test]
-fn a_refused_reload_gives_the_whole_report() {
+fn a_refused_reload_returns_the_whole_report() {
     let (_folder, daemon) = start();
     assert_done(&daemon.request("POST", "/v1/reload", ""));
     daemon.answers(Err("unknown key `tenat`\n  3 | tenat = \"x\"\n      ^^^^^"));
@@ -114,13 +114,13 @@ fn metrics_are_open_metrics() {
     daemon.metrics.note_change("gone", Duration::ZERO);
     daemon.change(|report| {
         let work = report.accounts["work"].clone();
-        // A name that would break the text if it were not escaped.
+        // A name that would break the format without escaping.
         report.accounts.insert("odd\"\\\nname".to_owned(), work);
         let warning = |code: Code, text: &str| Warning {
             code,
             severity: code.severity(),
             text: text.to_owned(),
-            hint: "mend it".to_owned(),
+            hint: "fix it".to_owned(),
             since: report.started_at,
         };
         report.warnings = vec![
@@ -162,7 +162,7 @@ fn watching_shows_the_whole_state_first_and_then_each_change() {
 }
 
 #[test]
-fn words_are_those_on_the_wire() {
+fn words_match_their_json() {
     assert_eq!(word(State::SignInNeeded), "sign-in-needed");
     assert_eq!(word(Health::Failing), "failing");
     assert_eq!(word(Code::CallStateInvalid), "call-state-invalid");

@@ -1,4 +1,4 @@
-//! Whose file the socket is, and who may use it.
+//! The socket's file: who owns it, and who may use it.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -34,22 +34,22 @@ fn a_dead_socket_is_replaced_and_our_own_is_removed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("presenced.sock");
     drop(UnixListener::bind(&path).unwrap());
-    assert!(path.exists(), "a listener that goes leaves its file");
+    assert!(path.exists(), "a dropped listener leaves its file");
     let daemon = FakeDaemon::try_start(&path, report()).unwrap();
     assert_eq!(status_line(&daemon.request("GET", "/healthz", "").0), "HTTP/1.1 200 OK");
     daemon.stop();
     assert!(!path.exists());
-    // And once more: the lock file that remains locks nobody out.
+    // Once more: the remaining lock file does not block a new daemon.
     FakeDaemon::try_start(&path, report()).unwrap().stop();
 }
 
 #[test]
-fn a_second_daemon_learns_who_the_first_is() {
+fn a_second_daemon_gets_the_pid_of_the_first() {
     let (_folder, daemon) = start();
     let refused = FakeDaemon::try_start(&daemon.socket, report()).err().expect("refused");
     assert!(matches!(refused, BindError::InUse { pid: Some(pid), .. } if pid == std::process::id()), "{refused:?}");
     assert!(refused.to_string().contains("presenced is already running (pid "), "{refused}");
-    // Also without the lock: a daemon that answers is not replaced.
+    // Even without the lock, a daemon that answers is not replaced.
     std::fs::remove_file(daemon.socket.with_extension("sock.lock")).unwrap();
     let refused = FakeDaemon::try_start(&daemon.socket, report()).err().expect("refused");
     assert!(matches!(refused, BindError::InUse { pid: Some(_), .. }), "{refused:?}");
@@ -57,7 +57,7 @@ fn a_second_daemon_learns_who_the_first_is() {
 }
 
 #[test]
-fn of_many_that_start_at_once_one_wins() {
+fn one_of_many_simultaneous_daemons_wins() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("presenced.sock");
     drop(UnixListener::bind(&path).unwrap());
@@ -99,13 +99,13 @@ fn a_file_that_took_the_sockets_place_stays() {
     let (_folder, daemon) = start();
     let path = daemon.socket.clone();
     std::fs::remove_file(&path).unwrap();
-    std::fs::write(&path, "somebody else's").unwrap();
+    std::fs::write(&path, "another program's").unwrap();
     daemon.stop();
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "somebody else's");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "another program's");
 }
 
 #[test]
-fn impossible_places_say_why() {
+fn unusable_paths_say_why() {
     let folder = TempDir::new().unwrap();
     let long = folder.path().join("x".repeat(120));
     let refused = FakeDaemon::try_start(&long, report()).err().expect("refused");
@@ -116,7 +116,7 @@ fn impossible_places_say_why() {
     let refused = FakeDaemon::try_start(&folder.path().join("file/presenced.sock"), report()).err().expect("refused");
     assert!(refused.to_string().starts_with("cannot create the folder "), "{refused}");
     assert!(refused.hint().contains("--socket"));
-    // The last place that fits, to the byte.
+    // The longest path that fits.
     let room = 107 - folder.path().as_os_str().len() - 1;
     FakeDaemon::try_start(&folder.path().join("y".repeat(room)), report()).unwrap().stop();
 }

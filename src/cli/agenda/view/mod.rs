@@ -1,5 +1,5 @@
-//! The agenda as people read it: the bars, what is in the calendar, what comes of it and why, what was skipped. A pure
-//! function of the agenda, the time and the width; the styles in it are removed by whoever prints where they do not belong.
+//! The agenda as text: the bars, the events, the resulting presence with its reasons, and the skipped parts. A pure function
+//! of the agenda, the time and the width. The caller removes the styles if the output does not support them.
 
 use anstyle::{AnsiColor, Style};
 use jiff::civil::Date;
@@ -13,13 +13,13 @@ use crate::cli::moment::{day_after, midnight};
 use crate::cli::terminal::text::{columns, cut_end, pad, printable, wrap};
 use crate::cli::terminal::times::clock;
 
-/// The narrowest screen that is drawn for, in columns.
+/// The minimum width, in columns.
 const MIN_WIDTH: usize = 40;
 
-/// The fewest columns in which a title stands beside its time; with less it stands below.
-const MIN_TITLE: usize = 16;
+/// A title with less space than this goes below its time instead of beside it.
+const MIN_TITLE_COLUMNS: usize = 16;
 
-/// As many skipped parts as are listed.
+/// The number of skipped parts that are listed.
 const MAX_SKIPPED: usize = 20;
 
 const BOLD: Style = Style::new().bold();
@@ -44,9 +44,9 @@ pub(super) fn render(agenda: &Agenda, now: Timestamp, width: usize) -> String {
 struct Row<'a> {
     start: Timestamp,
     end: Timestamp,
-    /// The day under which it stands: that of its start, or the window's first.
+    /// The day that lists it: the day of its start, or the first day of the window.
     day: Date,
-    /// Whether, and at which end, it belongs to several that overlap.
+    /// Its part of the bracket around overlapping occurrences, or a space.
     bracket: char,
     time: String,
     occurrence: &'a Occurrence,
@@ -79,7 +79,7 @@ impl<'a> AgendaView<'a> {
     fn occurrences(&mut self) {
         let rows = self.rows();
         if rows.is_empty() {
-            self.lines.push("Nothing is in the calendar.".to_owned());
+            self.lines.push("The calendar has no events.".to_owned());
             return;
         }
         let wide = |width: fn(&Row<'_>) -> usize| rows.iter().map(width).max().unwrap_or(0);
@@ -105,7 +105,7 @@ impl<'a> AgendaView<'a> {
             let (style, word) = (class_style(row.occurrence.class), row.occurrence.class.as_str());
             let mark = pad(if row.occurrence.online { "online" } else { "" }, online);
             let time = format!("{} {}", row.bracket, pad(&row.time, time));
-            if room >= MIN_TITLE {
+            if room >= MIN_TITLE_COLUMNS {
                 let title = styled(title_style, &cut_end(&title, room));
                 self.lines.push(format!("{time}  {}  {mark}{title}", styled(style, &pad(word, class))));
             } else {
@@ -132,7 +132,7 @@ impl<'a> AgendaView<'a> {
         rows
     }
 
-    /// When an occurrence is, under the day of `from`.
+    /// The time of an occurrence, as listed under the day of `from`.
     fn time(&self, occurrence: &Occurrence, from: Timestamp) -> String {
         match &occurrence.when {
             OccurrenceTime::Days { start, end } => {
@@ -146,7 +146,7 @@ impl<'a> AgendaView<'a> {
         }
     }
 
-    /// A span of time; of its ends those on another day than `on` with that day.
+    /// A span of time. An end on another day than `on` also shows that day.
     fn range(&self, start: Timestamp, end: Timestamp, on: Timestamp) -> String {
         let zone = &self.agenda.zone;
         let begins = clock(start, on, zone);
@@ -159,7 +159,7 @@ impl<'a> AgendaView<'a> {
     }
 
     fn presence(&mut self) {
-        for line in wrap("What presenced claims, at the desk and in no call", self.width) {
+        for line in wrap("What presenced claims while you are at the desk and not in a call", self.width) {
             self.lines.push(styled(BOLD, &line));
         }
         let rows: Vec<_> = self
@@ -205,8 +205,8 @@ impl<'a> AgendaView<'a> {
         }
         if *unread {
             self.lines.push(String::new());
-            let text = "While a calendar cannot be read, the running presenced takes the calendar as unknown, and no rule \
-                        that asks for it holds.";
+            let text = "While a calendar cannot be read, the daemon treats the calendar as unknown, and no rule that uses it \
+                        matches.";
             self.lines.extend(wrap(text, self.width));
         }
     }
@@ -217,7 +217,7 @@ impl<'a> AgendaView<'a> {
         }
     }
 
-    /// The name of a day above its first row, where there are several days.
+    /// The name of a day above its first row, if there are several days.
     fn day_line(&mut self, current: &mut Option<Date>, day: Date) {
         let (from, to) = self.agenda.window;
         let several = self.day(from) != self.day(to - SignedDuration::from_nanos(1));
@@ -238,7 +238,7 @@ impl<'a> AgendaView<'a> {
     }
 }
 
-/// Brackets those that overlap, one another or a chain of them. Whole days overlap everything and are left out.
+/// Puts a bracket around occurrences that overlap, also in a chain. Whole days overlap everything, so they are left out.
 fn bracket(rows: &mut [Row<'_>]) {
     let is_time = |row: &Row<'_>| matches!(row.occurrence.when, OccurrenceTime::Time { .. });
     let timed: Vec<usize> = (0..rows.len()).filter(|index| is_time(&rows[*index])).collect();
@@ -261,7 +261,7 @@ fn bracket(rows: &mut [Row<'_>]) {
     }
 }
 
-/// From which instant to which an occurrence is.
+/// The start and end of an occurrence.
 fn span(occurrence: &Occurrence, zone: &TimeZone) -> (Timestamp, Timestamp) {
     match &occurrence.when {
         OccurrenceTime::Time { start, end } => (start.timestamp(), end.timestamp()),

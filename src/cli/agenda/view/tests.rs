@@ -1,4 +1,4 @@
-//! The view as it looks, in snapshots without styles; and that no title, however odd, breaks its bounds.
+//! Snapshots of the view without styles, and a test that no title, however odd, breaks its bounds.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The agenda of events, each with its title and what else it has, in Berlin.
+/// The agenda of events in Berlin, each with its title and other properties.
 fn agenda(events: &[(&str, &str)], from: &str, to: &str) -> Agenda {
     let zone = TimeZone::get("Europe/Berlin").unwrap();
     let window = (at(from), at(to));
@@ -81,7 +81,7 @@ fn a_narrow_terminal() {
 }
 
 #[test]
-fn some_hours_without_anything() {
+fn some_hours_without_events() {
     insta::assert_snapshot!(plain(
         &agenda(&[], "2026-11-24T08:00:00Z", "2026-11-24T16:30:00Z"),
         "2026-11-25T09:00:00Z",
@@ -90,7 +90,7 @@ fn some_hours_without_anything() {
 }
 
 #[test]
-fn several_days_over_a_change_of_the_clocks() {
+fn several_days_with_a_clock_change() {
     let events = [(
         "Watch",
         "DTSTART;TZID=Europe/Berlin:20260328T220000\nDTEND;TZID=Europe/Berlin:20260329T040000\nRRULE:FREQ=DAILY",
@@ -100,13 +100,16 @@ fn several_days_over_a_change_of_the_clocks() {
 }
 
 #[test]
-fn a_long_time_has_no_bars() {
+fn a_long_window_has_no_bars() {
     let text = plain(&agenda(&[], "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"), "2026-03-30T10:00:00Z", 80);
-    assert!(text.starts_with("Thu 1 Jan 2026 01:00 to Fri 1 Jan 2027 01:00, Europe/Berlin\n\nNothing"), "{text}");
+    assert!(
+        text.starts_with("Thu 1 Jan 2026 01:00 to Fri 1 Jan 2027 01:00, Europe/Berlin\n\nThe calendar has no"),
+        "{text}"
+    );
 }
 
 #[test]
-fn of_very_many_skipped_parts_the_first_are_shown() {
+fn only_the_first_of_many_skipped_parts_are_shown() {
     let mut agenda = agenda(&[], "2026-11-24T00:00:00Z", "2026-11-24T12:00:00Z");
     agenda.skipped = (1..=25).map(|line| skipped("/a.ics", Some(line), "no")).collect();
     let text = plain(&agenda, "2026-03-30T10:00:00Z", 80);

@@ -1,5 +1,5 @@
-//! The report as people read it: one screen, most important first. A pure function of the report, the time, the zone and
-//! the width; the styles in it are removed by whoever prints where they do not belong.
+//! The report as text: one screen, the most important facts first. A pure function of the report, the time, the zone and the
+//! width. The caller removes the styles if the output does not support them.
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -15,17 +15,17 @@ use crate::status::report::{
 };
 use crate::warning::Severity;
 
-/// The narrowest screen that is drawn for, in columns.
+/// The minimum width, in columns.
 const MIN_WIDTH: usize = 40;
 
-/// The columns that the names of an account's facts take.
+/// The columns for the names of an account's facts.
 const LABEL_COLUMNS: usize = 12;
 
-/// The fewest columns in which a signal's source still says something.
-const MIN_SOURCE: usize = 8;
+/// A signal's source with less space than this is left out.
+const MIN_SOURCE_COLUMNS: usize = 8;
 
-/// The columns between two of the table.
-const GAP: usize = 2;
+/// The gap between two columns of the table.
+const GAP_COLUMNS: usize = 2;
 
 const PLAIN: Style = Style::new();
 const BOLD: Style = Style::new().bold();
@@ -60,7 +60,7 @@ struct StatusView<'a> {
     width: usize,
 }
 
-/// An account in a few words, and how they look.
+/// An account in a few words, with their style.
 pub(in crate::cli) fn headline(account: &Account) -> (Style, String) {
     let desired = account.desired.as_ref().map_or_else(|| "nothing".to_owned(), pair);
     match account.state {
@@ -110,11 +110,11 @@ impl StatusView<'_> {
             let Requests { sent, failed, throttled } = requests;
             self.fact("requests", &format!("{sent} sent, {failed} failed, {throttled} throttled"));
         }
-        // What a warning says already is not said twice.
-        let told = |error: &&LastError| warnings.iter().any(|warning| warning.text.contains(&error.text));
-        if let Some(error) = account.last_error.as_ref().filter(|error| !told(error)) {
+        // An error that a warning shows already is not repeated.
+        let is_shown = |error: &&LastError| warnings.iter().any(|warning| warning.text.contains(&error.text));
+        if let Some(error) = account.last_error.as_ref().filter(|error| !is_shown(error)) {
             self.fact(
-                "trouble",
+                "last error",
                 &format!("{}, {}: {}", self.clock(error.at), relative(error.at, self.now), error.text),
             );
             if let Some(hint) = &error.hint {
@@ -123,7 +123,7 @@ impl StatusView<'_> {
         }
     }
 
-    /// When Graph last took the presence and how long that lasts; which one, where it is not the desired one.
+    /// When Graph last accepted the presence and how long that lasts. Names the presence if it is not the desired one.
     fn confirmed(&self, asserted: &Asserted, desired: Option<&Pair>) -> String {
         let held = Pair { availability: asserted.availability.clone(), activity: asserted.activity.clone() };
         let which = if desired == Some(&held) { String::new() } else { format!("{} ", pair(&held)) };
@@ -136,14 +136,14 @@ impl StatusView<'_> {
         format!("{which}{sent}, {ago}; {ending}")
     }
 
-    /// The preferred presence that is set, and how long it lasts.
+    /// The preferred presence, and how long it lasts.
     fn preferred(&self, preferred: &Preferred) -> String {
         let Preferred { availability, activity, sent_at, expires_at } = preferred;
         let (sent, ago, end) = (self.clock(*sent_at), relative(*sent_at, self.now), self.clock(*expires_at));
         format!("{availability}/{activity} {sent}, {ago}; expires {end} unless renewed")
     }
 
-    /// What others see, when that was, and who wins where it is not what is asserted.
+    /// What others see, when that was, and what wins if it is not what presenced asserted.
     fn seen(&self, seen: &Seen, account: &Account) -> String {
         let words = (seen.availability.as_str(), seen.activity.as_str());
         let winner = match (&account.preferred, &account.asserted) {
@@ -153,15 +153,15 @@ impl StatusView<'_> {
         };
         let who = match winner {
             None => "",
-            Some(Winner::Preferred) => " (a preferred presence wins, such as a status chosen in Teams)",
-            Some(Winner::LaterChoice) => " (the preferred presence was replaced or reset since, as by hand in Teams)",
+            Some(Winner::Preferred) => " (a preferred presence wins, for example a status set in Teams)",
+            Some(Winner::LaterChoice) => " (the preferred presence was replaced or reset since, for example in Teams)",
             Some(Winner::SessionOrPreferred) => " (another session or a preferred presence wins)",
         };
         let (at, ago) = (self.clock(seen.at), relative(seen.at, self.now));
         format!("{}/{}{who} {at}, {ago}", words.0, words.1)
     }
 
-    /// Who signed in and how, what that permits, and until when the token is good.
+    /// Who signed in and how, the permissions, and until when the token is valid.
     fn sign_in(&self, sign_in: &SignIn) -> String {
         let mut parts = vec![format!("{} by {}", who(sign_in), sign_in.method)];
         parts.extend(permissions(sign_in).map(|permits| format!("permits {permits}")));
@@ -205,15 +205,19 @@ impl StatusView<'_> {
             rows.iter().map(|(_, cells)| columns(&cells[column])).chain([columns(&titles[column])]).max().unwrap_or(0)
         };
         let (name, value, since) = (wide(0), wide(1), wide(2));
-        let room = self.width.saturating_sub(name + value + since + 4 * GAP);
+        let room = self.width.saturating_sub(name + value + since + 4 * GAP_COLUMNS);
         let line = |cells: &[String; 4], mark: &str, style: Style| {
             let source = match &cells[3] {
-                _ if room < MIN_SOURCE => String::new(),
+                _ if room < MIN_SOURCE_COLUMNS => String::new(),
                 path if path.starts_with('/') => cut_start(path, room),
                 source => cut_end(source, room),
             };
-            let value = styled(style, &pad(&cells[1], value + GAP));
-            format!("{mark} {}{value}{}{source}", pad(&cells[0], name + GAP), pad(&cells[2], since + GAP))
+            let value = styled(style, &pad(&cells[1], value + GAP_COLUMNS));
+            format!(
+                "{mark} {}{value}{}{source}",
+                pad(&cells[0], name + GAP_COLUMNS),
+                pad(&cells[2], since + GAP_COLUMNS)
+            )
         };
         let head = line(&titles, " ", PLAIN);
         let body = rows.iter().map(|(health, cells)| match health {
@@ -247,7 +251,7 @@ impl StatusView<'_> {
         };
         let code = word(warning.code);
         let since = format!(", since {}, {}", self.clock(warning.since), relative(warning.since, self.now));
-        let since = cut_end(&since, (self.width - GAP).saturating_sub(columns(&code)));
+        let since = cut_end(&since, (self.width - GAP_COLUMNS).saturating_sub(columns(&code)));
         self.lines.push(format!("{} {}{since}", styled(style.bold(), "!"), styled(style.bold(), &code)));
         let hint = format!("hint: {}", warning.hint);
         for line in wrap(&warning.text, self.width - 4).into_iter().chain(wrap(&hint, self.width - 4)) {
@@ -267,7 +271,7 @@ impl StatusView<'_> {
         self.lines.push(format!("{DIM}{text}:{DIM:#} {}", styled(style, &word(report.health))));
     }
 
-    /// A fact of an account: its label, and the text beside it.
+    /// A fact of an account: its label with the text beside it.
     fn fact(&mut self, label: &str, text: &str) {
         for (number, line) in wrap(text, self.width - 2 - LABEL_COLUMNS).iter().enumerate() {
             let label = pad(if number == 0 { label } else { "" }, LABEL_COLUMNS);
@@ -275,7 +279,7 @@ impl StatusView<'_> {
         }
     }
 
-    /// An empty line between two parts, none where a part was empty.
+    /// Adds an empty line between two parts, but not after an empty part.
     fn gap(&mut self) {
         if self.lines.last().is_some_and(|line| !line.is_empty()) {
             self.lines.push(String::new());
@@ -287,12 +291,12 @@ impl StatusView<'_> {
     }
 }
 
-/// The worst of all that is wrong.
+/// The most severe warning.
 pub(super) fn worst(report: &Report) -> Option<&Warning> {
     report.warnings.iter().rev().max_by_key(|warning| warning.severity)
 }
 
-/// Why, and by which rule.
+/// The reason, and the rule.
 pub(super) fn because(account: &Account) -> String {
     match &account.rule {
         Some(rule) => format!("{} (rule `{rule}`)", account.because),

@@ -1,5 +1,5 @@
-//! The view as it looks, in snapshots without styles; and that no report, however odd, breaks its bounds. Its two days serve
-//! the tests of the other views as well.
+//! Snapshots of the view without styles, and a test that no report, however odd, breaks its bounds. The tests of the other views
+//! also use its two reports.
 
 use jiff::tz::{Offset, TimeZone};
 use proptest::prelude::*;
@@ -54,8 +54,8 @@ fn warning(code: Code, text: &str, hint: &str) -> Warning {
     Warning { code, severity: code.severity(), text: text.to_owned(), hint: hint.to_owned(), since: at("13:00:10") }
 }
 
-/// A day on which all is well.
-pub(in crate::cli::status) fn well() -> Report {
+/// A report without any problem.
+pub(in crate::cli::status) fn healthy_report() -> Report {
     use crate::presence::Presence::InACall;
     Report {
         version: "0.1.0".to_owned(),
@@ -87,10 +87,10 @@ pub(in crate::cli::status) fn well() -> Report {
     }
 }
 
-/// A day on which nothing is.
-pub(in crate::cli::status) fn ill() -> Report {
+/// A report with every kind of problem.
+pub(in crate::cli::status) fn failing_report() -> Report {
     use crate::presence::Presence::{Available, Away};
-    let mut report = Report { health: Health::Failing, ..well() };
+    let mut report = Report { health: Health::Failing, ..healthy_report() };
     let failed = |text: &str, hint: Option<&str>| {
         Some(LastError { at: at("13:09:55"), text: text.to_owned(), hint: hint.map(str::to_owned) })
     };
@@ -145,26 +145,26 @@ fn plain(report: &Report, width: usize) -> String {
 }
 
 #[test]
-fn a_day_on_which_all_is_well() {
-    insta::assert_snapshot!(plain(&well(), 80));
+fn a_healthy_report() {
+    insta::assert_snapshot!(plain(&healthy_report(), 80));
 }
 
 #[test]
-fn a_day_on_which_nothing_is() {
-    insta::assert_snapshot!(plain(&ill(), 80));
+fn a_failing_report() {
+    insta::assert_snapshot!(plain(&failing_report(), 80));
 }
 
-/// Gives the account `work` an error of these words.
-fn work_says(report: &mut Report, text: &str) {
+/// Sets the last error of the account `work`.
+fn set_last_error(report: &mut Report, text: &str) {
     let error = LastError { at: at("13:09:55"), text: text.to_owned(), hint: None };
     report.accounts.get_mut("work").unwrap().last_error = Some(error);
 }
 
-/// What a person with every signal has on the screen on a usual day, with one thing wrong.
+/// What a user with every signal sees on a usual day, with one problem.
 #[test]
 fn a_usual_day_fits_a_terminal_of_24_lines() {
     use crate::presence::Presence::Available;
-    let mut report = well();
+    let mut report = healthy_report();
     let signals = ["calendar", "call", "idle", "lock", "sleep"].map(|name| (name.to_owned(), signal("off", "logind")));
     report.signals = signals.into();
     let sign_in = SignIn {
@@ -186,21 +186,21 @@ fn a_usual_day_fits_a_terminal_of_24_lines() {
     report.warnings =
         vec![warning(Code::CalendarStale, "the calendar at outlook.office365.com cannot be fetched", "wait")];
     let error = "the calendar at outlook.office365.com cannot be fetched";
-    work_says(&mut report, error);
+    set_last_error(&mut report, error);
     let text = plain(&report, 80);
-    assert!(!text.contains("trouble"), "what a warning says is not said twice:\n{text}");
-    assert!(text.lines().count() < 24, "with the prompt below it is more than a screen:\n{text}");
+    assert!(!text.contains("last error"), "an error that a warning shows is not repeated:\n{text}");
+    assert!(text.lines().count() < 24, "it needs more than a screen, with the prompt below:\n{text}");
     let at_line = |part: &str| text.lines().position(|line| line.contains(part)).unwrap();
-    assert!(at_line("calendar-stale") < at_line("signal "), "what is wrong comes before the table:\n{text}");
+    assert!(at_line("calendar-stale") < at_line("signal "), "warnings come before the table:\n{text}");
 }
 
 #[test]
 fn a_narrow_terminal() {
-    insta::assert_snapshot!(plain(&ill(), 40));
+    insta::assert_snapshot!(plain(&failing_report(), 40));
 }
 
 #[test]
-fn what_others_see_and_who_wins() {
+fn what_others_see_and_what_wins() {
     use crate::presence::Presence::{Available, Away, InACall};
     let seen = |availability: &str, activity: &str| {
         Some(Seen { availability: availability.to_owned(), activity: activity.to_owned(), at: at("13:08:00") })
@@ -226,11 +226,11 @@ fn what_others_see_and_who_wins() {
         ("6 nothing claimed", Account { asserted: None, ..with(Away, seen("Dreaming", "OnMars"), None) }),
     ];
     let accounts = accounts.map(|(name, account)| (name.to_owned(), account)).into();
-    insta::assert_snapshot!(plain(&Report { accounts, signals: [].into(), ..well() }, 80));
+    insta::assert_snapshot!(plain(&Report { accounts, signals: [].into(), ..healthy_report() }, 80));
 }
 
 #[test]
-fn who_signed_in_and_what_that_permits() {
+fn the_user_and_the_permissions_are_shown() {
     use crate::presence::Presence::InACall;
     let person = SignIn {
         method: "device-code".to_owned(),
@@ -259,31 +259,31 @@ fn who_signed_in_and_what_that_permits() {
         ("1 a person", person),
         ("2 a person without a name", nameless),
         ("3 an application", bot.clone()),
-        ("4 one that may nothing", SignIn { permissions: Vec::new(), ..bot.clone() }),
+        ("4 no permissions", SignIn { permissions: Vec::new(), ..bot.clone() }),
         ("5 a token that cannot be read", SignIn { permissions: Vec::new(), kind: None, ..bot }),
-        ("6 one whose token is over", late),
+        ("6 an expired token", late),
     ];
     let signed_in = |sign_in| Account { sign_in: Some(sign_in), ..account(State::Holding, Some(InACall)) };
     let accounts = accounts.map(|(name, sign_in)| (name.to_owned(), signed_in(sign_in))).into();
-    insta::assert_snapshot!(plain(&Report { accounts, signals: [].into(), ..well() }, 80));
+    insta::assert_snapshot!(plain(&Report { accounts, signals: [].into(), ..healthy_report() }, 80));
 }
 
 #[test]
-fn an_override_without_end() {
+fn an_override_without_an_end() {
     let manual = Some(Override { presence: "nothing".to_owned(), until: None });
-    let text = plain(&Report { manual, ..well() }, 80);
+    let text = plain(&Report { manual, ..healthy_report() }, 80);
     assert!(text.contains("override:   nothing until `presenced unset`"), "{text}");
 }
 
 #[test]
-fn a_daemon_that_has_nothing_to_show() {
-    let report = Report { accounts: [].into(), signals: [].into(), ..well() };
+fn a_daemon_without_accounts_and_signals() {
+    let report = Report { accounts: [].into(), signals: [].into(), ..healthy_report() };
     assert_eq!(plain(&report, 80), "presenced 0.1.0, pid 4242, up 6 h 10 min: ok\n");
 }
 
 #[test]
 fn styles_add_nothing_but_styles() {
-    let styled = render(&ill(), at("13:10:48"), &TimeZone::UTC, 80);
+    let styled = render(&failing_report(), at("13:10:48"), &TimeZone::UTC, 80);
     assert!(styled.contains("\u{1b}["));
     assert!(!anstream::adapter::strip_str(&styled).to_string().contains('\u{1b}'));
 }
@@ -292,7 +292,7 @@ proptest! {
     #[test]
     fn no_text_breaks_out_of_the_screen(text in "\\PC{0,120}", control in "[\\x00-\\x1f\\x7f]{0,3}", width in 40_usize..120) {
         let odd = format!("{text}{control}{text}");
-        let mut report = ill();
+        let mut report = failing_report();
         let contoso = report.accounts.remove("contoso").unwrap();
         let seen = Some(Seen { availability: odd.clone(), activity: odd.clone(), at: at("13:08:00") });
         let sign_in = Some(SignIn {
