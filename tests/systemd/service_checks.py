@@ -173,7 +173,7 @@ def budgets(desk):
 
 
 def process_limit(pid, name):
-    """The soft limit of a process."""
+    """The hard limit of a process."""
     lines = pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()
     return next(line.removeprefix(name).split()[1] for line in lines if line.startswith(name))
 
