@@ -15,7 +15,7 @@ PLACES = ("/etc", "/opt", "/usr", "/var")
 # dpkg's own files, the journal, and files that systemd regenerates.
 OTHERS = ("/var/lib/dpkg", "/var/log", "/var/lib/systemd", "/var/cache")
 
-# The files of `useradd`: the accounts, a copy of each from before the last change, and a lock. The checks add people, and on a machine
+# The files of `useradd`: the accounts, a backup of each, and a lock. The checks add people, and on a machine
 # that never had any, several of these files are new. No package of presenced adds an account.
 ACCOUNTS = {f"/etc/{name}{copy}" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid") for copy in ("", "-")}
 ACCOUNTS.add("/etc/.pwd.lock")

@@ -16,7 +16,7 @@ use crate::warning::{Area, Severity};
 const GROUP: Group = Group::Daemon;
 const UNIT: &str = "presenced.service";
 
-/// This many restarts are no accident.
+/// This many restarts are not a coincidence.
 const MANY_RESTARTS: u32 = 3;
 
 /// systemd's words for the states of units, their results, and the states of their files (systemctl(1), systemd.exec(5)).

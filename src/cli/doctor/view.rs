@@ -185,7 +185,7 @@ mod tests {
             Check::failed(
                 Group::SignIn,
                 "sign-in",
-                "nobody is signed in to account `work`, or the keyring that has it is locked",
+                "no one is signed in to account `work`, or the keyring that has it is locked",
             )
             .of(account("work"))
             .with_hint("where `store` is auto, run `presenced login work` once"),
