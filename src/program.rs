@@ -1,7 +1,7 @@
-//! Starts programs. Nothing else does, so that no program gets a secret of the configuration in its environment: the variables
-//! that `{ env = … }` names are taken out here, for every program alike.
+//! The only place that starts programs. It removes the variables that `{ env = … }` names, so no program gets a configured secret in
+//! its environment.
 //!
-//! Leaves to others: which variables those are ([`Environment::secret_vars`]), and what the program is told and may print.
+//! Leaves to others: which variables those are ([`Environment::secret_vars`]), and the program's arguments and output.
 
 use std::ffi::OsStr;
 use std::process::Command;
@@ -18,7 +18,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>, environment: &Environment) -> 
     command
 }
 
-/// The same for a program that is waited for on the event loop.
+/// The same for a program that the event loop waits for.
 pub(crate) fn async_command(program: impl AsRef<OsStr>, environment: &Environment) -> tokio::process::Command {
     command(program, environment).into()
 }

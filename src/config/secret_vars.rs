@@ -1,12 +1,12 @@
-//! Finds the environment variables that a configuration names for its secrets, even where the configuration is wrong: a program
-//! that is started meanwhile must not get them.
+//! Finds the environment variables that a configuration names for its secrets, even if the configuration is invalid: programs that
+//! are started must not get them.
 
 use std::collections::BTreeSet;
 
 use toml::de::{DeTable, DeValue};
 
-/// Every name that `text` has for `env = …`. It finds more than the reader accepts, and never less: `env` counts in any table, in
-/// a line that is no TOML, and in a comment, as an account that was switched off may still have its secret in the environment.
+/// Every name in `env = …` in `text`. It finds at least what the reader accepts: it also looks at `env` in any table, in lines that
+/// are not TOML, and in comments, because the secret of a disabled account may still be in the environment.
 pub fn secret_vars(text: &str) -> Vec<String> {
     let (document, _) = DeTable::parse_recoverable(text);
     let mut names: BTreeSet<String> = written(text).map(ToOwned::to_owned).collect();
@@ -14,7 +14,7 @@ pub fn secret_vars(text: &str) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// Those in what the parser makes of it: with escapes, dotted keys and strings of several lines.
+/// Collects the names from the parsed document: with escapes, dotted keys and multi-line strings.
 fn collect(table: &DeTable<'_>, names: &mut BTreeSet<String>) {
     for (key, value) in table {
         if let ("env", DeValue::String(name)) = (key.get_ref().as_ref(), value.get_ref()) {
@@ -32,7 +32,7 @@ fn collect_from(value: &DeValue<'_>, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Those that stand in the text itself, with or without quotes.
+/// The names in the text itself, with or without quotes.
 fn written(text: &str) -> impl Iterator<Item = &str> {
     let is_quote = |char: char| matches!(char, '"' | '\'');
     let is_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_however_they_are_written() {
+    fn names_are_found_in_any_spelling() {
         for text in [
             r#"secret = { env = "A_1" }"#,
             r#"secret = { env="A_1" }"#,
@@ -63,7 +63,7 @@ mod tests {
             "secret = { \"\\u0065nv\" = \"A_1\" }",
             "[accounts.a.auth.secret]\nenv = \"A_1\"",
             "rules = [{ env = \"A_1\" }]",
-            // No TOML.
+            // Not TOML.
             "secret = { env = A_1 }",
             "secret = { env = \"A_1\"\n[accounts",
             "]]]\nsecret = { env = 'A_1",
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_left_alone() {
+    fn text_without_a_name_gives_none() {
         for text in
             ["", "env", "env =", "env = \"\"", "myenv = \"A\"", "environment = \"A\"", "env: A", "# the env of A"]
         {

@@ -1,4 +1,4 @@
-//! `presenced init` as a person lives it at a terminal, which is a real one (python3's `pty`), and as a script without one.
+//! `presenced init` as a person uses it at a real terminal (python3's `pty`), and as a script uses it without a terminal.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::stage::faults::quick_sign_in;
 use crate::stage::house::{CLIENT_ID, House, guarded};
 
-/// Runs a program on its own terminal, that many columns wide, and passes on what is typed and shown.
+/// Runs a program in its own terminal of this width, and passes on what is typed and shown.
 const TERMINAL: &str = r#"
 import fcntl, os, pty, select, struct, sys, termios
 columns, command = int(sys.argv[1]), sys.argv[2:]
@@ -52,7 +52,7 @@ struct Session {
     keys: Option<ChildStdin>,
     screen: ChildStdout,
     shown: String,
-    /// How much of it was waited for.
+    /// How much of `shown` was waited for.
     seen: usize,
 }
 
@@ -79,7 +79,7 @@ impl Session {
         Self { child, keys, screen, shown: String::new(), seen: 0 }
     }
 
-    /// Waits until this is shown, after what was waited for before.
+    /// Waits until this text is shown, after the text that was waited for last.
     async fn until(&mut self, text: &str) {
         loop {
             if let Some(at) = self.shown[self.seen..].find(text) {
@@ -98,13 +98,13 @@ impl Session {
         read > 0
     }
 
-    /// Types this behind a prompt.
+    /// Waits for a prompt, then types this.
     async fn answer(&mut self, prompt: &str, keys: &str) {
         self.until(prompt).await;
         self.keys.as_mut().unwrap().write_all(keys.as_bytes()).await.unwrap();
     }
 
-    /// Waits for the end: the exit code, and all that was shown.
+    /// Waits for the end. Returns the exit code and everything that was shown.
     async fn end(mut self) -> (i32, String) {
         while self.more("the end").await {}
         drop(self.keys.take());
@@ -113,7 +113,7 @@ impl Session {
     }
 }
 
-/// A house with two calendars of vdirsyncer's.
+/// A house with three vdirsyncer calendars, one of them empty.
 async fn house() -> House {
     let options: Options = quick_sign_in();
     let house = House::with(options).await;
@@ -135,7 +135,7 @@ fn config(house: &House) -> String {
     std::fs::read_to_string(house.path("config.toml")).unwrap()
 }
 
-/// What is in the house's own folder, hidden files too.
+/// The names in a folder, including hidden files.
 fn names(folder: &Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.collect();
@@ -174,14 +174,14 @@ async fn three_answers_and_each_later_run_continues_where_the_last_one_ended() {
     house.write("config.toml", config(&house).replacen("auth = ", &endpoints, 1));
     let written = config(&house);
     let mut session = Session::start(&house, 80, &[]);
-    session.until("config.toml is there already, and stays as it is.").await;
+    session.until("config.toml already exists, and stays as it is.").await;
     session.answer("Sign in to `work` now? [Y/n] ", "\n").await;
     session.until("Signed in to `work` as ").await;
     let (code, shown) = session.end().await;
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("Tenant: ") && shown.contains("signed in as "), "{shown}");
 
-    // When everything is done it asks nothing, and the same flags as before do not contradict it.
+    // When everything is done, nothing is asked, and the same flags as before are accepted.
     let flags =
         ["--method", "device-code", "--tenant", TENANT, "--client-id", CLIENT_ID, "--calendar", "~/.calendars/work"];
     let (code, shown) = Session::start(&house, 80, &flags).end().await;
@@ -201,11 +201,11 @@ async fn an_end_in_the_middle_leaves_nothing_behind() {
         session.answer("Calendar [2 3]: ", keys).await;
         let (ended, shown) = session.end().await;
         assert_eq!(ended, code, "{shown}");
-        let is_told = shown.contains("error: the input ended before the last answer, and nothing is written");
-        assert_eq!(is_told, keys == END, "{shown}");
+        let is_reported = shown.contains("error: the input ended before the last answer; nothing was written");
+        assert_eq!(is_reported, keys == END, "{shown}");
         assert_eq!(names(&house.path("")), before);
     }
-    // An offer that meets the end is declined, and what was done stays.
+    // The end of the input declines an offer, and what was done stays.
     let flags = ["--tenant", TENANT, "--client-id", CLIENT_ID, "--no-calendar"];
     let mut session = Session::start(&house, 80, &flags);
     session.answer("Sign in to `work` now? [Y/n] ", END).await;
@@ -225,7 +225,7 @@ async fn a_narrow_terminal_gets_narrow_lines_and_a_path_or_an_address_is_an_answ
     session.answer("E-mail address: ", "me@contoso.com\n").await;
     let (code, shown) = session.end().await;
     assert_eq!(code, 0, "{shown}");
-    // What somebody typed, and the summary, are as long as they are.
+    // Typed text and the summary are not wrapped.
     let asked = shown.split("Wrote ").next().unwrap().lines().filter(|line| !line.contains(": http"));
     assert!(asked.clone().all(|line| line.chars().count() <= 40), "{shown}");
     let config = config(&house);
@@ -236,13 +236,13 @@ async fn a_narrow_terminal_gets_narrow_lines_and_a_path_or_an_address_is_an_answ
 }
 
 #[tokio::test]
-async fn without_a_terminal_flags_say_it_all() {
+async fn without_a_terminal_only_flags_count() {
     let house = house().await;
     let (code, _, error) = house.ask(&["init"]).await;
     assert_eq!(code, 2);
     assert_eq!(
         error,
-        "error: there is no terminal to ask on, and `--tenant` and `--client-id` must be given\n\
+        "error: there is no terminal for questions, so give `--tenant` and `--client-id`\n\
          hint: presenced init --tenant contoso.onmicrosoft.com --client-id ID [--calendar PATH]\n"
     );
     for (flags, said) in [
@@ -256,7 +256,7 @@ async fn without_a_terminal_flags_say_it_all() {
         (&["--calendar", "~you/x"], "error: `--calendar`: `~you/x` names another user's home folder"),
         (&["--calendar", "https://cal.example/hunter2"], "error: `--calendar`: an address of a calendar is a secret"),
         (&["--calendar", "x", "--no-calendar"], "cannot be used with '--no-calendar'"),
-        (&["--yes"], "error: with `--yes` nothing is asked, and `--tenant` and `--client-id` must be given"),
+        (&["--yes"], "error: `--yes` asks nothing, so give `--tenant` and `--client-id`"),
     ] {
         let (code, out, error) = house.ask(&[&["init"], flags].concat()).await;
         assert_eq!((code, out.as_str()), (2, ""), "{flags:?}");
@@ -307,7 +307,8 @@ async fn a_configuration_that_is_there_is_never_changed() {
         let (code, out, error) = house.ask(&[&["init"], more].concat()).await;
         assert_eq!((code, out.as_str()), (2, ""), "{more:?}");
         let file = house.path("config.toml");
-        let expected = format!("error: {} is there already, and does not have {said}\nhint: change it", file.display());
+        let expected =
+            format!("error: {} already exists, and does not have {said}\nhint: change that file", file.display());
         assert!(error.starts_with(&expected), "{error}");
     }
     assert_eq!(house.ask(&flags).await.0, 0);
@@ -318,7 +319,7 @@ async fn a_configuration_that_is_there_is_never_changed() {
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(error.contains("did you mean `tenant`?"), "{error}");
     assert_eq!(config(&house), "[accounts.work]\ntenat = \"x\"\n");
-    // A dangling link also belongs to somebody.
+    // A dangling link must not be replaced either.
     std::fs::remove_file(house.path("config.toml")).unwrap();
     std::os::unix::fs::symlink("nothing", house.path("config.toml")).unwrap();
     assert_eq!(house.ask(&flags).await.0, 2);
@@ -329,16 +330,16 @@ async fn a_configuration_that_is_there_is_never_changed() {
 async fn nothing_is_asked_if_nothing_can_be_written() {
     let house = house().await;
     house.write("file", "");
-    let place = house.path("file/config.toml");
+    let path = house.path("file/config.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_presenced"));
-    command.arg("init").env_clear().env("HOME", house.path("")).env("PRESENCED_CONFIG", &place);
+    command.arg("init").env_clear().env("HOME", house.path("")).env("PRESENCED_CONFIG", &path);
     let mut session = Session::of(&command, 80);
     session.until("error: the configuration ").await;
     let (code, shown) = session.end().await;
     assert_eq!(code, 1, "{shown}");
     assert!(
-        shown.contains(&*place.to_string_lossy())
-            && shown.contains("is no folder")
+        shown.contains(&*path.to_string_lossy())
+            && shown.contains("is not a folder")
             && shown.contains("hint: ")
             && !shown.contains("Tenant: "),
         "{shown}"
@@ -350,7 +351,7 @@ async fn the_service_is_offered_after_a_sign_in_and_yes_accepts_everything() {
     let house = house().await;
     let folder = house.path("bin");
     std::fs::create_dir(&folder).unwrap();
-    // A service manager that knows whether the service is enabled, and nothing more.
+    // A service manager that only knows whether the service is enabled.
     let script = format!(
         "#!/bin/sh\necho \"$*\" >> '{}'\nif [ -e '{}' ]; then echo UnitFileState=enabled; fi\n",
         house.path("asked").display(),
@@ -367,7 +368,7 @@ async fn the_service_is_offered_after_a_sign_in_and_yes_accepts_everything() {
     let flags = ["--tenant", TENANT, "--client-id", CLIENT_ID, "--method", "device-code", "--yes", "--no-login"];
     let (code, shown) = Session::start_with(&house, 80, &flags, with_manager).end().await;
     assert_eq!(code, 0, "{shown}");
-    // Without a sign-in it is neither offered nor done, and all calendars that have something in them are taken.
+    // Without a sign-in, the service is neither offered nor installed. All calendars with events are used.
     assert!(!shown.contains("[Y/n]") && shown.contains("`presenced service install`"), "{shown}");
     assert!(!asked().contains(" enable "), "{}", asked());
     let config = config(&house);
@@ -391,13 +392,13 @@ async fn the_service_is_offered_after_a_sign_in_and_yes_accepts_everything() {
     session.answer("as a systemd user service? [Y/n] ", "\n").await;
     let (code, shown) = session.end().await;
     assert_ne!(code, 0, "{shown}");
-    // What came of it is `service install`'s to say; the sign-in before it stays.
+    // `service install` reports its own result; the earlier sign-in stays.
     assert!(shown.contains("error: ") && !shown.contains("Sign in to"), "{shown}");
     assert!(asked().lines().count() > before, "{}", asked());
     house.write("enabled", "");
     let (code, shown) = Session::start_with(&house, 80, &[], with_manager).end().await;
     assert_eq!(code, 0, "{shown}");
-    assert!(!shown.contains("[Y/n]") && shown.contains("All is set up:"), "{shown}");
+    assert!(!shown.contains("[Y/n]") && shown.contains("Everything is set up:"), "{shown}");
 }
 
 #[tokio::test]

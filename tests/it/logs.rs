@@ -1,5 +1,5 @@
-//! `presenced logs`: the files of a real daemon, and how the journal is asked. That it is asked rightly shows in the box
-//! (tests/systemd), which has a journal.
+//! `presenced logs`: the files of a real daemon, and the arguments of journalctl. The box (tests/systemd) tests it with a real
+//! journal.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::stage::house::{House, guarded};
 
-/// A program of that name which prints how it was called, and what `first` is if it is asked for the last line.
+/// A stand-in for journalctl that prints its arguments, or `last` if it is asked for the last line.
 fn journalctl(house: &House, last: &str) {
     let folder = house.path("bin");
     std::fs::create_dir_all(&folder).unwrap();
@@ -31,7 +31,7 @@ async fn logs(house: &House, args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test]
-async fn without_files_it_is_the_journal_of_the_unit() {
+async fn without_files_the_journal_of_the_unit_is_shown() {
     let house = House::new().await;
     journalctl(&house, "a line");
     for (args, called) in [
@@ -42,7 +42,7 @@ async fn without_files_it_is_the_journal_of_the_unit() {
     ] {
         assert_eq!(logs(&house, args).await, (Some(0), called.to_owned(), String::new()), "{args:?}");
     }
-    // A wrong configuration might have named files.
+    // An invalid configuration may have named a folder.
     house.write("config.toml", "[log]\ndri = \"/tmp\"\n");
     let (code, out, err) = logs(&house, &[]).await;
     assert_eq!((code, out.as_str()), (Some(0), "journalctl --user --unit=presenced --lines=100\n"));
@@ -54,12 +54,12 @@ async fn a_missing_log_is_reported() {
     let house = House::new().await;
     let (code, out, err) = logs(&house, &[]).await;
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.starts_with("error: there is no log to show: no journalctl is installed"), "{err}");
+    assert!(err.starts_with("error: there is no log to show: journalctl is not installed"), "{err}");
     assert!(err.contains("\nhint: "), "{err}");
     journalctl(&house, "");
     let (code, out, err) = logs(&house, &[]).await;
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.contains("the journal has nothing of your unit presenced"), "{err}");
+    assert!(err.contains("the journal has no lines from your unit presenced"), "{err}");
     let (code, _, err) = logs(&house, &["--log-dir", "/nonexistent"]).await;
     assert_eq!(code, Some(1));
     assert!(err.starts_with("error: the log in /nonexistent cannot be read: "), "{err}");
@@ -72,7 +72,7 @@ async fn files_are_shown_and_followed() {
     std::fs::create_dir(house.path("logs")).unwrap();
     let (code, _, err) = logs(&house, &[]).await;
     assert_eq!(code, Some(1));
-    assert!(err.starts_with("error: there is no log yet in "), "{err}");
+    assert!(err.starts_with("error: there is no log in "), "{err}");
 
     let _daemon = house.start().await;
     house.seen("Available/Available").await;
@@ -84,7 +84,7 @@ async fn files_are_shown_and_followed() {
     let mut command = house.command(&["logs", "-f", "-n", "0"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // Nothing tells when it has begun to watch, so that there is always something new to tell.
+    // Nothing says when the command has begun to watch, so the log keeps growing.
     let states = ["in-call", "idle"].into_iter().cycle();
     let next = async {
         let mut states = states;

@@ -1,5 +1,5 @@
-//! No program that presenced starts gets a variable that the configuration names by `{ env = … }`: stand-ins for all of them, first
-//! on PATH, keep what is in their environment.
+//! No program that presenced starts gets a variable that the configuration names with `{ env = … }`. Stand-ins for all these
+//! programs are first on PATH and save their environment.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::stage::house::{House, USER, guarded};
 
-/// The programs of others that presenced starts, each with what it does besides keeping its environment.
+/// The programs that presenced starts, each with what its stand-in does besides saving its environment.
 const PROGRAMS: [(&str, &str); 6] = [
     (
         "systemctl",
@@ -28,14 +28,14 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("print-secret", "echo emulator-secret"),
 ];
 
-/// Puts them on the PATH of the house, and gives the PATH.
+/// Puts the stand-ins into the house, and returns a PATH with them.
 fn furnish(house: &House) -> String {
     let bin = house.path("bin");
     std::fs::create_dir_all(&bin).unwrap();
     std::fs::create_dir_all(house.path("kept")).unwrap();
     for (name, does) in PROGRAMS {
         let kept = house.path("kept").display().to_string();
-        // Whole when it has its name.
+        // Renamed only when it is complete.
         let keep = format!("cat /proc/$$/environ > {kept}/draft.$$\nmv {kept}/draft.$$ {kept}/{name}.$$");
         house.write(&format!("bin/{name}"), format!("#!/bin/sh\n{keep}\n{does}\n"));
         std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -43,7 +43,7 @@ fn furnish(house: &House) -> String {
     format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
 }
 
-/// Takes what a program kept of its environments: one text for each time it was started.
+/// Takes the environments that a program saved: one text for each start.
 fn kept(house: &House, program: &str) -> Vec<String> {
     let mut kept = Vec::new();
     for entry in std::fs::read_dir(house.path("kept")).unwrap() {
@@ -96,7 +96,7 @@ fn installed(house: &House) -> std::path::PathBuf {
     installed
 }
 
-/// Every command that starts programs of systemd's, and which ones.
+/// Commands that start other programs, and which ones.
 const COMMANDS: [(&[&str], &[&str]); 7] = [
     (&["service", "status"], &["systemctl"]),
     (&["service", "uninstall"], &["systemctl"]),
@@ -164,12 +164,12 @@ async fn no_program_gets_a_secret_of_the_configuration() {
 }
 
 #[tokio::test]
-async fn nor_where_the_configuration_is_wrong_or_cannot_be_read() {
+async fn no_program_gets_a_secret_of_an_invalid_or_unreadable_configuration() {
     let house = House::new().await;
     let path = furnish(&house);
     let wrong = house.path("wrong.toml");
     house.write("wrong.toml", house.account("work").replace("tenant", "tennant") + "[signals\n");
-    // Nobody, not even root, reads a folder as a file.
+    // Not even root can read a folder as a file.
     let unreadable = house.path("folder.toml");
     std::fs::create_dir(&unreadable).unwrap();
     for config in [&wrong, &unreadable] {

@@ -1,5 +1,4 @@
-//! `presenced service` where no service manager is available, and the units as they are packaged. With a real systemd it is tried
-//! in the box (`tests/systemd`).
+//! `presenced service` without a service manager, and the packaged units. The box (`tests/systemd`) tests it with a real systemd.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -34,7 +33,7 @@ fn service(home: &Path, systemctl: Option<&str>, arguments: &[&str]) -> (i32, St
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// A service manager that has something to say of itself and of no unit.
+/// A service manager that reports its own properties but knows no unit.
 const ANSWERS: &str = r#"echo "UnitPath=/nowhere $HOME/.config/systemd/user""#;
 
 #[test]
@@ -44,7 +43,7 @@ fn without_a_service_manager_nothing_is_done_and_the_fix_is_named() {
     for verb in ["install", "uninstall", "status"] {
         let (code, said) = service(home.path(), None, &[verb]);
         assert_eq!(code, 1, "{said}");
-        assert!(said.starts_with("error: systemd cannot be asked: there is no program `systemctl`\nhint: "), "{said}");
+        assert!(said.starts_with("error: systemd is not available: there is no program `systemctl`\nhint: "), "{said}");
         let (code, said) = service(home.path(), Some(no_bus), &[verb]);
         assert_eq!(code, 1, "{said}");
         assert!(said.contains("\nhint: "), "{said}");
@@ -58,16 +57,16 @@ fn a_build_is_not_installed() {
     let home = TempDir::new().unwrap();
     let (code, said) = service(home.path(), Some(ANSWERS), &["install"]);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("lies in a build folder") && said.contains("\nhint: run `sudo install "), "{said}");
+    assert!(said.contains("is in the build folder") && said.contains("\nhint: run `sudo install "), "{said}");
     assert!(!home.path().join(".config").exists(), "something was written");
 }
 
 #[test]
-fn a_systemd_that_reads_other_folders_is_not_written_past() {
+fn nothing_is_written_to_a_folder_that_systemd_does_not_read() {
     let home = TempDir::new().unwrap();
     let (code, said) = service(home.path(), Some("echo UnitPath=/elsewhere"), &["install"]);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("its $XDG_CONFIG_HOME is another"), "{said}");
+    assert!(said.contains("it has a different $XDG_CONFIG_HOME"), "{said}");
 }
 
 #[test]
@@ -101,20 +100,20 @@ fn settings(unit: &str) -> Vec<&str> {
 }
 
 #[test]
-fn one_more_configuration_runs_as_the_first_does() {
+fn the_template_unit_has_the_same_settings_as_the_service() {
     let (first, more) = (unit("presenced.service"), unit("presenced@.service"));
     assert_eq!(settings(&first), settings(&more));
     assert!(more.contains("--config %E/presenced/%i.toml --socket %t/presenced/%i.sock run"));
 }
 
 #[test]
-fn what_confines_a_person_confines_a_bot_too() {
+fn the_unit_for_bots_has_all_restrictions_of_the_service() {
     let bot = unit("presenced-sidecar.service");
     let bot = settings(&bot);
-    // What a dynamic user brings.
-    let brought = ["NoNewPrivileges=yes", "RestrictSUIDSGID=yes", "After=dbus.socket graphical-session.target"];
+    // Settings that a dynamic user implies.
+    let implied = ["NoNewPrivileges=yes", "RestrictSUIDSGID=yes", "After=dbus.socket graphical-session.target"];
     let person = unit("presenced.service");
     for setting in settings(&person).into_iter().filter(|setting| !setting.starts_with("WantedBy=")) {
-        assert!(bot.contains(&setting) || brought.contains(&setting), "{setting} is missing");
+        assert!(bot.contains(&setting) || implied.contains(&setting), "{setting} is missing");
     }
 }

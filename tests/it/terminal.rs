@@ -55,7 +55,7 @@ fn a_long_wait_shows_its_progress() {
     let _listener = UnixListener::bind(&socket).unwrap();
     let mut terminal = Terminal::run("status", &socket, &[]);
     terminal.until("\rWaiting for presenced to answer … 1 s\u{1b}[K");
-    Terminal::run("doctor", &socket, &[]).until("\rLooking at daemon … 1 s\u{1b}[K");
+    Terminal::run("doctor", &socket, &[]).until("\rChecking daemon … 1 s\u{1b}[K");
     // A waiting script gets no output.
     let mut child = Command::new(env!("CARGO_BIN_EXE_presenced"))
         .args(["status", "--socket"])

@@ -1,4 +1,4 @@
-"""A person at a desk: presenced as a service of that person's, and the emulated Graph that it speaks to."""
+"""A person at a desk: presenced as that person's service, and the emulated Graph that it talks to."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.request
 
-from machine import GUARD, LOOK, Failure, Person, Session, run, wait_for
+from machine import GUARD_SECONDS, POLL_SECONDS, Failure, Person, Session, run, wait_for
 
 USER = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3"
 GRAPH = "http://127.0.0.1:8765"
@@ -28,21 +28,21 @@ endpoints = {{ graph = "{GRAPH}/v1.0", login = "{GRAPH}" }}
 
 
 def install():
-    """Puts the program and its units where a package would: a package of it may take this function's place."""
+    """Puts the program and its units where a package would. A package replaces this function."""
     shutil.copy("/mnt/presenced", "/usr/bin/presenced")
     for unit in ("presenced.service", "presenced.socket", "presenced@.service"):
         shutil.copy(f"/mnt/{unit}", "/usr/lib/systemd/user")
 
 
 class Desk:
-    """The person, whose configuration is there and whose service is not enabled yet."""
+    """The person, with a configuration but without an enabled service yet."""
 
     def __init__(self):
         run("systemd-run", "--quiet", "--unit=emulator", "-pDynamicUser=yes", "presenced", "emulator")
         self.person = Person("box-user")
         self.configure("")
         self.person.write(".config/presenced/secret", "emulator-secret")
-        # A user's systemd ends with the last session, and not 10 s later.
+        # So that a user's systemd ends with the last session, not 10 s later.
         pathlib.Path("/etc/systemd/logind.conf.d").mkdir()
         pathlib.Path("/etc/systemd/logind.conf.d/box.conf").write_text("[Login]\nUserStopDelaySec=0\n")
         run("systemctl", "restart", "systemd-logind")
@@ -52,13 +52,13 @@ class Desk:
         self.session = None
 
     def settle(self):
-        """Brings all back to where a check begins: somebody sits at an unlocked screen, and presenced runs and says so."""
+        """Restores the state in which a check begins: the person is at an unlocked screen, and presenced is running and shows that."""
         self.configure("")
         if not self.session:
             self.session = Session(self.person)
         self.session.activate()
         self.session.unlock()
-        # Started anew, so that no earlier changes make a burst, whose next would wait; and systemd counts starts, too.
+        # Restarted, so that earlier changes do not delay the next one. The reset is needed because systemd limits starts.
         self.systemctl("reset-failed")
         self.systemctl("restart")
         self.shows("Available/Available", "at the desk")
@@ -68,32 +68,32 @@ class Desk:
         self.person.write(".config/presenced/config.toml", CONFIGURATION + more)
 
     def systemctl(self, verb):
-        """Has the person's systemd do something with the service."""
+        """Makes the person's systemd do this with the service."""
         self.person.systemctl(verb, "presenced")
 
     def pid(self):
-        """The daemon's process, 0 while there is none."""
+        """The daemon's process id, 0 if it is not running."""
         return int(self.person.unit("MainPID")["MainPID"])
 
     def status(self):
-        """The daemon's report now; nothing while it is not running."""
+        """The daemon's report now, `None` if it is not running."""
         command = ["presenced", "status", "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GUARD, **self.person.options())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GUARD_SECONDS, **self.person.options())
         return json.loads(done.stdout) if done.stdout else None
 
     def report(self, what, matches):
-        """Waits until the daemon's report is like this, through all its restarts."""
-        end = time.monotonic() + GUARD
+        """Waits until the daemon's report matches, even across restarts."""
+        end = time.monotonic() + GUARD_SECONDS
         last = None
         while time.monotonic() < end:
             for last in self.reports(end):
                 if matches(last):
                     return last
-            time.sleep(LOOK)
-        raise Failure(f"waited in vain: {what}; the last report: {json.dumps(last)}")
+            time.sleep(POLL_SECONDS)
+        raise Failure(f"timed out waiting for: {what}; the last report: {json.dumps(last)}")
 
     def reports(self, end):
-        """All reports of the daemon that runs, until it stops or the time is over."""
+        """All reports of the running daemon, until it stops or the time is up."""
         command = ["presenced", "status", "--watch", "--json"]
         watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **self.person.options())
         try:
@@ -109,7 +109,7 @@ class Desk:
             watch.wait()
 
     def shows(self, pair, rule):
-        """Waits until presenced holds this pair by this rule, and others see it."""
+        """Waits until presenced has set this pair because of this rule, and others see it."""
 
         def holds(report):
             work = report["accounts"]["work"]
@@ -120,12 +120,12 @@ class Desk:
         return report
 
     def warns(self, code):
-        """Waits until this is among the warnings, and gives it."""
+        """Waits for this warning, and returns it."""
         report = self.report(f"the warning {code}", lambda report: warning(report, code))
         return warning(report, code)
 
     def restarted(self, pid):
-        """Waits until another process than this one runs, and gives the new one's."""
+        """Waits until a different process is running, and returns its id."""
         return wait_for("another process of presenced", lambda: self.pid() not in (0, pid) and self.pid())
 
 
@@ -135,19 +135,19 @@ def warning(report, code):
 
 
 def name(pair):
-    """A pair as Teams' documentation writes it; nothing for none."""
+    """A pair as in Teams' documentation, `None` without one."""
     return pair and f"{pair['availability']}/{pair['activity']}"
 
 
 def ask(path, graph=GRAPH):
-    """What the emulator's control endpoint says."""
-    with urllib.request.urlopen(f"{graph}/_emulator/{path}", timeout=GUARD) as answer:
+    """The answer of the emulator's control endpoint."""
+    with urllib.request.urlopen(f"{graph}/_emulator/{path}", timeout=GUARD_SECONDS) as answer:
         return json.load(answer)
 
 
 @contextlib.contextmanager
 def faults(fault):
-    """Has something go wrong in the emulator for a while."""
+    """Injects a fault into the emulator for a while."""
     url = f"{GRAPH}/_emulator/faults"
     body = json.dumps(fault).encode()
     urllib.request.urlopen(urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})).close()
@@ -158,7 +158,7 @@ def faults(fault):
 
 
 def answers():
-    """Whether the emulator does."""
+    """Whether the emulator answers."""
     try:
         return bool(ask("state"))
     except OSError:

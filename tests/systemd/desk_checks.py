@@ -1,4 +1,4 @@
-"""What a person's day brings to the service: meetings, and logs that grow old."""
+"""Daily events of the service: meetings, log rotation, and access by other users."""
 
 import datetime
 
@@ -8,7 +8,7 @@ CALENDAR = '[signals.calendar]\nsources = [{ path = "~/calendar" }]\n'
 
 
 def meeting(begins, ends):
-    """A calendar with one meeting, so many seconds from now."""
+    """A calendar with one meeting, which begins and ends this many seconds from now."""
     now = datetime.datetime.now(datetime.UTC)
     begins, ends = (f"{now + datetime.timedelta(seconds=seconds):%Y%m%dT%H%M%SZ}" for seconds in (begins, ends))
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//presenced//box//EN", "BEGIN:VEVENT", "UID:box@presenced.invalid"]
@@ -22,14 +22,14 @@ def meets(desk):
     desk.configure(CALENDAR)
     desk.systemctl("reload")
     desk.shows("Busy/InAConferenceCall", "meeting")
-    # The same meeting, shortened: its end comes by itself, and no file changes then.
+    # The same meeting, shortened: its end is noticed without a change of the file.
     desk.person.write("calendar/work.ics", meeting(-60, 3))
     desk.shows("Available/Available", "at the desk")
     must("A secret" not in journal(desk), "the meeting's title is in the journal")
 
 
 def logs_rotate(desk):
-    """the journal is rotated under it, and it goes on writing; of log files of its own it keeps 14"""
+    """it keeps writing after the journal is rotated, and it keeps 14 of its own log files"""
     run("journalctl", "--quiet", "--rotate")
     run("journalctl", "--quiet", "--vacuum-time=1s")
     desk.session.lock()
@@ -50,8 +50,8 @@ def logs_rotate(desk):
 
 
 def keeps_others_out(desk):
-    """somebody else gets nothing from the status socket, were it open to them; and what the person has is the person's alone"""
-    # Who may go past the modes of files, and yet is somebody else.
+    """another user gets nothing from the status socket, even with access to it; and all files are private"""
+    # Another user with the capability to ignore file modes.
     other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     other += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
     status = desk.person.runtime / "presenced/presenced.sock"

@@ -1,4 +1,4 @@
-"""presenced installed, activated, more than once and for a bot: its units, and the command that puts them in place."""
+"""presenced installed, activated by its socket, twice, and for a bot: its units, and the command that installs them."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ OTHER_GRAPH = "http://127.0.0.1:8766"
 UNITS = pathlib.Path("/usr/lib/systemd/user")
 SYSTEM_UNITS = pathlib.Path("/etc/systemd/system")
 
-# A bot's application: it writes a call into the folder that is its own, and the call ends with it. systemd halves dollars.
+# A bot's application: it writes a call into its own folder, and the call ends when it exits. systemd halves dollars.
 CALLER = """
 umask 022
 printf '{"state": "in-call", "app": "caller", "pid": %s}' "$$$$" >/run/presenced/call-state/.next
@@ -26,7 +26,7 @@ exec sleep infinity
 
 
 def refused(desk):
-    """service install without a configuration, a sign-in or the right to a unit: says so, and nothing is installed"""
+    """service install without a configuration or a sign-in, or with a foreign unit: refuses, and installs nothing"""
     with gone(desk):
         before = files(desk)
         config = desk.person.home / ".config/presenced/config.toml"
@@ -43,7 +43,7 @@ def refused(desk):
         said = desk.person.refused(4, "/usr/bin/presenced", "service", "install")
         must("presenced login work" in said, said)
         desk.configure("")
-        # Asking who is signed in has a keyring started, which makes its own folder.
+        # The check of the sign-in starts a keyring, which creates its own folder.
         new = {path for path in files(desk) - before if "/.local" not in path}
         must(not new, f"something was installed: {new}")
 
@@ -51,17 +51,17 @@ def refused(desk):
         said = desk.person.refused(1, "/usr/bin/presenced", "service", "install")
         must("was not written by" in said and "mv " in said, said)
         said = desk.person.run("/usr/bin/presenced", "service", "uninstall")
-        must("is not presenced's, and stays" in said, said)
+        must("was not written by presenced, and stays" in said, said)
         must(mine.read_text() == "[Service]\nExecStart=/bin/true\n", "a unit written by hand was changed")
         mine.unlink()
-        # What is not there is told apart from what is down.
+        # A missing service is reported differently from a stopped one.
         desk.person.systemctl("daemon-reload")
         desk.person.systemctl("disable", "presenced")
-        must("service install" in without_units(desk), "no way to install it is named")
+        must("service install" in without_units(desk), "it does not name the command that installs it")
 
 
 def without_units(desk):
-    """What `service status` says where no package has a unit either."""
+    """What `service status` says if there is no packaged unit either."""
     with aside(UNITS / "presenced.service"), aside(UNITS / "presenced.socket"):
         desk.person.systemctl("daemon-reload")
         said = desk.person.refused(3, "/usr/bin/presenced", "service", "status")
@@ -70,7 +70,7 @@ def without_units(desk):
 
 
 def installed(desk):
-    """service install, again, and uninstall: the presence is set, the second time nothing changes, and nothing is left"""
+    """service install, install again, uninstall: sets the presence, changes nothing the second time, and leaves nothing"""
     with gone(desk):
         program = own_program(desk)
         before = files(desk)
@@ -83,7 +83,7 @@ def installed(desk):
 
         pid = desk.pid()
         again = desk.person.run(program, "service", "install")
-        must("wrote" not in again and desk.pid() == pid, f"the second time it was not left alone: {again}")
+        must("wrote" not in again and desk.pid() == pid, f"the second time something changed: {again}")
 
         desk.person.write(".config/systemd/user/presenced.service.d/mine.conf", "[Service]\nNice=0\n")
         desk.person.systemctl("daemon-reload")
@@ -101,31 +101,31 @@ def installed(desk):
 
 
 def set_up(desk):
-    """init, by flags: writes the configuration, then signs in and has systemd run it; the next time nothing changes"""
+    """init with flags: writes the configuration, then signs in and installs the service; the next time nothing changes"""
     with gone(desk):
         config = desk.person.home / ".config/presenced/config.toml"
         config.unlink()
         init = ("/usr/bin/presenced", "init", "--tenant", TENANT, "--client-id", CLIENT_ID, "--method", "device-code")
         said = desk.person.run(*init, "--no-calendar")
         must("Wrote " in said and "`presenced login work`" in said, said)
-        # The tenant is the emulator's, and nobody is there to unlock a keyring.
+        # The tenant is the emulator's, and no one can unlock a keyring here.
         emulator = f'endpoints = {{ graph = "{GRAPH}/v1.0", login = "{GRAPH}" }}\nauth = '
         text = config.read_text().replace("auth = ", emulator, 1) + '\n[tokens]\nstore = "file"\n'
         config.write_text(text)
         said = desk.person.run(*init, "--yes")
-        must("Signed in to `work`" in said and "All is set up" in said, said)
+        must("Signed in to `work`" in said and "Everything is set up" in said, said)
         must(desk.person.unit("UnitFileState")["UnitFileState"] == "enabled", "it is not enabled")
         desk.shows("Available/Available", "at the desk")
 
         pid = desk.pid()
         again = desk.person.run(*init, "--yes")
-        must("Signed in to" not in again and desk.pid() == pid, f"the second time it was not left alone: {again}")
+        must("Signed in to" not in again and desk.pid() == pid, f"the second time something changed: {again}")
         must(config.read_text() == text, "the configuration was changed")
         desk.person.run("/usr/bin/presenced", "logout")
 
 
 def of_a_package(desk):
-    """service install of the package's program: enables the package's unit, and writes none"""
+    """service install from the packaged program: enables the packaged unit, and writes none"""
     with gone(desk):
         said = desk.person.run("/usr/bin/presenced", "service", "install")
         must("wrote" not in said, said)
@@ -134,7 +134,7 @@ def of_a_package(desk):
 
 
 def changed_over(desk):
-    """service install of another program than the package's, and of the package's again: each in place of the other"""
+    """service install from another program, then from the packaged one: each replaces the other"""
     program = own_program(desk)
     said = desk.person.run(program, "service", "install")
     must("wrote" in said, said)
@@ -145,14 +145,14 @@ def changed_over(desk):
     desk.shows("Available/Available", "at the desk")
 
     said = desk.person.run("/usr/bin/presenced", "service", "install")
-    must(f"removed {own}: the package has it" in said, said)
+    must(f"removed {own}: the package has this unit" in said, said)
     must(enabled.readlink() == UNITS / "presenced.service", f"enabled is {enabled.readlink()}")
     must(program not in desk.person.unit("ExecStart")["ExecStart"], "the other program runs")
     desk.shows("Available/Available", "at the desk")
 
 
 def with_a_configuration(desk):
-    """service install --config FILE: the unit runs with that, also from a folder with a space and a dollar"""
+    """service install --config FILE: the unit uses that file, even in a folder with a space and a dollar"""
     with gone(desk):
         folder = "my $HOME 100%n"
         config = desk.person.write(f"{folder}/presenced.toml", CONFIGURATION + "[session]\nexpiration = '20m'\n")
@@ -164,7 +164,7 @@ def with_a_configuration(desk):
 
 
 def activated(desk):
-    """socket activation: asking starts it; the socket outlives it, and a wrong configuration is not tried for ever"""
+    """socket activation: a request starts it; the socket outlives it, and an invalid configuration is not retried for ever"""
     with gone(desk):
         desk.person.run("/usr/bin/presenced", "service", "install", "--socket-activation")
         socket = desk.person.runtime / "presenced/presenced.sock"
@@ -174,28 +174,28 @@ def activated(desk):
         desk.systemctl("stop")
         must(visible() == "Offline/Offline", f"others see {visible()}")
         must(desk.pid() == 0 and socket.stat().st_ino == held, "the socket went with the daemon")
-        must("socket " in desk.person.refused(3, "/usr/bin/presenced", "service", "status"), "the socket is not told of")
+        must("socket " in desk.person.refused(3, "/usr/bin/presenced", "service", "status"), "the socket is not shown")
         must(desk.pid() == 0, "`service status` started it")
 
         desk.person.code("presenced", "status")
         desk.shows("Available/Available", "at the desk")
-        must(socket.stat().st_ino == held, "it made a socket of its own")
+        must(socket.stat().st_ino == held, "it created its own socket")
         environment = pathlib.Path(f"/proc/{desk.pid()}/environ")
-        must(environment.exists(), "it does not run")
+        must(environment.exists(), "it is not running")
         said = desk.person.refused(1, "presenced", "run")
         must("systemd holds the socket" in said, said)
         must(desk.pid() != 0, "it was disturbed")
 
-        # As an upgrade does it.
+        # As during an upgrade.
         pid = desk.pid()
         desk.systemctl("restart")
-        must(desk.pid() != pid and socket.stat().st_ino == held, "the socket is another")
+        must(desk.pid() != pid and socket.stat().st_ino == held, "the socket has changed")
         desk.shows("Available/Available", "at the desk")
 
         desk.systemctl("stop")
         desk.configure("nonsense = 1\n")
         code = desk.person.code("presenced", "status")
-        must(code == 3, f"with a wrong configuration `presenced status` ended with {code}")
+        must(code == 3, f"with an invalid configuration `presenced status` ended with {code}")
         wait_for("the end of trying", lambda: desk.person.unit("ActiveState")["ActiveState"] == "failed")
         unit = desk.person.unit("ActiveState", unit="presenced.socket")
         must(unit["ActiveState"] == "active", f"the socket is {unit}")
@@ -207,7 +207,7 @@ def activated(desk):
 
 
 def second(desk):
-    """presenced@second beside the first: each holds its own presence, by its own socket"""
+    """presenced@second beside the first: each sets its own presence and has its own socket"""
     run("systemd-run", "--quiet", "--unit=other-emulator", "-pDynamicUser=yes", "presenced", "emulator", "--listen", "127.0.0.1:8766")
     text = CONFIGURATION.replace(GRAPH, OTHER_GRAPH).replace("accounts.work", "accounts.other")
     text += '[[rules]]\nname = "always"\nset = "Busy/InACall"\n'
@@ -221,12 +221,12 @@ def second(desk):
     must(said.startswith("other: Busy/InACall"), said)
     desk.person.systemctl("disable", "--now", "presenced@second")
     must(seen(OTHER_GRAPH) == "Offline/Offline" and not socket.exists(), "something of the second is left")
-    must(visible() == "Available/Available" and desk.pid() == first, "the first went with it")
+    must(visible() == "Available/Available" and desk.pid() == first, "the first stopped too")
     run("systemctl", "stop", "other-emulator")
 
 
 def sidecar(desk):
-    """a bot as a system service: its secret is a credential, its calls another service's, and it is its own user"""
+    """a bot as a system service: its secret is a credential, another service reports its calls, and it has its own user"""
     desk.systemctl("stop")
     folder = pathlib.Path("/etc/presenced")
     folder.mkdir()
@@ -237,7 +237,7 @@ def sidecar(desk):
     text = pathlib.Path("/mnt/sidecar.toml").read_text()
     (folder / "sidecar.toml").write_text(text.replace("[accounts.bot]\n", "[accounts.bot]\n" + endpoints))
     shutil.copy("/mnt/presenced-sidecar.service", SYSTEM_UNITS)
-    # The unit's own waits 5 s.
+    # The unit itself waits 5 s.
     sooner = SYSTEM_UNITS / "presenced-sidecar.service.d/sooner.conf"
     sooner.parent.mkdir()
     sooner.write_text("[Service]\nRestartSec=100ms\n")
@@ -255,7 +255,7 @@ def sidecar(desk):
     wait_for("the call has ended with the caller", lambda: visible() == "Available/Available")
 
     pid = int(properties("presenced-sidecar", "MainPID")["MainPID"])
-    must(os.stat(f"/proc/{pid}").st_uid != desk.person.uid, "it is the person")
+    must(os.stat(f"/proc/{pid}").st_uid != desk.person.uid, "it runs as the person")
     environment = pathlib.Path(f"/proc/{pid}/environ").read_text()
     must("emulator-secret" not in environment, "the secret is in the environment")
     run("systemctl", "reload", "presenced-sidecar")
@@ -272,13 +272,13 @@ def sidecar(desk):
 
 
 def confined(desk):
-    """with the drop-in confined.conf: the same, locked and asleep too, and systemd rates it so"""
+    """with the drop-in confined.conf: the same, also locked and asleep, and with systemd's rating"""
     text = pathlib.Path("/mnt/confined.conf").read_text()
     drop_in = desk.person.write(".config/systemd/user/presenced.service.d/confined.conf", text)
     desk.person.systemctl("daemon-reload")
     try:
         desk.settle()
-        must(process_ids(desk) != "0 0 4294967295", "it has no namespace of its own")
+        must(process_ids(desk) != "0 0 4294967295", "it has no user namespace")
         desk.session.lock()
         desk.shows("Away/Away", "locked")
         desk.session.unlock()
@@ -293,7 +293,7 @@ def confined(desk):
 
 
 def verified(desk):
-    """systemd finds nothing to say against any unit"""
+    """systemd-analyze finds no fault in any unit"""
     units = ["presenced.service", "presenced.socket", "presenced@second.service"]
     said = desk.person.run("systemd-analyze", "--user", "--man=no", "verify", *units)
     must(not said, said)
@@ -303,7 +303,7 @@ def verified(desk):
 
 @contextlib.contextmanager
 def gone(desk):
-    """Without the service, which is the package's again afterwards."""
+    """Without the service. Afterwards the packaged one runs again."""
     desk.person.systemctl("disable", "--now", "presenced")
     try:
         yield

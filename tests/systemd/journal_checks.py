@@ -1,4 +1,4 @@
-"""What presenced writes to the journal of systemd: fields, by which one decision is followed."""
+"""What presenced writes to the systemd journal: fields, which make a decision traceable."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from machine import must, run, wait_for
 
 
 def entries(desk, *matches):
-    """The journal's entries of the daemon that runs, by these fields."""
+    """The running daemon's journal entries with these fields."""
     of = ("_SYSTEMD_USER_UNIT=presenced.service", f"_PID={desk.pid()}")
     lines = run("journalctl", "--quiet", "--no-pager", "--output=json", *of, *matches).splitlines()
     return [json.loads(line) for line in lines]
 
 
 def followed(desk):
-    """journalctl PRESENCED_DECISION=…: the signal, the decision, the request that failed, the one that did not, the answer"""
+    """journalctl PRESENCED_DECISION=…: the signal, the decision, the failed request, the successful one, the answer"""
     before = last_request()
     with faults({"call": "set", "then": {"respond": {"status": 503}}, "times": 1}):
         desk.session.lock()
@@ -23,16 +23,16 @@ def followed(desk):
     failed, done = [request for request in requests(before) if request["call"] == "set"]
     must((failed["status"], done["status"]) == (503, 200), f"answered with {failed} and {done}")
 
-    def told():
-        news = entries(desk, "PRESENCED_SIGNAL=lock")
-        number = news and news[-1]["PRESENCED_DECISION"]
-        trail = entries(desk, f"PRESENCED_DECISION={number}")
-        return trail if any(entry["MESSAGE"].startswith("Away/Away is set") for entry in trail) else None
+    def decision():
+        signals = entries(desk, "PRESENCED_SIGNAL=lock")
+        number = signals and signals[-1]["PRESENCED_DECISION"]
+        lines = entries(desk, f"PRESENCED_DECISION={number}")
+        return lines if any(entry["MESSAGE"].startswith("Away/Away is set") for entry in lines) else None
 
-    trail = wait_for("the decision in the journal", told)
-    # Without the fields behind it, and the code that the emulator's 503 has.
+    lines = wait_for("the decision in the journal", decision)
+    # Without the fields at the end, and without the error code of the emulator's 503.
     text = re.compile(r"( [a-z]+=.*| ServiceUnavailable .*)$")
-    what = [(text.sub("", entry["MESSAGE"]), entry["PRIORITY"], entry.get("PRESENCED_REQUEST_ID")) for entry in trail]
+    what = [(text.sub("", entry["MESSAGE"]), entry["PRIORITY"], entry.get("PRESENCED_REQUEST_ID")) for entry in lines]
     expected = [
         ("lock is locked", "6", None),
         ("decided", "6", None),
@@ -41,15 +41,15 @@ def followed(desk):
         ("working again", "6", done["client_request_id"]),
     ]
     must(what == expected, f"the journal has {what}")
-    must(all(entry.get("PRESENCED_GRAPH_REQUEST_ID") for entry in trail[2:]), "an answer has no name of Graph's")
-    must(all(entry["PRESENCED_ACCOUNT"] == "work" for entry in trail[1:]), "something is not the account's")
-    must(all(entry["SYSLOG_IDENTIFIER"] == "presenced" and entry["_TRANSPORT"] == "journal" for entry in trail), f"{trail[0]}")
+    must(all(entry.get("PRESENCED_GRAPH_REQUEST_ID") for entry in lines[2:]), "an answer has no request id from Graph")
+    must(all(entry["PRESENCED_ACCOUNT"] == "work" for entry in lines[1:]), "an entry has another account")
+    must(all(entry["SYSLOG_IDENTIFIER"] == "presenced" and entry["_TRANSPORT"] == "journal" for entry in lines), f"{lines[0]}")
 
 
 def alone(desk):
-    """all that is logged comes that way, and no line twice"""
+    """every line arrives over the journal's protocol, and only once"""
     lines = entries(desk)
     others = [line for line in lines if line["_TRANSPORT"] != "journal"]
-    must(lines and not others, f"came another way: {others}")
+    must(lines and not others, f"logged in another way: {others}")
     started = [line for line in lines if line["MESSAGE"].startswith("started")]
     must(len(started) == 1, f"started: {started}")

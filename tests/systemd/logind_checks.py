@@ -1,4 +1,4 @@
-"""presenced and what logind says: the lock, the seat, sessions that come and go, sleep, and logind and the bus themselves."""
+"""presenced and logind: the lock, the seat, new and ended sessions, sleep, and restarts of logind and the bus."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import time
 from desk import faults, inhibitors, last_request, name, requests, visible
 from machine import Person, Session, must, properties, run, wait_for
 
-# A line written there ends the sleep, which takes the place of the kernel's.
+# A line written there ends the simulated sleep, which replaces the kernel's.
 AWAKE = pathlib.Path("/run/awake")
 SLEEP = f"""[Service]
 ExecStart=
@@ -32,7 +32,7 @@ def locked(desk):
 
 
 def started_locked(desk):
-    """a start behind a locked screen: Away, and nothing else before"""
+    """a start while the screen is locked: Away, and nothing else before"""
     desk.session.lock()
     desk.shows("Away/Away", "locked")
     before = last_request()
@@ -42,7 +42,7 @@ def started_locked(desk):
 
 
 def switched(desk):
-    """somebody else's session comes to the front of the seat: Away; and back"""
+    """another user's session becomes active on the seat: Away; and back again: Available"""
     guest = Person("box-guest")
     other = Session(guest)
     desk.session.becomes("Active", "no")
@@ -53,7 +53,7 @@ def switched(desk):
 
 
 def again(desk):
-    """the session ends: nothing is claimed; a new one begins and is found, also with its lock"""
+    """the session ends: the presence is cleared; a new one begins and is found, also with its lock"""
     ended = desk.session
     ended.end()
     desk.warns("lock-unavailable")
@@ -65,7 +65,7 @@ def again(desk):
 
 
 def left_behind(desk):
-    """the session ends while a process of it goes on: it counts no more than one that is gone"""
+    """the session ends but one of its processes still runs: the session does not count any more"""
     process = subprocess.Popen(["sleep", "infinity"])
     try:
         scope = properties(f"session-{desk.session.id}.scope", "ControlGroup")["ControlGroup"]
@@ -83,10 +83,10 @@ def left_behind(desk):
 
 
 def logind_restarted(desk):
-    """logind restarted, while unlocked and while locked: the state is right again, and sleep is held up anew"""
+    """logind restarts while unlocked and while locked: the state is correct again, and a new inhibitor delays sleep"""
     run("systemctl", "restart", "systemd-logind")
     right_again(desk)
-    # So many changes in so short a time would be a burst.
+    # Without this, so quick a series of changes would be coalesced.
     desk.settle()
     desk.session.lock()
     run("systemctl", "restart", "systemd-logind")
@@ -94,7 +94,7 @@ def logind_restarted(desk):
 
 
 def bus_restarted(desk):
-    """the system bus restarted, and logind with it: the state is right again"""
+    """the system bus and logind restart: the state is correct again"""
     bus, logind = main_pid("dbus"), main_pid("systemd-logind")
     desk.session.ready.unlink()
     run("systemctl", "restart", "dbus")
@@ -105,26 +105,26 @@ def bus_restarted(desk):
 
 
 def user_bus_restarted(desk):
-    """the user's own bus restarted: nothing changes"""
+    """the user's bus restarts: nothing changes"""
     desk.person.systemctl("restart", "dbus")
     locked(desk)
 
 
 def slept(desk):
-    """suspend: held up until Away is written, by the inhibitor alone; set again after it, and held up anew"""
+    """suspend: the inhibitor delays it until Away is set; afterwards the presence is set again, with a new inhibitor"""
     must(len(inhibitors()) == 1 and "delay" in inhibitors()[0], f"inhibitors: {inhibitors()}")
     before = last_request()
-    # Had sleep not been held up, it would have come long before the answer.
+    # Without the inhibitor, the machine would sleep long before the answer.
     with faults({"call": "set", "delay": "1s"}), asleep():
         must(requests(before) and visible() == "Away/Away", f"asleep, and others see {visible()}")
-        must(not inhibitors(), f"asleep, and held up by {inhibitors()}")
+        must(not inhibitors(), f"asleep, but there are inhibitors: {inhibitors()}")
         must(desk.status()["accounts"]["work"]["rule"] == "asleep", "another rule decided")
     desk.shows("Available/Available", "at the desk")
     wait_for("a new inhibitor", lambda: len(inhibitors()) == 1)
 
 
 def woke_up_locked(desk):
-    """suspend, locked meanwhile: Away all the time, with no Available after waking up"""
+    """suspend, and a lock during sleep: always Away, without Available after the wake-up"""
     before = last_request()
     with asleep():
         desk.session.lock()
@@ -133,7 +133,7 @@ def woke_up_locked(desk):
 
 
 def slept_without_graph(desk):
-    """suspend while Graph does not answer: held up no longer than 3 s, and right again afterwards"""
+    """suspend while Graph does not answer: delayed for at most 3 s, and correct again afterwards"""
     with faults({"call": "set", "then": "hang"}):
         started = time.monotonic()
         with asleep():
@@ -145,7 +145,7 @@ def slept_without_graph(desk):
 
 @contextlib.contextmanager
 def asleep():
-    """Suspends, and lets the machine wake up in the end."""
+    """Suspends, and wakes the machine up at the end."""
     if not AWAKE.exists():
         os.mkfifo(AWAKE)
         override = pathlib.Path("/etc/systemd/system/systemd-suspend.service.d/sleep.conf")
@@ -161,17 +161,17 @@ def asleep():
 
 
 def seen_after(request):
-    """What others saw after each request that came after this one."""
+    """What others saw after each request later than this one."""
     return [name(request["visible"]) for request in requests(request)]
 
 
 def main_pid(unit):
-    """The main process of a unit of the system's."""
+    """The main process of a system unit."""
     return int(properties(unit, "MainPID")["MainPID"])
 
 
 def right_again(desk):
-    """Locks and unlocks, with no warning left and sleep held up once."""
+    """Locks and unlocks, then checks that there is no warning and one inhibitor."""
     locked(desk)
     report = desk.report("no warning", lambda report: not report["warnings"])
     must(report["signals"]["lock"]["source"] == "logind", f"the lock: {report['signals']['lock']}")

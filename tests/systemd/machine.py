@@ -1,4 +1,4 @@
-"""The box as the tests use it: commands, states that are waited for, people and their login sessions."""
+"""The box as the tests use it: commands, waiting for states, people and their login sessions."""
 
 import os
 import pathlib
@@ -6,11 +6,11 @@ import pwd
 import subprocess
 import time
 
-# Nothing in these tests takes so long, in seconds; it only ends a wait that would last for ever.
-GUARD = 30
+# Longer than anything in these tests takes. It only ends a wait that would last for ever.
+GUARD_SECONDS = 30
 
-# How often a state that nobody announces is looked at, in seconds.
-LOOK = 0.02
+# How often a state is polled if nothing announces its changes.
+POLL_SECONDS = 0.02
 
 
 class Failure(Exception):
@@ -19,26 +19,26 @@ class Failure(Exception):
 
 def run(*command, **options):
     """The output of a command, which must succeed."""
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=GUARD, **options)
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=GUARD_SECONDS, **options)
     if done.returncode != 0:
         raise Failure(f"`{' '.join(command)}` ended with {done.returncode}: {done.stdout.strip()}")
     return done.stdout.strip()
 
 
 def wait_for(what, look):
-    """Waits until `look` finds something, and gives that."""
-    end = time.monotonic() + GUARD
+    """Waits until `look` finds something, and returns that."""
+    end = time.monotonic() + GUARD_SECONDS
     while True:
         found = look()
         if found:
             return found
         if time.monotonic() > end:
-            raise Failure(f"waited in vain: {what}")
-        time.sleep(LOOK)
+            raise Failure(f"timed out waiting for: {what}")
+        time.sleep(POLL_SECONDS)
 
 
 def must(condition, otherwise):
-    """What a check relies on."""
+    """Fails the check unless the condition is true."""
     if not condition:
         raise Failure(otherwise)
 
@@ -49,7 +49,7 @@ def properties(unit, *names, systemctl=("systemctl",), of=run):
 
 
 class Person:
-    """Somebody with an account on the machine."""
+    """A person with a user account on the machine."""
 
     def __init__(self, name):
         run("useradd", "--create-home", "--shell", "/bin/bash", name)
@@ -68,7 +68,7 @@ class Person:
         }
 
     def options(self):
-        """What makes a process this person's, for `subprocess`."""
+        """Options for `subprocess` that run a process as this person."""
         return {"user": self.uid, "group": self.gid, "extra_groups": [], "env": self.env, "cwd": self.home}
 
     def run(self, *command):
@@ -77,11 +77,11 @@ class Person:
 
     def code(self, *command):
         """The exit code of this person's command."""
-        return subprocess.run(command, capture_output=True, timeout=GUARD, **self.options()).returncode
+        return subprocess.run(command, capture_output=True, timeout=GUARD_SECONDS, **self.options()).returncode
 
     def refused(self, code, *command):
-        """What this person's command says, which must end with this exit code."""
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GUARD, **self.options())
+        """The output of this person's command, which must end with this exit code."""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GUARD_SECONDS, **self.options())
         if done.returncode != code:
             raise Failure(f"{command} ended with {done.returncode} and not {code}: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr
@@ -91,11 +91,11 @@ class Person:
         return self.run("systemctl", "--user", *arguments)
 
     def unit(self, *names, unit="presenced.service"):
-        """Properties of a unit of this person's."""
+        """Properties of one of this person's units."""
         return properties(unit, *names, systemctl=("systemctl", "--user"), of=self.run)
 
     def write(self, path, text, mode=0o600):
-        """Writes a file in the home folder, whole and in place of the old one; gives its path."""
+        """Writes or replaces a file in the home folder atomically. Returns its path."""
         path = self.home / path
         missing = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,13 +108,13 @@ class Person:
         return path
 
     def lingers(self):
-        """Has the person's services run without a login session, from now on."""
+        """Lets the person's services run without a login session from now on."""
         run("loginctl", "enable-linger", self.name)
         wait_for("the user's systemd", lambda: properties(self.manager, "ActiveState")["ActiveState"] == "active")
 
 
 class Session:
-    """A login session on seat0, opened through PAM as a display manager does it."""
+    """A login session on seat0, opened through PAM like a display manager does."""
 
     def __init__(self, person):
         self.unit = f"desktop-{person.name}.service"
@@ -126,29 +126,29 @@ class Session:
         self.id = self.listens()
 
     def listens(self):
-        """Waits until its desktop would hear that it shall lock, and gives the session's id."""
+        """Waits until its desktop listens for lock requests. Returns the session's id."""
         return wait_for("the desktop", lambda: self.ready.exists() and self.ready.read_text().strip())
 
     def property(self, name):
-        """What logind says of it."""
+        """A property of the session in logind."""
         return run("loginctl", "show-session", self.id, f"-p{name}", "--value")
 
     def becomes(self, name, value):
-        """Waits until logind says this of it."""
+        """Waits until a property has this value."""
         wait_for(f"session {self.id} with {name}={value}", lambda: self.property(name) == value)
 
     def lock(self):
-        """Has the desktop lock its screen."""
+        """Makes the desktop lock its screen."""
         run("loginctl", "lock-session", self.id)
         self.becomes("LockedHint", "yes")
 
     def unlock(self):
-        """Has it unlock it."""
+        """Makes the desktop unlock its screen."""
         run("loginctl", "unlock-session", self.id)
         self.becomes("LockedHint", "no")
 
     def activate(self):
-        """Brings it to the front of its seat."""
+        """Makes it the active session of its seat."""
         run("loginctl", "activate", self.id)
         self.becomes("Active", "yes")
 

@@ -12,8 +12,8 @@ import service_checks
 from desk import Desk, install
 from machine import Failure, run
 
-# In this order; before each but the first two all is as `settle` says.
-BEGINNING = [service_checks.nobody_is_there, logind_checks.found]
+# In this order. `settle` runs before each, except the first two.
+BEGINNING = [service_checks.no_login_session, logind_checks.found]
 CHECKS = [
     service_checks.ready_is_ready,
     logind_checks.locked,
@@ -49,13 +49,13 @@ CHECKS = [
     install_checks.activated,
     install_checks.second,
     install_checks.sidecar,
-    service_checks.told_afterwards,
+    service_checks.logs_and_history,
     service_checks.stopped,
     service_checks.wrong_from_the_start,
     service_checks.the_manager_ends,
     service_checks.without_linger,
 ]
-# Of a package only, and these last.
+# Only for a package, and last.
 if package_checks.PACKAGE.exists():
     CHECKS += [package_checks.upgraded, package_checks.removed]
     install = package_checks.install
@@ -83,5 +83,5 @@ def holds(check, desk):
 
 install()
 desk = Desk()
-# The first that fails is the last: it may have left anything behind.
+# The first failure ends the run, because a failed check may leave anything behind.
 sys.exit(0 if all(holds(check, desk) for check in BEGINNING + CHECKS) else 1)

@@ -1,4 +1,5 @@
-//! Every calendar source: whether it is there and can be read, what is in it, and whether a subscription is still published.
+//! Checks each calendar source: whether it exists and can be read, what it contains, and whether a subscription is still
+//! published.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,10 @@ use crate::signals::calendar::once::{self, Outcome};
 const GROUP: Group = Group::Calendars;
 const NAME: &str = "calendar";
 
-/// So many skipped parts are listed; `presenced agenda --json` has all of them.
-const MOST_SKIPPED: usize = 3;
+/// How many skipped parts are listed. `presenced agenda --json` lists all of them.
+const MAX_SKIPPED_LISTED: usize = 3;
 
-/// All checks of them, in the order of the sources; and how many folders they have, as far as they were searched in time.
+/// All checks, in the order of the sources, and how many calendar folders were found in time.
 pub(super) async fn checks(scene: &Scene<'_>) -> (Vec<Check>, usize) {
     let Ok(config) = &scene.config else {
         return (vec![Check::skipped(GROUP, NAME, "the configuration cannot be read")], 0);
@@ -26,20 +27,20 @@ pub(super) async fn checks(scene: &Scene<'_>) -> (Vec<Check>, usize) {
     let Some(calendar) = config.signals.calendar.as_ref().filter(|calendar| !calendar.sources.is_empty()) else {
         return (vec![Check::skipped(GROUP, NAME, "no calendar is configured")], 0);
     };
-    let looks = calendar.sources.iter().map(|source| look(source, &calendar.identity, scene));
-    let looked = futures_util::future::join_all(looks).await;
-    let folders = looked.iter().map(|(_, folders)| folders).sum();
-    (looked.into_iter().map(|(check, _)| check).collect(), folders)
+    let checks = calendar.sources.iter().map(|source| check_source(source, &calendar.identity, scene));
+    let checks = futures_util::future::join_all(checks).await;
+    let folders = checks.iter().map(|(_, folders)| folders).sum();
+    (checks.into_iter().map(|(check, _)| check).collect(), folders)
 }
 
-async fn look(source: &CalendarSource, identity: &[String], scene: &Scene<'_>) -> (Check, usize) {
+async fn check_source(source: &CalendarSource, identity: &[String], scene: &Scene<'_>) -> (Check, usize) {
     let subject = match source {
         CalendarSource::Path(folder) => path(folder),
         CalendarSource::Subscription(subscription) => private(Kind::Host, subscription.url.to_string()),
     };
     let place = once::path(source, &scene.environment.cache_dir);
-    let late = || (Check::failed(GROUP, NAME, "it is not read within 10 s").with_hint(SLOW), 0);
-    let looked = async {
+    let late = || (Check::failed(GROUP, NAME, "it could not be read within 10 s").with_hint(SLOW), 0);
+    let check = async {
         match source {
             CalendarSource::Path(_) => {
                 let Some(outcome) = read(place.clone(), identity, scene).await else { return late() };
@@ -55,13 +56,13 @@ async fn look(source: &CalendarSource, identity: &[String], scene: &Scene<'_>) -
             }
         }
     };
-    let (check, folders) = bounded(looked).await.unwrap_or_else(late);
+    let (check, folders) = bounded(check).await.unwrap_or_else(late);
     (check.of(subject), folders)
 }
 
-const SLOW: &str = "if it lies on another machine, look whether that answers";
+const SLOW: &str = "if it is on another machine, check that the machine responds";
 
-/// Reads a source, where that may block; `None`: it cannot.
+/// Reads a source on a thread that may block. `None` if the thread fails.
 async fn read(place: PathBuf, identity: &[String], scene: &Scene<'_>) -> Option<Outcome> {
     let (identity, now, zone) = (identity.to_owned(), scene.now.wall, scene.now.zone.clone());
     let read = move || {
@@ -80,33 +81,33 @@ fn contents(outcome: &Outcome) -> Text {
 
 fn of_files(place: &Path, outcome: &Outcome) -> Check {
     if let [first, more @ ..] = outcome.unread.as_slice() {
-        let details = [first].into_iter().chain(more).take(MOST_SKIPPED);
+        let details = [first].into_iter().chain(more).take(MAX_SKIPPED_LISTED);
         let details = details.map(|unread| text!["the calendar ", path(&unread.path), " ", foreign(&unread.reason)]);
         let found = if outcome.read.is_empty() {
-            text!["nothing of it can be read, so the calendar is unknown"]
+            text!["it cannot be read, so the calendar is unknown"]
         } else {
-            text![count(outcome.unread.len(), "part", "parts"), " of it cannot be read, so the calendar is unknown"]
+            text![count(outcome.unread.len(), "part", "parts"), " cannot be read, so the calendar is unknown"]
         };
-        let hint = "correct the path in [signals.calendar], or give presenced's user the right to read it";
+        let hint = "correct the path in [signals.calendar], or give presenced's user permission to read it";
         return Check::failed(GROUP, NAME, found).with_details(details).with_hint(hint);
     }
     let found = contents(outcome);
     let skipped = skipped(outcome);
     if outcome.read.is_empty() {
         let hint = text!["put *.ics files into ", path(place), ", or correct the path in [signals.calendar]"];
-        return Check::warning(GROUP, NAME, "no *.ics file is in it").with_hint(hint);
+        return Check::warning(GROUP, NAME, "it contains no *.ics files").with_hint(hint);
     }
     if skipped.is_empty() {
         return Check::ok(GROUP, NAME, found);
     }
     let parts = skipped.len();
-    let shown = skipped.into_iter().take(MOST_SKIPPED);
+    let shown = skipped.into_iter().take(MAX_SKIPPED_LISTED);
     Check::warning(GROUP, NAME, found.then("; ").then(count(parts, "part is skipped", "parts are skipped")))
         .with_details(shown)
-        .with_hint("the rest counts; `presenced agenda` shows all of it, and its program can export the file anew")
+        .with_hint("the rest is used; `presenced agenda` shows all skipped parts; try exporting the file again")
 }
 
-/// What is left out of what could be read.
+/// The skipped parts of the files that could be read.
 fn skipped(outcome: &Outcome) -> Vec<Text> {
     let mut all = Vec::new();
     for (file, report) in &outcome.read {
@@ -116,7 +117,7 @@ fn skipped(outcome: &Outcome) -> Vec<Text> {
         all.extend((report.skipped_more > 0).then(|| text![path(file), ": ", report.skipped_more, " more parts"]));
         for zone in &report.unknown_zones {
             let name = private(Kind::Name, zone.clone());
-            all.push(text![path(file), ": the time zone `", name, "` is not known; the system's stands in"]);
+            all.push(text![path(file), ": the time zone `", name, "` is unknown; the system's time zone is used"]);
         }
     }
     all
@@ -130,25 +131,25 @@ fn of_subscription(
 ) -> Check {
     let age = |at: Timestamp| Part::Plain(span(now.duration_since(at)).into());
     match (published, copy) {
-        (Ok(()), None) => Check::ok(GROUP, NAME, "it is published; there is no copy of it here yet"),
+        (Ok(()), None) => Check::ok(GROUP, NAME, "it is published; there is no local copy yet"),
         (Ok(()), Some((at, outcome))) => {
             let text = text!["it is published; copied ", age(at), " ago, "].join(contents(&outcome));
             let old = now.duration_since(at).unsigned_abs() > subscription.refresh * 3;
             if old {
-                let hint = "presenced fetches it while it runs: `systemctl --user start presenced`";
+                let hint = "presenced fetches it while it is running: `systemctl --user start presenced`";
                 return Check::warning(GROUP, NAME, text).with_hint(hint);
             }
             Check { found: text, ..of_files(Path::new(""), &outcome) }
         }
         (Err(failure), copy) => {
             let hint = failure.hint.clone().map_or_else(
-                || Text::from("look whether this machine reaches that host; presenced asks again by itself"),
+                || Text::from("check that this machine can reach that host; presenced keeps trying"),
                 |hint| foreign(hint).into(),
             );
             let check = match copy {
-                None => Check::failed(GROUP, NAME, "it cannot be fetched, and there is no copy of it"),
+                None => Check::failed(GROUP, NAME, "it cannot be fetched, and there is no local copy"),
                 Some((at, _)) => {
-                    let found = text!["it cannot be fetched; its copy of ", age(at), " ago counts"];
+                    let found = text!["it cannot be fetched; the copy from ", age(at), " ago is used"];
                     Check::warning(GROUP, NAME, found)
                 }
             };

@@ -1,26 +1,26 @@
-//! What a check is: a name, a verdict, a line of what was found, and the mend.
+//! A check: its name, its verdict, what was found, and how to fix it.
 //!
-//! Leaves to others: what is checked (a file for each family), and how it is shown (`view`, `json`, `report`).
+//! Leaves to others: what is checked (one file per group), and how it is shown (`view`, `json`, `report`).
 
 use serde::Serialize;
 
 use super::text::{Part, Text};
 
-/// How a check ended, the mildest first.
+/// The result of a check, from mildest to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Verdict {
-    /// There was nothing to check; what was found says why.
+    /// There was nothing to check. `found` says why.
     Skipped,
-    /// It is well.
+    /// Nothing is wrong.
     Ok,
     /// The presence may be less exact than it could be, or soon will be.
     Warning,
-    /// It keeps presenced from its work.
+    /// It prevents presenced from doing its work.
     Failed,
 }
 
-/// The families of checks, in the order in which they are shown: what breaks others comes first.
+/// The groups of checks, in the order in which they are shown. What can cause other problems comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Group {
@@ -35,7 +35,7 @@ pub(super) enum Group {
 }
 
 impl Group {
-    /// All of them, in that order.
+    /// All groups, in that order.
     pub(super) const ALL: [Self; 8] = [
         Self::Configuration,
         Self::Daemon,
@@ -47,7 +47,7 @@ impl Group {
         Self::Machine,
     ];
 
-    /// Its title.
+    /// The title that its checks are shown under.
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Configuration => "Configuration",
@@ -62,22 +62,22 @@ impl Group {
     }
 }
 
-/// One thing that was looked at.
+/// One check and its result.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
     pub(super) group: Group,
-    /// What it is, from a closed set, so that a program can rely on it.
+    /// Its id, from a closed set, so that programs can rely on it.
     pub(super) name: &'static str,
-    /// Of which: an account, a calendar.
+    /// The account or the calendar that it is about, if it is about one.
     pub(super) subject: Option<Part>,
     pub(super) verdict: Verdict,
-    /// What was found, on one line.
+    /// What was found, in one line.
     pub(super) found: Text,
-    /// More of it, a line each.
+    /// Details, one per line.
     pub(super) details: Vec<Text>,
-    /// What mends it.
+    /// How to fix it.
     pub(super) hint: Option<Text>,
-    /// Whether it fails because somebody must sign in.
+    /// Whether it failed because the user must sign in.
     pub(super) needs_sign_in: bool,
 }
 
@@ -102,31 +102,31 @@ impl Check {
         Self::new(group, name, Verdict::Failed, found.into())
     }
 
-    /// The same, of one among several.
+    /// The same check, about this account or calendar.
     #[must_use]
     pub(super) fn of(self, subject: Part) -> Self {
         Self { subject: Some(subject), ..self }
     }
 
-    /// The same with what mends it.
+    /// The same check with a hint how to fix it.
     #[must_use]
     pub(super) fn with_hint(self, hint: impl Into<Text>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// The same with more of what was found.
+    /// The same check with more details.
     #[must_use]
     pub(super) fn with_details(self, details: impl IntoIterator<Item = Text>) -> Self {
         Self { details: self.details.into_iter().chain(details).collect(), ..self }
     }
 
-    /// Whether there is something to mend.
+    /// Whether there is something to fix.
     pub(super) fn is_trouble(&self) -> bool {
         matches!(self.verdict, Verdict::Warning | Verdict::Failed)
     }
 }
 
-/// The worst of all.
+/// The worst verdict.
 pub(super) fn worst(checks: &[Check]) -> Verdict {
     checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Skipped)
 }

@@ -1,4 +1,4 @@
-//! The clock and the time zone: tokens are good for a time, and meetings are at one.
+//! Checks the clock and the time zone. Tokens expire, and meetings have a time, so both matter.
 
 use std::path::Path;
 
@@ -15,47 +15,47 @@ use crate::time::Now;
 
 const GROUP: Group = Group::Clock;
 
-/// Entra and Graph take tokens from clocks that are at most this far off.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+/// Entra and Graph accept tokens if the clocks differ by less than this.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 const LOCALTIME: &str = "/etc/localtime";
 const ZONES: &str = "/usr/share/zoneinfo";
 
-/// Rules of zones are changed several times a year; what is older than this may have some wrong.
-const OLD_YEARS: i16 = 2;
+/// Time zone rules change several times a year. A database older than this may have outdated rules.
+const MAX_DATABASE_AGE_YEARS: i16 = 2;
 
-/// All checks of it. `ahead`: how far ahead of this machine's the services' clocks are.
+/// Compares the clocks. `ahead` is how far the services' clocks are ahead of this machine's.
 pub(super) fn difference(ahead: Option<SignedDuration>) -> Check {
     let name = "clock";
     let Some(ahead) = ahead else {
-        return Check::skipped(GROUP, name, "no service has told the time");
+        return Check::skipped(GROUP, name, "no service reported its time");
     };
-    // A `Date` has whole seconds, and an answer takes its time.
+    // A `Date` header has whole seconds, and an answer takes time to arrive.
     if ahead.abs() < SignedDuration::from_secs(3) {
         return Check::ok(GROUP, name, "this machine and the services agree");
     }
     let span = Part::Plain(exact_span(ahead).into());
     let side = if ahead.is_positive() { " behind" } else { " ahead of" };
     let found = text!["this machine is ", span, side, " the services"];
-    if ahead.abs() < TOLERANCE {
+    if ahead.abs() < CLOCK_TOLERANCE {
         return Check::ok(GROUP, name, found);
     }
     Check::warning(GROUP, name, found.then(", which may refuse its tokens"))
-        .with_hint("set the clock by the network: `timedatectl set-ntp true`")
+        .with_hint("synchronize the clock with the network: `timedatectl set-ntp true`")
 }
 
-/// Whether somebody keeps the clock right.
+/// Whether the clock is synchronized with the network.
 pub(super) async fn synchronized() -> Check {
     let name = "network time";
     match bounded(probe::clock_is_synchronized(&Buses::default())).await.flatten() {
-        Some(true) => Check::ok(GROUP, name, "the clock is set by the network"),
-        Some(false) => Check::warning(GROUP, name, "the clock is not set by the network")
-            .with_hint("run `timedatectl set-ntp true`, where no other program sets it"),
-        None => Check::skipped(GROUP, name, "nobody on the system bus (timedate1) says whether the network sets it"),
+        Some(true) => Check::ok(GROUP, name, "the clock is synchronized with the network"),
+        Some(false) => Check::warning(GROUP, name, "the clock is not synchronized with the network")
+            .with_hint("run `timedatectl set-ntp true`, unless another program sets the clock"),
+        None => Check::skipped(GROUP, name, "timedate1 on the system bus does not say whether it is used"),
     }
 }
 
-/// The time zone, and what is known of zones.
+/// The time zone and the zone database.
 pub(super) fn zone(scene: &Scene<'_>) -> [Check; 2] {
     let localtime = std::fs::read_link(LOCALTIME).ok();
     let linked = localtime.as_deref().and_then(name_in_zones);
@@ -63,7 +63,7 @@ pub(super) fn zone(scene: &Scene<'_>) -> [Check; 2] {
     [system, database(scene)]
 }
 
-/// What a path below the folder of zones names: `Europe/Berlin`.
+/// The zone that a path below the zone folder names: `Europe/Berlin`.
 fn name_in_zones(link: &Path) -> Option<String> {
     let link = link.to_str()?;
     let (_, name) = link.split_once("zoneinfo/")?;
@@ -73,35 +73,36 @@ fn name_in_zones(link: &Path) -> Option<String> {
 fn system_zone(now: &Now, tz: Option<String>, linked: Option<&str>) -> Check {
     let name = "time zone";
     let zone = &now.zone;
-    let linked = linked.filter(|linked| is_another(zone, linked, now.wall));
+    let linked = linked.filter(|linked| differs(zone, linked, now.wall));
     if zone.is_unknown() {
         let found = match tz {
-            Some(tz) => text!["TZ is `", private(Kind::Name, tz), "`, which is no zone; times are read as UTC"],
-            None => text!["it cannot be told from ", LOCALTIME, "; times are read as UTC"],
+            Some(tz) => text!["TZ is `", private(Kind::Name, tz), "`, which is not a time zone; times are read as UTC"],
+            None => text!["it cannot be determined from ", LOCALTIME, "; times are read as UTC"],
         };
         return Check::failed(GROUP, name, found).with_hint("run `timedatectl set-timezone Europe/Berlin`, or set TZ");
     }
     let Some(known) = zone.iana_name() else {
-        return Check::ok(GROUP, name, "it has no name, and is one all the same");
+        return Check::ok(GROUP, name, "unnamed, but valid");
     };
     let known_part = private(Kind::Name, known);
     match (tz, linked) {
         (Some(_), Some(linked)) => {
-            let found = text![known_part, ", by TZ; the system's is ", private(Kind::Name, linked)];
+            let found = text![known_part, ", from TZ; the system's zone is ", private(Kind::Name, linked)];
             Check::warning(GROUP, name, found)
-                .with_hint("the service may not have this TZ: `systemctl --user show-environment` shows its own")
+                .with_hint("the service may have a different TZ: see `systemctl --user show-environment`")
         }
-        (Some(_), None) => Check::ok(GROUP, name, text![known_part, ", by TZ"]),
+        (Some(_), None) => Check::ok(GROUP, name, text![known_part, ", from TZ"]),
         (None, Some(linked)) => {
-            let found = text![known_part, "; ", LOCALTIME, " is of ", private(Kind::Name, linked)];
-            Check::warning(GROUP, name, found).with_hint("run `timedatectl set-timezone` with the one that is right")
+            let found = text![known_part, "; ", LOCALTIME, " points to ", private(Kind::Name, linked)];
+            Check::warning(GROUP, name, found).with_hint("run `timedatectl set-timezone` and the correct zone")
         }
         (None, None) => Check::ok(GROUP, name, text![known_part]),
     }
 }
 
-/// Whether the zone of this name has another time than `zone` at some time of the year: many zones have several names.
-fn is_another(zone: &TimeZone, name: &str, now: Timestamp) -> bool {
+/// Whether the zone of this name differs from `zone` at some time of the year. Many zones have several names, so the names are not
+/// compared.
+fn differs(zone: &TimeZone, name: &str, now: Timestamp) -> bool {
     let Ok(other) = TimeZone::get(name) else { return false };
     (0..4).map(|quarter| SignedDuration::from_hours(quarter * 91 * 24)).any(|later| {
         let at = now.saturating_add(later).unwrap_or(now);
@@ -112,25 +113,31 @@ fn is_another(zone: &TimeZone, name: &str, now: Timestamp) -> bool {
 fn database(scene: &Scene<'_>) -> Check {
     let name = "zone database";
     if jiff::tz::db().available().next().is_none() {
-        return Check::failed(GROUP, name, "there is none, so that calendars have no zone but UTC")
+        return Check::failed(GROUP, name, "it is missing, so calendars have no time zone except UTC")
             .with_hint("install the package `tzdata`");
     }
     let folder = scene.environment.var("TZDIR").unwrap_or_else(|| ZONES.to_owned());
     let Some(version) = version(Path::new(&folder)) else {
-        return Check::ok(GROUP, name, "it is there; of when, it does not say");
+        return Check::ok(GROUP, name, "it is installed; its version is unknown");
     };
     let this_year = scene.now.wall.to_zoned_datetime(TimeZone::UTC).year();
-    let is_old =
-        version.get(..4).and_then(|year| year.parse().ok()).is_some_and(|year: i16| year + OLD_YEARS < this_year);
+    let is_old = version
+        .get(..4)
+        .and_then(|year| year.parse().ok())
+        .is_some_and(|year: i16| year + MAX_DATABASE_AGE_YEARS < this_year);
     if is_old {
-        return Check::warning(GROUP, name, text!["it is of ", edition(version), "; since then rules have changed"])
-            .with_hint("bring the package `tzdata` up to date");
+        return Check::warning(
+            GROUP,
+            name,
+            text!["version ", shown_version(version), "; rules have changed since then"],
+        )
+        .with_hint("update the package `tzdata`");
     }
-    Check::ok(GROUP, name, text!["it is of ", edition(version)])
+    Check::ok(GROUP, name, text!["version ", shown_version(version)])
 }
 
-/// A version of the zone database, as it is if it is as theirs are.
-fn edition(version: String) -> Part {
+/// A version of the zone database. It is private unless it has the usual form.
+fn shown_version(version: String) -> Part {
     let is_usual =
         version.len() <= 6 && version.starts_with("20") && version.bytes().all(|b| b.is_ascii_alphanumeric());
     if is_usual { Part::Plain(version.into()) } else { private(Kind::Name, version) }
@@ -157,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_far_off_is_told_and_which_way() {
+    fn a_clock_that_is_far_off_is_reported_with_its_direction() {
         for (ahead, verdict, expected) in [
             (0, Verdict::Ok, "this machine and the services agree"),
             (-120, Verdict::Ok, "this machine is 2 min ahead of the services"),
@@ -172,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn two_zones_that_do_not_agree_are_told() {
+    fn zones_that_disagree_are_reported() {
         let berlin = zone_of("Europe/Berlin");
         for (zone, tz, linked, verdict) in [
             (&berlin, None, Some("Europe/Berlin"), Verdict::Ok),
@@ -198,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_says_of_when_it_is() {
+    fn the_version_of_the_database_is_read() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(version(folder.path()), None);
         std::fs::write(folder.path().join("+VERSION"), "2024b\n").unwrap();

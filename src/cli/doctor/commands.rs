@@ -1,6 +1,6 @@
-//! The commands that hints name in backquotes: what to do first is one of them, and a report shows them as they are.
+//! The commands that hints put in backquotes. The summary repeats the first of them, and a public report shows them unchanged.
 
-/// Their programs.
+/// The programs that these commands start.
 const PROGRAMS: [&str; 13] = [
     "chmod",
     "journalctl",
@@ -17,7 +17,7 @@ const PROGRAMS: [&str; 13] = [
     "update-ca-certificates",
 ];
 
-/// Whether what stands in backquotes is a command.
+/// Whether a text in backquotes is a command.
 pub(super) fn is_command(quoted: &str) -> bool {
     quoted.split(' ').next().is_some_and(|program| PROGRAMS.contains(&program))
 }

@@ -1,4 +1,4 @@
-//! The configuration: whether it can be read, and who else may read or change what it trusts in.
+//! Checks the configuration: whether it is valid, and who else may read or change it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,15 +11,15 @@ use crate::config::{CalendarSource, Config, Problem, Problems};
 
 const GROUP: Group = Group::Configuration;
 
-/// So many of the problems are listed; `presenced check` has all of them.
-const MOST_PROBLEMS: usize = 5;
+/// How many problems are listed. `presenced check` lists all of them.
+const MAX_PROBLEMS_LISTED: usize = 5;
 
-/// All checks of it.
+/// All checks of the configuration.
 pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
     let file = &scene.context.config;
     let read = match &scene.config {
         Ok(config) => Check::ok(GROUP, "configuration", text![path(file), ": "].join(summary(config))),
-        Err(problems) => wrong(problems),
+        Err(problems) => invalid(problems),
     };
     vec![read].into_iter().chain(permissions(file, scene.config.as_ref().ok())).collect()
 }
@@ -41,27 +41,27 @@ fn summary(config: &Config) -> Text {
     ])
 }
 
-fn wrong(problems: &Problems) -> Check {
+fn invalid(problems: &Problems) -> Check {
     let file = problems.file();
     let all: Vec<_> = problems.iter().collect();
     let hint = match all.as_slice() {
         [Problem { position: None, help: Some(help), .. }] => Text::from(foreign(help)),
-        _ => Text::from("`presenced check` shows each of them with its line"),
+        _ => Text::from("`presenced check` shows each problem with its line"),
     };
-    let listed = all.iter().take(MOST_PROBLEMS).map(|problem| place(problem).then(foreign(&problem.message)));
-    let more = all.len().saturating_sub(MOST_PROBLEMS);
+    let listed = all.iter().take(MAX_PROBLEMS_LISTED).map(|problem| position(problem).then(foreign(&problem.message)));
+    let more = all.len().saturating_sub(MAX_PROBLEMS_LISTED);
     let more = (more > 0).then(|| text!["and ", more, " more"]);
     Check::failed(GROUP, "configuration", text![path(file), ": ", count(all.len(), "problem", "problems")])
         .with_details(listed.chain(more))
         .with_hint(hint)
 }
 
-/// Where in the file, if the problem has a place.
-fn place(problem: &Problem) -> Text {
+/// Where in the file the problem is, if that is known.
+fn position(problem: &Problem) -> Text {
     problem.position.map_or_else(Text::default, |at| text!["line ", at.line, ", column ", at.column, ": "])
 }
 
-/// Who else may do what with the file. That there is none is said already.
+/// Who else may read or change the file. Another check reports a missing file.
 fn permissions(file: &Path, config: Option<&Config>) -> Option<Check> {
     let metadata = fs::metadata(file).ok()?;
     let mode = metadata.mode();
@@ -72,13 +72,13 @@ fn permissions(file: &Path, config: Option<&Config>) -> Option<Check> {
         sources.iter().any(|source| matches!(source, CalendarSource::Subscription(_)))
     });
     let found = if mode & 0o022 != 0 {
-        "others may change it, and with it which commands presenced runs"
+        "others may change it, and so change the commands that presenced runs"
     } else if ![0, owner].contains(&metadata.uid()) {
-        "it belongs to another user, who may change which commands presenced runs"
+        "it belongs to another user, who may change the commands that presenced runs"
     } else if has_secret_address && mode & 0o044 != 0 {
-        "others may read it, and the address of a calendar in it is a secret"
+        "others may read it, but it contains a secret calendar address"
     } else {
-        return Some(Check::ok(GROUP, "permissions", text!["nobody else may change it (mode ", modes(mode), ")"]));
+        return Some(Check::ok(GROUP, "permissions", text!["no other user may change it (mode ", modes(mode), ")"]));
     };
     let check = Check::warning(GROUP, "permissions", text![found, " (mode ", modes(mode), ")"]);
     Some(check.with_hint(text!["run `chmod 600 ", path(file), "`"]))

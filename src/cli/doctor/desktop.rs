@@ -1,7 +1,7 @@
-//! What the desktop tells: the buses, and the signals that come over them.
+//! Checks what the desktop reports: the buses, and the signals that come over them.
 //!
-//! Each signal is asked by its own task, the one the daemon runs too, for its first word. A running daemon knows better: it has
-//! watched for longer, and heard what was said through its socket.
+//! Each check runs the signal's task, the same as in the daemon, and waits for its first reading. If a daemon is running, its
+//! report is used instead: it has watched for longer, and knows what programs reported through its socket.
 
 use std::path::Path;
 
@@ -20,10 +20,10 @@ use crate::warning::Code;
 
 const GROUP: Group = Group::Desktop;
 
-/// After how long without input it asks, where nothing says so: the shortest that is usual.
+/// The idle time used when none is configured: the shortest usual one.
 const IDLE: config::Idle = config::Idle { after: std::time::Duration::from_mins(10) };
 
-/// All checks of it.
+/// All checks of the desktop.
 pub(super) async fn checks(scene: &Scene<'_>) -> Vec<Check> {
     let (buses, lock, sleep, idle, call, microphone) =
         tokio::join!(buses(scene), lock(scene), sleep(scene), idle(scene), call(scene), microphone(scene));
@@ -36,9 +36,9 @@ async fn buses(scene: &Scene<'_>) -> [Check; 2] {
     let (needs_session, needs_system) = needs(scene.config.as_ref().ok());
     let check = |name, needed: bool, outcome: Option<Result<(), String>>, hint: &'static str| match outcome {
         Some(Ok(())) => Check::ok(GROUP, name, "it answers"),
-        Some(Err(_)) | None if !needed => Check::skipped(GROUP, name, "it does not answer, and nothing needs it"),
+        Some(Err(_)) | None if !needed => Check::skipped(GROUP, name, "it does not answer, but nothing needs it"),
         Some(Err(reason)) => Check::warning(GROUP, name, text!["it cannot be used: ", foreign(reason)]).with_hint(hint),
-        None => Check::warning(GROUP, name, "it does not answer within 10 s").with_hint(hint),
+        None => Check::warning(GROUP, name, "it did not answer within 10 s").with_hint(hint),
     };
     [
         check(
@@ -51,17 +51,17 @@ async fn buses(scene: &Scene<'_>) -> [Check; 2] {
             "system bus",
             needs_system,
             system,
-            "see `systemctl status dbus`; logind, which tells of lock and sleep, is on that bus",
+            "see `systemctl status dbus`; logind, which reports lock and sleep, is on that bus",
         ),
     ]
 }
 
-/// Which of the buses, session and system, the configuration has a use for.
+/// Whether the configuration needs the session bus, and whether it needs the system bus.
 fn needs(config: Option<&config::Config>) -> (bool, bool) {
     config.map_or((true, true), |config| {
-        let looks = config.signals.lock.is_some() || config.signals.idle.is_some();
-        let keeps = config.accounts.values().any(|account| sign_in::need(account) != sign_in::Need::None);
-        (looks || keeps, looks)
+        let watches = config.signals.lock.is_some() || config.signals.idle.is_some();
+        let stores = config.accounts.values().any(|account| sign_in::need(account) != sign_in::Need::None);
+        (watches || stores, watches)
     })
 }
 
@@ -123,22 +123,22 @@ async fn call(scene: &Scene<'_>) -> Check {
     if check.verdict == Verdict::Ok { writable(&place, scene).unwrap_or(check) } else { check }
 }
 
-/// What keeps other programs from writing their call state.
+/// What prevents other programs from writing their call state.
 fn writable(place: &Path, scene: &Scene<'_>) -> Option<Check> {
     let folder = if place.is_dir() { place } else { place.parent()? };
-    // The daemon makes the folder of its socket when it starts.
+    // The daemon creates the folder of its socket when it starts.
     let comes_with_daemon = scene.context.socket.as_deref().and_then(Path::parent) == Some(folder);
     if !folder.exists() {
         if comes_with_daemon {
             return None;
         }
-        let found = text!["the folder ", path(folder), " is not there, so that no program can write its state"];
+        let found = text!["the folder ", path(folder), " does not exist, so no program can write its state"];
         return Some(Check::warning(GROUP, "call", found).with_hint(text!["run `mkdir -p ", path(folder), "`"]));
     }
     let denied = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err();
     denied.then(|| {
-        let found = text!["this user may not write into ", path(folder)];
-        Check::warning(GROUP, "call", found).with_hint("make it writable for the programs that are to tell of calls")
+        let found = text!["this user may not write to ", path(folder)];
+        Check::warning(GROUP, "call", found).with_hint("make it writable for the programs that report calls")
     })
 }
 
@@ -164,33 +164,33 @@ fn off(scene: &Scene<'_>) -> &'static str {
     if scene.config.is_ok() { "it is off in the configuration" } else { "the configuration cannot be read" }
 }
 
-/// What a signal said, whichever it is.
-struct Said {
+/// What a signal reported, whichever it is.
+struct Reported {
     value: Option<&'static str>,
     source: String,
     warnings: Vec<(String, String)>,
 }
 
-fn plain<T>(seen: Observation<T>, word: fn(T) -> &'static str) -> Said {
+fn plain<T>(seen: Observation<T>, word: fn(T) -> &'static str) -> Reported {
     let value = match seen.reading {
         Reading::Known(value) => Some(word(value)),
         Reading::Unknown | Reading::Off => None,
     };
     let warnings = seen.warnings.into_iter().map(|warning| (warning.text, warning.hint)).collect();
-    Said { value, source: seen.source, warnings }
+    Reported { value, source: seen.source, warnings }
 }
 
-fn of_call(seen: Observation<Call>) -> Said {
+fn of_call(seen: Observation<Call>) -> Reported {
     plain(seen, |call| call.state.as_str())
 }
 
-/// Checks one signal: by the daemon's report where one runs and has it, else by asking it anew.
+/// Checks one signal: with the daemon's report if it has the signal, otherwise by running the signal's task.
 async fn signal<F: Future + Unpin>(
     scene: &Scene<'_>,
     (name, codes): (&'static str, &[Code]),
     is_on: impl Fn(&config::Config) -> bool,
     run: impl FnOnce(signals::Context) -> F,
-    pick: impl Fn(Update) -> Option<Said>,
+    pick: impl Fn(Update) -> Option<Reported>,
 ) -> Check {
     if scene.config.as_ref().is_ok_and(|config| !is_on(config)) {
         return Check::skipped(GROUP, name, off(scene));
@@ -208,44 +208,45 @@ async fn signal<F: Future + Unpin>(
     };
     let first = async {
         while let Some(update) = heard.recv().await {
-            if let Some(said) = pick(update) {
-                return Some(said);
+            if let Some(reported) = pick(update) {
+                return Some(reported);
             }
         }
         None
     };
     let running = run(context);
-    let said = bounded(async {
+    let reported = bounded(async {
         tokio::select! {
             _ = running => None,
-            said = first => said,
+            reported = first => reported,
         }
     });
-    match said.await.flatten() {
-        Some(said) => told(name, &said),
-        None => Check::failed(GROUP, name, "nobody tells within 10 s").with_hint("see `presenced status` once it runs"),
+    match reported.await.flatten() {
+        Some(reported) => judge(name, &reported),
+        None => Check::failed(GROUP, name, "nothing was reported within 10 s")
+            .with_hint("see `presenced status` once the daemon is running"),
     }
 }
 
-fn told(name: &'static str, said: &Said) -> Check {
-    let from = text![", by ", source(&said.source)];
-    let warnings: Vec<_> = said.warnings.iter().map(|(text, hint)| (text.as_str(), hint.as_str())).collect();
-    match said.value {
+fn judge(name: &'static str, reported: &Reported) -> Check {
+    let from = text![", from ", source(&reported.source)];
+    let warnings: Vec<_> = reported.warnings.iter().map(|(text, hint)| (text.as_str(), hint.as_str())).collect();
+    match reported.value {
         Some(value) => with_warnings(Check::ok(GROUP, name, text![value].join(from)), &warnings),
         None => with_warnings(Check::failed(GROUP, name, "it is unknown"), &warnings),
     }
 }
 
-/// By the daemon's report; `None` where that says that the signal is off: then its configuration is another one.
+/// Checks a signal with the daemon's report. `None` if the signal is off there: then the daemon has a different configuration.
 fn by_daemon(report: &Report, name: &str, codes: &[Code]) -> Option<Check> {
     let (name, signal) = report.signals.iter().find(|(known, signal)| *known == name && signal.value != "off")?;
     let name = ["lock", "sleep", "idle", "call", "microphone"].into_iter().find(|known| known == name)?;
     let warnings: Vec<_> = report.warnings.iter().filter(|warning| codes.contains(&warning.code)).collect();
     let warnings: Vec<_> = warnings.iter().map(|Warning { text, hint, .. }| (text.as_str(), hint.as_str())).collect();
-    let found = text![foreign(&signal.value), ", by ", source(&signal.source), ", as the daemon sees it"];
+    let found = text![foreign(&signal.value), ", from ", source(&signal.source), ", reported by the daemon"];
     let check = match signal.health {
         Health::Failing | Health::Degraded if signal.value == "unknown" => {
-            Check::failed(GROUP, name, "it is unknown to the daemon")
+            Check::failed(GROUP, name, "the daemon does not know it")
         }
         Health::Ok | Health::Degraded | Health::Failing => Check::ok(GROUP, name, found),
     };
@@ -259,7 +260,7 @@ fn with_warnings(check: Check, warnings: &[(&str, &str)]) -> Check {
     Check { verdict, ..check }.with_details(details).with_hint(foreign(*hint))
 }
 
-/// Where a signal comes from: a path, or a word of presenced's own.
+/// Where a signal comes from: a path, or one of presenced's own words.
 fn source(source: &str) -> Part {
     if source.starts_with('/') { private(Kind::Path, source) } else { foreign(source) }
 }

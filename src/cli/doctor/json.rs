@@ -1,4 +1,4 @@
-//! The checks for programs: the shape that [`super`] describes.
+//! Prints the checks as JSON, in the shape that [`super`] describes.
 
 use serde::Serialize;
 

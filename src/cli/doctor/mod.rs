@@ -1,7 +1,7 @@
-//! `presenced doctor`: looks at everything that presenced's work depends on, and says of each thing how it is and what mends it.
+//! `presenced doctor`: checks everything that presenced depends on, and says what is wrong and how to fix it.
 //!
-//! It changes nothing, and asks nobody but the machine and the services of the configuration. Checks that do not need each other
-//! run side by side, each for 10 seconds at most. Where a daemon runs, it is asked for what it knows better.
+//! It changes nothing, and asks only the machine and the configured services. Independent checks run at the same time, each for
+//! at most 10 seconds. If a daemon is running, it is asked for what it knows better.
 //!
 //! With `--json` it prints one object:
 //!
@@ -12,12 +12,12 @@
 //!              "found": "the token does not permit setting a presence", "details": [], "hint": "…"}]}
 //! ```
 //!
-//! `verdict` is `ok`, `warning`, `failed` or `skipped`, and above the checks the worst of theirs. `group` and `check` are closed
-//! sets that grow; `subject` is the account or the calendar, and null where there is one thing of the kind. `daemon.version` and
-//! `pid` are null while none runs. `hint` is null where nothing is to be mended. Texts may change from version to version, and
-//! hold names, paths and addresses: what goes to others is `--report`.
+//! `verdict` is `ok`, `warning`, `failed` or `skipped`. The outer one is the worst of all checks. `group` and `check` are closed
+//! sets that later versions may extend. `subject` is the account or the calendar, or null if the check is not about one of
+//! several. `daemon.version` and `pid` are null if no daemon is running. `hint` is null if there is nothing to fix. Texts may
+//! change in any version, and contain names, paths and addresses: use `--report` for what others will read.
 //!
-//! Leaves to others: each family of checks, how they are shown (`view`, `json`), and what of them others may see (`report`).
+//! Leaves to others: each group of checks, how they are shown (`view`, `json`), and what others may see (`report`).
 
 mod calendars;
 mod check;
@@ -25,11 +25,11 @@ mod clock;
 mod commands;
 mod configuration;
 mod desktop;
-mod excerpt;
 mod json;
 mod machine;
 mod network;
 mod redact;
+mod redacted_config;
 mod report;
 mod service;
 mod sign_in;
@@ -57,27 +57,27 @@ use text::Part;
 use under_way::UnderWay;
 use view::Marks;
 
-/// How long anything is waited for.
+/// How long each check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced doctor                       What is wrong, and what mends it"
-    "presenced doctor --report > report.md  To paste where others can read it"
-    "presenced doctor --json | jq .verdict  The same for a program";
-    "It changes nothing: no token is renewed, nothing is written. Without a running daemon, or with a wrong configuration, it looks \
-     at what can be looked at.";
-    "--report leaves names, addresses, ids, paths and hosts out, and puts [path 1] or [account 1] in their place. Read it all the \
-     same before you paste it.";
-    "Exit codes: 0 nothing failed, though there may be warnings; 1 a check failed; 4 somebody must sign in."
+    "presenced doctor                       What is wrong, and how to fix it"
+    "presenced doctor --report > report.md  A report for a public issue"
+    "presenced doctor --json | jq .verdict  The verdict, for a script";
+    "It changes nothing: it renews no token and writes no file. If the daemon is not running or the configuration is invalid, it \
+     checks what it can.";
+    "--report replaces names, addresses, ids, paths and hosts by placeholders like [path 1] or [account 1]. Still, read the report \
+     before you paste it.";
+    "Exit codes: 0 nothing failed, but there may be warnings; 1 a check failed; 4 you must sign in."
 ))]
 pub(super) struct Args {
     /// Print it as JSON
     #[arg(long, conflicts_with = "report")]
     json: bool,
 
-    /// Print a report in Markdown that is fit for the public
+    /// Print a redacted Markdown report for a public issue
     #[arg(long)]
     report: bool,
 }
@@ -86,31 +86,31 @@ pub(super) struct Args {
 struct Scene<'a> {
     context: &'a Context,
     config: Result<Config, Problems>,
-    /// With the secrets of the configuration kept from programs that are started.
+    /// It hides the configured secrets from the programs that are started.
     environment: Environment,
     daemon: Daemon,
     clock: Arc<dyn Clock>,
     now: Now,
 }
 
-/// How it stands with the daemon.
+/// What is known of the daemon.
 enum Daemon {
-    /// It runs, and says this.
+    /// It is running, and reported this.
     Runs(Box<Report>),
-    /// It does not.
+    /// It is not running.
     Down,
-    /// It cannot be told, since there is no place for its socket.
-    NoPlace,
-    /// It does not answer as it should.
-    Ill { text: String, hint: String },
+    /// This is unknown, because there is no location for its socket.
+    NoSocketPath,
+    /// It does not answer correctly.
+    Failing { text: String, hint: String },
 }
 
 impl Scene<'_> {
-    /// What the daemon says, if it runs.
+    /// The daemon's report, if it is running.
     fn report(&self) -> Option<&Report> {
         match &self.daemon {
             Daemon::Runs(report) => Some(report),
-            Daemon::Down | Daemon::NoPlace | Daemon::Ill { .. } => None,
+            Daemon::Down | Daemon::NoSocketPath | Daemon::Failing { .. } => None,
         }
     }
 
@@ -120,7 +120,7 @@ impl Scene<'_> {
     }
 }
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit, Error> {
     let config = config::load(&context.config, &context.environment);
     let environment = match &config {
@@ -147,20 +147,20 @@ pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit
     Ok(exit(&checks))
 }
 
-/// Asks the daemon how it is.
+/// Asks the daemon for its report.
 async fn ask(context: &Context) -> Daemon {
-    let Some(socket) = &context.socket else { return Daemon::NoPlace };
+    let Some(socket) = &context.socket else { return Daemon::NoSocketPath };
     let asked = bounded(async { Client::connect(socket).await?.status().await }).await;
     match asked.unwrap_or(Err(ClientError::TimedOut { limit: CHECK_TIMEOUT })) {
         Ok(report) => Daemon::Runs(Box::new(report)),
         Err(ClientError::NotRunning { .. } | ClientError::Stopping) => Daemon::Down,
-        Err(error) => Daemon::Ill { hint: error.hint().to_owned(), text: error.to_string() },
+        Err(error) => Daemon::Failing { hint: error.hint().to_owned(), text: error.to_string() },
     }
 }
 
 /// All checks, in the order in which they are shown.
 async fn examine(scene: &Scene<'_>, under_way: &UnderWay) -> Vec<Check> {
-    // Boxed, because each has room for all that it may ever wait for.
+    // Boxed, because each future is large.
     let ((calendars, folders), desktop, sign_in, (network, ahead), synchronized, service) = tokio::join!(
         under_way.of("calendars", Box::pin(calendars::checks(scene))),
         under_way.of("desktop", Box::pin(desktop::checks(scene))),
@@ -179,7 +179,7 @@ async fn examine(scene: &Scene<'_>, under_way: &UnderWay) -> Vec<Check> {
     checks
 }
 
-/// What a script learns.
+/// The exit code, for scripts.
 fn exit(checks: &[Check]) -> Exit {
     if checks.iter().any(|check| check.needs_sign_in) {
         Exit::SignInNeeded
@@ -190,7 +190,7 @@ fn exit(checks: &[Check]) -> Exit {
     }
 }
 
-/// What `work` gives; `None` when that takes too long.
+/// The result of `work`. `None` if it takes too long.
 async fn bounded<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(CHECK_TIMEOUT, work).await.ok()
 }

@@ -1,6 +1,6 @@
-//! Whether Graph and the sign-in service can be reached, by which proxy, and what answers there.
+//! Checks whether Graph and the sign-in service can be reached, through which proxy, and what answers there.
 //!
-//! Asked without a token: an answer that refuses is an answer. How far a request came is what is told.
+//! The requests have no token: a refusal shows that the service answers. Otherwise the check says how far a request came.
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
@@ -16,26 +16,26 @@ use crate::http::{self, Answer, Stage, Timeouts, Unreached};
 
 const GROUP: Group = Group::Network;
 
-/// The variables that name a proxy, or what needs none; each also in lower case.
-const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
+/// The variables that name a proxy, or the hosts that need no proxy. Each also works in lower case.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
 
-/// Which of the two.
+/// One of the two services.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Service {
     Graph,
     Login,
 }
 
-/// A service and what came of asking it.
+/// A service and its answer.
 struct Asked {
     service: Service,
     url: Url,
     outcome: Result<Answer, Unreached>,
-    /// How far ahead of this machine's its clock is, where it says.
+    /// How far its clock is ahead of this machine's, if it reports its time.
     ahead: Option<SignedDuration>,
 }
 
-/// All checks of it; and how far ahead of this machine's the services' clocks are.
+/// All checks of the network, and how far the services' clocks are ahead of this machine's.
 pub(super) async fn checks(scene: &Scene<'_>) -> (Vec<Check>, Option<SignedDuration>) {
     let Ok(config) = &scene.config else {
         let why = "the configuration cannot be read";
@@ -51,7 +51,7 @@ pub(super) async fn checks(scene: &Scene<'_>) -> (Vec<Check>, Option<SignedDurat
     (checks, ahead)
 }
 
-/// What is asked for: what everybody may ask, and every service of the kind answers.
+/// The URLs to request: every such service answers these, to anyone.
 fn targets(account: &Account) -> [(Service, Url); 2] {
     let below = |base: &Url, segments: &[&str]| {
         let mut url = base.clone();
@@ -66,14 +66,14 @@ fn targets(account: &Account) -> [(Service, Url); 2] {
 }
 
 async fn ask(service: Service, url: Url, scene: &Scene<'_>) -> Asked {
-    let late = || Err(Unreached { stage: Stage::Answer, reason: "nothing came within 10 s".to_owned() });
+    let late = || Err(Unreached { stage: Stage::Answer, reason: "there was no answer within 10 s".to_owned() });
     let outcome = bounded(http::probe(&url, Timeouts::default())).await.unwrap_or_else(late);
     let answered_at = scene.clock.now().wall;
     let date = outcome.as_ref().ok().and_then(|answer| answer.date);
     Asked { service, url, outcome, ahead: date.map(|date| date.duration_since(answered_at)) }
 }
 
-/// The host, which everybody may know where it is Microsoft's, or this machine itself.
+/// The host. It is public if it is Microsoft's or this machine itself.
 fn host(url: &Url) -> Part {
     let host = url.host_str().unwrap_or_default();
     let public = Cloud::ALL.into_iter().map(Endpoints::of).flat_map(|Endpoints { graph, login }| [graph, login]);
@@ -101,54 +101,56 @@ fn judge(Asked { service, url, outcome, .. }: &Asked) -> Check {
     let failed = |what, hint: &'static str| Check::failed(GROUP, name, said(what)).with_hint(hint);
     let warning = |what, hint: &'static str| Check::warning(GROUP, name, said(what)).with_hint(hint);
     match (service, answer.status) {
-        (_, 407) => failed(": a proxy wants a password", "put the user and password into the address in HTTPS_PROXY"),
-        (_, 429) => warning(": too many requests", "it passes by itself"),
-        (_, 500..) => failed(": it does not work now", "it passes by itself; presenced goes on trying"),
+        (_, 407) => {
+            failed(": a proxy requires a password", "put the user and password into the address in HTTPS_PROXY")
+        }
+        (_, 429) => warning(": too many requests", "wait; this usually ends without a change"),
+        (_, 500..) => failed(": it does not work now", "wait; presenced keeps trying"),
         (Service::Graph, 401 | 403) => {
-            Check::ok(GROUP, name, text![host(url), " answers; it wants a token, as it should"])
+            Check::ok(GROUP, name, text![host(url), " answers; it requires a token, as expected"])
         }
         (Service::Login, 200) if is_configuration(&answer.body) => {
             Check::ok(GROUP, name, text![host(url), " answers, and knows the tenant"])
         }
         (Service::Login, 400) => match refusal(&answer.body) {
             Some(number) => {
-                let found = text![host(url), " answers, and does not know the tenant (AADSTS", number, ")"];
+                let found = text![host(url), " answers, but does not know the tenant (AADSTS", number, ")"];
                 Check::failed(GROUP, name, found).with_hint("check `tenant` in the account, and `cloud`")
             }
-            None => warning(", as no sign-in service does", ELSEWHERE),
+            None => warning(", which a sign-in service would not", WRONG_SERVICE),
         },
         (Service::Login, 404) => {
-            Check::ok(GROUP, name, text![host(url), " answers; it does not describe itself, as an emulator"])
+            Check::ok(GROUP, name, text![host(url), " answers; like an emulator, it has no configuration document"])
         }
-        (..) => warning(", as this service does not", ELSEWHERE),
+        (..) => warning(", which this service would not", WRONG_SERVICE),
     }
 }
 
-const ELSEWHERE: &str = "something else may answer in its place, such as the sign-in page of a network: open a web page in a \
+const WRONG_SERVICE: &str = "something else may answer instead, like the sign-in page of a network: open a web page in a \
                          browser; or check `endpoints` in the account";
 
-/// How far a request came, and what mends that it came no further.
+/// How far a request came, and how to fix what stopped it.
 fn explain(stage: Stage) -> (&'static str, &'static str) {
     match stage {
         Stage::Setup => ("TLS cannot be set up", "install the system's root certificates (`ca-certificates`)"),
         Stage::Name => (
             "the name has no address",
-            "look whether this machine is online and resolves names: `resolvectl status`; behind a proxy set HTTPS_PROXY",
+            "check that this machine is online and resolves names: `resolvectl status`; behind a proxy, set HTTPS_PROXY",
         ),
         Stage::Connection => (
             "no connection",
-            "look whether this machine is online, and whether a firewall lets it through; behind a proxy set HTTPS_PROXY",
+            "check that this machine is online, and that no firewall blocks it; behind a proxy, set HTTPS_PROXY",
         ),
-        Stage::Proxy => ("the proxy does not connect further", "check the address and the password in HTTPS_PROXY"),
+        Stage::Proxy => ("the proxy does not connect to it", "check the address and the password in HTTPS_PROXY"),
         Stage::Tls => (
-            "no agreement on encryption",
-            "where a proxy opens connections, add its certificate to the system's: `update-ca-certificates`",
+            "no encrypted connection",
+            "if a proxy decrypts connections, add its certificate to the system's: `update-ca-certificates`",
         ),
-        Stage::Answer => ("a connection, and no answer", "it passes by itself; presenced goes on trying"),
+        Stage::Answer => ("connected, but no answer", "wait; presenced keeps trying"),
     }
 }
 
-/// Whether this is what `OpenID` Connect Discovery 1.0, 4.2, has there.
+/// Whether this is a configuration document (`OpenID` Connect Discovery 1.0, 4.2).
 fn is_configuration(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Configuration {
@@ -160,7 +162,7 @@ fn is_configuration(body: &[u8]) -> bool {
     serde_json::from_slice::<Configuration>(body).is_ok()
 }
 
-/// The number of Entra's refusal.
+/// Entra's error number (AADSTS).
 fn refusal(body: &[u8]) -> Option<u32> {
     #[derive(Deserialize)]
     struct Refusal {
@@ -169,10 +171,10 @@ fn refusal(body: &[u8]) -> Option<u32> {
     serde_json::from_slice::<Refusal>(body).ok()?.error_codes.first().copied()
 }
 
-/// Which proxies are used. Their addresses are shown without the password that may be in them.
+/// Which proxies are used. Their addresses are shown without a password.
 fn proxies(asked: &[Asked], scene: &Scene<'_>) -> Check {
     let name = "proxy";
-    let set: Vec<Part> = VARIABLES
+    let set: Vec<Part> = PROXY_VARIABLES
         .into_iter()
         .filter(|name| scene.is_set(name) || scene.environment.var(&name.to_ascii_lowercase()).is_some())
         .map(Part::from)
@@ -183,8 +185,8 @@ fn proxies(asked: &[Asked], scene: &Scene<'_>) -> Check {
     let mut used: Vec<Text> = Vec::new();
     for asked in asked {
         let by = match http::proxy(&asked.url) {
-            Some(proxy) => text!["by ", private(Kind::Host, proxy)],
-            None => text!["without one"],
+            Some(proxy) => text!["through ", private(Kind::Host, proxy)],
+            None => text!["directly"],
         };
         let line = text![host(&asked.url), " is reached "].join(by);
         if !used.contains(&line) {

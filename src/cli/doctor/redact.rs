@@ -1,9 +1,9 @@
-//! What others may read of a text: whatever is private has a placeholder in its place, the same for the same thing throughout a
-//! report, so that it can still be followed.
+//! Replaces what is private in a text by placeholders. The same thing has the same placeholder throughout a report, so that the
+//! report can still be followed.
 //!
-//! Private parts say themselves what they are. In what others wrote, all that is known to be private here is looked for, and
-//! then all that looks as if it were: addresses, paths, hosts, ids, tokens, and whatever stands in quotes and is no word of
-//! presenced's own. In doubt too much is left out.
+//! Private parts are marked as private. Foreign parts are searched, first for what is known to be private here, then for what
+//! looks private: addresses, paths, hosts, ids, tokens, and quoted text that is not one of presenced's own words. When in doubt,
+//! it is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,19 +11,19 @@ use std::net::IpAddr;
 use super::Scene;
 use super::check::Check;
 use super::commands::is_command;
-use super::excerpt;
+use super::redacted_config;
 use super::suspect::suspect;
 use super::text::{Kind, Part, Text};
 use crate::config::{Auth, CalendarSource, Config, SecretSource};
 
-/// Around the number of a placeholder while a text is worked on: characters that no text has, since they are taken out first.
+/// They enclose the number of a placeholder during the work. No text contains them, because they are removed first.
 const OPEN: char = '\u{f8f0}';
 const CLOSE: char = '\u{f8f1}';
 
-/// No secrets, whoever has them for a name.
+/// Names that are never private, even if a user or a host has them.
 const COMMON: [&str; 8] = ["auto", "global", "localhost", "presenced", "root", "systemd", "true", "user"];
 
-/// What Graph calls the permissions that matter.
+/// Graph's names of the permissions that matter.
 const PERMISSIONS: [&str; 4] = ["Presence.Read", "Presence.Read.All", "Presence.ReadWrite", "Presence.ReadWrite.All"];
 
 /// The placeholders of one report, and what they stand for.
@@ -33,12 +33,12 @@ pub(super) struct Redactor {
     known: Vec<(String, Kind)>,
     numbers: BTreeMap<(Kind, String), usize>,
     used: BTreeMap<Kind, usize>,
-    /// The placeholders by their order, as they are shown.
+    /// The placeholders in order, as they are shown.
     shown: Vec<String>,
 }
 
 impl Redactor {
-    /// For what is private in this scene and in its checks.
+    /// Collects what is private in this scene and in its checks.
     pub(super) fn of(scene: &Scene<'_>, checks: &[Check]) -> Self {
         let mut known = BTreeSet::new();
         let mut note = |kind: Kind, text: &str| {
@@ -50,7 +50,7 @@ impl Redactor {
         note_machine(scene, &mut note);
         match &scene.config {
             Ok(config) => note_config(config, &mut note),
-            Err(_) => note_all(&excerpt::values(&scene.context.config), &mut note),
+            Err(_) => note_all(&redacted_config::values(&scene.context.config), &mut note),
         }
         let texts = checks.iter().flat_map(|check| check.details.iter().chain([&check.found]).chain(&check.hint));
         let subjects = checks.iter().filter_map(|check| check.subject.as_ref());
@@ -66,12 +66,12 @@ impl Redactor {
         Self { known, ..Self::default() }
     }
 
-    /// A text as others may read it, on one line.
+    /// A text as others may read it, in one line.
     pub(super) fn text(&mut self, text: &Text) -> String {
         text.parts().iter().map(|part| self.part(part)).collect()
     }
 
-    /// A part of one.
+    /// One part of a text.
     pub(super) fn part(&mut self, part: &Part) -> String {
         match part {
             Part::Plain(text) => text.clone().into_owned(),
@@ -80,7 +80,7 @@ impl Redactor {
         }
     }
 
-    /// What stands for something private: `[account 1]`.
+    /// The placeholder for something private: `[account 1]`.
     pub(super) fn placeholder(&mut self, kind: Kind, text: &str) -> String {
         let number = self.number(kind, text);
         self.shown[number].clone()
@@ -99,7 +99,7 @@ impl Redactor {
         number
     }
 
-    /// The mark of something private while a text is worked on.
+    /// The mark for something private during the work.
     fn mark(&mut self, kind: Kind, text: &str) -> String {
         format!("{OPEN}{}{CLOSE}", self.number(kind, text))
     }
@@ -113,7 +113,7 @@ impl Redactor {
         self.written_out(&text)
     }
 
-    /// Takes out what is known to be private, where it stands as a word of its own.
+    /// Replaces what is known to be private, if it is a whole word.
     fn without_known(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         for (needle, kind) in self.known.clone() {
@@ -135,7 +135,7 @@ impl Redactor {
         text
     }
 
-    /// Takes out what stands in quotes, unless it is presenced's own.
+    /// Replaces quoted text, unless it is presenced's own.
     fn without_quoted(&mut self, text: &str) -> String {
         let mut clean = String::new();
         let mut rest = text;
@@ -155,7 +155,7 @@ impl Redactor {
         clean + rest
     }
 
-    /// Takes out words that look private.
+    /// Replaces words that look private.
     fn without_suspects(&mut self, text: &str) -> String {
         let mut clean = String::new();
         for word in text.split_inclusive(' ') {
@@ -170,7 +170,7 @@ impl Redactor {
         clean
     }
 
-    /// The placeholders in place of their marks.
+    /// Replaces the marks by their placeholders.
     fn written_out(&self, text: &str) -> String {
         let mut written = String::new();
         let mut parts = text.split(OPEN);
@@ -249,7 +249,7 @@ fn note_all<'a>(words: impl IntoIterator<Item = &'a String>, note: &mut impl FnM
     }
 }
 
-/// Whether what is at `start..end` is no part of a longer word.
+/// Whether the text at `start..end` is not part of a longer word.
 fn is_apart(text: &str, start: usize, end: usize) -> bool {
     let is_word = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
     let (before, after) = (text[..start].chars().next_back(), text[end..].chars().next());
@@ -267,13 +267,13 @@ fn opens(text: &str, at: usize, char: char) -> bool {
     }
 }
 
-/// Whether a quoted text is one that everybody knows: a call of a program, a permission, or words of the configuration.
+/// Whether a quoted text is public: a command, a permission, or words of the configuration.
 fn is_own(quoted: &str) -> bool {
     let separates = |char: char| matches!(char, ' ' | '=' | ',' | '"' | '[' | ']' | '{' | '}' | '.');
     let mut words = quoted.split(separates).filter(|word| !word.is_empty());
     is_command(quoted)
         || PERMISSIONS.contains(&quoted)
-        || words.all(|word| excerpt::is_own_word(word) || word.starts_with(OPEN))
+        || words.all(|word| redacted_config::is_own_word(word) || word.starts_with(OPEN))
 }
 
 /// Whether a host is this machine itself.
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_private_is_left_out() {
+    fn words_that_look_private_are_replaced() {
         let clean = |text: &str| redactor(&[]).foreign(text);
         for (text, expected) in [
             ("The calendar /home/me/work.ics does not exist.", "The calendar [path 1] does not exist."),
@@ -306,8 +306,8 @@ mod tests {
             ("https://cal.example/private-8fJ2k1?x", "[address 1]"),
             ("token eyJhbGciOiJSUzI1NiJ9.e30.x", "token [token 1]"),
             (
-                "`hunter2` is no method; it is `device-code` or \"client-secret\"",
-                "`[name 1]` is no method; it is `device-code` or \"client-secret\"",
+                "`hunter2` is not a method; it is `device-code` or \"client-secret\"",
+                "`[name 1]` is not a method; it is `device-code` or \"client-secret\"",
             ),
             ("run `presenced login`, it isn't 'Takeover of Fabrikam'", "run `presenced login`, it isn't '[name 1]'"),
             ("C:\\Users\\me and ~/x", "[path 1] and [path 2]"),
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_helps_stays() {
+    fn useful_words_stay() {
         for text in [
             "the sign-in service refuses: the sign-in was revoked (AADSTS50173, 400 invalid_grant)",
             "logind (org.freedesktop.login1) is not running",
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_goes_as_a_word_and_keeps_its_number() {
+    fn known_words_are_replaced_and_keep_their_number() {
         let mut redactor = redactor(&[("work", Kind::Account), ("me", Kind::Person)]);
         assert_eq!(
             redactor.foreign("account WORK of me: network time"),
@@ -344,7 +344,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_known_word_survives_whatever_stands_around_it(before in "\\PC{0,12}", after in "\\PC{0,12}", upper: bool) {
+        fn a_known_word_is_replaced_in_any_context(before in "\\PC{0,12}", after in "\\PC{0,12}", upper: bool) {
             let word = if upper { "HUNTER2X" } else { "hunter2x" };
             let text = format!("{before} {word} {after}");
             let clean = redactor(&[("hunter2x", Kind::Token)]).foreign(&text);

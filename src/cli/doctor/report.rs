@@ -1,17 +1,17 @@
-//! The checks for others: Markdown to paste where presenced's problems are told, without anything that says whose they are.
+//! The checks as Markdown for a public issue, without anything private.
 //!
-//! Leaves to others: what is private in a text (`redact`), and in the configuration (`excerpt`).
+//! Leaves to others: what is private in a text (`redact`), and in the configuration (`redacted_config`).
 
 use std::fmt::Write as _;
 
 use super::Scene;
 use super::check::{Check, Group};
-use super::excerpt;
 use super::redact::Redactor;
+use super::redacted_config;
 use super::view::Marks;
 use crate::config::Environment;
 
-/// Desktops that a great many have. What others call theirs may be a name of their own.
+/// Common desktops. Any other name may be private.
 const DESKTOPS: [&str; 22] = [
     "Budgie",
     "Cinnamon",
@@ -37,7 +37,7 @@ const DESKTOPS: [&str; 22] = [
     "wlroots",
 ];
 
-/// The report.
+/// Prints the report.
 pub(super) fn render(scene: &Scene<'_>, checks: &[Check]) -> String {
     let mut redactor = Redactor::of(scene, checks);
     let mut report = String::from("### presenced doctor\n\n");
@@ -61,25 +61,25 @@ pub(super) fn render(scene: &Scene<'_>, checks: &[Check]) -> String {
     report + &configuration(scene, &mut redactor)
 }
 
-/// The configuration, as far as others may see it.
+/// The redacted configuration.
 fn configuration(scene: &Scene<'_>, redactor: &mut Redactor) -> String {
     let Ok(text) = std::fs::read_to_string(&scene.context.config) else { return String::new() };
-    match excerpt::of(&text, redactor) {
-        Some(excerpt) => format!("\n**Its configuration**, with placeholders\n\n```toml\n{}\n```\n", excerpt.trim()),
-        None => "\n**Its configuration** is no TOML, and is left out.\n".to_owned(),
+    match redacted_config::of(&text, redactor) {
+        Some(config) => format!("\n**Configuration**, with placeholders\n\n```toml\n{}\n```\n", config.trim()),
+        None => "\n**Configuration**: left out, because it is not TOML.\n".to_owned(),
     }
 }
 
-/// What presenced this is, on what machine.
+/// Which presenced this is, and on which machine.
 fn facts(scene: &Scene<'_>) -> [(&'static str, String); 6] {
     let environment = &scene.environment;
     let daemon = scene.report().map_or_else(
         || "not running".to_owned(),
         |report| {
             if report.version == env!("CARGO_PKG_VERSION") {
-                "runs, the same version".to_owned()
+                "running, the same version".to_owned()
             } else {
-                format!("runs, version {}", version(&report.version))
+                format!("running, version {}", version(&report.version))
             }
         },
     );
@@ -102,13 +102,13 @@ fn features() -> String {
     if names.is_empty() { "no features".to_owned() } else { names.join(", ") }
 }
 
-/// The numbers at the start: what somebody who builds their own writes behind them may be their name.
+/// The numbers at the start. What follows may be private, such as the name of the person who built it.
 fn version(text: &str) -> String {
     let numbers: String = text.chars().take_while(|char| char.is_ascii_digit() || *char == '.').collect();
     numbers.trim_end_matches('.').to_owned()
 }
 
-/// Which, by what os-release(5) calls its id.
+/// The distribution's id and version from os-release(5).
 fn distribution(os_release: &str) -> String {
     let value = |name: &str| {
         let value = os_release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
@@ -121,7 +121,7 @@ fn distribution(os_release: &str) -> String {
 }
 
 fn desktop(environment: &Environment) -> String {
-    let Some(desktop) = environment.var("XDG_CURRENT_DESKTOP") else { return "none is named".to_owned() };
+    let Some(desktop) = environment.var("XDG_CURRENT_DESKTOP") else { return "not named".to_owned() };
     let known = |name: &str| DESKTOPS.into_iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or("another");
     desktop.split(':').map(known).collect::<Vec<_>>().join(", ")
 }
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_many_share_is_told_of_the_machine() {
+    fn only_public_facts_about_the_machine_are_reported() {
         assert_eq!(version("6.12.5-arch1-of-bob"), "6.12.5");
         assert_eq!(distribution("NAME=\"Bob's\"\nID=debian\nVERSION_ID=\"13\"\n"), "debian 13");
         assert_eq!(distribution("ID=\"bob's own\"\n"), "unknown");

@@ -1,7 +1,7 @@
-//! The daemon, and the unit by which systemd runs it for this user: installed, enabled, running, and started in an environment
-//! that is like the one of this command.
+//! Checks the daemon and its systemd user unit: whether it is installed, enabled and running, and whether its environment matches
+//! that of this command.
 //!
-//! systemd is asked by its own program, and nothing is changed.
+//! It asks systemd with `systemctl`, and changes nothing.
 
 use jiff::Timestamp;
 
@@ -16,10 +16,10 @@ use crate::warning::{Area, Severity};
 const GROUP: Group = Group::Daemon;
 const UNIT: &str = "presenced.service";
 
-/// So many restarts are no accident any more.
+/// This many restarts are not a coincidence.
 const MANY_RESTARTS: u32 = 3;
 
-/// The words of systemd's for how units are, why they ended, and how their files are (systemctl(1), systemd.exec(5)).
+/// systemd's words for the states of units, their results, and the states of their files (systemctl(1), systemd.exec(5)).
 const STATES: [&str; 30] = [
     "activating",
     "active",
@@ -53,11 +53,11 @@ const STATES: [&str; 30] = [
     "watchdog",
 ];
 
-/// What is looked at of the unit.
+/// The unit's properties that are checked.
 const PROPERTIES: [&str; 7] =
     ["LoadState", "ActiveState", "SubState", "UnitFileState", "NRestarts", "Result", "NeedDaemonReload"];
 
-/// What presenced, and what it connects by, read from the environment. Others do not matter.
+/// The environment variables that presenced and its libraries read. Others do not matter.
 const VARIABLES: [&str; 23] = [
     "ALL_PROXY",
     "DBUS_SESSION_BUS_ADDRESS",
@@ -84,7 +84,7 @@ const VARIABLES: [&str; 23] = [
     "no_proxy",
 ];
 
-/// All checks of both.
+/// All checks of the daemon and its unit.
 pub(super) async fn checks(scene: &Scene<'_>) -> Vec<Check> {
     let environment = &scene.environment;
     let user = rustix::process::getuid().as_raw().to_string();
@@ -102,38 +102,38 @@ pub(super) async fn checks(scene: &Scene<'_>) -> Vec<Check> {
     checks
 }
 
-/// Whether a daemon runs, and whether it is of this version.
+/// Whether a daemon is running, and whether its version is this one.
 fn running(scene: &Scene<'_>) -> Check {
     let name = "daemon";
     match &scene.daemon {
         Daemon::Runs(report) => runs(report, scene.now.wall),
-        Daemon::NoPlace => {
-            Check::warning(GROUP, name, "there is no place for its socket, since $XDG_RUNTIME_DIR is not set")
-                .with_hint("run this in a login session, or say where the socket is with `--socket`")
+        Daemon::NoSocketPath => {
+            Check::warning(GROUP, name, "no location is available for its socket, because $XDG_RUNTIME_DIR is not set")
+                .with_hint("run this in a login session, or give the socket's path with `--socket`")
         }
-        Daemon::Down => Check::warning(GROUP, name, "it is not running; what follows is what this command sees itself")
+        Daemon::Down => Check::warning(GROUP, name, "it is not running; this command ran the checks below itself")
             .with_hint("start it with `systemctl --user start presenced` or `presenced run`"),
-        Daemon::Ill { text, hint } => Check::failed(GROUP, name, foreign(text)).with_hint(foreign(hint)),
+        Daemon::Failing { text, hint } => Check::failed(GROUP, name, foreign(text)).with_hint(foreign(hint)),
     }
 }
 
 fn runs(report: &Report, now: Timestamp) -> Check {
     let up = Part::Plain(span(now.duration_since(report.started_at)).into());
-    let found = text!["it runs, pid ", report.pid, ", up ", up];
+    let found = text!["running, pid ", report.pid, ", up ", up];
     let own = env!("CARGO_PKG_VERSION");
     if report.version == own {
         return Check::ok(GROUP, "daemon", found);
     }
-    let found = found.then(", and is of version ").then(version(&report.version)).then(" while this command is of ");
+    let found = found.then(", version ").then(version(&report.version)).then("; this command has version ");
     Check::warning(GROUP, "daemon", found.then(own)).with_hint("run `systemctl --user restart presenced`")
 }
 
-/// What the daemon warns of that no other check is about.
+/// The daemon's warnings that no other check covers.
 fn others(report: &Report) -> Option<Check> {
     let warnings: Vec<&Warning> =
         report.warnings.iter().filter(|warning| warning.code.area() == Area::Daemon).collect();
     let first = warnings.first()?;
-    let found = text!["the daemon has ", count(warnings.len(), "warning", "warnings"), " more"];
+    let found = text!["the daemon has ", count(warnings.len(), "other warning", "other warnings")];
     let check = if warnings.iter().any(|warning| warning.severity == Severity::Error) {
         Check::failed(GROUP, "warnings", found)
     } else {
@@ -143,13 +143,13 @@ fn others(report: &Report) -> Option<Check> {
     Some(check.with_details(details).with_hint(foreign(&first.hint)))
 }
 
-/// What systemd answers, or why it does not.
+/// systemd's answer, or why there is none.
 type Answer = Result<Properties, Text>;
 
 async fn bounded_answer(asked: impl Future<Output = Result<Properties, SystemdError>>) -> Answer {
-    let answer = bounded(asked).await.ok_or("systemd does not answer within 10 s")?;
+    let answer = bounded(asked).await.ok_or("systemd did not answer within 10 s")?;
     answer.map_err(|error| match error {
-        SystemdError::NotInstalled => "systemd is not here".into(),
+        SystemdError::NotInstalled => "systemd is not installed".into(),
         SystemdError::NotRun(reason) | SystemdError::Unreachable(reason) | SystemdError::Refused(reason) => {
             text!["systemd does not answer this user: ", foreign(&reason)]
         }
@@ -160,7 +160,7 @@ fn is_loaded(unit: &Properties) -> bool {
     unit.text("LoadState") == "loaded"
 }
 
-/// A word for how a unit is.
+/// A unit's state. Words other than systemd's own are private.
 fn state_of(word: &str) -> Part {
     one_of(&STATES, word)
 }
@@ -187,24 +187,24 @@ fn judge_unit(unit: &Answer, daemon_runs: bool) -> Check {
             Check::failed(GROUP, name, text!["it has failed (", state_of(unit.text("Result")), ")"]).with_hint(log)
         }
         "active" | "reloading" | "activating" | "deactivating" if restarts >= MANY_RESTARTS => {
-            let found = state.then(", started again ").then(count(restarts as usize, "time", "times"));
+            let found = state.then(", restarted ").then(count(restarts as usize, "time", "times"));
             Check::warning(GROUP, name, found).with_hint(log)
         }
         "active" | "reloading" | "activating" | "deactivating" => match unit.text("UnitFileState") {
-            "disabled" => Check::warning(GROUP, name, state.then(", and does not start by itself"))
+            "disabled" => Check::warning(GROUP, name, state.then(", but not enabled"))
                 .with_hint("run `systemctl --user enable presenced`"),
             _ if unit.text("NeedDaemonReload") == "yes" => {
-                Check::warning(GROUP, name, state.then(", and its file has changed since it was read"))
+                Check::warning(GROUP, name, state.then(", but its file has changed since systemd read it"))
                     .with_hint("run `systemctl --user daemon-reload`, then `systemctl --user restart presenced`")
             }
             _ => Check::ok(GROUP, name, state.then(", enabled")),
         },
-        _ if daemon_runs => Check::ok(GROUP, name, state.then("; the daemon that runs was started otherwise")),
+        _ if daemon_runs => Check::ok(GROUP, name, state.then("; the running daemon was started in another way")),
         _ => Check::warning(GROUP, name, state).with_hint("run `systemctl --user enable --now presenced`"),
     }
 }
 
-/// What is set here and not there, or otherwise. Values are not shown: some are passwords.
+/// Which variables are set here but not for services, or set to another value. Values are not shown, because some are passwords.
 fn judge_environment(theirs: Answer, is_managed: bool, scene: &Scene<'_>) -> Check {
     let name = "environment";
     let theirs = match theirs {
@@ -221,25 +221,25 @@ fn judge_environment(theirs: Answer, is_managed: bool, scene: &Scene<'_>) -> Che
         }
     }
     if missing.is_empty() && other.is_empty() {
-        return Check::ok(GROUP, name, "what matters is the same for services as here");
+        return Check::ok(GROUP, name, "services have the same variables as this command");
     }
     let list = |names: &[&'static str]| Text::list(names.iter().copied().map(Part::from));
     let found = match (missing.as_slice(), other.as_slice()) {
         (missing, []) => text!["services lack "].join(list(missing)),
-        ([], other) => text!["services have other values of "].join(list(other)),
+        ([], other) => text!["services have other values for "].join(list(other)),
         (missing, other) => {
-            text!["services lack "].join(list(missing)).then(", and have other values of ").join(list(other))
+            text!["services lack "].join(list(missing)).then(", and have other values for ").join(list(other))
         }
     };
     if !is_managed {
-        return Check::ok(GROUP, name, found.then(", which matters once presenced is one"));
+        return Check::ok(GROUP, name, found.then(", which matters once presenced runs as a service"));
     }
     let names = [missing, other].concat().join(" ");
     let hint = format!("run `systemctl --user import-environment {names}`, then `systemctl --user restart presenced`");
     Check::warning(GROUP, name, found).with_hint(Part::Plain(hint.into()))
 }
 
-/// A value as it is: where a shell would take it for more than a word, systemctl writes `$'…'`.
+/// A value without quotes. systemctl writes `$'…'` around a value that a shell would not read as one word.
 fn unquoted(value: &str) -> String {
     match value.strip_prefix("$'").and_then(|value| value.strip_suffix('\'')) {
         Some(inner) => inner.replace("\\'", "'").replace("\\\\", "\\"),
@@ -247,19 +247,21 @@ fn unquoted(value: &str) -> String {
     }
 }
 
-/// Whether the user's services run without a login: a bot's must.
+/// Whether the user's services run without a login, as a bot's must.
 fn judge_linger(user: Answer, scene: &Scene<'_>) -> Check {
     let name = "linger";
     let accounts = scene.config.as_ref().map(|config| config.accounts.values().collect::<Vec<_>>()).unwrap_or_default();
     let is_bot = !accounts.is_empty() && accounts.iter().all(|account| !account.auth.is_by_person());
     match user.map(|user| user.text("Linger") == "yes") {
         Err(why) => Check::skipped(GROUP, name, why),
-        Ok(true) => Check::ok(GROUP, name, "this user's services run without a login, too"),
-        Ok(false) if is_bot => {
-            Check::warning(GROUP, name, "this user's services end with the last login, and no person signs in here")
-                .with_hint("run `loginctl enable-linger`")
-        }
-        Ok(false) => Check::ok(GROUP, name, "this user's services run while somebody is logged in"),
+        Ok(true) => Check::ok(GROUP, name, "this user's services also run without a login"),
+        Ok(false) if is_bot => Check::warning(
+            GROUP,
+            name,
+            "this user's services stop at logout, but the accounts here are not of a person",
+        )
+        .with_hint("run `loginctl enable-linger`"),
+        Ok(false) => Check::ok(GROUP, name, "this user's services run while the user is logged in"),
     }
 }
 
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_judged_by_what_systemd_says() {
+    fn a_unit_is_judged_by_its_properties() {
         let loaded = "LoadState=loaded UnitFileState=enabled NRestarts=0 NeedDaemonReload=no";
         for (said, runs, verdict, expected) in [
             (format!("{loaded} ActiveState=active SubState=running"), true, Verdict::Ok, "active (running), enabled"),
@@ -281,13 +283,13 @@ mod tests {
                 format!("{loaded} ActiveState=active SubState=running").replace("enabled", "disabled"),
                 true,
                 Verdict::Warning,
-                "active (running), and does not start by itself",
+                "active (running), but not enabled",
             ),
             (
                 format!("{loaded} ActiveState=active SubState=running").replace("NRestarts=0", "NRestarts=7"),
                 true,
                 Verdict::Warning,
-                "active (running), started again 7 times",
+                "active (running), restarted 7 times",
             ),
             (
                 format!("{loaded} ActiveState=failed Result=exit-code"),
@@ -300,7 +302,7 @@ mod tests {
                 format!("{loaded} ActiveState=inactive SubState=dead"),
                 true,
                 Verdict::Ok,
-                "inactive (dead); the daemon that runs was started otherwise",
+                "inactive (dead); the running daemon was started in another way",
             ),
             (
                 "LoadState=not-found".to_owned(),
@@ -313,11 +315,11 @@ mod tests {
             let check = judge_unit(&Ok(unit(&said)), runs);
             assert_eq!((check.verdict, check.found.to_string().as_str()), (verdict, expected), "{said}");
         }
-        assert_eq!(judge_unit(&Err("systemd is not here".into()), true).verdict, Verdict::Skipped);
+        assert_eq!(judge_unit(&Err("systemd is not installed".into()), true).verdict, Verdict::Skipped);
     }
 
     #[test]
-    fn values_are_compared_as_they_are() {
+    fn values_are_compared_without_quotes() {
         assert_eq!(unquoted("wayland-0"), "wayland-0");
         assert_eq!(unquoted(r"$'a b\'c\\d'"), r"a b'c\d");
     }

@@ -1,19 +1,19 @@
-//! Which words of what others wrote look private: addresses, hosts, paths, ids and tokens.
+//! Finds words in foreign text that look private: addresses, hosts, paths, ids and tokens.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::text::Kind;
 use crate::presence::Presence;
 
-/// What looks like a host and is none.
+/// Words that look like a host but are not.
 const NO_HOST_BEGINS: [&str; 8] =
     ["Presence.", "org.cinnamon.", "org.freedesktop.", "org.gnome.", "org.mate.", "org.xfce.", "fs.inotify.", "xdg-"];
 const NO_HOST_ENDS: [&str; 4] = ["presenced.service", "config.toml", "logind.conf", ".md"];
 
-/// What an access token is at least as long as.
+/// The least length of an access token.
 const MIN_TOKEN_CHARACTERS: usize = 24;
 
-/// What a word looks like, if it looks private.
+/// What kind of private word this looks like, if any.
 pub(super) fn suspect(word: &str) -> Option<Kind> {
     if word.is_empty() || word.parse::<Presence>().is_ok() {
         return None;

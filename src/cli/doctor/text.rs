@@ -1,14 +1,14 @@
-//! Texts that know which of their parts are fit for everybody.
+//! Texts that know which of their parts are public.
 //!
-//! A text is put together from parts, and only what stands in the program itself, or is a number, goes into a public report as it
-//! is. What names something of this person is *private* and leaves a placeholder there; what another part of the program or
-//! the system wrote is *foreign*, and is searched for what is private (`redact`).
+//! A text consists of parts. Only literals of the program and numbers appear unchanged in a public report. A name of something
+//! that belongs to the user is *private* and becomes a placeholder there. Text from another part of the program or from the
+//! system is *foreign*, and is searched for what is private (`redact`).
 
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-/// What a private part is about: the placeholder for it says so.
+/// What a private part is about. Its placeholder says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Account,
@@ -21,7 +21,7 @@ pub(super) enum Kind {
     Person,
     Tenant,
     Token,
-    /// What a program of this person's said.
+    /// Output of one of the user's programs.
     Words,
 }
 
@@ -47,9 +47,9 @@ impl Kind {
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Fit for everybody.
+    /// Public.
     Plain(Cow<'static, str>),
-    /// For this person alone.
+    /// Only for the user.
     Private(Kind, String),
     /// Written elsewhere.
     Foreign(String),
@@ -70,17 +70,17 @@ pub(super) fn private(kind: Kind, text: impl Into<String>) -> Part {
     Part::Private(kind, text.into())
 }
 
-/// What another part of the program, or the system, wrote.
+/// Text from another part of the program, or from the system.
 pub(super) fn foreign(text: impl Into<String>) -> Part {
     Part::Foreign(text.into())
 }
 
-/// A word that is fit for everybody if it is one of these.
+/// A word that is public if it is one of these.
 pub(super) fn one_of(known: &[&'static str], word: &str) -> Part {
     known.iter().find(|known| **known == word).map_or_else(|| private(Kind::Name, word), |known| Part::from(*known))
 }
 
-/// A version: its numbers tell nothing, but whoever builds their own may have written their name behind them.
+/// A version. It is private if it has more than numbers: a person who built it may have added a name.
 pub(super) fn version(version: &str) -> Part {
     let is_plain = version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if is_plain { Part::Plain(version.to_owned().into()) } else { private(Kind::Name, version) }
@@ -109,7 +109,7 @@ macro_rules! part_of_number {
 part_of_number!(u16 u32 u64 usize);
 
 impl Part {
-    /// As this person reads it.
+    /// As the user reads it.
     pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Plain(text) => text,
@@ -118,7 +118,7 @@ impl Part {
     }
 }
 
-/// A text of such parts.
+/// A text made of parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Text(Vec<Part>);
 
@@ -133,7 +133,7 @@ impl Text {
         self
     }
 
-    /// Parts in a list, with `, ` between them.
+    /// The parts, separated by `, `.
     pub(super) fn list(parts: impl IntoIterator<Item = Part>) -> Self {
         let mut text = Self::default();
         for part in parts {
@@ -159,13 +159,13 @@ impl<P: Into<Part>> From<P> for Text {
 }
 
 impl fmt::Display for Text {
-    /// As this person reads it.
+    /// As the user reads it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|part| f.write_str(part.as_str()))
     }
 }
 
-/// A text of parts, each of which is a literal, a number or a [`Part`].
+/// Makes a text from parts: literals, numbers and [`Part`]s.
 macro_rules! text {
     ($($part:expr),+ $(,)?) => {
         $crate::cli::doctor::text::Text::default()$(.then($part))+

@@ -1,23 +1,23 @@
-//! Which checks are still under way, for the line that shows on the terminal meanwhile.
+//! Shows on the terminal which checks are still under way.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use crate::cli::terminal::progress::Progress;
 
-/// The checks that are under way. The line is there as long as this lives.
+/// The checks that are under way. The line is shown until this is dropped.
 pub(super) struct UnderWay {
     names: RefCell<BTreeSet<&'static str>>,
     progress: Progress,
 }
 
 impl UnderWay {
-    /// None yet.
+    /// Starts with no checks.
     pub(super) fn new() -> Self {
-        Self { names: RefCell::default(), progress: Progress::new("Looking") }
+        Self { names: RefCell::default(), progress: Progress::new("Checking") }
     }
 
-    /// Does `work`, which is called `name`.
+    /// Runs `work` under the name `name`.
     pub(super) async fn of<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
         self.names.borrow_mut().insert(name);
         self.show();
@@ -29,6 +29,6 @@ impl UnderWay {
 
     fn show(&self) {
         let names: Vec<&str> = self.names.borrow().iter().copied().collect();
-        self.progress.change(format!("Looking at {}", names.join(", ")));
+        self.progress.change(format!("Checking {}", names.join(", ")));
     }
 }

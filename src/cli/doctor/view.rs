@@ -1,5 +1,5 @@
-//! The checks as a person reads them: a line each under the title of their group, more only where something is to be mended, and
-//! the verdict last.
+//! The checks as a person reads them: one line each under the title of their group, more only if there is something to fix, and the
+//! verdict last.
 
 use anstyle::{AnsiColor, Style};
 
@@ -11,22 +11,22 @@ use crate::config::Environment;
 
 const BOLD: Style = Style::new().bold();
 
-/// Names are cut to so many columns, so that what was found has the most of a line.
+/// Names are cut to this width, so that what was found has most of the line.
 const MAX_NAME_COLUMNS: usize = 26;
 
-/// Below this width what was found stands under the name.
+/// Below this width, what was found is shown under the name.
 const MIN_COLUMNS_FOR_TWO: usize = 60;
 
 /// The marks of verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marks {
     Unicode,
-    /// For a terminal or a file that may know nothing else.
+    /// For a terminal or a file without Unicode.
     Ascii,
 }
 
 impl Marks {
-    /// As the locale has it (POSIX, 8.2: the first of these that is set counts).
+    /// The marks for the locale (POSIX, 8.2: the first variable that is set counts).
     pub(super) fn of(environment: &Environment) -> Self {
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| environment.var(name));
         let charset = locale.unwrap_or_default().to_ascii_lowercase().replace('-', "");
@@ -46,7 +46,7 @@ impl Marks {
         }
     }
 
-    /// A text without what cannot be shown.
+    /// A text without characters that cannot be shown.
     fn fit(self, text: &str) -> String {
         match self {
             Self::Unicode => text.to_owned(),
@@ -55,7 +55,7 @@ impl Marks {
     }
 }
 
-/// All of it, in lines of at most `width` columns.
+/// All checks, in lines of at most `width` columns.
 pub(super) fn render(checks: &[Check], width: usize, marks: Marks) -> String {
     let mut lines = Vec::new();
     for group in Group::ALL {
@@ -76,7 +76,7 @@ pub(super) fn render(checks: &[Check], width: usize, marks: Marks) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What a check is called: that it is of a calendar the calendar itself says.
+/// The shown name of a check. A calendar is shown without `calendar`, because its path or host says enough.
 fn name(check: &Check, room: usize, marks: Marks) -> String {
     let name = match &check.subject {
         None => check.name.to_owned(),
@@ -123,7 +123,7 @@ fn draw(lines: &mut Vec<String>, check: &Check, name: &str, column: usize, width
     }
 }
 
-/// What comes of it all, and what to do first.
+/// The summary, and what to do first.
 fn verdict(checks: &[Check]) -> Vec<String> {
     let of = |verdict| checks.iter().filter(move |check| check.verdict == verdict);
     let (failed, warned, skipped) =
@@ -131,7 +131,7 @@ fn verdict(checks: &[Check]) -> Vec<String> {
     let counted = |number, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
     let looked = counted(checks.len() - skipped, "check", "checks");
     if failed + warned == 0 {
-        return vec![format!("All is well: {looked}, and {skipped} skipped.")];
+        return vec![format!("Everything is ok: {looked}, and {skipped} skipped.")];
     }
     let (problems, warnings) = (counted(failed, "problem", "problems"), counted(warned, "warning", "warnings"));
     let sum = match (failed, warned) {
@@ -149,7 +149,7 @@ fn verdict(checks: &[Check]) -> Vec<String> {
     lines
 }
 
-/// What a check is called in a sentence.
+/// The name of a check in a sentence.
 fn called(check: &Check) -> String {
     match &check.subject {
         None => check.name.to_owned(),
@@ -180,12 +180,12 @@ mod tests {
             Check::warning(Group::Calendars, "calendar", "3 files, 120 events; 1 part is skipped")
                 .of(path(home))
                 .with_details([text![path(home), ", line ", 12_u32, ": ", foreign("the event has no start")]])
-                .with_hint("the rest counts; `presenced agenda` shows all of it"),
+                .with_hint("the rest is used; `presenced agenda` shows all skipped parts"),
             Check::skipped(Group::Desktop, "idle", "it is off in the configuration"),
             Check::failed(
                 Group::SignIn,
                 "sign-in",
-                "nobody is signed in to account `work`, or the keyring that has it is locked",
+                "no one is signed in to account `work`, or the keyring that has it is locked",
             )
             .of(account("work"))
             .with_hint("where `store` is auto, run `presenced login work` once"),
@@ -199,25 +199,25 @@ mod tests {
     }
 
     #[test]
-    fn each_verdict_on_a_line_and_the_mend_where_it_is_needed() {
+    fn each_verdict_is_on_one_line_with_a_fix_if_needed() {
         insta::assert_snapshot!(shown(&checks(), 80, Marks::Unicode));
     }
 
     #[test]
-    fn a_narrow_terminal_without_unicode_is_enough() {
+    fn a_narrow_terminal_without_unicode_works() {
         let text = shown(&checks(), 40, Marks::Ascii);
         assert!(text.is_ascii(), "{text}");
         insta::assert_snapshot!(text);
     }
 
     #[test]
-    fn all_is_well_is_one_line() {
-        let well = [checks().swap_remove(0), checks().swap_remove(2)];
-        assert!(shown(&well, 80, Marks::Ascii).ends_with("\n\nAll is well: 1 check, and 1 skipped.\n"));
+    fn everything_ok_is_one_line() {
+        let ok = [checks().swap_remove(0), checks().swap_remove(2)];
+        assert!(shown(&ok, 80, Marks::Ascii).ends_with("\n\nEverything is ok: 1 check, and 1 skipped.\n"));
     }
 
     #[test]
-    fn the_first_thing_to_do_is_a_command_where_there_is_one() {
+    fn the_first_thing_to_do_is_a_command_if_there_is_one() {
         for (hint, expected) in [
             ("set `store = \"file\"`, then run `presenced login work`", Some("presenced login work")),
             ("set `store`", None),

@@ -1,4 +1,5 @@
-//! The configuration's file: whether it can be written, and writing it, whole or not at all, and never over one that is there.
+//! Writes the configuration file, completely or not at all, and never over an existing file. Also checks first whether it can be
+//! written.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
@@ -9,13 +10,13 @@ use rustix::fs::Access;
 
 use crate::cli::error::{Error, Exit};
 
-/// Whether there is something at `path`, be it a link to nothing.
+/// Whether something exists at `path`, even a dangling link.
 pub(super) fn is_taken(path: &Path) -> bool {
     let is_nothing = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     !fs::symlink_metadata(path).is_err_and(|error| is_nothing(&error))
 }
 
-/// Whether a file could be written at `path`, said before anybody is asked anything.
+/// Checks that a file can be written at `path`, before any question is asked.
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     let is_there = |folder: &&Path| is_taken(folder);
     let Some(folder) = folder_of(path).ancestors().find(is_there) else { return Ok(()) };
@@ -23,18 +24,18 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
     if !metadata.is_dir() {
         return Err(cannot(
             path,
-            &io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no folder", folder.display())),
+            &io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", folder.display())),
         ));
     }
     rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| cannot(path, &error.into()))
 }
 
-/// Writes the file, for its owner alone, with the folders that it needs.
+/// Writes the file for its owner only, and creates the folders above it.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let folder = folder_of(path);
     let write = || {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        // It has mode 0600, and takes itself away if it does not get its name.
+        // It has mode 0600, and is deleted if it is not renamed.
         let mut draft = tempfile::Builder::new().prefix(".config.toml.").tempfile_in(folder)?;
         draft.write_all(text.as_bytes())?;
         draft.as_file().sync_all()?;
@@ -51,9 +52,9 @@ fn folder_of(path: &Path) -> &Path {
 fn cannot(path: &Path, error: &io::Error) -> Error {
     let text = format!("the configuration {} cannot be written: {error}", path.display());
     let hint = if error.kind() == io::ErrorKind::AlreadyExists {
-        "somebody else wrote it meanwhile; run `presenced init` again, which goes on with that one"
+        "another program wrote it in the meantime; run `presenced init` again to use that file"
     } else {
-        "mend that, or name another place: `presenced init --config FILE`"
+        "fix that, or choose another file: `presenced init --config FILE`"
     };
     Error::new(Exit::Failed, text).with_hint(hint)
 }
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_for_its_owner_alone_and_never_over_another() {
+    fn the_file_is_private_and_never_replaces_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/config.toml");
         check(&path).unwrap();
@@ -73,19 +74,19 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         let error = write(&path, "two").unwrap_err();
-        assert!(error.hint.unwrap().starts_with("somebody else wrote it"), "{}", error.text);
+        assert!(error.hint.unwrap().starts_with("another program wrote it"), "{}", error.text);
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
     }
 
     #[test]
-    fn a_place_where_nothing_can_be_written_is_known_before() {
+    fn an_unwritable_path_is_known_before() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
         for path in [folder.path().join("file/x/config.toml"), "/proc/presenced/config.toml".into()] {
             let (checked, written) = (check(&path), write(&path, ""));
             assert!(written.is_err());
-            // The superuser may do anything, until it is tried.
+            // For root the check passes, and only the write fails.
             assert!(checked.is_err() || path.starts_with("/proc"), "{}", path.display());
         }
         symlink("nothing", folder.path().join("link")).unwrap();

@@ -1,4 +1,4 @@
-//! A configuration that is there already. It stays as it is: what flags say otherwise is said, and how to change it.
+//! Compares the flags with an existing configuration. It stays as it is, so a difference is an error that says how to change it.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::cli::error::{Error, Exit};
 use crate::config::{Account, Auth, Config};
 use crate::suggest;
 
-/// Whether the configuration has all that the flags say, or what it has not.
+/// Checks that the configuration contains everything that the flags say. The error lists what it lacks.
 pub(super) fn agree(args: &Args, config: &Config, folder: &Path, context: &Context) -> Result<(), Error> {
     let mut differences = accounts(args, config);
     let calendar = config.signals.calendar.clone().unwrap_or_default();
@@ -31,31 +31,31 @@ pub(super) fn agree(args: &Args, config: &Config, folder: &Path, context: &Conte
         return Ok(());
     }
     let file = context.config.display();
-    let text = format!("{file} is there already, and does not have {}", suggest::join(&differences, "and"));
+    let text = format!("{file} already exists, and does not have {}", suggest::join(&differences, "and"));
     Err(Error::new(Exit::Usage, text).with_hint(
-        "change it in that file, then: presenced check && presenced reload; without these flags `presenced init` goes on with \
-         what it has",
+        "change that file, then: presenced check && presenced reload; without these flags, `presenced init` uses it as it \
+         is",
     ))
 }
 
-/// What of the flags no account of the configuration has; told of the one that they most likely mean.
+/// What the accounts lack of the flags. The account that lacks the least is the one they most likely mean.
 fn accounts(args: &Args, config: &Config) -> Vec<String> {
     let named = |name: &String| args.account.as_ref().is_none_or(|named| named == name);
     let accounts: Vec<&Account> =
         config.accounts.iter().filter(|(name, _)| named(name)).map(|(_, account)| account).collect();
-    let lacking = accounts.into_iter().map(|account| account_lacks(args, account)).min_by_key(Vec::len);
-    lacking.unwrap_or_else(|| args.account.iter().map(|name| format!("`--account {name}`")).collect())
+    let missing = accounts.into_iter().map(|account| missing_in_account(args, account)).min_by_key(Vec::len);
+    missing.unwrap_or_else(|| args.account.iter().map(|name| format!("`--account {name}`")).collect())
 }
 
-fn account_lacks(args: &Args, account: &Account) -> Vec<String> {
-    let mut lacking = Vec::new();
+fn missing_in_account(args: &Args, account: &Account) -> Vec<String> {
+    let mut missing = Vec::new();
     let differs =
         |given: &Option<String>, has: &str| given.clone().filter(|given| !given.trim().eq_ignore_ascii_case(has));
     if let Some(given) = differs(&args.tenant, &account.tenant) {
-        lacking.push(format!("`--tenant {given}` (but {})", account.tenant));
+        missing.push(format!("`--tenant {given}` (but {})", account.tenant));
     }
     if let Some(given) = differs(&args.client_id, &account.client_id) {
-        lacking.push(format!("`--client-id {given}` (but {})", account.client_id));
+        missing.push(format!("`--client-id {given}` (but {})", account.client_id));
     }
     let has_method = match args.method {
         Some(Method::Browser) => account.auth == Auth::Browser,
@@ -63,7 +63,7 @@ fn account_lacks(args: &Args, account: &Account) -> Vec<String> {
         None => true,
     };
     if !has_method {
-        lacking.push(format!("`--method` (but {})", account.auth.method()));
+        missing.push(format!("`--method` (but {})", account.auth.method()));
     }
-    lacking
+    missing
 }

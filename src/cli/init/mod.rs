@@ -1,9 +1,9 @@
 //! `presenced init`: the first run. Three questions, a configuration, then the sign-in and the service.
 //!
-//! Each step is done only where it is not done yet, so that running it again goes on where it ended: a configuration that is
-//! there stays as it is, whoever is signed in stays signed in. All that is asked is asked before anything is done. Leaves to
-//! others: the questions (`questions`), what other programs have (`find`), the configuration's text (`template`) and its file
-//! (`config_file`), a configuration that is there (`existing`); signing in (`login`), and the service (`service`).
+//! Each step is done only if it is not done yet, so that another run continues where the last one ended: an existing configuration
+//! and existing sign-ins stay. All questions are asked before anything is done. Leaves to others: the questions (`questions`), the
+//! calendars of other programs (`find`), the configuration's text (`template`) and its file (`config_file`), an existing
+//! configuration (`existing`), signing in (`login`), and the service (`service`).
 
 mod config_file;
 mod existing;
@@ -32,15 +32,15 @@ use terminal::{InvalidAnswer, Terminal};
 
 /// The arguments of `init`.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
 #[command(after_help = examples!(
     "presenced init                    Answer three questions"
     "presenced init --tenant contoso.onmicrosoft.com \\\n    \
          --client-id 22553876-f5ab-4529-bffb-cfe50aa89f87 \\\n    \
-         --calendar ~/.calendars/work    Answer none";
-    "It can be run again, and goes on where it ended: a configuration that is there\nstays as it is, and so does a sign-in.";
-    "Without a terminal nothing is asked, and only what flags say is done: give\n--tenant and --client-id, and --login or --service for more than the\nconfiguration. With --yes all is done that would be offered.";
-    "Exit codes: 0 well; 1 it failed; 2 usage or configuration; 4 sign-in needed."
+         --calendar ~/.calendars/work    Without questions";
+    "Run it again to continue where it ended. An existing configuration or sign-in\nstays as it is.";
+    "Without a terminal it asks nothing and does only what the flags say: give\n--tenant and --client-id, and also --login or --service if you want these.\nWith --yes it does everything that it would offer.";
+    "Exit codes: 0 done; 1 failed; 2 usage or configuration; 4 sign-in needed."
 ))]
 pub(super) struct Args {
     /// The tenant: its domain name, or its Directory (tenant) ID
@@ -71,34 +71,34 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
 
-    /// Sign in, where nobody is signed in
+    /// Sign in to each account that has no sign-in
     #[arg(long, overrides_with = "no_login")]
     login: bool,
 
-    /// Sign nobody in
+    /// Do not sign in
     #[arg(long)]
     no_login: bool,
 
-    /// Have systemd run it now and at each login
+    /// Run presenced as a systemd service, now and at each login
     #[arg(long, overrides_with = "no_service")]
     service: bool,
 
-    /// Leave systemd alone
+    /// Do not install the service
     #[arg(long)]
     no_service: bool,
 
-    /// Ask nothing, and take what would be the answer: all calendars that are found, the sign-in, the service
+    /// Ask nothing, and do everything: use all calendars found, sign in, install the service
     #[arg(short, long)]
     yes: bool,
 }
 
 impl Args {
-    /// Whether no flag says anything of the calendar.
+    /// Whether no flag is about the calendar.
     fn leaves_calendar_open(&self) -> bool {
         self.calendars.is_empty() && !self.no_calendar
     }
 
-    /// Whether to do what is offered with `offer`: by a flag for or against it, else as the person says.
+    /// Whether to do what `offer` offers: a flag decides, otherwise the user.
     fn wants(&self, [do_it, leave_it]: [bool; 2], terminal: Option<&Terminal>, offer: &str) -> bool {
         match terminal {
             _ if do_it => true,
@@ -109,30 +109,30 @@ impl Args {
     }
 }
 
-/// Runs it.
+/// Runs the command.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let terminal = if args.yes { None } else { Terminal::new() };
     let terminal = terminal.as_ref();
     let folder = path::absolute(".").map_err(|error| {
-        Error::new(Exit::Failed, format!("the folder that this was started in is gone: {error}")).with_hint("cd ~")
+        Error::new(Exit::Failed, format!("the current folder does not exist any more: {error}")).with_hint("cd ~")
     })?;
     let config = if config_file::is_taken(&context.config) {
-        go_on_with(&args, &folder, context)?
+        use_existing(&args, &folder, context)?
     } else {
         set_up(&args, terminal, &folder, context)?
     };
 
-    // All is asked before anything is done: while somebody signs in, Ctrl-C is for that.
+    // Everything is asked before anything is done, because during a sign-in, Ctrl-C cancels the sign-in.
     let mut people = people(&args, &config, terminal.is_some(), context)?;
     for person in people.iter_mut().filter(|person| person.signed_in.is_err()) {
         let offer = format!("Sign in to `{}` now?", person.name);
         person.will_sign_in = args.wants([args.login, args.no_login], terminal, &offer);
     }
     let service_state = ServiceState::look(&context.environment);
-    // Without a sign-in there is nothing that a service could do.
+    // Without a sign-in, the service could do nothing.
     let is_ready = people.iter().all(|person| person.signed_in.is_ok() || person.will_sign_in);
-    let offer = "Start presenced now and with every login, as a systemd user service?";
+    let offer = "Start presenced now and at each login, as a systemd user service?";
     let serve = match service_state {
         ServiceState::Absent if is_ready || args.service => {
             args.wants([args.service, args.no_service], terminal, offer)
@@ -158,16 +158,16 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     Ok(exit)
 }
 
-/// The configuration that is there.
-fn go_on_with(args: &Args, folder: &Path, context: &Context) -> Result<Config, Error> {
+/// Uses the existing configuration.
+fn use_existing(args: &Args, folder: &Path, context: &Context) -> Result<Config, Error> {
     let config = context.load_config()?;
     existing::agree(args, &config, folder, context)?;
     let file = source::shown(&context.config, &context.environment);
-    print(&format!("{file} is there already, and stays as it is.\n\n{}", check::overview(&config)))?;
+    print(&format!("{file} already exists, and stays as it is.\n\n{}", check::overview(&config)))?;
     Ok(config)
 }
 
-/// A new configuration, by flags and answers.
+/// Writes a new configuration from flags and answers.
 fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Context) -> Result<Config, Error> {
     config_file::check(&context.config)?;
     let environment = &context.environment;
@@ -189,13 +189,13 @@ fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Con
 struct Person {
     name: String,
     account: Account,
-    /// Who is signed in, or why that is nobody.
+    /// Who is signed in, or why no one is.
     signed_in: Result<String, String>,
-    /// Whether somebody is about to sign in.
+    /// Whether the person is about to sign in.
     will_sign_in: bool,
 }
 
-/// The accounts that a person signs in to, of those that are meant. `waits`: somebody is there to unlock a keyring.
+/// The accounts that a person signs in to, or only the one in `--account`. `waits`: wait until the user unlocks the keyring.
 fn people(args: &Args, config: &Config, waits: bool, context: &Context) -> Result<Vec<Person>, Error> {
     let environment = context.environment.clone().hiding_secrets_of(config);
     let is_meant = |name: &String| args.account.as_ref().is_none_or(|named| named == name);
@@ -210,7 +210,7 @@ fn people(args: &Args, config: &Config, waits: bool, context: &Context) -> Resul
 async fn signed_in(name: &str, account: &Account, waits: bool, environment: &Environment) -> Result<String, String> {
     loop {
         let failure = match auth::stored(name, account, environment).await {
-            Ok(who) => return Ok(who.username.or(who.user).unwrap_or_else(|| "somebody".to_owned())),
+            Ok(who) => return Ok(who.username.or(who.user).unwrap_or_else(|| "a person".to_owned())),
             Err(failure) => failure,
         };
         let text = failure.text.clone();
@@ -220,10 +220,10 @@ async fn signed_in(name: &str, account: &Account, waits: bool, environment: &Env
     }
 }
 
-/// How it stands with the service.
+/// The state of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ServiceState {
-    /// It starts with every login.
+    /// It starts at each login.
     Installed,
     /// It could be installed.
     Absent,
@@ -241,24 +241,24 @@ impl ServiceState {
     }
 }
 
-/// What is done, what is not, and what comes next.
+/// What is done, what is missing, and what to do next.
 fn summary(people: &[Person], service_state: ServiceState, file: &Path, environment: &Environment) -> String {
     let (mut rows, mut next) = (vec![("configuration", source::shown(file, environment))], Vec::new());
     for Person { name, signed_in, .. } in people {
         if signed_in.is_err() {
             next.push(format!("presenced login {name}"));
         }
-        let stands = signed_in.as_ref().map(|who| format!("signed in as {}", printable(who)));
-        rows.push((name, stands.unwrap_or_else(|why| printable(why))));
+        let state = signed_in.as_ref().map(|who| format!("signed in as {}", printable(who)));
+        rows.push((name, state.unwrap_or_else(|why| printable(why))));
     }
-    let (stands, missing) = match service_state {
-        ServiceState::Installed => ("starts with every login", None),
+    let (state, missing) = match service_state {
+        ServiceState::Installed => ("starts at each login", None),
         ServiceState::Absent => ("not installed", Some("presenced service install")),
-        ServiceState::Unknown => ("there is no systemd of yours to start it", Some("presenced run")),
+        ServiceState::Unknown => ("your systemd cannot be reached", Some("presenced run")),
     };
-    rows.push(("service", stands.to_owned()));
+    rows.push(("service", state.to_owned()));
     next.extend(missing.map(ToOwned::to_owned));
-    let title = if next.is_empty() { "All is set up" } else { "Set up so far" };
+    let title = if next.is_empty() { "Everything is set up" } else { "Set up so far" };
     next.push("presenced status".to_owned());
     let width = rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
     let rows: Vec<_> = rows.iter().map(|(label, text)| format!("  {}  {text}\n", pad(label, width))).collect();

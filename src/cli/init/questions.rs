@@ -1,5 +1,5 @@
-//! The three questions: the tenant, the application, the calendar. An answer comes from a flag or from the person; either way the
-//! configuration's own reader says whether it is well.
+//! The three questions: the tenant, the application, the calendar. An answer comes from a flag or from the user. The configuration's
+//! own reader checks both.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::config::{CalendarSource, Environment};
 use crate::signals::calendar::extent::{Extent, extent};
 use crate::suggest;
 
-/// All answers, in the order of the questions. `terminal`: somebody who can be asked for what no flag says.
+/// All answers. `terminal` is for what no flag says.
 pub(super) fn answers(
     args: &Args,
     terminal: Option<&Terminal>,
@@ -23,12 +23,12 @@ pub(super) fn answers(
     environment: &Environment,
 ) -> Result<Answers, Error> {
     let given = flags(args, folder, environment)?;
-    let lacking = [("--tenant", &args.tenant), ("--client-id", &args.client_id)];
-    let lacking: Vec<_> = lacking.into_iter().filter(|(_, value)| value.is_none()).map(|(flag, _)| flag).collect();
+    let missing = [("--tenant", &args.tenant), ("--client-id", &args.client_id)];
+    let missing: Vec<_> = missing.into_iter().filter(|(_, value)| value.is_none()).map(|(flag, _)| flag).collect();
     let Some(terminal) = terminal else {
-        if !lacking.is_empty() {
-            let why = if args.yes { "with `--yes` nothing is asked" } else { "there is no terminal to ask on" };
-            let text = format!("{why}, and {} must be given", suggest::list(lacking.iter().copied(), "and"));
+        if !missing.is_empty() {
+            let why = if args.yes { "`--yes` asks nothing" } else { "there is no terminal for questions" };
+            let text = format!("{why}, so give {}", suggest::list(missing.iter().copied(), "and"));
             let hint = "presenced init --tenant contoso.onmicrosoft.com --client-id ID [--calendar PATH]";
             return Err(Error::new(Exit::Usage, text).with_hint(hint));
         }
@@ -37,29 +37,29 @@ pub(super) fn answers(
         }
         return Ok(given);
     };
-    // While somebody types, there is time to look.
+    // The search runs while the user types.
     let search = args.leaves_calendar_open().then(|| Search::start(environment));
-    let questions = match lacking.len() + usize::from(search.is_some()) {
+    let questions = match missing.len() + usize::from(search.is_some()) {
         0 => "",
         1 => "One question",
         2 => "Two questions",
         _ => "Three questions",
     };
     if !questions.is_empty() {
-        terminal.say(&format!("{questions}. Nothing is written before the last answer; Ctrl-C ends this."));
+        terminal.say(&format!("{questions}. Nothing is written before the last answer; Ctrl-C cancels."));
     }
     let mut answers = given;
     if args.tenant.is_none() {
-        terminal.head("The tenant", TENANT);
+        terminal.title("The tenant", TENANT);
         answers.tenant = terminal.ask("Tenant", |answer| {
-            let answers = Answers { tenant: needed(answer)?, ..Answers::example() };
+            let answers = Answers { tenant: required(answer)?, ..Answers::example() };
             check(answers, environment).map(|answers| answers.tenant)
         })?;
     }
     if args.client_id.is_none() {
-        terminal.head("The application", CLIENT_ID);
+        terminal.title("The application", CLIENT_ID);
         answers.client_id = terminal.ask("Application (client) ID", |answer| {
-            let answers = Answers { client_id: needed(answer)?, ..Answers::example() };
+            let answers = Answers { client_id: required(answer)?, ..Answers::example() };
             check(answers, environment).map(|answers| answers.client_id)
         })?;
     }
@@ -73,20 +73,20 @@ pub(super) fn answers(
     Ok(answers)
 }
 
-const TENANT: &str = "Your organization in Microsoft Entra: its domain name, such as contoso.onmicrosoft.com, or the Directory \
+const TENANT: &str = "Your organization in Microsoft Entra: its domain name, like contoso.onmicrosoft.com, or the Directory \
     (tenant) ID from the Overview of your app registration in https://entra.microsoft.com.";
-const CLIENT_ID: &str = "The Application (client) ID from the same Overview. Not registered yet? There, under App \
-    registrations, choose New registration; README.md has each step.";
-const CALENDAR: &str = "It says when you are busy.";
+const CLIENT_ID: &str = "The Application (client) ID from the same Overview. Not registered yet? Choose New registration \
+    there, under App registrations; README.md has each step.";
+const CALENDAR: &str = "It shows when you are busy.";
 const CHOICE: &str =
-    "Numbers from the list, a file or a folder, an address (https://…) that a calendar is published at, or `none`.";
+    "Numbers from the list, a file or a folder, the address (https://…) of a published calendar, or `none`.";
 const IDENTITY: &str =
-    "Your e-mail address in invitations, so that one you declined does not make you busy. Enter leaves it out.";
+    "Your e-mail address in invitations, so that one you declined does not make you busy. Press Enter to skip this.";
 
-/// What the flags say; the rest is as in the example.
+/// The answers from the flags. The rest is as in the example.
 fn flags(args: &Args, folder: &Path, environment: &Environment) -> Result<Answers, Error> {
     let mut answers = Answers { method: args.method.unwrap_or_default(), ..Answers::example() };
-    // One at a time, so that what is wrong is said of its flag.
+    // One at a time, so that an error names its flag.
     if let Some(account) = &args.account {
         let named = Answers { account: account.clone(), ..Answers::example() };
         answers.account = check(named, environment).map_err(|wrong| wrong.of_flag("--account"))?.account;
@@ -108,29 +108,29 @@ fn flags(args: &Args, folder: &Path, environment: &Environment) -> Result<Answer
     Ok(answers)
 }
 
-/// The calendars that flags name.
+/// The calendars from the flags.
 pub(super) fn sources(args: &Args, folder: &Path, environment: &Environment) -> Result<Vec<Source>, Error> {
     let source = |text: &String| {
         if text.contains("://") {
-            // Others can see the arguments of a program.
-            let hint = "give it when asked, or write it into the configuration: { url = \"https://…\" }";
-            return Err(InvalidAnswer::new("an address of a calendar is a secret, and no argument", hint));
+            // Other users can see the arguments of a program.
+            let hint = "enter it when asked, or write it into the configuration: { url = \"https://…\" }";
+            return Err(InvalidAnswer::new("an address of a calendar is a secret, so it cannot be an argument", hint));
         }
         Source::written(text, folder, environment)
     };
     args.calendars.iter().map(|text| source(text).map_err(|wrong| wrong.of_flag("--calendar"))).collect()
 }
 
-fn needed(answer: &str) -> Result<String, InvalidAnswer> {
-    let nothing = || InvalidAnswer { message: "nothing can stand for this one".to_owned(), hint: None };
-    Some(answer.to_owned()).filter(|answer| !answer.is_empty()).ok_or_else(nothing)
+fn required(answer: &str) -> Result<String, InvalidAnswer> {
+    let empty = || InvalidAnswer { message: "this answer cannot be empty".to_owned(), hint: None };
+    Some(answer.to_owned()).filter(|answer| !answer.is_empty()).ok_or_else(empty)
 }
 
 fn check(answers: Answers, environment: &Environment) -> Result<Answers, InvalidAnswer> {
     answers.read(environment).map(|_| answers)
 }
 
-/// The reader looks at addresses only where there is a calendar.
+/// The reader checks addresses only if there is a calendar.
 fn one_identity(address: &str, environment: &Environment) -> Result<String, InvalidAnswer> {
     let address = address.trim().to_owned();
     let sources = vec!["{ path = \"~/.calendars/work\" }".to_owned()];
@@ -138,7 +138,7 @@ fn one_identity(address: &str, environment: &Environment) -> Result<String, Inva
     check(answers, environment).map(|_| address)
 }
 
-/// A calendar that was chosen, and whose it is.
+/// A chosen calendar, and the addresses of its owner.
 struct Chosen {
     source: Source,
     identity: Vec<String>,
@@ -151,10 +151,10 @@ impl From<&Find> for Chosen {
 }
 
 fn with_all_found(answers: Answers, found: &[Find]) -> Answers {
-    let worth: Vec<&Find> = found.iter().filter(|find| is_worth_it(find)).collect();
-    let sources = worth.iter().map(|find| find.source.toml.clone()).collect();
+    let preselected: Vec<&Find> = found.iter().filter(|find| is_preselected(find)).collect();
+    let sources = preselected.iter().map(|find| find.source.toml.clone()).collect();
     let identity = if answers.identity.is_empty() {
-        distinct(worth.iter().flat_map(|find| &find.identity))
+        distinct(preselected.iter().flat_map(|find| &find.identity))
     } else {
         answers.identity
     };
@@ -172,8 +172,8 @@ fn distinct<'a>(addresses: impl Iterator<Item = &'a String>) -> Vec<String> {
     all
 }
 
-/// Whether a calendar is chosen where nobody says otherwise: one that is known to be empty is not.
-fn is_worth_it(find: &Find) -> bool {
+/// Whether a calendar is chosen by default: all except those known to be empty.
+fn is_preselected(find: &Find) -> bool {
     find.extent.as_ref().is_none_or(|extent| extent.events > 0 || !extent.is_whole)
 }
 
@@ -184,13 +184,13 @@ fn calendars(
     folder: &Path,
     environment: &Environment,
 ) -> Result<Vec<Chosen>, Error> {
-    terminal.head("The calendar", CALENDAR);
-    let findings = search.wait(|| terminal.explain("Looking for calendars on this machine …"));
+    terminal.title("The calendar", CALENDAR);
+    let findings = search.wait(|| terminal.explain("Searching for calendars on this machine …"));
     for line in listed(&findings, terminal.width(), environment) {
         terminal.explain(&line);
     }
     let Findings { calendars: found, .. } = findings;
-    let usual: Vec<_> = (1..).zip(&found).filter(|(_, find)| is_worth_it(find)).map(|(number, _)| number).collect();
+    let usual: Vec<_> = (1..).zip(&found).filter(|(_, find)| is_preselected(find)).map(|(number, _)| number).collect();
     let usual = if usual.is_empty() {
         "none".to_owned()
     } else {
@@ -202,11 +202,11 @@ fn calendars(
     })
 }
 
-/// What was found, in lines.
+/// The lines that list what was found.
 fn listed(findings: &Findings, width: usize, environment: &Environment) -> Vec<String> {
     let mut lines = Vec::new();
     if findings.calendars.is_empty() && findings.unread.is_empty() {
-        lines.push("None was found on this machine.".to_owned());
+        lines.push("No calendar was found on this machine.".to_owned());
     }
     for (number, find) in (1..).zip(&findings.calendars) {
         let shown = printable(&find.source.shown(environment));
@@ -217,12 +217,12 @@ fn listed(findings: &Findings, width: usize, environment: &Environment) -> Vec<S
     for (program, count) in &findings.unread {
         let (calendars, them) = if *count == 1 { ("calendar", "it") } else { ("calendars", "them") };
         lines.push(format!(
-            "{program} has {count} {calendars} more in a form that presenced cannot read; docs/calendar.md says how to get \
-             at {them}."
+            "{program} has {count} more {calendars} in a format that presenced cannot read; docs/calendar.md says how to use \
+             {them}."
         ));
     }
     if findings.is_cut {
-        lines.push("There may be more: this machine's disk did not answer in time.".to_owned());
+        lines.push("There may be more: the search took too long.".to_owned());
     }
     lines
 }
@@ -234,7 +234,7 @@ fn described(extent: &Extent) -> String {
     format!("{at_least}{} in {}{unread}", plural(extent.events, "event"), plural(extent.files, "file"))
 }
 
-/// What an answer to the third question means.
+/// The calendars that an answer to the third question chooses.
 fn chosen(
     answer: &str,
     found: &[Find],
@@ -252,7 +252,7 @@ fn chosen(
             let number = number.ok_or_else(|| {
                 InvalidAnswer::new(
                     format!("there is no calendar {word} in the list"),
-                    "write numbers that are, like: 1 2",
+                    "write numbers from the list, like: 1 2",
                 )
             })?;
             if !numbers.contains(&number) {
@@ -265,19 +265,19 @@ fn chosen(
     if let CalendarSource::Path(path) = &source.means
         && let Some(wrong) = trouble(path)
     {
-        return Err(InvalidAnswer::new(wrong, "name a .ics file, or a folder of them; or answer `none`"));
+        return Err(InvalidAnswer::new(wrong, "enter an .ics file, a folder of .ics files, or `none`"));
     }
     Ok(vec![Chosen { source, identity: Vec::new() }])
 }
 
-/// Why `path` is no calendar, as far as a short look tells.
+/// Why `path` is not a calendar, as far as a quick check can tell.
 pub(super) fn trouble(path: &Path) -> Option<String> {
-    let looks = Cell::new(1_000_u32);
-    let go_on = || {
-        looks.set(looks.get().saturating_sub(1));
-        looks.get() > 0
+    let steps = Cell::new(1_000_u32);
+    let may_continue = || {
+        steps.set(steps.get().saturating_sub(1));
+        steps.get() > 0
     };
-    let Extent { events, is_whole, unread, .. } = extent(path, &go_on);
+    let Extent { events, is_whole, unread, .. } = extent(path, &may_continue);
     let is_odd = path.is_file() && !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ics"));
     match unread.first() {
         _ if events > 0 => None,
@@ -287,12 +287,14 @@ pub(super) fn trouble(path: &Path) -> Option<String> {
     }
 }
 
-/// Whose the calendars are: what the programs say, else what the person says.
+/// The user's addresses: from the programs that have the calendars, otherwise from the user.
 fn identity(calendars: &[Chosen], terminal: &Terminal, environment: &Environment) -> Result<Vec<String>, Error> {
     let known = distinct(calendars.iter().flat_map(|calendar| &calendar.identity));
     if !known.is_empty() {
         let addresses = printable(&suggest::join(&known, "and"));
-        terminal.explain(&format!("Your address in invitations: {addresses}. `identity` in the file changes that."));
+        terminal.explain(&format!(
+            "Your address in invitations: {addresses}. To change that, edit `identity` in the file."
+        ));
         return Ok(known);
     }
     terminal.explain(IDENTITY);

@@ -1,5 +1,5 @@
-//! A source of `[signals.calendar]` as it will stand in the file. One that exists is right: the configuration's own reader took
-//! it, and it means what was meant.
+//! A source of `[signals.calendar]` as it will be in the file. Each one is valid, because the configuration's own reader has
+//! accepted it.
 
 use std::path::Path;
 
@@ -10,20 +10,20 @@ use crate::config::{CalendarSource, Environment};
 /// One source.
 #[derive(Clone)]
 pub(super) struct Source {
-    /// What stands in the file. An address in it is a secret.
+    /// The text in the file. An address in it is a secret.
     pub(super) toml: String,
-    /// What the reader makes of it.
+    /// What the reader reads from it.
     pub(super) means: CalendarSource,
 }
 
 impl Source {
-    /// The file or folder at an absolute path; in the home folder it is written with `~`.
+    /// The file or folder at an absolute path. It is written with `~` if it is in the home folder.
     pub(super) fn at(path: &Path, environment: &Environment) -> Result<Self, InvalidAnswer> {
         let cannot = || {
-            let message = format!("a configuration cannot name the path {}", path.display());
+            let message = format!("the configuration cannot contain the path {}", path.display());
             InvalidAnswer::new(
                 message,
-                "paths in it are UTF-8, and `$` begins a variable; give the folder another name, or a link",
+                "its paths are UTF-8, and `$` starts a variable; rename the folder, or link to it",
             )
         };
         let text = match path.strip_prefix(&environment.home) {
@@ -39,7 +39,7 @@ impl Source {
         Self::new("url", url, environment)
     }
 
-    /// What a person wrote: a path, in which `~` and variables count and which starts from `folder`, or an address.
+    /// What the user wrote: an address, or a path, which may contain `~` and variables and is relative to `folder`.
     pub(super) fn written(text: &str, folder: &Path, environment: &Environment) -> Result<Self, InvalidAnswer> {
         if text.contains("://") {
             Self::published(text, environment)
@@ -54,11 +54,11 @@ impl Source {
         let toml = format!("{{ {key} = {} }}", toml::Value::from(text));
         let config = Answers { sources: vec![toml.clone()], ..Answers::example() }.read(environment)?;
         let means = config.signals.calendar.and_then(|calendar| calendar.sources.into_iter().next());
-        let means = means.ok_or_else(|| InvalidAnswer::new("this is no calendar", "write a path or an address"))?;
+        let means = means.ok_or_else(|| InvalidAnswer::new("this is not a calendar", "write a path or an address"))?;
         Ok(Self { toml, means })
     }
 
-    /// For people: the path as it is written, or the host of the address.
+    /// For people: the path, or the host of the address.
     pub(super) fn shown(&self, environment: &Environment) -> String {
         match &self.means {
             CalendarSource::Path(path) => shown(path, environment),
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_written_so_that_it_means_the_same() {
+    fn a_written_path_is_read_back_unchanged() {
         let house = House::new();
         let environment = house.environment();
         let at = |path: &Path| Source::at(path, &environment);
@@ -92,12 +92,15 @@ mod tests {
         assert_eq!(source.shown(&environment), "~/a \"b\" 'c' é");
         assert_eq!(at(Path::new("/srv/x")).ok().unwrap().toml, "{ path = \"/srv/x\" }");
         for path in ["/srv/$HOME/x", "/srv/a$b"] {
-            assert!(at(Path::new(path)).is_err_and(|wrong| wrong.message.contains("cannot name the path")), "{path}");
+            assert!(
+                at(Path::new(path)).is_err_and(|wrong| wrong.message.contains("cannot contain the path")),
+                "{path}"
+            );
         }
     }
 
     #[test]
-    fn what_a_person_writes_is_a_path_or_an_address() {
+    fn an_answer_is_a_path_or_an_address() {
         let house = House::new();
         let environment = house.environment();
         let written = |text: &str| Source::written(text, Path::new("/here"), &environment);

@@ -1,4 +1,4 @@
-//! The one text of the configuration that `presenced init` writes, and the answers that go into it.
+//! The text of the configuration that `presenced init` writes, and the answers that go into it.
 
 use super::terminal::InvalidAnswer;
 use crate::config::{Config, Environment};
@@ -11,20 +11,20 @@ pub(super) enum Method {
     DeviceCode,
 }
 
-/// All that is asked for.
+/// All answers.
 #[derive(Clone)]
 pub(super) struct Answers {
     pub(super) account: String,
     pub(super) tenant: String,
     pub(super) client_id: String,
     pub(super) method: Method,
-    /// As they stand in the file.
+    /// As they are in the file.
     pub(super) sources: Vec<String>,
     pub(super) identity: Vec<String>,
 }
 
 impl Answers {
-    /// Some that are well, to look at one of them at a time.
+    /// Valid answers, so that one answer at a time can be checked.
     pub(super) fn example() -> Self {
         Self {
             account: "work".to_owned(),
@@ -36,7 +36,7 @@ impl Answers {
         }
     }
 
-    /// What the configuration's reader makes of them, or the first thing that it finds wrong.
+    /// Reads the answers with the configuration's reader. The error is the first problem.
     pub(super) fn read(&self, environment: &Environment) -> Result<Config, InvalidAnswer> {
         let file = environment.config_dir.join("config.toml");
         match Config::parse(&self.render(environment), &file, environment) {
@@ -58,15 +58,15 @@ impl Answers {
         let (method, comment) = match self.method {
             Method::Browser => (
                 "browser",
-                "# In a browser on this machine. The other way, \"device-code\", takes a code on\n# any device; docs/sign-in.md has both.",
+                "# In a browser on this machine. The other method, \"device-code\", uses a code on\n# any device; docs/sign-in.md has both.",
             ),
             Method::DeviceCode => (
                 "device-code",
-                "# With a code on any device. The other way, \"browser\", opens one on this\n# machine; docs/sign-in.md has both.",
+                "# With a code on any device. The other method, \"browser\", opens a browser on\n# this machine; docs/sign-in.md has both.",
             ),
         };
         format!(
-            "# The account whose presence is kept. `{}` is a name of your choice.\n\
+            "# The account whose presence is set. `{}` is a name of your choice.\n\
              [accounts.{}]\n\
              # The tenant: its domain name, or its Directory (tenant) ID.\n\
              tenant = {}\n\
@@ -92,8 +92,8 @@ impl Answers {
             addresses => (off, addresses.iter().map(|address| text(address)).collect::<Vec<_>>().join(", ")),
         };
         format!(
-            "# Calendars: .ics files, folders that are searched for them, or addresses at\n\
-             # which one is published: {{ url = \"https://…\" }}. docs/calendar.md has more.\n\
+            "# Calendars: .ics files, folders with .ics files, or addresses of published\n\
+             # calendars: {{ url = \"https://…\" }}. docs/calendar.md has more.\n\
              {off}[signals.calendar]\n\
              {off}sources = {sources}\n\
              # Your e-mail addresses: an invitation that you declined does not make you busy.\n\
@@ -107,19 +107,19 @@ fn text(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-/// A key in TOML, in quotes where it needs them: then the reader says what is wrong with it.
+/// A key in TOML, in quotes if it needs them: then the reader reports what is wrong with it.
 fn key(name: &str) -> String {
     let is_bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     if is_bare { name.to_owned() } else { text(name) }
 }
 
 const HEAD: &str = "\
-# What presenced watches, and whose Teams presence it keeps. `presenced init`
+# What presenced watches, and whose Teams presence it sets. `presenced init`
 # wrote this. Change what you like, then: presenced check && presenced reload
 # docs/configuration.md has every option.
 #
-# A line that begins with `#` and no space is an option that is off; without the
-# `#` it is on.
+# A line that begins with `#` and no space is an option that is off. Remove the
+# `#` to turn it on.
 ";
 
 const LOCK: &str = "\
@@ -128,11 +128,11 @@ const LOCK: &str = "\
 [signals.lock]
 ";
 
-/// Without a folder for run-time files there is no place for the call-state file, and a table without a path would be wrong.
+/// Without a runtime folder, no location is available for the call-state file, and a table without a path would be invalid.
 fn call(environment: &Environment) -> String {
     let off = if environment.runtime_dir.is_some() { "" } else { "#" };
     format!(
-        "# Calls, as programs and scripts tell them (docs/signals.md), such as:\n\
+        "# Calls, as programs and scripts report them (docs/signals.md), like:\n\
          # echo in-call > $XDG_RUNTIME_DIR/presenced/call-state\n\
          {off}[signals.call]\n"
     )
@@ -140,18 +140,18 @@ fn call(environment: &Environment) -> String {
 
 /// A presenced that was built without the feature refuses the table.
 const MICROPHONE: &str = "\
-# Also a call: whoever records from the microphone, in PulseAudio or PipeWire.
+# A program that uses the microphone (PulseAudio or PipeWire) is also a call.
 #[signals.microphone]
 
 ";
 
 const REST: &str = "\
-# Away after so long without input, unless in a call or a meeting.
+# Away after this time without input, unless in a call or a meeting.
 #[signals.idle]
 #after = \"10m\"
 
-# Without rules here the default ones hold: a call, then the lock, then the
-# calendar decide. docs/configuration.md lists them, to copy and change.
+# Without rules here, the default rules apply: a call, then the lock, then the
+# calendar. docs/configuration.md lists them, to copy and change.
 ";
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::config::{Auth, CalendarSource};
 
-    /// With every option that is off turned on.
+    /// The text with every option turned on.
     fn all_on(text: &str) -> String {
         let on = |line: &str| match line.strip_prefix('#') {
             Some(option) if option.starts_with(|char: char| char != ' ') => option.to_owned() + "\n",
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_combination_of_answers_loads_as_it_was_meant_and_so_do_its_options() {
+    fn every_combination_of_answers_and_its_options_can_be_read() {
         let house = House::new();
         let with = house.environment();
         let without = Environment { runtime_dir: None, ..with.clone() };
@@ -231,7 +231,7 @@ mod tests {
 
     #[cfg(feature = "pulse")]
     #[test]
-    fn the_text_reads_well_with_little_and_with_much() {
+    fn the_text_with_the_fewest_and_the_most_answers() {
         let environment = House::new().environment();
         let fits = |text: &str| assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         let least = Answers::example().render(&environment);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_reader_does_not_take_is_said_in_its_words() {
+    fn the_readers_own_message_is_shown() {
         let environment = House::new().environment();
         for (answers, said) in [
             (Answers { tenant: "contoso".to_owned(), ..Answers::example() }, "`tenant` is neither"),

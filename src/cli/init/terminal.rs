@@ -1,8 +1,8 @@
-//! Questions to the person at the terminal: asked on standard error, answered by a line on standard input, and asked again until
-//! the answer is well.
+//! Questions to the user at the terminal. They are shown on standard error, answered with a line on standard input, and asked again
+//! until the answer is valid.
 //!
-//! Ctrl-C ends the program as it ends any other, for nothing is half done while a question stands. The end of the input is an
-//! error where an answer is needed, and a no to an offer.
+//! Ctrl-C simply ends the program, because nothing is half done during a question. The end of the input is an error if an answer is
+//! needed, and a no to an offer.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
@@ -11,13 +11,13 @@ use rustix::termios::tcgetwinsize;
 use crate::cli::error::{Error, Exit};
 use crate::cli::terminal::text::{printable, wrap};
 
-/// No answer is longer; a terminal gives no longer line either.
+/// The longest answer. A terminal accepts no longer line anyway.
 const MAX_ANSWER_BYTES: u64 = 4096;
 
-/// What stands in front of all but the head of a question.
+/// The indentation of everything below the title of a question.
 const INDENT: &str = "   ";
 
-/// What is wrong with an answer, and the mend.
+/// What is wrong with an answer, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InvalidAnswer {
     pub(super) message: String,
@@ -29,18 +29,18 @@ impl InvalidAnswer {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
 
-    /// As the end of the program.
+    /// The error to end the program with.
     pub(super) fn error(self) -> Error {
         Error { exit: Exit::Usage, text: self.message, hint: self.hint }
     }
 
-    /// The same, of the value of a flag.
+    /// The same for the value of a flag.
     pub(super) fn of_flag(self, flag: &str) -> Error {
         Self { message: format!("`{flag}`: {}", self.message), ..self }.error()
     }
 }
 
-/// Somebody who can be asked.
+/// A user who can be asked.
 #[derive(Debug)]
 pub(super) struct Terminal {
     /// In columns.
@@ -48,7 +48,7 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// `None` where nobody can be asked: a question needs a terminal on both sides.
+    /// `None` if no user can be asked: standard input and standard error must both be terminals.
     pub(super) fn new() -> Option<Self> {
         let stderr = io::stderr();
         if !io::stdin().is_terminal() || !stderr.is_terminal() {
@@ -58,31 +58,31 @@ impl Terminal {
         Some(Self { width: if columns == 0 { 80 } else { columns.clamp(20, 80) } })
     }
 
-    /// The columns of a line below a question's head.
+    /// The width of a line below a question's title.
     pub(super) fn width(&self) -> usize {
         self.width - INDENT.len()
     }
 
-    /// Says something, wrapped to the terminal.
+    /// Prints a text, wrapped to the terminal.
     pub(super) fn say(&self, text: &str) {
         show(&(wrap(text, self.width).join("\n") + "\n"));
     }
 
-    /// The head of a question, and what explains it.
-    pub(super) fn head(&self, head: &str, explanation: &str) {
+    /// Prints the title of a question and its explanation.
+    pub(super) fn title(&self, title: &str, explanation: &str) {
         let bold = anstyle::Style::new().bold();
-        show(&format!("\n{bold}{head}{bold:#}\n"));
+        show(&format!("\n{bold}{title}{bold:#}\n"));
         self.explain(explanation);
     }
 
-    /// Says something below a question's head.
+    /// Prints a text below a question's title.
     pub(super) fn explain(&self, text: &str) {
         for line in wrap(text, self.width()) {
             show(&format!("{INDENT}{line}\n"));
         }
     }
 
-    /// Asks until `accept` takes the answer.
+    /// Asks until `accept` accepts the answer.
     pub(super) fn ask<T>(
         &self,
         prompt: &str,
@@ -95,13 +95,13 @@ impl Terminal {
                     Ok(value) => return Ok(value),
                     Err(wrong) => wrong,
                 },
-                Answer::TooLong => InvalidAnswer::new("that is too long", "write it again"),
+                Answer::TooLong => InvalidAnswer::new("that is too long", "write a shorter answer"),
                 Answer::End => {
                     show("\n");
-                    let hint = "run `presenced init` again; `presenced init --help` has the answers as flags";
+                    let hint = "run `presenced init` again; to answer with flags, see `presenced init --help`";
                     return Err(Error::new(
                         Exit::Failed,
-                        "the input ended before the last answer, and nothing is written",
+                        "the input ended before the last answer; nothing was written",
                     )
                     .with_hint(hint));
                 }
@@ -115,7 +115,7 @@ impl Terminal {
         }
     }
 
-    /// Offers something; yes, if nothing else is said.
+    /// Offers something. An empty answer means yes.
     pub(super) fn offer(&self, offer: &str) -> bool {
         loop {
             show(&format!("\n{} ", wrap(&format!("{offer} [Y/n]"), self.width).join("\n")));
@@ -136,7 +136,7 @@ impl Terminal {
     }
 }
 
-/// Shows something on standard error. Where that has gone, so has the person.
+/// Shows a text on standard error. If that fails, no user is there to see it.
 fn show(text: &str) {
     let mut stderr = anstream::stderr();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
@@ -155,7 +155,7 @@ fn answer() -> Answer {
     match stdin.by_ref().take(MAX_ANSWER_BYTES).read_until(b'\n', &mut line) {
         Ok(1..) if line.ends_with(b"\n") => Answer::Line(printable(String::from_utf8_lossy(&line).trim_end())),
         Ok(read) if read as u64 == MAX_ANSWER_BYTES => {
-            // The rest of it is no answer either.
+            // The rest of the line is not the next answer.
             let _ = stdin.skip_until(b'\n');
             Answer::TooLong
         }

@@ -1,4 +1,4 @@
-//! The log in files, one a day: `presenced.2026-11-24.log`. Their days are those of UTC, and each line begins with its time.
+//! Shows the log files, one per day (UTC): `presenced.2026-11-24.log`. Each line begins with its time.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -14,21 +14,21 @@ use crate::cli::terminal::text::printable;
 use crate::file_watch::resolve::{Resolved, WatchSet};
 use crate::file_watch::{FileWatch, FileWatcher};
 
-/// As many bytes are shown at a time.
-const MAX_BYTES_AT_ONCE: usize = 64 * 1024;
+/// How many bytes are collected before they are printed.
+const PRINT_BYTES: usize = 64 * 1024;
 
 /// Shows the log in `dir`.
 pub(super) async fn show(dir: &Path, wanted: &Selection) -> Result<Exit, Error> {
     let unreadable = |error: io::Error| {
         Error::new(Exit::Failed, format!("the log in {} cannot be read: {error}", dir.display()))
-            .with_hint("look as the user who runs presenced, or correct `dir` below [log]")
+            .with_hint("run this as the user who runs presenced, or correct `dir` in [log]")
     };
-    // Before it is read, so that what comes in between is heard.
+    // Before the files are read, so that no change in between is missed.
     let mut watch = wanted.follow.then(|| watch(dir)).transpose().map_err(unreadable)?;
     let files = files(dir).map_err(unreadable)?;
     if files.is_empty() && watch.is_none() {
-        return Err(Error::new(Exit::Failed, format!("there is no log yet in {}", dir.display()))
-            .with_hint("a running presenced writes it there if it was started with that folder"));
+        return Err(Error::new(Exit::Failed, format!("there is no log in {} yet", dir.display()))
+            .with_hint("presenced writes it if it is running and was started with that folder"));
     }
     let (lines, mut end) = last_lines(&files, wanted).map_err(unreadable)?;
     if !show_lines(lines)? {
@@ -60,7 +60,7 @@ fn watch(dir: &Path) -> io::Result<FileWatch> {
     }
 }
 
-/// Up to where the log was shown: a file, and a place in it.
+/// The end of what was shown: a file, and a position in it.
 #[derive(Debug, Default)]
 struct End {
     file: PathBuf,
@@ -81,7 +81,7 @@ fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The lines that are wanted of what there is, and where that ends.
+/// The selected lines, and the end of the log.
 fn last_lines(files: &[PathBuf], wanted: &Selection) -> io::Result<(VecDeque<String>, End)> {
     let most = wanted.lines.unwrap_or(usize::MAX);
     let mut kept: VecDeque<String> = VecDeque::new();
@@ -109,14 +109,14 @@ fn last_lines(files: &[PathBuf], wanted: &Selection) -> io::Result<(VecDeque<Str
     Ok((kept, end))
 }
 
-/// Whether a line is young enough. One without a time goes with the line before.
+/// Whether a line is recent enough. A line without a time belongs to the line before it.
 fn is_wanted(line: &str, since: Option<Timestamp>, before: bool) -> bool {
     let Some(since) = since else { return true };
     let time = line.split_whitespace().next().and_then(|word| word.parse::<Timestamp>().ok());
     time.map_or(before, |time| time >= since)
 }
 
-/// Shows what came after `end`, also in younger files. `false`: the reader has gone.
+/// Shows what was added after `end`, also in newer files. `false` if the reader of the output is gone.
 fn show_new(dir: &Path, end: &mut End) -> io::Result<Result<bool, Error>> {
     for file in files(dir)? {
         if file < end.file {
@@ -135,21 +135,22 @@ fn show_new(dir: &Path, end: &mut End) -> io::Result<Result<bool, Error>> {
     Ok(Ok(true))
 }
 
-/// Prints lines. `false`: the reader has gone.
+/// Prints lines. `false` if the reader of the output is gone.
 fn show_lines(lines: VecDeque<String>) -> Result<bool, Error> {
     let mut text = String::new();
     for line in lines {
-        // What a log quotes comes from outside, and this may be a terminal.
+        // A log may quote text from outside, and the output may be a terminal.
         text.push_str(&line.split('\t').map(printable).collect::<Vec<_>>().join("\t"));
         text.push('\n');
-        if text.len() >= MAX_BYTES_AT_ONCE && !print(&std::mem::take(&mut text))? {
+        if text.len() >= PRINT_BYTES && !print(&std::mem::take(&mut text))? {
             return Ok(false);
         }
     }
     Ok(text.is_empty() || print(&text)?)
 }
 
-/// Reads the whole lines of a file from a place on, and says where they end. A file that has become shorter begins anew.
+/// Reads the complete lines of a file from a position, and returns where they end. A file that became shorter is read from the
+/// start.
 fn each_line(file: &Path, from: u64, mut line: impl FnMut(&str)) -> io::Result<u64> {
     let mut file = File::open(file)?;
     let mut at = if file.metadata()?.len() < from { 0 } else { from };
@@ -176,7 +177,7 @@ mod tests {
         for (day, text) in days {
             fs::write(dir.path().join(format!("presenced.2026-11-{day}.log")), text).unwrap();
         }
-        fs::write(dir.path().join("notes.log"), "not of it\n").unwrap();
+        fs::write(dir.path().join("notes.log"), "not part of the log\n").unwrap();
         dir
     }
 
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_go_over_days() {
+    fn the_last_lines_may_span_several_days() {
         let dir = log(&[("22", "a\nb\n"), ("23", "c\n"), ("24", "d\ne\nhalf a li")]);
         assert_eq!(shown(dir.path(), Some(3), None), ["c", "d", "e"]);
         assert_eq!(shown(dir.path(), Some(2), None), ["d", "e"]);
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn since_takes_the_lines_without_a_time_with_those_before() {
+    fn a_line_without_a_time_belongs_to_the_line_before() {
         let dir = log(&[
             ("23", "2026-11-23T08:00:00Z  INFO one\n2026-11-23T22:00:00Z  INFO two\n"),
             ("24", "2026-11-24T08:00:00.5Z  WARN three\n  more of it\n"),
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_is_shown_once_and_over_midnight() {
+    fn new_lines_are_shown_once_and_across_midnight() {
         let dir = log(&[("23", "a\n")]);
         let mut end =
             last_lines(&files(dir.path()).unwrap(), &Selection { follow: true, lines: None, since: None }).unwrap().1;

@@ -1,4 +1,4 @@
-//! `presenced logs`: the daemon's log, wherever it is: in the journal of its unit, or in the rolling files of `[log] dir`.
+//! `presenced logs`: shows the daemon's log, either from the journal of its unit or from the rolling files in `[log] dir`.
 //!
 //! Leaves to others: writing it (`logging`), and reading the files (`files`).
 
@@ -20,25 +20,25 @@ use super::terminal::output::warn;
 use crate::config::{self, Environment};
 use crate::program;
 
-/// How many lines are shown unless it is told.
+/// How many lines are shown by default.
 const DEFAULT_LINES: usize = 100;
 
 /// The arguments of `logs`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "presenced logs                       The last 100 lines"
-    "presenced logs -f                    The same, and what comes"
-    "presenced logs --since 09:00         All of today from 9 o'clock on"
+    "presenced logs -f                    The same, then follow the log"
+    "presenced logs --since 09:00         Everything since 9 o'clock today"
     "presenced logs --unit presenced@bot --system";
-    "The log is in the journal, or in files where [log] names a folder. A daemon that was started by hand writes it to its \
+    "The log is in files if [log] names a folder, otherwise in the journal. A daemon that was started by hand writes it to its \
      standard error."
 ))]
 pub(super) struct Args {
-    /// Go on with what comes, until Ctrl-C
+    /// Follow the log until Ctrl-C
     #[arg(long, short)]
     follow: bool,
 
-    /// Only so many lines, the last ones [default: 100, with --since all]
+    /// Show only the last N lines [default: 100, with --since all]
     #[arg(long, short = 'n', value_name = "N")]
     lines: Option<usize>,
 
@@ -46,7 +46,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Since>,
 
-    /// The folder of the log files, where `presenced run --log-dir` was given one
+    /// The folder of the log files, if `presenced run` has --log-dir
     #[arg(long, value_name = "DIR", conflicts_with_all = ["unit", "system"])]
     log_dir: Option<PathBuf>,
 
@@ -54,20 +54,20 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", default_value = "presenced")]
     unit: String,
 
-    /// The unit is the system's, not yours
+    /// Show a system unit, not a user unit
     #[arg(long)]
     system: bool,
 }
 
-/// What is asked for, of either kind of log.
+/// Which lines to show, from files or from the journal.
 struct Selection {
     follow: bool,
-    /// The last ones only; `None`: all.
+    /// Only the last lines. `None` means all.
     lines: Option<usize>,
     since: Option<Timestamp>,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let since = args.since.map(|since| since.instant(Context::now(), &TimeZone::system()));
     let lines = args.lines.or(since.is_none().then_some(DEFAULT_LINES));
@@ -79,7 +79,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     }
 }
 
-/// The folder that the configuration names, as far as it can be told.
+/// The folder that the configuration names, if the configuration is valid.
 fn configured(context: &Context) -> Option<PathBuf> {
     if !context.config.exists() {
         return None;
@@ -88,13 +88,13 @@ fn configured(context: &Context) -> Option<PathBuf> {
     if config.is_err() {
         let file = context.config.display();
         warn(&format!(
-            "the configuration {file} is wrong, so this is the journal; `presenced check` says what is wrong"
+            "the configuration {file} is invalid, so this shows the journal; `presenced check` says what is wrong"
         ));
     }
     config.ok()?.log.dir
 }
 
-/// Becomes `journalctl`.
+/// Replaces this process with `journalctl`.
 fn journal(wanted: &Selection, unit: &str, system: bool, environment: &Environment) -> Result<Exit, Error> {
     let journalctl = || {
         let mut command = program::command("journalctl", environment);
@@ -106,13 +106,13 @@ fn journal(wanted: &Selection, unit: &str, system: bool, environment: &Environme
     };
     let neither = |text: String| {
         Error::new(Exit::Failed, text).with_hint(
-            "a daemon that was started by hand logs to its standard error; `dir` below [log], or `presenced run --log-dir`, \
-             writes files",
+            "a daemon that was started by hand logs to its standard error; to write files, set `dir` in [log] or use \
+             `presenced run --log-dir`",
         )
     };
     let missing = |error: std::io::Error| {
         neither(if error.kind() == ErrorKind::NotFound {
-            "there is no log to show: no journalctl is installed, and [log] names no folder".to_owned()
+            "there is no log to show: journalctl is not installed, and [log] names no folder".to_owned()
         } else {
             format!("journalctl cannot be run: {error}")
         })
@@ -122,11 +122,11 @@ fn journal(wanted: &Selection, unit: &str, system: bool, environment: &Environme
             journalctl().args(["--lines=1", "--quiet", "--output=cat", "--no-pager"]).stdin(Stdio::null()).output();
         let last = last.map_err(missing)?;
         if last.stdout.is_empty() {
-            let whose = if system { "the system's unit" } else { "your unit" };
+            let whose = if system { "the system unit" } else { "your unit" };
             let why = String::from_utf8_lossy(&last.stderr);
             let why = why.trim().lines().next().map(|why| format!(" ({why})")).unwrap_or_default();
             return Err(neither(format!(
-                "there is no log to show: the journal has nothing of {whose} {unit}{why}, and [log] names no folder"
+                "there is no log to show: the journal has no lines from {whose} {unit}{why}, and [log] names no folder"
             )));
         }
     }

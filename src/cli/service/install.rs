@@ -1,5 +1,5 @@
-//! `presenced service install`: looks whether it would work, writes the units where no package did, has them enabled and
-//! started, and shows what came of it.
+//! `presenced service install`: checks that the service can work, writes the units unless a package did, enables and starts them,
+//! and shows the result.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -21,11 +21,10 @@ use crate::session::{Failure, FailureKind, Lack};
 use crate::status::ClientError;
 use crate::status::report::State;
 
-/// How long the first presence is waited for, once the service runs.
+/// How long to wait for the first presence once the service is running.
 const FIRST_PRESENCE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Has the user's systemd run this program as it was called, now and at each login. What is there already and right stays as
-/// it is.
+/// Makes the user's systemd run this program with the same paths, now and at each login. What is already correct stays.
 pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Result<Exit, Error> {
     let folders = UnitFolders::find(context)?;
     let program = paths::program(context.environment.var("PATH").as_deref())?;
@@ -36,29 +35,30 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
     let is_active = |unit| show(unit, &["ActiveState"], environment).map(|unit| unit.text("ActiveState") == "active");
     let (runs, listens) = (is_active(SERVICE).map_err(asked)?, is_active(SOCKET).map_err(asked)?);
     if !runs && !listens {
-        nobody_else_runs(context)?;
+        refuse_other_daemon(context)?;
     }
 
-    let changed = put(&folders, &program, socket_activation, context)?;
-    // Anew: the links of an enabled unit lead to where it was before.
+    let changed = put_units(&folders, &program, socket_activation, context)?;
+    // `reenable`, because the links of an enabled unit may point to its old location.
     let mut enable = vec!["reenable", SERVICE];
     enable.extend(socket_activation.then_some(SOCKET));
     order(&["daemon-reload"]).and_then(|()| order(&enable)).map_err(asked)?;
     let socket_changed = changed.iter().any(|path| path.ends_with(SOCKET));
     if socket_activation && !listens || listens && socket_changed {
-        // systemd takes no socket that a service already listens at.
+        // systemd refuses to listen on a socket that the service already uses.
         order(&["stop", SOCKET, SERVICE]).and_then(|()| order(&["start", SOCKET])).map_err(asked)?;
     }
-    let stays = runs && changed.is_empty() && running_version(context).as_deref() == Some(env!("CARGO_PKG_VERSION"));
-    order(&[if stays { "start" } else { "restart" }, SERVICE])
+    let keeps_running =
+        runs && changed.is_empty() && running_version(context).as_deref() == Some(env!("CARGO_PKG_VERSION"));
+    order(&[if keeps_running { "start" } else { "restart" }, SERVICE])
         .map_err(|error| not_started(&error, &program, environment))?;
     first_presence(context);
     let exit = status::show(context)?;
-    print("\nIt starts when you log in; `loginctl enable-linger` has it run without that.\n")?;
+    print("\nIt starts when you log in. To run it without a login: `loginctl enable-linger`\n")?;
     Ok(exit)
 }
 
-/// Whether the service would find what it needs: a configuration, and somebody who is signed in.
+/// Checks that the service has what it needs: a valid configuration and the sign-ins.
 fn can_work(context: &Context) -> Result<(), Error> {
     let config = context.load_config()?;
     for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_by_person()) {
@@ -72,15 +72,15 @@ fn can_work(context: &Context) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether it is only not known who is signed in until the keyring is unlocked, which the service waits for.
+/// Whether the keyring is only locked. The service waits until it is unlocked.
 fn is_locked(failure: &Failure) -> bool {
     matches!(failure.lacks.as_deref(), Some(Lack::Keyring(collections)) if !collections.is_empty())
 }
 
-/// One that was started by hand would keep the socket from the service.
-fn nobody_else_runs(context: &Context) -> Result<(), Error> {
+/// Refuses if a daemon was started by hand: it would keep the service from using the socket.
+fn refuse_other_daemon(context: &Context) -> Result<(), Error> {
     let Ok(report) = request(context, async |mut daemon| daemon.status().await) else { return Ok(()) };
-    let text = format!("presenced already runs (pid {}), and not as this service", report.pid);
+    let text = format!("presenced is already running (pid {}), but not as this service", report.pid);
     Err(Error::new(Exit::Failed, text).with_hint(format!("stop it first: kill {}", report.pid)))
 }
 
@@ -88,8 +88,8 @@ fn running_version(context: &Context) -> Option<String> {
     request(context, async |mut daemon| daemon.status().await).ok().map(|report| report.version)
 }
 
-/// Puts the units where systemd finds them, and gives those that were written or removed.
-fn put(
+/// Puts the units where systemd finds them. Returns those that were written or removed.
+fn put_units(
     folders: &UnitFolders,
     program: &Path,
     socket_activation: bool,
@@ -111,7 +111,7 @@ fn put(
         if wanted {
             let text = if unit == SERVICE { unit::service(&start) } else { unit::socket(&start) };
             let text = text.map_err(|Unwritable(path)| {
-                Error::new(Exit::Usage, format!("a unit cannot name the path {path}"))
+                Error::new(Exit::Usage, format!("a unit cannot contain the path {path}"))
                     .with_hint("move it to a path without control characters")
             })?;
             if found != UnitFile::Ours(text.clone()) {
@@ -121,20 +121,20 @@ fn put(
             }
         } else if is_there {
             folders.remove(unit)?;
-            print(&format!("removed {}: the package has it\n", path.display()))?;
+            print(&format!("removed {}: the package has this unit\n", path.display()))?;
             changed.push(path);
         }
     }
     Ok(changed)
 }
 
-/// The whole path, unless it is the one that the service takes by itself.
+/// The absolute path, unless it is the default that the service uses anyway.
 fn unusual(path: &Path, usual: Option<&Path>) -> Option<PathBuf> {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     (Some(&*whole) != usual).then_some(whole)
 }
 
-/// A unit that somebody wrote by hand is theirs.
+/// Refuses to replace a unit that presenced did not write.
 fn may_replace(path: &Path, found: &UnitFile) -> Result<(), Error> {
     let (text, hint) = match found {
         UnitFile::Nothing | UnitFile::Ours(_) => return Ok(()),
@@ -144,7 +144,7 @@ fn may_replace(path: &Path, found: &UnitFile) -> Result<(), Error> {
         UnitFile::Theirs => (
             "was not written by `presenced service install`",
             format!(
-                "keep it, with `systemctl --user enable --now presenced`; or move it away, with `mv {path} {path}.old`, and install \
+                "keep it: `systemctl --user enable --now presenced`; or move it away: `mv {path} {path}.old`, and install \
                  again",
                 path = path.display()
             ),
@@ -153,7 +153,7 @@ fn may_replace(path: &Path, found: &UnitFile) -> Result<(), Error> {
     Err(Error::new(Exit::Failed, format!("{} {text}", path.display())).with_hint(hint))
 }
 
-/// Why the service did not come up: what it logged last says more than systemd does, where the journal may be read.
+/// Why the service did not start. Its last log lines say more than systemd, if the journal can be read.
 fn not_started(error: &SystemdError, program: &Path, environment: &Environment) -> Error {
     let unit = show(SERVICE, &["InvocationID", "Result", "ExecMainStatus"], environment).unwrap_or_default();
     let journal = program::command("journalctl", environment)
@@ -174,14 +174,14 @@ fn not_started(error: &SystemdError, program: &Path, environment: &Environment) 
         .with_hint(format!("see why with `{} run`, in a terminal", program.display()))
 }
 
-/// The last error in a log, with its hint: all from there to the end.
+/// The last error in a log and everything after it, which includes its hint.
 fn last_error(log: &str) -> Option<&str> {
     let start = if log.starts_with("error: ") { Some(0) } else { None };
     let start = log.rfind("\nerror: ").map(|found| found + 1).or(start)?;
     Some(log[start..].strip_prefix("error: ")?.trim_end())
 }
 
-/// Waits until the first decision was carried out or failed, so that there is something to show.
+/// Waits until the first decision was carried out or has failed, so that there is something to show.
 fn first_presence(context: &Context) {
     let settled = request(context, async |daemon| {
         let mut reports = daemon.watch().await?;
@@ -195,7 +195,7 @@ fn first_presence(context: &Context) {
         };
         tokio::time::timeout(FIRST_PRESENCE_TIMEOUT, settled).await.unwrap_or(Ok(()))
     });
-    // What went wrong shows in the status that follows.
+    // The status that is shown next reports any failure.
     drop(settled);
 }
 
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_error_of_a_log_is_the_one_that_counts() {
+    fn the_last_error_of_a_log_is_used() {
         assert_eq!(last_error("INFO started\nerror: a\nhint: b\n\nerror: c\nhint: d\n"), Some("c\nhint: d"));
         assert_eq!(last_error("error: no\n"), Some("no"));
         assert_eq!(last_error("an error: no\n"), None);

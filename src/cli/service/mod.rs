@@ -1,7 +1,7 @@
-//! `presenced service`: presenced as a service of the person's own systemd: put there, looked at, taken away.
+//! `presenced service`: installs, shows and removes presenced as a systemd user service.
 //!
-//! [`unit`] has the text of the units, [`paths`] where they and the program are; each verb has a file. How systemd is spoken to
-//! is in [`super::systemd`].
+//! [`unit`] has the text of the units, [`paths`] finds their folders and the program, and each verb has a file. Leaves to others:
+//! how to run systemctl ([`super::systemd`]).
 
 mod install;
 mod paths;
@@ -18,9 +18,9 @@ pub(super) use unit::SERVICE;
 /// The arguments of `service`.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_help = examples!(
-    "presenced service install         Run from now on, and at each login"
-    "presenced service status          Whether it does"
-    "presenced service uninstall       Not any more";
+    "presenced service install         Run now and at each login"
+    "presenced service status          Show the service's state"
+    "presenced service uninstall       Stop and remove the service";
     "For the log: journalctl --user -u presenced"
 ))]
 pub(super) struct Args {
@@ -30,11 +30,11 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Have your systemd run presenced now and at each login
+    /// Run presenced as a systemd service, now and at each login
     Install(InstallArgs),
-    /// Stop it, and take away what `install` put there
+    /// Stop the service, and remove what `install` wrote
     Uninstall(UninstallArgs),
-    /// Show what systemd knows of it, and what it holds
+    /// Show the service's state
     Status(StatusArgs),
 }
 
@@ -44,12 +44,12 @@ enum Verb {
     "presenced service install"
     "presenced --config FILE service install      With this configuration"
     "presenced service install --socket-activation";
-    "It writes presenced.service into ~/.config/systemd/user for this very program, or enables the one of the package that \
-     this program is from. Settings of your own belong into a drop-in: systemctl --user edit presenced";
-    "Exit codes: 0 it runs; 1 it does not, or is degraded; 2 configuration; 4 sign-in needed."
+    "It writes presenced.service into ~/.config/systemd/user for this program, or enables the unit of the package that this \
+     program is from. Put your own settings into a drop-in: systemctl --user edit presenced";
+    "Exit codes: 0 running; 1 failed or degraded; 2 configuration; 4 sign-in needed."
 ))]
 struct InstallArgs {
-    /// Have systemd hold the status socket, so that asking there starts it
+    /// Let systemd own the status socket, and start presenced when it is used
     #[arg(long)]
     socket_activation: bool,
 }
@@ -65,11 +65,11 @@ struct UninstallArgs {}
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
     "presenced service status";
-    "Exit codes: 0 it runs; 1 degraded; 3 not running; 4 sign-in needed."
+    "Exit codes: 0 running; 1 degraded; 3 not running; 4 sign-in needed."
 ))]
 struct StatusArgs {}
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn run(Args { verb }: Args, context: &Context) -> Result<Exit, Error> {
     match verb {
         Verb::Install(InstallArgs { socket_activation }) => install(socket_activation, context),

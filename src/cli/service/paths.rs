@@ -1,4 +1,4 @@
-//! Where things are: this program, and the folders that the user's systemd reads units from.
+//! Finds this program, and the folders that the user's systemd reads units from.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -16,17 +16,18 @@ const SYSTEM_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin"
 /// This program, as a unit should name it.
 ///
 /// # Errors
-/// It lies where it will not stay.
+/// The program is in a folder where it may disappear.
 pub(super) fn program(path: Option<&str>) -> Result<PathBuf, Error> {
     let own = std::env::current_exe().and_then(fs::canonicalize).map_err(|error| {
-        Error::new(Exit::Failed, format!("this program cannot be found any more: {error}"))
-            .with_hint("it was replaced while it ran: run the command again")
+        Error::new(Exit::Failed, format!("this program no longer exists: {error}"))
+            .with_hint("it was replaced while it was running: run the command again")
     })?;
     let program = name_of(&own, path.unwrap_or_default());
     match build_folder(&program) {
         None => Ok(program),
         Some(folder) => {
-            let text = format!("{} lies in a build folder, {}, and will not stay", program.display(), folder.display());
+            let text =
+                format!("{} is in the build folder {}, where it may disappear", program.display(), folder.display());
             let hint =
                 format!("run `sudo install {} /usr/local/bin/`, then `presenced service install`", program.display());
             Err(Error::new(Exit::Usage, text).with_hint(hint))
@@ -34,15 +35,14 @@ pub(super) fn program(path: Option<&str>) -> Result<PathBuf, Error> {
     }
 }
 
-/// By which path `own` is to be started: by a link that the shell finds it by, as that also leads to the next version of it,
-/// else as it is.
+/// The path to start `own` by: the link on the shell's path if there is one, because it also leads to the next version.
 fn name_of(own: &Path, path: &str) -> PathBuf {
     let file = own.file_name().unwrap_or_default();
     let found = std::env::split_paths(path).filter(|folder| folder.is_absolute()).map(|folder| folder.join(file));
     found.into_iter().find(|found| is_same(found, own)).unwrap_or_else(|| own.to_owned())
 }
 
-/// The folder of a build that a file is in: those carry a mark, so that backups leave them out (`CACHEDIR.TAG`).
+/// The build folder that a file is in. Build folders contain `CACHEDIR.TAG`, so that backups skip them.
 fn build_folder(file: &Path) -> Option<&Path> {
     file.ancestors().skip(1).find(|folder| folder.join("CACHEDIR.TAG").is_file())
 }
@@ -56,28 +56,28 @@ fn is_same(one: &Path, other: &Path) -> bool {
 pub(super) struct UnitFolders {
     /// The user's own: `$XDG_CONFIG_HOME/systemd/user`.
     pub(super) own: PathBuf,
-    /// All others that systemd reads, the strongest first.
+    /// All others that systemd reads, in order of precedence.
     others: Vec<PathBuf>,
 }
 
-/// What is at a unit's place in the user's own folder.
+/// What is at a unit's path in the user's own folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UnitFile {
     /// Nothing.
     Nothing,
-    /// What was written here, with this text.
+    /// A unit that presenced wrote, with this text.
     Ours(String),
-    /// A link to nowhere, which keeps systemd from starting the unit.
+    /// A link to `/dev/null`, which prevents systemd from starting the unit.
     Masked,
-    /// Somebody else's: a file or a link.
+    /// A file or link that presenced did not write.
     Theirs,
 }
 
 impl UnitFolders {
-    /// Those that the user's systemd reads.
+    /// Finds the folders that the user's systemd reads.
     ///
     /// # Errors
-    /// It cannot be asked, or it does not read the user's own as this program sees it.
+    /// systemd cannot be asked, or it does not read the folder that this program considers the user's own.
     pub(super) fn find(context: &Context) -> Result<Self, Error> {
         let manager = systemctl::show_manager(&["UnitPath"], &context.environment)
             .map_err(|error| error.error(&context.environment))?;
@@ -85,17 +85,18 @@ impl UnitFolders {
         let own = config_home.join("systemd/user");
         let all = manager.paths("UnitPath");
         if !all.contains(&own) {
-            let text = format!("this user's systemd does not read {}: its $XDG_CONFIG_HOME is another", own.display());
+            let text =
+                format!("this user's systemd does not read {}: it has a different $XDG_CONFIG_HOME", own.display());
             let config = context.config.display();
             return Err(Error::new(Exit::Usage, text).with_hint(format!(
-                "leave the variable out: env -u XDG_CONFIG_HOME presenced --config {config} service …"
+                "unset the variable: env -u XDG_CONFIG_HOME presenced --config {config} service …"
             )));
         }
         let others = all.into_iter().filter(|folder| *folder != own).collect();
         Ok(Self { own, others })
     }
 
-    /// The service's unit of a package, if it starts this very program.
+    /// The packaged service unit, if it starts this program.
     pub(super) fn packaged(&self, program: &Path) -> Option<PathBuf> {
         let units = self.others.iter().map(|folder| folder.join(SERVICE));
         let first = units.into_iter().find_map(|path| Some((fs::read_to_string(&path).ok()?, path)));
@@ -104,7 +105,7 @@ impl UnitFolders {
             .map(|(_, path)| path)
     }
 
-    /// What is at a unit's place in the user's own folder.
+    /// What is at a unit's path in the user's own folder.
     pub(super) fn look(&self, unit: &str) -> Result<UnitFile, Error> {
         let path = self.own.join(unit);
         match fs::symlink_metadata(&path) {
@@ -122,7 +123,7 @@ impl UnitFolders {
         })
     }
 
-    /// Writes a unit into the user's own folder, whole and in place of the old one.
+    /// Writes a unit into the user's own folder, and replaces the old one atomically.
     pub(super) fn write(&self, unit: &str, text: &str) -> Result<(), Error> {
         let path = self.own.join(unit);
         let written = fs::create_dir_all(&self.own).and_then(|()| {
@@ -136,22 +137,22 @@ impl UnitFolders {
         written.map_err(|error: io::Error| failed("write", &path, &error))
     }
 
-    /// Takes a unit away from the user's own folder.
+    /// Removes a unit from the user's own folder.
     pub(super) fn remove(&self, unit: &str) -> Result<(), Error> {
         let path = self.own.join(unit);
         fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))
     }
 
-    /// Takes away the folders of units that are empty.
+    /// Removes the unit folders if they are empty.
     pub(super) fn tidy(&self) {
         for folder in self.own.ancestors().take(2) {
-            // One that is not empty stays.
+            // Fails if the folder is not empty. Then it stays.
             let _ = fs::remove_dir(folder);
         }
     }
 }
 
-/// Whether a unit that names its program so starts this one.
+/// Whether a unit with this program name starts this program.
 fn starts(named: &str, program: &Path) -> bool {
     if named.starts_with('/') {
         return is_same(Path::new(named), program);
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_does_not_stay() {
+    fn a_program_in_a_build_folder_is_recognized() {
         let folder = TempDir::new().unwrap();
         let target = folder.path().join("target");
         fs::create_dir_all(target.join("release")).unwrap();
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_written_here_is_ours() {
+    fn only_units_that_presenced_wrote_are_ours() {
         let folder = TempDir::new().unwrap();
         let folders = UnitFolders { own: folder.path().join("systemd/user"), others: Vec::new() };
         assert_eq!(folders.look(SERVICE).unwrap(), UnitFile::Nothing);
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_package_counts_where_it_starts_this_program() {
+    fn the_packaged_unit_is_used_if_it_starts_this_program() {
         let folder = TempDir::new().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let program = root.join("presenced");

@@ -1,4 +1,4 @@
-//! `presenced service status`: what systemd knows of the service, and what the daemon itself says, in a few lines.
+//! `presenced service status`: shows what systemd and the daemon report about the service, in a few lines.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,10 +15,10 @@ use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
 use crate::cli::terminal::times::{clock, relative};
 use crate::status::report::Report;
 
-/// The columns that the names of facts take.
+/// The width of the labels.
 const LABEL_COLUMNS: usize = 10;
 
-/// What of the service's unit is looked at.
+/// The unit's properties that are shown.
 const PROPERTIES: [&str; 12] = [
     "LoadState",
     "ActiveState",
@@ -34,16 +34,16 @@ const PROPERTIES: [&str; 12] = [
     "Result",
 ];
 
-/// The service, as far as it is known.
+/// What is known about the service.
 #[derive(Debug)]
 struct Service {
     unit: Properties,
     socket: Properties,
-    /// What the daemon says, if it answers.
+    /// The daemon's report, if it answers.
     report: Result<Report, Error>,
 }
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn show(context: &Context) -> Result<Exit, Error> {
     let asked = |unit, properties| {
         systemctl::show(unit, properties, &context.environment).map_err(|error| error.error(&context.environment))
@@ -54,10 +54,10 @@ pub(super) fn show(context: &Context) -> Result<Exit, Error> {
         return Err(Error::new(Exit::NotRunning, text).with_hint("run `presenced service install`"));
     }
     let socket = asked(SOCKET, &["LoadState", "ActiveState"])?;
-    // Asked while it is down, the socket would start it.
+    // A request while the service is stopped would start it through the socket.
     let report = match unit.text("ActiveState") {
         "active" | "reloading" => request(context, async |mut daemon| daemon.status().await),
-        _ => Err(Error::new(Exit::NotRunning, "it does not run")),
+        _ => Err(Error::new(Exit::NotRunning, "it is not running")),
     };
     let service = Service { unit, socket, report };
     print(&service.render(Context::now(), &TimeZone::system(), screen::width()))?;
@@ -65,7 +65,7 @@ pub(super) fn show(context: &Context) -> Result<Exit, Error> {
 }
 
 impl Service {
-    /// As people read it, at `now`, in lines of at most `width` columns.
+    /// The text for people at `now`, in lines of at most `width` columns.
     fn render(&self, now: Timestamp, zone: &TimeZone, width: usize) -> String {
         let bold = anstyle::Style::new().bold();
         let state = self.state(now, zone);
@@ -82,7 +82,7 @@ impl Service {
         lines.join("\n") + "\n"
     }
 
-    /// Whether it runs, since when, and why not.
+    /// The service's state, since when, and why it failed.
     fn state(&self, now: Timestamp, zone: &TimeZone) -> String {
         let since = |property| match self.unit.time(property) {
             Some(at) => format!(" since {}, {}", clock(at, now, zone), relative(at, now)),
@@ -90,24 +90,24 @@ impl Service {
         };
         let result = self.unit.text("Result");
         match (self.unit.text("LoadState"), self.unit.text("ActiveState"), self.unit.text("SubState")) {
-            ("masked", ..) => "masked, so that systemd does not start it".to_owned(),
+            ("masked", ..) => "masked, so systemd does not start it".to_owned(),
             (_, "active" | "reloading", _) => {
                 format!("active{}, pid {}", since("ActiveEnterTimestamp"), self.unit.text("MainPID"))
             }
             (_, "failed", _) => format!("failed{} ({result})", since("InactiveEnterTimestamp")),
-            (_, _, "auto-restart") => format!("failed ({result}), and is about to be started again"),
+            (_, _, "auto-restart") => format!("failed ({result}), about to restart"),
             (_, state, _) => format!("{state}{}", since("InactiveEnterTimestamp")),
         }
     }
 
-    /// What is known, each with its label.
+    /// All facts with their labels.
     fn facts(&self) -> Vec<(String, String)> {
         let fact = |label: &str, text: String| (label.to_owned(), text);
         let mut facts = Vec::new();
         let starts = match self.unit.text("UnitFileState") {
             "enabled" => "at login",
             "enabled-runtime" => "at login, until the machine restarts",
-            "disabled" => "only by hand; `presenced service install` changes that",
+            "disabled" => "only by hand; enable it with `presenced service install`",
             other => other,
         };
         facts.push(fact("unit", self.unit.text("FragmentPath").to_owned()));
@@ -116,10 +116,10 @@ impl Service {
         }
         facts.push(fact("starts", starts.to_owned()));
         if self.unit.text("NeedDaemonReload") == "yes" {
-            facts.push(fact("changed", "on disk: `systemctl --user daemon-reload` takes that over".to_owned()));
+            facts.push(fact("changed", "on disk; load it with `systemctl --user daemon-reload`".to_owned()));
         }
         if self.socket.text("ActiveState") == "active" {
-            facts.push(fact("socket", format!("{SOCKET}; asking there starts the service")));
+            facts.push(fact("socket", format!("{SOCKET}; a request there starts the service")));
         }
         if !matches!(self.unit.text("NRestarts"), "" | "0") {
             facts.push(fact("restarts", self.unit.text("NRestarts").to_owned()));
@@ -141,13 +141,13 @@ impl Service {
                 facts.push(fact("trouble", error.text.clone()));
                 facts.extend(error.hint.clone().map(|hint| fact("hint", hint)));
             }
-            Err(_) => facts.push(fact("hint", self.mend().to_owned())),
+            Err(_) => facts.push(fact("hint", self.fix().to_owned())),
         }
         facts
     }
 
-    /// What gets it to run.
-    fn mend(&self) -> &'static str {
+    /// What to do so that it runs.
+    fn fix(&self) -> &'static str {
         match (self.unit.text("LoadState"), self.unit.text("ActiveState")) {
             ("masked", _) => "run `systemctl --user unmask presenced`",
             (_, "failed" | "activating") => "`journalctl --user -u presenced` says why it stopped",
@@ -155,7 +155,7 @@ impl Service {
         }
     }
 
-    /// What a script learns.
+    /// The exit code, for scripts.
     fn exit(&self) -> Exit {
         match &self.report {
             Ok(report) => exit(report),
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn shown(unit: &str, socket: &str, width: usize) -> String {
-        let report = Err(Error::new(Exit::NotRunning, "it does not run"));
+        let report = Err(Error::new(Exit::NotRunning, "it is not running"));
         let service = Service { unit: Properties::read(unit), socket: Properties::read(socket), report };
         assert_eq!(service.exit(), Exit::NotRunning);
         let text = service.render("2026-11-24T16:32:48Z".parse().unwrap(), &TimeZone::UTC, width);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_run_says_since_when_why_and_what_to_do() {
+    fn a_stopped_service_says_since_when_why_and_what_to_do() {
         let of = "FragmentPath=/home/me/.config/systemd/user/presenced.service\n";
         let since = "InactiveEnterTimestamp=Tue 2026-11-24 16:20:07 UTC\n";
         let failed = "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=watchdog\nUnitFileState=enabled\nNRestarts=3\n";

@@ -1,4 +1,4 @@
-//! `presenced service uninstall`: stops the service, and takes away what was installed and nothing else.
+//! `presenced service uninstall`: stops the service, and removes only what `install` wrote.
 
 use super::paths::{UnitFile, UnitFolders};
 use super::unit::{SERVICE, SOCKET};
@@ -7,17 +7,17 @@ use crate::cli::error::{Error, Exit};
 use crate::cli::systemd::systemctl::{SystemdError, order, show};
 use crate::cli::terminal::output::print;
 
-/// Runs it.
+/// Runs the command.
 pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
     let folders = UnitFolders::find(context)?;
     let environment = &context.environment;
     let failed = |error: SystemdError| error.error(environment);
     let mut said = Vec::new();
-    // The socket first: it would start the service again.
+    // The socket first, because it would start the service again.
     for unit in [SOCKET, SERVICE] {
         let found = folders.look(unit)?;
         if found == UnitFile::Theirs {
-            said.push(format!("{} is not presenced's, and stays", folders.own.join(unit).display()));
+            said.push(format!("{} was not written by presenced, and stays", folders.own.join(unit).display()));
             continue;
         }
         let known = show(unit, &["ActiveState", "UnitFileState"], environment).map_err(failed)?;
@@ -35,7 +35,7 @@ pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
             folders.remove(unit)?;
             said.push(format!("removed {}", folders.own.join(unit).display()));
         }
-        // Fails where there is nothing to forget.
+        // Fails if there is nothing to reset.
         let _ = order(&["reset-failed", unit], environment);
     }
     order(&["daemon-reload"], environment).map_err(failed)?;
@@ -49,7 +49,7 @@ pub(super) fn uninstall(context: &Context) -> Result<Exit, Error> {
     said.push(if said.is_empty() {
         "presenced is not installed as a service".to_owned()
     } else {
-        "The configuration and the sign-in stay; `presenced logout` forgets a sign-in.".to_owned()
+        "The configuration and the sign-in stay; `presenced logout` removes a sign-in.".to_owned()
     });
     print(&(said.join("\n") + "\n"))?;
     Ok(Exit::Ok)

@@ -1,12 +1,12 @@
-//! The text of the units: the packaged ones, with the places of this installation put in. There is one unit, whoever installs
-//! it.
+//! The text of the units: the packaged units with the paths of this installation. So packages and `service install` have the same
+//! unit.
 
 use std::path::Path;
 
 /// The service.
 pub(in crate::cli) const SERVICE: &str = "presenced.service";
 
-/// The socket that starts it when somebody asks.
+/// The socket that starts the service on a request.
 pub(super) const SOCKET: &str = "presenced.socket";
 
 const PACKAGED_SERVICE: &str = include_str!("../../../packaging/systemd/presenced.service");
@@ -16,18 +16,21 @@ const PACKAGED_SOCKET: &str = include_str!("../../../packaging/systemd/presenced
 const EXEC_START: &str = "ExecStart=presenced run\n";
 const LISTEN_STREAM: &str = "ListenStream=%t/presenced/presenced.sock\n";
 
-/// The first line of each unit that is written here, by which it is known again.
-const MARK: &str = "# Written by `presenced service install`; `presenced service uninstall` takes it away. Changes belong into a \
-                    drop-in: systemctl --user edit presenced\n";
+/// The start of the first line of each unit that presenced writes. It identifies the unit later, also to other versions.
+const MARK: &str = "# Written by `presenced service install`; ";
+
+/// The rest of that line.
+const MARK_HINT: &str =
+    "`presenced service uninstall` removes it. Put changes into a drop-in: systemctl --user edit presenced\n";
 
 /// What the service is started with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start<'a> {
-    /// The program, by its whole path.
+    /// The program's absolute path.
     pub(super) program: &'a Path,
-    /// The configuration, where it is not the usual one.
+    /// The configuration, if it is not the default.
     pub(super) config: Option<&'a Path>,
-    /// The status socket, where it is not the usual one.
+    /// The status socket, if it is not the default.
     pub(super) socket: Option<&'a Path>,
 }
 
@@ -44,25 +47,25 @@ pub(super) fn service(start: &Start) -> Result<String, Unwritable> {
         }
     }
     let line = format!("ExecStart={} run\n", words.join(" "));
-    Ok(format!("{MARK}{}", PACKAGED_SERVICE.replace(EXEC_START, &line)))
+    Ok(format!("{MARK}{MARK_HINT}{}", PACKAGED_SERVICE.replace(EXEC_START, &line)))
 }
 
 /// The socket's unit.
 pub(super) fn socket(start: &Start) -> Result<String, Unwritable> {
     let line = match start.socket {
-        // The rest of the line is the path, spaces and all; only specifiers are looked for in it.
+        // The path is the rest of the line, including spaces. Only specifiers need an escape.
         Some(path) => format!("ListenStream={}\n", text(path)?.replace('%', "%%")),
         None => LISTEN_STREAM.to_owned(),
     };
-    Ok(format!("{MARK}{}", PACKAGED_SOCKET.replace(LISTEN_STREAM, &line)))
+    Ok(format!("{MARK}{MARK_HINT}{}", PACKAGED_SOCKET.replace(LISTEN_STREAM, &line)))
 }
 
-/// Whether a unit was written here.
+/// Whether presenced wrote this unit.
 pub(super) fn is_ours(unit: &str) -> bool {
     unit.starts_with(MARK)
 }
 
-/// The program that a service's unit starts, as it is written: a path, or a name to be looked for.
+/// The program that a service unit starts, as written: a path, or a name that systemd looks up.
 pub(super) fn program(unit: &str) -> Option<&str> {
     let line = unit.lines().find_map(|line| line.trim_start().strip_prefix("ExecStart="))?.trim_start();
     match line.strip_prefix('"') {
@@ -71,8 +74,8 @@ pub(super) fn program(unit: &str) -> Option<&str> {
     }
 }
 
-/// A path as a word of a command line (`systemd.service(5)`). `dollar` is how one is written: it begins a variable anywhere
-/// but in the program.
+/// A path as a word of a command line (`systemd.service(5)`). `dollar` is the escape of `$`, which starts a variable everywhere
+/// except in the program.
 fn quoted(path: &Path, dollar: &str) -> Result<String, Unwritable> {
     let mut word = String::from('"');
     for char in text(path)?.chars() {
@@ -107,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn the_packaged_units_have_the_lines_that_are_replaced() {
+    fn the_packaged_units_contain_the_lines_to_replace() {
         assert_eq!(PACKAGED_SERVICE.matches(EXEC_START).count(), 1);
         assert_eq!(PACKAGED_SOCKET.matches(LISTEN_STREAM).count(), 1);
         assert!(!is_ours(PACKAGED_SERVICE));
     }
 
     #[test]
-    fn the_program_is_the_one_that_installs() {
+    fn the_unit_starts_the_program_that_installs_it() {
         let usual = start("/usr/local/bin/presenced");
         assert_eq!(exec_start(&usual), r#"ExecStart="/usr/local/bin/presenced" run"#);
         assert!(is_ours(&service(&usual).unwrap()));
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_something_to_systemd_is_escaped() {
+    fn special_characters_of_systemd_are_escaped() {
         let odd = Start { config: Some(Path::new(r#"/a b/$X%h\"c"#)), ..start("/o $d/%n") };
         assert_eq!(exec_start(&odd), r#"ExecStart="/o $d/%%n" --config "/a b/$$X%%h\\\"c" run"#);
         assert_eq!(service(&start("/a\nExecStartPre=b")), Err(Unwritable(r"/a\nExecStartPre=b".to_owned())));

@@ -1,8 +1,8 @@
-//! Writes log lines to the systemd journal in its own protocol, so that what a line is about can be asked for by name:
+//! Writes log lines to the systemd journal in its native protocol, so that lines can be found by field:
 //! `journalctl --user PRESENCED_DECISION=17`. Leaves to others: whether there is a journal (`logging`).
 //!
-//! Protocol: systemd's *Native Journal Protocol*, one datagram a line. Nothing that presenced logs is as long as would need a
-//! memory file instead; what were, is cut.
+//! Protocol: systemd's *Native Journal Protocol*, one datagram per line. Longer lines would need a memory file, so they are cut
+//! instead; presenced logs none that long.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -19,10 +19,10 @@ use tracing_subscriber::registry::LookupSpan;
 /// Where journald listens.
 pub(in crate::cli) const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// The longest text of a line, in bytes; a datagram takes thrice that and more.
+/// The longest text of a line. A datagram can take more than three times as much.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// What of a line is a field of the journal, and by which name.
+/// The fields of a line that become journal fields, and the names there.
 const FIELDS: [(&str, &str); 5] = [
     ("account", "PRESENCED_ACCOUNT"),
     ("decision", "PRESENCED_DECISION"),
@@ -39,13 +39,13 @@ pub(in crate::cli) struct Journal {
 }
 
 impl Journal {
-    /// Writes to who listens at `path`.
+    /// Writes to the socket at `path`.
     ///
     /// # Errors
     ///
-    /// Nobody does.
+    /// Nothing listens there.
     pub(in crate::cli) fn at(path: &Path) -> io::Result<Self> {
-        // Only to see that it is there: a socket that stays connected would not survive a restart of journald.
+        // Only a test: a socket that stays connected would not survive a restart of journald.
         UnixDatagram::unbound()?.connect(path)?;
         Ok(Self { socket: UnixDatagram::unbound()?, path: path.to_owned() })
     }
@@ -73,14 +73,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
         event.record(&mut fields);
         let mut message = std::mem::take(&mut fields.message);
         for (name, value) in &fields.others {
-            tell(&mut message, name, value);
+            append(&mut message, name, value);
         }
         for span in context.event_scope(event).into_iter().flatten() {
             let extensions = span.extensions();
             for (name, value) in extensions.get::<Fields>().into_iter().flat_map(|of| &of.others) {
-                // The names of requests are for programs to look for.
+                // Request ids are only journal fields, for searches.
                 if matches!(*name, "account" | "decision") && fields.get(name).is_none() {
-                    tell(&mut message, name, value);
+                    append(&mut message, name, value);
                 }
                 fields.others.push((name, value.clone()));
             }
@@ -104,19 +104,19 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
             }
         }
         if self.socket.send_to(&entry, &self.path).is_err() {
-            // The journal hears it that way, too, or else whoever reads it instead.
+            // Standard error usually also leads to the journal.
             let _ = writeln!(io::stderr(), "<{priority}>{message}");
         }
     }
 }
 
-/// ` name=value`, in quotes where it would not be plain otherwise.
-fn tell(message: &mut String, name: &str, value: &str) {
+/// Appends ` name=value`, with quotes if the value needs them.
+fn append(message: &mut String, name: &str, value: &str) {
     let is_plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() && c != '"');
     let _ = if is_plain { write!(message, " {name}={value}") } else { write!(message, " {name}={value:?}") };
 }
 
-/// One field of an entry.
+/// Adds one field to an entry.
 fn put(entry: &mut Vec<u8>, name: &str, value: &str) {
     entry.extend_from_slice(name.as_bytes());
     if value.contains('\n') {
@@ -129,7 +129,7 @@ fn put(entry: &mut Vec<u8>, name: &str, value: &str) {
     entry.push(b'\n');
 }
 
-/// What a line or a span says.
+/// The fields of a line or a span.
 #[derive(Debug, Default)]
 struct Fields {
     message: String,
@@ -137,7 +137,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// The first of this name, which is the nearest.
+    /// The first field of this name, which is from the innermost span.
     fn get(&self, name: &str) -> Option<&str> {
         self.others.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
     }
@@ -190,7 +190,7 @@ mod tests {
         fields
     }
 
-    /// What the journal gets of what `log` logs.
+    /// The entries that the journal gets from `log`.
     fn entries(log: impl FnOnce()) -> Vec<BTreeMap<String, String>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_carries_what_it_is_about_and_what_its_request_is_called() {
+    fn a_line_has_its_account_signal_decision_and_request_ids() {
         let entries = entries(|| {
             tracing::info!(decision = 17, signal = "call", was = Some("idle"), "call is in-call");
             let span = tracing::error_span!(
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_line_quotes_makes_no_fields_and_no_line_is_too_long() {
+    fn quoted_text_adds_no_fields_and_long_lines_are_cut() {
         let entries = entries(|| {
             tracing::info!("wrong\nPRIORITY=0\nPRESENCED_DECISION=1");
             tracing::info!("{}", "ü".repeat(MAX_MESSAGE_BYTES));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_journal_there_is_none() {
+    fn a_missing_journal_is_an_error() {
         assert!(Journal::at(Path::new("/nonexistent/socket")).is_err());
     }
 }

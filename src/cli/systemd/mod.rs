@@ -1,4 +1,4 @@
-//! systemd: how its service manager is asked, how log lines get into its journal, and the socket it passes.
+//! systemd: runs systemctl, writes to the journal, and takes the socket that systemd passes.
 //!
 //! Leaves to others: the units that presenced installs (`service`), and reading the journal (`logs`).
 

@@ -1,7 +1,7 @@
-//! The user's service manager, spoken to through `systemctl --user`, and logind through `loginctl`: what commands need to know
-//! of units and have done with them, and, where nobody can be spoken to, what is the matter.
+//! Talks to the user's service manager with `systemctl --user`, and to logind with `loginctl`: reads properties of units, gives
+//! orders, and explains why systemd cannot be reached.
 //!
-//! Whoever must not block (`doctor`) has the `…_async` of a call; the others wait for what systemd does.
+//! The `…_async` functions are for callers that must not block (`doctor`). The others wait until systemd is done.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -16,41 +16,41 @@ use crate::cli::error::{Error, Exit};
 use crate::config::Environment;
 use crate::program;
 
-/// Why the service manager did not do what it was asked.
+/// Why a request to systemd failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum SystemdError {
-    /// There is no such program, as where systemd is not installed.
+    /// The program does not exist, for example because systemd is not installed.
     NotInstalled,
     /// The program cannot be run, for this reason.
     NotRun(String),
-    /// The user's service manager does not answer; what `systemctl` says of that.
+    /// The user's service manager does not answer, with the error of `systemctl`.
     Unreachable(String),
-    /// It was asked and did not do it; what it says of that.
+    /// systemd refused the order, with its error.
     Refused(String),
 }
 
-/// A unit, or the manager itself, as `systemctl show` tells it.
+/// The properties of a unit or of the manager, as `systemctl show` prints them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) struct Properties(BTreeMap<String, String>);
 
 impl Properties {
-    /// Those in the output of `systemctl show`, one a line.
+    /// Reads the output of `systemctl show`, one property per line.
     pub(in crate::cli) fn read(shown: &str) -> Self {
         let pairs = shown.lines().filter_map(|line| line.split_once('='));
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// A property as it is written; empty where there is none.
+    /// The text of a property, empty if it is missing.
     pub(in crate::cli) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
 
-    /// The same where it matters whether there is one.
+    /// The text of a property, `None` if it is missing.
     pub(in crate::cli) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A property that is a time; `None` where it is not set.
+    /// A property that is a time. `None` if it is not set.
     pub(in crate::cli) fn time(&self, name: &str) -> Option<Timestamp> {
         let written = self.text(name);
         let time = strtime::parse("%a %Y-%m-%d %H:%M:%S UTC", written).and_then(|time| time.to_datetime());
@@ -63,7 +63,7 @@ impl Properties {
     }
 }
 
-/// Properties of a unit of the user's. A unit that does not exist has the `LoadState` `not-found`.
+/// Properties of a user unit. A unit that does not exist has the `LoadState` `not-found`.
 pub(in crate::cli) fn show(
     unit: &str,
     properties: &[&str],
@@ -72,7 +72,7 @@ pub(in crate::cli) fn show(
     shown(systemctl(&["show", &selection(properties), "--", unit], environment).output())
 }
 
-/// The same, for who must not block.
+/// The same without blocking.
 pub(in crate::cli) async fn show_async(
     unit: &str,
     properties: &[&str],
@@ -91,7 +91,7 @@ pub(in crate::cli) async fn show_environment_async(environment: &Environment) ->
     shown(output(systemctl(&["show-environment"], environment)).await)
 }
 
-/// Properties of a user, as logind has them.
+/// Properties of a user from logind.
 pub(in crate::cli) async fn show_user_async(
     user: &str,
     properties: &[&str],
@@ -101,7 +101,7 @@ pub(in crate::cli) async fn show_user_async(
     shown(output(systemd_program("loginctl", &arguments, environment)).await)
 }
 
-/// Has something done, and waits until it is.
+/// Gives an order, and waits until it is done.
 pub(in crate::cli) fn order(arguments: &[&str], environment: &Environment) -> Result<(), SystemdError> {
     answer(systemctl(arguments, environment).output()).map(drop)
 }
@@ -114,21 +114,21 @@ fn systemctl(arguments: &[&str], environment: &Environment) -> Command {
     systemd_program("systemctl", &[&["--user"], arguments].concat(), environment)
 }
 
-/// A program of systemd's that asks nobody anything.
+/// One of systemd's programs, without questions to the user.
 fn systemd_program(program: &str, arguments: &[&str], environment: &Environment) -> Command {
     let mut command = program::command(program, environment);
     command.args(["--no-pager", "--no-ask-password"]).args(arguments);
-    // Times without a zone to guess at, and words of one language.
+    // UTC times and English words, so that the output can be parsed.
     command.env("TZ", "UTC").env("LC_ALL", "C").stdin(Stdio::null());
     command
 }
 
-/// Runs it without blocking. It ends with whoever waits for it.
+/// Runs the command without blocking. The process is killed if the caller stops waiting.
 async fn output(command: Command) -> io::Result<Output> {
     tokio::process::Command::from(command).kill_on_drop(true).output().await
 }
 
-/// What a program shows. systemd has something to show of every name, so that a failure is nobody to answer.
+/// The properties that a program shows. systemd shows some for every name, so a failure means that it does not answer.
 fn shown(output: io::Result<Output>) -> Result<Properties, SystemdError> {
     match answer(output) {
         Ok(shown) => Ok(Properties::read(&shown)),
@@ -137,7 +137,7 @@ fn shown(output: io::Result<Output>) -> Result<Properties, SystemdError> {
     }
 }
 
-/// What a program printed, or why it did not do what it was told.
+/// The output of a program, or why it failed.
 fn answer(output: io::Result<Output>) -> Result<String, SystemdError> {
     let output = output.map_err(|error| {
         let is_there = error.kind() != ErrorKind::NotFound;
@@ -147,25 +147,25 @@ fn answer(output: io::Result<Output>) -> Result<String, SystemdError> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it does not say why");
+    let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
     Err(SystemdError::Refused(said.to_owned()))
 }
 
-/// What there is to know of a process whose user's service manager cannot be reached.
+/// What may explain why the user's service manager cannot be reached.
 #[derive(Clone, Debug)]
 struct Circumstances {
     /// Whether systemd runs the machine at all.
     booted: bool,
     /// Whether `$XDG_RUNTIME_DIR` is set.
     runtime_dir: bool,
-    /// Who became root with sudo; `None`: nobody did.
+    /// The user who became root with sudo, if any.
     sudo_user: Option<String>,
-    /// The user's name, as the shell has it.
+    /// The user's name from `$USER`.
     user: String,
 }
 
 impl Circumstances {
-    /// Those of this process.
+    /// The circumstances of this process.
     fn of(environment: &Environment) -> Self {
         let root = rustix::process::geteuid().is_root();
         Self {
@@ -178,37 +178,36 @@ impl Circumstances {
 }
 
 impl SystemdError {
-    /// It as the end of a command.
+    /// The error to end a command with.
     pub(in crate::cli) fn error(&self, environment: &Environment) -> Error {
         self.error_in(&Circumstances::of(environment))
     }
 
     fn error_in(&self, circumstances: &Circumstances) -> Error {
         let Circumstances { booted, runtime_dir, sudo_user, user } = circumstances;
-        let elsewhere = "have what starts programs here, such as the container's entry point, start `presenced run`";
+        let elsewhere = "start `presenced run` in another way, for example from the container's entry point";
         let (text, hint) = match self {
             Self::Refused(said) => {
-                let text = format!("systemd did not do it: {said}");
-                return Error::new(Exit::Failed, text).with_hint(
-                    "`journalctl --user -u presenced` may say more, `systemctl --user status presenced` too",
-                );
+                let text = format!("systemd refused: {said}");
+                return Error::new(Exit::Failed, text)
+                    .with_hint("see `journalctl --user -u presenced` and `systemctl --user status presenced`");
             }
             Self::NotInstalled => {
-                ("systemd cannot be asked: there is no program `systemctl`".to_owned(), elsewhere.to_owned())
+                ("systemd is not available: there is no program `systemctl`".to_owned(), elsewhere.to_owned())
             }
             Self::NotRun(why) => {
-                (format!("systemd cannot be asked: `systemctl` cannot be run: {why}"), elsewhere.to_owned())
+                (format!("systemd is not available: `systemctl` cannot be run: {why}"), elsewhere.to_owned())
             }
             Self::Unreachable(_) if !booted => ("systemd does not run this machine".to_owned(), elsewhere.to_owned()),
             Self::Unreachable(said) => {
                 let hint = match (sudo_user, runtime_dir) {
-                    (Some(person), _) => format!("run this as {person}, without sudo: the service is that user's own"),
+                    (Some(person), _) => format!("run this as {person} without sudo: the service belongs to that user"),
                     (None, false) => format!(
-                        "log in as {user} instead of using su or sudo, such as with `machinectl shell {user}@` or ssh; for a \
+                        "log in as {user} with `machinectl shell {user}@` or ssh instead of su or sudo; for a \
                          user who never logs in, first run `sudo loginctl enable-linger {user}`"
                     ),
                     (None, true) => format!(
-                        "log out and in again, or run `sudo loginctl enable-linger {user}`, which starts it without a login"
+                        "log out and in again, or run `sudo loginctl enable-linger {user}` to start it without a login"
                     ),
                 };
                 (format!("this user's systemd does not answer: {said}"), hint)
@@ -227,22 +226,22 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_have_no_service_manager_has_its_own_mend() {
+    fn each_reason_for_a_missing_service_manager_has_its_own_fix() {
         let person = Circumstances { booted: true, runtime_dir: true, sudo_user: None, user: "me".to_owned() };
-        let nobody = SystemdError::Unreachable("Failed to connect to bus: No such file or directory".to_owned());
-        assert!(hint(&nobody, &person).contains("enable-linger me"));
+        let unreachable = SystemdError::Unreachable("Failed to connect to bus: No such file or directory".to_owned());
+        assert!(hint(&unreachable, &person).contains("enable-linger me"));
         let su = Circumstances { runtime_dir: false, ..person.clone() };
-        assert!(hint(&nobody, &su).contains("machinectl shell me@"));
+        assert!(hint(&unreachable, &su).contains("machinectl shell me@"));
         let sudo = Circumstances { sudo_user: Some("anna".to_owned()), ..su.clone() };
-        assert!(hint(&nobody, &sudo).starts_with("run this as anna, without sudo"));
+        assert!(hint(&unreachable, &sudo).starts_with("run this as anna without sudo"));
         let container = Circumstances { booted: false, ..sudo };
-        assert!(hint(&nobody, &container).contains("presenced run"));
+        assert!(hint(&unreachable, &container).contains("presenced run"));
         assert!(hint(&SystemdError::NotInstalled, &person).contains("presenced run"));
         assert!(hint(&SystemdError::Refused("no".to_owned()), &person).contains("journalctl"));
     }
 
     #[test]
-    fn times_are_read_as_they_are_shown() {
+    fn times_and_paths_are_read() {
         let shown = Properties::read("Since=Tue 2026-11-24 16:20:07 UTC\nNever=\nOther=n/a\nPath=/a=b /c\n");
         assert_eq!(shown.time("Since"), Some("2026-11-24T16:20:07Z".parse().unwrap()));
         assert_eq!((shown.time("Never"), shown.time("Other"), shown.time("Missing")), (None, None, None));

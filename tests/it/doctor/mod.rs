@@ -1,5 +1,5 @@
-//! `presenced doctor` as a person runs it: well and ill, with and without a daemon, and with everything that may be broken
-//! broken. What its report for the public leaves out is in [`public`].
+//! `presenced doctor` as a person runs it: in a healthy and a broken setup, with and without a daemon. [`public`] tests what the
+//! public report leaves out.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod public;
@@ -23,7 +23,7 @@ use crate::stage::keyring::Desktop;
 use crate::stage::login1::{Login1, Session};
 use crate::stage::reports::work;
 
-/// Ten meetings, one without a start, in a file that ends too early.
+/// Two meetings, one without a start, in a file that ends too early.
 const BROKEN: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nSUMMARY:Fine\nEND:VEVENT\n\
                       BEGIN:VEVENT\nUID:2\nSUMMARY:Takeover of Fabrikam\nEND:VEVENT\n";
 const MEETING: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nEND:VEVENT\nEND:VCALENDAR\n";
@@ -31,7 +31,7 @@ const MEETING: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T09
 const UNIT: &str =
     "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nNRestarts=0\nNeedDaemonReload=no\n";
 
-/// Stands in for systemd's programs, which ask a manager that no test may touch: it prints what the files beside it have.
+/// Replaces systemd's programs, because no test may touch the real manager: they print the contents of the files beside them.
 fn install_systemd(house: &House, unit: &str, environment: &str) {
     std::fs::create_dir_all(house.path("bin")).unwrap();
     house.write("bin/unit", unit);
@@ -46,7 +46,7 @@ fn install_systemd(house: &House, unit: &str, environment: &str) {
     }
 }
 
-/// `presenced doctor` in the house, on no desktop.
+/// `presenced doctor` in the house, without a desktop.
 fn doctor(house: &House, arguments: &[&str]) -> Command {
     let mut command = house.command(&[&["doctor"], arguments].concat());
     let path = std::env::var_os("PATH").unwrap();
@@ -88,7 +88,7 @@ impl Found {
         self.check(name)["verdict"].as_str().unwrap()
     }
 
-    /// All that is said of a check.
+    /// All texts of a check.
     fn said(&self, name: &str) -> String {
         let check = self.check(name);
         let details: Vec<_> = check["details"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
@@ -104,7 +104,7 @@ impl Found {
 }
 
 #[tokio::test]
-async fn without_a_configuration_everything_else_is_looked_at() {
+async fn without_a_configuration_everything_else_is_checked() {
     let house = House::new().await;
     install_systemd(&house, "LoadState=not-found\n", "");
     let found = Found::of(&house).await;
@@ -131,7 +131,7 @@ async fn without_a_configuration_everything_else_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_is_reported_with_its_lines_and_hides_nothing_else() {
+async fn an_invalid_configuration_is_reported_with_its_lines_and_hides_nothing_else() {
     let house = House::new().await;
     house.write("config.toml", house.account("work") + "[session]\nexpiration = \"3m\"\nverfy = true\n");
     let found = Found::of(&house).await;
@@ -140,14 +140,14 @@ async fn a_wrong_configuration_is_reported_with_its_lines_and_hides_nothing_else
     assert_eq!((found.code, found.verdict("state folder")), (1, "ok"));
 }
 
-/// What the machine has its own numbers of.
+/// Replaces the parts that depend on the machine.
 fn redacted(text: &str, house: &House) -> String {
     let folder = house.path("").display().to_string();
     let text = text.replace(folder.trim_end_matches('/'), "/house").replace(&house.address, "ADDRESS");
     let line = |line: &str| match line.trim_start_matches(['✓', '!', '+', ' ']).split("  ").next() {
-        Some("state folder") => "✓ state folder   [how much is free]".to_owned(),
-        Some("inotify") => "✓ inotify        [how many watches]".to_owned(),
-        Some("zone database") => "✓ zone database  [of when]".to_owned(),
+        Some("state folder") => "✓ state folder   [free space]".to_owned(),
+        Some("inotify") => "✓ inotify        [watches]".to_owned(),
+        Some("zone database") => "✓ zone database  [version]".to_owned(),
         Some(_) | None => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
@@ -162,7 +162,7 @@ async fn a_first_look_fits_a_terminal_and_says_what_to_do_first() {
     house.write("config.toml", personal(&house) + CALL + calendar);
     std::fs::set_permissions(house.path("config.toml"), Permissions::from_mode(0o644)).unwrap();
     let (code, text) = ask(doctor(&house, &[]).env("LANG", "C.UTF-8")).await;
-    assert_eq!(code, 4, "nobody is signed in\n{text}");
+    assert_eq!(code, 4, "no one is signed in\n{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     insta::assert_snapshot!(redacted(&text, &house));
     let (_, ascii) = ask(&mut doctor(&house, &[])).await;
@@ -176,15 +176,15 @@ async fn an_application_gets_a_token_and_everything_is_fine() {
     house.write("config.toml", house.configuration());
     let found = Found::of(&house).await;
     assert_eq!(found.code, 0, "{:#}", found.printed);
-    found.says("sign-in", "ok: a token was got by client-secret; it ends in ");
-    found.says("permission", "ok: Presence.ReadWrite.All, of the application");
-    found.says("graph", "ok: 127.0.0.1 answers; it wants a token, as it should");
+    found.says("sign-in", "ok: received a token by client-secret; it expires in ");
+    found.says("permission", "ok: Presence.ReadWrite.All, for the application");
+    found.says("graph", "ok: 127.0.0.1 answers; it requires a token, as expected");
     found.says("login", "ok: 127.0.0.1 answers");
     found.says("clock", "ok: ");
-    found.says("call", "ok: idle, by ");
-    found.says("keyring", "skipped: no account keeps anything in it");
+    found.says("call", "ok: idle, from ");
+    found.says("keyring", "skipped: no account stores anything in it");
     found.says("unit", "ok: active (running), enabled");
-    found.says("linger", "warning: this user's services end with the last login");
+    found.says("linger", "warning: this user's services stop at logout");
     assert_eq!(found.check("sign-in")["subject"], "work");
 }
 
@@ -207,13 +207,13 @@ async fn each_way_the_services_can_be_unreachable_is_distinguished() {
             assert!(found.said("sign-in").contains("AADSTS7000222"));
         }),
         (on(Call::Read, Then::Hang), |found| {
-            found.says("graph", "failed: 127.0.0.1: a connection, and no answer");
+            found.says("graph", "failed: 127.0.0.1: connected, but no answer");
         }),
         (on(Call::Read, Then::Reset), |found| {
-            found.says("graph", "failed: 127.0.0.1: a connection, and no answer");
+            found.says("graph", "failed: 127.0.0.1: connected, but no answer");
         }),
         (on(Call::Read, respond(302, &[("Location", "http://portal.example/")])), |found| {
-            found.says("graph", "warning: 127.0.0.1 answers 302, as this service does not");
+            found.says("graph", "warning: 127.0.0.1 answers 302, which this service would not");
             assert!(found.said("graph").contains("sign-in page of a network"));
         }),
         (on(Call::Other, respond(400, &[])), |found| found.says("login", "warning: 127.0.0.1 answers 400")),
@@ -233,7 +233,7 @@ async fn a_wrong_address_is_reported_by_how_far_the_request_got() {
     for (graph, expected) in [
         (format!("http://{closed}/v1.0"), "failed: 127.0.0.1: no connection: Connection refused"),
         ("https://nobody.invalid/v1.0".to_owned(), "failed: nobody.invalid: the name has no address: "),
-        (format!("https://{}/v1.0", house.address), "failed: 127.0.0.1: no agreement on encryption: "),
+        (format!("https://{}/v1.0", house.address), "failed: 127.0.0.1: no encrypted connection: "),
     ] {
         let right = format!("http://{}/v1.0", house.address);
         house.write("config.toml", house.configuration().replace(&right, &graph));
@@ -256,7 +256,7 @@ async fn an_unknown_tenant_is_reported() {
     let other = format!("login = \"{}\"", login.url.as_str().trim_end_matches('/'));
     house.write("config.toml", house.configuration().replace(&right, &other));
     let found = Found::of(&house).await;
-    found.says("login", "failed: 127.0.0.1 answers, and does not know the tenant (AADSTS90002)");
+    found.says("login", "failed: 127.0.0.1 answers, but does not know the tenant (AADSTS90002)");
     assert!(login.requests().iter().any(|request| {
         request.line == "GET /contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration HTTP/1.1"
             && request.header("authorization").is_none()
@@ -270,15 +270,16 @@ async fn proxies_are_named_without_their_passwords() {
     house.write("config.toml", away);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let found = Found::by(doctor(&house, &[]).env("HTTPS_PROXY", format!("http://me:hunter2@{closed}"))).await;
-    let expected = format!("ok: HTTPS_PROXY: nobody.invalid is reached by {closed}, 127.0.0.1 is reached without one");
+    let expected =
+        format!("ok: HTTPS_PROXY: nobody.invalid is reached through {closed}, 127.0.0.1 is reached directly");
     found.says("proxy", &expected);
-    // The name is the proxy's to find out.
+    // The proxy resolves the name.
     assert!(!found.said("graph").contains("has no address"), "{}", found.said("graph"));
     assert!(!found.printed.to_string().contains("hunter2"), "{:#}", found.printed);
 }
 
 #[tokio::test]
-async fn a_permission_that_is_missing_is_named_with_what_grants_it() {
+async fn a_missing_permission_is_named_with_how_to_grant_it() {
     let apps = vec![App { roles: vec!["Presence.Read.All".to_owned()], ..App::default() }];
     let house = House::with(Options { apps, ..Options::default() }).await;
     house.write("config.toml", house.configuration());
@@ -300,7 +301,7 @@ fn tree(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
 }
 
 #[tokio::test]
-async fn a_persons_sign_in_is_looked_at_and_left_alone() {
+async fn a_persons_sign_in_is_checked_and_not_changed() {
     let house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house) + CALL);
     let found = Found::of(&house).await;
@@ -319,8 +320,8 @@ async fn a_persons_sign_in_is_looked_at_and_left_alone() {
     let found = Found::of(&house).await;
     assert_eq!(found.code, 0, "{:#}", found.printed);
     let said = found.said("sign-in");
-    assert!(said.starts_with("ok: ") && said.contains("shows once presenced runs"), "{said}");
-    found.says("sign-in file", "ok: nobody else may read it (mode 600)");
+    assert!(said.starts_with("ok: ") && said.contains("finds out whether it is still accepted"), "{said}");
+    found.says("sign-in file", "ok: no other user may read it (mode 600)");
     for arguments in [&[][..], &["--report"]] {
         ask(&mut doctor(&house, arguments)).await;
     }
@@ -333,7 +334,7 @@ async fn a_persons_sign_in_is_looked_at_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_runs_is_asked_for_what_it_knows_better() {
+async fn a_running_daemon_is_asked_for_what_it_knows_better() {
     let mut house = House::with(quick_sign_in()).await;
     install_systemd(&house, UNIT, "");
     house.write("config.toml", personal(&house) + CALL + "[signals.lock]\n");
@@ -343,19 +344,19 @@ async fn a_daemon_that_runs_is_asked_for_what_it_knows_better() {
     house.seen("Available/Available").await;
     daemon.report("holding", |report| work(report).state == State::Holding).await;
     let found = Found::of(&house).await;
-    found.says("daemon", &format!("ok: it runs, pid {}, up ", daemon.pid().as_raw_nonzero()));
-    found.says("lock", "ok: unlocked, by presenced signal, as the daemon sees it");
-    found.says("permission", "ok: Presence.ReadWrite, of the person");
+    found.says("daemon", &format!("ok: running, pid {}, up ", daemon.pid().as_raw_nonzero()));
+    found.says("lock", "ok: unlocked, from presenced signal, reported by the daemon");
+    found.says("permission", "ok: Presence.ReadWrite, for the person");
     found.says("presence", "ok: Graph has confirmed the presence");
     let sign_in = found.said("sign-in");
-    assert!(sign_in.contains(" by device-code; the token ends in "), "{sign_in}");
+    assert!(sign_in.contains(", by device-code; the token expires in "), "{sign_in}");
     assert_eq!(found.printed["daemon"]["running"], true);
 
     house.inject(on(Call::Set, respond(403, &[])));
     house.write("call-state", "in-call");
     daemon.report("refused", |report| work(report).state == State::Refused).await;
     let found = Found::of(&house).await;
-    found.says("presence", "failed: Graph refuses it: ");
+    found.says("presence", "failed: Graph refuses the request: ");
     assert_eq!(found.code, 1);
 }
 
@@ -369,7 +370,7 @@ async fn a_daemon_of_another_version_should_be_restarted() {
     let daemon = FakeDaemon::try_start(&house.path("presenced.sock"), old).unwrap();
     let found = Found::of(&house).await;
     let said = found.said("daemon");
-    assert!(said.contains("is of version 0.0.9 while this command is of"), "{said}");
+    assert!(said.contains("version 0.0.9; this command has version "), "{said}");
     assert!(said.ends_with("run `systemctl --user restart presenced`"), "{said}");
     daemon.change(|report| report.accounts.get_mut("work").unwrap().state = State::SignInNeeded);
     assert_eq!(Found::of(&house).await.code, 4);
@@ -384,7 +385,7 @@ async fn variables_missing_from_services_are_named_without_their_values() {
     let (here, lost) = (here.trim_end_matches('/'), "unix:path=/nonexistent");
     install_systemd(&house, UNIT, &format!("XDG_RUNTIME_DIR={here}\nDBUS_SESSION_BUS_ADDRESS={lost}\nTZ=Asia/Tokyo\n"));
     let found = Found::by(doctor(&house, &[]).env("https_proxy", "http://hunter2@127.0.0.1:1")).await;
-    found.says("environment", "warning: services lack https_proxy, and have other values of TZ");
+    found.says("environment", "warning: services lack https_proxy, and have other values for TZ");
     assert!(found.said("environment").contains("`systemctl --user import-environment https_proxy TZ`"));
     assert!(!found.printed.to_string().contains("hunter2"));
     install_systemd(&house, "LoadState=not-found\n", "");
@@ -422,13 +423,13 @@ async fn calendars_are_read_and_their_problems_are_listed() {
 }
 
 #[tokio::test]
-async fn the_lock_is_shown_with_its_source_and_its_doubts() {
+async fn the_lock_is_shown_with_its_source_and_its_warnings() {
     let bus = Bus::start();
     let house = House::new().await;
     house.write("config.toml", house.configuration() + "[signals.lock]\n");
     for (desktop, expected) in [
-        ("", "ok: unlocked, by logind; ; "),
-        ("sway", "warning: unlocked, by logind; The screen counts as unlocked, but sway does not report"),
+        ("", "ok: unlocked, from logind; ; "),
+        ("sway", "warning: unlocked, from logind; The screen counts as unlocked, but sway does not report"),
     ] {
         let login1 = Login1::with(&bus, Session { desktop, ..Session::DESKTOP }).await;
         let found = Found::by(
@@ -438,7 +439,7 @@ async fn the_lock_is_shown_with_its_source_and_its_doubts() {
         )
         .await;
         found.says("lock", expected);
-        found.says("sleep", "ok: awake, by logind");
+        found.says("sleep", "ok: awake, from logind");
         for name in ["session bus", "system bus"] {
             found.says(name, "ok: it answers");
         }
@@ -450,23 +451,23 @@ async fn the_lock_is_shown_with_its_source_and_its_doubts() {
 }
 
 #[tokio::test]
-async fn a_keyring_is_open_locked_or_not_there() {
+async fn a_keyring_is_unlocked_locked_or_missing() {
     let desktop = Desktop::new().await;
     let house = House::with(quick_sign_in()).await;
     house.write("config.toml", personal(&house) + CALL + "[tokens]\nstore = \"keyring\"\n");
     let look = async || Found::by(doctor(&house, &[]).env("DBUS_SESSION_BUS_ADDRESS", desktop.bus.address())).await;
     let found = look().await;
-    found.says("keyring", "ok: it is there and open");
+    found.says("keyring", "ok: it is available and unlocked");
     assert_eq!(found.code, 4);
     desktop.lock().await;
     let found = look().await;
     found.says("keyring", "failed: it is locked");
     assert_eq!(found.code, 4);
     let found = Found::of(&house).await;
-    found.says("keyring", "failed: the session bus, on which it would be, cannot be reached");
+    found.says("keyring", "failed: the session bus, which it is on, cannot be reached");
     house.write("config.toml", personal(&house) + CALL);
     let found = Found::of(&house).await;
-    assert!(found.said("keyring").ends_with("; sign-ins go to a file; ; "), "{}", found.said("keyring"));
+    assert!(found.said("keyring").ends_with("; sign-ins are stored in a file; ; "), "{}", found.said("keyring"));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The report for the public: whatever says whose machine this is has a canary in its place, and none of them comes out.
+//! The public report. Everything that identifies the machine or its user contains a canary here, and no canary may appear in the
+//! report.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fmt::Write as _;
@@ -16,18 +17,18 @@ use presenced::emulator::{Fault, Matches};
 use presenced::status::report::{LastError, State, Warning};
 use presenced::warning::{Code, Severity};
 
-/// All of them, in lower case, as no word has it.
+/// The canary in lower case. No word contains it.
 const CANARY: &str = "qzx";
 
-/// An id but for its last digit: ids have no room for the other canary.
+/// An id without its last digit. It is a canary too, because an id cannot contain the other one.
 const ID: &str = "d0d0d0d0-0000-4000-8000-00000000000";
 
-/// Every kind of account, with a canary wherever there is room for one.
+/// Every kind of account, with a canary in every possible place.
 fn configuration(house: &House, calendar: &str) -> String {
     let home = house.path("home-qzx");
     let endpoints = format!("endpoints = {{ graph = \"http://{0}/v1.0\", login = \"http://{0}\" }}", house.address);
     let mut config = String::from("# qzx: a comment with a canary\n");
-    let ways = [
+    let accounts = [
         ("qzx-person", "{ method = \"device-code\" }".to_owned()),
         ("qzx-file", "{ method = \"client-secret\", secret = { file = \"secret-qzx\" } }".to_owned()),
         ("qzx-env", "{ method = \"client-secret\", secret = { env = \"SECRET_QZX\" } }".to_owned()),
@@ -39,7 +40,7 @@ fn configuration(house: &House, calendar: &str) -> String {
         ),
         ("qzx-token", "{ method = \"token-command\", command = [\"/bin/sh\", \"-c\", \"echo user qzx is not known >&2; exit 1\"] }".to_owned()),
     ];
-    for (number, (name, auth)) in ways.into_iter().enumerate() {
+    for (number, (name, auth)) in accounts.into_iter().enumerate() {
         write!(
             config,
             "[accounts.{name}]\ntenant = \"qzx.onmicrosoft.com\"\nclient_id = \"{ID}{number}\"\n\
@@ -56,7 +57,7 @@ fn configuration(house: &House, calendar: &str) -> String {
         )
 }
 
-/// `presenced doctor --report` for somebody whose home, name and environment are canaries.
+/// `presenced doctor --report` for a user whose home, name and environment are canaries.
 fn command(house: &House) -> Command {
     let mut command = house.command(&["doctor", "--report"]);
     let path = format!("{}:{}", house.path("bin").display(), std::env::var_os("PATH").unwrap().display());
@@ -100,14 +101,14 @@ fn assert_public(text: &str, house: &House) {
 }
 
 #[tokio::test]
-async fn no_canary_comes_out_of_a_house_full_of_them() {
+async fn no_canary_appears_in_the_report() {
     let calendars = canned::Server::start([answer(404, "", "qzx")]).await;
     let house = House::new().await;
     furnish(&house);
     house.write("config.toml", configuration(&house, calendars.url.as_str()));
     let (_, text) = ask(&mut command(&house)).await;
     assert_public(&text, &house);
-    // It still has something to report.
+    // The rest is still reported.
     for sign in [
         "- presenced: 0.1.0",
         "- desktop: another, GNOME",
@@ -129,8 +130,8 @@ async fn answers_of_services_and_of_a_daemon_are_redacted_too() {
     furnish(&house);
     house.inject(Fault::new(Matches::Any, respond(400, &[])));
     house.write("config.toml", configuration(&house, "http://127.0.0.1:9/"));
-    let mut told = report();
-    let account = told.accounts.remove("work").unwrap();
+    let mut report = report();
+    let account = report.accounts.remove("work").unwrap();
     for name in ["qzx-person", "qzx-file"] {
         let mut account = account.clone();
         account.state = State::Refused;
@@ -141,17 +142,17 @@ async fn answers_of_services_and_of_a_daemon_are_redacted_too() {
                 .to_owned(),
             hint: Some("ask `qzx`".to_owned()),
         });
-        told.accounts.insert(name.to_owned(), account);
+        report.accounts.insert(name.to_owned(), account);
     }
-    told.warnings.push(Warning {
+    report.warnings.push(Warning {
         code: Code::WatchFailed,
         severity: Severity::Warning,
         text: "The folder /home/qzx/secret cannot be watched.".to_owned(),
         hint: "qzx".to_owned(),
-        since: told.started_at,
+        since: report.started_at,
     });
-    told.version = "0.1.0-qzx".to_owned();
-    let daemon = FakeDaemon::try_start(&house.path("presenced.sock"), told).unwrap();
+    report.version = "0.1.0-qzx".to_owned();
+    let daemon = FakeDaemon::try_start(&house.path("presenced.sock"), report).unwrap();
     let (_, text) = ask(&mut command(&house)).await;
     assert_public(&text, &house);
     assert!(text.contains("cannot be watched"), "{text}");
@@ -159,7 +160,7 @@ async fn answers_of_services_and_of_a_daemon_are_redacted_too() {
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_shows_only_where_it_is_wrong() {
+async fn an_invalid_configuration_shows_only_where_it_is_invalid() {
     let house = House::new().await;
     furnish(&house);
     for config in [

@@ -1,7 +1,7 @@
-//! Evolution and GNOME Calendar, which are two faces of one data server.
+//! Evolution and GNOME Calendar, which share one data server.
 //!
-//! It keeps calendars of this machine as .ics files, and copies of all others in `SQLite` databases, which presenced does not
-//! read. What each calendar is, a `.source` file says. One that is published at an address can be read from there.
+//! It stores local calendars as .ics files, and copies of all others in `SQLite` databases, which presenced does not read. A
+//! `.source` file describes each calendar. A published calendar can be read from its address.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use super::{Home, ProgramCalendars, entries};
 const PROGRAM: &str = "Evolution/GNOME";
 
 pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
-    look(&home.config.join("evolution"), &home.data.join("evolution"), found);
+    search(&home.config.join("evolution"), &home.data.join("evolution"), found);
     let flatpak = home.join(".var/app/org.gnome.Evolution");
-    look(&flatpak.join("config/evolution"), &flatpak.join("data/evolution"), found);
+    search(&flatpak.join("config/evolution"), &flatpak.join("data/evolution"), found);
 }
 
-fn look(config: &Path, data: &Path, found: &mut ProgramCalendars) {
+fn search(config: &Path, data: &Path, found: &mut ProgramCalendars) {
     let mut local: BTreeSet<PathBuf> =
         entries(&data.join("calendar")).into_iter().map(|folder| folder.join("calendar.ics")).collect();
     for file in entries(&config.join("sources")) {
         let sections = settings::sections(&file);
         let source = Source { sections: &sections };
         let (Some(kind), Some(name)) = (source.get("Calendar", "BackendName"), file.file_stem()) else { continue };
-        // The calendar that everybody has is kept under another name.
+        // The default calendar is stored under another name.
         let folder = if name == "system-calendar" { "system".as_ref() } else { name };
         let own = data.join("calendar").join(folder).join("calendar.ics");
         let is_on = source.get("Data Source", "Enabled") != Some("false");
@@ -53,7 +53,7 @@ fn look(config: &Path, data: &Path, found: &mut ProgramCalendars) {
     }
 }
 
-/// What a `.source` file says.
+/// The contents of a `.source` file.
 struct Source<'s> {
     sections: &'s [Section],
 }
@@ -64,7 +64,7 @@ impl<'s> Source<'s> {
         section.get(key).filter(|value| !value.is_empty())
     }
 
-    /// The address it is published at; `None` where a user must sign in there, or it is none.
+    /// The address that it is published at. `None` if it needs a user name or is not a valid address.
     fn address(&self) -> Option<String> {
         if self.get("Authentication", "User").is_some() {
             return None;
@@ -79,7 +79,7 @@ impl<'s> Source<'s> {
     }
 }
 
-/// A file that is given as an address or as a path.
+/// A file from its URL or its path.
 fn file_of(text: &str) -> Option<PathBuf> {
     if text.starts_with('/') { Some(text.into()) } else { Url::parse(text).ok()?.to_file_path().ok() }
 }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flatpak_and_other_folders_are_looked_into() {
+    fn a_flatpak_and_other_folders_are_searched() {
         let house = House::new();
         house.event(".var/app/org.gnome.Evolution/data/evolution/calendar/system/calendar.ics");
         house.event("data/evolution/calendar/system/calendar.ics");

@@ -1,7 +1,7 @@
-//! `KOrganizer`, Merkuro and Kontact, whose calendars Akonadi keeps.
+//! `KOrganizer`, Merkuro and Kontact, whose calendars are in Akonadi.
 //!
-//! Each calendar has an agent, and each agent a file of settings. The agent of an .ics file leaves it where it is, which can be
-//! read. The one of a folder names its files without `.ics`, and those of servers keep a database: neither is read.
+//! Each calendar has an agent with a settings file. The agent of an .ics file leaves the file in place, so it can be read. The agent
+//! of a folder stores files without `.ics`, and agents of servers use a database: presenced reads neither.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
         if agent.starts_with("akonadi_ical_resource_") {
             let sections = settings::sections(&file);
             let general = sections.iter().find(|section| section.name == "General");
-            // KDE marks a value that has variables in it.
+            // KDE marks a value that contains variables.
             let path = general.and_then(|general| general.get("Path[$e]").or_else(|| general.get("Path")));
             files.extend(path.and_then(|path| match path.strip_prefix("file:") {
                 Some(_) => Url::parse(path).ok()?.to_file_path().ok(),
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_found_and_what_is_kept_otherwise_is_counted() {
+    fn files_are_found_and_other_calendars_are_counted() {
         let house = House::new();
         for file in [".local/share/korganizer/std.ics", "a.ics", "b.ics"] {
             house.event(file);

@@ -1,4 +1,4 @@
-//! khal: the folders of its calendars, from its configuration, which is `configobj`'s: `[[NAME]]` below `[calendars]`.
+//! khal: the folders of its calendars, from its `configobj` configuration: `[[NAME]]` below `[calendars]`.
 
 use super::settings::{self, Section};
 use super::{Home, ProgramCalendars, matching};
@@ -21,7 +21,7 @@ pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
     }
 }
 
-/// A value without its quotes, or without the comment behind it.
+/// A value without its quotes, or without the comment after it.
 fn unquoted(value: &str) -> &str {
     for quote in ['"', '\''] {
         if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.split(quote).next()) {
@@ -31,7 +31,7 @@ fn unquoted(value: &str) -> &str {
     value.split('#').next().unwrap_or_default().trim()
 }
 
-/// The person's own addresses in the calendar; khal has them since 0.11.
+/// The user's addresses in the calendar (since khal 0.11).
 fn addresses(calendar: &Section) -> Vec<String> {
     let list = calendar.get("addresses").unwrap_or_default();
     list.split(',').map(|address| unquoted(address.trim()).to_owned()).collect()
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_taken_as_they_are_or_found_by_their_pattern() {
+    fn folders_are_found_by_path_or_by_pattern() {
         let house = House::new();
         for folder in ["home", "accounts/a/calendars/work", "accounts/b/calendars/team", "accounts/b/contacts/x"] {
             house.event(&format!("{folder}/a.ics"));

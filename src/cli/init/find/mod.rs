@@ -1,7 +1,7 @@
-//! Finds the calendars that other programs keep on this machine, one module a program.
+//! Finds the calendars of other programs on this machine, with one module per program.
 //!
-//! The folders of others may hold anything, and may lie on a disk that does not answer. So a thread of its own looks, with bounds
-//! on what it takes in, while the first questions are asked; who wants the result waits for so long and no longer.
+//! Other programs' folders may contain anything, and may be on a disk that does not respond. So a separate thread searches, with
+//! limits on what it reads, while the first questions are asked. The caller waits for the result only up to a limit.
 
 mod evolution;
 mod kde;
@@ -21,18 +21,18 @@ use super::source::Source;
 use crate::config::{self, Environment};
 use crate::signals::calendar::extent::{Extent, extent};
 
-/// So long somebody waits without a word.
-const TOLD_AFTER: Duration = Duration::from_millis(500);
-/// So long somebody waits at all.
+/// How long the user waits before a message is shown.
+const MESSAGE_DELAY: Duration = Duration::from_millis(500);
+/// How long the user waits at most.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// So long the events of one calendar are counted.
+/// How long the events of one calendar are counted.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
-/// So many entries of a folder are looked at.
+/// How many entries of a folder are read.
 const MAX_ENTRIES: usize = 10_000;
-/// So many calendars of one program are listed: nobody chooses from more.
+/// How many calendars of one program are listed: a longer list is of no use.
 const MAX_CALENDARS: usize = 50;
 
-/// Who is asked for calendars, in the order in which they are listed.
+/// The searches, in the order in which their calendars are listed.
 const PROGRAMS: [fn(&Home, &mut ProgramCalendars<'_>); 6] =
     [vdirsyncer::find, khal::find, evolution::find, thunderbird::find, kde::find, usual];
 
@@ -42,53 +42,53 @@ pub(super) struct Find {
     /// The programs that have it.
     pub(super) programs: Vec<&'static str>,
     pub(super) source: Source,
-    /// Where it is once links are followed; `None` for an address.
+    /// The path after links are resolved. `None` for an address.
     real: Option<PathBuf>,
-    /// Whose it is, where a program says that.
+    /// The owner's addresses, if a program knows them.
     pub(super) identity: Vec<String>,
-    /// How much is in it; `None` where that is not known.
+    /// How much it contains. `None` if that is unknown.
     pub(super) extent: Option<Extent>,
 }
 
-/// What came of looking.
+/// The results of the search.
 #[derive(Default)]
 pub(super) struct Findings {
     pub(super) calendars: Vec<Find>,
-    /// The programs that have calendars which presenced cannot read, and how many.
+    /// How many calendars each program has that presenced cannot read.
     pub(super) unread: BTreeMap<&'static str, usize>,
-    /// Whether time was over before all were asked.
+    /// Whether the time ran out before the end of the search.
     pub(super) is_cut: bool,
 }
 
-/// A search that is under way.
+/// A running search.
 pub(super) struct Search {
     steps: Receiver<Step>,
 }
 
 enum Step {
-    /// All that a program has.
+    /// All calendars of a program.
     Listed(Vec<Find>, BTreeMap<&'static str, usize>),
-    /// What is in the calendar at this real path.
+    /// How much the calendar at this resolved path contains.
     Counted(PathBuf, Extent),
 }
 
 impl Search {
-    /// Begins to look.
+    /// Starts the search.
     pub(super) fn start(environment: &Environment) -> Self {
         let (sender, steps) = mpsc::channel();
         let environment = environment.clone();
-        // One that hangs on a disk ends with the process.
-        thread::spawn(move || look(&environment, &sender));
+        // A thread that hangs on a disk ends with the process.
+        thread::spawn(move || search(&environment, &sender));
         Self { steps }
     }
 
-    /// What was found. `tell` is called when that takes long enough to wonder.
+    /// Waits for the results. Calls `tell` once if that takes long.
     pub(super) fn wait(self, tell: impl FnOnce()) -> Findings {
         let (mut findings, mut tell, mut listed) = (Findings::default(), Some(tell), 0);
         let started = now();
         loop {
             let waited = started.elapsed();
-            let until = if tell.is_some() { TOLD_AFTER } else { SEARCH_TIMEOUT };
+            let until = if tell.is_some() { MESSAGE_DELAY } else { SEARCH_TIMEOUT };
             match self.steps.recv_timeout(until.saturating_sub(waited)) {
                 Ok(Step::Listed(calendars, unread)) => {
                     findings.calendars.extend(calendars);
@@ -112,14 +112,14 @@ impl Search {
     }
 }
 
-fn look(environment: &Environment, steps: &Sender<Step>) {
+fn search(environment: &Environment, steps: &Sender<Step>) {
     let home = Home::new(environment);
     let mut all = Vec::new();
     for program in PROGRAMS {
         let mut found = ProgramCalendars::new(&home);
         program(&home, &mut found);
         all.extend(found.calendars.iter().cloned());
-        // Where nobody listens any more there is no use in looking.
+        // No one waits for the results any more.
         if steps.send(Step::Listed(found.calendars, found.unread)).is_err() {
             return;
         }
@@ -133,18 +133,18 @@ fn look(environment: &Environment, steps: &Sender<Step>) {
     }
 }
 
-/// Folders that are for calendars, whoever fills them.
+/// The usual folders for calendars.
 fn usual(home: &Home, found: &mut ProgramCalendars) {
     for folder in [home.join(".calendars"), home.data.join("calendars")] {
-        found.file(ANYBODY, &folder, None);
+        found.file(ANY_PROGRAM, &folder, None);
     }
 }
 
-/// Nobody's in particular.
-const ANYBODY: &str = "a folder for calendars";
+/// Stands for the program of such a folder.
+const ANY_PROGRAM: &str = "a folder for calendars";
 
-/// Each calendar once, with all the programs that have it. One that lies within another is not listed apart, and a folder that
-/// is nobody's in particular not beside a part of it.
+/// Each calendar once, with all programs that have it. A calendar inside another one is not listed, and neither is a usual folder
+/// that contains a listed calendar.
 fn merged(found: Vec<Find>) -> Vec<Find> {
     let mut calendars: Vec<Find> = Vec::new();
     for find in found {
@@ -162,27 +162,27 @@ fn merged(found: Vec<Find>) -> Vec<Find> {
         }
     }
     for find in calendars.iter_mut().filter(|find| find.programs.len() > 1) {
-        find.programs.retain(|program| *program != ANYBODY);
+        find.programs.retain(|program| *program != ANY_PROGRAM);
         find.programs.dedup();
     }
-    let lies_within = |inner: &Find, outer: &Find| {
+    let is_inside = |inner: &Find, outer: &Find| {
         let (Some(inner), Some(outer)) = (&inner.real, &outer.real) else { return false };
         inner != outer && inner.starts_with(outer)
     };
-    let is_anybodys = |find: &Find| find.programs == [ANYBODY];
+    let is_of_any_program = |find: &Find| find.programs == [ANY_PROGRAM];
     let keep = |find: &Find| {
         !calendars.iter().any(|other| {
-            if is_anybodys(find) {
-                lies_within(find, other) || lies_within(other, find)
+            if is_of_any_program(find) {
+                is_inside(find, other) || is_inside(other, find)
             } else {
-                lies_within(find, other) && !is_anybodys(other)
+                is_inside(find, other) && !is_of_any_program(other)
             }
         })
     };
     calendars.iter().filter(|find| keep(find)).cloned().collect()
 }
 
-/// What one program has.
+/// The calendars of one program.
 struct ProgramCalendars<'h> {
     home: &'h Home,
     calendars: Vec<Find>,
@@ -194,7 +194,7 @@ impl<'h> ProgramCalendars<'h> {
         Self { home, calendars: Vec::new(), unread: BTreeMap::new() }
     }
 
-    /// A calendar at a path: a file or a folder of .ics files. One that is not there is none.
+    /// Adds the calendar at a path: an .ics file or a folder. A missing path is ignored.
     fn file(&mut self, program: &'static str, path: &Path, identity: impl IntoIterator<Item = String>) {
         let Ok(real) = fs::canonicalize(path) else { return };
         let is_calendar = real.is_dir() || real.is_file() && is_ics(&real);
@@ -207,7 +207,7 @@ impl<'h> ProgramCalendars<'h> {
         }
     }
 
-    /// A calendar that is published at an address.
+    /// Adds a calendar that is published at an address.
     fn address(&mut self, program: &'static str, url: &str, identity: impl IntoIterator<Item = String>) {
         match Source::published(url, &self.home.environment) {
             Ok(source) => self.add(program, source, None, identity),
@@ -215,7 +215,7 @@ impl<'h> ProgramCalendars<'h> {
         }
     }
 
-    /// A calendar that presenced cannot read.
+    /// Counts a calendar that presenced cannot read.
     fn cannot_read(&mut self, program: &'static str) {
         *self.unread.entry(program).or_default() += 1;
     }
@@ -234,7 +234,7 @@ impl<'h> ProgramCalendars<'h> {
     }
 }
 
-/// Where the person's files are.
+/// The user's folders.
 struct Home {
     environment: Environment,
     /// `$XDG_CONFIG_HOME`.
@@ -264,18 +264,18 @@ impl Home {
         self.environment.var(name)
     }
 
-    /// A path in which `~` stands for the home folder.
+    /// Replaces `~` by the home folder.
     fn tilde(&self, path: &str) -> PathBuf {
         path.strip_prefix("~/").map_or_else(|| path.into(), |rest| self.join(rest))
     }
 
-    /// A path in which variables count, too.
+    /// Replaces `~` and variables.
     fn expand(&self, path: &str) -> Option<PathBuf> {
         config::expand(path, &self.environment).ok().map(PathBuf::from)
     }
 }
 
-/// The entries of a folder that are not hidden, in their order; none where it cannot be read.
+/// The entries of a folder that are not hidden, sorted. Empty if the folder cannot be read.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let is_hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
@@ -289,7 +289,7 @@ fn is_ics(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ics"))
 }
 
-/// The calendars of a folder: itself where it has .ics files, else the folders in it.
+/// The calendars of a folder: the folder itself if it has .ics files, otherwise its subfolders.
 fn collections(folder: &Path) -> Vec<PathBuf> {
     let entries = entries(folder);
     if entries.iter().any(|path| is_ics(path)) {
@@ -299,7 +299,7 @@ fn collections(folder: &Path) -> Vec<PathBuf> {
     if (1..=MAX_CALENDARS).contains(&folders.len()) { folders } else { vec![folder.to_owned()] }
 }
 
-/// The paths that a pattern of `*` and `?` matches, in their order.
+/// The paths that match a pattern with `*` and `?`, sorted.
 fn matching(pattern: &Path) -> Vec<PathBuf> {
     let mut paths = vec![PathBuf::new()];
     for part in pattern.components() {
@@ -316,11 +316,11 @@ fn matching(pattern: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Whether `name` is what `pattern` stands for: `*` for any characters, `?` for one.
+/// Whether `name` matches `pattern`: `*` matches any characters, `?` matches one.
 fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut at, mut seen) = (0, 0);
-    // Behind the last `*`, and up to where it stands for characters so far.
+    // The position after the last `*`, and the end of what it matches so far.
     let mut star: Option<(usize, usize)> = None;
     while seen < name.len() {
         match pattern.get(at) {
@@ -344,7 +344,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     pattern[at..].iter().all(|char| *char == '*')
 }
 
-#[expect(clippy::disallowed_types, reason = "how long a person waits is real time")]
+#[expect(clippy::disallowed_types, reason = "the user waits in real time")]
 fn now() -> std::time::Instant {
     std::time::Instant::now()
 }

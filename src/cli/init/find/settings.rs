@@ -1,5 +1,5 @@
-//! The files in which other programs keep their settings: sections of `key = value`, as vdirsyncer, khal, Mozilla, GNOME and KDE
-//! write them. Lenient: a line that is something else is passed over, and what a value means is for its reader to say.
+//! Reads the settings files of other programs: sections of `key = value`, as vdirsyncer, khal, Mozilla, GNOME and KDE write them. It
+//! skips other lines, and leaves the meaning of values to its callers.
 
 use std::fs::{self, OpenOptions};
 use std::io::Read as _;
@@ -8,28 +8,27 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// No settings are longer: what is, is something else.
+/// A longer file is not a settings file.
 const MAX_SETTINGS_BYTES: u64 = 8 * 1024 * 1024;
 
-/// One section; what stands before the first has a section without a name.
+/// One section. Lines before the first section are in a section without a name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Section {
-    /// What is between the brackets.
+    /// The text between the brackets.
     pub(super) name: String,
-    /// How many brackets there are around the name.
+    /// The number of opening brackets.
     pub(super) depth: usize,
     entries: Vec<(String, String)>,
 }
 
 impl Section {
-    /// The value of `key`: of several the last.
+    /// The last value of `key`.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         self.entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 }
 
-/// The text of a file of settings; `None` where there is none that can be read. Opens nothing but a regular file: a FIFO
-/// would wait.
+/// The text of a settings file. `None` if it cannot be read. It opens only regular files, because a FIFO would block.
 pub(super) fn read(path: &Path) -> Option<String> {
     let is_file = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= MAX_SETTINGS_BYTES;
     fs::metadata(path).ok().filter(is_file)?;
@@ -41,7 +40,7 @@ pub(super) fn read(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The sections of a file; none where it cannot be read.
+/// The sections of a file. Empty if it cannot be read.
 pub(super) fn sections(path: &Path) -> Vec<Section> {
     read(path).map(|text| parse(&text)).unwrap_or_default()
 }
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_have_their_keys_and_anything_else_is_passed_over() {
+    fn sections_have_their_keys_and_other_lines_are_skipped() {
         let text = "\u{feff}stray=1\n[one]\n# a = b\n  a = b = c\na=d\r\nnonsense\n\n[[ two ]]  # comment\n; x = y\nPath[$e]=$HOME/x\n[";
         let sections = parse(text);
         let names: Vec<_> = sections.iter().map(|section| (section.name.as_str(), section.depth)).collect();
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_settings_is_none() {
+    fn other_files_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::File::create(path("huge")).unwrap().set_len(MAX_SETTINGS_BYTES + 1).unwrap();

@@ -1,4 +1,4 @@
-//! A home with other programs' files in it, for the tests of all modules, and what they have in common.
+//! A home folder with other programs' files, for the tests of all modules here, and the tests of the search itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ impl House {
         Self { folder: Arc::new(tempfile::tempdir().unwrap()), variables: BTreeMap::new() }
     }
 
-    /// The same with an environment variable.
+    /// The same home with an environment variable.
     pub(super) fn with(&self, name: &str, value: &str) -> Self {
         let mut variables = self.variables.clone();
         variables.insert(name.to_owned(), value.to_owned());
@@ -54,7 +54,7 @@ impl House {
         }
     }
 
-    /// What one program has.
+    /// Searches for one program.
     pub(super) fn find(&self, program: fn(&Home, &mut ProgramCalendars<'_>)) -> Shown {
         let home = Home::new(&self.environment());
         let mut found = ProgramCalendars::new(&home);
@@ -71,7 +71,7 @@ impl House {
     }
 }
 
-/// What one program has, for people.
+/// The results for one program, as text.
 pub(super) struct Shown {
     lines: Vec<String>,
     unread: BTreeMap<&'static str, usize>,
@@ -93,7 +93,7 @@ fn shown(find: &Find, environment: &Environment) -> String {
 }
 
 #[test]
-fn a_calendar_of_several_programs_is_one_and_is_counted() {
+fn a_calendar_of_several_programs_is_listed_once_and_counted() {
     let house = House::new();
     for file in ["work/a.ics", "work/b.ics", "private/a.ics"] {
         house.event(&format!(".calendars/{file}"));
@@ -115,7 +115,7 @@ fn a_calendar_of_several_programs_is_one_and_is_counted() {
 }
 
 #[test]
-fn a_folder_is_nobodys_only_where_nobody_says_more() {
+fn a_usual_folder_is_listed_only_without_a_better_match() {
     let house = House::new();
     house.event(".calendars/work/a.ics");
     house.event(".local/share/calendars/a.ics");
@@ -131,7 +131,7 @@ fn a_folder_is_nobodys_only_where_nobody_says_more() {
 }
 
 #[test]
-fn what_hostile_folders_hold_does_no_harm() {
+fn hostile_folders_do_no_harm() {
     let house = House::new();
     let calendars = house.path(".calendars");
     fs::create_dir_all(calendars.join("a/b")).unwrap();
@@ -149,7 +149,7 @@ fn what_hostile_folders_hold_does_no_harm() {
 }
 
 #[test]
-fn a_path_that_a_configuration_cannot_say_is_counted_as_unread() {
+fn a_path_that_a_configuration_cannot_contain_is_counted_as_unread() {
     let house = House::new();
     house.event("a$HOME/a.ics");
     house.write(
@@ -161,13 +161,13 @@ fn a_path_that_a_configuration_cannot_say_is_counted_as_unread() {
 }
 
 #[test]
-fn who_waits_is_told_and_waits_no_longer_than_the_limit() {
+fn a_message_is_shown_and_the_wait_is_limited() {
     let (sender, steps) = mpsc::channel();
     let mut told = 0;
     let findings = Search { steps }.wait(|| told += 1);
     assert_eq!((findings.is_cut, told), (true, 1));
     drop(sender);
-    // What is still being counted is known to be there.
+    // Calendars that are still being counted are already listed.
     let (sender, steps) = mpsc::channel();
     for _ in PROGRAMS {
         sender.send(Step::Listed(Vec::new(), BTreeMap::new())).unwrap();
@@ -175,11 +175,11 @@ fn who_waits_is_told_and_waits_no_longer_than_the_limit() {
     assert!(!Search { steps }.wait(|| {}).is_cut);
     drop(sender);
     let (_, steps) = mpsc::channel();
-    assert!(Search { steps }.wait(|| panic!("nobody waits")).is_cut);
+    assert!(Search { steps }.wait(|| panic!("there is no wait")).is_cut);
 }
 
 #[test]
-fn patterns_stand_for_names() {
+fn patterns_match_names() {
     for (pattern, name, is_fit) in [
         ("*", "", true),
         ("*", "abc", true),

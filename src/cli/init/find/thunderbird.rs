@@ -1,8 +1,7 @@
-//! Thunderbird: its profiles, and the calendars that the preferences of each register.
+//! Thunderbird: its profiles, and the calendars in their preferences.
 //!
-//! Thunderbird keeps events in `SQLite` databases (`calendar-data/local.sqlite`, and `cache.sqlite` for those of a server), which
-//! presenced does not read. What can be read is what such a database is a copy of: a local .ics file, and the address at which
-//! somebody publishes one.
+//! Thunderbird stores events in `SQLite` databases (`calendar-data/local.sqlite`, and `cache.sqlite` for servers), which presenced
+//! does not read. If such a database is only a copy of a local .ics file or of a published calendar, presenced reads that instead.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use super::{Home, ProgramCalendars};
 
 const PROGRAM: &str = "Thunderbird";
 
-/// Where it keeps its profiles: as a package of its own, as a snap, as a flatpak.
+/// The folders of profiles: of a distribution's package, of a snap, of a flatpak.
 const FOLDERS: [&str; 3] =
     [".thunderbird", "snap/thunderbird/common/.thunderbird", ".var/app/org.mozilla.Thunderbird/.thunderbird"];
 
@@ -22,7 +21,7 @@ pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
     for profile in FOLDERS.iter().flat_map(|folder| profiles(&home.join(folder))) {
         let preferences = preferences(&profile.join("prefs.js"));
         for calendar in registered(&preferences) {
-            match calendar.place() {
+            match calendar.location() {
                 Some(Location::File(path)) => found.file(PROGRAM, &path, calendar.address(&preferences)),
                 Some(Location::Address(url)) => found.address(PROGRAM, &url, calendar.address(&preferences)),
                 None => found.cannot_read(PROGRAM),
@@ -39,7 +38,7 @@ fn profiles(folder: &Path) -> Vec<PathBuf> {
     profiles.filter_map(|profile| profile.get("Path")).map(|path| folder.join(path)).collect()
 }
 
-/// The preferences that are texts or true, by their names: each is a line `user_pref("NAME", VALUE);`.
+/// The preferences by name. Each is a line `user_pref("NAME", VALUE);`.
 fn preferences(path: &Path) -> BTreeMap<String, String> {
     let text = settings::read(path).unwrap_or_default();
     let read = |line: &str| {
@@ -50,7 +49,7 @@ fn preferences(path: &Path) -> BTreeMap<String, String> {
     text.lines().filter_map(read).collect()
 }
 
-/// A calendar: its preferences, without what their names have in common.
+/// A calendar: its preferences, without the common prefix of their names.
 #[derive(Default)]
 struct Calendar<'p>(BTreeMap<&'p str, &'p str>);
 
@@ -60,7 +59,7 @@ enum Location {
     Address(String),
 }
 
-/// The calendars that are in use.
+/// The enabled calendars.
 fn registered(preferences: &BTreeMap<String, String>) -> Vec<Calendar<'_>> {
     let mut calendars: BTreeMap<&str, Calendar<'_>> = BTreeMap::new();
     for (name, value) in preferences {
@@ -78,8 +77,8 @@ impl<'p> Calendar<'p> {
         self.0.get(key).copied()
     }
 
-    /// `None`: in a database only. So is what needs a password, which presenced does not have.
-    fn place(&self) -> Option<Location> {
+    /// `None` if it is only in a database, or needs a password, which presenced does not have.
+    fn location(&self) -> Option<Location> {
         if self.get("type") != Some("ics") {
             return None;
         }
@@ -91,7 +90,7 @@ impl<'p> Calendar<'p> {
         }
     }
 
-    /// The address of the identity that answers its invitations.
+    /// The e-mail address of the identity that answers its invitations.
     fn address(&self, preferences: &BTreeMap<String, String>) -> Option<String> {
         let identity = self.get("imip.identity.key")?;
         preferences.get(&format!("mail.identity.{identity}.useremail")).cloned()
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snap_and_a_flatpak_have_theirs_elsewhere() {
+    fn profiles_of_a_snap_and_a_flatpak_are_found() {
         let house = House::new();
         for folder in &FOLDERS[1..] {
             house.write(&format!("{folder}/profiles.ini"), "[Profile0]\nPath=p\n");

@@ -1,7 +1,7 @@
-//! vdirsyncer: the folders it keeps collections in, from its configuration, which is sections whose values are JSON.
+//! vdirsyncer: the folders of its collections, from its configuration: sections with JSON values.
 //!
-//! A collection is a folder below the one of its storage (`filesystem`), or a file that takes the place of `%s` in its path
-//! (`singlefile`); without collections the storage is the calendar itself.
+//! A collection is a folder below the folder of its storage (`filesystem`), or a file whose name replaces `%s` in the path
+//! (`singlefile`). Without collections, the storage itself is the calendar.
 
 use super::settings::{self, Section};
 use super::{Home, ProgramCalendars, collections, matching};
@@ -12,7 +12,7 @@ pub(super) fn find(home: &Home, found: &mut ProgramCalendars) {
         Some(home.join(".vdirsyncer/config")),
         Some(home.config.join("vdirsyncer/config")),
     ];
-    // Of the places it has, vdirsyncer takes the first.
+    // vdirsyncer uses the first of these files that exists.
     let Some(config) = config.into_iter().flatten().find(|path| path.is_file()) else { return };
     let sections = settings::sections(&config);
     for (name, storage) in named(&sections, "storage") {
@@ -41,7 +41,7 @@ fn named<'s>(sections: &'s [Section], kind: &'s str) -> impl Iterator<Item = (&'
     })
 }
 
-/// The storage that the one of this name is synchronised with.
+/// The storage that the named storage is synchronized with.
 fn partner<'s>(sections: &'s [Section], name: &str) -> Option<&'s Section> {
     let other = named(sections, "pair").find_map(|(_, pair)| match (text(pair, "a")?, text(pair, "b")?) {
         (a, b) if a == name => Some(b),
@@ -101,7 +101,7 @@ path = nonsense
 "#;
 
     #[test]
-    fn each_collection_is_a_calendar_and_the_other_side_says_whose() {
+    fn each_collection_is_a_calendar_of_the_user_of_its_remote_storage() {
         let house = House::new();
         house.event(".calendars/private/a.ics");
         house.event(".calendars/work/a.ics");
@@ -126,14 +126,14 @@ path = nonsense
         let config = "[storage s]\ntype = \"filesystem\"\npath = \"~/all\"\nfileext = \".ics\"\n";
         house.write(".vdirsyncer/config", config);
         assert_eq!(house.find(find).shown(), ["vdirsyncer: ~/all"]);
-        // The one that the variable names comes first.
+        // The file that the variable names comes first.
         house.event("named/a.ics");
         house.write("elsewhere", config.replace("~/all", "~/named"));
         assert_eq!(house.with("VDIRSYNCER_CONFIG", "~/elsewhere").find(find).shown(), ["vdirsyncer: ~/named"]);
     }
 
     #[test]
-    fn what_is_no_configuration_finds_nothing() {
+    fn an_invalid_configuration_has_no_calendars() {
         let house = House::new();
         for config in
             ["", "[storage", "[storage ]\npath = 1\n", "[storage s]\ntype = \"filesystem\"\npath = \"~/none\"\n"]

@@ -1,7 +1,7 @@
-//! The configuration as others may read it: its own words stay, and everything that somebody chose has a placeholder.
+//! The configuration as others may read it: presenced's own words stay, and everything that the user chose becomes a placeholder.
 //!
-//! By what is allowed and not by what is forbidden: a value stays where it is true or false, a word of presenced's own, a length
-//! of time or hours, under a key that takes such; keys that presenced does not know are left out as well. Comments go.
+//! It lists what is allowed, not what is forbidden. A value stays if it is true or false, one of presenced's own words, a
+//! duration or hours, and if its key takes that kind of value. Unknown keys become placeholders too. Comments are removed.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ const KEYS: [&str; 57] = [
     "within",
 ];
 
-/// The words that it gives a meaning.
+/// The values that have a meaning in the configuration.
 const WORDS: [&str; 42] = [
     "active",
     "auto",
@@ -119,26 +119,26 @@ const WORDS: [&str; 42] = [
     "call",
 ];
 
-/// The keys whose values are such words, or pairs.
-const WORDED: [&str; 11] =
+/// The keys whose values are one of these words, or an availability and an activity.
+const WORD_KEYS: [&str; 11] =
     ["call", "calendar", "cloud", "idle", "level", "lock", "method", "on_exit", "set", "sleep", "store"];
 
-/// The keys whose values are lengths of time, and those whose values are hours.
-const TIMED: [&str; 4] = ["after", "expiration", "refresh", "settle"];
-const HOURS: [&str; 2] = ["outside", "within"];
+/// The keys whose values are durations, and those whose values are hours.
+const DURATION_KEYS: [&str; 4] = ["after", "expiration", "refresh", "settle"];
+const HOURS_KEYS: [&str; 2] = ["outside", "within"];
 
 /// Whether it is a word of the configuration, as a key or as a value.
 pub(super) fn is_own_word(word: &str) -> bool {
     KEYS.contains(&word) || WORDS.contains(&word) || word.parse::<Presence>().is_ok()
 }
 
-/// The configuration in `text`; `None`: it is no TOML, and nothing of it can be shown.
+/// The redacted configuration in `text`. `None` if the text is not TOML: then nothing of it can be shown.
 pub(super) fn of(text: &str, redactor: &mut Redactor) -> Option<String> {
     let table: Table = text.parse().ok()?;
     toml::to_string(&masked(table, "", redactor)).ok()
 }
 
-/// All that somebody chose in a configuration that is wrong, as far as it is TOML at all.
+/// Everything that the user chose in an invalid configuration, if it is at least TOML.
 pub(super) fn values(file: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let mut waiting = vec![Value::Table(text.parse().unwrap_or_default())];
@@ -171,7 +171,7 @@ fn masked(table: Table, parent: &str, redactor: &mut Redactor) -> Table {
             let kind = if parent == "accounts" { Kind::Account } else { Kind::Name };
             redactor.placeholder(kind, &key).trim_matches(['[', ']']).replace(' ', "-")
         };
-        // What somebody chose is no key of the schema, whatever it is called.
+        // A name that the user chose is not a key of the schema, even if it is spelled like one.
         let key = if is_chosen { "" } else { key.as_str() };
         let value = masked_value(value, key, redactor);
         clean.insert(shown, value);
@@ -194,9 +194,9 @@ fn masked_value(value: Value, key: &str, redactor: &mut Redactor) -> Value {
 
 fn is_harmless(key: &str, text: &str) -> bool {
     let is_word = || WORDS.contains(&text) || text.parse::<Presence>().is_ok();
-    (WORDED.contains(&key) && is_word())
-        || (TIMED.contains(&key) && text.parse::<jiff::Span>().is_ok())
-        || (HOURS.contains(&key) && text.parse::<Hours>().is_ok())
+    (WORD_KEYS.contains(&key) && is_word())
+        || (DURATION_KEYS.contains(&key) && text.parse::<jiff::Span>().is_ok())
+        || (HOURS_KEYS.contains(&key) && text.parse::<Hours>().is_ok())
 }
 
 fn kind(key: &str) -> Kind {
@@ -214,7 +214,7 @@ fn kind(key: &str) -> Kind {
 mod tests {
     use super::*;
 
-    /// Every option with its default taken for one that is set.
+    /// The example configuration with every option set to its default.
     fn every_option() -> String {
         let is_option = |line: &&str| {
             line.strip_prefix('#')
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_with_every_option_says_nothing_of_whom_it_is() {
+    fn the_configuration_with_every_option_shows_nothing_private() {
         let shown = of(&every_option(), &mut Redactor::default()).unwrap();
         for private in
             ["contoso", "22553876", "fa8bf3dc", "me@", "~/", "XDG_RUNTIME_DIR", "microsoft", "out of office", "work"]
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_left_out_wherever_it_stands() {
+    fn unknown_words_are_left_out_everywhere() {
         for text in [
             "hunter2 = true",
             "[accounts.hunter2]",
