@@ -1,6 +1,6 @@
-# nix build ./packaging/nix: nix takes the whole repository around this folder along, so that package.nix sees the source.
+# nix build ./packaging/nix: Nix includes the whole repository around this folder, so package.nix sees the source.
 {
-  description = "Keeps a Microsoft Teams presence true from local Linux signals";
+  description = "Keeps a Microsoft Teams presence accurate from local Linux signals";
 
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
 

@@ -29,15 +29,15 @@ rustPlatform.buildRustPackage {
     );
   };
   cargoLock.lockFile = root + "/Cargo.lock";
-  # The list of all that is in the program, for `cargo audit bin`.
+  # Includes the list of crates in the program, for `cargo audit bin`.
   auditable = true;
-  # The tests ask for buses, keyrings and X servers, and a build has none.
+  # The tests need buses, keyrings and X servers, which a build does not have.
   doCheck = false;
 
   postInstall = ''
     mv "$out/bin/presenced" .
     PREFIX= bash packaging/install ./presenced "$out"
-    # There is no /usr/bin that systemd could find it in.
+    # On NixOS, systemd does not find the program in /usr/bin.
     sed -i "s|^ExecStart=presenced|ExecStart=$out/bin/presenced|" "$out"/lib/systemd/*/presenced*.service
   '';
 

@@ -55,7 +55,7 @@ impl Credential {
         let fits = |certificate: &Certificate| certificate.public_key == key.public_key().as_ref();
         let certificate = certificates.into_iter().find(fits).ok_or_else(|| {
             refused(format!("the key does not belong to the certificate in {shown}"))
-                .with_hint("name the key that the certificate was made with, or make both anew (docs/sign-in.md)")
+                .with_hint("name the key that the certificate was made with, or make both anew (docs/sign-in-bots.md)")
         })?;
         Ok(Self { certificate, key })
     }

@@ -1,4 +1,4 @@
-//! What each `AADSTS` number that people meet means, and what mends it: the one table, which `docs/sign-in.md` shows too.
+//! What each `AADSTS` number that people meet means, and what mends it: the one table, which `docs/sign-in-reference.md` shows too.
 //!
 //! Only numbers whose meaning Microsoft's pages tell are in it: "Microsoft Entra authentication and authorization error
 //! codes"; for 530036 "Conditional Access: Authentication flows"; 500014, 530031, 530033, 700003, 70020 and 900023 by their
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
     use crate::session::FailureKind;
 
-    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sign-in.md");
+    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sign-in-reference.md");
     const HEAD: &str = "| number | what is wrong | what mends it | `status` says |\n|---|---|---|---|\n";
 
     fn table() -> String {
@@ -314,9 +314,9 @@ mod tests {
     /// Says which line differs first, not the whole of both.
     fn assert_same(written: &str, table: &str) {
         for (line, expected) in written.lines().zip(table.lines()) {
-            assert_eq!(line, expected, "INSTA_UPDATE=always renews docs/sign-in.md");
+            assert_eq!(line, expected, "INSTA_UPDATE=always renews {DOCUMENT}");
         }
-        assert_eq!(written.lines().count(), table.lines().count(), "INSTA_UPDATE=always renews docs/sign-in.md");
+        assert_eq!(written.lines().count(), table.lines().count(), "INSTA_UPDATE=always renews {DOCUMENT}");
     }
 
     #[test]

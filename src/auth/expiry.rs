@@ -29,7 +29,7 @@ impl Expiry {
 
     /// How it is renewed.
     pub const RENEW: &str = "make a new one, upload it to the app registration's `Certificates & secrets`, and put it in the \
-                             place of the old one (docs/sign-in.md has the commands)";
+                             place of the old one (docs/sign-in-bots.md has the commands)";
 
     /// From when on it is.
     pub fn notice_at(&self) -> Timestamp {

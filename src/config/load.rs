@@ -94,8 +94,10 @@ fn look_at_certificate(path: &Path, span: Range<usize>) -> Option<Finding> {
         Ok(metadata) if metadata.is_dir() => Some(finding(span, "the certificate is a folder", "name the file in it")),
         Ok(_) => None,
         Err(error) => {
-            let help =
-                format!("put the certificate into {}, as PEM (docs/sign-in.md has how to make one)", path.display());
+            let help = format!(
+                "put the certificate into {}, as PEM (docs/sign-in-bots.md has how to make one)",
+                path.display()
+            );
             Some(finding(span, &format!("the certificate cannot be read: {error}"), &help))
         }
     }

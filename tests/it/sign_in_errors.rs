@@ -16,7 +16,7 @@ use crate::stage::entra::{after, environment, sign_in};
 use crate::stage::house::CLIENT_ID;
 use crate::stage::signal_bench::ManualClock;
 
-const DOCUMENT: &str = include_str!("../../docs/sign-in.md");
+const DOCUMENT: &str = include_str!("../../docs/sign-in-reference.md");
 
 /// A row of the document: its numbers, and the state it promises.
 fn rows() -> Vec<(Vec<u32>, &'static str)> {
