@@ -106,8 +106,8 @@ async fn only_a_status_socket_is_accepted() {
     assert_eq!(code, Some(2), "{said}");
     assert_eq!(
         said,
-        "error: systemd passed 2 sockets, and presenced has one\n\
-         hint: have one `ListenStream=` in the unit of the socket, as in presenced.socket\n"
+        "error: systemd passed 2 sockets, but presenced uses only one\n\
+         hint: use exactly one `ListenStream=` in the socket unit, as in presenced.socket\n"
     );
 
     let knock = async || {

@@ -87,7 +87,7 @@ async fn a_fast_clock_is_for_emulators() {
     house.write("config.toml", elsewhere);
     let (code, _, error) = house.ask(&["run", "--speed", "60"]).await;
     assert_eq!(code, 2);
-    assert!(error.contains("`--speed` is for an emulator, and account `work` is not on one"), "{error}");
+    assert!(error.contains("`--speed` works only with an emulator, and account `work` does not use one"), "{error}");
     assert_eq!(house.ask(&["run", "--since", "2026-11-24T08:00:00Z"]).await.0, 2, "since when is there no fast clock");
 }
 
