@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures presenced against its budgets: an idle daemon with 1,000 calendar events on an emulated Graph, once with the calendar
-# and calls alone, once with input by a real X server and the microphone by a real PulseAudio as well; the release binary, how
-# soon a signal is on the wire, how soon a start. Prints what it measured; asserts nothing.
+# Measures presenced against its budgets: an idle daemon with 1,000 calendar events on an emulated Graph, first with only the
+# calendar and calls, then also with input from a real X server and the microphone from a real PulseAudio; the size of the
+# release binary; the time from a signal to its request; the time to start. Prints the results; asserts nothing.
 #
-#     benches/budgets.sh              30 seconds of idling, 1,000 changes of each signal: about four minutes
-#     IDLE=3600 benches/budgets.sh    an hour of idling, with its keepalives
+#     benches/budgets.sh              idle for 30 seconds, 1,000 changes of each signal: about four minutes
+#     IDLE=3600 benches/budgets.sh    idle for an hour, with keepalives
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -79,7 +79,7 @@ def sets():
     return len(requests())
 
 def measure(config, signals):
-    """An idle daemon: what it holds and does, once these signals are well."""
+    """What an idle daemon uses, once these signals are healthy."""
     before = sets()
     with open(f"{folder}/display") as file:
         environment = {**os.environ, "DISPLAY": ":" + file.read().strip(), "PULSE_SERVER": f"{folder}/pulse/native"}
@@ -96,8 +96,8 @@ def measure(config, signals):
         status = json.loads(subprocess.check_output([binary, "--socket", socket, "status", "--json"]))
         for signal in signals:
             if status["signals"][signal]["health"] != "ok":
-                sys.exit(f"{signal} is not well: {status['warnings']}")
-        # The threads that read the calendar end after 10 s without work, and take their counts with them.
+                sys.exit(f"{signal} is not healthy: {status['warnings']}")
+        # The threads that read the calendar end after 10 s without work. Their counts end with them.
         time.sleep(12)
         switches_before, cpu_before, sets_before = switches(daemon.pid), cpu(daemon.pid), sets()
         time.sleep(int(idle))
@@ -128,7 +128,7 @@ def cpu(pid):
 
 rows = [
     ("resident memory, idle, 1,000 events", "10 MB"),
-    ("  of it anonymous", "4 MB"),
+    ("  of which anonymous", "4 MB"),
     (f"wake-ups in {idle} s (keepalives)", ""),
     (f"CPU time in {idle} s", ""),
     ("threads, idle", ""),

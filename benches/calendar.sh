@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures the calendar beside C libical (Debian's libical-dev) on the same generated files: time and peak resident memory
-# from the start of a process to its answer, the best of three (of a million events the only one), and how cost grows. Then
-# what hostile files cost. Asserts nothing.
+# Compares the calendar with C libical (Debian's libical-dev) on the same generated files: time and peak resident memory from
+# the start of the process to its answer, as the best of three runs (one run for a million events), and how they grow. Then
+# measures hostile files. Asserts nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,7 +21,7 @@ ours, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 libical = str(folder / "libical")
 
 def run(command, times):
-    """Seconds, peak MB and what more it prints, of the best run."""
+    """Seconds, peak MB and the other numbers that it prints, from the best run."""
     best = None
     for _ in range(times):
         began = time.monotonic()
@@ -37,7 +37,7 @@ def run(command, times):
 def side_by_side(name, path, times=3):
     our = run([ours, path], times)
     if our[2][0]:
-        sys.exit(f"{our[2][0]} parts of {path} were skipped, so the two are not comparable")
+        sys.exit(f"{our[2][0]} parts of {path} were skipped, so the two cannot be compared")
     their = run([libical, path, "20260302T000000Z", "20260304T120000Z"], times)
     print(f"{name:28}{our[0] * 1000:9.1f} ms{their[0] * 1000:11.1f} ms   1/{their[0] / our[0]:<8.1f}"
           f"{our[1]:9.1f} MB{their[1]:9.1f} MB   1/{their[1] / our[1]:.1f}")
@@ -47,7 +47,7 @@ print(f"{'':28}{'time':>12}{'libical':>14}{'ratio':>8}{'memory':>17}{'libical':>
 for count in sorted(int(path.stem) for path in folder.glob("*.ics")):
     side_by_side(f"{count:,} events in one file", str(folder / f"{count}.ics"), 1 if count > 100_000 else 3)
 many = side_by_side("20,000 files of one event", str(folder / "20000"))
-print(f"one changed file of 20,000 to a new schedule, slowest of 100: {many[2][1] / 1000:.2f} ms")
+print(f"one of 20,000 files changed, time to a new schedule, slowest of 100: {many[2][1] / 1000:.2f} ms")
 print(f"\n{'hostile files':44}{'time':>8}{'memory':>14}")
 for path in sorted((folder / "hostile").iterdir()):
     seconds, peak, _ = run([ours, str(path)], 1)

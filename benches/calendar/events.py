@@ -1,6 +1,6 @@
 """Writes the files that benches/calendar.sh measures: `events.py file PATH COUNT` or `events.py folder PATH COUNT`.
 
-Of the events 80 % are single and 20 % repeat; a tenth are in a zone that Outlook defined, from 1601.
+80 % of the events are single and 20 % repeat. A tenth are in a zone that Outlook defined, which starts in 1601.
 """
 
 import datetime

@@ -1,4 +1,4 @@
-"""Writes files that are broken or hostile, one by one, into the folder that is given: `hostile.py FOLDER`."""
+"""Writes broken and hostile files into a folder: `hostile.py FOLDER`."""
 
 import pathlib
 import sys

@@ -1,5 +1,5 @@
-/* The same question asked of libical: read all events of some files, and which of their times overlap a window?
- * A single file is read as libical's own examples do: line by line, through its parser. */
+/* Answers the same question with libical: read all events of some files, and count the occurrences that overlap a window.
+ * Reads a single file as libical's own examples do: line by line, through its parser. */
 #include <dirent.h>
 #include <libical/ical.h>
 #include <stdio.h>

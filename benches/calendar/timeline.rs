@@ -1,5 +1,5 @@
-//! Reads a file or a folder into a timeline and says how long that took, for `benches/calendar.sh`; with a folder also how
-//! long one changed file takes to a new schedule.
+//! Reads a file or a folder into a timeline, for `benches/calendar.sh`, which measures the process. For a folder it also measures
+//! the time from one changed file to a new schedule.
 
 #![expect(clippy::disallowed_types, reason = "measures how long work takes, during which nothing is suspended")]
 
@@ -32,13 +32,13 @@ fn main() {
         changes.push(began.elapsed());
     }
     let slowest = changes.iter().max().map_or(0, std::time::Duration::as_micros);
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells of each process");
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux describes each process");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak of resident memory");
     let peak = peak.trim().trim_end_matches(" kB");
     writeln!(std::io::stdout(), "{} {peak} {skipped} {slowest}", timeline.events()).expect("a reader");
 }
 
-/// Reads a file; gives how much of it was skipped.
+/// Reads a file. Returns how many parts of it were skipped.
 fn read(timeline: &mut Timeline, path: &Path) -> usize {
     let file = std::fs::File::open(path).expect("a file that can be opened");
     let report = timeline.update(SourceId(0), path, file).expect("a file that can be read");

@@ -1,13 +1,13 @@
-//! How soon a change of each signal is a request on the wire: 1,000 changes of each, with the daemon as a process of its own,
-//! real files, a real bus, stand-ins for logind and a compositor, and the emulator on loopback. Prints medians and
-//! 99th percentiles; asserts nothing. Called by `benches/budgets.sh`: `signals BINARY`.
+//! Measures how long it takes from a change of each signal to the request on the wire: 1,000 changes of each, with the daemon in a
+//! separate process, real files, a real bus, stand-ins for logind and a compositor, and the emulator on loopback. Prints medians
+//! and 99th percentiles; asserts nothing. `benches/budgets.sh` calls it: `signals BINARY`.
 //!
-//! The daemon's clock runs 3,000 times as fast as time, or it would gather changes that come so close; what is printed is
-//! real time. For the microphone it is 300 times, and 250 changes: a sound server has five seconds for an answer, which would
-//! else be over in 2 ms.
+//! The daemon's clock runs 3,000 times as fast as real time; otherwise the daemon would combine changes that come this close
+//! together. The printed times are real time. For the microphone the factor is 300, with 250 changes: a sound server has five
+//! seconds to answer, which would otherwise pass in 2 ms.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on panics")]
-#![expect(clippy::disallowed_methods, reason = "it starts programs, and there are no secrets to keep from them")]
+#![expect(clippy::unwrap_used, reason = "a benchmark panics if it cannot continue")]
+#![expect(clippy::disallowed_methods, reason = "it starts programs, and has no secrets to hide from them")]
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/it/stage/bus.rs"]
@@ -47,7 +47,7 @@ use login1::{Login1, Session};
 const SPEED: f64 = 3000.0;
 const CHANGES: usize = 1000;
 
-/// In the daemon's time, beyond what is gathered: five changes in 30 s.
+/// In the daemon's time. Far enough apart that the daemon does not combine changes: it allows five in 30 s.
 const APART: Duration = Duration::from_secs(36);
 
 const RULES: &str = r#"
@@ -87,7 +87,7 @@ when = { lock = "unlocked" }
 set  = "Available/Available"
 "#;
 
-/// A daemon, and all that it looks at.
+/// A daemon, and everything that it watches.
 struct Bench {
     folder: tempfile::TempDir,
     speed: f64,
@@ -101,7 +101,7 @@ struct Bench {
     _daemon: Child,
 }
 
-/// What can be changed, and what others see of it while it is on.
+/// A signal that can be changed.
 #[derive(Clone, Copy)]
 enum Signal {
     CallFile,
@@ -144,7 +144,7 @@ async fn main() {
 
 impl Bench {
     async fn start(binary: &Path, speed: f64, rules: &str) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the fast clock begins now")]
+        #[expect(clippy::disallowed_methods, reason = "the fast clock starts now")]
         let since = Timestamp::now();
         let clock = SystemClock::fast_since(speed, since);
         let folder = tempfile::tempdir().unwrap();
@@ -206,13 +206,13 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         bench
     }
 
-    /// Prints how long the changes of a signal take.
+    /// Prints how long changes of a signal take.
     async fn measure(&mut self, signal: Signal, name: &str, on: &str, changes: usize) {
         let mut latencies = Vec::new();
         while latencies.len() < changes {
             latencies.push(self.change(signal, true, on).await);
             let back = self.change(signal, false, "Available/Available").await;
-            // Everything is read anew after sleep, which is no change of a signal.
+            // After sleep the daemon reads everything again, which is not the change of one signal.
             if !matches!(signal, Signal::Sleep) {
                 latencies.push(back);
             }
@@ -223,7 +223,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         writeln!(out, "  {name:30}{:>9.2} ms{:>9.2} ms{:>9} ms", at(50), at(99), 5).unwrap();
     }
 
-    /// Changes a signal; how long it took, in real time, until the request was there.
+    /// Changes a signal. Returns the real time until the request arrived.
     async fn change(&mut self, signal: Signal, on: bool, pair: &str) -> Duration {
         let now = self.clock.now().instant;
         self.clock.sleep_until(now + APART).await;
@@ -260,7 +260,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         Client::connect(&self.folder.path().join("presenced.sock")).await.unwrap()
     }
 
-    /// Waits for the request that makes others see this pair; when it arrived.
+    /// Waits for the request that makes others see this pair. Returns when it arrived.
     async fn seen(&mut self, pair: &str) -> Timestamp {
         loop {
             let record = self.records.recv().await.unwrap();
@@ -271,7 +271,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
     }
 }
 
-/// A calendar with a meeting all day, or with none.
+/// A calendar with a meeting that lasts all day, or one that is shown as free.
 fn calendar(busy: bool) -> String {
     let status = if busy { "BUSY" } else { "FREE" };
     format!(

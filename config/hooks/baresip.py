@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""baresip: says `in-call` while a call is established. Needs `module ctrl_tcp.so` and `ctrl_tcp_listen 127.0.0.1:4444` in
-baresip's configuration; run it beside baresip, as in `baresip.py [HOST:PORT]`. It writes a call-state file, so that the
-state ends with this script."""
+"""baresip: reports `in-call` while a call is established. Needs `module ctrl_tcp.so` and `ctrl_tcp_listen 127.0.0.1:4444` in
+baresip's configuration. Run it alongside baresip: `baresip.py [HOST:PORT]`. It writes a call-state file with its process id, so
+that the state ends when this script ends."""
 
 import json
 import os

@@ -1,4 +1,4 @@
--- OBS Studio: Tools, Scripts, +, this file. Says `obs` = on while streaming or recording; in presenced's configuration:
+-- OBS Studio: add this file under Tools, Scripts, +. It sets `obs` to on while streaming or recording. In presenced's configuration:
 --     [[rules]]
 --     name = "on air"
 --     when = { signal = { obs = "on" } }

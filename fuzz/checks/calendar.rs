@@ -1,7 +1,7 @@
-//! What must hold for every calendar file, whatever it is. The fuzz targets try to break it with input of their own; the
-//! normal tests replay the corpus.
+//! What must hold for every calendar file, even an invalid one. The fuzz targets try to break it with random input; the normal
+//! tests replay the corpus.
 
-#![allow(dead_code, reason = "each fuzz target uses one of the checks")]
+#![allow(dead_code, reason = "each fuzz target uses only one of the checks")]
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -13,11 +13,11 @@ use presenced_core::calendar::{FileReport, Occurrence, OccurrenceTime, SourceId,
 
 const SOURCE: SourceId = SourceId(0);
 
-/// Longer input says nothing new, and makes each run slower.
+/// Longer input finds nothing new, and makes each run slower.
 const MAX_INPUT: usize = 16 * 1024;
 
-/// A file is read whole or a few bytes at a time to the same; what it says of a moment and of a window agrees; and nothing of it is
-/// left when it is gone.
+/// A file gives the same result when it is read whole and a few bytes at a time. Its schedule and its occurrences agree. When it is
+/// removed, nothing of it remains.
 pub(crate) fn file(bytes: &[u8]) {
     let bytes = &bytes[..bytes.len().min(MAX_INPUT)];
     let (from, to) = (at("2026-03-01T00:00:00Z"), at("2026-04-15T00:00:00Z"));
@@ -38,10 +38,10 @@ pub(crate) fn file(bytes: &[u8]) {
     }
     assert!(occurrences.is_sorted_by_key(|occurrence| span(occurrence).0));
 
-    // Beyond the cached window everything is worked out anew, to the same.
+    // Beyond the cached window everything is calculated again, with the same result.
     if report.skipped.is_empty() {
-        let anew = timeline.occurrences(from, to + SignedDuration::from_secs(1)).filter(holds_in(from, to));
-        assert_eq!(occurrences, anew.collect::<Vec<_>>());
+        let again = timeline.occurrences(from, to + SignedDuration::from_secs(1)).filter(holds_in(from, to));
+        assert_eq!(occurrences, again.collect::<Vec<_>>());
     }
 
     let (trickled, trickled_report) = read(Trickle(bytes), from, to);
@@ -54,9 +54,9 @@ pub(crate) fn file(bytes: &[u8]) {
     assert_eq!(timeline.occurrences(from, to).count(), 0);
 }
 
-/// What a window holds does not depend on where it begins: a rule that is started near it gives what walking there from the
-/// event's start gives. The input is how many days the window begins after 2000, how many it is long, and the properties of
-/// the event, each on lines of their own.
+/// The occurrences in a window do not depend on where the calculation starts: starting a rule near the window gives the same as
+/// starting it long before. The input has three parts, each on its own line or lines: on which day after the start of 2000 the
+/// window begins, its length in days, and the properties of the event.
 pub(crate) fn rule(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(&bytes[..bytes.len().min(MAX_INPUT)]) else { return };
     let mut lines = text.splitn(3, '\n');
@@ -69,7 +69,7 @@ pub(crate) fn rule(bytes: &[u8]) {
     let to = from + SignedDuration::from_hours(24 * i64::from(days));
     let (near, report) = read(file.as_bytes(), from, to);
     let (far, far_report) = read(file.as_bytes(), origin, to);
-    // A guard that stepped in is named, and then one window may hold more than the other.
+    // If a guard stopped the expansion, the report names it, and one window may hold more than the other.
     if report.skipped.is_empty() && far_report.skipped.is_empty() {
         let walked: Vec<_> = far.occurrences(origin, to).filter(holds_in(from, to)).collect();
         assert_eq!(near.occurrences(from, to).collect::<Vec<_>>(), walked);
@@ -103,7 +103,7 @@ fn span(occurrence: &Occurrence) -> (Timestamp, Timestamp) {
     match &occurrence.when {
         OccurrenceTime::Time { start, end } => (start.timestamp(), end.timestamp()),
         OccurrenceTime::Days { start, end } => {
-            // Beyond the years that an instant can tell it is the last or the first that it can.
+            // A date beyond the range of a timestamp becomes the last or the first timestamp.
             let clamped = |year| if year > 0 { Timestamp::MAX } else { Timestamp::MIN };
             let midnight = |date: Date| berlin().to_timestamp(date.at(0, 0, 0, 0)).unwrap_or(clamped(date.year()));
             (midnight(*start), midnight(*end))
@@ -111,7 +111,7 @@ fn span(occurrence: &Occurrence) -> (Timestamp, Timestamp) {
     }
 }
 
-/// Gives a few bytes at a time, so that everything is cut somewhere.
+/// Gives a few bytes at a time, so that everything is split somewhere.
 struct Trickle<'a>(&'a [u8]);
 
 impl Read for Trickle<'_> {

@@ -1,4 +1,4 @@
-//! Bytes of a file, through the scanner and the reader, to a schedule and occurrences.
+//! Reads the bytes of a file into a schedule and occurrences.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The properties of a repeating event, through the expander, in a window.
+//! Expands the properties of a repeating event in a window.
 
 #![no_main]
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks presenced's occurrences against those of the Python packages icalendar and recurring-ical-events.
+"""Compares presenced's occurrences with those of the Python packages icalendar and recurring-ical-events.
 
     tests/compare/agree.py [--files 6000] [--seed 0] [--keep FOLDER] [--presenced BINARY]
 
-Installs the packages into a virtual environment of its own, makes the files, asks both sides for the occurrences of 2026,
-and compares starts and ends. Where the reference departs from RFC 5545 its answer is corrected by a rule that names the
-paragraph; every other difference is printed, and the exit code is 1. Without --presenced the library is asked through
+Installs the packages into a virtual environment, generates the files, asks both sides for the occurrences of 2026, and
+compares starts and ends. Where the reference departs from RFC 5545, a rule that names the paragraph corrects its answer.
+Every other difference is printed, and the exit code is 1. Without --presenced, the library is used through
 `cargo run --example occurrences`.
 """
 
@@ -23,17 +23,17 @@ import venv
 PACKAGES = ["icalendar", "recurring-ical-events", "tzdata"]
 SYSTEM = "Europe/Berlin"
 FROM, TO = "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"
-# Compared are the starts well within that, so that what reaches over its edges plays no part.
+# Only starts well within that range are compared, so that events across its edges do not matter.
 FIRST, LAST = dt.datetime(2026, 2, 1, tzinfo=dt.timezone.utc), dt.datetime(2026, 12, 1, tzinfo=dt.timezone.utc)
 
-GAP = "3.3.5: a local time that does not exist is read with the offset before the gap"
-EXACT = "3.3.6, 3.8.5.3: hours of a length are exact, whatever the clocks do meanwhile"
-UNSYNCHRONISED = "3.8.5.3: with a DTSTART that its RRULE does not give the set is undefined; ours holds what the rule gives"
-ONCE = "3.8.5.2: an instance that is given twice is one"
+GAP = "3.3.5: a local time in a gap is read with the offset before the gap"
+EXACT = "3.3.6, 3.8.5.3: hours of a duration are exact, even if the clocks change meanwhile"
+UNSYNCHRONISED = "3.8.5.3: if the RRULE does not give DTSTART, the set is undefined; ours has only what the rule gives"
+ONCE = "3.8.5.2: an instance that is given twice counts once"
 
 
 def in_own_environment():
-    """Starts this script again in a virtual environment that has the packages."""
+    """Restarts this script in a virtual environment that has the packages."""
     folder = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "presenced-compare"
     python = folder / "bin" / "python"
     if pathlib.Path(sys.prefix).resolve() == folder.resolve():
@@ -45,7 +45,7 @@ def in_own_environment():
 
 
 def ours(folder, presenced):
-    """UID -> [(start, end)], asked for all files at once."""
+    """UID -> [(start, end)], for all files at once."""
     window = ["--from", FROM, "--to", TO, "--timezone", SYSTEM]
     if presenced:
         command = [presenced, "agenda", "--json", "--calendar", str(folder), *window]
@@ -56,7 +56,7 @@ def ours(folder, presenced):
         command += ["--calendar", str(folder), *window]
     answer = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     if answer["skipped"]:
-        sys.exit(f"files that are legal were skipped: {answer['skipped'][:5]}")
+        sys.exit(f"valid files were skipped: {answer['skipped'][:5]}")
     found = collections.defaultdict(list)
     for occurrence in answer["occurrences"]:
         read = dt.date.fromisoformat if occurrence["all_day"] else instant
@@ -69,14 +69,14 @@ def instant(text):
 
 
 def utc(at, zone):
-    """A date stays one; a floating time is in the system's zone."""
+    """A time in UTC. A date stays a date; a floating time is in the system's zone."""
     if not isinstance(at, dt.datetime):
         return at
     return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(dt.timezone.utc)
 
 
 def theirs(text, zone):
-    """What the reference gives: [(occurrence, start, end)]."""
+    """The calendar, and the reference's answer: [(occurrence, start, end)]."""
     import icalendar
     import recurring_ical_events
 
@@ -86,13 +86,13 @@ def theirs(text, zone):
 
 
 def really_local(at, zone):
-    """A time with a zone that knows its gaps: the reference reads a time in a gap of a zone that the file defines with the
-    offset after the gap, not before. The one such zone in the files has the rules of Berlin, which is the system's zone."""
+    """A time in a zone that handles gaps correctly. In a zone that the file defines, the reference reads a time in a gap with the
+    offset after the gap, not before it. The only such zone in the files has the rules of Berlin, which is the system's zone."""
     return at.replace(tzinfo=zone) if at.tzinfo is None or "Customized" in repr(at.tzinfo) else at
 
 
 def own_zones(_calendar, given, zone):
-    """Times in zones that the file defines, read as if these were known."""
+    """Times in zones that the file defines, read as if these were known zones."""
 
     def read(at):
         return utc(really_local(at, zone) if isinstance(at, dt.datetime) else at, zone)
@@ -101,7 +101,7 @@ def own_zones(_calendar, given, zone):
 
 
 def exact_ends(calendar, given, zone):
-    """The reference adds lengths on the wall clock; here hours are added to the instant."""
+    """The reference adds durations to the local time; this adds hours to the instant."""
     periods = {}
     for event in calendar.walk("VEVENT"):
         lines = event.get("X-CASE-PERIOD", [])
@@ -138,7 +138,7 @@ def without_unsynchronised_start(calendar, given, zone):
 
 
 def compared(pairs):
-    """The part of the year that is compared, in order."""
+    """The part of the year that is compared, sorted."""
 
     def day(at):
         return at if isinstance(at, dt.datetime) else dt.datetime.combine(at, dt.time(), dt.timezone.utc)
@@ -147,7 +147,7 @@ def compared(pairs):
 
 
 def once(given, wanted):
-    """Of several with the same start one; in a gap they may end apart, then the one that is wanted."""
+    """One for each start. In a gap they may have different ends; then the wanted one."""
     by_start = {}
     for one in given:
         if one[0] not in by_start or one in wanted:
@@ -156,7 +156,7 @@ def once(given, wanted):
 
 
 def verdict(text, our_pairs, zone):
-    """`None` when both agree, the paragraphs when they do after corrections, or both answers."""
+    """`None` if both agree, the paragraphs if they agree after corrections, else both answers."""
     calendar, given = theirs(text, zone)
     mine = compared(our_pairs)
     pairs = lambda given: compared((start, end) for _, start, end in given)
@@ -180,8 +180,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0, help="the number of the first file")
-    parser.add_argument("--keep", type=pathlib.Path, help="write the files here, and keep them")
-    parser.add_argument("--presenced", help="ask `presenced agenda` instead of the library")
+    parser.add_argument("--keep", type=pathlib.Path, help="write the files to this folder, and keep them")
+    parser.add_argument("--presenced", help="use `presenced agenda` instead of the library")
     arguments = parser.parse_args()
 
     from zoneinfo import ZoneInfo

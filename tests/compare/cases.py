@@ -1,14 +1,14 @@
-"""Makes calendar files: small, legal, and as odd as real ones, most of them around the changes of clocks in 2026.
+"""Generates calendar files: small, valid, and as odd as real ones, most of them around the clock changes in 2026.
 
-Each is a function of its number, so that a difference can be looked at again. Properties that begin with X-CASE- tell
-`agree.py` what it has to know about an event; calendar programs ignore them.
+Each file depends only on its number, so that a difference can be reproduced. Properties that begin with X-CASE- hold what
+`agree.py` needs to know about an event; calendar programs ignore them.
 """
 
 import datetime as dt
 import random
 from zoneinfo import ZoneInfo
 
-# Name as written, and the zone it means. Names of Windows and of the file's own are resolved by both sides.
+# The name in the file, and the zone it means. Both sides resolve names from Windows and names that the file defines.
 ZONES = [
     ("Europe/Berlin", "Europe/Berlin"),
     ("Europe/London", "Europe/London"),
@@ -41,7 +41,7 @@ END:DAYLIGHT
 END:VTIMEZONE
 """
 
-# Clocks change on these days in the zones above.
+# The clocks change on these days in the zones above.
 CHANGES = [dt.date(2026, 3, 8), dt.date(2026, 3, 29), dt.date(2026, 10, 25), dt.date(2026, 11, 1)]
 
 DAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
@@ -50,7 +50,7 @@ FORMAT = "%Y%m%dT%H%M%S"
 
 
 class Case:
-    """One file. `system` is the system's zone, in which floating times and whole days are."""
+    """One file. `system` is the system's zone, which floating times and whole days use."""
 
     def __init__(self, number, system):
         self.random = random.Random(number)
@@ -69,8 +69,8 @@ class Case:
         length_lines, length = self.length(start)
         master = [self.at("DTSTART", start), *length_lines, *(f"RRULE:{rule}" for rule in rules)]
         slots = self.slots(start, rules)
-        # The reference takes an instance for the one at the same hour in UTC, too: nothing is said of single ones where
-        # there are several a day.
+        # The reference confuses an instance with the one at the same hour in UTC, so there are no changes to single instances
+        # if a rule gives several a day.
         if any("HOUR" in rule for rule in rules):
             slots = []
         if rules or self.random.random() < 0.3:
@@ -95,7 +95,7 @@ class Case:
         self.components.append("\n".join([*head, *lines, "END:VEVENT", ""]))
 
     def start(self):
-        """A start near a change of clocks, or long before it."""
+        """A start near a clock change, or long before it."""
         day = self.random.choice(CHANGES) - dt.timedelta(days=self.random.randrange(0, 20))
         if self.random.random() < 0.2:
             day = day.replace(year=self.random.randrange(1998, 2026))
@@ -106,7 +106,7 @@ class Case:
         return 0 if self.kind == "day" else self.random.choice([0, 0, 15, 30, 59])
 
     def length(self, start):
-        """Lines that say how long, and that as (nominal, exact) seconds."""
+        """The lines that say how long an event is, and its length as (nominal, exact) seconds."""
         if self.kind == "day":
             days = self.random.choice([1, 1, 1, 2, 7])
             form = self.random.randrange(3)
@@ -125,10 +125,10 @@ class Case:
         end = start + dt.timedelta(minutes=self.random.choice([0, 15, 60, 90, 480, 1440, 3000]))
         exact = int((self.instant(end) - self.instant(start)).total_seconds())
         if self.kind == "floating":
-            # Nobody knows on which clock: the end stays where it is written.
+            # A floating time has no known clock, so the end stays as written.
             return [self.at("DTEND", end)], (int((end - start).total_seconds()), 0)
         if exact < 0:
-            # From a gap's middle to its end: both are the same instant or in the wrong order.
+            # From the middle of a gap to its end: the two are the same instant, or in the wrong order.
             end, exact = start, 0
         return [self.at("DTEND", end)], (0, exact)
 
@@ -139,7 +139,7 @@ class Case:
         return rules
 
     def rule(self, start):
-        """A rule that gives its own start, but for a few."""
+        """A rule; most of them give their own start."""
         pick, some = self.random.choice, self.random.sample
         freq = self.random.choices(["HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY"], [1, 4, 6, 4, 3])[0]
         if freq == "HOURLY" and (self.kind == "day" or start.year < 2026):
@@ -186,7 +186,7 @@ class Case:
         return self.instant(at).strftime(FORMAT) + "Z"
 
     def slots(self, start, rules):
-        """Some of the times the rules give, in the year that is looked at."""
+        """Some of the times that the rules give in the compared year."""
         from dateutil.rrule import rrulestr
 
         slots = set()
@@ -202,27 +202,27 @@ class Case:
         chosen = self.random.sample(slots, min(len(slots), self.random.choice([1, 2, 5])))
         form = self.random.randrange(4)
         if form == 0 or self.kind == "day":
-            # All on one line, where the zone allows.
+            # All on one line.
             first = self.at("EXDATE", chosen[0])
             return [",".join([first, *(self.at("EXDATE", slot).split(":")[1] for slot in chosen[1:])])]
         if form == 1 and self.kind == "zoned":
             return [f"EXDATE:{self.instant(slot).strftime(FORMAT)}Z" for slot in chosen]
         if form == 2:
-            # The reference forgets these for instances that are moved.
+            # The reference ignores these for instances that are moved.
             days = {slot.date() for slot in chosen}
             slots[:] = [slot for slot in slots if slot.date() not in days]
             return [f"EXDATE;VALUE=DATE:{slot:%Y%m%d}" for slot in chosen]
         return [self.at("EXDATE", slot) for slot in chosen]
 
     def dates(self, start, length):
-        """RDATEs, some with a length of their own."""
+        """RDATEs, some with their own length."""
         if self.random.random() < 0.75:
             return []
         lines = []
         for _ in range(self.random.choice([1, 2])):
             day = self.random.choice(CHANGES) + dt.timedelta(days=self.random.randrange(-3, 10))
             at = dt.datetime.combine(day, start.time()).replace(minute=self.minute())
-            # Of two lengths of one time RFC 5545 does not say which counts.
+            # RFC 5545 does not say which length counts if a time has two.
             if not any("PERIOD" in line for line in lines) and self.random.random() < 0.5 and self.kind in ("zoned", "utc"):
                 minutes = self.random.choice([10, 60, 200])
                 value = self.at("RDATE", at)
@@ -234,14 +234,14 @@ class Case:
         return lines
 
     def overrides(self, slots):
-        """Instances that are moved, and changes of all from one on."""
+        """Moved instances, and changes from one instance on."""
         if self.random.random() < 0.6:
             return
         for slot in sorted(self.random.sample(slots, min(len(slots), self.random.choice([1, 1, 2, 3])))):
             and_future = self.random.random() < 0.25
             moved = slot + dt.timedelta(hours=self.random.choice([0, 1, -1, 3, 24, -24, 30] if self.kind != "day" else [0, 24, -24]))
             lines = [self.at("RECURRENCE-ID" + (";RANGE=THISANDFUTURE" if and_future else ""), slot)]
-            # A shift is one of the local clock, which the reference does not know of an instance in UTC.
+            # A shift is in local time, which the reference does not know for an instance in UTC.
             if self.kind == "zoned" and not and_future and self.random.random() < 0.3:
                 lines = [f"RECURRENCE-ID:{self.instant(slot).strftime(FORMAT)}Z"]
             length_lines, length = self.length(moved)
@@ -255,11 +255,11 @@ class Case:
             self.event(lines, length)
 
     def instant(self, at):
-        """The UTC time of a local one: in a gap shifted, in a fold the first (RFC 5545, 3.3.5)."""
+        """The UTC time of a local time: shifted in a gap, the first one in a fold (RFC 5545, 3.3.5)."""
         return at.replace(tzinfo=self.zone, fold=0).astimezone(dt.timezone.utc)
 
     def at(self, name, at):
-        """A property whose value is this time."""
+        """A property with this time as its value."""
         if self.kind == "day":
             return f"{name};VALUE=DATE:{at:%Y%m%d}"
         if self.kind == "utc":

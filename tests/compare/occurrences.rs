@@ -1,4 +1,4 @@
-//! Prints the occurrences in a folder of calendar files as JSON, in the shape of `presenced agenda --json`, for `agree.py`.
+//! Prints the occurrences in a folder of calendar files as JSON, in the format of `presenced agenda --json`, for `agree.py`.
 
 use std::io::Write as _;
 use std::path::PathBuf;

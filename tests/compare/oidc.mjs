@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-// Signs presenced in at an independent, certified OpenID provider: the npm package oidc-provider.
+// Signs presenced in to an independent, certified OpenID provider: the npm package oidc-provider.
 //
 //     tests/compare/oidc.mjs [--presenced BINARY] [--changes 20]
 //
-// Needs node 20 or later, npm, and openssl. Installs the package into a cache folder of its own. The provider listens on loopback
-// at Entra's paths, with a bare Graph beside it that knows its access tokens. A person signs in with a device code and in a
-// browser, an application with a certificate (private_key_jwt); after each sign-in the daemon sets a presence again and
-// again, while every access token is good for one request and every refresh token for one use. The exit code is 1 if
-// anything is refused that should not be.
+// Needs node 20 or later, npm, and openssl. Installs the package into its own cache folder. The provider listens on loopback
+// at Entra's paths, next to a minimal Graph that accepts its access tokens. A person signs in with a device code and in a
+// browser, an application with a certificate (private_key_jwt). After each sign-in the daemon sets the presence many times,
+// while each access token is valid for one request and each refresh token for one use. The exit code is 1 if a request is
+// refused that should be accepted.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { X509Certificate, createHash, createPrivateKey } from 'node:crypto';
@@ -43,7 +43,7 @@ async function provider() {
   const cache = path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'presenced-compare/oidc');
   fs.mkdirSync(cache, { recursive: true });
   execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--silent', '--prefix', cache, PACKAGE]);
-  // It advises whoever runs it for others.
+  // It prints advice for production use.
   console.info = () => {};
   console.warn = () => {};
   const { Provider } = await import(pathToFileURL(path.join(cache, 'node_modules/oidc-provider/lib/index.js')));
@@ -66,7 +66,7 @@ function certificate() {
   };
 }
 
-// What the provider and the Graph beside it saw of the sign-in at hand.
+// What the provider and the minimal Graph saw of the current sign-in.
 const seen = { grants: {}, refused: [], presences: [], thumbprints: new Set() };
 
 function serve(Provider, bot, base) {
@@ -128,7 +128,7 @@ function serve(Provider, bot, base) {
   return oidc;
 }
 
-// As much of Graph as it takes: each access token is good for one request.
+// The part of Graph that this needs. Each access token is valid for one request.
 async function graph(oidc, base, request, response) {
   const chunks = await request.toArray();
   const bearer = request.headers.authorization?.replace(/^Bearer /, '') ?? '';
@@ -146,7 +146,7 @@ async function graph(oidc, base, request, response) {
   response.writeHead(200).end();
 }
 
-// A person at a browser: goes where a page leads, fills in every form, and says yes.
+// A person at a browser: follows each page, fills in every form, and accepts.
 async function browse(address) {
   const jar = new Map();
   let request = { url: new URL(address), method: 'GET' };
@@ -177,10 +177,10 @@ async function browse(address) {
     }
     request = { url: new URL(form[1], request.url), method: 'POST', body: fields };
   }
-  throw new Error(`${address} leads nowhere`);
+  throw new Error(`${address} leads to no last page`);
 }
 
-// presenced with a home of its own; what it says is read as it comes.
+// presenced with its own home folder. `watch` gets the output so far, each time there is more.
 function presenced(name, args, watch = () => {}) {
   const home = path.join(folder, name);
   const child = spawn(options.presenced, ['--config', path.join(home, 'config.toml'), ...args], {
@@ -221,7 +221,7 @@ path = "call"
 
 function until(what, condition) {
   return new Promise((resolve, reject) => {
-    const end = setTimeout(() => reject(new Error(`waited in vain: ${what}`)), 60_000);
+    const end = setTimeout(() => reject(new Error(`waited too long for ${what}`)), 60_000);
     const look = setInterval(() => {
       if (!condition()) return;
       clearInterval(look);
@@ -231,7 +231,7 @@ function until(what, condition) {
   });
 }
 
-// The daemon follows one call after another, each change with a token of its own.
+// The daemon follows one call after another. Each change needs a new token.
 async function live(name, home) {
   const daemon = presenced(name, ['run']);
   await until('the first presence', () => seen.presences.length > 0);
@@ -254,7 +254,7 @@ async function method(name, base, clientId, auth, signIn) {
   if (code !== 0) throw new Error(`${name}: login ended with ${code}:\n${said}\n${seen.refused.join('\n')}`);
   await live(name, home);
   const grants = Object.entries(seen.grants).map(([grant, count]) => `${grant.replace(/.*:/, '')} ${count}`).join(', ');
-  console.log(`${name}: ${said.split('\n').find((line) => /^(Signed in|There is nobody)/.test(line))}`);
+  console.log(`${name}: ${said.split('\n').find((line) => /^Signed in|does not need a sign-in/.test(line))}`);
   console.log(`${' '.repeat(name.length)}  granted: ${grants}; presences set: ${seen.presences.length}; refused: ${seen.refused.length}`);
   if (seen.refused.length > 0) throw new Error(seen.refused.join('\n'));
 }
@@ -270,7 +270,7 @@ server.on('request', (request, response) => {
   if (request.url.startsWith('/v1.0/')) graph(oidc, base, request, response); else answer(request, response);
 });
 
-// The browser that presenced opens only says where it was sent.
+// The browser that presenced opens only writes down its address.
 fs.mkdirSync(path.join(folder, 'bin'));
 fs.writeFileSync(path.join(folder, 'bin/xdg-open'), `#!/bin/sh\nprintf '%s' "$1" > '${folder}/opened.new'\nmv '${folder}/opened.new' '${folder}/opened'\n`, { mode: 0o755 });
 
@@ -290,7 +290,7 @@ await method('browser', base, PERSONS_APP, '{ method = "browser" }', async () =>
   const login = presenced('browser', ['login']);
   await until('a browser', () => fs.existsSync(path.join(folder, 'opened')));
   const address = new URL(fs.readFileSync(path.join(folder, 'opened'), 'utf8'));
-  // Entra takes the scope for it; this provider wants to be asked, as OpenID Connect Core has it (11).
+  // For Entra the scope is enough; this provider needs the prompt, as OpenID Connect Core (11) requires.
   address.searchParams.set('prompt', 'consent');
   await browse(address);
   return login.ended;
