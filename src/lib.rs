@@ -3,7 +3,7 @@
 //!
 //! The modules stand on four floors, and a module uses only the floors below its own (`ARCHITECTURE.md` has the picture):
 //!
-//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`tally`], [`calendar`], `certificate` and the
+//! * **core** — [`presence`], [`time`], [`failure`], [`warning`], [`policy`], [`session`], [`tally`], [`calendar`], `certificate` and the
 //!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
 //! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: one kind of outside world each, and no edge
 //!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in.
@@ -13,6 +13,7 @@
 pub mod calendar;
 mod certificate;
 pub mod config;
+pub mod failure;
 pub mod policy;
 pub mod presence;
 pub mod session;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::session::{Action, Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
+use crate::session::Action;
 
 /// What is asked of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::config;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::refresh::scope;
 use super::token_service::{TokenResponse, TokenService};

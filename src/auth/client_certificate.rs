@@ -13,7 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::config;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::credential::Credential;

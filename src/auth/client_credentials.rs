@@ -1,7 +1,7 @@
 //! OAuth's client credentials grant (RFC 6749, 4.4): a token for the application itself, however it proves who it is.
 
 use crate::config;
-use crate::session::Failure;
+use crate::failure::Failure;
 
 use super::token_service::{TokenResponse, TokenService, UNKNOWN_LIFETIME, graph_scope};
 use super::{Grant, SignedIn, claims};

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret as _;
 
 use crate::config::{self, Environment, SecretSource};
-use crate::session::Failure;
+use crate::failure::Failure;
 
 use super::secret::{self, Readers};
 use super::token_service::{TokenService, Who};

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use crate::config::Environment;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 /// Long enough for a command that asks a service of its own.
 const TIMEOUT: Duration = Duration::from_secs(30);

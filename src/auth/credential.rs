@@ -8,7 +8,7 @@ use aws_lc_rs::signature::KeyPair as _;
 use crate::certificate::pem::{self, Block};
 use crate::certificate::{Certificate, is_rsa};
 use crate::config::{Environment, SecretSource};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::expiry::Expiry;

@@ -9,7 +9,7 @@ use tracing::debug;
 use url::Url;
 
 use crate::config;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::refresh::scope;
 use super::token_service::{Granted, Rejection, TokenResponse, TokenService};

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::entra_numbers::ROWS;
-use crate::session::FailureKind;
+use crate::failure::FailureKind;
 
 use Mend::{Change, SignIn, Wait};
 

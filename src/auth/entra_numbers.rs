@@ -263,7 +263,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::session::FailureKind;
+    use crate::failure::FailureKind;
 
     const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sign-in.md");
     const HEAD: &str = "| number | what is wrong | what mends it | `status` says |\n|---|---|---|---|\n";

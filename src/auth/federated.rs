@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use crate::config::{self, Environment, SecretSource};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::secret::{self, Readers};

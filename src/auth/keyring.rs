@@ -17,7 +17,7 @@ use zbus::names::{BusName, WellKnownName};
 use zbus::zvariant::{OwnedObjectPath, Value};
 
 use crate::config::Environment;
-use crate::session::{Failure, FailureKind, Lack};
+use crate::failure::{Failure, FailureKind, Missing};
 
 use service::{CollectionProxy, Secret};
 pub(super) use wait::{Prompt, wait};
@@ -239,7 +239,8 @@ impl From<zbus::Error> for Trouble {
 impl Trouble {
     /// What it means that `what` (`the client secret`) cannot be got at.
     pub(super) fn failure(self, what: &str) -> Failure {
-        let lacks = |collections, failure| Failure { lacks: Some(Box::new(Lack::Keyring(collections))), ..failure };
+        let missing =
+            |collections, failure| Failure { missing: Some(Box::new(Missing::Keyring(collections))), ..failure };
         match self {
             Self::NoBus(error) => {
                 let text = format!("{what} is kept in the keyring, and the session bus cannot be reached: {error}");
@@ -249,12 +250,12 @@ impl Trouble {
                 let text = format!("{what} is kept in the keyring, and there is none on the session bus");
                 let hint =
                     "start one that speaks for org.freedesktop.secrets, such as gnome-keyring, KWallet or KeePassXC";
-                lacks(Vec::new(), Failure::new(FailureKind::Refused, text).with_hint(hint))
+                missing(Vec::new(), Failure::new(FailureKind::Refused, text).with_hint(hint))
             }
             Self::Locked(collections) => {
                 let text = format!("{what} is kept in the keyring, and that is locked");
                 let hint = "unlock the keyring, and presenced goes on by itself";
-                lacks(collections, Failure::new(FailureKind::SignInNeeded, text).with_hint(hint))
+                missing(collections, Failure::new(FailureKind::SignInNeeded, text).with_hint(hint))
             }
             Self::Failed(error) => {
                 Failure::new(FailureKind::Passing, format!("{what} cannot be had from the keyring: {error}"))

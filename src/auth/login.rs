@@ -6,7 +6,7 @@ use std::pin::pin;
 use secrecy::ExposeSecret as _;
 
 use crate::config::{self, Auth, Environment};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::browser::{Attempt, BrowserPrompt};
 use super::device_code::{self, DevicePrompt};

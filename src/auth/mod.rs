@@ -41,7 +41,7 @@ use tokio::time::Instant as Stopwatch;
 use tracing::{debug, warn};
 
 use crate::config::{self, Auth, Environment};
-use crate::session::{Failure, FailureKind, Lack};
+use crate::failure::{Failure, FailureKind, Missing};
 use crate::tally::{Call, Outcome, Tally};
 use crate::time::{Instant, Now};
 
@@ -359,12 +359,12 @@ fn passes(failure: &Failure) -> bool {
     match failure.kind {
         FailureKind::Passing | FailureKind::Throttled => true,
         FailureKind::TokenRefused | FailureKind::SignInNeeded | FailureKind::Refused => {
-            matches!(failure.lacks.as_deref(), Some(Lack::Keyring(_)))
+            matches!(failure.missing.as_deref(), Some(Missing::Keyring(_)))
         }
     }
 }
 
-/// Waits until the keyring is worth another look after a failure that lacked it: see [`Lack::Keyring`]. Nobody is asked
+/// Waits until the keyring is worth another look after a failure that lacked it: see [`Missing::Keyring`]. Nobody is asked
 /// for anything.
 pub async fn keyring_changed(locked: &[String]) {
     keyring::wait(locked, keyring::Prompt::Never).await;

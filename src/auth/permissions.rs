@@ -4,7 +4,7 @@
 //! Source: Microsoft identity platform, "Access token claims reference" (`scp`, `roles`).
 
 use super::jwt::{self, Claims};
-use crate::session::Permission;
+use crate::failure::Permission;
 
 /// Scopes that are no permissions (`OpenID` Connect Core, 3.1.2.1, 5.4 and 11).
 const ABOUT_THE_SIGN_IN: [&str; 4] = ["openid", "profile", "email", "offline_access"];

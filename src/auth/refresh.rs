@@ -4,7 +4,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config;
-use crate::session::Failure;
+use crate::failure::Failure;
 
 use super::jwt::{self, Claims};
 use super::store::{SignIn, Store};

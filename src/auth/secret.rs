@@ -8,7 +8,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Environment, SecretSource, shown_to_others};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::command;
 use super::keyring::{Attributes, Keyring};

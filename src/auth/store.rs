@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::config::{self, Environment, TokenStore};
-use crate::session::{Failure, FailureKind, Lack};
+use crate::failure::{Failure, FailureKind, Missing};
 
 use super::SignedIn;
 use super::keyring::{self, Attributes, Keyring, Prompt, Trouble};
@@ -116,8 +116,8 @@ pub fn sign_in_file(account: &str, environment: &Environment) -> PathBuf {
 /// Waits until the keyring is unlocked if that is what `failure` lacks, and has it ask the person; any other failure it gives
 /// back. `tell` is called before it waits.
 pub async fn unlock(failure: Failure, tell: impl FnOnce()) -> Result<(), Failure> {
-    match failure.lacks.as_deref() {
-        Some(Lack::Keyring(collections)) if !collections.is_empty() => {
+    match failure.missing.as_deref() {
+        Some(Missing::Keyring(collections)) if !collections.is_empty() => {
             tell();
             keyring::wait(collections, Prompt::Once).await;
             Ok(())
@@ -318,7 +318,7 @@ impl Store {
                     Err(Trouble::NoBus(_)) if !self.met_bus.load(Ordering::Relaxed) => Ok(None),
                     // A keyring that comes later may have it.
                     Err(Trouble::Absent) => {
-                        Err(Failure { lacks: Some(Box::new(Lack::Keyring(Vec::new()))), ..self.nobody() })
+                        Err(Failure { missing: Some(Box::new(Missing::Keyring(Vec::new()))), ..self.nobody() })
                     }
                     Err(trouble) => Err(self.failure(trouble)),
                 }

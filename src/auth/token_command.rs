@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::Environment;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::token_service::{UNKNOWN_LIFETIME, is_token};

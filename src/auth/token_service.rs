@@ -11,8 +11,8 @@ use tracing::{debug, trace};
 use url::Url;
 
 use crate::config;
+use crate::failure::{Applied, Failure, FailureKind};
 use crate::http::{self, Timeouts, retry_after};
-use crate::session::{Applied, Failure, FailureKind};
 
 use super::entra_error::{self, ErrorBody, Mend};
 

@@ -19,7 +19,7 @@ use super::text::printable;
 use super::{Context, Error, Exit, examples};
 use crate::auth::{self, Authenticator, BrowserPrompt, DevicePrompt, Permissions, Prompt, SignedIn};
 use crate::config::{self, Auth, Config, Environment};
-use crate::session::{Failure, FailureKind, Permission};
+use crate::failure::{Failure, FailureKind, Permission};
 use crate::time::{Instant, Now};
 
 /// The arguments of `login`.

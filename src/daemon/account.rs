@@ -11,13 +11,12 @@ use tracing::{Instrument as _, Span, error_span, info, warn};
 
 use crate::auth::{self, Authenticator, Token};
 use crate::config;
+use crate::failure::{Applied, Failure, FailureKind, Missing};
 use crate::graph::Client;
 use crate::history::Held;
 use crate::policy::Decision;
 use crate::presence::{Expiration, Presence};
-use crate::session::{
-    Applied, Failure, FailureKind, Lack, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing,
-};
+use crate::session::{ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why, timing};
 use crate::status::report;
 use crate::tally::Tally;
 use crate::time::{Instant, Now};
@@ -93,7 +92,7 @@ pub(super) struct Account {
 enum Keyring {
     /// Nothing.
     Idle,
-    /// A request lacked it, and the wait is to begin: see [`Lack::Keyring`].
+    /// A request lacked it, and the wait is to begin: see [`Missing::Keyring`].
     Lacked(Vec<String>),
     /// The wait goes on.
     Awaited(AbortHandle),
@@ -444,7 +443,7 @@ impl Account {
     }
 
     fn note_lack(&mut self, failure: &Failure) {
-        if let (Some(Lack::Keyring(locked)), Keyring::Idle) = (failure.lacks.as_deref(), &self.keyring) {
+        if let (Some(Missing::Keyring(locked)), Keyring::Idle) = (failure.missing.as_deref(), &self.keyring) {
             self.keyring = Keyring::Lacked(locked.clone());
         }
     }

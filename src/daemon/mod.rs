@@ -33,8 +33,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Environment};
+use crate::failure::Failure;
 use crate::policy::{Reading, Sleep, decide};
-use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
 use crate::status::{BindError, Command, Listen, Server};

@@ -7,8 +7,9 @@ use tokio::time::Instant as Stopwatch;
 
 use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
+use crate::failure::{Applied, Failure, FailureKind, Missing};
 use crate::graph::Client;
-use crate::session::{Action, Applied, Failure, FailureKind, Lack, Request, Seen, Target};
+use crate::session::{Action, Request, Seen, Target};
 use crate::tally::{Call, Outcome, Tally};
 use crate::time::Now;
 
@@ -77,21 +78,21 @@ impl Way {
 
     /// What Graph's refusal of a request about `user` with `token` means for this account.
     fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
-        match failure.lacks.as_deref() {
-            Some(Lack::Permission(needed)) => {
+        match failure.missing.as_deref() {
+            Some(Missing::Permission(needed)) => {
                 let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed, &self.sign_in()));
                 mend.map_or(failure.clone(), |mend| failure.with_hint(mend))
             }
-            Some(Lack::Claims(claims)) => {
+            Some(Missing::Claims(claims)) => {
                 let another_may_do = self.authenticator.challenge(token, claims);
                 if another_may_do { failure } else { self.ask_for_more(failure) }
             }
             // It cannot be that, or was not before: it is one of the service's 401s that come and go.
-            Some(Lack::User) if token.may_set(user) || self.authenticator.was_accepted() => {
+            Some(Missing::User) if token.may_set(user) || self.authenticator.was_accepted() => {
                 Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, hint: None, ..failure }
             }
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
-            Some(Lack::User | Lack::Keyring(_)) | None => failure,
+            Some(Missing::User | Missing::Keyring(_)) | None => failure,
         }
     }
 

@@ -25,8 +25,8 @@ use serde::Deserialize;
 use tracing::trace;
 use url::Url;
 
+use crate::failure::{Applied, Failure, FailureKind, Missing, Permission};
 use crate::http::{self, retry_after};
-use crate::session::{Applied, Failure, FailureKind, Lack, Permission};
 
 use super::challenge::Challenge;
 
@@ -114,8 +114,8 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     if action == Action::ReadPresence && status == StatusCode::FORBIDDEN {
         hint = Some(MAY_NOT_READ.to_owned());
     }
-    let lacks = refusal.lacks(action).map(Box::new);
-    Err(Failure { kind, applied, retry_after, text, hint, lacks })
+    let missing = refusal.missing(action).map(Box::new);
+    Err(Failure { kind, applied, retry_after, text, hint, missing })
 }
 
 impl Refusal {
@@ -142,16 +142,16 @@ impl Refusal {
         }
     }
 
-    fn lacks(&self, action: Action) -> Option<Lack> {
+    fn missing(&self, action: Action) -> Option<Missing> {
         match (self.status, &self.challenge) {
-            (StatusCode::FORBIDDEN, _) => Some(Lack::Permission(match action {
+            (StatusCode::FORBIDDEN, _) => Some(Missing::Permission(match action {
                 Action::ReadPresence => Permission::Read,
                 Action::SetPresence | Action::ClearPresence | Action::SetPreferred | Action::ClearPreferred => {
                     Permission::Write
                 }
             })),
-            (StatusCode::UNAUTHORIZED, Challenge::Claims(claims)) => claims.clone().map(Lack::Claims),
-            (StatusCode::UNAUTHORIZED, _) if self.kind().0 == FailureKind::Refused => Some(Lack::User),
+            (StatusCode::UNAUTHORIZED, Challenge::Claims(claims)) => claims.clone().map(Missing::Claims),
+            (StatusCode::UNAUTHORIZED, _) if self.kind().0 == FailureKind::Refused => Some(Missing::User),
             _ => None,
         }
     }

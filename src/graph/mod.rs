@@ -15,9 +15,10 @@ use tracing::{Span, debug};
 use url::Url;
 use uuid::Uuid;
 
+use crate::failure::{Failure, FailureKind};
 use crate::http::{self, Timeouts, header};
 use crate::presence::{Expiration, Presence};
-use crate::session::{Failure, FailureKind, Seen};
+use crate::session::Seen;
 use answer::Action;
 
 /// A client for one Microsoft Graph.

@@ -13,7 +13,7 @@ use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use url::{Host, Url};
 
-use crate::session::{Applied, Failure, FailureKind};
+use crate::failure::{Applied, Failure, FailureKind};
 
 pub(crate) use probe::{Answer, Stage, Unreached, probe, proxy};
 pub(crate) use retry_after::retry_after;

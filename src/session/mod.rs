@@ -23,7 +23,6 @@
 //! Leaves to others: what presence to hold (`policy/`), how a request travels (`graph/`, `auth/`).
 
 mod burst;
-mod failure;
 mod holding;
 mod network;
 mod request;
@@ -37,10 +36,10 @@ mod preferred_tests;
 #[cfg(test)]
 mod tests;
 
+use crate::failure::{Failure, FailureKind};
 use crate::time::Instant;
 
 use burst::Burst;
-pub use failure::{Applied, Failure, FailureKind, Lack, Permission};
 use holding::{Holding, Wish};
 pub use request::{Action, Request, RequestId, Target};
 pub use seen::Seen;

@@ -12,8 +12,9 @@ use super::day::Clocked;
 use super::facts::Ought;
 use super::graph::{Graph, Pair};
 use super::network::{LATENCY, TIME_OUT, TOKEN_LATENCY};
+use crate::failure::{Failure, FailureKind};
 use crate::presence::Presence;
-use crate::session::{Action, Failure, FailureKind, Target};
+use crate::session::{Action, Target};
 use crate::time::Instant;
 
 /// The window of a burst, and what makes one.

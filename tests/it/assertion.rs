@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use presenced::auth::Authenticator;
 use presenced::config::{Account, Auth, SecretSource};
 use presenced::emulator::{self, App, Call, Emulator, Federated, Then};
-use presenced::session::{Failure, FailureKind};
+use presenced::failure::{Failure, FailureKind};
 use presenced::status::report::{Health, Report, State};
 use presenced::time::Clock as _;
 use presenced::warning::Code;

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use jiff::tz::TimeZone;
 use presenced::auth::{self, Authenticator, Prompt};
 use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource, TokenStore};
-use presenced::session::{Applied, Failure, FailureKind};
+use presenced::failure::{Applied, Failure, FailureKind};
 use presenced::time::{Instant, Now};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use presenced::failure::{Applied, Failure, FailureKind, Missing, Permission};
 use presenced::graph::Client;
 use presenced::presence::{Expiration, Presence};
-use presenced::session::{Applied, Failure, FailureKind, Lack, Permission, Seen};
+use presenced::session::Seen;
 use secrecy::SecretString;
 use tracing::field::Empty;
 use tracing::{Instrument as _, error_span};
@@ -226,19 +227,19 @@ async fn every_answer_has_one_meaning() {
 }
 
 #[tokio::test]
-async fn what_the_token_lacked_is_told() {
+async fn a_failure_says_what_the_token_is_missing() {
     const CLAIMS: &str = "WWW-Authenticate: Bearer error=\"insufficient_claims\", claims=\"eyJhIjogMX0=\"\r\n";
-    for (status, headers, body, lack) in [
-        (401, CLAIMS, error("InvalidAuthenticationToken"), Some(Lack::Claims(r#"{"a": 1}"#.to_owned()))),
-        (401, "", error("Unauthorized"), Some(Lack::User)),
+    for (status, headers, body, missing) in [
+        (401, CLAIMS, error("InvalidAuthenticationToken"), Some(Missing::Claims(r#"{"a": 1}"#.to_owned()))),
+        (401, "", error("Unauthorized"), Some(Missing::User)),
         (401, "", error("InvalidAuthenticationToken"), None),
         (401, "", error("ServiceError"), None),
-        (403, "", String::new(), Some(Lack::Permission(Permission::Write))),
+        (403, "", String::new(), Some(Missing::Permission(Permission::Write))),
         (404, "", error("NotFound"), None),
         (503, CLAIMS, String::new(), None),
     ] {
         let failure = set_answered(answer(status, headers, &body)).await.unwrap_err();
-        assert_eq!(failure.lacks.map(|lacked| *lacked), lack, "{status} {body}");
+        assert_eq!(failure.missing.map(|found| *found), missing, "{status} {body}");
     }
 }
 

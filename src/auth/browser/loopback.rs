@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::page::Page;
 use super::redirect::{Outcome, Visit};

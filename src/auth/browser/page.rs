@@ -9,7 +9,7 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-use crate::session::Failure;
+use crate::failure::Failure;
 
 /// A page.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::session::FailureKind;
+    use crate::failure::FailureKind;
 
     use super::*;
 

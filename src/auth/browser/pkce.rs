@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 /// 256 bits from the system's generator, as 43 letters, digits, `-` and `_`: a `code_verifier` (RFC 7636, 4.1), or a `state`.
 ///

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 /// The file of one account.
 pub(super) struct TokenFile {

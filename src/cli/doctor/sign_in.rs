@@ -16,7 +16,7 @@ use crate::auth::{self, Authenticator, Expiry, KeyringStanding, Permissions, Sig
 use crate::cli::sign_in::who;
 use crate::cli::times::relative;
 use crate::config::{Account, Auth, SecretSource, TokenStore};
-use crate::session::{Failure, FailureKind, Permission};
+use crate::failure::{Failure, FailureKind, Permission};
 use crate::status::report::{self, PermissionKind, SignIn, State};
 
 const GROUP: Group = Group::SignIn;

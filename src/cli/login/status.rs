@@ -27,7 +27,7 @@ use crate::cli::text::{cut_end, pad, printable, wrap};
 use crate::cli::times::{clock, relative};
 use crate::cli::{Context, Error, Exit, screen};
 use crate::config::{self, Config, Environment};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::status::report::{self, Report, SignIn, State};
 
 /// The columns that the names of facts take.

@@ -15,7 +15,7 @@ use crate::cli::run::load;
 use crate::cli::runtime::block_on;
 use crate::cli::systemctl::{Circumstances, Trouble, order, show};
 use crate::cli::{Context, Error, Exit};
-use crate::session::{Failure, FailureKind, Lack};
+use crate::failure::{Failure, FailureKind, Missing};
 use crate::status::ClientError;
 use crate::status::report::State;
 
@@ -70,7 +70,7 @@ fn can_work(context: &Context) -> Result<(), Error> {
 
 /// Whether it is only not known who is signed in until the keyring is unlocked, which the service waits for.
 fn is_locked(failure: &Failure) -> bool {
-    matches!(failure.lacks.as_deref(), Some(Lack::Keyring(collections)) if !collections.is_empty())
+    matches!(failure.missing.as_deref(), Some(Missing::Keyring(collections)) if !collections.is_empty())
 }
 
 /// One that was started by hand would keep the socket from the service.

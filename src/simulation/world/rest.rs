@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::World;
+use crate::failure::{Applied, Failure, FailureKind};
 use crate::policy::{Reading, Sleep};
-use crate::session::{Applied, Failure, FailureKind};
 use crate::simulation::facts::Ought;
 use crate::simulation::graph::Graph;
 use crate::simulation::network::{LATENCY, TIME_OUT, TOKEN_LATENCY};

@@ -1,21 +1,21 @@
-//! What can go wrong with a request, as one closed enum. Each kind has one policy, and [`super::Session`] is where it is
-//! carried out; the edges only say which kind it was.
+//! What can go wrong with a request, as one closed enum. The edges only say which kind of failure it was. Each kind has one
+//! policy, and [`crate::session::Session`] carries it out.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The kinds of failure, by what is to be done about them.
+/// The kinds of failure, by what has to happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {
     /// No network, no answer in time, 5xx, 408, 401 `ServiceError`: retry with backoff.
     Passing,
     /// 429: wait, then retry with backoff.
     Throttled,
-    /// 401 for the token, also for the claims it lacks: one forced renewal, then retry.
+    /// 401 for the token, also for missing claims: renew it once, then retry.
     TokenRefused,
-    /// `invalid_grant`, claims that no renewal brings, nobody signed in: stop asking until somebody signs in.
+    /// `invalid_grant`, claims that no renewal brings, no sign-in: stop until somebody signs in.
     SignInNeeded,
-    /// 400, 403, 401 for another user, 404 user, a broken setup: say what to fix and look again every 15 minutes.
+    /// 400, 403, 401 for another user, 404 user, a broken setup: say what to fix and check again every 15 minutes.
     Refused,
 }
 
@@ -41,52 +41,52 @@ pub enum Permission {
     Read,
 }
 
-/// What a request lacked, for whoever can say more about it or bring it: most often of its token.
+/// What a request was missing, for code that can say more about it or supply it. Most often the token lacked it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum Missing {
     /// A permission.
     Permission(Permission),
-    /// The right to the presence of this user: it is another's.
+    /// The right to this user's presence: it belongs to somebody else.
     User,
-    /// Claims: what to ask a token with, as the JSON text of `OpenID` Connect Core, 5.5.
+    /// Claims: the next token request must ask for them. The JSON text of `OpenID` Connect Core, 5.5.
     Claims(String),
-    /// The keyring, without which there is no token: the names of its collections that are locked, or none of them where there
-    /// is no keyring yet. Worth another look as soon as that has changed.
+    /// The keyring, without which there is no token: the names of its locked collections. Empty if there is no keyring yet.
+    /// Try again as soon as that has changed.
     Keyring(Vec<String>),
 }
 
-/// Whether a request that failed may have changed the session in Graph all the same.
+/// Whether a failed request may have changed the session in Graph anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Applied {
-    /// It was answered with a refusal, or never left this machine.
+    /// No: it was refused, or it never left this machine.
     No,
-    /// It may have: the answer never came, or came from a gateway.
+    /// Perhaps: no answer came, or a gateway answered.
     Perhaps,
-    /// It may have, or may have yet, even after requests that are sent now: nobody waited for its answer to the end.
+    /// Perhaps, or it may still happen, even after requests that are sent now: nobody waited for its answer to the end.
     PerhapsLater,
 }
 
 /// One failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What is to be done about it.
+    /// What has to happen next.
     pub kind: FailureKind,
-    /// Whether it may have had its effect.
+    /// Whether it may have taken effect.
     pub applied: Applied,
-    /// The service's `Retry-After`: a floor for the next attempt.
+    /// The service's `Retry-After`: the next attempt must not come earlier.
     pub retry_after: Option<Duration>,
-    /// One sentence: what went wrong, with status and code where there are any. Never a secret.
+    /// One sentence: what went wrong, with the status and the code if there are any. Never a secret.
     pub text: String,
-    /// What mends it, where something can.
+    /// How to fix it, if the user can.
     pub hint: Option<String>,
-    /// What it lacked, if that is why.
-    pub lacks: Option<Box<Lack>>,
+    /// What was missing, if that is the cause.
+    pub missing: Option<Box<Missing>>,
 }
 
 impl Failure {
     /// A failure that had no effect, without `Retry-After` and hint.
     pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
-        Self { kind, applied: Applied::No, retry_after: None, text: text.into(), hint: None, lacks: None }
+        Self { kind, applied: Applied::No, retry_after: None, text: text.into(), hint: None, missing: None }
     }
 
     /// The same failure with a hint.
