@@ -23,6 +23,7 @@ mod suggest;
 pub mod tally;
 pub mod time;
 pub mod warning;
+mod words;
 
 mod http;
 

@@ -4,11 +4,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::policy::words;
+use crate::words::words;
 
 words! {
     /// An event's busy class, weakest first: of overlapping events the strongest counts.
-    BusyClass {
+    pub enum BusyClass {
         /// Claims no time.
         Free = "free",
         /// Working, but not at the usual place.

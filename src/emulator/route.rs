@@ -4,13 +4,13 @@ use hyper::Method;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::words;
+use crate::words::words;
 
 words! {
     /// A kind of call, as counts and faults name it.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
-    Call {
+    pub enum Call {
         /// `setPresence`.
         Set = "set",
         /// `clearPresence`.

@@ -13,5 +13,4 @@ pub use calls::strongest;
 pub use decide::{Decision, decide};
 pub use hours::{Hours, HoursError};
 pub use rule::{Claim, Is, Rule, When, default_rules};
-pub(crate) use snapshot::words;
 pub use snapshot::{Call, CallState, Idle, Lock, Named, Override, Reading, Sleep, Snapshot};

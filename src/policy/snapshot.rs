@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::Claim;
 use crate::calendar::{BusyState, Schedule};
+use crate::words::words;
 
 /// A signal's reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,44 +52,9 @@ impl<T: fmt::Display> fmt::Display for Reading<T> {
     }
 }
 
-/// Gives an enum of plain words its list, its text and its parser, so that the three cannot disagree.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant),+ }
-
-        impl $name {
-            /// All values, in the order in which they are declared.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word for it in configuration, on the socket and in files.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl ::std::fmt::Display for $name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl ::std::str::FromStr for $name {
-            type Err = ();
-
-            /// Reads exactly the word; the caller knows better how to say what was wrong.
-            fn from_str(word: &str) -> Result<Self, ()> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == word).ok_or(())
-            }
-        }
-    };
-}
-pub(crate) use words;
-
 words! {
     /// The screen lock.
-    Lock {
+    pub enum Lock {
         /// The user's session is locked, or not the active one.
         Locked = "locked",
         /// The user is at an unlocked session.
@@ -98,7 +64,7 @@ words! {
 
 words! {
     /// Whether the machine is about to sleep.
-    Sleep {
+    pub enum Sleep {
         /// Running.
         Awake = "awake",
         /// Between the announcement of sleep and the resume.
@@ -108,7 +74,7 @@ words! {
 
 words! {
     /// Whether somebody uses the machine.
-    Idle {
+    pub enum Idle {
         /// There was input within the configured time.
         Active = "active",
         /// There was none for that long.
@@ -118,7 +84,7 @@ words! {
 
 words! {
     /// What a program says of a call, weakest first: of several programs the strongest state counts.
-    CallState {
+    pub enum CallState {
         /// No call.
         Idle = "idle",
         /// A call of two.
