@@ -4,31 +4,21 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The kinds of failure, by what has to happen next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FailureKind {
-    /// No network, no answer in time, 5xx, 408, 401 `ServiceError`: retry with backoff.
-    Passing,
-    /// 429: wait, then retry with backoff.
-    Throttled,
-    /// 401 for the token, also for missing claims: renew it once, then retry.
-    TokenRefused,
-    /// `invalid_grant`, claims that no renewal brings, no sign-in: stop until somebody signs in.
-    SignInNeeded,
-    /// 400, 403, 401 for another user, 404 user, a broken setup: say what to fix and check again every 15 minutes.
-    Refused,
-}
+use crate::words::words;
 
-impl FailureKind {
-    /// The word for it in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Passing => "passing",
-            Self::Throttled => "throttled",
-            Self::TokenRefused => "token-refused",
-            Self::SignInNeeded => "sign-in-needed",
-            Self::Refused => "refused",
-        }
+words! {
+    /// The kinds of failure, by what has to happen next.
+    pub enum FailureKind {
+        /// No network, no answer in time, 5xx, 408, 401 `ServiceError`: retry with backoff.
+        Passing = "passing",
+        /// 429: wait, then retry with backoff.
+        Throttled = "throttled",
+        /// 401 for the token, also for missing claims: renew it once, then retry.
+        TokenRefused = "token-refused",
+        /// `invalid_grant`, claims that no renewal brings, no sign-in: stop until somebody signs in.
+        SignInNeeded = "sign-in-needed",
+        /// 400, 403, 401 for another user, 404 user, a broken setup: say what to fix and check again every 15 minutes.
+        Refused = "refused",
     }
 }
 

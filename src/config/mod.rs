@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::policy::Rule;
 use crate::presence::Expiration;
+use crate::words::words;
 
 mod calendar;
 mod environment;
@@ -83,32 +84,19 @@ impl Account {
     }
 }
 
-/// A national cloud.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Cloud {
-    /// Worldwide, also GCC.
-    #[default]
-    Global,
-    /// US Government L4.
-    UsGov,
-    /// US Government L5 (`DoD`).
-    UsGovDod,
-    /// China, operated by 21Vianet.
-    China,
-}
-
-impl Cloud {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Global, Self::UsGov, Self::UsGovDod, Self::China];
-
-    /// The word for it in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::UsGov => "us-gov",
-            Self::UsGovDod => "us-gov-dod",
-            Self::China => "china",
-        }
+words! {
+    /// A national cloud.
+    #[derive(Default)]
+    pub enum Cloud {
+        /// Worldwide, also GCC.
+        #[default]
+        Global = "global",
+        /// US Government L4.
+        UsGov = "us-gov",
+        /// US Government L5 (`DoD`).
+        UsGovDod = "us-gov-dod",
+        /// China, operated by 21Vianet.
+        China = "china",
     }
 }
 

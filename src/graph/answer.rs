@@ -27,6 +27,7 @@ use url::Url;
 
 use crate::failure::{Applied, Failure, FailureKind, Missing, Permission};
 use crate::http::{self, retry_after};
+use crate::words::words;
 
 use super::challenge::Challenge;
 
@@ -35,26 +36,14 @@ const MAY_NOT_READ: &str = "the app registration or the sign-in lacks the permis
      `Presence.Read` and run `presenced login` again, or for a client secret grant the application permission \
      `Presence.Read.All` with an administrator's consent; or take `verify` out of [session]";
 
-/// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    SetPresence,
-    ClearPresence,
-    SetPreferred,
-    ClearPreferred,
-    ReadPresence,
-}
-
-impl Action {
-    /// As in the URL; for reading, which has no word of its own there, what it reads.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::SetPresence => "setPresence",
-            Self::ClearPresence => "clearPresence",
-            Self::SetPreferred => "setUserPreferredPresence",
-            Self::ClearPreferred => "clearUserPreferredPresence",
-            Self::ReadPresence => "GET presence",
-        }
+words! {
+    /// What is asked of Graph: the last part of the URL, or for reading, which has no such word, what it reads.
+    pub(super) enum Action {
+        SetPresence = "setPresence",
+        ClearPresence = "clearPresence",
+        SetPreferred = "setUserPreferredPresence",
+        ClearPreferred = "clearUserPreferredPresence",
+        ReadPresence = "GET presence",
     }
 }
 
@@ -105,7 +94,7 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
 
     let (kind, applied) = refusal.kind();
     let code = refusal.code.as_deref().map(|code| format!(" {}", printable(code))).unwrap_or_default();
-    let text = format!("Microsoft Graph answered {} with {}{code}", action.name(), status.as_u16());
+    let text = format!("Microsoft Graph answered {} with {}{code}", action.as_str(), status.as_u16());
     let mut hint = refusal.hint(endpoint);
     if kind == FailureKind::Refused && action == Action::SetPresence && is_china(endpoint) {
         let doubt = "Microsoft's documents do not agree whether the China cloud offers setPresence at all";

@@ -198,7 +198,7 @@ impl Client {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["users", user, "presence"]);
             if action != Action::ReadPresence {
-                path.push(action.name());
+                path.push(action.as_str());
             }
         }
         Ok(url)
@@ -219,9 +219,9 @@ fn log(action: Action, sent: Result<&Response, &Failure>, started: Instant) {
                 status = response.status().as_u16(),
                 ?elapsed,
                 "{}",
-                action.name(),
+                action.as_str(),
             );
         }
-        Err(failure) => debug!(?elapsed, "{}: {failure}", action.name()),
+        Err(failure) => debug!(?elapsed, "{}: {failure}", action.as_str()),
     }
 }

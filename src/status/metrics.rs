@@ -92,7 +92,7 @@ impl Metrics {
         let accounts = &self.report.accounts;
         let mut metric = gauge(encoder, "account_state", "1 for the state that an account's session is in", None)?;
         for (name, account) in accounts {
-            for state in State::ALL {
+            for &state in State::ALL {
                 one_hot(&mut metric, &[("account", name.clone()), ("state", word(state))], state == account.state)?;
             }
         }

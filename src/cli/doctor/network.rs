@@ -76,7 +76,7 @@ async fn ask(service: Service, url: Url, scene: &Scene<'_>) -> Asked {
 /// The host, which everybody may know where it is Microsoft's, or this machine itself.
 fn host(url: &Url) -> Part {
     let host = url.host_str().unwrap_or_default();
-    let public = Cloud::ALL.into_iter().map(Endpoints::of).flat_map(|Endpoints { graph, login }| [graph, login]);
+    let public = Cloud::ALL.iter().copied().map(Endpoints::of).flat_map(|Endpoints { graph, login }| [graph, login]);
     if is_loopback(host) || public.into_iter().any(|known| known.host_str() == Some(host)) {
         Part::Plain(host.to_owned().into())
     } else {

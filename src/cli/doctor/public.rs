@@ -104,7 +104,7 @@ impl Public {
         }
         let used = self.used.entry(kind).or_default();
         *used += 1;
-        self.shown.push(format!("[{} {used}]", kind.word()));
+        self.shown.push(format!("[{} {used}]", kind.as_str()));
         let number = self.shown.len() - 1;
         self.numbers.insert(key, number);
         number

@@ -45,7 +45,7 @@ impl Reader<'_> {
             self.required(&mut section, "client_id", help).and_then(|value| self.guid("client_id", value, help));
         let user_given = section.get("user");
         let user = user_given.and_then(|value| self.user(value));
-        let clouds = Cloud::ALL.map(|cloud| (cloud.as_str(), cloud));
+        let clouds: Vec<_> = Cloud::ALL.iter().map(|cloud| (cloud.as_str(), *cloud)).collect();
         let cloud = section.get("cloud");
         let cloud = cloud.and_then(|value| self.word("cloud", value, &clouds)).unwrap_or_default();
         let help = "write auth = { method = \"device-code\" }, or another method";

@@ -32,7 +32,7 @@ fn account() -> Value {
             ),
             "cloud": words(
                 "The cloud the tenant is in; `global` is also GCC.",
-                &Cloud::ALL.map(Cloud::as_str),
+                &Cloud::ALL.iter().map(|cloud| cloud.as_str()).collect::<Vec<_>>(),
                 Some(Cloud::default().as_str()),
             ),
             "auth": auth(),
