@@ -11,35 +11,23 @@ use jiff::Timestamp;
 
 use crate::failure::{Failure, FailureKind};
 use crate::session::Action;
+use crate::words::words;
 
-/// What is asked of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Call {
-    /// setPresence.
-    Set,
-    /// clearPresence.
-    Clear,
-    /// setUserPreferredPresence.
-    Prefer,
-    /// clearUserPreferredPresence.
-    ClearPreferred,
-    /// Reading what others see.
-    Read,
-    /// A token, of the sign-in service or of a command.
-    Token,
-}
-
-impl Call {
-    /// The word for it in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Clear => "clear",
-            Self::Prefer => "prefer",
-            Self::ClearPreferred => "clear-preferred",
-            Self::Read => "read",
-            Self::Token => "token",
-        }
+words! {
+    /// What is asked of a service.
+    pub enum Call {
+        /// setPresence.
+        Set = "set",
+        /// clearPresence.
+        Clear = "clear",
+        /// setUserPreferredPresence.
+        Prefer = "prefer",
+        /// clearUserPreferredPresence.
+        ClearPreferred = "clear-preferred",
+        /// Reading what others see.
+        Read = "read",
+        /// A token, of the sign-in service or of a command.
+        Token = "token",
     }
 }
 
@@ -67,15 +55,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::Failed(FailureKind::Passing),
-        Self::Failed(FailureKind::Throttled),
-        Self::Failed(FailureKind::TokenRefused),
-        Self::Failed(FailureKind::SignInNeeded),
-        Self::Failed(FailureKind::Refused),
-        Self::Abandoned,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let failures = FailureKind::ALL.iter().map(|kind| Self::Failed(*kind));
+        [Self::Ok].into_iter().chain(failures).chain([Self::Abandoned])
+    }
 
     /// What a result amounts to.
     pub fn of<T>(result: &Result<T, Failure>) -> Self {
@@ -92,31 +75,17 @@ impl Outcome {
     }
 }
 
-/// What woke the event loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wakeup {
-    /// A signal said something.
-    Signal,
-    /// A request ended.
-    Answer,
-    /// Somebody asked for something: through the socket, or by SIGHUP.
-    Command,
-    /// A time has come: a keepalive, the end of a meeting, the watchdog.
-    Time,
-}
-
-impl Wakeup {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Signal, Self::Answer, Self::Command, Self::Time];
-
-    /// The word for it in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signal => "signal",
-            Self::Answer => "answer",
-            Self::Command => "command",
-            Self::Time => "time",
-        }
+words! {
+    /// What woke the event loop.
+    pub enum Wakeup {
+        /// A signal said something.
+        Signal = "signal",
+        /// A request ended.
+        Answer = "answer",
+        /// Somebody asked for something: through the socket, or by SIGHUP.
+        Command = "command",
+        /// A time has come: a keepalive, the end of a meeting, the watchdog.
+        Time = "time",
     }
 }
 
@@ -289,7 +258,7 @@ mod tests {
 
     #[test]
     fn each_outcome_has_a_word_of_its_own() {
-        let words: std::collections::BTreeSet<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
-        assert_eq!(words.len(), Outcome::ALL.len());
+        let words: std::collections::BTreeSet<_> = Outcome::all().map(Outcome::as_str).collect();
+        assert_eq!(words.len(), Outcome::all().count());
     }
 }

@@ -76,7 +76,7 @@ impl Collector for Metrics {
 
         let help = "How often the event loop woke up, by what for";
         let mut metric = encoder.encode_descriptor("wakeups", help, None, MetricType::Counter)?;
-        for wakeup in Wakeup::ALL {
+        for &wakeup in Wakeup::ALL {
             let count = self.counts.wakeups.get(&wakeup).copied().unwrap_or_default();
             ConstCounter::new(count).encode(metric.encode_family(&[("why", wakeup.as_str())])?)?;
         }
@@ -153,7 +153,7 @@ impl Metrics {
         for (account, counts) in self.counts() {
             for (call, calls) in &counts.calls {
                 // Also what never happened yet, so that the first time it does is an increase.
-                for outcome in Outcome::ALL {
+                for outcome in Outcome::all() {
                     let labels = [("account", account), ("call", call.as_str()), ("outcome", outcome.as_str())];
                     let count = calls.outcomes.get(&outcome).copied().unwrap_or_default();
                     ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
