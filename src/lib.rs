@@ -26,6 +26,7 @@ pub mod warning;
 mod words;
 
 mod http;
+mod loopback;
 
 pub mod auth;
 pub mod emulator;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::loopback::is_loopback;
 use crate::policy::Rule;
 use crate::presence::Expiration;
 use crate::words::words;
@@ -112,7 +113,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// Whether both lead to this machine itself, as an emulator's do.
     pub fn are_loopback(&self) -> bool {
-        [&self.graph, &self.login].into_iter().all(read::is_loopback)
+        [&self.graph, &self.login].into_iter().all(is_loopback)
     }
 
     /// The addresses of `cloud`. Source: Graph's page on national cloud deployments.

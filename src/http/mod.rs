@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode};
-use url::{Host, Url};
+use url::Url;
 
 use crate::failure::{Applied, Failure, FailureKind};
+use crate::loopback::is_loopback;
 
 pub(crate) use probe::{Answer, Stage, Unreached, probe, proxy};
 pub(crate) use retry_after::retry_after;
@@ -166,15 +167,6 @@ fn refusal(from: &Url, to: &Url, number: usize) -> Option<&'static str> {
         Some("it redirects more than 5 times")
     } else {
         None
-    }
-}
-
-fn is_loopback(endpoint: &Url) -> bool {
-    match endpoint.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 
@@ -331,18 +323,5 @@ mod tests {
         assert_eq!(refusal(&https, &here, 1), unencrypted);
         assert_eq!(refusal(&here, &url("http://localhost:2/"), 1), None);
         assert_eq!(refusal(&here, &url("http://a.example/"), 1), unencrypted);
-    }
-
-    #[test]
-    fn only_loopback_goes_without_a_proxy() {
-        for (endpoint, expected) in [
-            ("http://127.0.0.1:8765/v1.0", true),
-            ("http://[::1]:1", true),
-            ("http://localhost:1", true),
-            ("https://graph.microsoft.com/v1.0", false),
-            ("https://127.0.0.1.example.com", false),
-        ] {
-            assert_eq!(is_loopback(&endpoint.parse().unwrap()), expected, "{endpoint}");
-        }
     }
 }

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use reqwest::header::DATE;
 use url::Url;
 
-use super::{Redirects, Timeouts, body, connect, header, is_loopback, retry_after, root_cause};
+use crate::loopback::is_loopback;
+
+use super::{Redirects, Timeouts, body, connect, header, retry_after, root_cause};
 
 /// An answer, whatever it says.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use super::check::Check;
 use super::excerpt;
 use super::text::{Kind, Part, Text};
 use crate::config::{Auth, CalendarSource, Config, SecretSource};
+use crate::loopback::is_loopback_host;
 use crate::presence::Presence;
 
 /// Around the number of a placeholder while a text is worked on: characters that no text has, since they are taken out first.
@@ -54,7 +55,7 @@ impl Public {
         let mut known = BTreeSet::new();
         let mut note = |kind: Kind, text: &str| {
             let text = text.trim().to_ascii_lowercase();
-            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) && !is_loopback(&text) {
+            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) && !is_loopback_host(&text) {
                 known.insert((text, kind));
             }
         };
@@ -313,11 +314,6 @@ fn suspect(word: &str) -> Option<Kind> {
         return Some(Kind::Token);
     }
     is_host(word).then_some(Kind::Host)
-}
-
-/// Whether a host is this machine itself.
-pub(super) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether it is an IP address, perhaps with a port, of another machine.

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::auth::Method;
 use super::section::Section;
-use super::values::is_loopback;
 use super::{Reader, Value};
 use crate::config::{Account, Cloud, Endpoints, TokenStore};
+use crate::loopback::is_loopback;
 
 impl Reader<'_> {
     pub(super) fn accounts(&mut self, root: &mut Section<'_, '_>) -> BTreeMap<String, Account> {

@@ -15,7 +15,6 @@ use crate::policy::default_rules;
 use crate::suggest;
 use section::Section;
 pub(crate) use values::expand;
-pub(super) use values::is_loopback;
 
 mod account;
 mod auth;

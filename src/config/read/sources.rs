@@ -5,9 +5,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::section::Section;
-use super::values::is_loopback;
 use super::{Reader, Value};
 use crate::config::{CalendarSource, SecretUrl, Subscription};
+use crate::loopback::is_loopback;
 
 pub(super) const SOURCES: &str = "sources = [{ path = \"~/.calendars/work\" }]";
 const URL: &str = "write { url = \"https://…\" }, the address at which the calendar is published as iCalendar (.ics)";

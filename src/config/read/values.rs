@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 use tracing_subscriber::filter::Targets;
-use url::{Host, Url};
 
 use super::section::kind;
 use super::{Reader, Value};
@@ -235,16 +234,6 @@ fn variable(name: &str, environment: &Environment) -> Option<String> {
     let folder =
         folder.filter(|folder| !folder.as_os_str().is_empty()).and_then(|folder| folder.to_str().map(str::to_owned));
     folder.or_else(|| environment.var(name))
-}
-
-/// Whether an address leads to this machine itself.
-pub(in crate::config) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 fn signed(expiration: Expiration) -> SignedDuration {
