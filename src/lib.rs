@@ -27,6 +27,7 @@ mod words;
 
 mod http;
 mod loopback;
+mod sanitize;
 
 pub mod auth;
 pub mod emulator;

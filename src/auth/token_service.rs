@@ -13,6 +13,7 @@ use url::Url;
 use crate::config;
 use crate::failure::{Applied, Failure, FailureKind};
 use crate::http::{self, Timeouts, retry_after};
+use crate::sanitize::printable_code;
 
 use super::entra_error::{self, ErrorBody, Mend};
 
@@ -201,8 +202,8 @@ impl<'a> TokenService<'a> {
         let verdict = entra_error::verdict(body);
         let number = verdict.number.map(|number| format!("AADSTS{number}, ")).unwrap_or_default();
         let status = status.map(|status| format!("{status} ")).unwrap_or_default();
-        let error = printable(&body.error);
-        let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable(id))).unwrap_or_default();
+        let error = printable_code(&body.error);
+        let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable_code(id))).unwrap_or_default();
         let does = match verdict.mend {
             Mend::Wait | Mend::Pause => "puts it off",
             Mend::SignIn | Mend::SignInAnd(_) | Mend::SignInOrBrowser(_) | Mend::Browser(_) | Mend::Change(_) => {
@@ -248,11 +249,6 @@ impl<'a> TokenService<'a> {
 
 /// For answers that the sign-in service does not give.
 const NOT_ENTRA: &str = "is `endpoints.login` right, and does this network let the sign-in service through?";
-
-/// What a server wrote, fit for a terminal and a log line.
-fn printable(text: &str) -> String {
-    text.chars().filter(char::is_ascii_graphic).take(64).collect()
-}
 
 /// `permission` on the account's Microsoft Graph, as a scope: `https://graph.microsoft.com/Presence.ReadWrite`.
 pub(super) fn graph_scope(config: &config::Account, permission: &str) -> String {

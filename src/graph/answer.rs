@@ -27,6 +27,7 @@ use url::Url;
 
 use crate::failure::{Applied, Failure, FailureKind, Missing, Permission};
 use crate::http::{self, retry_after};
+use crate::sanitize::printable_code;
 use crate::words::words;
 
 use super::challenge::Challenge;
@@ -93,7 +94,7 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     }
 
     let (kind, applied) = refusal.kind();
-    let code = refusal.code.as_deref().map(|code| format!(" {}", printable(code))).unwrap_or_default();
+    let code = refusal.code.as_deref().map(|code| format!(" {}", printable_code(code))).unwrap_or_default();
     let text = format!("Microsoft Graph answered {} with {}{code}", action.as_str(), status.as_u16());
     let mut hint = refusal.hint(endpoint);
     if kind == FailureKind::Refused && action == Action::SetPresence && is_china(endpoint) {
@@ -194,11 +195,6 @@ fn is_about_the_token(code: &str) -> bool {
 /// The directory's code for a user it does not have: `Request_ResourceNotFound`; `UserNotFound` from the services.
 fn is_about_the_user(code: &str) -> bool {
     ["Request_ResourceNotFound", "UserNotFound"].iter().any(|known| code.eq_ignore_ascii_case(known))
-}
-
-/// What a server wrote, fit for a terminal and a log line.
-fn printable(text: &str) -> String {
-    text.chars().filter(char::is_ascii_graphic).take(64).collect()
 }
 
 fn is_china(endpoint: &Url) -> bool {

@@ -10,6 +10,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use crate::failure::Failure;
+use crate::sanitize::escape_markup;
 
 /// A page.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl Page {
     }
 
     fn html(&self) -> String {
-        let text: Vec<_> = self.text.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect();
+        let text: Vec<_> = self.text.iter().map(|text| format!("<p>{}</p>\n", escape_markup(text))).collect();
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
              content=\"width=device-width\">\n<title>{title} – presenced</title>\n<style>body {{ font: 1.1em/1.5 sans-serif; \
@@ -91,22 +92,6 @@ impl Page {
             text = text.concat(),
         )
     }
-}
-
-/// `text` for HTML.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
