@@ -28,6 +28,7 @@ mod words;
 mod http;
 mod loopback;
 mod sanitize;
+mod whole_file;
 
 pub mod auth;
 pub mod emulator;

@@ -1,7 +1,7 @@
 //! The daemon's end: appends records, and keeps the file small.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use jiff::{Timestamp, Unit};
 use rustix::fs::{OFlags, Timestamps};
 
 use super::{Event, KEPT, LARGEST, Record, read};
+use crate::whole_file;
 
 /// How small a file is made that became too large, in bytes.
 const SHORTENED: usize = 512 * 1024;
@@ -118,18 +119,7 @@ impl Book {
         if lines.len() == before.records.len() && before.skipped == 0 {
             return Ok(before);
         }
-        let draft = self.path.with_extension("draft");
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        let written = file.write_all(&lines.concat()).and_then(|()| fs::rename(&draft, &self.path));
-        if written.is_err() {
-            // The first error is the one to report.
-            let _ = fs::remove_file(&draft);
-        }
-        written?;
+        whole_file::replace(&self.path, &lines.concat(), whole_file::PRIVATE)?;
         self.file = None;
         self.length = 0;
         Ok(before)
@@ -170,6 +160,8 @@ fn matter(event: &Event) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::Held;
     use super::*;
     use crate::session::State;

@@ -52,20 +52,22 @@ async fn a_renewal_that_cannot_be_written_is_used_and_written_later() {
     let store = Store::of("work", TokenStore::File, &environment(&folder));
     let other = Store::of("work", TokenStore::File, &environment(&folder));
     store.save(&sign_in("r1")).await.unwrap();
-    // Where the draft goes there is a folder.
-    let draft = folder.path().join(format!("tokens/work.{}.draft", std::process::id()));
-    fs::create_dir(&draft).unwrap();
+    // No draft can be written: there are folders in all their places.
+    let file = folder.path().join("tokens/work.json");
+    let block = || crate::whole_file::drafts(&file).for_each(|draft| fs::create_dir(draft).unwrap());
+    let unblock = || crate::whole_file::drafts(&file).for_each(|draft| fs::remove_dir(draft).unwrap());
+    block();
     for (used, renewed) in [("r1", "r2"), ("r2", "r3")] {
         store.rotate(&sign_in(used), sign_in(renewed)).await;
         assert_eq!((stored(&store).await.as_str(), stored(&other).await.as_str()), (renewed, "r1"));
     }
-    fs::remove_dir(&draft).unwrap();
+    unblock();
     assert_eq!(stored(&store).await, "r3");
     assert_eq!(stored(&other).await, "r3");
 
-    fs::create_dir(&draft).unwrap();
+    block();
     store.rotate(&sign_in("r3"), sign_in("r4")).await;
-    fs::remove_dir(&draft).unwrap();
+    unblock();
     other.save(&sign_in("of somebody else")).await.unwrap();
     assert_eq!(stored(&store).await, "of somebody else", "what they replaced is not wanted any more");
 }
