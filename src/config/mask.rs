@@ -14,7 +14,7 @@ const PLACES: [&str; 5] = ["file", "credential", "env", "command", "store"];
 
 /// `text` with `*` for each byte that may belong to a secret, and `?` for each byte of a control character, which could do
 /// things to a terminal. As long as `text` in bytes, so that spans still fit.
-pub(super) fn fit_to_show(text: &str) -> String {
+pub(super) fn redact(text: &str) -> String {
     let mut shown = text.as_bytes().to_vec();
     for range in secrets(text).into_iter().chain(passwords_of_urls(text)).chain(addresses(text)).chain(pem_blocks(text))
     {
@@ -306,7 +306,7 @@ mod tests {
             "certificate = \"\"\"-----BEGIN PRIVATE KEY-----\nhunter2\nhunter2\n-----END PRIVATE KEY-----\"\"\"",
             "certificate = '-----BEGIN RSA PRIVATE KEY-----\nhunter2",
         ] {
-            let shown = fit_to_show(text);
+            let shown = redact(text);
             assert!(!shown.contains("hunter2"), "{text}\n{shown}");
             assert_eq!(shown.len(), text.len());
         }
@@ -328,19 +328,19 @@ mod tests {
             "assertion = { file = \"$AZURE_FEDERATED_TOKEN_FILE\" }",
             "[tokens]\nstore = \"keyrign\"\n[session]\non_exit = \"keep\"",
         ] {
-            assert_eq!(fit_to_show(text), text);
+            assert_eq!(redact(text), text);
         }
     }
 
     #[test]
     fn what_follows_a_secret_stays_readable() {
         let text = "auth = { secret = \"hunter2\", method = \"client-secret\" }\nuser = \"x\"";
-        assert_eq!(fit_to_show(text), "auth = { secret = *********, method = \"client-secret\" }\nuser = \"x\"");
+        assert_eq!(redact(text), "auth = { secret = *********, method = \"client-secret\" }\nuser = \"x\"");
     }
 
     #[test]
     fn control_characters_cannot_reach_a_terminal() {
-        assert_eq!(fit_to_show("a\u{1b}[31m\tb\u{85}c\rd\r\ne\0"), "a?[31m\tb??c?d\r\ne?");
+        assert_eq!(redact("a\u{1b}[31m\tb\u{85}c\rd\r\ne\0"), "a?[31m\tb??c?d\r\ne?");
     }
 
     proptest! {
@@ -348,7 +348,7 @@ mod tests {
 
         #[test]
         fn any_text_keeps_its_length_and_lines(text in "(secret|token|file| ?= ?|[\"'{}\\[\\],.#\\\\é\r\n]|\"\"\"|://|@|\\PC){0,30}") {
-            let shown = fit_to_show(&text);
+            let shown = redact(&text);
             prop_assert_eq!(shown.len(), text.len());
             prop_assert_eq!(shown.matches('\n').count(), text.matches('\n').count());
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use textwrap::{WordSeparator, WordSplitter};
 
-use super::mask::fit_to_show;
+use super::mask::redact;
 
 /// So many problems are kept: a file that is no configuration at all may have a hundred thousand.
 pub(super) const MOST_KEPT: usize = 100;
@@ -66,7 +66,7 @@ impl Problems {
         let there_are_more = findings.len() > MOST_KEPT;
         findings.truncate(MOST_KEPT);
         let list = findings.into_iter().map(|finding| place(finding, text)).collect();
-        Self { file: file.to_owned(), source: Arc::new(fit_to_show(text)), list, there_are_more }
+        Self { file: file.to_owned(), source: Arc::new(redact(text)), list, there_are_more }
     }
 
     /// One problem with the file as a whole.

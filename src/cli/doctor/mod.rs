@@ -24,7 +24,7 @@ mod check;
 mod clock;
 mod configuration;
 mod desktop;
-mod excerpt;
+mod redacted_config;
 mod json;
 mod machine;
 mod network;

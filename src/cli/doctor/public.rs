@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Scene;
 use super::check::Check;
-use super::excerpt;
+use super::redacted_config;
 use super::text::{Kind, Part, Text};
 use crate::config::{Auth, CalendarSource, Config, SecretSource};
 use crate::loopback::is_loopback_host;
@@ -62,7 +62,7 @@ impl Public {
         note_machine(scene, &mut note);
         match &scene.config {
             Ok(config) => note_config(config, &mut note),
-            Err(_) => note_all(&excerpt::values(&scene.context.config), &mut note),
+            Err(_) => note_all(&redacted_config::values(&scene.context.config), &mut note),
         }
         let texts = checks.iter().flat_map(|check| check.details.iter().chain([&check.found]).chain(&check.hint));
         let subjects = checks.iter().filter_map(|check| check.subject.as_ref());
@@ -286,7 +286,7 @@ fn is_own(quoted: &str) -> bool {
     let program = quoted.split(' ').next().unwrap_or_default();
     PROGRAMS.contains(&program)
         || PERMISSIONS.contains(&quoted)
-        || words.all(|word| excerpt::is_own_word(word) || word.starts_with(OPEN))
+        || words.all(|word| redacted_config::is_own_word(word) || word.starts_with(OPEN))
 }
 
 /// What a word looks like, if it looks private.
