@@ -34,6 +34,7 @@ pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
 pub(crate) use read::expand;
 pub use schema::schema;
+pub(crate) use schema::{Meaning, Vocabulary};
 pub(crate) use secret_file::shown_to_others;
 
 /// The whole configuration.

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use super::Scene;
 use super::check::{Check, Group};
-use super::redacted_config;
 use super::public::Public;
+use super::redacted_config;
 use super::view::Marks;
 use crate::config::Environment;
 

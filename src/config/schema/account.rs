@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::value::{ID, SOMETHING, named, part, path, table, text, texts, words};
+use super::value::{ID, Meaning, SOMETHING, id, named, part, path, table, text, texts, with_meaning, words};
 use crate::config::Cloud;
 
 /// The methods by which a person signs in.
@@ -21,15 +21,15 @@ fn account() -> Value {
         "An account: who signs in, and whose presence is held.",
         &["tenant", "client_id", "auth"],
         json!({
-            "tenant": text(
-                "The tenant: its domain name, or its Directory (tenant) id.",
-                &format!(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$|{ID}"),
+            "tenant": with_meaning(
+                text(
+                    "The tenant: its domain name, or its Directory (tenant) id.",
+                    &format!(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$|{ID}"),
+                ),
+                Meaning::Tenant,
             ),
-            "client_id": text("The Application (client) id of the app registration.", ID),
-            "user": text(
-                "The object id of the user whose presence is held; whoever signs in may leave it out.",
-                ID,
-            ),
+            "client_id": id("The Application (client) id of the app registration."),
+            "user": id("The object id of the user whose presence is held; whoever signs in may leave it out."),
             "cloud": words(
                 "The cloud the tenant is in; `global` is also GCC.",
                 &Cloud::ALL.iter().map(|cloud| cloud.as_str()).collect::<Vec<_>>(),
@@ -53,7 +53,7 @@ fn account() -> Value {
 }
 
 fn address(description: &str) -> Value {
-    text(description, "^https?://")
+    with_meaning(text(description, "^https?://"), Meaning::Address)
 }
 
 fn auth() -> Value {

@@ -11,11 +11,33 @@ mod account;
 mod rules;
 mod signals;
 mod value;
+mod vocabulary;
 
-use value::{boolean, duration, path, table, text, words};
+use value::{MEANING, boolean, duration, path, table, text, words};
+
+pub(crate) use value::Meaning;
+pub(crate) use vocabulary::Vocabulary;
 
 /// The JSON Schema (draft 2020-12) of the configuration.
 pub fn schema() -> Value {
+    let mut schema = annotated();
+    remove_meanings(&mut schema);
+    schema
+}
+
+fn remove_meanings(schema: &mut Value) {
+    match schema {
+        Value::Object(parts) => {
+            parts.remove(MEANING);
+            parts.values_mut().for_each(remove_meanings);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(remove_meanings),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The schema, with what its texts are.
+fn annotated() -> Value {
     let mut root = table(
         "The configuration of presenced.",
         &["accounts"],

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::value::{SOMETHING, boolean, duration, list, named, one_or_more, part, table, text, words};
+use super::value::{
+    Meaning, SOMETHING, boolean, duration, list, named, one_or_more, part, table, text, with_meaning, words,
+};
 use crate::calendar::BusyClass;
 use crate::policy::{CallState, Idle, Lock, Sleep};
 use crate::presence::Presence;
@@ -34,7 +36,7 @@ fn claim() -> Value {
 }
 
 fn when() -> Value {
-    let hours = json!({ "type": "string", "pattern": SOMETHING });
+    let hours = with_meaning(json!({ "type": "string", "pattern": SOMETHING }), Meaning::Hours);
     let online = "Whether the event that makes you busy is an online meeting.";
     table(
         "The conditions: all of them must hold, and of several words one. Left out, the rule always holds.",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::value::{SOMETHING, boolean, duration, list, part, path, table, text, texts};
+use super::value::{Meaning, SOMETHING, boolean, duration, list, part, path, table, text, texts, with_meaning};
 
 pub(super) fn signals() -> Value {
     table(
@@ -46,7 +46,10 @@ fn calendar() -> Value {
         "Calendars.",
         json!({
             "sources": list("Where calendars are: files, folders and addresses.", &source()),
-            "identity": texts("Your own e-mail addresses: what you declined does not make you busy.", "@"),
+            "identity": list(
+                "Your own e-mail addresses: what you declined does not make you busy.",
+                &with_meaning(json!({ "type": "string", "pattern": "@" }), Meaning::Mail),
+            ),
         }),
     );
     calendar["if"] = part(&["enabled"], &json!({ "enabled": { "const": false } }));
@@ -60,9 +63,12 @@ fn source() -> Value {
         &[],
         json!({
             "path": path("A calendar file, or a folder that is searched for `*.ics`.", None),
-            "url": text(
-                "The address at which a calendar is published. It is a secret: reports and logs show its host alone.",
-                "^(https?|webcals?)://",
+            "url": with_meaning(
+                text(
+                    "The address at which a calendar is published. It is a secret: reports and logs show its host alone.",
+                    "^(https?|webcals?)://",
+                ),
+                Meaning::Address,
             ),
             "refresh": duration("How often a `url` is fetched: every 1 minute to 24 hours.", Some("15m")),
         }),

@@ -2,6 +2,37 @@
 
 use serde_json::{Value, json};
 
+use crate::words::words as closed_list;
+
+/// The keyword for what a text is, for `Vocabulary`. Editors do not get it: some reject keywords they do not know.
+pub(super) const MEANING: &str = "x-meaning";
+
+closed_list! {
+    /// What a text is that is not one of presenced's own words.
+    pub(crate) enum Meaning {
+        /// A URL.
+        Address = "address",
+        /// A length of time.
+        Duration = "duration",
+        /// Hours of the week.
+        Hours = "hours",
+        /// The id of an application or a user.
+        Id = "id",
+        /// An e-mail address.
+        Mail = "mail",
+        /// A file or a folder.
+        Path = "path",
+        /// A tenant's name or id.
+        Tenant = "tenant",
+    }
+}
+
+/// The schema with a note of what its texts are. A text without one is free text, which `doctor` never shows.
+pub(super) fn with_meaning(mut schema: Value, meaning: Meaning) -> Value {
+    schema[MEANING] = meaning.as_str().into();
+    schema
+}
+
 /// What is not empty.
 pub(super) const SOMETHING: &str = r"\S";
 /// An id in the form with hyphens, the one that Entra shows.
@@ -47,13 +78,18 @@ pub(super) fn texts(description: &str, pattern: &str) -> Value {
     list(description, &json!({ "type": "string", "pattern": pattern }))
 }
 
+/// An id of an application or a user.
+pub(super) fn id(description: &str) -> Value {
+    with_meaning(text(description, ID), Meaning::Id)
+}
+
 pub(super) fn path(description: &str, default: Option<&str>) -> Value {
-    with_default(text(description, SOMETHING), default)
+    with_default(with_meaning(text(description, SOMETHING), Meaning::Path), default)
 }
 
 /// A number with its unit, in one of the many forms that are read.
 pub(super) fn duration(description: &str, default: Option<&str>) -> Value {
-    with_default(text(description, r"[0-9]\s*[A-Za-zµ:]"), default)
+    with_default(with_meaning(text(description, r"[0-9]\s*[A-Za-zµ:]"), Meaning::Duration), default)
 }
 
 /// One of the words of a closed list.
