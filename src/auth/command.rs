@@ -15,10 +15,10 @@ use crate::failure::{Failure, FailureKind};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// More than any token has.
-const OUTPUT_LIMIT: usize = 64 * 1024;
+const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 /// Of standard error, this many characters of the first line are quoted.
-const QUOTE_LIMIT: usize = 200;
+const MAX_QUOTE_CHARS: usize = 200;
 
 /// What `command` prints, without the white space around it. `what` names it in failures; the arguments never appear there,
 /// since they may hold a secret.
@@ -67,8 +67,8 @@ async fn output_within(
     };
     let (printed, complaint, status) =
         ended.map_err(|error: std::io::Error| refused(format!("{what} `{program}` failed: {error}")))?;
-    if printed.len() > OUTPUT_LIMIT {
-        return Err(refused(format!("{what} `{program}` prints more than {} KiB", OUTPUT_LIMIT / 1024)));
+    if printed.len() > MAX_OUTPUT_BYTES {
+        return Err(refused(format!("{what} `{program}` prints more than {} KiB", MAX_OUTPUT_BYTES / 1024)));
     }
     if !status.success() {
         let text = format!("{what} `{program}` failed with {status}{}", quote(&complaint));
@@ -85,7 +85,7 @@ async fn output_within(
 async fn start(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::new();
     if let Some(pipe) = pipe {
-        pipe.take(OUTPUT_LIMIT as u64 + 1).read_to_end(&mut start).await?;
+        pipe.take(MAX_OUTPUT_BYTES as u64 + 1).read_to_end(&mut start).await?;
     }
     Ok(start)
 }
@@ -102,7 +102,7 @@ fn quote(complaint: &[u8]) -> String {
     let complaint = String::from_utf8_lossy(complaint);
     let first = complaint.lines().map(str::trim).find(|line| !line.is_empty());
     first.map_or_else(String::new, |line| {
-        let quoted: String = line.chars().filter(|character| !character.is_control()).take(QUOTE_LIMIT).collect();
+        let quoted: String = line.chars().filter(|character| !character.is_control()).take(MAX_QUOTE_CHARS).collect();
         format!(": {quoted}")
     })
 }

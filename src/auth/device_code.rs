@@ -48,16 +48,16 @@ const fn default_interval() -> u32 {
 }
 
 /// More than any code that a person is to type has.
-const LONGEST_CODE: usize = 64;
+const MAX_CODE_BYTES: usize = 64;
 
 /// A service that asks for longer pauses, in seconds, would have the code run out before it is asked about.
-const LONGEST_INTERVAL: u32 = 60;
+const MAX_INTERVAL_SECONDS: u32 = 60;
 
 impl Granted for DeviceAuthorization {
     /// All of it is shown on a terminal and followed by a person: nothing but web pages and characters to type.
     fn flaw(&self) -> Option<&'static str> {
         let code = &self.user_code;
-        if code.is_empty() || code.len() > LONGEST_CODE || !code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Some("gives a code that cannot be typed");
         }
         let is_page = |page: &String| {
@@ -113,7 +113,7 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
     ask: impl Fn() -> A,
 ) -> Result<TokenResponse, Failure> {
     let mut left = Duration::from_secs(authorization.expires_in.into());
-    let mut interval = Duration::from_secs(authorization.interval.clamp(1, LONGEST_INTERVAL).into());
+    let mut interval = Duration::from_secs(authorization.interval.clamp(1, MAX_INTERVAL_SECONDS).into());
     let mut next = interval;
     loop {
         wait(next).await;

@@ -3,6 +3,7 @@
 //! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with a code or in a browser.
 //! Leaves to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
 
+mod aadsts;
 mod browser;
 mod claims;
 mod client_certificate;
@@ -11,19 +12,17 @@ mod client_secret;
 mod command;
 mod credential;
 mod device_code;
-mod entra_error;
-mod entra_numbers;
 mod expiry;
 mod federated;
 mod jwt;
 mod keyring;
 mod login;
-mod look;
 mod permissions;
 mod refresh;
 mod secret;
 mod store;
 mod token_command;
+mod token_error;
 mod token_service;
 
 #[cfg(test)]
@@ -51,10 +50,10 @@ use store::Store;
 pub use browser::BrowserPrompt;
 pub use device_code::DevicePrompt;
 pub use expiry::Expiry;
+pub use keyring::{KeyringState, keyring_state};
 pub use login::{Prompt, SignedIn, login};
-pub use look::{KeyringStanding, keyring_standing};
 pub use permissions::Permissions;
-pub use store::{logout, make_room, sign_in_file, stored, unlock};
+pub use store::{ensure_storable, logout, sign_in_file, stored, unlock};
 
 /// After a renewal ahead of time failed, the token that still holds is used this long before the next try; and where trying
 /// again does not help by itself, this long.
@@ -91,7 +90,7 @@ impl Token {
 
 /// What is known of a sign-in, for whoever wants to see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct TokenStatus {
     /// Who signed in; nobody where the application did.
     pub who: SignedIn,
     /// What the token permits; `None`: it does not say.
@@ -119,29 +118,29 @@ struct Held {
 
 /// What an authenticator has.
 #[derive(Default)]
-struct Wallet {
+struct TokenCache {
     held: Option<Held>,
     /// The claims that Graph asked for, of which the next token must say that it has them; until then there is none.
     challenge: Option<String>,
     /// The last renewal ahead of time.
     ahead: Option<AbortHandle>,
     /// What is shown of the newest token; `None`: there was none yet.
-    standing: Option<Standing>,
+    status: Option<TokenStatus>,
 }
 
 /// The tokens of one account.
 pub struct Authenticator {
-    source: Arc<Source>,
+    shared: Arc<Shared>,
 }
 
 /// What an authenticator shares with a renewal ahead of time.
-struct Source {
+struct Shared {
     account: String,
     config: config::Account,
     environment: Environment,
     store: Arc<Store>,
     /// Never locked across an await.
-    wallet: Mutex<Wallet>,
+    cache: Mutex<TokenCache>,
     /// Held during a renewal, so that there is one at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
     renewals: AtomicU64,
@@ -156,7 +155,7 @@ struct Source {
 impl fmt::Debug for Authenticator {
     /// Leaves the configuration out: the arguments of a command may hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").field("account", &self.source.account).finish_non_exhaustive()
+        f.debug_struct("Authenticator").field("account", &self.shared.account).finish_non_exhaustive()
     }
 }
 
@@ -178,27 +177,27 @@ impl Authenticator {
         store: Arc<Store>,
         tally: Arc<Tally>,
     ) -> Self {
-        let source = Source {
+        let shared = Shared {
             account: account.to_owned(),
             config: config.clone(),
             environment: environment.clone(),
             store,
-            wallet: Mutex::default(),
+            cache: Mutex::default(),
             turn: Arc::default(),
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             certificate: expiry::Watch::new(&config.auth),
             tally,
         };
-        Self { source: Arc::new(source) }
+        Self { shared: Arc::new(shared) }
     }
 
     /// One that begins anew in `environment`, by what is stored now. What could not be stored yet it takes over.
     #[must_use]
     pub fn anew(&self, environment: &Environment) -> Self {
-        let source = &self.source;
-        let (store, tally) = (Arc::clone(&source.store), Arc::clone(&source.tally));
-        Self::with(&source.account, &source.config, environment, store, tally)
+        let shared = &self.shared;
+        let (store, tally) = (Arc::clone(&shared.store), Arc::clone(&shared.tally));
+        Self::with(&shared.account, &shared.config, environment, store, tally)
     }
 
     /// A token that holds at `now`. While the one there is holds, it is given at once, and when it is nearly over the next one
@@ -209,26 +208,26 @@ impl Authenticator {
     /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure to renew it is not reported. Where
     /// the keyring is locked or gone, [`keyring_changed`] says when it is worth another look.
     pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
-        let source = &self.source;
-        let seen = source.renewals.load(Ordering::Acquire);
-        if !fresh && let Some(token) = source.held(|token| now.instant < token.expires_at) {
-            source.certificate.look_again(&source.config.auth, now);
-            source.renew_ahead(now);
+        let shared = &self.shared;
+        let seen = shared.renewals.load(Ordering::Acquire);
+        if !fresh && let Some(token) = shared.held(|token| now.instant < token.expires_at) {
+            shared.certificate.look_again(&shared.config.auth, now);
+            shared.renew_ahead(now);
             return Ok(token);
         }
-        let _turn = source.turn.lock().await;
+        let _turn = shared.turn.lock().await;
         // Whoever had the turn before has got one for everybody who waited, however short it lives.
-        if source.renewals.load(Ordering::Acquire) != seen
-            && let Some(token) = source.held(|_| true)
+        if shared.renewals.load(Ordering::Acquire) != seen
+            && let Some(token) = shared.held(|_| true)
         {
             return Ok(token);
         }
-        source.renew(now).await
+        shared.renew(now).await
     }
 
     /// What is under way will hardly be answered, as after the machine slept: nobody waits for it any more.
     pub fn abandon_renewal(&self) {
-        if let Some(ahead) = self.source.wallet().ahead.take() {
+        if let Some(ahead) = self.shared.cache().ahead.take() {
             ahead.abort();
         }
     }
@@ -237,98 +236,98 @@ impl Authenticator {
     /// to meet a challenge itself and was never accepted, so that no other would be better. Whether the claims are the same
     /// says nothing about that: the time in them may be another one in each challenge.
     pub fn challenge(&self, token: &Token, claims: &str) -> bool {
-        if token.meets_challenge && self.source.accepted.load(Ordering::Acquire) < token.number {
+        if token.meets_challenge && self.shared.accepted.load(Ordering::Acquire) < token.number {
             return false;
         }
-        let mut wallet = self.source.wallet();
+        let mut cache = self.shared.cache();
         // A newer one may have come while the request was on its way.
-        if wallet.held.as_ref().is_none_or(|held| held.token.number == token.number) {
-            wallet.challenge = Some(claims.to_owned());
+        if cache.held.as_ref().is_none_or(|held| held.token.number == token.number) {
+            cache.challenge = Some(claims.to_owned());
         }
         true
     }
 
     /// Graph did what a request with `token` asked for.
     pub fn note_accepted(&self, token: &Token) {
-        self.source.accepted.fetch_max(token.number, Ordering::AcqRel);
+        self.shared.accepted.fetch_max(token.number, Ordering::AcqRel);
     }
 
     /// Whether Graph ever did what a request of this sign-in asked for.
     pub fn was_accepted(&self) -> bool {
-        self.source.accepted.load(Ordering::Acquire) > 0
+        self.shared.accepted.load(Ordering::Acquire) > 0
     }
 
     /// What is known of the sign-in; `None`: no token was got yet.
-    pub fn standing(&self) -> Option<Standing> {
-        self.source.wallet().standing.clone()
+    pub fn status(&self) -> Option<TokenStatus> {
+        self.shared.cache().status.clone()
     }
 
     /// Until when the certificate is good that it signs in with, as far as that is known.
     pub fn certificate(&self) -> Option<Expiry> {
-        self.source.certificate.expiry()
+        self.shared.certificate.expiry()
     }
 
     /// The account whose tokens these are.
     pub fn account(&self) -> &str {
-        &self.source.account
+        &self.shared.account
     }
 }
 
-impl Source {
-    fn wallet(&self) -> MutexGuard<'_, Wallet> {
-        self.wallet.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn cache(&self) -> MutexGuard<'_, TokenCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The token there is, if it is `good` and nothing more was asked of it.
     fn held(&self, good: impl FnOnce(&Token) -> bool) -> Option<Token> {
-        let wallet = self.wallet();
-        let held = wallet.held.as_ref().filter(|held| wallet.challenge.is_none() && good(&held.token));
+        let cache = self.cache();
+        let held = cache.held.as_ref().filter(|held| cache.challenge.is_none() && good(&held.token));
         held.map(|held| held.token.clone())
     }
 
     /// Gets the next token in the background when it is time to, and nobody does so already.
     fn renew_ahead(self: &Arc<Self>, now: &Now) {
-        if self.wallet().held.as_ref().is_none_or(|held| now.instant < held.renew_at) {
+        if self.cache().held.as_ref().is_none_or(|held| now.instant < held.renew_at) {
             return;
         }
         let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else { return };
-        let (source, now) = (Arc::clone(self), now.clone());
+        let (shared, now) = (Arc::clone(self), now.clone());
         let renewal = tokio::spawn(async move {
             let _turn = turn;
-            if let Err(failure) = source.renew(&now).await {
-                source.put_off(&failure, now.instant);
+            if let Err(failure) = shared.renew(&now).await {
+                shared.put_off(&failure, now.instant);
             }
         });
-        self.wallet().ahead = Some(renewal.abort_handle());
+        self.cache().ahead = Some(renewal.abort_handle());
     }
 
     /// A new token, which is kept. Only for whoever has the turn.
     async fn renew(&self, now: &Now) -> Result<Token, Failure> {
-        let challenge = self.wallet().challenge.clone();
+        let challenge = self.cache().challenge.clone();
         let (pending, began) = (self.tally.begin(&self.account, Call::Token), Stopwatch::now());
         let asked = self.ask(challenge.as_deref(), now).await;
         pending.end(Outcome::of(&asked), began.elapsed(), now.wall);
-        let mut wallet = self.wallet();
-        if let (Err(failure), Some(standing)) = (&asked, &mut wallet.standing) {
-            standing.renewal_failure = Some(failure.text.clone());
+        let mut cache = self.cache();
+        if let (Err(failure), Some(status)) = (&asked, &mut cache.status) {
+            status.renewal_failure = Some(failure.text.clone());
         }
         let number = self.renewals.load(Ordering::Acquire) + 1;
-        let (new, standing) = asked?.held_from(now, number, challenge.is_some());
+        let (new, status) = asked?.held_from(now, number, challenge.is_some());
         self.renewals.store(number, Ordering::Release);
-        wallet.standing = Some(standing);
+        cache.status = Some(status);
         debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
         // One that came in the meantime still stands.
-        if wallet.challenge == challenge {
-            wallet.challenge = None;
+        if cache.challenge == challenge {
+            cache.challenge = None;
         }
-        Ok(wallet.held.insert(new).token.clone())
+        Ok(cache.held.insert(new).token.clone())
     }
 
     /// A renewal ahead of time failed.
     fn put_off(&self, failure: &Failure, asked_at: Instant) {
         warn!(account = self.account, hint = failure.hint, "the token could not be renewed ahead of time: {failure}");
         let pause = if passes(failure) { RENEWAL_RETRY } else { REFUSAL_RETRY };
-        if let Some(held) = &mut self.wallet().held {
+        if let Some(held) = &mut self.cache().held {
             let wait = failure.retry_after.unwrap_or_default().max(pause);
             held.renew_at = (asked_at + wait).min(held.token.expires_at);
         }
@@ -373,19 +372,19 @@ pub async fn keyring_changed(locked: &[String]) {
 impl Grant {
     /// Renewed when less than 5 minutes or a tenth of its life is left, whichever is more; one that lives so short that this
     /// would be at once, in the second half of its life.
-    fn held_from(self, asked_at: &Now, number: u64, meets_challenge: bool) -> (Held, Standing) {
+    fn held_from(self, asked_at: &Now, number: u64, meets_challenge: bool) -> (Held, TokenStatus) {
         let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
         let expires_at = asked_at.instant + self.lifetime;
         let permissions = Permissions::of(self.bearer.expose_secret());
         let tenant = self.who.tenant.or_else(|| jwt::claims(self.bearer.expose_secret()).tid);
-        let standing = Standing {
+        let status = TokenStatus {
             who: SignedIn { tenant, ..self.who },
             permissions: permissions.clone(),
             expires_at: asked_at.wall_at(expires_at),
             renewal_failure: None,
         };
-        let user = standing.who.user.clone();
+        let user = status.who.user.clone();
         let token = Token { bearer: self.bearer, user, permissions, number, meets_challenge, expires_at };
-        (Held { token, renew_at: expires_at - ahead }, standing)
+        (Held { token, renew_at: expires_at - ahead }, status)
     }
 }

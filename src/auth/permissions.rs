@@ -57,13 +57,13 @@ impl Permissions {
         !has(self.names(), name)
     }
 
-    /// What mends it that Graph refuses for want of the permission `needed`; `sign_in` says how a person signs in.
-    pub fn mend(&self, needed: Permission, sign_in: &str) -> String {
+    /// What remedies it that Graph refuses for want of the permission `needed`; `sign_in` says how a person signs in.
+    pub fn remedy(&self, needed: Permission, sign_in: &str) -> String {
         let (delegated, application) = match needed {
             Permission::Write => ("Presence.ReadWrite", "Presence.ReadWrite.All"),
             Permission::Read => ("Presence.Read", "Presence.Read.All"),
         };
-        let mend = match self {
+        let remedy = match self {
             Self::Delegated(scopes) if has(scopes, delegated) => format!(
                 "the sign-in has `{delegated}` and Graph refuses all the same: check that the user has a license for Teams, \
                  and that no policy of the tenant stands against it"
@@ -82,8 +82,8 @@ impl Permissions {
             ),
         };
         match needed {
-            Permission::Write => mend,
-            Permission::Read => mend + "; or take `verify` out of [session]",
+            Permission::Write => remedy,
+            Permission::Read => remedy + "; or take `verify` out of [session]",
         }
     }
 }
@@ -120,23 +120,23 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_and_what_is_there_is_not_asked_for() {
-        let mend = |payload, needed| of(payload).unwrap().mend(needed, "run `presenced login work`");
+        let remedy = |payload, needed| of(payload).unwrap().remedy(needed, "run `presenced login work`");
         let user = r#"{"exp": 1, "scp": "Presence.ReadWrite"}"#;
         let application = r#"{"exp": 1, "roles": ["Presence.Read.All"]}"#;
-        for (mend, expected) in [
+        for (remedy, expected) in [
             (
-                mend(user, Permission::Read),
+                remedy(user, Permission::Read),
                 "the sign-in lacks `Presence.Read`: add it to the app registration as a delegated permission, and then run \
                  `presenced login work`; or",
             ),
-            (mend(user, Permission::Write), "the sign-in has `Presence.ReadWrite` and Graph refuses all the same: "),
-            (mend(application, Permission::Write), "the application lacks `Presence.ReadWrite.All`: "),
+            (remedy(user, Permission::Write), "the sign-in has `Presence.ReadWrite` and Graph refuses all the same: "),
+            (remedy(application, Permission::Write), "the application lacks `Presence.ReadWrite.All`: "),
             (
-                mend(application, Permission::Read),
+                remedy(application, Permission::Read),
                 "the application has `Presence.Read.All` and Graph refuses all the same: ",
             ),
         ] {
-            assert!(mend.starts_with(expected), "{mend}");
+            assert!(remedy.starts_with(expected), "{remedy}");
         }
     }
 

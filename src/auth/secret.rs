@@ -14,7 +14,7 @@ use super::command;
 use super::keyring::{Attributes, Keyring};
 
 /// More than any secret has.
-const LIMIT: usize = 64 * 1024;
+const MAX_SECRET_BYTES: usize = 64 * 1024;
 
 /// Who may read a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,10 +115,10 @@ pub(super) fn file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizin
             .with_hint(format!("run `chmod 600 {shown}`")));
     }
     // All the room there may be need of, so that the bytes never move and leave a copy.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
-    file.take(LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > LIMIT {
-        return Err(refused(format!("{what} in {shown} is larger than {} KiB", LIMIT / 1024)));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_BYTES + 1));
+    file.take(MAX_SECRET_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > MAX_SECRET_BYTES {
+        return Err(refused(format!("{what} in {shown} is larger than {} KiB", MAX_SECRET_BYTES / 1024)));
     }
     Ok(bytes)
 }

@@ -17,8 +17,8 @@ fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
         let grant = Grant { bearer: "t".into(), who: SignedIn::default(), lifetime: Duration::from_mins(minutes) };
         let instant = Instant::from_origin(Duration::from_hours(1));
         let now = Now { instant, wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
-        let (held, standing) = grant.held_from(&now, 1, false);
-        assert_eq!(standing.expires_at.as_second(), i64::try_from(minutes * 60).unwrap());
+        let (held, status) = grant.held_from(&now, 1, false);
+        assert_eq!(status.expires_at.as_second(), i64::try_from(minutes * 60).unwrap());
         held.token.expires_at.saturating_since(held.renew_at)
     };
     assert_eq!(ahead(75), Duration::from_secs(450));
@@ -71,7 +71,7 @@ impl Issuer {
     /// Uses a token at `now`, and waits for the end of a renewal that this sets off.
     async fn token(&self, now: &Now) -> Result<String, FailureKind> {
         let token = self.authenticator.token(now, false).await;
-        drop(self.authenticator.source.turn.lock().await);
+        drop(self.authenticator.shared.turn.lock().await);
         token.map(|token| token.bearer.expose_secret().to_owned()).map_err(|failure| failure.kind)
     }
 }

@@ -15,13 +15,13 @@ use crate::failure::{Applied, Failure, FailureKind};
 use crate::http::{self, Timeouts, retry_after};
 use crate::sanitize::printable_code;
 
-use super::entra_error::{self, ErrorBody, Mend};
+use super::token_error::{self, ErrorBody, Remedy};
 
 /// A token's life when nobody says it: short, so that it is asked for again soon.
 pub(super) const UNKNOWN_LIFETIME: Duration = Duration::from_mins(5);
 
 /// No token is believed to live longer. Entra's longest are for 28 hours.
-const LONGEST: Duration = Duration::from_hours(7 * 24);
+const MAX_TOKEN_LIFE: Duration = Duration::from_hours(7 * 24);
 
 /// An answer that grants what was asked for.
 pub(super) trait Granted: DeserializeOwned {
@@ -74,7 +74,9 @@ fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
         Seconds::Other(_) => None,
     };
     let seconds = seconds.filter(|seconds| !seconds.is_nan());
-    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).map_or(LONGEST, |life| life.min(LONGEST))))
+    Ok(seconds.map(|seconds| {
+        Duration::try_from_secs_f64(seconds.max(0.0)).map_or(MAX_TOKEN_LIFE, |life| life.min(MAX_TOKEN_LIFE))
+    }))
 }
 
 /// A request that was not granted.
@@ -172,7 +174,7 @@ impl<'a> TokenService<'a> {
             Failure { retry_after, hint: hint.map(ToOwned::to_owned), ..Failure::new(kind, text) }
         };
         let puts_off = |body: &ErrorBody| {
-            let kind = entra_error::known(body).map(|verdict| verdict.mend.kind());
+            let kind = token_error::known(body).map(|verdict| verdict.remedy.kind());
             matches!(kind, Some(FailureKind::Passing | FailureKind::Throttled))
         };
         let failure = match (status, &body) {
@@ -199,50 +201,54 @@ impl<'a> TokenService<'a> {
 
     /// `status` is that of the answer, where it was one.
     fn judge(&self, status: Option<u16>, body: &ErrorBody) -> Failure {
-        let verdict = entra_error::verdict(body);
+        let verdict = token_error::verdict(body);
         let number = verdict.number.map(|number| format!("AADSTS{number}, ")).unwrap_or_default();
         let status = status.map(|status| format!("{status} ")).unwrap_or_default();
         let error = printable_code(&body.error);
         let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable_code(id))).unwrap_or_default();
-        let does = match verdict.mend {
-            Mend::Wait | Mend::Pause => "puts it off",
-            Mend::SignIn | Mend::SignInAnd(_) | Mend::SignInOrBrowser(_) | Mend::Browser(_) | Mend::Change(_) => {
-                "refuses"
-            }
+        let does = match verdict.remedy {
+            Remedy::Wait | Remedy::Pause => "puts it off",
+            Remedy::SignIn
+            | Remedy::SignInAnd(_)
+            | Remedy::SignInOrBrowser(_)
+            | Remedy::Browser(_)
+            | Remedy::Change(_) => "refuses",
         };
         let text = format!("the sign-in service {does}: {} ({number}{status}{error}{trace})", verdict.wrong);
-        let hint = self.hint(verdict.mend);
-        let kind = match (self.who, verdict.mend.kind()) {
+        let hint = self.hint(verdict.remedy);
+        let kind = match (self.who, verdict.remedy.kind()) {
             (Who::Application, FailureKind::SignInNeeded) => FailureKind::Refused,
             (_, kind) => kind,
         };
         Failure { hint, ..Failure::new(kind, text) }
     }
 
-    /// `mend` in words for who signs in here.
-    fn hint(&self, mend: Mend) -> Option<String> {
+    /// `remedy` in words for who signs in here.
+    fn hint(&self, remedy: Remedy) -> Option<String> {
         let Who::Person(account) = self.who else {
-            return match mend {
-                Mend::SignIn | Mend::SignInAnd(_) | Mend::SignInOrBrowser(_) => {
+            return match remedy {
+                Remedy::SignIn | Remedy::SignInAnd(_) | Remedy::SignInOrBrowser(_) => {
                     Some("have an administrator check the application's permissions and sign-in log".to_owned())
                 }
-                Mend::Browser(words) | Mend::Change(words) => Some(words.to_owned()),
-                Mend::Wait | Mend::Pause => None,
+                Remedy::Browser(words) | Remedy::Change(words) => Some(words.to_owned()),
+                Remedy::Wait | Remedy::Pause => None,
             };
         };
-        match mend {
-            Mend::SignIn => Some(format!("run `presenced login {account}`")),
-            Mend::SignInOrBrowser(how) if self.by_device_code => Some(format!(
+        match remedy {
+            Remedy::SignIn => Some(format!("run `presenced login {account}`")),
+            Remedy::SignInOrBrowser(how) if self.by_device_code => Some(format!(
                 "run `presenced login {account}` {how}; should it come again, set `auth = {{ method = \"browser\" }}` in the \
                  account first"
             )),
-            Mend::SignInAnd(how) | Mend::SignInOrBrowser(how) => Some(format!("run `presenced login {account}` {how}")),
-            Mend::Browser(otherwise) if self.by_device_code => Some(format!(
+            Remedy::SignInAnd(how) | Remedy::SignInOrBrowser(how) => {
+                Some(format!("run `presenced login {account}` {how}"))
+            }
+            Remedy::Browser(otherwise) if self.by_device_code => Some(format!(
                 "sign in with a browser: set `auth = {{ method = \"browser\" }}` in the account and run \
                  `presenced login {account}`; or {otherwise}"
             )),
-            Mend::Browser(words) | Mend::Change(words) => Some(words.to_owned()),
-            Mend::Wait | Mend::Pause => None,
+            Remedy::Browser(words) | Remedy::Change(words) => Some(words.to_owned()),
+            Remedy::Wait | Remedy::Pause => None,
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn come_in(
     match &account.auth {
         Auth::DeviceCode | Auth::Browser => {
             let reads = config.session.verify;
-            block_on(auth::make_room(name, account, &environment, tell_locked))??;
+            block_on(auth::ensure_storable(name, account, &environment, tell_locked))??;
             let (signed_in, permissions) = block_on(sign_in(name, account, reads, &environment))??;
             anstream::println!("{}", welcome(name, account, &signed_in, permissions.as_ref()));
             Ok(check_permissions(name, permissions.as_ref(), reads))
@@ -240,7 +240,7 @@ fn check_permissions(account: &str, permissions: Option<&Permissions>, reads: bo
         Permission::Read => "read presences",
     };
     Err(Error::new(Exit::Failed, format!("the sign-in to `{account}` is stored, but it may not {done}"))
-        .with_hint(permissions.mend(lacking, &format!("run `presenced login {account}`"))))
+        .with_hint(permissions.remedy(lacking, &format!("run `presenced login {account}`"))))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the roof reads the clock; a command has no daemon to ask")]

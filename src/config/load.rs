@@ -9,7 +9,7 @@ use super::problems::Finding;
 use super::{Config, Environment, Loaded, Problems, shown_to_others};
 
 /// No configuration is longer: what is, is something else.
-const LONGEST: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Reads the configuration in the file `path`, and looks whether the secret files it names are there and readable by
 /// nobody else.
@@ -20,7 +20,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> 
     // Relative paths in it start from its folder, wherever the process goes later.
     let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let bytes = read(&file).map_err(|error| unreadable(&file, &error, environment))?;
-    if bytes.len() as u64 > LONGEST {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
         let help = "this is no configuration of presenced; --config FILE names another file".to_owned();
         return Err(Problems::of_file(&file, "the file is larger than 1 MB".to_owned(), help));
     }
@@ -40,7 +40,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> 
 /// One byte more than the longest is enough to know that there is more.
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    fs::File::open(file)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

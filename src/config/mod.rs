@@ -176,7 +176,7 @@ impl Auth {
     }
 
     /// Whether a person signs in, whose sign-in is then stored; else the account gets its tokens by itself.
-    pub const fn is_by_person(&self) -> bool {
+    pub const fn is_interactive(&self) -> bool {
         match self {
             Self::DeviceCode | Self::Browser => true,
             Self::ClientSecret { .. }

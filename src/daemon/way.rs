@@ -80,7 +80,7 @@ impl Way {
     fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
         match failure.missing.as_deref() {
             Some(Missing::Permission(needed)) => {
-                let mend = token.permissions.as_ref().map(|permissions| permissions.mend(*needed, &self.sign_in()));
+                let mend = token.permissions.as_ref().map(|permissions| permissions.remedy(*needed, &self.sign_in()));
                 mend.map_or(failure.clone(), |mend| failure.with_hint(mend))
             }
             Some(Missing::Claims(claims)) => {

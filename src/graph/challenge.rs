@@ -8,7 +8,7 @@ use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde_json::{Map, Value};
 
 /// Longer claims are not read: they are a network's word, and go on to the sign-in service. Real ones have some 100 bytes.
-const LONGEST: usize = 4096;
+const MAX_CLAIMS_BYTES: usize = 4096;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn parameter<'a>(challenges: &'a str, name: &str) -> Option<&'a str> {
 
 /// The JSON object behind `claims`, which is base64 in either alphabet.
 fn decode(claims: &str) -> Option<String> {
-    if claims.len() > LONGEST {
+    if claims.len() > MAX_CLAIMS_BYTES {
         return None;
     }
     let claims = claims.trim_end_matches('=').replace('+', "-").replace('/', "_");

@@ -20,11 +20,11 @@ pub(crate) use probe::{Answer, Stage, Unreached, probe, proxy};
 pub(crate) use retry_after::retry_after;
 
 /// No answer that presenced reads is longer; of one that is, the rest is left unread.
-const BODY_LIMIT: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// How long a connection is kept for the next request: long enough for a burst of changes, short enough that after a change
 /// of network or a suspend no request goes into a dead one.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long is waited.
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +46,12 @@ impl Default for Timeouts {
 pub(crate) enum Redirects {
     /// It is the answer: a bearer token goes where the configuration says, and nowhere else.
     Refused,
-    /// It is followed up to [`MOST_REDIRECTS`] times, but never to where others could listen in.
+    /// It is followed up to [`MAX_REDIRECTS`] times, but never to where others could listen in.
     Followed,
 }
 
 /// As many redirects as are followed for one request.
-const MOST_REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 
 /// An HTTP client for one service.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ fn connect(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<r
         .user_agent(concat!("presenced/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.whole)
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(1)
         // The address may be a secret, which is not to be told to where it leads.
         .referer(false)
@@ -163,7 +163,7 @@ fn refusal(from: &Url, to: &Url, number: usize) -> Option<&'static str> {
     let stays_here = from.scheme() == "http" && is_loopback(from) && to.scheme() == "http" && is_loopback(to);
     if to.scheme() != "https" && !stays_here {
         Some("it redirects to an address without encryption")
-    } else if number > MOST_REDIRECTS {
+    } else if number > MAX_REDIRECTS {
         Some("it redirects more than 5 times")
     } else {
         None
@@ -192,13 +192,13 @@ fn root_cause(error: &reqwest::Error) -> Cause {
     }
 }
 
-/// The answer's body, up to [`BODY_LIMIT`]. One that breaks off counts as far as it came: the status is what decides.
+/// The answer's body, up to [`MAX_BODY_BYTES`]. One that breaks off counts as far as it came: the status is what decides.
 pub(crate) async fn body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = BODY_LIMIT - body.len();
+        let room = MAX_BODY_BYTES - body.len();
         body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-        if body.len() == BODY_LIMIT {
+        if body.len() == MAX_BODY_BYTES {
             break;
         }
     }
@@ -309,7 +309,7 @@ mod tests {
             while connection.write_all(&[b'x'; 1000]).await.is_ok() {}
         })
         .await;
-        assert_eq!(body(get(&endpoint, Timeouts::default()).await.unwrap()).await.len(), BODY_LIMIT);
+        assert_eq!(body(get(&endpoint, Timeouts::default()).await.unwrap()).await.len(), MAX_BODY_BYTES);
     }
 
     #[test]

@@ -109,10 +109,10 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Timeouts = Timeouts { connect: Duration::from_secs(5), whole: Duration::from_secs(5) };
+    const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), whole: Duration::from_secs(5) };
 
     async fn asked(url: &str) -> Result<Answer, Unreached> {
-        probe(&url.parse().unwrap(), PATIENCE).await
+        probe(&url.parse().unwrap(), TIMEOUTS).await
     }
 
     /// A server that says this to whoever has said something, and hangs up.

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
 /// Nothing is waited for longer than a day, whatever the service says.
-const LONGEST: Duration = Duration::from_hours(24);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// How long the answer with these headers asks to wait; `None` when it does not, or not in a form that can be understood.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -22,7 +22,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         }
         None => seconds(value)?,
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -33,7 +33,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 fn seconds(value: &str) -> Option<Duration> {
     let written_out = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let seconds: f64 = written_out.then(|| value.parse().ok())??;
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST))
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER))
 }
 
 /// An HTTP date in any of the three formats a recipient must accept (RFC 9110, 5.6.7).
@@ -83,20 +83,20 @@ mod tests {
     #[test]
     fn a_date_without_the_answers_own_counts_from_the_local_clock() {
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", None), Some(Duration::ZERO));
-        assert_eq!(wait("Tue, 31 Dec 2999 23:59:59 GMT", Some("yesterday")), Some(LONGEST));
+        assert_eq!(wait("Tue, 31 Dec 2999 23:59:59 GMT", Some("yesterday")), Some(MAX_RETRY_AFTER));
     }
 
     #[test]
     fn nothing_is_waited_for_longer_than_a_day() {
-        assert_eq!(wait("86401", None), Some(LONGEST));
-        assert_eq!(wait(&"9".repeat(400), None), Some(LONGEST));
+        assert_eq!(wait("86401", None), Some(MAX_RETRY_AFTER));
+        assert_eq!(wait(&"9".repeat(400), None), Some(MAX_RETRY_AFTER));
     }
 
     proptest::proptest! {
         #[test]
         fn whatever_a_server_sends_the_wait_is_at_most_a_day(value in "[ -~]{0,40}", digits in "[0-9.]{1,30}") {
             for value in [value, digits] {
-                proptest::prop_assert!(wait(&value, None).is_none_or(|wait| wait <= LONGEST));
+                proptest::prop_assert!(wait(&value, None).is_none_or(|wait| wait <= MAX_RETRY_AFTER));
             }
         }
     }

@@ -6,7 +6,7 @@ use hyper::{Method, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::form_urlencoded;
 
-use crate::auth::entra_error::ErrorBody;
+use crate::auth::token_error::ErrorBody;
 
 /// What the sign-in service sent the browser back with: a code, or why there is none.
 pub(super) type Outcome = Result<SecretString, ErrorBody>;

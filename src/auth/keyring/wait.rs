@@ -12,7 +12,7 @@ use zbus::names::BusName;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue};
 use zbus::{Connection, MatchRule, MessageStream};
 
-use super::{ANSWER, NAME};
+use super::{ANSWER_TIMEOUT, NAME};
 
 const SERVICE: &str = "/org/freedesktop/secrets";
 
@@ -38,11 +38,11 @@ pub(crate) async fn wait(collections: &[String], prompt: Prompt) {
 
 async fn follow(collections: &[String], prompt: Prompt) -> zbus::Result<()> {
     // Listens before it looks, so that nothing is missed in between. A bus that does not answer is as good as lost.
-    let Ok(listening) = tokio::time::timeout(ANSWER, listen()).await else { return Ok(()) };
+    let Ok(listening) = tokio::time::timeout(ANSWER_TIMEOUT, listen()).await else { return Ok(()) };
     let (bus, mut signals) = listening?;
     let mut is_asked = prompt == Prompt::Never;
     loop {
-        let ready = tokio::time::timeout(ANSWER, is_ready(&bus, collections)).await;
+        let ready = tokio::time::timeout(ANSWER_TIMEOUT, is_ready(&bus, collections)).await;
         if ready.is_ok_and(|ready| ready) {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tokio::sync::oneshot;
 
 /// What holds the lock longer than this does not work any more: each step that is taken under it has a shorter time-out.
-const PATIENCE: Duration = Duration::from_mins(1);
+const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Held until it is dropped, or the process ends in whatever way.
 pub(super) struct Lock {
@@ -32,7 +32,7 @@ impl Lock {
         // any more when it has the lock, dropping the file gives it back.
         let (sender, receiver) = oneshot::channel();
         thread::Builder::new().spawn(move || sender.send(wait(&file).map(|()| Self { _file: file })))?;
-        match tokio::time::timeout(PATIENCE, receiver).await {
+        match tokio::time::timeout(LOCK_TIMEOUT, receiver).await {
             Ok(Ok(taken)) => taken,
             Ok(Err(_)) => Err(io::Error::other("the thread that waits for it ended")),
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "another presenced keeps it locked")),

@@ -324,7 +324,7 @@ async fn lingers(scene: &Scene<'_>) -> Result<bool, Mute> {
 fn judge_linger(lingers: Result<bool, Mute>, scene: &Scene<'_>) -> Check {
     let name = "linger";
     let accounts = scene.config.as_ref().map(|config| config.accounts.values().collect::<Vec<_>>()).unwrap_or_default();
-    let is_bot = !accounts.is_empty() && accounts.iter().all(|account| !account.auth.is_by_person());
+    let is_bot = !accounts.is_empty() && accounts.iter().all(|account| !account.auth.is_interactive());
     match lingers {
         Err(mute) => Check::skipped(GROUP, name, mute.why()),
         Ok(true) => Check::ok(GROUP, name, "this user's services run without a login, too"),

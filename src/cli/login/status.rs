@@ -93,7 +93,7 @@ fn running(context: &Context) -> Result<Option<Report>, Error> {
 
 /// How it stands with an account, of which a running daemon told this.
 fn look(name: &str, config: &config::Account, told: Option<&report::Account>, environment: &Environment) -> Account {
-    let by_person = config.auth.is_by_person();
+    let by_person = config.auth.is_interactive();
     let state = told.map(|told| told.state);
     let sign_in = told.and_then(|told| told.sign_in.clone()).filter(|_| state != Some(State::SignInNeeded));
     // What went wrong with a token in hand has to do with Graph, unless it is that there is no newer one.

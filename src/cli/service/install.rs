@@ -57,7 +57,7 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
 /// Whether the service would find what it needs: a configuration, and somebody who is signed in.
 fn can_work(context: &Context) -> Result<(), Error> {
     let config = load(context)?;
-    for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_by_person()) {
+    for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_interactive()) {
         if let Err(failure) = block_on(auth::stored(name, account, &context.environment))?
             && failure.kind == FailureKind::SignInNeeded
             && !is_locked(&failure)

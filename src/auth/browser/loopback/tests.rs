@@ -75,7 +75,7 @@ async fn whatever_else_comes_ends_nothing() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{start}: {answer}");
         assert!(!answer.contains("c0de"), "{answer}");
     }
-    let many_letters = "a".repeat(4 * HEAD_LIMIT);
+    let many_letters = "a".repeat(4 * MAX_HEAD_BYTES);
     for huge in [get(&format!("/{many_letters}")), format!("GET / HTTP/1.1\r\nX: {many_letters}").into_bytes()] {
         // What is left unread resets the connection, which may overtake the answer.
         let answer = ask(loopback.port(), &huge).await;
@@ -93,7 +93,7 @@ async fn whatever_else_comes_ends_nothing() {
 async fn clients_that_say_nothing_do_not_keep_the_browser_out() {
     let loopback = Loopback::open_for("our-state".into(), Duration::from_hours(1)).await.unwrap();
     let mut silent = Vec::new();
-    for i in 0..MOST_CONNECTIONS + 10 {
+    for i in 0..MAX_CONNECTIONS + 10 {
         let mut connection = connect(loopback.port()).await;
         if i % 2 == 0 {
             connection.write_all(b"GET / HT").await.unwrap();

@@ -28,7 +28,7 @@ use loopback::{Loopback, Visitor};
 use page::Page;
 
 /// How long a person may take. A code that comes is good for about as long.
-const PATIENCE: Duration = Duration::from_mins(10);
+const SIGN_IN_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What a person must do to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl<'a> Attempt<'a> {
 
     /// What the person must do.
     pub(super) fn prompt(&self) -> BrowserPrompt {
-        BrowserPrompt { url: self.url.clone(), port: self.loopback.port(), expires_in: PATIENCE }
+        BrowserPrompt { url: self.url.clone(), port: self.loopback.port(), expires_in: SIGN_IN_TIMEOUT }
     }
 
     /// Waits for the browser to come back.
@@ -92,7 +92,7 @@ impl<'a> Attempt<'a> {
     /// # Errors
     /// [`FailureKind::SignInNeeded`] when it does not in time.
     pub(super) async fn arrival(&mut self) -> Result<Arrival, Failure> {
-        self.arrival_within(PATIENCE).await
+        self.arrival_within(SIGN_IN_TIMEOUT).await
     }
 
     async fn arrival_within(&mut self, patience: Duration) -> Result<Arrival, Failure> {

@@ -65,7 +65,7 @@ fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, 
 
 /// Sees to it, before a person goes to the trouble, that the sign-in of `account` can be stored afterwards. `tell` is called
 /// once if that takes waiting for the keyring to be unlocked, which the person is asked for.
-pub async fn make_room(
+pub async fn ensure_storable(
     account: &str,
     config: &config::Account,
     environment: &Environment,

@@ -1,15 +1,15 @@
-//! What Entra ID's token errors mean and what mends them.
+//! What Entra ID's token errors mean and what remedies them.
 //!
 //! Decided on the `AADSTS` number (`error_codes`) first and on OAuth's `error` second (RFC 6749, 5.2; RFC 8628, 3.5), never
 //! on `error_description`, which is for people and may name them.
-//! Leaves to others: what each number means (`entra_numbers`), and the words for who signs in (`token_service`).
+//! Leaves to others: what each number means (`aadsts`), and the words for who signs in (`token_service`).
 
 use serde::Deserialize;
 
-use super::entra_numbers::ROWS;
+use super::aadsts::ROWS;
 use crate::failure::FailureKind;
 
-use Mend::{Change, SignIn, Wait};
+use Remedy::{Change, SignIn, Wait};
 
 /// The body of a token error.
 #[derive(Debug, Default, Deserialize)]
@@ -29,12 +29,12 @@ pub(super) struct Verdict {
     pub(super) number: Option<u32>,
     /// What is wrong, as the end of a sentence about the account.
     pub(super) wrong: &'static str,
-    pub(super) mend: Mend,
+    pub(super) remedy: Remedy,
 }
 
-/// What mends an error.
+/// What remedies an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mend {
+pub(super) enum Remedy {
     /// `presenced login`.
     SignIn,
     /// The same, in a way that these words tell.
@@ -51,8 +51,8 @@ pub(super) enum Mend {
     Pause,
 }
 
-impl Mend {
-    /// The kind of failure that it mends, when a person signs in.
+impl Remedy {
+    /// The kind of failure that it remedies, when a person signs in.
     pub(super) fn kind(self) -> FailureKind {
         match self {
             Self::SignIn | Self::SignInAnd(_) | Self::SignInOrBrowser(_) => FailureKind::SignInNeeded,
@@ -66,19 +66,19 @@ impl Mend {
 /// What the number in `body` means, where it is a known one.
 pub(super) fn known(body: &ErrorBody) -> Option<Verdict> {
     let of = |number: &u32| ROWS.iter().find(|(numbers, ..)| numbers.contains(number)).map(|row| (*number, row));
-    let (number, (_, wrong, mend)) = body.error_codes.iter().find_map(of)?;
-    Some(Verdict { number: Some(number), wrong, mend: *mend })
+    let (number, (_, wrong, remedy)) = body.error_codes.iter().find_map(of)?;
+    Some(Verdict { number: Some(number), wrong, remedy: *remedy })
 }
 
 /// What `body`, answered with a 4xx that is neither 408 nor 429, means.
 pub(super) fn verdict(body: &ErrorBody) -> Verdict {
     known(body).unwrap_or_else(|| {
-        let (wrong, mend) = by_word(&body.error);
-        Verdict { number: None, wrong, mend }
+        let (wrong, remedy) = by_word(&body.error);
+        Verdict { number: None, wrong, remedy }
     })
 }
 
-fn by_word(error: &str) -> (&'static str, Mend) {
+fn by_word(error: &str) -> (&'static str, Remedy) {
     match error {
         "invalid_grant" => ("the sign-in is over", SignIn),
         "interaction_required" | "login_required" | "consent_required" => ("a person is asked for", SignIn),
@@ -105,7 +105,7 @@ mod tests {
     fn judge(error: &str, error_codes: &[u32]) -> (FailureKind, Option<u32>) {
         let body = ErrorBody { error: error.to_owned(), error_codes: error_codes.to_vec(), ..ErrorBody::default() };
         let verdict = verdict(&body);
-        (verdict.mend.kind(), verdict.number)
+        (verdict.remedy.kind(), verdict.number)
     }
 
     #[test]

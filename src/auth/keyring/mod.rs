@@ -3,6 +3,7 @@
 //! Nothing here asks a person for anything but [`wait`], and that only when it is told to. Leaves to others: what the secrets
 //! are, and what becomes of the daemon while they are not to be had.
 
+mod probe;
 mod service;
 mod wait;
 
@@ -19,6 +20,7 @@ use zbus::zvariant::{OwnedObjectPath, Value};
 use crate::config::Environment;
 use crate::failure::{Failure, FailureKind, Missing};
 
+pub use probe::{KeyringState, keyring_state};
 use service::{CollectionProxy, Secret};
 pub(super) use wait::{Prompt, wait};
 
@@ -26,7 +28,7 @@ pub(super) use wait::{Prompt, wait};
 const NAME: WellKnownName<'static> = WellKnownName::from_static_str_unchecked("org.freedesktop.secrets");
 
 /// How long the keyring may take for what needs no person.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// By what a secret is found, as `secret-tool store` takes it.
 pub(super) type Attributes = BTreeMap<String, String>;
@@ -271,6 +273,6 @@ fn has_bus(environment: &Environment) -> bool {
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    let silent = || Trouble::Failed(format!("no answer within {} s", ANSWER.as_secs()));
-    tokio::time::timeout(ANSWER, work).await.unwrap_or_else(|_| Err(silent()))
+    let silent = || Trouble::Failed(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));
+    tokio::time::timeout(ANSWER_TIMEOUT, work).await.unwrap_or_else(|_| Err(silent()))
 }

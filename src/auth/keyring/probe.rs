@@ -3,11 +3,11 @@
 
 use crate::config::Environment;
 
-use super::keyring::{Keyring, Trouble};
+use super::{Keyring, Trouble};
 
 /// How the keyring stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyringStanding {
+pub enum KeyringState {
     /// It is open, and new secrets have a place.
     Open,
     /// Its default collection is locked.
@@ -23,14 +23,14 @@ pub enum KeyringStanding {
 }
 
 /// Asks the keyring of this session how it stands. One that can be started is, as for any secret.
-pub async fn keyring_standing(environment: &Environment) -> KeyringStanding {
+pub async fn keyring_state(environment: &Environment) -> KeyringState {
     let asked = async { Keyring::open(environment).await?.has_room().await };
     match asked.await {
-        Ok(true) => KeyringStanding::Open,
-        Ok(false) => KeyringStanding::NoCollection,
-        Err(Trouble::Locked(_)) => KeyringStanding::Locked,
-        Err(Trouble::Absent) => KeyringStanding::Absent,
-        Err(Trouble::NoBus(reason)) => KeyringStanding::NoBus(reason),
-        Err(Trouble::Failed(reason)) => KeyringStanding::Failing(reason),
+        Ok(true) => KeyringState::Open,
+        Ok(false) => KeyringState::NoCollection,
+        Err(Trouble::Locked(_)) => KeyringState::Locked,
+        Err(Trouble::Absent) => KeyringState::Absent,
+        Err(Trouble::NoBus(reason)) => KeyringState::NoBus(reason),
+        Err(Trouble::Failed(reason)) => KeyringState::Failing(reason),
     }
 }

@@ -30,13 +30,13 @@ use super::redirect::{Outcome, Visit};
 const PORTS_TRIED: usize = 16;
 
 /// As many connections are open at once; for one more the oldest is closed.
-const MOST_CONNECTIONS: usize = 32;
+const MAX_CONNECTIONS: usize = 32;
 
 /// How long a client may take for its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No request is larger, in bytes: a code has some 2 KB, the cookies that `localhost` collects may have more.
-const HEAD_LIMIT: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// How long the last page may take to reach the browser.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -142,7 +142,7 @@ async fn serve(listeners: Vec<TcpListener>, awaited: Arc<Awaited>) {
             Ok((stream, _)) => {
                 while connections.try_join_next().is_some() {}
                 open.retain(|connection| !connection.is_finished());
-                if open.len() == MOST_CONNECTIONS
+                if open.len() == MAX_CONNECTIONS
                     && let Some(oldest) = open.pop_front()
                 {
                     oldest.abort();
@@ -163,7 +163,7 @@ async fn connection(stream: TcpStream, awaited: Arc<Awaited>) {
     let gone = Mutex::new(Some(gone));
     let served = http1::Builder::new()
         .keep_alive(false)
-        .max_buf_size(HEAD_LIMIT)
+        .max_buf_size(MAX_HEAD_BYTES)
         .timer(TokioTimer::new())
         .header_read_timeout(awaited.head_timeout)
         .serve_connection(TokioIo::new(stream), service_fn(|request| answer(&awaited, &gone, request)))

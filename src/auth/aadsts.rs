@@ -1,13 +1,13 @@
-//! What each `AADSTS` number that people meet means, and what mends it: the one table, which `docs/sign-in.md` shows too.
+//! What each `AADSTS` number that people meet means, and what remedies it: the one table, which `docs/sign-in.md` shows too.
 //!
 //! Only numbers whose meaning Microsoft's pages tell are in it: "Microsoft Entra authentication and authorization error
 //! codes"; for 530036 "Conditional Access: Authentication flows"; 500014, 530031, 530033, 700003, 70020 and 900023 by their
 //! own descriptions.
 
-use super::entra_error::Mend::{self, Browser, Change, Pause, SignIn, SignInAnd, SignInOrBrowser, Wait};
+use super::token_error::Remedy::{self, Browser, Change, Pause, SignIn, SignInAnd, SignInOrBrowser, Wait};
 
-/// Numbers of one meaning: what is wrong, as the end of a sentence about the account, and what mends it.
-pub(super) type Row = (&'static [u32], &'static str, Mend);
+/// Numbers of one meaning: what is wrong, as the end of a sentence about the account, and what remedies it.
+pub(super) type Row = (&'static [u32], &'static str, Remedy);
 
 const CHECK_TENANT: &str = "check `tenant` in the account";
 const ALLOW_POLICY: &str =
@@ -266,13 +266,13 @@ mod tests {
     use crate::failure::FailureKind;
 
     const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sign-in.md");
-    const HEAD: &str = "| number | what is wrong | what mends it | `status` says |\n|---|---|---|---|\n";
+    const HEAD: &str = "| number | what is wrong | what remedies it | `status` says |\n|---|---|---|---|\n";
 
     fn table() -> String {
         let mut table = HEAD.to_owned();
-        for (numbers, wrong, mend) in ROWS {
+        for (numbers, wrong, remedy) in ROWS {
             let numbers: Vec<_> = numbers.iter().map(|number| format!("AADSTS{number}")).collect();
-            let mends = match mend {
+            let remedies = match remedy {
                 SignIn => "`presenced login`".to_owned(),
                 SignInAnd(how) => format!("`presenced login` {how}"),
                 SignInOrBrowser(how) => format!(
@@ -285,13 +285,13 @@ mod tests {
                 Wait => "nothing: presenced tries again by itself".to_owned(),
                 Pause => "nothing: presenced waits, and tries again by itself".to_owned(),
             };
-            let state = match mend.kind() {
+            let state = match remedy.kind() {
                 FailureKind::SignInNeeded => "sign-in-needed",
                 FailureKind::Refused => "refused",
                 FailureKind::Throttled => "throttled",
                 FailureKind::Passing | FailureKind::TokenRefused => "retrying",
             };
-            writeln!(table, "| {} | {wrong} | {mends} | {state} |", numbers.join(", ")).unwrap();
+            writeln!(table, "| {} | {wrong} | {remedies} | {state} |", numbers.join(", ")).unwrap();
         }
         table
     }
