@@ -108,9 +108,9 @@ async fn what_others_see_is_read_leniently() {
     assert!(request.header("client-request-id").is_some());
 
     for (with, kind, words) in [
-        (answer(200, "", "<html>"), FailureKind::Passing, "holds no presence"),
-        (answer(200, "", r#"{"availability": 7}"#), FailureKind::Passing, "holds no presence"),
-        (answer(204, "", ""), FailureKind::Passing, "holds no presence"),
+        (answer(200, "", "<html>"), FailureKind::Passing, "contains no presence"),
+        (answer(200, "", r#"{"availability": 7}"#), FailureKind::Passing, "contains no presence"),
+        (answer(204, "", ""), FailureKind::Passing, "contains no presence"),
         (answer(503, "", ""), FailureKind::Passing, "GET presence with 503"),
         (answer(429, "Retry-After: 7\r\n", ""), FailureKind::Throttled, "GET presence with 429"),
         (answer(404, "", ""), FailureKind::Refused, "GET presence with 404"),
@@ -205,15 +205,15 @@ async fn every_answer_has_one_meaning() {
         (403, "", error("Forbidden"), Refused, No, "Presence.ReadWrite.All"),
         (403, "", String::new(), Refused, No, "Presence.ReadWrite.All"),
         (400, "", error("InvalidArgument"), Refused, No, "client_id"),
-        (404, "", error("Request_ResourceNotFound"), Refused, No, "no such user"),
-        (404, "", error("NotFound"), Refused, No, "no such user"),
-        (404, "", String::new(), Refused, No, "no such user"),
+        (404, "", error("Request_ResourceNotFound"), Refused, No, "does not exist in this tenant"),
+        (404, "", error("NotFound"), Refused, No, "does not exist in this tenant"),
+        (404, "", String::new(), Refused, No, "does not exist in this tenant"),
         (404, "", "<html>nginx".to_owned(), Refused, No, "endpoints.graph"),
         (405, "", String::new(), Refused, No, ""),
         (413, "", "[1, 2".to_owned(), Refused, No, ""),
-        (302, "Location: http://127.0.0.1:1/portal\r\n", String::new(), Passing, No, "sign-in of its own"),
-        (307, "Location: /elsewhere\r\n", String::new(), Passing, No, "sign-in of its own"),
-        (304, "", String::new(), Passing, No, "sign-in of its own"),
+        (302, "Location: http://127.0.0.1:1/portal\r\n", String::new(), Passing, No, "captive portal"),
+        (307, "Location: /elsewhere\r\n", String::new(), Passing, No, "captive portal"),
+        (304, "", String::new(), Passing, No, "captive portal"),
     ];
     for (status, headers, body, kind, applied, hint) in rows {
         let row = format!("{status} {headers}{}", &body[..body.len().min(60)]);
