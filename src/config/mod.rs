@@ -1,7 +1,7 @@
 //! Configuration: the schema (plain values, part of the core) and how TOML becomes them.
 //!
-//! A [`Config`] that exists is right: every path is expanded, every duration in range, every endpoint allowed. What is not
-//! becomes [`Problems`], all at once. [`Config::parse`] is pure; only [`load`] touches the disk.
+//! Every [`Config`] is valid: every path is expanded, every duration in range, every endpoint allowed. Otherwise there are
+//! [`Problems`], all of them at once. [`Config::parse`] is pure; only [`load`] touches the disk.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,13 +42,13 @@ pub(crate) use secret_file::shown_to_others;
 pub struct Config {
     /// The accounts by name; at least one.
     pub accounts: BTreeMap<String, Account>,
-    /// What holds for every session.
+    /// The settings for every session.
     pub session: Session,
     /// The signals.
     pub signals: Signals,
-    /// The rules, in their order; the default ones when the file has none.
+    /// The rules, in order; the default rules if the file has none.
     pub rules: Vec<Rule>,
-    /// Who else may look.
+    /// Who else may ask.
     pub status: Status,
     /// Where logs go.
     pub log: Log,
@@ -69,14 +69,14 @@ pub struct Account {
     pub cloud: Cloud,
     /// How to get tokens.
     pub auth: Auth,
-    /// Where a person's sign-in is kept; `[tokens]` says it for all accounts.
+    /// Where a person's sign-in is kept. `[tokens]` sets it for all accounts.
     pub tokens: TokenStore,
     /// The cloud's addresses, or the configured ones.
     pub endpoints: Endpoints,
 }
 
 impl Account {
-    /// Whether both are known to hold one and the same session in Graph: the application's, for one user, in one cloud.
+    /// Whether both are known to hold the same session in Graph: that of one application, for one user, in one cloud.
     pub fn is_same_session(&self, other: &Self) -> bool {
         let same_user =
             self.user.as_ref().zip(other.user.as_ref()).is_some_and(|(one, two)| one.eq_ignore_ascii_case(two));
@@ -112,7 +112,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Whether both lead to this machine itself, as an emulator's do.
+    /// Whether both lead to this machine, like an emulator's.
     pub fn are_loopback(&self) -> bool {
         [&self.graph, &self.login].into_iter().all(is_loopback)
     }
@@ -175,7 +175,7 @@ impl Auth {
         }
     }
 
-    /// Whether a person signs in, whose sign-in is then stored; else the account gets its tokens by itself.
+    /// Whether a person signs in, whose sign-in is then stored. Otherwise the account gets its own tokens.
     pub const fn is_interactive(&self) -> bool {
         match self {
             Self::DeviceCode | Self::Browser => true,
@@ -186,7 +186,7 @@ impl Auth {
         }
     }
 
-    /// Where the secret is that it needs.
+    /// Where the secret is, if it needs one.
     pub const fn secret(&self) -> Option<&SecretSource> {
         match self {
             Self::ClientSecret { secret } => Some(secret),
@@ -215,7 +215,7 @@ pub enum SecretSource {
 /// Where a person's sign-in is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenStore {
-    /// In the keyring where there is one when somebody signs in, else in a file.
+    /// In the keyring if there is one when a person signs in, otherwise in a file.
     #[default]
     Auto,
     /// In the keyring.
@@ -225,7 +225,7 @@ pub enum TokenStore {
 }
 
 impl SecretSource {
-    /// The file it is in, when it is in one that has a path of its own.
+    /// The file it is in, if it has its own path.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -233,7 +233,7 @@ impl SecretSource {
         }
     }
 
-    /// The environment variable it is in.
+    /// The environment variable it is in, if it is in one.
     pub fn var(&self) -> Option<&str> {
         match self {
             Self::Env(name) => Some(name),
@@ -242,18 +242,18 @@ impl SecretSource {
     }
 }
 
-/// What holds for every session.
+/// The settings for every session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Session {
     /// How long Graph keeps the session without a keepalive.
     pub expiration: Expiration,
-    /// What becomes of it when presenced stops.
+    /// What happens to it when presenced stops.
     pub on_exit: OnExit,
-    /// Whether what others see is read back, to be shown.
+    /// Whether what others see is read back and shown.
     pub verify: bool,
 }
 
-/// What becomes of the session in Graph when presenced stops.
+/// What happens to the session in Graph when presenced stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnExit {
     /// It is cleared.
@@ -263,7 +263,7 @@ pub enum OnExit {
     Keep,
 }
 
-/// The signals; one that is `None` is off.
+/// The signals. `None`: off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
     /// Calendars.
@@ -296,10 +296,10 @@ pub struct Idle {
     pub after: Duration,
 }
 
-/// Who may look, besides the status socket's own user.
+/// Who may ask, besides clients of the status socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Where metrics and health are told over TCP; `None`: nowhere.
+    /// The TCP address that serves metrics and health; `None`: none.
     pub listen: Option<SocketAddr>,
 }
 
@@ -312,10 +312,10 @@ pub struct Log {
     pub dir: Option<PathBuf>,
 }
 
-/// What is kept of the last two days.
+/// The history of the last two days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
-    /// Whether anything is.
+    /// Whether it is kept.
     pub enabled: bool,
 }
 

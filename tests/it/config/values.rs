@@ -154,7 +154,7 @@ fn only_a_presence_can_be_preferred() {
     assert!(!good(&rule("nothing", "false")).rules[0].prefer);
     let problem = bad(&rule("nothing", "true"));
     assert!(problem.contains("nothing matches \"nothing\""), "{problem}");
-    assert!(bad(&rule("Away/Away", "\"yes\"")).contains("`prefer` is true or false, and here is a text"));
+    assert!(bad(&rule("Away/Away", "\"yes\"")).contains("`prefer` must be true or false, but this is a text"));
 }
 
 #[test]
@@ -253,10 +253,10 @@ fn expirations_need_a_unit_and_a_length_that_graph_accepts() {
         ("\"5h\"", "`5h` is longer than the 4 hours Microsoft Graph accepts as an expiration"),
         ("\"1d\"", "`1d` is longer than the 4 hours Microsoft Graph accepts as an expiration"),
         ("\"5m 0.5s\"", "`5m 0.5s` is not a number of whole seconds"),
-        ("\"soon\"", "`soon` is no duration"),
-        ("\"1mo\"", "`1mo` is no duration"),
-        ("\"\"", "`` is no duration"),
-        ("true", "a duration is a text, and here is true or false"),
+        ("\"soon\"", "`soon` is not a duration"),
+        ("\"1mo\"", "`1mo` is not a duration"),
+        ("\"\"", "`` is not a duration"),
+        ("true", "a duration must be a text, but this is true or false"),
     ] {
         assert_eq!(bad(&format!("[session]\nexpiration = {text}\n")), expected);
     }
@@ -269,18 +269,18 @@ fn accounts_that_cannot_work_are_refused() {
     for (text, expected) in [
         (String::new(), "the configuration has no account"),
         ("[accounts]\n".to_owned(), "the configuration has no account"),
-        ("accounts = 1\n".to_owned(), "[accounts] is a table, and here is a whole number"),
+        ("accounts = 1\n".to_owned(), "[accounts] must be a table, but this is a whole number"),
         (
             account(secret, ""),
-            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` cannot stand for one",
+            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` does not work",
         ),
         (
             account(r#"{ method = "client-certificate", certificate = "x" }"#, ""),
-            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` cannot stand for one",
+            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` does not work",
         ),
         (
             account(r#"{ method = "federated", assertion = { file = "x" } }"#, ""),
-            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` cannot stand for one",
+            "[accounts.a] has no `user`: an application's own token has no user, so Graph's `/me` does not work",
         ),
         (account(r#"{ method = "client-certificate" }"#, &format!("user = \"{USER}\"")), "`auth` has no `certificate`"),
         (
@@ -307,20 +307,23 @@ fn accounts_that_cannot_work_are_refused() {
         (account(r#"{ method = "federated" }"#, &format!("user = \"{USER}\"")), "`auth` has no `assertion`"),
         (
             account(r#"{ method = "federated", assertion = { fiel = "x" } }"#, &format!("user = \"{USER}\"")),
-            "`assertion` has a key that is no place of a secret",
+            "`assertion` has a key that does not say where a secret is",
         ),
         (
             account(r#"{ method = "token-command", command = ["x"] }"#, ""),
-            "[accounts.a] has no `user`: the command's token does not tell presenced whose it is",
+            "[accounts.a] has no `user`: the command's token does not say whose it is",
         ),
         (
             account(secret, "user = \"me@contoso.com\""),
-            "`user` is a sign-in name; Graph may take that for another user's, so the object id is needed",
+            "`user` is a sign-in name, which Graph may mistake for another user's: use the object id",
         ),
-        (account(device, "user = \"me\""), "`user` is no id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87"),
-        (account(device, "cloud = \"usgov\""), "`usgov` is no value of `cloud`"),
-        (account(r#"{ method = "device" }"#, ""), "`device` is no value of `method`"),
-        (account("\"device-code\"", ""), "`auth` is a table, and here is a text"),
+        (
+            account(device, "user = \"me\""),
+            "`user` is not an id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87",
+        ),
+        (account(device, "cloud = \"usgov\""), "`usgov` is not a valid value for `cloud`"),
+        (account(r#"{ method = "device" }"#, ""), "`device` is not a valid value for `method`"),
+        (account("\"device-code\"", ""), "`auth` must be a table, but this is a text"),
         (account("{}", ""), "`auth` has no `method`"),
         (account(r#"{ method = "device-code", secret = "hunter2" }"#, ""), "`auth` has no key `secret`"),
         (
@@ -329,24 +332,21 @@ fn accounts_that_cannot_work_are_refused() {
         ),
         (
             account(r#"{ method = "token-command", command = "x" }"#, &format!("user = \"{USER}\"")),
-            "`command` is a list, and here is a text",
+            "`command` must be a list, but this is a text",
         ),
         (
             account(r#"{ method = "token-command", command = ["x", 1] }"#, &format!("user = \"{USER}\"")),
-            "`command` is a text, and here is a whole number",
+            "`command` must be a text, but this is a whole number",
         ),
-        (ACCOUNT.replace("accounts.work", "accounts.\"my work\""), "`my work` is no name for an account"),
-        (
-            ACCOUNT.replace("contoso.onmicrosoft.com", "common"),
-            "`common` stands for many tenants, and an account has one",
-        ),
+        (ACCOUNT.replace("accounts.work", "accounts.\"my work\""), "`my work` is not a valid name for an account"),
+        (ACCOUNT.replace("contoso.onmicrosoft.com", "common"), "`common` means many tenants, but an account has one"),
         (
             ACCOUNT.replace("contoso.onmicrosoft.com", "contoso..com"),
             "`tenant` is neither a domain name nor a directory id",
         ),
         (
             ACCOUNT.replace(CLIENT, "22553876f5ab4529bffbcfe50aa89f87"),
-            "`client_id` is no id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87",
+            "`client_id` is not an id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87",
         ),
     ] {
         assert_eq!(problem(&text), expected, "{text}");
@@ -370,7 +370,7 @@ fn a_secret_is_in_exactly_one_known_place() {
         assert_eq!(wrong, "these are not the attributes of a secret in the keyring", "{attributes}");
     }
     assert_eq!(secret("{ keyring = { a = \"b\" }, env = \"A\" }"), "a secret is in exactly one place");
-    assert_eq!(secret("{ value = \"x\" }"), "`secret` has a key that is no place of a secret");
+    assert_eq!(secret("{ value = \"x\" }"), "`secret` has a key that does not say where a secret is");
     assert_eq!(secret("{ env = \"A\", file = \"b\" }"), "a secret is in exactly one place");
     assert_eq!(secret("{}"), "a secret is in exactly one place");
     assert_eq!(secret("{ env = \"A~b\" }"), "this is not the name of a secret's place");
@@ -396,12 +396,12 @@ fn tokens_go_out_encrypted_or_stay_on_this_machine() {
         ("http://localhost.example", "plain http would send tokens unencrypted to localhost.example"),
         ("http://128.0.0.1", "plain http would send tokens unencrypted to 128.0.0.1"),
         ("http://0.0.0.0", "plain http would send tokens unencrypted to 0.0.0.0"),
-        ("ftp://graph.example", "`graph` is reached by https, not ftp"),
-        ("file:///etc/passwd", "`graph` is reached by https, not file"),
-        ("https://me:hunter2@graph.example", "`graph` has a user name or password in it"),
-        ("https://graph.example/?a=b", "`graph` has a query or a fragment in it"),
-        ("https://graph.example/#a", "`graph` has a query or a fragment in it"),
-        ("graph.microsoft.com", "`graph` is no address: relative URL without a base"),
+        ("ftp://graph.example", "`graph` must use https, not ftp"),
+        ("file:///etc/passwd", "`graph` must use https, not file"),
+        ("https://me:hunter2@graph.example", "`graph` contains a user name or a password"),
+        ("https://graph.example/?a=b", "`graph` contains a query or a fragment"),
+        ("https://graph.example/#a", "`graph` contains a query or a fragment"),
+        ("graph.microsoft.com", "`graph` is not a valid address: relative URL without a base"),
     ] {
         assert_eq!(bad(&endpoint(address)), expected);
     }
@@ -429,7 +429,7 @@ fn paths_expand_or_say_what_is_missing() {
     }
     let nobody = presenced::config::Environment { home: PathBuf::new(), runtime_dir: None, ..environment() };
     for (snippet, expected) in [
-        (call("~/x"), "`~` stands for the home folder, and this user has none"),
+        (call("~/x"), "`~` stands for the home folder, but this user has none"),
         (call("$XDG_RUNTIME_DIR/x"), "the environment variable `XDG_RUNTIME_DIR` of `$XDG_RUNTIME_DIR/x` is not set"),
         (
             "[signals.call]\n".to_owned(),
@@ -445,21 +445,21 @@ fn paths_expand_or_say_what_is_missing() {
 fn rules_and_signals_that_cannot_be_meant_are_refused() {
     let rule = |rest: &str| format!("[[rules]]\nname = \"r\"\nset = \"nothing\"\n{rest}\n");
     for (snippet, expected) in [
-        (rule("when = { lock = \"unlock\" }"), "`unlock` is no value of `lock`"),
-        (rule("when = { lock = \"unknown\" }"), "`unknown` is no value of `lock`"),
-        (rule("when = { call = [\"in-call\", \"incall\"] }"), "`incall` is no value of `call`"),
+        (rule("when = { lock = \"unlock\" }"), "`unlock` is not a valid value for `lock`"),
+        (rule("when = { lock = \"unknown\" }"), "`unknown` is not a valid value for `lock`"),
+        (rule("when = { call = [\"in-call\", \"incall\"] }"), "`incall` is not a valid value for `call`"),
         (rule("when = { lock = [] }"), "`lock` is an empty list"),
-        (rule("when = { lock = true }"), "`lock` is a text, and here is true or false"),
-        (rule("when = { idle = \"10m\" }"), "`10m` is no value of `idle`"),
+        (rule("when = { lock = true }"), "`lock` must be a text, but this is true or false"),
+        (rule("when = { idle = \"10m\" }"), "`10m` is not a valid value for `idle`"),
         (rule("when = { screen = \"locked\" }"), "`when` has no key `screen`"),
-        (rule("when = \"locked\""), "`when` is a table, and here is a text"),
-        (rule("when = { online = \"yes\" }"), "`online` is true or false, and here is a text"),
+        (rule("when = \"locked\""), "`when` must be a table, but this is a text"),
+        (rule("when = { online = \"yes\" }"), "`online` must be true or false, but this is a text"),
         (rule("when = { within = \"Mun 08:00-10:00\" }"), "`within`: `Mun` is no day of the week; did you mean `Mon`?"),
-        (rule("when = { signal = \"x\" }"), "`signal` is a table, and here is a text"),
-        (rule("when = { signal = { \"a b\" = \"x\" } }"), "`a b` is no name for a signal"),
+        (rule("when = { signal = \"x\" }"), "`signal` must be a table, but this is a text"),
+        (rule("when = { signal = { \"a b\" = \"x\" } }"), "`a b` is not a valid name for a signal"),
         (rule("when = { signal = { a = \"\" } }"), "`a` is empty"),
         (rule("expiration = \"4m\""), "`4m` is shorter than the 5 minutes Microsoft Graph accepts as an expiration"),
-        (rule("") + &rule(""), "there is a rule `r` already"),
+        (rule("") + &rule(""), "there is already a rule `r`"),
         ("[[rules]]\nset = \"nothing\"\n".to_owned(), "[[rules]] has no `name`"),
         ("[[rules]]\nname = \"r\"\n".to_owned(), "[[rules]] has no `set`"),
         ("[rules]\nname = \"r\"\n".to_owned(), "`rules` is a list of tables"),
@@ -469,18 +469,18 @@ fn rules_and_signals_that_cannot_be_meant_are_refused() {
         ("[signals.calendar]\nsources = [{}]\n".to_owned(), "a source has no `path` and no `url`"),
         (
             "[signals.calendar]\nsources = [{ path = \"x\" }]\nidentity = [\"me\"]\n".to_owned(),
-            "`identity` holds e-mail addresses, and this is none",
+            "`identity` holds e-mail addresses, but this is not one",
         ),
         ("[signals.idle]\nafter = \"59s\"\n".to_owned(), "`59s` is shorter than a minute"),
         ("[signals.idle]\nafter = \"25h\"\n".to_owned(), "`25h` is longer than 24 hours"),
         ("[signals.idle]\nafter = \"-10m\"\n".to_owned(), "`-10m` is shorter than a minute"),
         ("[signals.idle]\nafter = 10\n".to_owned(), "`10` needs a unit"),
-        ("[signals.idle]\nafter = \"soon\"\n".to_owned(), "`soon` is no duration"),
+        ("[signals.idle]\nafter = \"soon\"\n".to_owned(), "`soon` is not a duration"),
         ("[signals.idle]\nafetr = \"10m\"\n".to_owned(), "[signals.idle] has no key `afetr`"),
         ("[signals.clendar]\n".to_owned(), "[signals] has no key `clendar`"),
-        ("[log]\nlevel = \"wran\"\n".to_owned(), "`wran` is no level of logging"),
-        ("[log]\nlevel = \"presenced=loud\"\n".to_owned(), "`presenced=loud` is no level of logging"),
-        ("[session]\non_exit = \"Clear\"\n".to_owned(), "`Clear` is no value of `on_exit`"),
+        ("[log]\nlevel = \"wran\"\n".to_owned(), "`wran` is not a log level"),
+        ("[log]\nlevel = \"presenced=loud\"\n".to_owned(), "`presenced=loud` is not a log level"),
+        ("[session]\non_exit = \"Clear\"\n".to_owned(), "`Clear` is not a valid value for `on_exit`"),
         ("[sesion]\n".to_owned(), "the configuration has no key `sesion`"),
     ] {
         assert_eq!(bad(&snippet), expected, "{snippet}");
@@ -515,15 +515,15 @@ fn wrong_subscriptions_are_refused_without_telling_their_address() {
             "url = \"http://cal.example/hunter2\"",
             "plain http would send the address and the calendar unencrypted (cal.example)",
         ),
-        ("url = \"cal.example/hunter2\"", "`url` is no address that begins with https://, webcal:// or webcals://"),
+        ("url = \"cal.example/hunter2\"", "`url` is not an address that begins with https://, webcal:// or webcals://"),
         (
             "url = \"ftp://cal.example/hunter2\"",
-            "`url` is no address that begins with https://, webcal:// or webcals://",
+            "`url` is not an address that begins with https://, webcal:// or webcals://",
         ),
-        ("url = \"https://cal .example/hunter2\"", "`url` is no address: invalid international domain name"),
-        ("url = \"https://:hunter2@\"", "`url` is no address: empty host"),
-        ("path = \"https://cal.example/hunter2\"", "`path` is an address, and this is for files and folders"),
-        ("path = \"x\", url = \"https://cal.example/hunter2\"", "a source has a `path` or a `url`, and this has both"),
+        ("url = \"https://cal .example/hunter2\"", "`url` is not a valid address: invalid international domain name"),
+        ("url = \"https://:hunter2@\"", "`url` is not a valid address: empty host"),
+        ("path = \"https://cal.example/hunter2\"", "`path` is an address, but `path` is for files and folders"),
+        ("path = \"x\", url = \"https://cal.example/hunter2\"", "a source has a `path` or a `url`, but this has both"),
         ("path = \"x\", refresh = \"15m\"", "`refresh` belongs to a `url`; files and folders are watched"),
         ("url = \"https://cal.example/hunter2\", refresh = \"59s\"", "`59s` is shorter than a minute"),
         ("url = \"https://cal.example/hunter2\", refresh = \"-1h\"", "`-1h` is shorter than a minute"),
