@@ -1,7 +1,7 @@
-//! Sign-in: gets bearer tokens for Microsoft Graph, keeps each until it is nearly over, and renews it.
+//! Sign-in: gets bearer tokens for Microsoft Graph, keeps each until it has nearly expired, and renews it.
 //!
-//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with a code or in a browser.
-//! Leaves to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
+//! The daemon uses [`Authenticator`]; [`login`] and [`logout`] are for a person, with a code or in a browser. Leaves to others:
+//! what the token is used for (`graph/`), and what follows from a failure (`session/`).
 
 mod aadsts;
 mod browser;
@@ -55,30 +55,31 @@ pub use login::{Prompt, SignedIn, login};
 pub use permissions::Permissions;
 pub use store::{ensure_storable, logout, sign_in_file, stored, unlock};
 
-/// After a renewal ahead of time failed, the token that still holds is used this long before the next try; and where trying
-/// again does not help by itself, this long.
+/// How long to wait after an early renewal failed, while the current token is still valid. The second is for failures that
+/// trying again does not fix.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);
 const REFUSAL_RETRY: Duration = Duration::from_mins(15);
 
 /// A bearer token for Microsoft Graph.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// What goes into the `Authorization` header.
+    /// The value for the `Authorization` header.
     pub bearer: SecretString,
-    /// The object id of who signed in; `None` when an application did, or nobody said.
+    /// The object id of the person who signed in; `None` if an application did, or if it is unknown.
     pub user: Option<String>,
-    /// What it permits; `None`: it does not say.
+    /// What it permits; `None`: unknown.
     pub permissions: Option<Permissions>,
-    /// Which one it is, counted from 1.
+    /// Its number, counted from 1.
     number: u64,
-    /// Whether it was asked for to meet a claims challenge.
+    /// Whether it was requested to meet a claims challenge.
     meets_challenge: bool,
-    /// When it is over.
+    /// When it expires.
     pub expires_at: Instant,
 }
 
 impl Token {
-    /// Whether it is known to be for the presence of `user`: it is that user's, or an application's, which may set anyone's.
+    /// Whether it is known to be valid for the presence of `user`: it is that user's, or an application's, which may set anyone's
+    /// presence.
     pub fn may_set(&self, user: &str) -> bool {
         match (&self.user, &self.permissions) {
             (Some(own), _) => own.eq_ignore_ascii_case(user),
@@ -88,43 +89,43 @@ impl Token {
     }
 }
 
-/// What is known of a sign-in, for whoever wants to see it.
+/// What is known of a sign-in, to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenStatus {
-    /// Who signed in; nobody where the application did.
+    /// Who signed in; empty if the application did.
     pub who: SignedIn,
-    /// What the token permits; `None`: it does not say.
+    /// What the token permits; `None`: unknown.
     pub permissions: Option<Permissions>,
-    /// When the token ends, as the wall clock was when it was asked for.
+    /// When the token expires, by the wall clock at the time of the request.
     pub expires_at: Timestamp,
-    /// Why no newer token could be had, since this one was.
+    /// Why the last renewal since this token failed.
     pub renewal_failure: Option<String>,
 }
 
-/// What a method of getting tokens got.
+/// The result of a method of getting tokens.
 struct Grant {
     bearer: SecretString,
-    /// Nobody where the application signed in.
+    /// Empty if the application signed in.
     who: SignedIn,
-    /// From when it was asked for.
+    /// Counted from the request.
     lifetime: Duration,
 }
 
-/// A token and when to look for the next.
+/// A token and when to renew it.
 struct Held {
     token: Token,
     renew_at: Instant,
 }
 
-/// What an authenticator has.
+/// The current token, and what is known of the next one.
 #[derive(Default)]
 struct TokenCache {
     held: Option<Held>,
-    /// The claims that Graph asked for, of which the next token must say that it has them; until then there is none.
+    /// The claims that Graph asked for. The next token has to contain them, and until then there is no usable token.
     challenge: Option<String>,
-    /// The last renewal ahead of time.
+    /// The last early renewal.
     ahead: Option<AbortHandle>,
-    /// What is shown of the newest token; `None`: there was none yet.
+    /// What is shown of the newest token; `None`: there was no token yet.
     status: Option<TokenStatus>,
 }
 
@@ -133,7 +134,7 @@ pub struct Authenticator {
     shared: Arc<Shared>,
 }
 
-/// What an authenticator shares with a renewal ahead of time.
+/// What an authenticator shares with an early renewal.
 struct Shared {
     account: String,
     config: config::Account,
@@ -141,19 +142,19 @@ struct Shared {
     store: Arc<Store>,
     /// Never locked across an await.
     cache: Mutex<TokenCache>,
-    /// Held during a renewal, so that there is one at a time.
+    /// Held during a renewal, so that there is only one at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
     renewals: AtomicU64,
-    /// The newest token that Graph accepted; 0: none yet.
+    /// The number of the newest token that Graph accepted; 0: none yet.
     accepted: AtomicU64,
-    /// Until when the certificate is good, where there is one.
+    /// How long the certificate is valid, if there is one.
     certificate: expiry::Watch,
-    /// Where each question for a token counts.
+    /// Counts each request for a token.
     tally: Arc<Tally>,
 }
 
 impl fmt::Debug for Authenticator {
-    /// Leaves the configuration out: the arguments of a command may hold a secret.
+    /// Omits the configuration: the arguments of a command may contain a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticator").field("account", &self.shared.account).finish_non_exhaustive()
     }
@@ -165,7 +166,7 @@ impl Authenticator {
         Self::tallied(account, config, environment, Arc::default())
     }
 
-    /// The same, and each question for a token counts in `tally`.
+    /// The same; each request for a token counts in `tally`.
     pub fn tallied(account: &str, config: &config::Account, environment: &Environment, tally: Arc<Tally>) -> Self {
         Self::with(account, config, environment, Arc::new(Store::new(account, config, environment)), tally)
     }
@@ -192,7 +193,7 @@ impl Authenticator {
         Self { shared: Arc::new(shared) }
     }
 
-    /// One that begins anew in `environment`, by what is stored now. What could not be stored yet it takes over.
+    /// A new one in `environment`, which starts from what is stored now. It takes over what could not be stored yet.
     #[must_use]
     pub fn anew(&self, environment: &Environment) -> Self {
         let shared = &self.shared;
@@ -200,13 +201,13 @@ impl Authenticator {
         Self::with(&shared.account, &shared.config, environment, store, tally)
     }
 
-    /// A token that holds at `now`. While the one there is holds, it is given at once, and when it is nearly over the next one
-    /// is got in the meantime: a slow sign-in service holds no request up. `fresh` asks for one newer than any the caller has
-    /// seen, because Graph turned that down.
+    /// A token that is valid at `now`. While the current token is valid, this returns it at once; when it has nearly expired,
+    /// the next one is fetched in the background, so that a slow sign-in service delays no request. `fresh` asks for a token
+    /// newer than any that the caller has seen, because Graph rejected that one.
     ///
     /// # Errors
-    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure to renew it is not reported. Where
-    /// the keyring is locked or gone, [`keyring_changed`] says when it is worth another look.
+    /// Any kind except [`FailureKind::TokenRefused`]. While the current token is valid, a failed renewal is not reported. If
+    /// the keyring is locked or gone, [`keyring_changed`] says when to try again.
     pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
         let shared = &self.shared;
         let seen = shared.renewals.load(Ordering::Acquire);
@@ -216,7 +217,7 @@ impl Authenticator {
             return Ok(token);
         }
         let _turn = shared.turn.lock().await;
-        // Whoever had the turn before has got one for everybody who waited, however short it lives.
+        // The task that had the turn before this one fetched a token for all that waited, however short its life.
         if shared.renewals.load(Ordering::Acquire) != seen
             && let Some(token) = shared.held(|_| true)
         {
@@ -225,44 +226,44 @@ impl Authenticator {
         shared.renew(now).await
     }
 
-    /// What is under way will hardly be answered, as after the machine slept: nobody waits for it any more.
+    /// Gives up an early renewal that will probably get no answer, as after the machine slept.
     pub fn abandon_renewal(&self) {
         if let Some(ahead) = self.shared.cache().ahead.take() {
             ahead.abort();
         }
     }
 
-    /// Graph asked for `claims` that `token` lacks, and the next token will be asked for with them. `false`: it was asked for
-    /// to meet a challenge itself and was never accepted, so that no other would be better. Whether the claims are the same
-    /// says nothing about that: the time in them may be another one in each challenge.
+    /// Graph asked for `claims` that `token` lacks, so the next token request will include them. `false`: this token was itself
+    /// requested to meet a challenge and was never accepted, so that another would not be better. Comparing the claims would
+    /// not show that: they may contain a time that differs in each challenge.
     pub fn challenge(&self, token: &Token, claims: &str) -> bool {
         if token.meets_challenge && self.shared.accepted.load(Ordering::Acquire) < token.number {
             return false;
         }
         let mut cache = self.shared.cache();
-        // A newer one may have come while the request was on its way.
+        // A newer token may have arrived while the request was on its way.
         if cache.held.as_ref().is_none_or(|held| held.token.number == token.number) {
             cache.challenge = Some(claims.to_owned());
         }
         true
     }
 
-    /// Graph did what a request with `token` asked for.
+    /// Graph accepted a request with `token`.
     pub fn note_accepted(&self, token: &Token) {
         self.shared.accepted.fetch_max(token.number, Ordering::AcqRel);
     }
 
-    /// Whether Graph ever did what a request of this sign-in asked for.
+    /// Whether Graph ever accepted a request of this sign-in.
     pub fn was_accepted(&self) -> bool {
         self.shared.accepted.load(Ordering::Acquire) > 0
     }
 
-    /// What is known of the sign-in; `None`: no token was got yet.
+    /// What is known of the sign-in; `None`: there was no token yet.
     pub fn status(&self) -> Option<TokenStatus> {
         self.shared.cache().status.clone()
     }
 
-    /// Until when the certificate is good that it signs in with, as far as that is known.
+    /// How long the certificate that it signs in with is valid, if that is known.
     pub fn certificate(&self) -> Option<Expiry> {
         self.shared.certificate.expiry()
     }
@@ -278,14 +279,14 @@ impl Shared {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The token there is, if it is `good` and nothing more was asked of it.
+    /// The current token, if it is `good` and no challenge is open.
     fn held(&self, good: impl FnOnce(&Token) -> bool) -> Option<Token> {
         let cache = self.cache();
         let held = cache.held.as_ref().filter(|held| cache.challenge.is_none() && good(&held.token));
         held.map(|held| held.token.clone())
     }
 
-    /// Gets the next token in the background when it is time to, and nobody does so already.
+    /// Fetches the next token in the background if it is time, unless that is already under way.
     fn renew_ahead(self: &Arc<Self>, now: &Now) {
         if self.cache().held.as_ref().is_none_or(|held| now.instant < held.renew_at) {
             return;
@@ -301,7 +302,7 @@ impl Shared {
         self.cache().ahead = Some(renewal.abort_handle());
     }
 
-    /// A new token, which is kept. Only for whoever has the turn.
+    /// Fetches a new token and keeps it. The caller must hold the turn.
     async fn renew(&self, now: &Now) -> Result<Token, Failure> {
         let challenge = self.cache().challenge.clone();
         let (pending, began) = (self.tally.begin(&self.account, Call::Token), Stopwatch::now());
@@ -316,16 +317,16 @@ impl Shared {
         self.renewals.store(number, Ordering::Release);
         cache.status = Some(status);
         debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
-        // One that came in the meantime still stands.
+        // A challenge that came in the meantime is still open.
         if cache.challenge == challenge {
             cache.challenge = None;
         }
         Ok(cache.held.insert(new).token.clone())
     }
 
-    /// A renewal ahead of time failed.
+    /// An early renewal failed.
     fn put_off(&self, failure: &Failure, asked_at: Instant) {
-        warn!(account = self.account, hint = failure.hint, "the token could not be renewed ahead of time: {failure}");
+        warn!(account = self.account, hint = failure.hint, "the token could not be renewed early: {failure}");
         let pause = if passes(failure) { RENEWAL_RETRY } else { REFUSAL_RETRY };
         if let Some(held) = &mut self.cache().held {
             let wait = failure.retry_after.unwrap_or_default().max(pause);
@@ -348,7 +349,7 @@ impl Shared {
             Auth::Federated { assertion } => {
                 federated::ask(&self.config, assertion, challenge, &self.environment, now).await
             }
-            // A newer token may do: often the claims only ask for one that was issued since.
+            // A newer token may be enough: often the claims only require one that was issued since.
             Auth::TokenCommand { command } => token_command::ask(command, &self.environment, now).await,
         }
     }
@@ -363,15 +364,15 @@ fn passes(failure: &Failure) -> bool {
     }
 }
 
-/// Waits until the keyring is worth another look after a failure that lacked it: see [`Missing::Keyring`]. Nobody is asked
-/// for anything.
+/// Waits until it is worth trying the keyring again after a failure without it: see [`Missing::Keyring`]. Asks nobody for
+/// anything.
 pub async fn keyring_changed(locked: &[String]) {
     keyring::wait(locked, keyring::Prompt::Never).await;
 }
 
 impl Grant {
-    /// Renewed when less than 5 minutes or a tenth of its life is left, whichever is more; one that lives so short that this
-    /// would be at once, in the second half of its life.
+    /// A token is renewed when less than 5 minutes or a tenth of its life is left, whichever is more. If its life is too short
+    /// for that, it is renewed in the second half of its life.
     fn held_from(self, asked_at: &Now, number: u64, meets_challenge: bool) -> (Held, TokenStatus) {
         let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
         let expires_at = asked_at.instant + self.lifetime;

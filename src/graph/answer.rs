@@ -35,7 +35,7 @@ use super::challenge::Challenge;
 /// The hint if the token does not allow reading what others see.
 const MAY_NOT_READ: &str = "the app registration or the sign-in lacks the permission to read: grant delegated \
      `Presence.Read` and run `presenced login` again, or for a client secret grant the application permission \
-     `Presence.Read.All` with an administrator's consent; or take `verify` out of [session]";
+     `Presence.Read.All` with an administrator's consent; or remove `verify` from [session]";
 
 words! {
     /// What is asked of Graph: the last part of the URL. Reading has no such part, so it is named after what it reads.

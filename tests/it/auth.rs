@@ -234,12 +234,12 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
         (refused("invalid_client", 7_000_222), Refused, "has expired", "create a new one"),
         (refused("invalid_client", 1), Refused, "not accepted", "client_id"),
         (refused("unauthorized_client", 700_016), Refused, "no application with this client id", "client_id"),
-        (refused("invalid_request", 90_002), Refused, "no such tenant", "`tenant`"),
+        (refused("invalid_request", 90_002), Refused, "the tenant does not exist", "`tenant`"),
         (refused("unauthorized_client", 1), Refused, "may not sign in this way", "app registration"),
         (refused("invalid_grant", 53_003), Refused, "Conditional Access", "administrator"),
         // Nobody can sign in to an account that an application signs in to.
         (refused("invalid_grant", 65_001), Refused, "consented", "administrator"),
-        (refused("invalid_grant", 1), Refused, "over", "administrator"),
+        (refused("invalid_grant", 1), Refused, "the sign-in has ended", "administrator"),
         (refused("never_heard_of", 1), Refused, "400 never_heard_of, trace 7c4f", "client_id"),
         (refused("temporarily_unavailable", 90_033), Passing, "busy", ""),
         (answer(500, "", "<html>"), Passing, "500", ""),
@@ -255,13 +255,13 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
         (answer(200, "", "\0\u{1b}[2J\u{7f}"), Passing, "not the expected JSON", "this network"),
         (answer(200, "", r#"{"access_token": "t", "expi"#), Passing, "not the expected JSON", "this network"),
         (json(200, &serde_json::json!({"error": "invalid_client"})), Refused, "200 invalid_client", "client_id"),
-        (granted("t\r\nX-Evil: 1"), Refused, "characters that no token has", "this network"),
-        (granted("tökén"), Refused, "characters that no token has", "this network"),
-        (granted(""), Refused, "characters that no token has", "this network"),
+        (granted("t\r\nX-Evil: 1"), Refused, "not allowed in a token", "this network"),
+        (granted("tökén"), Refused, "not allowed in a token", "this network"),
+        (granted(""), Refused, "not allowed in a token", "this network"),
         (
             json(200, &serde_json::json!({"token_type": "pop", "access_token": "t"})),
             Refused,
-            "no bearer token",
+            "not a bearer token",
             "this network",
         ),
         (answer(200, "", &format!("{{\"access_token\": \"{}", "x".repeat(1 << 20))), Passing, "JSON", "this network"),
@@ -539,7 +539,7 @@ async fn a_sign_in_that_is_not_to_be_leaves_the_one_there_was() {
     let declined = vec![device_authorization(), refused("authorization_declined", 65_004)];
     let blocked = vec![refused("invalid_grant", 53_003)];
     for (answers, kind, text, hint) in [
-        (somebody_else, FailureKind::Refused, "for the user OID-1, and somebody else signed in", "take `user` out"),
+        (somebody_else, FailureKind::Refused, "for the user OID-1, but somebody else signed in", "remove `user`"),
         (nothing_to_keep, FailureKind::Refused, "no refresh token", "offline_access"),
         (declined, FailureKind::SignInNeeded, "declined", "presenced login work"),
         (blocked, FailureKind::Refused, "AADSTS53003", "auth = { method = \"browser\" }"),
@@ -633,7 +633,7 @@ async fn who_must_sign_in_is_told_how() {
     };
     must_sign_in("nobody is signed in to account `work`").await;
     sign_in(&folder, "r3fresh");
-    must_sign_in("the sign-in is over").await;
+    must_sign_in("the sign-in has ended").await;
     must_sign_in("AADSTS50076").await;
     for damage in ["", "{\"refresh_token\": \"r3fresh", "[]", "{}"] {
         std::fs::write(folder.path().join("state/tokens/work.json"), damage).unwrap();

@@ -1,28 +1,28 @@
-//! What can be said of the keyring without reading a secret, asking a person or changing anything: for whoever wants to know
-//! what stands in the way. Tokens need none of it.
+//! The state of the keyring, found out without reading a secret, asking a person or changing anything. It is for diagnosis:
+//! tokens do not need it.
 
 use crate::config::Environment;
 
 use super::{Keyring, Trouble};
 
-/// How the keyring stands.
+/// The state of the keyring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyringState {
-    /// It is open, and new secrets have a place.
+    /// It is unlocked, and new secrets have a place.
     Open,
     /// Its default collection is locked.
     Locked,
-    /// It has no default collection to put new secrets into.
+    /// It has no default collection for new secrets.
     NoCollection,
-    /// Nobody on the session bus is a keyring.
+    /// There is no keyring on the session bus.
     Absent,
-    /// There is no session bus to find it on; why.
+    /// There is no session bus; the reason.
     NoBus(String),
-    /// It does not answer as it should; why.
+    /// It does not answer as it should; the reason.
     Failing(String),
 }
 
-/// Asks the keyring of this session how it stands. One that can be started is, as for any secret.
+/// Asks the keyring of this session for its state. It is started if possible, as for any secret.
 pub async fn keyring_state(environment: &Environment) -> KeyringState {
     let asked = async { Keyring::open(environment).await?.has_room().await };
     match asked.await {

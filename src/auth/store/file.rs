@@ -1,4 +1,4 @@
-//! A sign-in in a file: `{state_dir}/tokens/{account}.json`, for its owner's eyes only, whole or not there.
+//! A sign-in in a file: `{state_dir}/tokens/{account}.json`. Only its owner can read it, and it is whole or absent.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -25,7 +25,7 @@ impl TokenFile {
         &self.path
     }
 
-    /// What it holds; `None` when there is none.
+    /// Its content; `None` if there is no file.
     pub(super) fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -34,18 +34,18 @@ impl TokenFile {
         }
     }
 
-    /// All or nothing, also when the power fails: a half-written refresh token would cost a sign-in.
+    /// Writes all or nothing, even if the power fails: half a refresh token would cost a sign-in.
     pub(super) fn write(&self, sign_in: &[u8]) -> Result<(), Failure> {
         self.replace(sign_in).map_err(|error| self.unusable("written", &error))
     }
 
-    /// Takes it away; false when there was none.
+    /// Removes it; false: there was none.
     pub(super) fn remove(&self) -> Result<bool, Failure> {
         let removed = self.sweep_old_drafts().and_then(|()| whole_file::remove(&self.path));
         removed.map_err(|error| self.unusable("removed", &error))
     }
 
-    /// The file that is locked around each change of the sign-in, wherever that is kept.
+    /// The file to lock around each change of the sign-in, wherever the sign-in is kept.
     pub(super) fn open_lock(&self) -> Result<File, Failure> {
         let open = || {
             self.make_folder()?;
@@ -66,8 +66,8 @@ impl TokenFile {
         whole_file::replace(&self.path, sign_in, whole_file::PRIVATE)
     }
 
-    /// Removes what killed processes of version 0.1 left, which had their process id in the names of drafts. A live process
-    /// has none: the account is locked while its sign-in changes.
+    /// Removes drafts that killed processes of version 0.1 left: their names contain a process id. No live process has one,
+    /// because the account is locked while its sign-in changes.
     fn sweep_old_drafts(&self) -> io::Result<()> {
         let entries = match fs::read_dir(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -92,7 +92,7 @@ impl TokenFile {
     }
 }
 
-/// The account's name as a file name: what could lead out of the folder, or confuse a shell, is percent-encoded.
+/// The account's name as a file name. Characters that could lead out of the folder, or confuse a shell, are percent-encoded.
 fn stem(account: &str) -> String {
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
