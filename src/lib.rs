@@ -6,7 +6,8 @@
 //! * **core** — [`presence`], [`time`], [`failure`], [`warning`], [`policy`], [`session`], [`tally`], [`calendar`], `certificate` and the
 //!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
 //! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: one kind of outside world each, and no edge
-//!   knows another. `http` lies below [`graph`] and [`auth`]: the manner both speak HTTP in.
+//!   knows another. `http` lies below [`graph`] and [`auth`]: how both speak HTTP. Below them are also `loopback`, `sanitize`,
+//!   `whole_file` and `words`: what several modules must do in the same way.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 

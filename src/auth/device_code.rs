@@ -58,14 +58,14 @@ impl Granted for DeviceAuthorization {
     fn flaw(&self) -> Option<&'static str> {
         let code = &self.user_code;
         if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Some("gives a code that cannot be typed");
+            return Some("returned a code that cannot be typed");
         }
         let is_page = |page: &String| {
             let is_web = Url::parse(page).is_ok_and(|page| matches!(page.scheme(), "https" | "http"));
             is_web && page.bytes().all(|byte| byte.is_ascii_graphic())
         };
         let mut pages = std::iter::once(&self.verification_uri).chain(&self.verification_uri_complete);
-        (!pages.all(is_page)).then_some("gives a sign-in page that is none")
+        (!pages.all(is_page)).then_some("returned a sign-in page that is not a web page")
     }
 }
 
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(pauses, [5, 5, 10, 10, 15, 15]);
         assert_eq!(polled(900, 0, []).await.1, [1], "no pause at all");
         assert_eq!(polled(900, u32::MAX, []).await.1, [60], "a pause that nobody would live to the end of");
-        assert_eq!(polled(0, 5, []).await.1, [5], "a code that is over at once may be good all the same");
+        assert_eq!(polled(0, 5, []).await.1, [5], "a code that expires at once may still be valid");
     }
 
     #[tokio::test]

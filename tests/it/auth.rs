@@ -355,12 +355,12 @@ async fn nothing_is_shown_that_is_no_code_and_no_web_page() {
         ("\u{202e}4321", "https://microsoft.com/devicelogin", "a code that cannot be typed"),
         ("", "https://microsoft.com/devicelogin", "a code that cannot be typed"),
         (&"A".repeat(65), "https://microsoft.com/devicelogin", "a code that cannot be typed"),
-        ("ABCD-1234", "javascript:alert(1)", "a sign-in page that is none"),
-        ("ABCD-1234", "file:///etc/passwd", "a sign-in page that is none"),
-        ("ABCD-1234", "https://microsoft.com/\u{1b}]8;;", "a sign-in page that is none"),
-        ("ABCD-1234", "https://microsoft.com/a\nb", "a sign-in page that is none"),
-        ("ABCD-1234", "microsoft.com/devicelogin", "a sign-in page that is none"),
-        ("ABCD-1234", "", "a sign-in page that is none"),
+        ("ABCD-1234", "javascript:alert(1)", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "file:///etc/passwd", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "https://microsoft.com/\u{1b}]8;;", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "https://microsoft.com/a\nb", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "microsoft.com/devicelogin", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "", "a sign-in page that is not a web page"),
     ] {
         for field in ["verification_uri", "verification_uri_complete"] {
             let mut prompt = serde_json::json!({"device_code": "d3vice", "user_code": code, "expires_in": 900,
