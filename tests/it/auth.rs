@@ -372,7 +372,7 @@ async fn nothing_is_shown_that_is_no_code_and_no_web_page() {
             let signed_in = auth::login("work", &config, &environment(&folder), false, show, pending()).await;
             let failure = signed_in.unwrap_err();
             assert_eq!(failure.kind, FailureKind::Refused);
-            assert_eq!(failure.text, format!("the sign-in service gives {wrong}"));
+            assert_eq!(failure.text, format!("the sign-in service returned {wrong}"));
         }
     }
 }
