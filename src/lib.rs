@@ -3,20 +3,24 @@
 //!
 //! The modules stand on four floors, and a module uses only the floors below its own (`ARCHITECTURE.md` has the picture):
 //!
-//! * **core** — [`presence`], [`time`], [`warning`], [`policy`], [`session`], [`calendar`], `certificate` and the
+//! * **core** — [`presence`], [`time`], [`failure`], [`warning`], [`policy`], [`session`], [`calendar`], `certificate` and the
 //!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
 //! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: one kind of outside world each, and no edge
-//!   knows another. `http` and [`metrics`] lie below them: what several of them share.
+//!   knows another. `http` and [`metrics`] lie below them, and `loopback`, `sanitize` and `whole_file`: what several of them must do
+//!   in the same way.
 //! * **the join** — [`daemon`]: owns the clock and the one event loop.
 //! * **roof** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
 
-pub use presenced_core::{calendar, certificate, policy, presence, session, suggest, time, warning};
+pub use presenced_core::{calendar, certificate, failure, policy, presence, session, suggest, time, warning};
 pub use presenced_emulator as emulator;
 
 pub mod config;
 mod http;
+mod loopback;
 pub mod metrics;
 mod program;
+mod sanitize;
+mod whole_file;
 
 pub mod auth;
 pub mod graph;

@@ -124,7 +124,7 @@ fn skipped(outcome: &Outcome) -> Vec<Text> {
 
 fn of_subscription(
     subscription: &Subscription,
-    published: Result<(), crate::session::Failure>,
+    published: Result<(), crate::failure::Failure>,
     copy: Option<(Timestamp, Outcome)>,
     now: Timestamp,
 ) -> Check {

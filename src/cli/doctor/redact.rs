@@ -6,15 +6,15 @@
 //! presenced's own. In doubt too much is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::Scene;
 use super::check::Check;
 use super::commands::is_command;
-use super::excerpt;
+use super::redacted_config;
 use super::suspect::suspect;
 use super::text::{Kind, Part, Text};
 use crate::config::{Auth, CalendarSource, Config, SecretSource};
+use crate::loopback::is_loopback_host;
 
 /// Around the number of a placeholder while a text is worked on: characters that no text has, since they are taken out first.
 const OPEN: char = '\u{f8f0}';
@@ -43,14 +43,14 @@ impl Redactor {
         let mut known = BTreeSet::new();
         let mut note = |kind: Kind, text: &str| {
             let text = text.trim().to_ascii_lowercase();
-            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) && !is_loopback(&text) {
+            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) && !is_loopback_host(&text) {
                 known.insert((text, kind));
             }
         };
         note_machine(scene, &mut note);
         match &scene.config {
             Ok(config) => note_config(config, &mut note),
-            Err(_) => note_all(&excerpt::values(&scene.context.config), &mut note),
+            Err(_) => note_all(&redacted_config::values(&scene.context.config), &mut note),
         }
         let texts = checks.iter().flat_map(|check| check.details.iter().chain([&check.found]).chain(&check.hint));
         let subjects = checks.iter().filter_map(|check| check.subject.as_ref());
@@ -93,7 +93,7 @@ impl Redactor {
         }
         let used = self.used.entry(kind).or_default();
         *used += 1;
-        self.shown.push(format!("[{} {used}]", kind.word()));
+        self.shown.push(format!("[{} {used}]", kind.as_str()));
         let number = self.shown.len() - 1;
         self.numbers.insert(key, number);
         number
@@ -273,12 +273,7 @@ fn is_own(quoted: &str) -> bool {
     let mut words = quoted.split(separates).filter(|word| !word.is_empty());
     is_command(quoted)
         || PERMISSIONS.contains(&quoted)
-        || words.all(|word| excerpt::is_own_word(word) || word.starts_with(OPEN))
-}
-
-/// Whether a host is this machine itself.
-pub(super) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || words.all(|word| redacted_config::is_own_word(word) || word.starts_with(OPEN))
 }
 
 #[cfg(test)]

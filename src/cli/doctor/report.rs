@@ -1,13 +1,13 @@
 //! The checks for others: Markdown to paste where presenced's problems are told, without anything that says whose they are.
 //!
-//! Leaves to others: what is private in a text (`redact`), and in the configuration (`excerpt`).
+//! Leaves to others: what is private in a text (`redact`), and in the configuration (`redacted_config`).
 
 use std::fmt::Write as _;
 
 use super::Scene;
 use super::check::{Check, Group};
-use super::excerpt;
 use super::redact::Redactor;
+use super::redacted_config;
 use super::view::Marks;
 use crate::config::Environment;
 
@@ -64,7 +64,7 @@ pub(super) fn render(scene: &Scene<'_>, checks: &[Check]) -> String {
 /// The configuration, as far as others may see it.
 fn configuration(scene: &Scene<'_>, redactor: &mut Redactor) -> String {
     let Ok(text) = std::fs::read_to_string(&scene.context.config) else { return String::new() };
-    match excerpt::of(&text, redactor) {
+    match redacted_config::of(&text, redactor) {
         Some(excerpt) => format!("\n**Its configuration**, with placeholders\n\n```toml\n{}\n```\n", excerpt.trim()),
         None => "\n**Its configuration** is no TOML, and is left out.\n".to_owned(),
     }

@@ -29,7 +29,7 @@ use crate::cli::terminal::screen;
 use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
 use crate::cli::terminal::times::{clock, relative};
 use crate::config::{self, Config, Environment};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::status::report::{self, Report, SignIn, State};
 
 /// The columns that the names of facts take.
@@ -100,7 +100,7 @@ fn look(
     told: Option<&report::Account>,
     environment: &Environment,
 ) -> AccountStatus {
-    let by_person = config.auth.is_by_person();
+    let by_person = config.auth.is_interactive();
     let state = told.map(|told| told.state);
     let sign_in = told.and_then(|told| told.sign_in.clone()).filter(|_| state != Some(State::SignInNeeded));
     // What went wrong with a token in hand has to do with Graph, unless it is that there is no newer one.

@@ -1,12 +1,8 @@
 //! Text in columns: how wide it is on a terminal, cut and wrapped to fit. Knows nothing of what the text says.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+pub(in crate::cli) use crate::sanitize::printable;
 
-/// The text as a terminal may be given it: every control character is replaced, so that a name from a file cannot move
-/// the cursor.
-pub(in crate::cli) fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
-}
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The columns a printable text takes.
 pub(in crate::cli) fn columns(text: &str) -> usize {

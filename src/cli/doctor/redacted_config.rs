@@ -1,0 +1,197 @@
+//! The configuration as others may read it: its own words stay, and everything that somebody chose has a placeholder.
+//!
+//! It lists what is allowed, not what is forbidden: a value stays if it is true or false, or one of presenced's own words, a
+//! length of time or hours, under a key that takes such a value. Keys that presenced does not know get a placeholder too.
+//! Comments are dropped. Which key takes what comes from the schema ([`Vocabulary`]).
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::redact::Redactor;
+use super::text::Kind;
+use crate::config::{Meaning, Vocabulary};
+use crate::policy::Hours;
+use crate::presence::Presence;
+
+/// Whether it is a word of the configuration, as a key or as a value.
+pub(super) fn is_own_word(word: &str) -> bool {
+    Vocabulary::own().has(word) || word.parse::<Presence>().is_ok()
+}
+
+/// The configuration in `text`; `None`: it is not TOML, and none of it can be shown.
+pub(super) fn of(text: &str, redactor: &mut Redactor) -> Option<String> {
+    Redaction { vocabulary: Vocabulary::own(), redactor }.of(text)
+}
+
+/// All that somebody chose in a configuration that is wrong, as far as it is TOML at all.
+pub(super) fn values(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut waiting = vec![Value::Table(text.parse().unwrap_or_default())];
+    let mut chosen = Vec::new();
+    while let Some(value) = waiting.pop() {
+        match value {
+            Value::Table(table) => {
+                for (key, value) in table {
+                    chosen.push(key);
+                    waiting.push(value);
+                }
+            }
+            Value::Array(values) => waiting.extend(values),
+            Value::String(text) => chosen.push(text),
+            Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => {}
+        }
+    }
+    chosen.retain(|text| !is_own_word(text));
+    chosen
+}
+
+struct Redaction<'a> {
+    vocabulary: &'a Vocabulary,
+    redactor: &'a mut Redactor,
+}
+
+impl Redaction<'_> {
+    fn of(&mut self, text: &str) -> Option<String> {
+        let table: Table = text.parse().ok()?;
+        toml::to_string(&self.table(table, "")).ok()
+    }
+
+    /// `parent`: the key that the table is under.
+    fn table(&mut self, table: Table, parent: &str) -> Table {
+        let is_chosen = self.vocabulary.usage(parent).is_some_and(|usage| usage.has_chosen_keys);
+        let mut clean = Table::new();
+        for (key, value) in table {
+            let shown = if !is_chosen && self.vocabulary.usage(&key).is_some() {
+                key.clone()
+            } else {
+                let kind = if parent == "accounts" { Kind::Account } else { Kind::Name };
+                self.redactor.placeholder(kind, &key).trim_matches(['[', ']']).replace(' ', "-")
+            };
+            // A key that somebody chose is not a key of the schema, whatever it is called.
+            let key = if is_chosen { "" } else { key.as_str() };
+            let value = self.value(value, key);
+            clean.insert(shown, value);
+        }
+        clean
+    }
+
+    fn value(&mut self, value: Value, key: &str) -> Value {
+        match value {
+            Value::Table(table) => Value::Table(self.table(table, key)),
+            Value::Array(values) => Value::Array(values.into_iter().map(|value| self.value(value, key)).collect()),
+            Value::Boolean(truth) => Value::Boolean(truth),
+            Value::String(text) => Value::String(self.text(text, key)),
+            Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => Value::String("[number]".to_owned()),
+        }
+    }
+
+    fn text(&mut self, text: String, key: &str) -> String {
+        let usage = self.vocabulary.usage(key);
+        let is_harmless = usage.is_some_and(|usage| {
+            let presence = || text.parse::<Presence>().map(|presence| presence.to_string());
+            usage.words.contains(&text)
+                || presence().is_ok_and(|presence| usage.words.contains(&presence))
+                || usage.meanings.iter().any(|meaning| match meaning {
+                    Meaning::Duration => text.parse::<jiff::Span>().is_ok(),
+                    Meaning::Hours => text.parse::<Hours>().is_ok(),
+                    Meaning::Address | Meaning::Id | Meaning::Mail | Meaning::Path | Meaning::Tenant => false,
+                })
+        });
+        if is_harmless {
+            return text;
+        }
+        let kind = usage.and_then(|usage| usage.meanings.first()).map_or(Kind::Name, |meaning| match meaning {
+            Meaning::Address => Kind::Address,
+            Meaning::Id => Kind::Id,
+            Meaning::Mail => Kind::Mail,
+            Meaning::Path => Kind::Path,
+            Meaning::Tenant => Kind::Tenant,
+            Meaning::Duration | Meaning::Hours => Kind::Name,
+        });
+        self.redactor.placeholder(kind, &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every option with its default taken for one that is set.
+    fn every_option() -> String {
+        let is_option = |line: &&str| {
+            line.strip_prefix('#')
+                .is_none_or(|rest| rest.starts_with('[') || rest.starts_with(|c: char| c.is_ascii_lowercase()))
+        };
+        let lines = include_str!("../../../config/presenced.toml").lines().filter(is_option);
+        lines.map(|line| line.trim_start_matches('#').to_owned() + "\n").collect()
+    }
+
+    #[test]
+    fn the_configuration_with_every_option_says_nothing_of_whom_it_is() {
+        let shown = of(&every_option(), &mut Redactor::default()).unwrap();
+        for private in
+            ["contoso", "22553876", "fa8bf3dc", "me@", "~/", "XDG_RUNTIME_DIR", "microsoft", "out of office", "work"]
+        {
+            assert!(!shown.contains(private), "{private} in\n{shown}");
+        }
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn what_nobody_knows_is_left_out_wherever_it_stands() {
+        for text in [
+            "hunter2 = true",
+            "[accounts.hunter2]",
+            "[accounts.call]\ntenant = \"hunter2\"",
+            "[accounts.a]\nsecret = \"hunter2\"",
+            "secret = { keyring = { hunter2 = \"x\" } }",
+            "secret = { keyring = { call = \"hunter2\" } }",
+            "command = [\"get\", \"hunter2\"]",
+            "password = \"hunter2\"",
+            "method = \"hunter2\"",
+            "expiration = \"hunter2\"",
+            "within = \"hunter2\"",
+            "rules = [{ name = \"hunter2\", when = { signal = { hunter2 = \"hunter2\" } } }]",
+            "rules = [{ when = { call = [\"hunter2\"] } }]",
+            "sources = [{ url = \"https://x.example/hunter2\" }, \"hunter2\"]",
+            "# hunter2\n",
+        ] {
+            let shown = of(text, &mut Redactor::default()).unwrap();
+            assert!(!shown.contains("hunter2"), "{text}\n{shown}");
+        }
+        assert!(!of("user = 1234567\nlevel = 1234567", &mut Redactor::default()).unwrap().contains("1234567"));
+        assert_eq!(of("hunter2", &mut Redactor::default()), None);
+    }
+
+    #[test]
+    fn a_new_key_of_the_schema_is_classified_without_another_edit() {
+        let vocabulary = Vocabulary::of(&serde_json::json!({ "properties": {
+            "mood": { "anyOf": [{ "enum": ["glad"] }, { "type": "array", "items": { "enum": ["glad", "sad"] } }] },
+            "pause": { "type": "string", "x-meaning": "duration" },
+            "picture": { "type": "string", "x-meaning": "path" },
+            "motto": { "type": "string" },
+            "friends": { "patternProperties": { "^.*$": { "enum": ["glad"] } } },
+        }}));
+        let text = "mood = [\"sad\", \"hunter2\"]\npause = \"5m\"\npicture = \"hunter2\"\nmotto = \"glad\"\nother = \"glad\"\n\
+                    [friends]\nmotto = \"glad\"";
+        let mut redactor = Redactor::default();
+        let shown = Redaction { vocabulary: &vocabulary, redactor: &mut redactor }.of(text).unwrap();
+        assert_eq!(
+            shown,
+            "mood = [\"sad\", \"[name 3]\"]\nmotto = \"[name 2]\"\nname-4 = \"[name 2]\"\npause = \"5m\"\n\
+             picture = \"[path 1]\"\n\n[friends]\nname-1 = \"[name 2]\"\n"
+        );
+    }
+
+    #[test]
+    fn a_free_text_is_shown_under_no_key() {
+        for key in Vocabulary::own().keys() {
+            for value in ["\"hunter2\"", "[\"hunter2\"]", "{ x = \"hunter2\" }", "\"locked hunter2\"", "\"hunter2 5m\""]
+            {
+                let shown = of(&format!("{key} = {value}"), &mut Redactor::default()).unwrap();
+                assert!(!shown.contains("hunter2"), "{key} = {value}\n{shown}");
+            }
+        }
+    }
+}
