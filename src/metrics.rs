@@ -11,36 +11,25 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::session::{Action, Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
+use crate::session::Action;
+use presenced_core::words;
 
-/// A kind of call to a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Call {
-    /// setPresence.
-    Set,
-    /// clearPresence.
-    Clear,
-    /// setUserPreferredPresence.
-    Prefer,
-    /// clearUserPreferredPresence.
-    ClearPreferred,
-    /// Reading what others see.
-    Read,
-    /// A token, from the sign-in service or from a command.
-    Token,
-}
-
-impl Call {
-    /// Its label in the metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Set => "set",
-            Self::Clear => "clear",
-            Self::Prefer => "prefer",
-            Self::ClearPreferred => "clear-preferred",
-            Self::Read => "read",
-            Self::Token => "token",
-        }
+words! {
+    /// A kind of call to a service.
+    pub enum Call {
+        /// setPresence.
+        Set = "set",
+        /// clearPresence.
+        Clear = "clear",
+        /// setUserPreferredPresence.
+        Prefer = "prefer",
+        /// clearUserPreferredPresence.
+        ClearPreferred = "clear-preferred",
+        /// Reading what others see.
+        Read = "read",
+        /// A token, from the sign-in service or from a command.
+        Token = "token",
     }
 }
 
@@ -68,15 +57,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::Failed(FailureKind::Passing),
-        Self::Failed(FailureKind::Throttled),
-        Self::Failed(FailureKind::TokenRefused),
-        Self::Failed(FailureKind::SignInNeeded),
-        Self::Failed(FailureKind::Refused),
-        Self::Abandoned,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let failures = FailureKind::ALL.iter().map(|kind| Self::Failed(*kind));
+        [Self::Ok].into_iter().chain(failures).chain([Self::Abandoned])
+    }
 
     /// The outcome that a result stands for.
     pub fn of<T>(result: &Result<T, Failure>) -> Self {
@@ -93,31 +77,17 @@ impl Outcome {
     }
 }
 
-/// What woke the event loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wakeup {
-    /// A signal has changed.
-    Signal,
-    /// A request has ended.
-    Answer,
-    /// A command came, through the socket or as SIGHUP.
-    Command,
-    /// Something was due: a keepalive, the end of a meeting, the watchdog.
-    Time,
-}
-
-impl Wakeup {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Signal, Self::Answer, Self::Command, Self::Time];
-
-    /// Its label in the metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signal => "signal",
-            Self::Answer => "answer",
-            Self::Command => "command",
-            Self::Time => "time",
-        }
+words! {
+    /// What woke the event loop.
+    pub enum Wakeup {
+        /// A signal has changed.
+        Signal = "signal",
+        /// A request has ended.
+        Answer = "answer",
+        /// A command came, through the socket or as SIGHUP.
+        Command = "command",
+        /// Something was due: a keepalive, the end of a meeting, the watchdog.
+        Time = "time",
     }
 }
 
@@ -291,7 +261,7 @@ mod tests {
 
     #[test]
     fn each_outcome_has_its_own_label() {
-        let words: std::collections::BTreeSet<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
-        assert_eq!(words.len(), Outcome::ALL.len());
+        let words: std::collections::BTreeSet<_> = Outcome::all().map(Outcome::as_str).collect();
+        assert_eq!(words.len(), Outcome::all().count());
     }
 }

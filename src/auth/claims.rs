@@ -1,14 +1,15 @@
 //! The `claims` parameter of a token request (`OpenID` Connect Core, 5.5): it declares that presenced handles claims challenges
-//! (`cp1`), and hands on what one asked for.
+//! (`cp1`), and passes on what a challenge asked for.
 //!
-//! Declared where a challenge can be met by asking for a token with its claims: by a refresh token, and by an application.
-//! In return Entra issues tokens that live for a day and are revoked at once. A token command cannot be handed the claims.
+//! It is declared where presenced can meet a challenge by asking for a token with its claims: with a refresh token, and as an
+//! application. In return Entra issues tokens that live for a day and can be revoked at once. A token command cannot be given
+//! the claims.
 //!
 //! Source: Microsoft identity platform, "Claims challenges, claims requests, and client capabilities".
 
 use serde_json::{Map, Value, json};
 
-/// The parameter, for a token that is to meet `challenge`, a JSON object, too.
+/// The parameter, for a token that also has to meet `challenge`, a JSON object.
 pub(super) fn parameter(challenge: Option<&str>) -> String {
     let asked = challenge.and_then(|challenge| serde_json::from_str(challenge).ok());
     let mut claims = asked.unwrap_or_else(|| Value::Object(Map::new()));
@@ -16,7 +17,7 @@ pub(super) fn parameter(challenge: Option<&str>) -> String {
     claims.to_string()
 }
 
-/// Puts `more` into `claims`; where both say something about the same, `more` wins.
+/// Merges `more` into `claims`; where they conflict, `more` wins.
 fn merge(claims: &mut Value, more: Value) {
     match (claims, more) {
         (Value::Object(claims), Value::Object(more)) => {

@@ -1,4 +1,4 @@
-//! Tokens for the application itself, by a certificate: its key signs a short-lived assertion (RFC 7523, 2.2).
+//! Tokens for the application itself, with a certificate: its key signs a short-lived assertion (RFC 7523, 2.2).
 //!
 //! Source: Microsoft identity platform, "Microsoft identity platform application authentication certificate credentials".
 
@@ -13,16 +13,16 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::config;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::credential::Credential;
 use super::token_service::{TokenService, Who};
 use super::{Grant, client_credentials};
 
-/// How far this machine's clock may be ahead or behind. An assertion is good from so long before it is made until so long
-/// after: together the 10 minutes that Entra's page allows at most. Beginning now, as the page finds appropriate, it would be
-/// one of the future to a service whose clock is behind ours, and nobody documents how much of that is forgiven.
+/// How far this machine's clock may be ahead or behind. An assertion is valid from SKEW before issue until SKEW after it:
+/// together the 10 minutes that Entra's page allows at most. If it started *now*, as the page recommends, a service whose
+/// clock is behind would reject it as not yet valid, and nobody documents how much it tolerates.
 const SKEW: Duration = Duration::from_mins(5);
 
 /// A new token.
@@ -38,7 +38,7 @@ pub(super) async fn ask(
     client_credentials::ask(&service, config, &proof, challenge).await
 }
 
-/// What says that the sender is `client_id`, to `audience` alone, once (`id`), around `now`.
+/// The claims that the sender is `client_id`: only for `audience`, only once (`id`), around `now`.
 fn assertion(
     credential: &Credential,
     client_id: &str,
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::certificate::{Certificate, pem};
 
-    /// A worthless certificate of a test. Its thumbprint: `openssl x509 -outform DER | openssl dgst -sha256 -binary | base64 | tr +/ -_`.
+    /// A worthless certificate for tests. Its thumbprint: `openssl x509 -outform DER | openssl dgst -sha256 -binary | base64 | tr +/ -_`.
     const CERTIFICATE: &str = include_str!("../../crates/presenced-core/testdata/certificate.pem");
     const THUMBPRINT: &str = "FIkXMBZnQLFzbDbRW4cNFh2Y37uAdltQde3vYddCJTA";
 

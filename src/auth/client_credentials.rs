@@ -1,16 +1,16 @@
-//! OAuth's client credentials grant (RFC 6749, 4.4): a token for the application itself, however it proves who it is.
+//! OAuth's client credentials grant (RFC 6749, 4.4): a token for the application itself, whatever its proof of identity.
 
 use crate::config;
-use crate::session::Failure;
+use crate::failure::Failure;
 
 use super::token_service::{TokenResponse, TokenService, UNKNOWN_LIFETIME, graph_scope};
 use super::{Grant, SignedIn, claims};
 
-/// What says that a `client_assertion` is a JWT (RFC 7523, 2.2).
+/// The type of a `client_assertion` that is a JWT (RFC 7523, 2.2).
 pub(super) const JWT_BEARER: (&str, &str) =
     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 
-/// A new token of `service`, for the form's fields of the `proof`.
+/// A new token from `service`; `proof` are the form fields that prove who asks.
 pub(super) async fn ask(
     service: &TokenService<'_>,
     config: &config::Account,

@@ -1,15 +1,15 @@
-//! Tokens for the application itself, by a client secret.
+//! Tokens for the application itself, with a client secret.
 
 use secrecy::ExposeSecret as _;
 
 use crate::config::{self, Environment, SecretSource};
-use crate::session::Failure;
+use crate::failure::Failure;
 
 use super::secret::{self, Readers};
 use super::token_service::{TokenService, Who};
 use super::{Grant, client_credentials};
 
-/// A new token. The secret is read each time, so that a rotated one needs no restart.
+/// A new token. The secret is read each time, so that a rotated secret needs no restart.
 pub(super) async fn ask(
     config: &config::Account,
     source: &SecretSource,

@@ -1,4 +1,4 @@
-//! Runs a command that prints a secret: without a shell, within a time and a size, and never outliving whoever asked.
+//! Runs a command that prints a secret: without a shell, limited in time and size, and never outliving the caller.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,24 +8,24 @@ use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::config::Environment;
+use crate::failure::{Failure, FailureKind};
 use crate::program;
-use crate::session::{Failure, FailureKind};
 
-/// Long enough for a command that asks a service of its own.
+/// Long enough for a command that asks a service.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// More than any token has.
-const OUTPUT_LIMIT: usize = 64 * 1024;
+/// Longer than any token.
+const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
-/// Of standard error, this many characters of the first line are quoted.
-const QUOTE_LIMIT: usize = 200;
+/// How much of the first line of standard error is quoted.
+const MAX_QUOTE_CHARS: usize = 200;
 
-/// What `command` prints, without the white space around it. `what` names it in failures; the arguments never appear there,
-/// since they may hold a secret.
+/// The output of `command`, without surrounding white space. `what` names it in failures; the arguments never appear there,
+/// since they may contain a secret.
 ///
 /// # Errors
-/// [`FailureKind::Passing`] when it fails or takes longer than 30 s, which a missing network may cause;
-/// [`FailureKind::Refused`] when it cannot be run or prints nothing, more than 64 KiB, or no UTF-8.
+/// [`FailureKind::Passing`] if it fails or takes longer than 30 s, which a missing network may cause;
+/// [`FailureKind::Refused`] if it cannot be run or prints nothing, more than 64 KiB, or something other than UTF-8.
 pub(super) async fn output(command: &[String], what: &str, environment: &Environment) -> Result<SecretString, Failure> {
     output_within(command, what, environment, TIMEOUT).await
 }
@@ -40,7 +40,7 @@ async fn output_within(
     let Some((program, arguments)) = command.split_first() else {
         return Err(refused(format!("{what} is empty")).with_hint("name a program in `command`"));
     };
-    // What it needs for itself it gets, but no secret of another account's.
+    // It gets its own variables, but not the secrets of other accounts.
     let mut child = program::async_command(program, environment)
         .args(arguments)
         .stdin(Stdio::null())
@@ -49,8 +49,9 @@ async fn output_within(
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| {
-            refused(format!("{what} `{program}` cannot be run: {error}"))
-                .with_hint("`command` is run without a shell: give the program's full path and each argument by itself")
+            refused(format!("{what} `{program}` cannot be run: {error}")).with_hint(
+                "`command` is run without a shell: give the program's full path, and each argument separately",
+            )
         })?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let ended = tokio::time::timeout(timeout, async {
@@ -63,8 +64,8 @@ async fn output_within(
     };
     let (printed, complaint, status) =
         ended.map_err(|error: std::io::Error| refused(format!("{what} `{program}` failed: {error}")))?;
-    if printed.len() > OUTPUT_LIMIT {
-        return Err(refused(format!("{what} `{program}` prints more than {} KiB", OUTPUT_LIMIT / 1024)));
+    if printed.len() > MAX_OUTPUT_BYTES {
+        return Err(refused(format!("{what} `{program}` prints more than {} KiB", MAX_OUTPUT_BYTES / 1024)));
     }
     if !status.success() {
         let text = format!("{what} `{program}` failed with {status}{}", quote(&complaint));
@@ -77,16 +78,16 @@ async fn output_within(
     }
 }
 
-/// At most one byte more than the limit; a command that goes on then finds its pipe closed.
+/// At most one byte more than the limit. If the command writes more, its pipe is closed.
 async fn start(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::new();
     if let Some(pipe) = pipe {
-        pipe.take(OUTPUT_LIMIT as u64 + 1).read_to_end(&mut start).await?;
+        pipe.take(MAX_OUTPUT_BYTES as u64 + 1).read_to_end(&mut start).await?;
     }
     Ok(start)
 }
 
-/// The same, but the rest is read too: talking much is no mistake on standard error.
+/// The same, but it reads the rest too: a long standard error is not a mistake.
 async fn start_of_all(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
     let Some(mut pipe) = pipe else { return Ok(Vec::new()) };
     let start = start(Some(&mut pipe)).await?;
@@ -98,7 +99,7 @@ fn quote(complaint: &[u8]) -> String {
     let complaint = String::from_utf8_lossy(complaint);
     let first = complaint.lines().map(str::trim).find(|line| !line.is_empty());
     first.map_or_else(String::new, |line| {
-        let quoted: String = line.chars().filter(|character| !character.is_control()).take(QUOTE_LIMIT).collect();
+        let quoted: String = line.chars().filter(|character| !character.is_control()).take(MAX_QUOTE_CHARS).collect();
         format!(": {quoted}")
     })
 }
@@ -139,8 +140,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_variable_with_a_secret_is_not_handed_on_and_any_other_is() {
-        // One that every test has.
+    async fn a_variable_with_a_secret_is_not_passed_on_but_others_are() {
+        // Every test has this one.
         let environment = Environment { secret_vars: vec!["CARGO_PKG_NAME".to_owned()], ..nowhere() };
         let script = "echo ${CARGO_PKG_NAME:-none} ${CARGO_PKG_VERSION:-none}";
         let printed = output(&shell(script), "the command", &environment).await.unwrap();
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_dies_with_whoever_asked() {
+    async fn a_command_dies_with_its_caller() {
         let folder = TempDir::new().unwrap();
         let pid_file = folder.path().join("pid");
         let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600", pid_file.display());
@@ -195,7 +196,7 @@ mod tests {
         let pid = std::fs::read_to_string(&pid_file).unwrap().trim().to_owned();
         asked.abort();
         assert!(asked.await.unwrap_err().is_cancelled());
-        // Gone, or a zombie that waits to be reaped.
+        // It is gone, or a zombie that waits to be reaped.
         let lives = || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
         while lives() {
             tokio::task::yield_now().await;

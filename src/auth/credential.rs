@@ -1,4 +1,4 @@
-//! A certificate with its private key, as their files hold them, and what may be wrong with those.
+//! A certificate with its private key, read from their files, and what can be wrong with these.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use aws_lc_rs::signature::KeyPair as _;
 use crate::certificate::pem::{self, Block};
 use crate::certificate::{Certificate, is_rsa};
 use crate::config::{Environment, SecretSource};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::expiry::Expiry;
 use super::secret::{self, Readers};
 
-/// What makes a certificate and its key.
+/// The command that creates a certificate and its key.
 const MAKE: &str =
     "openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=presenced -keyout key.pem -out bot.pem";
 
@@ -25,11 +25,11 @@ pub(super) struct Credential {
 }
 
 impl Credential {
-    /// Reads both: the key from the certificate's file `path` unless there is another source, the certificate as the first in
-    /// its file that the key belongs to.
+    /// Reads both: the key from the certificate's file `path` unless there is another source, and the first certificate in
+    /// `path` that the key belongs to.
     ///
     /// # Errors
-    /// [`FailureKind::Refused`] for whatever is wrong with the files, and as [`secret::bytes`].
+    /// [`FailureKind::Refused`] if anything is wrong with the files; also the errors of [`secret::bytes`].
     pub(super) async fn read(
         path: &Path,
         key: Option<&SecretSource>,
@@ -43,7 +43,7 @@ impl Credential {
         let key = match key {
             None => private_key(&blocks, &format!("the key in {shown}")).map_err(|failure| match failure.hint {
                 Some(_) => failure,
-                None => failure.with_hint("name the key's place: key = { file = \"…\" }"),
+                None => failure.with_hint("say where the key is: key = { file = \"…\" }"),
             })?,
             Some(source) => {
                 let bytes = secret::bytes(source, Readers::Owner, "the certificate's key", environment).await?;
@@ -54,16 +54,17 @@ impl Credential {
         };
         let fits = |certificate: &Certificate| certificate.public_key == key.public_key().as_ref();
         let certificate = certificates.into_iter().find(fits).ok_or_else(|| {
-            refused(format!("the key does not belong to the certificate in {shown}"))
-                .with_hint("name the key that the certificate was made with, or make both anew (docs/sign-in-bots.md)")
+            refused(format!("the key does not belong to the certificate in {shown}")).with_hint(
+                "name the key that the certificate was made with, or create both again (docs/sign-in-bots.md)",
+            )
         })?;
         Ok(Self { certificate, key })
     }
 
-    /// Whether the certificate is good at `now`.
+    /// Checks that the certificate is valid at `now`.
     ///
     /// # Errors
-    /// [`FailureKind::Refused`] once it has expired; [`FailureKind::Passing`] before it is good, which the time mends.
+    /// [`FailureKind::Refused`] if it has expired; [`FailureKind::Passing`] if it is not yet valid, which time will fix.
     pub(super) fn check_time(&self, path: &Path, now: &Now) -> Result<(), Failure> {
         let shown = path.display();
         let Certificate { not_before, not_after, .. } = self.certificate;
@@ -72,7 +73,7 @@ impl Credential {
             return Err(refused(text).with_hint(Expiry::RENEW));
         }
         if now.wall < not_before {
-            let text = format!("the certificate in {shown} is good only from {not_before} on");
+            let text = format!("the certificate in {shown} is valid only from {not_before} on");
             return Err(
                 Failure::new(FailureKind::Passing, text).with_hint("is this machine's clock right? `timedatectl`")
             );
@@ -84,25 +85,29 @@ impl Credential {
 /// The certificates in the file `path`, at least one.
 pub(super) fn certificates(blocks: &[Block], path: &Path) -> Result<Vec<Certificate>, Failure> {
     let shown = path.display();
-    let certificates = Certificate::all(blocks)
-        .ok_or_else(|| refused(format!("the certificate in {shown} is damaged")).with_hint("copy or export it anew"))?;
+    let certificates = Certificate::all(blocks).ok_or_else(|| {
+        refused(format!("the certificate in {shown} is damaged")).with_hint("copy or export it again")
+    })?;
     if certificates.is_empty() {
         let text = format!("there is no certificate in {shown}");
-        return Err(refused(text).with_hint(format!("it is PEM and begins with -----BEGIN CERTIFICATE-----; {MAKE}")));
+        return Err(
+            refused(text).with_hint(format!("it must be PEM and begin with -----BEGIN CERTIFICATE-----; {MAKE}"))
+        );
     }
     Ok(certificates)
 }
 
-/// The blocks of a file that may be none of PEM.
+/// The PEM blocks of a file, which may not be PEM at all.
 pub(super) fn blocks(bytes: &[u8], what: &str, place: &str) -> Result<Vec<Block>, Failure> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err(not_text(bytes, what, place));
     };
-    pem::blocks(text)
-        .map_err(|error| refused(format!("{what}{place} is no good PEM: {error}")).with_hint("copy or export it anew"))
+    pem::blocks(text).map_err(|error| {
+        refused(format!("{what}{place} is not valid PEM: {error}")).with_hint("copy or export it again")
+    })
 }
 
-/// DER begins with the header of a SEQUENCE, and in that comes the version, a small INTEGER: 0 or 1 in a key, 3 in PKCS#12.
+/// DER starts with the header of a SEQUENCE, followed by the version, a small INTEGER: 0 or 1 in a key, 3 in PKCS#12.
 fn not_text(bytes: &[u8], what: &str, place: &str) -> Failure {
     let (kind, convert) = match bytes {
         [0x30, 0x82, _, _, 0x02, 0x01, 0x03, ..] | [0x30, 0x80, 0x02, 0x01, 0x03, ..] => {
@@ -110,23 +115,23 @@ fn not_text(bytes: &[u8], what: &str, place: &str) -> Failure {
         }
         [0x30, 0x82, _, _, 0x02, ..] => ("DER", "openssl pkey -inform DER -in FILE -out key.pem"),
         [0x30, 0x82, _, _, 0x30, ..] => ("DER", "openssl x509 -inform DER -in FILE -out bot.pem"),
-        _ => return refused(format!("{what}{place} is no PEM")).with_hint(format!("make one: {MAKE}")),
+        _ => return refused(format!("{what}{place} is not PEM")).with_hint(format!("create one: {MAKE}")),
     };
-    refused(format!("{what}{place} is {kind}, and PEM is needed")).with_hint(format!("convert it: {convert}"))
+    refused(format!("{what}{place} is {kind}, but it must be PEM")).with_hint(format!("convert it: {convert}"))
 }
 
-/// The key among `blocks`, which failures call `what`.
+/// The key among `blocks`; `what` names it in failures.
 fn private_key(blocks: &[Block], what: &str) -> Result<KeyPair, Failure> {
     let Some(block) = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY")) else {
         return Err(refused(format!("{what} is missing: there is no private key")));
     };
     if block.is_encrypted {
-        let hint = "presenced cannot ask for its passphrase; take that away: openssl pkey -in FILE -out key.pem";
+        let hint = "presenced cannot ask for its passphrase; remove it: openssl pkey -in FILE -out key.pem";
         return Err(refused(format!("{what} is encrypted")).with_hint(hint));
     }
     let wrong_kind = || {
         refused(format!("{what} is of the wrong kind: it must be RSA"))
-            .with_hint(format!("Entra ID takes no other for this; make a new one: {MAKE}"))
+            .with_hint(format!("Entra ID takes no other for this; create a new one: {MAKE}"))
     };
     let pair = match &*block.label {
         "RSA PRIVATE KEY" => KeyPair::from_der(&block.content),
@@ -136,10 +141,10 @@ fn private_key(blocks: &[Block], what: &str) -> Result<KeyPair, Failure> {
     };
     pair.map_err(|error| match error.description_() {
         "TooSmall" => refused(format!("{what} is too small: it must have 2048 bits or more"))
-            .with_hint(format!("make a new one: {MAKE}")),
+            .with_hint(format!("create a new one: {MAKE}")),
         "TooLarge" => refused(format!("{what} is too large: it must have 8192 bits or less"))
-            .with_hint(format!("make a new one: {MAKE}")),
-        _ => refused(format!("{what} is damaged")).with_hint("copy or export it anew"),
+            .with_hint(format!("create a new one: {MAKE}")),
+        _ => refused(format!("{what} is damaged")).with_hint("copy or export it again"),
     })
 }
 

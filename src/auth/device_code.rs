@@ -1,5 +1,5 @@
-//! A person's sign-in by a code that is typed on any device (RFC 8628). Leaves to others: what is stored of it (`login`), and
-//! the renewal (`refresh`).
+//! A person's sign-in with a code, which can be typed on any device (RFC 8628). Leaves to others: storing it (`login`) and
+//! renewing it (`refresh`).
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tracing::debug;
 use url::Url;
 
 use crate::config;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::refresh::scope;
 use super::token_service::{Granted, Rejection, TokenResponse, TokenService};
 
-/// How much slower to ask after `slow_down` (RFC 8628, 3.5), and after a request that got lost, as the same paragraph asks
-/// to ask less then.
+/// How much longer to wait after `slow_down` (RFC 8628, 3.5), and after a request that got lost: the same section says to ask
+/// less often then.
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 
 /// What a person must do to sign in.
@@ -25,9 +25,9 @@ pub struct DevicePrompt {
     pub user_code: String,
     /// The page to type it on.
     pub verification_uri: String,
-    /// A page that has the code already, where the service has one.
+    /// A page that already contains the code, if the service has one.
     pub verification_uri_complete: Option<String>,
-    /// How long the code is good for.
+    /// How long the code is valid.
     pub expires_in: Duration,
 }
 
@@ -47,25 +47,25 @@ const fn default_interval() -> u32 {
     5
 }
 
-/// More than any code that a person is to type has.
-const LONGEST_CODE: usize = 64;
+/// Longer than any code that a person has to type.
+const MAX_CODE_BYTES: usize = 64;
 
-/// A service that asks for longer pauses, in seconds, would have the code run out before it is asked about.
-const LONGEST_INTERVAL: u32 = 60;
+/// With longer pauses the code would expire before presenced asks about it.
+const MAX_INTERVAL_SECONDS: u32 = 60;
 
 impl Granted for DeviceAuthorization {
-    /// All of it is shown on a terminal and followed by a person: nothing but web pages and characters to type.
+    /// A terminal shows all of it and a person follows it, so it may contain only web pages and characters to type.
     fn flaw(&self) -> Option<&'static str> {
         let code = &self.user_code;
-        if code.is_empty() || code.len() > LONGEST_CODE || !code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return Some("gives a code that cannot be typed");
+        if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Some("returned a code that cannot be typed");
         }
         let is_page = |page: &String| {
             let is_web = Url::parse(page).is_ok_and(|page| matches!(page.scheme(), "https" | "http"));
             is_web && page.bytes().all(|byte| byte.is_ascii_graphic())
         };
         let mut pages = std::iter::once(&self.verification_uri).chain(&self.verification_uri_complete);
-        (!pages.all(is_page)).then_some("gives a sign-in page that is none")
+        (!pages.all(is_page)).then_some("returned a sign-in page that is not a web page")
     }
 }
 
@@ -80,10 +80,10 @@ impl DeviceAuthorization {
     }
 }
 
-/// Asks for a code, has `show` show it, and waits until the person is done with it.
+/// Asks for a code, calls `show` with it, and waits until the person has finished.
 ///
 /// # Errors
-/// [`FailureKind::SignInNeeded`] when the code was declined or not used in time; else as the sign-in service says.
+/// [`FailureKind::SignInNeeded`] if the person declined or did not use the code in time; otherwise what the sign-in service says.
 pub(super) async fn ask(
     service: &TokenService<'_>,
     config: &config::Account,
@@ -106,14 +106,14 @@ pub(super) async fn ask(
     poll(&authorization, wait, || service.post("token", &form)).await
 }
 
-/// Asks until the person is done, with a pause before each time.
+/// Asks until the person has finished, with a pause before each request.
 async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, Rejection>>>(
     authorization: &DeviceAuthorization,
     wait: impl Fn(Duration) -> W,
     ask: impl Fn() -> A,
 ) -> Result<TokenResponse, Failure> {
     let mut left = Duration::from_secs(authorization.expires_in.into());
-    let mut interval = Duration::from_secs(authorization.interval.clamp(1, LONGEST_INTERVAL).into());
+    let mut interval = Duration::from_secs(authorization.interval.clamp(1, MAX_INTERVAL_SECONDS).into());
     let mut next = interval;
     loop {
         wait(next).await;
@@ -135,7 +135,7 @@ async fn poll<W: Future<Output = ()>, A: Future<Output = Result<TokenResponse, R
         }
         next = next.max(interval);
         if left.is_zero() {
-            // The service says so itself, unless it cannot be reached.
+            // The service says this itself, unless it cannot be reached.
             return Err(Failure { kind: FailureKind::SignInNeeded, ..failure });
         }
     }
@@ -148,15 +148,15 @@ mod tests {
 
     use super::*;
 
-    /// What the service answers, as OAuth's `error` and the kind of failure.
+    /// The service's answer: OAuth's `error` and the kind of failure.
     fn rejection(error: &str, kind: FailureKind, retry_after: Option<u64>) -> Rejection {
         let retry_after = retry_after.map(Duration::from_secs);
         let error = (!error.is_empty()).then(|| error.to_owned());
         Rejection { error, failure: Failure { retry_after, ..Failure::new(kind, "what went wrong") } }
     }
 
-    /// Polls a code that is good for `expires_in` seconds through `rejections`, and then a token; returns the pauses in
-    /// seconds as well.
+    /// Polls a code that is valid for `expires_in` seconds: first come `rejections`, then a token. Also returns the pauses in
+    /// seconds.
     async fn polled(
         expires_in: u32,
         interval: u32,
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(pauses, [5, 5, 10, 10, 15, 15]);
         assert_eq!(polled(900, 0, []).await.1, [1], "no pause at all");
         assert_eq!(polled(900, u32::MAX, []).await.1, [60], "a pause that nobody would live to the end of");
-        assert_eq!(polled(0, 5, []).await.1, [5], "a code that is over at once may be good all the same");
+        assert_eq!(polled(0, 5, []).await.1, [5], "a code that expires at once may still be valid");
     }
 
     #[tokio::test]
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_ends_though_nobody_says_so() {
+    async fn a_code_ends_even_if_the_service_does_not_say_so() {
         let lost = || rejection("", FailureKind::Passing, None);
         let (response, pauses) = polled(60, 5, std::iter::repeat_with(lost)).await;
         assert_eq!(response.unwrap_err().kind, FailureKind::SignInNeeded);

@@ -1,5 +1,5 @@
-//! Until when the certificate is good that an account signs in with. Known as soon as the file can be read, learnt again with
-//! each token, and looked up more often once it is nearly over, so that a new certificate is noticed within minutes.
+//! How long an account's certificate is valid. This is known as soon as the file can be read and updated with each token. Once
+//! the certificate has nearly expired, it is read more often, so that a new one is noticed within minutes.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,24 +14,24 @@ use crate::time::Now;
 use super::credential;
 use super::secret::{self, Readers};
 
-/// When a certificate is over.
+/// When a certificate expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiry {
     /// The file it is in.
     pub file: PathBuf,
-    /// Until when it is good.
+    /// Until when it is valid.
     pub at: Timestamp,
 }
 
 impl Expiry {
-    /// How long before its end a certificate is worth a word.
+    /// How long before its end presenced warns about a certificate.
     pub const NOTICE: Duration = Duration::from_hours(30 * 24);
 
-    /// How it is renewed.
+    /// How to renew it.
     pub const RENEW: &str = "make a new one, upload it to the app registration's `Certificates & secrets`, and put it in the \
                              place of the old one (docs/sign-in-bots.md has the commands)";
 
-    /// From when on it is.
+    /// From when on presenced warns.
     pub fn notice_at(&self) -> Timestamp {
         self.at.checked_sub(Self::NOTICE).unwrap_or(Timestamp::MIN)
     }
@@ -48,7 +48,7 @@ struct Noted {
 }
 
 impl Watch {
-    /// What can be known before the first token.
+    /// What is known before the first token.
     pub(super) fn new(auth: &Auth) -> Self {
         let watch = Self(Mutex::new(None));
         if let Auth::ClientCertificate { certificate, .. } = auth {
@@ -57,17 +57,17 @@ impl Watch {
         watch
     }
 
-    /// It signs in with this one.
+    /// The account signs in with this certificate.
     pub(super) fn note(&self, file: &Path, certificate: &Certificate) {
         *self.noted() = Some(Noted { file: file.to_owned(), certificate: certificate.clone() });
     }
 
-    /// Until when it is good.
+    /// Until when it is valid.
     pub(super) fn expiry(&self) -> Option<Expiry> {
         self.noted().as_ref().map(|noted| Expiry { file: noted.file.clone(), at: noted.certificate.not_after })
     }
 
-    /// Looks whether one that is nearly over was replaced, while no new token is needed yet.
+    /// Checks whether a certificate that has nearly expired was replaced, while no new token is needed.
     pub(super) fn look_again(&self, auth: &Auth, now: &Now) {
         if let Auth::ClientCertificate { certificate, .. } = auth
             && self.expiry().is_none_or(|expiry| expiry.notice_at() <= now.wall)
@@ -76,8 +76,8 @@ impl Watch {
         }
     }
 
-    /// Notes the first certificate of the file, unless the one that is noted is still in it. A file that cannot be read says
-    /// nothing: the next token will.
+    /// Notes the first certificate in the file, unless the noted one is still in it. A file that cannot be read is ignored: the
+    /// next token will report it.
     fn look(&self, file: &Path) {
         let read = || {
             let bytes = secret::file(file, Readers::Anyone, "the certificate").ok()?;

@@ -1,4 +1,4 @@
-//! Tokens for the application itself, by an assertion that another identity provider issued: a Kubernetes cluster, GitHub.
+//! Tokens for the application itself, with an assertion from another identity provider: a Kubernetes cluster, GitHub.
 //!
 //! Source: Microsoft Entra Workload ID, "Workload identity federation".
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use crate::config::{self, Environment, SecretSource};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::secret::{self, Readers};
@@ -17,10 +17,10 @@ use super::{Grant, client_credentials, jwt};
 
 const WHAT: &str = "the federated assertion";
 
-/// How long one that is over is sent all the same: this machine's clock may be ahead, and who is asked knows better.
+/// How long an expired assertion is still sent: this machine's clock may be ahead, and the sign-in service knows better.
 const SKEW: Duration = Duration::from_mins(5);
 
-/// A new token. The assertion is read each time: whoever issues it renews it within the hour.
+/// A new token. The assertion is read each time: its issuer renews it within the hour.
 pub(super) async fn ask(
     config: &config::Account,
     source: &SecretSource,
@@ -38,24 +38,24 @@ pub(super) async fn ask(
     client_credentials::ask(&service, config, &proof, challenge).await
 }
 
-/// Refuses what the sign-in service would, with words that tell more.
+/// Refuses what the sign-in service would refuse, with a better message.
 fn check(assertion: &str, source: &SecretSource, now: &Now) -> Result<(), Failure> {
     let is_bare = assertion.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let claims = jwt::read(assertion).filter(|_| is_bare && assertion.split('.').count() == 3).ok_or_else(|| {
-        Failure::new(FailureKind::Refused, format!("{WHAT} is no JSON Web Token"))
-            .with_hint("a token has three parts with points between, begins with eyJ, and stands alone")
+        Failure::new(FailureKind::Refused, format!("{WHAT} is not a JSON Web Token"))
+            .with_hint("a token has three parts separated by dots, begins with eyJ, and is the only text there")
     })?;
     let end = claims.exp.and_then(|exp| Timestamp::from_second(exp).ok());
     match end {
         Some(end) if end.checked_add(SKEW).is_ok_and(|end| end <= now.wall) => {
-            // A later one mends it, which may come at any time.
+            // A newer one fixes this, and it may come at any time.
             Err(Failure::new(FailureKind::Passing, format!("{WHAT} expired at {end}")).with_hint(renewed_by(source)))
         }
         Some(_) | None => Ok(()),
     }
 }
 
-/// Who should have brought another one.
+/// Who should have renewed it.
 fn renewed_by(source: &SecretSource) -> &'static str {
     match source {
         SecretSource::File(_) => {
@@ -99,7 +99,7 @@ mod tests {
             let (kind, text, _) = judge(none).unwrap_err();
             assert_eq!(
                 (kind, &*text),
-                (FailureKind::Refused, "the federated assertion is no JSON Web Token"),
+                (FailureKind::Refused, "the federated assertion is not a JSON Web Token"),
                 "{none}"
             );
         }

@@ -1,4 +1,4 @@
-//! Signs a person in, by the method of the account, and stores that. Leaves to others: how the person comes to the sign-in
+//! Signs a person in with the account's method, and stores the sign-in. Leaves to others: how the person gets to the sign-in
 //! service and back (`device_code`, `browser`), and the renewal (`refresh`).
 
 use std::pin::pin;
@@ -6,7 +6,7 @@ use std::pin::pin;
 use secrecy::ExposeSecret as _;
 
 use crate::config::{self, Auth, Environment};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::browser::{Attempt, BrowserPrompt};
 use super::device_code::{self, DevicePrompt};
@@ -24,24 +24,24 @@ pub enum Prompt {
     Browser(BrowserPrompt),
 }
 
-/// Who signed in, as far as the sign-in service told.
+/// Who signed in, as far as the sign-in service said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignedIn {
     /// The user's object id.
     pub user: Option<String>,
     /// The tenant's directory id.
     pub tenant: Option<String>,
-    /// A name to show; often an e-mail address.
+    /// A name to show. Often an e-mail address.
     pub username: Option<String>,
 }
 
-/// Signs a person in to account `account`: `show` is called once with what the person must do, then this waits until it is
-/// done or `cancelled` is, and stores the sign-in. `reads`: ask for the permission to read presences, besides that to write
-/// them. Gives what it permits too, where somebody said. Whatever fails, a sign-in that was stored before stays.
+/// Signs a person in to account `account`. Calls `show` once with what the person must do, waits until that is done or
+/// `cancelled` resolves, and stores the sign-in. `reads`: also ask for the permission to read presences. Also returns the
+/// permissions, if they are known. If anything fails, an earlier stored sign-in stays.
 ///
 /// # Errors
-/// [`FailureKind::SignInNeeded`] when the person declined, did not do it in time, or cancelled it; [`FailureKind::Refused`]
-/// when it is another person than the account's `user`, or the account needs no person; else as the sign-in service says.
+/// [`FailureKind::SignInNeeded`] if the person declined, was too late, or cancelled; [`FailureKind::Refused`] if it is not the
+/// account's `user`, or the account does not need a person; otherwise what the sign-in service says.
 pub async fn login(
     account: &str,
     config: &config::Account,
@@ -74,12 +74,12 @@ pub async fn login(
         | Auth::ClientCertificate { .. }
         | Auth::Federated { .. }
         | Auth::TokenCommand { .. } => {
-            Err(Failure::new(FailureKind::Refused, format!("account `{account}` needs nobody to sign in")))
+            Err(Failure::new(FailureKind::Refused, format!("account `{account}` does not need a sign-in")))
         }
     }
 }
 
-/// What comes of `work`, unless the person cancels it. What is done after it cannot be cancelled: a sign-in is stored whole,
+/// The result of `work`, unless the person cancels it. What comes after `work` cannot be cancelled: a sign-in is stored whole
 /// or not at all.
 async fn unless<T>(
     cancelled: impl Future<Output = ()>,
@@ -89,12 +89,12 @@ async fn unless<T>(
         biased;
         done = work => done,
         () = cancelled => {
-            Err(Failure::new(FailureKind::SignInNeeded, "the sign-in was cancelled, and nothing is changed"))
+            Err(Failure::new(FailureKind::SignInNeeded, "the sign-in was cancelled; nothing has changed"))
         }
     }
 }
 
-/// Stores what the sign-in brought, if it may be: one of somebody else is no use, and must not take a good one's place.
+/// Stores the sign-in, unless it is somebody else's: that is useless and must not replace a good one.
 async fn keep(
     account: &str,
     config: &config::Account,
@@ -107,9 +107,9 @@ async fn keep(
         && !wanted.eq_ignore_ascii_case(signed_in)
     {
         let text =
-            format!("account `{account}` is for the user {wanted}, and somebody else signed in; nothing is changed");
+            format!("account `{account}` is for the user {wanted}, but somebody else signed in; nothing has changed");
         return Err(Failure::new(FailureKind::Refused, text)
-            .with_hint("sign in as that user, or take `user` out of the account"));
+            .with_hint("sign in as that user, or remove `user` from the account"));
     }
     let permissions = Permissions::granted(response.scope.as_deref(), response.access_token.expose_secret());
     let Some(refresh_token) = response.refresh_token else {

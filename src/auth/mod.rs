@@ -1,8 +1,9 @@
-//! Sign-in: gets bearer tokens for Microsoft Graph, keeps each until it is nearly over, and renews it.
+//! Sign-in: gets bearer tokens for Microsoft Graph, keeps each until it has nearly expired, and renews it.
 //!
-//! [`Authenticator`] is what the daemon asks; [`login`] and [`logout`] are what a person does, with a code or in a browser.
-//! Leaves to others: what the token is used for (`graph/`), and what a failure leads to (`session/`).
+//! The daemon uses [`Authenticator`]; [`login`] and [`logout`] are for a person, with a code or in a browser. Leaves to others:
+//! what the token is used for (`graph/`), and what follows from a failure (`session/`).
 
+mod aadsts;
 mod browser;
 mod claims;
 mod client_certificate;
@@ -11,19 +12,17 @@ mod client_secret;
 mod command;
 mod credential;
 mod device_code;
-mod entra_error;
-mod entra_numbers;
 mod expiry;
 mod federated;
 mod jwt;
 mod keyring;
 mod login;
-mod look;
 mod permissions;
 mod refresh;
 mod secret;
 mod store;
 mod token_command;
+mod token_error;
 mod token_service;
 
 #[cfg(test)]
@@ -41,8 +40,8 @@ use tokio::time::Instant as Stopwatch;
 use tracing::{debug, warn};
 
 use crate::config::{self, Auth, Environment};
+use crate::failure::{Failure, FailureKind, Missing};
 use crate::metrics::{Call, Metrics, Outcome};
-use crate::session::{Failure, FailureKind, Lack};
 use crate::time::{Instant, Now};
 
 use credential::Credential;
@@ -51,35 +50,36 @@ use store::Store;
 pub use browser::BrowserPrompt;
 pub use device_code::DevicePrompt;
 pub use expiry::Expiry;
+pub use keyring::{KeyringState, keyring_state};
 pub use login::{Prompt, SignedIn, login};
-pub use look::{KeyringStanding, keyring_standing};
 pub use permissions::Permissions;
-pub use store::{logout, make_room, sign_in_file, stored, unlock};
+pub use store::{ensure_storable, logout, sign_in_file, stored, unlock};
 
-/// After a renewal ahead of time failed, the token that still holds is used this long before the next try; and where trying
-/// again does not help by itself, this long.
+/// How long to wait after an early renewal failed, while the current token is still valid. The second is for failures that
+/// trying again does not fix.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);
 const REFUSAL_RETRY: Duration = Duration::from_mins(15);
 
 /// A bearer token for Microsoft Graph.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// What goes into the `Authorization` header.
+    /// The value for the `Authorization` header.
     pub bearer: SecretString,
-    /// The object id of who signed in; `None` when an application did, or nobody said.
+    /// The object id of the person who signed in; `None` if an application did, or if it is unknown.
     pub user: Option<String>,
-    /// What it permits; `None`: it does not say.
+    /// What it permits; `None`: unknown.
     pub permissions: Option<Permissions>,
-    /// Which one it is, counted from 1.
+    /// Its number, counted from 1.
     number: u64,
-    /// Whether it was asked for to meet a claims challenge.
+    /// Whether it was requested to meet a claims challenge.
     meets_challenge: bool,
-    /// When it is over.
+    /// When it expires.
     pub expires_at: Instant,
 }
 
 impl Token {
-    /// Whether it is known to be for the presence of `user`: it is that user's, or an application's, which may set anyone's.
+    /// Whether it is known to be valid for the presence of `user`: it is that user's, or an application's, which may set anyone's
+    /// presence.
     pub fn may_set(&self, user: &str) -> bool {
         match (&self.user, &self.permissions) {
             (Some(own), _) => own.eq_ignore_ascii_case(user),
@@ -89,74 +89,74 @@ impl Token {
     }
 }
 
-/// What is known of a sign-in, for whoever wants to see it.
+/// What is known of a sign-in, to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Who signed in; nobody where the application did.
+pub struct TokenStatus {
+    /// Who signed in; empty if the application did.
     pub who: SignedIn,
-    /// What the token permits; `None`: it does not say.
+    /// What the token permits; `None`: unknown.
     pub permissions: Option<Permissions>,
-    /// When the token ends, as the wall clock was when it was asked for.
+    /// When the token expires, by the wall clock at the time of the request.
     pub expires_at: Timestamp,
-    /// Why no newer token could be had, since this one was.
+    /// Why the last renewal since this token failed.
     pub renewal_failure: Option<String>,
 }
 
-/// What a method of getting tokens got.
+/// The result of a method of getting tokens.
 struct Grant {
     bearer: SecretString,
-    /// Nobody where the application signed in.
+    /// Empty if the application signed in.
     who: SignedIn,
-    /// From when it was asked for.
+    /// Counted from the request.
     lifetime: Duration,
 }
 
-/// A token and when to look for the next.
+/// A token and when to renew it.
 struct Held {
     token: Token,
     renew_at: Instant,
 }
 
-/// What an authenticator has.
+/// The current token, and what is known of the next one.
 #[derive(Default)]
-struct Wallet {
+struct TokenCache {
     held: Option<Held>,
-    /// The claims that Graph asked for, of which the next token must say that it has them; until then there is none.
+    /// The claims that Graph asked for. The next token has to contain them, and until then there is no usable token.
     challenge: Option<String>,
-    /// The last renewal ahead of time.
+    /// The last early renewal.
     ahead: Option<AbortHandle>,
-    /// What is shown of the newest token; `None`: there was none yet.
-    standing: Option<Standing>,
+    /// What is shown of the newest token; `None`: there was no token yet.
+    status: Option<TokenStatus>,
 }
 
 /// The tokens of one account.
 pub struct Authenticator {
-    source: Arc<Source>,
+    shared: Arc<Shared>,
 }
 
-/// What an authenticator shares with a renewal ahead of time.
-struct Source {
+/// What an authenticator shares with an early renewal.
+struct Shared {
     account: String,
     config: config::Account,
     environment: Environment,
     store: Arc<Store>,
     /// Never locked across an await.
-    wallet: Mutex<Wallet>,
-    /// Held during a renewal, so that there is one at a time.
+    cache: Mutex<TokenCache>,
+    /// Held during a renewal, so that there is only one at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
     renewals: AtomicU64,
-    /// The newest token that Graph accepted; 0: none yet.
+    /// The number of the newest token that Graph accepted; 0: none yet.
     accepted: AtomicU64,
-    /// Until when the certificate is good, where there is one.
+    /// How long the certificate is valid, if there is one.
     certificate: expiry::Watch,
-    /// Where each question for a token counts.
+    /// Counts each request for a token.
     metrics: Arc<Metrics>,
 }
 
 impl fmt::Debug for Authenticator {
-    /// Leaves the configuration out: the arguments of a command may hold a secret.
+    /// Omits the configuration: the arguments of a command may contain a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").field("account", &self.source.account).finish_non_exhaustive()
+        f.debug_struct("Authenticator").field("account", &self.shared.account).finish_non_exhaustive()
     }
 }
 
@@ -166,7 +166,7 @@ impl Authenticator {
         Self::with_metrics(account, config, environment, Arc::default())
     }
 
-    /// The same, and each question for a token counts in `metrics`.
+    /// The same; each request for a token counts in `metrics`.
     pub fn with_metrics(
         account: &str,
         config: &config::Account,
@@ -183,157 +183,157 @@ impl Authenticator {
         store: Arc<Store>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let source = Source {
+        let shared = Shared {
             account: account.to_owned(),
             config: config.clone(),
             environment: environment.clone(),
             store,
-            wallet: Mutex::default(),
+            cache: Mutex::default(),
             turn: Arc::default(),
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             certificate: expiry::Watch::new(&config.auth),
             metrics,
         };
-        Self { source: Arc::new(source) }
+        Self { shared: Arc::new(shared) }
     }
 
-    /// One that begins anew in `environment`, by what is stored now. What could not be stored yet it takes over.
+    /// A new one in `environment`, which starts from what is stored now. It takes over what could not be stored yet.
     #[must_use]
     pub fn anew(&self, environment: &Environment) -> Self {
-        let source = &self.source;
-        let (store, metrics) = (Arc::clone(&source.store), Arc::clone(&source.metrics));
-        Self::with(&source.account, &source.config, environment, store, metrics)
+        let shared = &self.shared;
+        let (store, metrics) = (Arc::clone(&shared.store), Arc::clone(&shared.metrics));
+        Self::with(&shared.account, &shared.config, environment, store, metrics)
     }
 
-    /// A token that holds at `now`. While the one there is holds, it is given at once, and when it is nearly over the next one
-    /// is got in the meantime: a slow sign-in service holds no request up. `fresh` asks for one newer than any the caller has
-    /// seen, because Graph turned that down.
+    /// A token that is valid at `now`. While the current token is valid, this returns it at once; when it has nearly expired,
+    /// the next one is fetched in the background, so that a slow sign-in service delays no request. `fresh` asks for a token
+    /// newer than any that the caller has seen, because Graph rejected that one.
     ///
     /// # Errors
-    /// Any kind but [`FailureKind::TokenRefused`]. While the present token holds, a failure to renew it is not reported. Where
-    /// the keyring is locked or gone, [`keyring_changed`] says when it is worth another look.
+    /// Any kind except [`FailureKind::TokenRefused`]. While the current token is valid, a failed renewal is not reported. If
+    /// the keyring is locked or gone, [`keyring_changed`] says when to try again.
     pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
-        let source = &self.source;
-        let seen = source.renewals.load(Ordering::Acquire);
-        if !fresh && let Some(token) = source.held(|token| now.instant < token.expires_at) {
-            source.certificate.look_again(&source.config.auth, now);
-            source.renew_ahead(now);
+        let shared = &self.shared;
+        let seen = shared.renewals.load(Ordering::Acquire);
+        if !fresh && let Some(token) = shared.held(|token| now.instant < token.expires_at) {
+            shared.certificate.look_again(&shared.config.auth, now);
+            shared.renew_ahead(now);
             return Ok(token);
         }
-        let _turn = source.turn.lock().await;
-        // Whoever had the turn before has got one for everybody who waited, however short it lives.
-        if source.renewals.load(Ordering::Acquire) != seen
-            && let Some(token) = source.held(|_| true)
+        let _turn = shared.turn.lock().await;
+        // The task that had the turn before this one fetched a token for all that waited, however short its life.
+        if shared.renewals.load(Ordering::Acquire) != seen
+            && let Some(token) = shared.held(|_| true)
         {
             return Ok(token);
         }
-        source.renew(now).await
+        shared.renew(now).await
     }
 
-    /// What is under way will hardly be answered, as after the machine slept: nobody waits for it any more.
+    /// Gives up an early renewal that will probably get no answer, as after the machine slept.
     pub fn abandon_renewal(&self) {
-        if let Some(ahead) = self.source.wallet().ahead.take() {
+        if let Some(ahead) = self.shared.cache().ahead.take() {
             ahead.abort();
         }
     }
 
-    /// Graph asked for `claims` that `token` lacks, and the next token will be asked for with them. `false`: it was asked for
-    /// to meet a challenge itself and was never accepted, so that no other would be better. Whether the claims are the same
-    /// says nothing about that: the time in them may be another one in each challenge.
+    /// Graph asked for `claims` that `token` lacks, so the next token request will include them. `false`: this token was itself
+    /// requested to meet a challenge and was never accepted, so that another would not be better. Comparing the claims would
+    /// not show that: they may contain a time that differs in each challenge.
     pub fn challenge(&self, token: &Token, claims: &str) -> bool {
-        if token.meets_challenge && self.source.accepted.load(Ordering::Acquire) < token.number {
+        if token.meets_challenge && self.shared.accepted.load(Ordering::Acquire) < token.number {
             return false;
         }
-        let mut wallet = self.source.wallet();
-        // A newer one may have come while the request was on its way.
-        if wallet.held.as_ref().is_none_or(|held| held.token.number == token.number) {
-            wallet.challenge = Some(claims.to_owned());
+        let mut cache = self.shared.cache();
+        // A newer token may have arrived while the request was on its way.
+        if cache.held.as_ref().is_none_or(|held| held.token.number == token.number) {
+            cache.challenge = Some(claims.to_owned());
         }
         true
     }
 
-    /// Graph did what a request with `token` asked for.
+    /// Graph accepted a request with `token`.
     pub fn note_accepted(&self, token: &Token) {
-        self.source.accepted.fetch_max(token.number, Ordering::AcqRel);
+        self.shared.accepted.fetch_max(token.number, Ordering::AcqRel);
     }
 
-    /// Whether Graph ever did what a request of this sign-in asked for.
+    /// Whether Graph ever accepted a request of this sign-in.
     pub fn was_accepted(&self) -> bool {
-        self.source.accepted.load(Ordering::Acquire) > 0
+        self.shared.accepted.load(Ordering::Acquire) > 0
     }
 
-    /// What is known of the sign-in; `None`: no token was got yet.
-    pub fn standing(&self) -> Option<Standing> {
-        self.source.wallet().standing.clone()
+    /// What is known of the sign-in; `None`: there was no token yet.
+    pub fn status(&self) -> Option<TokenStatus> {
+        self.shared.cache().status.clone()
     }
 
-    /// Until when the certificate is good that it signs in with, as far as that is known.
+    /// How long the certificate that it signs in with is valid, if that is known.
     pub fn certificate(&self) -> Option<Expiry> {
-        self.source.certificate.expiry()
+        self.shared.certificate.expiry()
     }
 
     /// The account whose tokens these are.
     pub fn account(&self) -> &str {
-        &self.source.account
+        &self.shared.account
     }
 }
 
-impl Source {
-    fn wallet(&self) -> MutexGuard<'_, Wallet> {
-        self.wallet.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn cache(&self) -> MutexGuard<'_, TokenCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The token there is, if it is `good` and nothing more was asked of it.
+    /// The current token, if it is `good` and no challenge is open.
     fn held(&self, good: impl FnOnce(&Token) -> bool) -> Option<Token> {
-        let wallet = self.wallet();
-        let held = wallet.held.as_ref().filter(|held| wallet.challenge.is_none() && good(&held.token));
+        let cache = self.cache();
+        let held = cache.held.as_ref().filter(|held| cache.challenge.is_none() && good(&held.token));
         held.map(|held| held.token.clone())
     }
 
-    /// Gets the next token in the background when it is time to, and nobody does so already.
+    /// Fetches the next token in the background if it is time, unless that is already under way.
     fn renew_ahead(self: &Arc<Self>, now: &Now) {
-        if self.wallet().held.as_ref().is_none_or(|held| now.instant < held.renew_at) {
+        if self.cache().held.as_ref().is_none_or(|held| now.instant < held.renew_at) {
             return;
         }
         let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else { return };
-        let (source, now) = (Arc::clone(self), now.clone());
+        let (shared, now) = (Arc::clone(self), now.clone());
         let renewal = tokio::spawn(async move {
             let _turn = turn;
-            if let Err(failure) = source.renew(&now).await {
-                source.put_off(&failure, now.instant);
+            if let Err(failure) = shared.renew(&now).await {
+                shared.put_off(&failure, now.instant);
             }
         });
-        self.wallet().ahead = Some(renewal.abort_handle());
+        self.cache().ahead = Some(renewal.abort_handle());
     }
 
-    /// A new token, which is kept. Only for whoever has the turn.
+    /// Fetches a new token and keeps it. The caller must hold the turn.
     async fn renew(&self, now: &Now) -> Result<Token, Failure> {
-        let challenge = self.wallet().challenge.clone();
+        let challenge = self.cache().challenge.clone();
         let (pending, began) = (self.metrics.begin(&self.account, Call::Token), Stopwatch::now());
         let asked = self.ask(challenge.as_deref(), now).await;
         pending.end(Outcome::of(&asked), began.elapsed(), now.wall);
-        let mut wallet = self.wallet();
-        if let (Err(failure), Some(standing)) = (&asked, &mut wallet.standing) {
-            standing.renewal_failure = Some(failure.text.clone());
+        let mut cache = self.cache();
+        if let (Err(failure), Some(status)) = (&asked, &mut cache.status) {
+            status.renewal_failure = Some(failure.text.clone());
         }
         let number = self.renewals.load(Ordering::Acquire) + 1;
-        let (new, standing) = asked?.held_from(now, number, challenge.is_some());
+        let (new, status) = asked?.held_from(now, number, challenge.is_some());
         self.renewals.store(number, Ordering::Release);
-        wallet.standing = Some(standing);
+        cache.status = Some(status);
         debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
-        // One that came in the meantime still stands.
-        if wallet.challenge == challenge {
-            wallet.challenge = None;
+        // A challenge that came in the meantime is still open.
+        if cache.challenge == challenge {
+            cache.challenge = None;
         }
-        Ok(wallet.held.insert(new).token.clone())
+        Ok(cache.held.insert(new).token.clone())
     }
 
-    /// A renewal ahead of time failed.
+    /// An early renewal failed.
     fn put_off(&self, failure: &Failure, asked_at: Instant) {
-        warn!(account = self.account, hint = failure.hint, "the token could not be renewed ahead of time: {failure}");
+        warn!(account = self.account, hint = failure.hint, "the token could not be renewed early: {failure}");
         let pause = if passes(failure) { RENEWAL_RETRY } else { REFUSAL_RETRY };
-        if let Some(held) = &mut self.wallet().held {
+        if let Some(held) = &mut self.cache().held {
             let wait = failure.retry_after.unwrap_or_default().max(pause);
             held.renew_at = (asked_at + wait).min(held.token.expires_at);
         }
@@ -354,7 +354,7 @@ impl Source {
             Auth::Federated { assertion } => {
                 federated::ask(&self.config, assertion, challenge, &self.environment, now).await
             }
-            // A newer token may do: often the claims only ask for one that was issued since.
+            // A newer token may be enough: often the claims only require one that was issued since.
             Auth::TokenCommand { command } => token_command::ask(command, &self.environment, now).await,
         }
     }
@@ -364,33 +364,33 @@ fn passes(failure: &Failure) -> bool {
     match failure.kind {
         FailureKind::Passing | FailureKind::Throttled => true,
         FailureKind::TokenRefused | FailureKind::SignInNeeded | FailureKind::Refused => {
-            matches!(failure.lacks.as_deref(), Some(Lack::Keyring(_)))
+            matches!(failure.missing.as_deref(), Some(Missing::Keyring(_)))
         }
     }
 }
 
-/// Waits until the keyring is worth another look after a failure that lacked it: see [`Lack::Keyring`]. Nobody is asked
-/// for anything.
+/// Waits until it is worth trying the keyring again after a failure without it: see [`Missing::Keyring`]. Asks nobody for
+/// anything.
 pub async fn keyring_changed(locked: &[String]) {
     keyring::wait(locked, keyring::Prompt::Never).await;
 }
 
 impl Grant {
-    /// Renewed when less than 5 minutes or a tenth of its life is left, whichever is more; one that lives so short that this
-    /// would be at once, in the second half of its life.
-    fn held_from(self, asked_at: &Now, number: u64, meets_challenge: bool) -> (Held, Standing) {
+    /// A token is renewed when less than 5 minutes or a tenth of its life is left, whichever is more. If its life is too short
+    /// for that, it is renewed in the second half of its life.
+    fn held_from(self, asked_at: &Now, number: u64, meets_challenge: bool) -> (Held, TokenStatus) {
         let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
         let expires_at = asked_at.instant + self.lifetime;
         let permissions = Permissions::of(self.bearer.expose_secret());
         let tenant = self.who.tenant.or_else(|| jwt::claims(self.bearer.expose_secret()).tid);
-        let standing = Standing {
+        let status = TokenStatus {
             who: SignedIn { tenant, ..self.who },
             permissions: permissions.clone(),
             expires_at: asked_at.wall_at(expires_at),
             renewal_failure: None,
         };
-        let user = standing.who.user.clone();
+        let user = status.who.user.clone();
         let token = Token { bearer: self.bearer, user, permissions, number, meets_challenge, expires_at };
-        (Held { token, renew_at: expires_at - ahead }, standing)
+        (Held { token, renew_at: expires_at - ahead }, status)
     }
 }

@@ -1,12 +1,12 @@
-//! What a token permits, as far as it says so: for the one who must grant what is missing, and for nothing else. Graph
-//! alone decides; it says 403 without a word of why.
+//! What a token permits, as far as it says so. This only helps people to grant what is missing: Graph alone decides, and its
+//! 403 does not say why.
 //!
 //! Source: Microsoft identity platform, "Access token claims reference" (`scp`, `roles`).
 
 use super::jwt::{self, Claims};
-use crate::session::Permission;
+use crate::failure::Permission;
 
-/// Scopes that are no permissions (`OpenID` Connect Core, 3.1.2.1, 5.4 and 11).
+/// Scopes that are not permissions (`OpenID` Connect Core, 3.1.2.1, 5.4 and 11).
 const ABOUT_THE_SIGN_IN: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// The permissions in a token.
@@ -19,10 +19,10 @@ pub enum Permissions {
 }
 
 impl Permissions {
-    /// What `token` says; `None` when it cannot be read, as nobody promised that it can.
+    /// What `token` says; `None` if it cannot be read. Microsoft does not promise that it can.
     pub(super) fn of(token: &str) -> Option<Self> {
         let Claims { scp, roles, exp, .. } = jwt::claims(token);
-        // Every access token has an end.
+        // Every access token expires.
         exp?;
         Some(match scp {
             Some(scopes) => Self::Delegated(scopes.split_ascii_whitespace().map(ToOwned::to_owned).collect()),
@@ -30,10 +30,10 @@ impl Permissions {
         })
     }
 
-    /// What a sign-in got: what the answer with the token says of it (RFC 6749, 5.1), else what the token itself does.
+    /// What a sign-in was granted: what the answer with the token says (RFC 6749, 5.1), otherwise what the token itself says.
     pub(super) fn granted(scope: Option<&str>, token: &str) -> Option<Self> {
         let Some(scope) = scope else { return Self::of(token) };
-        // With the resource in front, or without.
+        // With or without the resource as a prefix.
         let names = scope.split_ascii_whitespace().map(|scope| scope.rsplit('/').next().unwrap_or(scope));
         let permissions = names.filter(|name| !ABOUT_THE_SIGN_IN.contains(name));
         Some(Self::Delegated(permissions.map(ToOwned::to_owned).collect()))
@@ -46,7 +46,7 @@ impl Permissions {
         }
     }
 
-    /// Whether `needed` is not among them.
+    /// Whether `needed` is missing.
     pub fn lacks(&self, needed: Permission) -> bool {
         let name = match (self, needed) {
             (Self::Delegated(_), Permission::Write) => "Presence.ReadWrite",
@@ -57,23 +57,23 @@ impl Permissions {
         !has(self.names(), name)
     }
 
-    /// What mends it that Graph refuses for want of the permission `needed`; `sign_in` says how a person signs in.
-    pub fn mend(&self, needed: Permission, sign_in: &str) -> String {
+    /// How to fix a refusal by Graph for lack of the permission `needed`; `sign_in` says how a person signs in.
+    pub fn remedy(&self, needed: Permission, sign_in: &str) -> String {
         let (delegated, application) = match needed {
             Permission::Write => ("Presence.ReadWrite", "Presence.ReadWrite.All"),
             Permission::Read => ("Presence.Read", "Presence.Read.All"),
         };
-        let mend = match self {
+        let remedy = match self {
             Self::Delegated(scopes) if has(scopes, delegated) => format!(
-                "the sign-in has `{delegated}` and Graph refuses all the same: check that the user has a license for Teams, \
-                 and that no policy of the tenant stands against it"
+                "the sign-in has `{delegated}` but Graph still refuses: check that the user has a license for Teams, \
+                 and that no policy of the tenant forbids it"
             ),
             Self::Delegated(_) => format!(
                 "the sign-in lacks `{delegated}`: add it to the app registration as a delegated permission, and then \
                  {sign_in}"
             ),
             Self::Application(roles) if has(roles, application) => format!(
-                "the application has `{application}` and Graph refuses all the same: check that `user` is of this tenant and \
+                "the application has `{application}` but Graph still refuses: check that `user` belongs to this tenant and \
                  has a license for Teams"
             ),
             Self::Application(_) => format!(
@@ -82,8 +82,8 @@ impl Permissions {
             ),
         };
         match needed {
-            Permission::Write => mend,
-            Permission::Read => mend + "; or take `verify` out of [session]",
+            Permission::Write => remedy,
+            Permission::Read => remedy + "; or remove `verify` from [session]",
         }
     }
 }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_a_users_and_roles_an_applications() {
+    fn scopes_belong_to_a_user_and_roles_to_an_application() {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(
             of(r#"{"exp": 1, "scp": "Presence.ReadWrite openid"}"#),
@@ -120,23 +120,23 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_and_what_is_there_is_not_asked_for() {
-        let mend = |payload, needed| of(payload).unwrap().mend(needed, "run `presenced login work`");
+        let remedy = |payload, needed| of(payload).unwrap().remedy(needed, "run `presenced login work`");
         let user = r#"{"exp": 1, "scp": "Presence.ReadWrite"}"#;
         let application = r#"{"exp": 1, "roles": ["Presence.Read.All"]}"#;
-        for (mend, expected) in [
+        for (remedy, expected) in [
             (
-                mend(user, Permission::Read),
+                remedy(user, Permission::Read),
                 "the sign-in lacks `Presence.Read`: add it to the app registration as a delegated permission, and then run \
                  `presenced login work`; or",
             ),
-            (mend(user, Permission::Write), "the sign-in has `Presence.ReadWrite` and Graph refuses all the same: "),
-            (mend(application, Permission::Write), "the application lacks `Presence.ReadWrite.All`: "),
+            (remedy(user, Permission::Write), "the sign-in has `Presence.ReadWrite` but Graph still refuses: "),
+            (remedy(application, Permission::Write), "the application lacks `Presence.ReadWrite.All`: "),
             (
-                mend(application, Permission::Read),
-                "the application has `Presence.Read.All` and Graph refuses all the same: ",
+                remedy(application, Permission::Read),
+                "the application has `Presence.Read.All` but Graph still refuses: ",
             ),
         ] {
-            assert!(mend.starts_with(expected), "{mend}");
+            assert!(remedy.starts_with(expected), "{remedy}");
         }
     }
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lacking_is_told_from_what_is_there() {
+    fn missing_permissions_are_told_from_present_ones() {
         let lacks =
             |payload: &str| [Permission::Write, Permission::Read].map(|needed| of(payload).unwrap().lacks(needed));
         assert_eq!(lacks(r#"{"exp": 1, "scp": "presence.readwrite"}"#), [false, true]);

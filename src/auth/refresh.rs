@@ -1,17 +1,17 @@
-//! Delegated tokens by refresh token (RFC 6749, 6), whichever way the person signed in. Leaves to others: the sign-in itself
+//! Delegated tokens from a refresh token (RFC 6749, 6), however the person signed in. Leaves to others: the sign-in itself
 //! (`login`), and where its refresh token is kept (`store`).
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config;
-use crate::session::Failure;
+use crate::failure::Failure;
 
 use super::jwt::{self, Claims};
 use super::store::{SignIn, Store};
 use super::token_service::{TokenResponse, TokenService, UNKNOWN_LIFETIME, Who, graph_scope};
 use super::{Grant, SignedIn, claims};
 
-/// A new access token by the stored refresh token. What is stored is read each time, so that a sign-in counts at once.
+/// A new access token from the stored refresh token. The store is read each time, so that a new sign-in counts at once.
 pub(super) async fn renew(store: &Store, config: &config::Account, challenge: Option<&str>) -> Result<Grant, Failure> {
     let stored = store.load().await?;
     let response: TokenResponse = TokenService::new(config, Who::Person(store.account()))?
@@ -45,7 +45,7 @@ pub(super) async fn renew(store: &Store, config: &config::Account, challenge: Op
     Ok(Grant { bearer: response.access_token, who, lifetime: response.expires_in.unwrap_or(UNKNOWN_LIFETIME) })
 }
 
-/// Who the sign-in service says it is.
+/// Who signed in, according to the sign-in service.
 pub(super) fn identity(id_token: Option<&SecretString>) -> Claims {
     id_token.map(|token| jwt::claims(token.expose_secret())).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Reads a secret from where the configuration says it is; again for each use, so that a changed one counts at once.
+//! Reads a secret from the place in the configuration. It is read for each use, so that a change counts at once.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,24 +8,24 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Environment, SecretSource, shown_to_others};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::command;
 use super::keyring::{Attributes, Keyring};
 
-/// More than any secret has.
-const LIMIT: usize = 64 * 1024;
+/// Longer than any secret.
+const MAX_SECRET_BYTES: usize = 64 * 1024;
 
 /// Who may read a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// Nobody but its owner.
+    /// Only its owner.
     Owner,
-    /// Whoever may: systemd says who for a credential, and who renews an assertion for that.
+    /// Anyone with permission: systemd decides for a credential, and the program that renews an assertion for that.
     Anyone,
 }
 
-/// A secret that is text, without a line end behind it. `what` names it in failures: `the client secret`.
+/// A secret that is text, without a line end after it. `what` names it in failures: `the client secret`.
 pub(super) async fn read(
     source: &SecretSource,
     readers: Readers,
@@ -35,7 +35,7 @@ pub(super) async fn read(
     let bytes = bytes(source, readers, what, environment).await?;
     let place = source.file().map(|path| format!(" in {}", path.display())).unwrap_or_default();
     let text = std::str::from_utf8(&bytes);
-    let text = text.map_err(|_| refused(format!("{what}{place} cannot be read: it is no UTF-8 text")))?;
+    let text = text.map_err(|_| refused(format!("{what}{place} cannot be read: it is not UTF-8 text")))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err(refused(format!("{what}{place} is empty")));
@@ -43,7 +43,7 @@ pub(super) async fn read(
     Ok(text.into())
 }
 
-/// A secret of any kind, as it is. Of a file, `readers` are who may read it.
+/// A secret of any kind, unchanged. `readers` says who may read it if it is a file.
 pub(super) async fn bytes(
     source: &SecretSource,
     readers: Readers,
@@ -80,9 +80,9 @@ async fn keyring(
         }
         (Some(secret), 0) => Ok(secret.expose_secret().as_bytes().to_vec().into()),
         (Some(_), more) => {
-            let text = format!("the keyring has {} secrets with `{asked}`, and one is expected", more + 1);
+            let text = format!("the keyring has {} secrets with `{asked}`, but one is expected", more + 1);
             Err(refused(text)
-                .with_hint(format!("see `secret-tool search --all {asked}`, and name more of its attributes")))
+                .with_hint(format!("see `secret-tool search --all {asked}`, and add more of its attributes")))
         }
         (None, _) => Err(refused(format!("the keyring has no secret with `{asked}`"))
             .with_hint(format!("run `secret-tool store --label=presenced {asked}`"))),
@@ -91,22 +91,22 @@ async fn keyring(
 
 fn credential(name: &str, what: &str, environment: &Environment) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let Some(folder) = environment.var("CREDENTIALS_DIRECTORY") else {
-        return Err(refused(format!("there is no credential `{name}`: $CREDENTIALS_DIRECTORY is not set"))
+        return Err(refused(format!("the credential `{name}` does not exist: $CREDENTIALS_DIRECTORY is not set"))
             .with_hint(format!("run presenced as a systemd service with `LoadCredential={name}:…`")));
     };
     file(&Path::new(&folder).join(name), Readers::Anyone, what)
 }
 
-/// What is in a file of at most 64 KiB.
+/// The content of a file of at most 64 KiB.
 pub(super) fn file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = path.display();
     let unreadable = |error| refused(format!("{what} in {shown} cannot be read: {error}"));
-    // A pipe would hold up everything until somebody writes to it.
+    // A pipe would block until somebody writes to it.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(refused(format!("{what} in {shown} cannot be read: it is no file")));
+        return Err(refused(format!("{what} in {shown} cannot be read: it is not a file")));
     }
     let file = File::open(path).map_err(unreadable)?;
-    // Asked of the open file: the path may lead elsewhere a moment later.
+    // Checked on the open file: the path may lead elsewhere a moment later.
     let metadata = file.metadata().map_err(unreadable)?;
     if readers == Readers::Owner
         && let Some(mode) = shown_to_others(&metadata)
@@ -114,11 +114,11 @@ pub(super) fn file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizin
         return Err(refused(format!("{what} in {shown} can be read by others (mode {mode:03o})"))
             .with_hint(format!("run `chmod 600 {shown}`")));
     }
-    // All the room there may be need of, so that the bytes never move and leave a copy.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
-    file.take(LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > LIMIT {
-        return Err(refused(format!("{what} in {shown} is larger than {} KiB", LIMIT / 1024)));
+    // As much room as it can need, so that the bytes never move and leave a copy.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_BYTES + 1));
+    file.take(MAX_SECRET_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > MAX_SECRET_BYTES {
+        return Err(refused(format!("{what} in {shown} is larger than {} KiB", MAX_SECRET_BYTES / 1024)));
     }
     Ok(bytes)
 }

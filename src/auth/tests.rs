@@ -1,5 +1,5 @@
-//! Renewals in virtual time: how long a token is used, and how often the next is asked for. The tokens come from a command,
-//! which is a real partner that needs no server.
+//! Renewals in virtual time: how long a token is used, and how often the next one is requested. The tokens come from a
+//! real command, which needs no server.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use super::*;
 use crate::config::{Cloud, Endpoints};
 
 #[test]
-fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
+fn a_token_is_renewed_early_but_used_however_short_its_life() {
     let ahead = |minutes| {
         let grant = Grant { bearer: "t".into(), who: SignedIn::default(), lifetime: Duration::from_mins(minutes) };
         let instant = Instant::from_origin(Duration::from_hours(1));
         let now = Now { instant, wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
-        let (held, standing) = grant.held_from(&now, 1, false);
-        assert_eq!(standing.expires_at.as_second(), i64::try_from(minutes * 60).unwrap());
+        let (held, status) = grant.held_from(&now, 1, false);
+        assert_eq!(status.expires_at.as_second(), i64::try_from(minutes * 60).unwrap());
         held.token.expires_at.saturating_since(held.renew_at)
     };
     assert_eq!(ahead(75), Duration::from_secs(450));
@@ -28,7 +28,7 @@ fn a_token_is_renewed_ahead_of_its_end_but_used_however_short_it_lives() {
     assert_eq!(ahead(0), Duration::ZERO);
 }
 
-/// A token command that does what its script says, and counts how often it is run.
+/// A token command that runs a script and counts its runs.
 struct Issuer {
     folder: TempDir,
     authenticator: Authenticator,
@@ -60,15 +60,15 @@ impl Issuer {
         std::fs::read(self.folder.path().join("count")).unwrap_or_default().len()
     }
 
-    /// Uses a token at `now`, and waits for the end of a renewal that this sets off.
+    /// Uses a token at `now`, and waits until a renewal that this starts has ended.
     async fn token(&self, now: &Now) -> Result<String, FailureKind> {
         let token = self.authenticator.token(now, false).await;
-        drop(self.authenticator.source.turn.lock().await);
+        drop(self.authenticator.shared.turn.lock().await);
         token.map(|token| token.bearer.expose_secret().to_owned()).map_err(|failure| failure.kind)
     }
 }
 
-/// So many seconds after the start, by a wall clock that is right.
+/// This many seconds after the start, by a correct wall clock.
 fn at(seconds: u64) -> Now {
     at_with_skew(seconds, 0)
 }
@@ -96,7 +96,7 @@ async fn twenty_requests_at_an_expired_token_make_one_renewal() {
 #[tokio::test]
 async fn a_token_of_a_minute_is_renewed_in_time_and_without_a_storm() {
     let issuer = Issuer::new(r#"echo "{\"access_token\": \"t$n\", \"expires_in\": 60}""#);
-    // Every other second for an hour.
+    // Every two seconds for an hour.
     for seconds in (0..3600).step_by(2) {
         issuer.token(&at(seconds)).await.unwrap();
     }
@@ -104,12 +104,12 @@ async fn a_token_of_a_minute_is_renewed_in_time_and_without_a_storm() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_fails_for_an_hour_is_tried_each_minute_and_told_once_the_token_is_over() {
+async fn a_renewal_that_fails_for_an_hour_is_tried_each_minute_and_reported_once_the_token_has_expired() {
     let issuer = Issuer::new(
         r#"[ $n -gt 1 ] && { echo "no network" >&2; exit 1; }
            echo '{"access_token": "t1", "expires_in": 36000}'"#,
     );
-    // Of ten hours the last is for renewing.
+    // The last of ten hours is for renewing.
     for minute in 0..600 {
         assert_eq!(issuer.token(&at(minute * 60)).await.as_deref(), Ok("t1"), "minute {minute}");
     }
@@ -127,12 +127,12 @@ async fn a_renewal_that_is_refused_is_tried_each_quarter_of_an_hour() {
     assert_eq!(issuer.token(&at(36_000)).await, Err(FailureKind::Refused));
 }
 
-/// What a command says about the end of its token is absolute: with a wrong wall clock it is worth more, or less.
+/// A command gives an absolute time for the end of its token: with a wrong wall clock the token seems to live longer or shorter.
 #[tokio::test]
-async fn a_wall_clock_that_is_wrong_makes_no_storm() {
+async fn a_wrong_wall_clock_causes_no_storm() {
     for (skew, runs) in [(0, 1), (300, 1), (-300, 1), (4000, 14), (-86_400, 1)] {
         let issuer = Issuer::new(r#"echo "{\"access_token\": \"t$n\", \"expires_on\": 4500}""#);
-        // A keepalive each 4 minutes, for an hour: at worst each asks once.
+        // A keepalive every 4 minutes, for an hour: at worst each asks once.
         for minute in (0..60).step_by(4) {
             let token = issuer.token(&at_with_skew(minute * 60, skew)).await;
             assert!(token.is_ok(), "the token is good, whatever the clock says");
@@ -142,7 +142,7 @@ async fn a_wall_clock_that_is_wrong_makes_no_storm() {
 }
 
 #[tokio::test]
-async fn a_relative_lifetime_does_not_care_for_the_wall_clock() {
+async fn a_relative_lifetime_does_not_depend_on_the_wall_clock() {
     let issuer = Issuer::new(r#"echo "{\"access_token\": \"t$n\", \"expires_in\": 4500}""#);
     for (seconds, skew, expected) in [
         (0, 0, "t1"),

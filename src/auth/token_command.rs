@@ -1,4 +1,4 @@
-//! Tokens that a command prints: a bare token, or JSON as `az account get-access-token` and `azd auth token` write it.
+//! Tokens that a command prints: a bare token, or the JSON of `az account get-access-token` and `azd auth token`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::Environment;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
 use super::token_service::{UNKNOWN_LIFETIME, is_token};
@@ -17,7 +17,7 @@ use super::{Grant, SignedIn, command, jwt};
 
 const WHAT: &str = "the token command";
 
-/// A command's JSON. The fields that say when the token is over are tried in this order.
+/// A command's JSON. The fields with the token's end are tried in this order.
 #[derive(Deserialize)]
 struct Printed {
     #[serde(alias = "accessToken", alias = "token")]
@@ -38,7 +38,7 @@ pub(super) async fn ask(command: &[String], environment: &Environment, now: &Now
     let printed = command::output(command, WHAT, environment).await?;
     read(printed.expose_secret(), now).ok_or_else(|| {
         Failure::new(FailureKind::Refused, format!("{WHAT} prints neither a token nor JSON with `accessToken`"))
-            .with_hint("let it print the token and nothing else, as `az account get-access-token` does")
+            .with_hint("it must print only the token, or JSON as `az account get-access-token` does")
     })
 }
 
@@ -59,7 +59,7 @@ fn read(printed: &str, now: &Now) -> Option<Grant> {
     let claims = jwt::claims(token);
     let lifetime =
         said.or_else(|| Some(until(Timestamp::from_second(claims.exp?).ok()?, now))).unwrap_or(UNKNOWN_LIFETIME);
-    // Without delegated permissions, the object is the application itself.
+    // Without delegated permissions, the object id is the application's own.
     let user = claims.oid.filter(|_| claims.scp.is_some());
     let username = claims.preferred_username.filter(|_| user.is_some());
     Some(Grant { bearer, who: SignedIn { user, tenant: claims.tid, username }, lifetime })
@@ -75,7 +75,7 @@ impl Printed {
     }
 }
 
-/// A token that is over already is used all the same: the local clock may be wrong, and Graph is who knows.
+/// An expired token is used anyway: the local clock may be wrong, and Graph knows better.
 fn until(end: Timestamp, now: &Now) -> Duration {
     Duration::try_from(end.duration_since(now.wall)).unwrap_or_default()
 }
@@ -88,7 +88,7 @@ fn end(value: &Value, now: &Now) -> Option<Timestamp> {
     text.parse().ok().or_else(|| now.zone.to_timestamp(text.parse::<DateTime>().ok()?).ok())
 }
 
-/// Whole seconds, as a number or as a text.
+/// Whole seconds, as a number or a text.
 fn seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_token_says_itself_when_it_is_over() {
+    fn a_bare_token_contains_its_end() {
         let wall = now().wall.as_second();
         assert_eq!(lifetime(&jwt(&format!(r#"{{"exp": {}}}"#, wall + 4000))), Duration::from_secs(4000));
         assert_eq!(lifetime(&jwt(&format!(r#"{{"exp": {}}}"#, wall - 4000))), Duration::ZERO);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_it_in_any_of_its_fields() {
+    fn json_has_the_end_in_any_of_its_fields() {
         let wall = now().wall.as_second();
         for field in [
             format!(r#""expires_on": {}"#, wall + 3600),
@@ -141,7 +141,7 @@ mod tests {
             r#""expiresOn": "2026-11-24 10:00:00.000000""#.to_owned(),
             r#""expiresOn": "2026-11-24T09:00:00Z""#.to_owned(),
             r#""expiration": "2026-11-24T11:00:00+02:00""#.to_owned(),
-            // az: the local time is the same moment, and is not needed.
+            // az: the local time is the same moment and is not needed.
             format!(r#""expiresOn": "2026-11-24 23:00:00.000000", "expires_on": {}, "tenant": "t""#, wall + 3600),
         ] {
             for name in ["accessToken", "access_token", "token"] {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn other_output_is_refused() {
         for printed in
             ["", "Please sign in", "a\nb", "{", "{}", r#"{"accessToken": ""}"#, r#"{"accessToken": 1}"#, "tökén"]
         {

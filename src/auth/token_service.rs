@@ -1,4 +1,4 @@
-//! Speaks to Entra ID's endpoints, `{login}/{tenant}/oauth2/v2.0/…`: small forms out, small JSON back.
+//! Talks to Entra ID's endpoints, `{login}/{tenant}/oauth2/v2.0/…`: small forms out, small JSON back.
 
 use std::time::Duration;
 
@@ -11,20 +11,21 @@ use tracing::{debug, trace};
 use url::Url;
 
 use crate::config;
+use crate::failure::{Applied, Failure, FailureKind};
 use crate::http::{self, Timeouts, retry_after};
-use crate::session::{Applied, Failure, FailureKind};
+use crate::sanitize::printable_code;
 
-use super::entra_error::{self, ErrorBody, Mend};
+use super::token_error::{self, ErrorBody, Remedy};
 
-/// A token's life when nobody says it: short, so that it is asked for again soon.
+/// A token's life if the answer does not say: short, so that the next request comes soon.
 pub(super) const UNKNOWN_LIFETIME: Duration = Duration::from_mins(5);
 
-/// No token is believed to live longer. Entra's longest are for 28 hours.
-const LONGEST: Duration = Duration::from_hours(7 * 24);
+/// The longest life that presenced believes. Entra's longest tokens live 28 hours.
+const MAX_TOKEN_LIFE: Duration = Duration::from_hours(7 * 24);
 
-/// An answer that grants what was asked for.
+/// An answer that grants the request.
 pub(super) trait Granted: DeserializeOwned {
-    /// What is wrong with it, as the end of a sentence about the sign-in service; never the wrong thing itself.
+    /// What is wrong with it, as the end of a sentence about the sign-in service. Never the wrong value itself.
     fn flaw(&self) -> Option<&'static str>;
 }
 
@@ -38,27 +39,27 @@ pub(super) struct TokenResponse {
     pub(super) expires_in: Option<Duration>,
     pub(super) refresh_token: Option<SecretString>,
     pub(super) id_token: Option<SecretString>,
-    /// What was granted, which may be less than what was asked for.
+    /// What was granted, which may be less than requested.
     pub(super) scope: Option<String>,
 }
 
 impl Granted for TokenResponse {
     fn flaw(&self) -> Option<&'static str> {
-        // RFC 6749, 7.1: a token of a type that one does not know must not be used.
+        // RFC 6749, 7.1: a client must not use a token of an unknown type.
         if self.token_type.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-            return Some("gives a token that is no bearer token");
+            return Some("returned a token that is not a bearer token");
         }
-        (!is_token(self.access_token.expose_secret())).then_some("gives a token with characters that no token has")
+        (!is_token(self.access_token.expose_secret()))
+            .then_some("returned a token with characters that are not allowed in a token")
     }
 }
 
-/// Whether `text` can be a bearer token. Whatever else is in it must not get into a header or a log.
+/// Whether `text` can be a bearer token. Anything else must not get into a header or a log.
 pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Seconds, as a number or (some services do) as a text. What is no number counts as not said, and one that is below zero
-/// as zero.
+/// Seconds, as a number or (from some services) as a text. Anything else counts as missing, and a negative number as zero.
 fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -73,12 +74,14 @@ fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
         Seconds::Other(_) => None,
     };
     let seconds = seconds.filter(|seconds| !seconds.is_nan());
-    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).map_or(LONGEST, |life| life.min(LONGEST))))
+    Ok(seconds.map(|seconds| {
+        Duration::try_from_secs_f64(seconds.max(0.0)).map_or(MAX_TOKEN_LIFE, |life| life.min(MAX_TOKEN_LIFE))
+    }))
 }
 
 /// A request that was not granted.
 pub(super) struct Rejection {
-    /// OAuth's `error`, when there is one.
+    /// OAuth's `error`, if there is one.
     pub(super) error: Option<String>,
     pub(super) failure: Failure,
 }
@@ -94,7 +97,7 @@ impl From<Rejection> for Failure {
 pub(super) enum Who<'a> {
     /// A person, to the account of this name.
     Person(&'a str),
-    /// The application itself, for whom `presenced login` can do nothing.
+    /// The application itself, which `presenced login` cannot help.
     Application,
 }
 
@@ -104,12 +107,12 @@ pub(super) struct TokenService<'a> {
     login: &'a Url,
     tenant: &'a str,
     who: Who<'a>,
-    /// Whether there is another way in for what a device code cannot do.
+    /// Whether the account uses a device code, so that a browser may do more.
     by_device_code: bool,
 }
 
 impl<'a> TokenService<'a> {
-    /// A client made for the occasion: a token is asked for once an hour, and TLS certificates fill much memory.
+    /// A client for one use: a token is requested once an hour, and TLS certificates take up much memory.
     pub(super) fn new(config: &'a config::Account, who: Who<'a>) -> Result<Self, Failure> {
         let login = &config.endpoints.login;
         let by_device_code = config.auth == config::Auth::DeviceCode;
@@ -136,21 +139,21 @@ impl<'a> TokenService<'a> {
         let url = self.url(endpoint);
         let response = self.http.send(|http| http.post(url).form(form)).await.map_err(|failure| Rejection {
             error: None,
-            // Whatever became of it, no presence was written.
+            // Whatever happened to it, no presence was written.
             failure: Failure { applied: Applied::No, ..failure },
         })?;
         debug!(status = response.status().as_u16(), "{endpoint}");
         if !response.status().is_success() {
             return Err(self.reject(response).await);
         }
-        // Wiped after it: the token is in it.
+        // Wiped afterwards: it contains the token.
         let body = Zeroizing::new(http::body(response).await);
-        // The parser's own words are left out: they may quote the token.
+        // Without the parser's own message: it may quote the token.
         let failure = match serde_json::from_slice::<T>(&body).map(|granted| (granted.flaw(), granted)) {
             Ok((None, granted)) => return Ok(granted),
             Ok((Some(flaw), _)) => Failure::new(FailureKind::Refused, format!("the sign-in service {flaw}")),
             Err(_) => {
-                // It may be a refusal in the clothes of a success.
+                // It may be a refusal with the status of a success.
                 if let Ok(body) = serde_json::from_slice::<ErrorBody>(&body) {
                     return Err(Rejection { failure: self.judge(Some(200), &body), error: Some(body.error) });
                 }
@@ -171,7 +174,7 @@ impl<'a> TokenService<'a> {
             Failure { retry_after, hint: hint.map(ToOwned::to_owned), ..Failure::new(kind, text) }
         };
         let puts_off = |body: &ErrorBody| {
-            let kind = entra_error::known(body).map(|verdict| verdict.mend.kind());
+            let kind = token_error::known(body).map(|verdict| verdict.remedy.kind());
             matches!(kind, Some(FailureKind::Passing | FailureKind::Throttled))
         };
         let failure = match (status, &body) {
@@ -191,68 +194,67 @@ impl<'a> TokenService<'a> {
         Rejection { error: body.map(|body| body.error), failure }
     }
 
-    /// What it means that a person was sent back to presenced with an error instead of a code.
+    /// The failure if the browser came back with an error instead of a code.
     pub(super) fn sent_back(&self, body: &ErrorBody) -> Failure {
         self.judge(None, body)
     }
 
-    /// `status` is that of the answer, where it was one.
+    /// `status` is the answer's status, if there was an answer.
     fn judge(&self, status: Option<u16>, body: &ErrorBody) -> Failure {
-        let verdict = entra_error::verdict(body);
+        let verdict = token_error::verdict(body);
         let number = verdict.number.map(|number| format!("AADSTS{number}, ")).unwrap_or_default();
         let status = status.map(|status| format!("{status} ")).unwrap_or_default();
-        let error = printable(&body.error);
-        let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable(id))).unwrap_or_default();
-        let does = match verdict.mend {
-            Mend::Wait | Mend::Pause => "puts it off",
-            Mend::SignIn | Mend::SignInAnd(_) | Mend::SignInOrBrowser(_) | Mend::Browser(_) | Mend::Change(_) => {
-                "refuses"
-            }
+        let error = printable_code(&body.error);
+        let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable_code(id))).unwrap_or_default();
+        let does = match verdict.remedy {
+            Remedy::Wait | Remedy::Pause => "puts it off",
+            Remedy::SignIn
+            | Remedy::SignInAnd(_)
+            | Remedy::SignInOrBrowser(_)
+            | Remedy::Browser(_)
+            | Remedy::Change(_) => "refuses",
         };
         let text = format!("the sign-in service {does}: {} ({number}{status}{error}{trace})", verdict.wrong);
-        let hint = self.hint(verdict.mend);
-        let kind = match (self.who, verdict.mend.kind()) {
+        let hint = self.hint(verdict.remedy);
+        let kind = match (self.who, verdict.remedy.kind()) {
             (Who::Application, FailureKind::SignInNeeded) => FailureKind::Refused,
             (_, kind) => kind,
         };
         Failure { hint, ..Failure::new(kind, text) }
     }
 
-    /// `mend` in words for who signs in here.
-    fn hint(&self, mend: Mend) -> Option<String> {
+    /// `remedy` in words for the person or application that signs in.
+    fn hint(&self, remedy: Remedy) -> Option<String> {
         let Who::Person(account) = self.who else {
-            return match mend {
-                Mend::SignIn | Mend::SignInAnd(_) | Mend::SignInOrBrowser(_) => {
+            return match remedy {
+                Remedy::SignIn | Remedy::SignInAnd(_) | Remedy::SignInOrBrowser(_) => {
                     Some("have an administrator check the application's permissions and sign-in log".to_owned())
                 }
-                Mend::Browser(words) | Mend::Change(words) => Some(words.to_owned()),
-                Mend::Wait | Mend::Pause => None,
+                Remedy::Browser(words) | Remedy::Change(words) => Some(words.to_owned()),
+                Remedy::Wait | Remedy::Pause => None,
             };
         };
-        match mend {
-            Mend::SignIn => Some(format!("run `presenced login {account}`")),
-            Mend::SignInOrBrowser(how) if self.by_device_code => Some(format!(
-                "run `presenced login {account}` {how}; should it come again, set `auth = {{ method = \"browser\" }}` in the \
+        match remedy {
+            Remedy::SignIn => Some(format!("run `presenced login {account}`")),
+            Remedy::SignInOrBrowser(how) if self.by_device_code => Some(format!(
+                "run `presenced login {account}` {how}; if it happens again, set `auth = {{ method = \"browser\" }}` in the \
                  account first"
             )),
-            Mend::SignInAnd(how) | Mend::SignInOrBrowser(how) => Some(format!("run `presenced login {account}` {how}")),
-            Mend::Browser(otherwise) if self.by_device_code => Some(format!(
+            Remedy::SignInAnd(how) | Remedy::SignInOrBrowser(how) => {
+                Some(format!("run `presenced login {account}` {how}"))
+            }
+            Remedy::Browser(otherwise) if self.by_device_code => Some(format!(
                 "sign in with a browser: set `auth = {{ method = \"browser\" }}` in the account and run \
                  `presenced login {account}`; or {otherwise}"
             )),
-            Mend::Browser(words) | Mend::Change(words) => Some(words.to_owned()),
-            Mend::Wait | Mend::Pause => None,
+            Remedy::Browser(words) | Remedy::Change(words) => Some(words.to_owned()),
+            Remedy::Wait | Remedy::Pause => None,
         }
     }
 }
 
-/// For answers that the sign-in service does not give.
-const NOT_ENTRA: &str = "is `endpoints.login` right, and does this network let the sign-in service through?";
-
-/// What a server wrote, fit for a terminal and a log line.
-fn printable(text: &str) -> String {
-    text.chars().filter(char::is_ascii_graphic).take(64).collect()
-}
+/// The hint for answers that the sign-in service never gives.
+const NOT_ENTRA: &str = "is `endpoints.login` correct, and does this network let the sign-in service through?";
 
 /// `permission` on the account's Microsoft Graph, as a scope: `https://graph.microsoft.com/Presence.ReadWrite`.
 pub(super) fn graph_scope(config: &config::Account, permission: &str) -> String {

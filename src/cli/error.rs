@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::config::Problems;
 use crate::daemon::StartError;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::status::ClientError;
 
 /// How a command ended.

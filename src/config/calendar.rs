@@ -9,9 +9,9 @@ use url::Url;
 /// The calendar signal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
-    /// The sources; none is without meaning, but allowed.
+    /// The sources. An empty list is allowed, but has no effect.
     pub sources: Vec<CalendarSource>,
-    /// The e-mail addresses that are the user among an event's attendees; compared ignoring ASCII case.
+    /// The user's e-mail addresses, to find the user among an event's attendees. ASCII case is ignored.
     pub identity: Vec<String>,
 }
 
@@ -20,7 +20,7 @@ pub struct Calendar {
 pub enum CalendarSource {
     /// A file, or a folder that is searched for `*.ics`.
     Path(PathBuf),
-    /// A calendar that somebody publishes, fetched again and again.
+    /// A published calendar, fetched at intervals.
     Subscription(Subscription),
 }
 
@@ -44,7 +44,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// How often it is fetched when nothing else is said.
+    /// The default `refresh`.
     pub const REFRESH: Duration = Duration::from_mins(15);
     /// The shortest `refresh`.
     pub const REFRESH_MIN: Duration = Duration::from_mins(1);
@@ -52,19 +52,19 @@ impl Subscription {
     pub const REFRESH_MAX: Duration = Duration::from_hours(24);
 }
 
-/// An address that is a secret itself, as calendar services hand them out: whoever knows it reads the calendar. Shows its
-/// host only, and hands the rest out on request.
+/// An address that is itself a secret, as calendar services create them: anyone who knows it can read the calendar. It shows
+/// only its host; the rest must be asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretUrl(Url);
 
 impl SecretUrl {
-    /// Keeps `url`, without its fragment: that is never sent.
+    /// Keeps `url` without its fragment, which is never sent.
     pub fn new(mut url: Url) -> Self {
         url.set_fragment(None);
         Self(url)
     }
 
-    /// The address itself, to ask there. Never to be shown.
+    /// The address itself, for a request. Never show it.
     pub fn expose(&self) -> &Url {
         &self.0
     }

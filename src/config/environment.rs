@@ -1,4 +1,4 @@
-//! What the program was started with, read once by the roof: the library never looks at the process's environment itself.
+//! The environment that the program was started with, read once by `cli/`: the library never reads the process's environment.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 
 use super::Config;
 
-/// Looks an environment variable up; one that is empty or no UTF-8 counts as unset.
+/// Looks up an environment variable. A variable that is empty or not UTF-8 counts as unset.
 pub type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Folders and environment variables.
 #[derive(Clone)]
 pub struct Environment {
-    /// The user's home folder; empty when there is none.
+    /// The user's home folder; empty if there is none.
     pub home: PathBuf,
     /// `$XDG_RUNTIME_DIR`, where the socket and the call-state file live; `None` outside of a login session.
     pub runtime_dir: Option<PathBuf>,
     /// The folder of `config.toml`: `$XDG_CONFIG_HOME/presenced`.
     pub config_dir: PathBuf,
-    /// Where tokens, logs and the history are kept: `$XDG_STATE_HOME/presenced`; for a service of the system `$STATE_DIRECTORY`.
+    /// Where tokens, logs and the history are kept: `$XDG_STATE_HOME/presenced`; for a system service `$STATE_DIRECTORY`.
     pub state_dir: PathBuf,
-    /// Where copies are kept that can be had again: `$XDG_CACHE_HOME/presenced`.
+    /// Where copies are kept that can be fetched again: `$XDG_CACHE_HOME/presenced`.
     pub cache_dir: PathBuf,
     /// The environment variables.
     pub lookup: Lookup,
-    /// The names of those that hold a secret of the configuration: no program that is started gets them.
+    /// The names of those that hold a secret of the configuration: programs that presenced starts do not get them.
     pub secret_vars: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Environment {
         (self.lookup)(name)
     }
 
-    /// The same for `config`, which says which variables hold secrets.
+    /// The same, but it knows from `config` which variables hold secrets.
     #[must_use]
     pub fn hiding_secrets_of(self, config: &Config) -> Self {
         let secret_vars = config.accounts.values().filter_map(|account| account.auth.secret()?.var());
@@ -62,7 +62,7 @@ impl Environment {
 }
 
 impl fmt::Debug for Environment {
-    /// Leaves the variables out: some hold secrets.
+    /// Omits the variables: some hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment")
             .field("home", &self.home)

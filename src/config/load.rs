@@ -1,4 +1,4 @@
-//! Reads the configuration file, and looks at what the configuration names on disk.
+//! Reads the configuration file, and checks the files that it names.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read};
@@ -8,26 +8,26 @@ use std::path::Path;
 use super::{Config, Environment, Loaded, Problems, shown_to_others};
 use presenced_core::finding::Finding;
 
-/// No configuration is longer: what is, is something else.
-const LONGEST: u64 = 1024 * 1024;
+/// A longer file is not a configuration.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Reads the configuration in the file `path`, and looks whether the secret files it names are there and readable by
-/// nobody else.
+/// Reads the configuration in the file `path`, and checks that the secret files it names exist and that nobody else can read
+/// them.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All problems with it.
 pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
-    // Relative paths in it start from its folder, wherever the process goes later.
+    // Relative paths in it start from its folder, even if the process changes its own folder later.
     let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let bytes = read(&file).map_err(|error| unreadable(&file, &error, environment))?;
-    if bytes.len() as u64 > LONGEST {
-        let help = "this is no configuration of presenced; --config FILE names another file".to_owned();
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let help = "this is not a presenced configuration; use --config FILE to name another file".to_owned();
         return Err(Problems::of_file(&file, "the file is larger than 1 MB".to_owned(), help));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let start = error.utf8_error().valid_up_to();
         let message = "not UTF-8 from here on";
-        let finding = finding(start..start + '\u{fffd}'.len_utf8(), message, "save the file with the encoding UTF-8");
+        let finding = finding(start..start + '\u{fffd}'.len_utf8(), message, "save the file as UTF-8");
         Problems::new(&file, &String::from_utf8_lossy(error.as_bytes()), vec![finding])
     })?;
     let Loaded { config, secret_files, public_files } = Config::parse(&text, &file, environment)?;
@@ -37,10 +37,10 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> 
     if findings.is_empty() { Ok(config) } else { Err(Problems::new(&file, &text, findings)) }
 }
 
-/// One byte more than the longest is enough to know that there is more.
+/// One byte more than the limit is enough to know that the file is too long.
 fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    fs::File::open(file)?.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -52,11 +52,11 @@ fn unreadable(file: &Path, error: &io::Error, environment: &Environment) -> Prob
              (desktop.toml, sidecar.toml). It is looked for at --config FILE, then $PRESENCED_CONFIG, then {}",
             default.display()
         );
-        ("there is no such file".to_owned(), help)
+        ("the file does not exist".to_owned(), help)
     } else if error.kind() == ErrorKind::IsADirectory {
         ("this is a folder".to_owned(), "name the file in it: --config FOLDER/config.toml".to_owned())
     } else {
-        let help = "give the user that presenced runs as the right to read it";
+        let help = "give the user that runs presenced permission to read it";
         (format!("the file cannot be read: {error}"), help.to_owned())
     };
     Problems::of_file(file, message, help)
@@ -70,12 +70,12 @@ fn look_at_secret(path: &Path, span: Range<usize>) -> Option<Finding> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Some(finding(
                 span,
-                "there is no such secret file",
+                "the secret file does not exist",
                 &format!("put the secret into {shown}, and: chmod 600 {shown}"),
             ));
         }
         Err(error) => {
-            let help = "give the user that presenced runs as the right to read it";
+            let help = "give the user that runs presenced permission to read it";
             return Some(finding(span, &format!("the secret file cannot be read: {error}"), help));
         }
     };
@@ -95,7 +95,7 @@ fn look_at_certificate(path: &Path, span: Range<usize>) -> Option<Finding> {
         Ok(_) => None,
         Err(error) => {
             let help = format!(
-                "put the certificate into {}, as PEM (docs/sign-in-bots.md has how to make one)",
+                "put the certificate into {}, as PEM (docs/sign-in-bots.md shows how to create one)",
                 path.display()
             );
             Some(finding(span, &format!("the certificate cannot be read: {error}"), &help))

@@ -1,9 +1,9 @@
-//! Blanks out of a configuration's text whatever may be a secret, before a line of it is shown.
+//! Redacts everything in a configuration's text that may be a secret, before any line of it is shown.
 //!
-//! Reports show source lines, also lines near the wrong one and lines that are no TOML at all. So this goes by the text and
-//! not by the parsed document: a value is blanked when its key says that it is a secret, wherever that stands, be it in a
-//! comment. An address is shown up to its host: a calendar's is a secret itself. What names the *place* of a secret (`file`, `credential`, `env`, `command`) stays readable. In doubt too much
-//! is blanked.
+//! Reports show source lines, also lines near the wrong one and lines that are not TOML at all. So this works on the text and
+//! not on the parsed document: a value is blanked if its key says that it is a secret, wherever it is, even in a comment. An
+//! address is shown up to its host: a calendar's address is itself a secret. The *place* of a secret (`file`, `credential`,
+//! `env`, `command`) stays readable. If in doubt, it blanks too much.
 
 use std::ops::Range;
 
@@ -12,9 +12,9 @@ const SECRET: [&str; 6] = ["secret", "password", "passphrase", "token", "asserti
 /// The keys of a secret's table, and of `[tokens]`, that hold a place, not the secret itself.
 const PLACES: [&str; 5] = ["file", "credential", "env", "command", "store"];
 
-/// `text` with `*` for each byte that may belong to a secret, and `?` for each byte of a control character, which could do
-/// things to a terminal. As long as `text` in bytes, so that spans still fit.
-pub(super) fn fit_to_show(text: &str) -> String {
+/// `text` with `*` for each byte that may belong to a secret, and `?` for each byte of a control character, which could
+/// control a terminal. It has as many bytes as `text`, so that spans still fit.
+pub(super) fn redact(text: &str) -> String {
     let mut shown = text.as_bytes().to_vec();
     for range in secrets(text).into_iter().chain(passwords_of_urls(text)).chain(addresses(text)).chain(pem_blocks(text))
     {
@@ -37,9 +37,9 @@ fn blank(bytes: &mut [u8], range: Range<usize>) {
     }
 }
 
-/// Where the values of keys are that look like secrets. Linear in the text: whatever a file holds, a report comes soon.
+/// Finds the values of keys that look like secrets. Takes time linear in the text, so that no file can delay a report.
 fn secrets(text: &str) -> Vec<Range<usize>> {
-    // ASCII case only, so that places in one are places in the other.
+    // Only ASCII case, so that both texts have the same positions.
     let lowered = text.to_ascii_lowercase();
     let mut words: Vec<usize> =
         SECRET.iter().flat_map(|word| lowered.match_indices(word).map(|(start, _)| start)).collect();
@@ -81,7 +81,7 @@ fn is_key_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '_' | '-')
 }
 
-/// Skips the `"`, blanks and further keys of `secret . "file" =`; the last key, and where the next other byte is.
+/// Skips the `"`, blanks and further keys of `secret . "file" =`. Returns the last key and the position of the next byte.
 fn dotted_keys(text: &str, mut at: usize) -> (&str, usize) {
     let mut last_key = "";
     loop {
@@ -89,7 +89,7 @@ fn dotted_keys(text: &str, mut at: usize) -> (&str, usize) {
         let Some(next) = rest.find(|c| !matches!(c, ' ' | '\t' | '"' | '\'' | '.')) else {
             return (last_key, text.len());
         };
-        // A new key only after a point: `token-command", x = …` is a value with something behind it.
+        // A new key comes only after a dot: `token-command", x = …` is a value with something after it.
         if !rest[..next].contains('.') {
             return (last_key, at + next);
         }
@@ -102,21 +102,21 @@ fn dotted_keys(text: &str, mut at: usize) -> (&str, usize) {
     }
 }
 
-/// Adds what must be blanked of the value of `key` that begins at `start`, and says where it ends.
+/// Adds the part to blank of the value of `key` that begins at `start`, and returns its end.
 fn value(text: &str, key: &str, start: usize, found: &mut Vec<Range<usize>>) -> usize {
     let end = value_end(text, start);
     let is_place = PLACES.contains(&key);
     if is_place && (matches!(key, "file" | "command") || is_plain_name(&text[start..end])) {
         return end;
     }
-    // Without quotes nobody knows what still belongs to the secret on this line.
+    // Without quotes, anything else on this line may belong to the secret.
     let is_delimited = text[start..].starts_with(['"', '\'', '[', '{']);
     let end = if is_delimited || is_place { end } else { line_end(text, end) };
     found.push(start..end);
     end
 }
 
-/// Adds what must be blanked of a table's keys and values, and says where they end.
+/// Adds the parts to blank of a table's keys and values, and returns their end.
 fn pairs(text: &str, table: Range<usize>, found: &mut Vec<Range<usize>>) -> usize {
     let mut at = table.start;
     while at < table.end {
@@ -140,7 +140,7 @@ fn pairs(text: &str, table: Range<usize>, found: &mut Vec<Range<usize>>) -> usiz
     table.end.max(at)
 }
 
-/// Where the value ends that begins at `start`: behind its closing quote or bracket, or at the end of the line.
+/// The end of the value that begins at `start`: after its closing quote or bracket, or at the end of the line.
 fn value_end(text: &str, start: usize) -> usize {
     let mut depth = 0_usize;
     let mut at = start;
@@ -152,7 +152,7 @@ fn value_end(text: &str, start: usize) -> usize {
             '\n' | ',' | '}' if depth == 0 => return at,
             other => at += other.len_utf8(),
         }
-        // Closed, unless there is something unquoted behind it, which then belongs to it until the end of the line.
+        // Closed, unless something unquoted follows, which then belongs to it until the end of the line.
         if depth == 0 && matches!(next, '"' | '\'' | ']' | '}') {
             let behind = text[at..].trim_start_matches([' ', '\t']);
             if behind.is_empty() || behind.starts_with(['\r', '\n', ',', '}', ']', '#']) {
@@ -168,8 +168,8 @@ fn line_end(text: &str, at: usize) -> usize {
     at + text[at..].find('\n').unwrap_or(text.len() - at)
 }
 
-/// Where the string ends whose opening quote is at `start`: behind the closing one. A string of one line ends with the line
-/// at the latest.
+/// The end of the string whose opening quote is at `start`: after the closing one. A string of one line ends with the line at
+/// the latest.
 fn string_end(text: &str, start: usize, quote: char) -> usize {
     let delimiter_length = if text[start..].starts_with(&quote.to_string().repeat(3)) { 3 } else { 1 };
     let delimiter = &text[start..start + delimiter_length];
@@ -189,13 +189,13 @@ fn string_end(text: &str, start: usize, quote: char) -> usize {
     text.len()
 }
 
-/// Whether a value is a quoted plain name, as variables and credentials have; a secret seldom is.
+/// Whether a value is a quoted plain name, like those of variables and credentials. A secret seldom is.
 fn is_plain_name(value: &str) -> bool {
     let name = value.trim().trim_matches(['"', '\'']);
     name.chars().all(|char| is_key_char(char) || char == '.')
 }
 
-/// Where the user information of URLs is: between `://` and `@`.
+/// The user information of URLs: between `://` and `@`.
 fn passwords_of_urls(text: &str) -> Vec<Range<usize>> {
     let authorities = text.match_indices("://").map(|(at, scheme)| at + scheme.len());
     authorities
@@ -207,7 +207,7 @@ fn passwords_of_urls(text: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// Where keys and certificates themselves are, in PEM; one that does not end ends with the text.
+/// Keys and certificates themselves, in PEM. A block without an end ends with the text.
 fn pem_blocks(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -218,8 +218,8 @@ fn pem_blocks(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// What stands behind the host of addresses, but for those of services (`graph`, `login`), and values of `url` that are no
-/// address at all.
+/// What follows the host in addresses, except in those of services (`graph`, `login`), and values of `url` that are not
+/// addresses.
 fn addresses(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, scheme) in text.match_indices("://") {
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_blanked_wherever_they_stand() {
+    fn secrets_are_blanked_wherever_they_are() {
         for text in [
             "secret = \"hunter2\"",
             "secret = 'hunter2'",
@@ -306,7 +306,7 @@ mod tests {
             "certificate = \"\"\"-----BEGIN PRIVATE KEY-----\nhunter2\nhunter2\n-----END PRIVATE KEY-----\"\"\"",
             "certificate = '-----BEGIN RSA PRIVATE KEY-----\nhunter2",
         ] {
-            let shown = fit_to_show(text);
+            let shown = redact(text);
             assert!(!shown.contains("hunter2"), "{text}\n{shown}");
             assert_eq!(shown.len(), text.len());
         }
@@ -328,19 +328,19 @@ mod tests {
             "assertion = { file = \"$AZURE_FEDERATED_TOKEN_FILE\" }",
             "[tokens]\nstore = \"keyrign\"\n[session]\non_exit = \"keep\"",
         ] {
-            assert_eq!(fit_to_show(text), text);
+            assert_eq!(redact(text), text);
         }
     }
 
     #[test]
     fn what_follows_a_secret_stays_readable() {
         let text = "auth = { secret = \"hunter2\", method = \"client-secret\" }\nuser = \"x\"";
-        assert_eq!(fit_to_show(text), "auth = { secret = *********, method = \"client-secret\" }\nuser = \"x\"");
+        assert_eq!(redact(text), "auth = { secret = *********, method = \"client-secret\" }\nuser = \"x\"");
     }
 
     #[test]
     fn control_characters_cannot_reach_a_terminal() {
-        assert_eq!(fit_to_show("a\u{1b}[31m\tb\u{85}c\rd\r\ne\0"), "a?[31m\tb??c?d\r\ne?");
+        assert_eq!(redact("a\u{1b}[31m\tb\u{85}c\rd\r\ne\0"), "a?[31m\tb??c?d\r\ne?");
     }
 
     proptest! {
@@ -348,7 +348,7 @@ mod tests {
 
         #[test]
         fn any_text_keeps_its_length_and_lines(text in "(secret|token|file| ?= ?|[\"'{}\\[\\],.#\\\\é\r\n]|\"\"\"|://|@|\\PC){0,30}") {
-            let shown = fit_to_show(&text);
+            let shown = redact(&text);
             prop_assert_eq!(shown.len(), text.len());
             prop_assert_eq!(shown.matches('\n').count(), text.matches('\n').count());
         }

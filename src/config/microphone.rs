@@ -1,4 +1,4 @@
-//! Calls told by who records: the schema of `[signals.microphone]`, and where the sound server is.
+//! Calls recognized by who records: the schema of `[signals.microphone]`, and where the sound server is.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,32 +10,32 @@ use super::Environment;
 pub struct Microphone {
     /// The socket of `PulseAudio`, or of `PipeWire` in its place.
     pub socket: PathBuf,
-    /// Where the server's cookie may be; the first that is there counts, and none need be.
+    /// Where the server's cookie may be. The first that exists is used, and there need not be one.
     pub cookies: Vec<PathBuf>,
     /// The only applications that count, by any of their names, ignoring case; empty: all of them.
     pub allow: Vec<String>,
     /// Applications that never count, by any of their names, ignoring case.
     pub deny: Vec<String>,
-    /// How long somebody must record before it is a call, and have stopped before it is none. At most a minute.
+    /// How long a recording must last before it counts as a call, and be over before it no longer does. At most a minute.
     pub settle: Duration,
 }
 
 impl Microphone {
-    /// `settle` when nothing else is said: longer than a test of the microphone or a change of devices takes.
+    /// The default `settle`: longer than a test of the microphone or a change of devices.
     pub const SETTLE: Duration = Duration::from_secs(2);
     /// The longest `settle`.
     pub const SETTLE_MAX: Duration = Duration::from_mins(1);
 
-    /// Where the sound server's socket is: as `PulseAudio`'s own clients find it, though on this machine only.
+    /// Where the sound server's socket is, found as `PulseAudio`'s own clients do, but only on this machine.
     ///
     /// # Errors
-    /// The environment names no socket.
+    /// The environment does not name a socket.
     pub fn socket(environment: &Environment) -> Result<PathBuf, NoServer> {
         let default = || environment.runtime_dir.as_ref().map(|dir| dir.join("pulse/native")).ok_or(NoServer::Nowhere);
         environment.var("PULSE_SERVER").map_or_else(default, |servers| local(&servers).ok_or(NoServer::Elsewhere))
     }
 
-    /// Where the server's cookie may be, as `PulseAudio`'s own clients look for it.
+    /// Where the server's cookie may be, in the order of `PulseAudio`'s own clients.
     pub fn cookies(environment: &Environment) -> Vec<PathBuf> {
         let named = environment.var("PULSE_COOKIE").map(PathBuf::from);
         let config = environment.config_dir.parent().map(|config| config.join("pulse/cookie"));
@@ -43,7 +43,7 @@ impl Microphone {
     }
 }
 
-/// Why there is no socket of a sound server.
+/// Why the sound server's socket is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoServer {
     /// `$PULSE_SERVER` names only servers on other machines.
@@ -52,8 +52,8 @@ pub enum NoServer {
     Nowhere,
 }
 
-/// The first socket among the servers that `$PULSE_SERVER` lists: `unix:/path` or `/path`, perhaps behind the name of the
-/// machine for which it is meant, `{…}`.
+/// The first socket among the servers that `$PULSE_SERVER` lists: `unix:/path` or `/path`, perhaps after the name of the
+/// machine that it is for, `{…}`.
 fn local(servers: &str) -> Option<PathBuf> {
     servers.split_whitespace().find_map(|server| {
         let address = server.strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or(server, |(_, rest)| rest);

@@ -1,7 +1,7 @@
 //! Configuration: the schema (plain values, part of the core) and how TOML becomes them.
 //!
-//! A [`Config`] that exists is right: every path is expanded, every duration in range, every endpoint allowed. What is not
-//! becomes [`Problems`], all at once. [`Config::parse`] is pure; only [`load`] touches the disk.
+//! Every [`Config`] is valid: every path is expanded, every duration in range, every endpoint allowed. Otherwise there are
+//! [`Problems`], all of them at once. [`Config::parse`] is pure; only [`load`] touches the disk.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::loopback::is_loopback;
 use crate::policy::Rule;
 use crate::presence::Expiration;
+use presenced_core::words;
 
 mod calendar;
 mod environment;
@@ -32,6 +34,7 @@ pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
 pub(crate) use read::expand;
 pub use schema::schema;
+pub(crate) use schema::{Meaning, Vocabulary};
 pub(crate) use secret_file::shown_to_others;
 pub use secret_vars::secret_vars;
 
@@ -40,13 +43,13 @@ pub use secret_vars::secret_vars;
 pub struct Config {
     /// The accounts by name; at least one.
     pub accounts: BTreeMap<String, Account>,
-    /// What holds for every session.
+    /// The settings for every session.
     pub session: Session,
     /// The signals.
     pub signals: Signals,
-    /// The rules, in their order; the default ones when the file has none.
+    /// The rules, in order; the default rules if the file has none.
     pub rules: Vec<Rule>,
-    /// Who else may look.
+    /// Who else may ask.
     pub status: Status,
     /// Where logs go.
     pub log: Log,
@@ -67,14 +70,14 @@ pub struct Account {
     pub cloud: Cloud,
     /// How to get tokens.
     pub auth: Auth,
-    /// Where a person's sign-in is kept; `[tokens]` says it for all accounts.
+    /// Where a person's sign-in is kept. `[tokens]` sets it for all accounts.
     pub tokens: TokenStore,
     /// The cloud's addresses, or the configured ones.
     pub endpoints: Endpoints,
 }
 
 impl Account {
-    /// Whether both are known to hold one and the same session in Graph: the application's, for one user, in one cloud.
+    /// Whether both are known to hold the same session in Graph: that of one application, for one user, in one cloud.
     pub fn is_same_session(&self, other: &Self) -> bool {
         let same_user =
             self.user.as_ref().zip(other.user.as_ref()).is_some_and(|(one, two)| one.eq_ignore_ascii_case(two));
@@ -84,32 +87,19 @@ impl Account {
     }
 }
 
-/// A national cloud.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Cloud {
-    /// Worldwide, also GCC.
-    #[default]
-    Global,
-    /// US Government L4.
-    UsGov,
-    /// US Government L5 (`DoD`).
-    UsGovDod,
-    /// China, operated by 21Vianet.
-    China,
-}
-
-impl Cloud {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Global, Self::UsGov, Self::UsGovDod, Self::China];
-
-    /// The word for it in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::UsGov => "us-gov",
-            Self::UsGovDod => "us-gov-dod",
-            Self::China => "china",
-        }
+words! {
+    /// A national cloud.
+    #[derive(Default)]
+    pub enum Cloud {
+        /// Worldwide, also GCC.
+        #[default]
+        Global = "global",
+        /// US Government L4.
+        UsGov = "us-gov",
+        /// US Government L5 (`DoD`).
+        UsGovDod = "us-gov-dod",
+        /// China, operated by 21Vianet.
+        China = "china",
     }
 }
 
@@ -123,9 +113,9 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Whether both lead to this machine itself, as an emulator's do.
+    /// Whether both lead to this machine, like an emulator's.
     pub fn are_loopback(&self) -> bool {
-        [&self.graph, &self.login].into_iter().all(read::is_loopback)
+        [&self.graph, &self.login].into_iter().all(is_loopback)
     }
 
     /// The addresses of `cloud`. Source: Graph's page on national cloud deployments.
@@ -186,8 +176,8 @@ impl Auth {
         }
     }
 
-    /// Whether a person signs in, whose sign-in is then stored; else the account gets its tokens by itself.
-    pub const fn is_by_person(&self) -> bool {
+    /// Whether a person signs in, whose sign-in is then stored. Otherwise the account gets its own tokens.
+    pub const fn is_interactive(&self) -> bool {
         match self {
             Self::DeviceCode | Self::Browser => true,
             Self::ClientSecret { .. }
@@ -197,7 +187,7 @@ impl Auth {
         }
     }
 
-    /// Where the secret is that it needs.
+    /// Where the secret is, if it needs one.
     pub const fn secret(&self) -> Option<&SecretSource> {
         match self {
             Self::ClientSecret { secret } => Some(secret),
@@ -226,7 +216,7 @@ pub enum SecretSource {
 /// Where a person's sign-in is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenStore {
-    /// In the keyring where there is one when somebody signs in, else in a file.
+    /// In the keyring if there is one when a person signs in, otherwise in a file.
     #[default]
     Auto,
     /// In the keyring.
@@ -236,7 +226,7 @@ pub enum TokenStore {
 }
 
 impl SecretSource {
-    /// The file it is in, when it is in one that has a path of its own.
+    /// The file it is in, if it has its own path.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -244,7 +234,7 @@ impl SecretSource {
         }
     }
 
-    /// The environment variable it is in.
+    /// The environment variable it is in, if it is in one.
     pub fn var(&self) -> Option<&str> {
         match self {
             Self::Env(name) => Some(name),
@@ -253,18 +243,18 @@ impl SecretSource {
     }
 }
 
-/// What holds for every session.
+/// The settings for every session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Session {
     /// How long Graph keeps the session without a keepalive.
     pub expiration: Expiration,
-    /// What becomes of it when presenced stops.
+    /// What happens to it when presenced stops.
     pub on_exit: OnExit,
-    /// Whether what others see is read back, to be shown.
+    /// Whether what others see is read back and shown.
     pub verify: bool,
 }
 
-/// What becomes of the session in Graph when presenced stops.
+/// What happens to the session in Graph when presenced stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnExit {
     /// It is cleared.
@@ -274,7 +264,7 @@ pub enum OnExit {
     Keep,
 }
 
-/// The signals; one that is `None` is off.
+/// The signals. `None`: off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signals {
     /// Calendars.
@@ -307,10 +297,10 @@ pub struct Idle {
     pub after: Duration,
 }
 
-/// Who may look, besides the status socket's own user.
+/// Who may ask, besides clients of the status socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Where metrics and health are told over TCP; `None`: nowhere.
+    /// The TCP address that serves metrics and health; `None`: none.
     pub listen: Option<SocketAddr>,
 }
 
@@ -323,10 +313,10 @@ pub struct Log {
     pub dir: Option<PathBuf>,
 }
 
-/// What is kept of the last two days.
+/// The history of the last two days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
-    /// Whether anything is.
+    /// Whether it is kept.
     pub enabled: bool,
 }
 

@@ -1,6 +1,6 @@
-//! What is wrong with a configuration, all of it at once, and how it is shown: the line, a caret, a sentence, the mend.
+//! All problems of a configuration at once, and how they are shown: the line, a caret, a sentence, and how to fix it.
 //!
-//! No secret is ever part of it: the source is kept only after [`mask`](super::mask) went over it.
+//! It never contains a secret: [`mask`](super::mask) redacts the source before it is kept.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,21 +11,21 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 use presenced_core::finding::Finding;
 use textwrap::{WordSeparator, WordSplitter};
 
-use super::mask::fit_to_show;
+use super::mask::redact;
 
-/// So many problems are kept: a file that is no configuration at all may have a hundred thousand.
-pub(super) const MOST_KEPT: usize = 100;
-/// So many of them are rendered.
-const MOST_SHOWN: usize = 20;
+/// How many problems are kept: a file that is not a configuration at all may have a hundred thousand.
+pub(super) const MAX_KEPT: usize = 100;
+/// How many of them are rendered.
+const MAX_SHOWN: usize = 20;
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where; `None`: with the file as a whole.
+    /// Where; `None`: the whole file.
     pub position: Option<Position>,
     /// One sentence: what is wrong.
     pub message: String,
-    /// What mends it.
+    /// How to fix it.
     pub help: Option<String>,
     /// The bytes to point at, all on one line.
     span: Range<usize>,
@@ -40,26 +40,26 @@ pub struct Position {
     pub column: usize,
 }
 
-/// Everything that is wrong with one configuration file (or fault plan), in the order of its lines: at least one problem, and of very many
-/// the first hundred.
+/// The problems of one configuration file (or fault plan), in the order of its lines: at least one, and at most the first
+/// hundred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     file: PathBuf,
     /// The file's text without secrets, of the same length in bytes.
     source: Arc<String>,
     list: Vec<Problem>,
-    /// Whether there were more than [`MOST_KEPT`].
+    /// Whether there were more than [`MAX_KEPT`].
     there_are_more: bool,
 }
 
 impl Problems {
-    /// Of `findings` in `text`, which was read from `file`.
+    /// The problems for `findings` in `text`, which was read from `file`.
     pub(crate) fn new(file: &Path, text: &str, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
-        let there_are_more = findings.len() > MOST_KEPT;
-        findings.truncate(MOST_KEPT);
+        let there_are_more = findings.len() > MAX_KEPT;
+        findings.truncate(MAX_KEPT);
         let list = findings.into_iter().map(|finding| place(finding, text)).collect();
-        Self { file: file.to_owned(), source: Arc::new(fit_to_show(text)), list, there_are_more }
+        Self { file: file.to_owned(), source: Arc::new(redact(text)), list, there_are_more }
     }
 
     /// One problem with the file as a whole.
@@ -77,20 +77,20 @@ impl Problems {
         self.list.iter()
     }
 
-    /// The whole report: a headline, then for each problem its sentence, the line with a caret, and the mend. Sentences are
+    /// The whole report: a headline, then for each problem its sentence, the line with a caret, and how to fix it. Sentences are
     /// wrapped at `width` columns; `colour` adds ANSI styles.
     pub fn render(&self, width: usize, colour: bool) -> String {
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(width.max(40))
             .with_break_words(false)
-            // Ids, pairs and commands are copied from reports: only spaces are places to break a line.
+            // People copy ids, pairs and commands from reports: a line breaks only at spaces.
             .with_word_separator(WordSeparator::AsciiSpace)
             .with_word_splitter(WordSplitter::NoHyphenation)
             .with_context_lines(1)
             .without_primary_span_start();
         let mut report = self.headline();
-        for problem in self.list.iter().take(MOST_SHOWN) {
+        for problem in self.list.iter().take(MAX_SHOWN) {
             report.push_str("\n\n");
             let shown = Shown { problem, source: self.named_source(problem) };
             let mut one = String::new();
@@ -106,13 +106,13 @@ impl Problems {
         let file = self.file.display();
         match self.list.len() {
             1 => format!("a problem in {file}"),
-            many if self.there_are_more => format!("more than {many} problems in {file}; the first {MOST_SHOWN}:"),
-            many if many > MOST_SHOWN => format!("{many} problems in {file}; the first {MOST_SHOWN}:"),
+            many if self.there_are_more => format!("more than {many} problems in {file}; the first {MAX_SHOWN}:"),
+            many if many > MAX_SHOWN => format!("{many} problems in {file}; the first {MAX_SHOWN}:"),
             many => format!("{many} problems in {file}"),
         }
     }
 
-    /// The source under the name that the snippet's head shows. Ours, because miette counts columns in bytes.
+    /// The source with the name in the snippet's heading. It is our own type, because miette counts columns in bytes.
     fn named_source(&self, problem: &Problem) -> Option<NamedSource<Arc<String>>> {
         let Position { line, column } = problem.position?;
         let name = format!("{}:{line}:{column}", self.file.display());
@@ -148,7 +148,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Finds a finding's line and column, and cuts its bytes at the end of the line, so that one caret is enough.
+/// Computes a finding's line and column, and cuts its span at the end of the line, so that one caret is enough.
 fn place(finding: Finding, source: &str) -> Problem {
     let Finding { span, message, help } = finding;
     let Some(span) = span else { return Problem { position: None, message, help, span: 0..0 } };
@@ -161,7 +161,7 @@ fn place(finding: Finding, source: &str) -> Problem {
     Problem { position: Some(Position { line, column }), message, help, span: start..end }
 }
 
-/// A problem as miette wants it.
+/// A problem in the form that miette needs.
 #[derive(Debug)]
 struct Shown<'a> {
     problem: &'a Problem,

@@ -1,18 +1,18 @@
-//! Who else may know what is in a file with a secret. Reading it is left to others.
+//! Who else can read a file with a secret. Leaves to others: reading it.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-/// The permissions of a file that is not its reader's alone; `None` for one that is.
+/// The mode of a file that others can read; `None`: only its reader can.
 pub(crate) fn shown_to_others(metadata: &Metadata) -> Option<u32> {
     let mode = metadata.mode() & 0o777;
     (mode & forbidden(metadata.uid(), rustix::process::geteuid().as_raw()) != 0).then_some(mode)
 }
 
-/// What nobody may be permitted to do with a file of `owner`'s that `reader` reads.
+/// The permission bits that must not be set on a file of `owner` that `reader` reads.
 ///
-/// Root may let a group read a file of its own, and is trusted to know which: so Kubernetes (`fsGroup`) hands a secret to a
-/// container that runs as somebody else, and `PostgreSQL` has the same rule for its keys.
+/// Root may let a group read its file, and is trusted to choose the group: Kubernetes (`fsGroup`) passes secrets this way to a
+/// container that runs as another user, and `PostgreSQL` has the same rule for its keys.
 fn forbidden(owner: u32, reader: u32) -> u32 {
     if owner == 0 && reader != 0 { 0o037 } else { 0o077 }
 }
@@ -30,7 +30,7 @@ mod tests {
         for mode in [0o404, 0o444, 0o460, 0o450, 0o602] {
             assert!(shown(mode, 0, 65532), "{mode:o}");
         }
-        // One's own file, also root's own, and another person's.
+        // The reader's own file, also root's own, and another person's.
         for (owner, reader) in [(1000, 1000), (0, 0), (1001, 1000)] {
             assert!(shown(0o440, owner, reader) && !shown(0o600, owner, reader), "{owner}");
         }

@@ -13,9 +13,10 @@ use tokio::time::Instant as Stopwatch;
 
 use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
+use crate::failure::{Applied, Failure, FailureKind, Missing};
 use crate::graph::Client;
 use crate::metrics::{Call, Metrics, Outcome};
-use crate::session::{Action, Applied, Failure, FailureKind, Lack, Request, Seen, Target};
+use crate::session::{Action, Request, Seen, Target};
 use crate::time::Now;
 
 /// What one exchange needs.
@@ -83,21 +84,21 @@ impl Exchange {
 
     /// What it means that Graph refused a request about `user` with `token`.
     fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
-        match failure.lacks.as_deref() {
-            Some(Lack::Permission(needed)) => {
-                let hint = token.permissions.as_ref().map(|permissions| permissions.mend(*needed, &self.sign_in()));
+        match failure.missing.as_deref() {
+            Some(Missing::Permission(needed)) => {
+                let hint = token.permissions.as_ref().map(|permissions| permissions.remedy(*needed, &self.sign_in()));
                 hint.map_or(failure.clone(), |hint| failure.with_hint(hint))
             }
-            Some(Lack::Claims(claims)) => {
+            Some(Missing::Claims(claims)) => {
                 let worth_another_token = self.authenticator.challenge(token, claims);
                 if worth_another_token { failure } else { self.ask_for_more(failure) }
             }
             // The token is for this user, or worked before: it is one of the service's 401s that come and go.
-            Some(Lack::User) if token.may_set(user) || self.authenticator.was_accepted() => {
+            Some(Missing::User) if token.may_set(user) || self.authenticator.was_accepted() => {
                 Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, hint: None, ..failure }
             }
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
-            Some(Lack::User | Lack::Keyring(_)) | None => failure,
+            Some(Missing::User | Missing::Keyring(_)) | None => failure,
         }
     }
 

@@ -52,9 +52,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Environment};
+use crate::failure::Failure;
 use crate::metrics::{Metrics, Wakeup};
 use crate::policy::decide;
-use crate::session::Failure;
 use crate::signals::{Buses, Update};
 use crate::status::report::Report;
 use crate::status::{BindError, Listen, Server};

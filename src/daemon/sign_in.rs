@@ -1,14 +1,14 @@
 //! What the report shows about a sign-in.
 
-use crate::auth::{Permissions, Standing};
+use crate::auth::{Permissions, TokenStatus};
 use crate::config;
 use crate::status::report::{PermissionKind, SignIn};
 
 use super::rounded;
 
 /// The sign-in's part of the report.
-pub(super) fn report(standing: Standing, config: &config::Account) -> SignIn {
-    let Standing { who, permissions, expires_at, renewal_failure } = standing;
+pub(super) fn report(status: TokenStatus, config: &config::Account) -> SignIn {
+    let TokenStatus { who, permissions, expires_at, renewal_failure } = status;
     let (kind, permissions) = match permissions {
         Some(Permissions::Delegated(scopes)) => (Some(PermissionKind::Delegated), scopes),
         Some(Permissions::Application(roles)) => (Some(PermissionKind::Application), roles),

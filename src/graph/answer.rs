@@ -1,60 +1,50 @@
-//! What Graph's answer means, decided on the status, the headers and `error.code`; never on `error.message`, which is for
-//! people and may be empty.
+//! What Graph's answer means. The status, the headers and `error.code` decide, never `error.message`, which is for people
+//! and may be empty.
 //!
 //! | answer | kind |
 //! |---|---|
 //! | any 2xx; `clearPresence`: 404 for the session | success |
 //! | 429 | throttled |
 //! | 5xx, 408, 401 `ServiceError` | passing, perhaps applied |
-//! | a redirect, which Graph does not use: something stands between | passing |
+//! | a redirect, which Graph does not use: something else answered | passing |
 //! | 401 for the token, or for claims it lacks (Continuous Access Evaluation) | token refused |
 //! | 401 for claims that cannot be read | sign-in needed |
 //! | 401 from the presence service, for another user | refused |
 //! | any other 4xx | refused |
 //!
-//! **The two 401s.** Graph's gate turns a token down with a `WWW-Authenticate` challenge, which RFC 9110 (15.5.2) asks of a
-//! 401, and with a code about tokens (`InvalidAuthenticationToken`). The presence service behind the gate has accepted the
-//! token already when it turns the *user* down, and so sends neither. A 401 without an error code is taken as the token's,
-//! because the session then tries once with a new one.
+//! **The two 401s.** Graph's gateway rejects a token with a `WWW-Authenticate` challenge, which RFC 9110 (15.5.2) requires for
+//! a 401, and with a code about tokens (`InvalidAuthenticationToken`). The presence service behind it rejects the *user*, when
+//! the token is already accepted, and so sends neither. A 401 without an error code is taken to be about the token, because
+//! the session then tries once with a new one.
 //!
-//! `ServiceError` is the code that is reported for a 401 that comes and goes. Another one may; whether a 401 that reads like
-//! another user's is one, who has the token can tell, or who knows what was accepted before (`daemon/`).
+//! `ServiceError` is the code that people report for a 401 that comes and goes. There may be others. A 401 that seems to be
+//! about another user may not be: the caller (`daemon/`) has the token and knows what was accepted before, so it decides.
 
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tracing::trace;
 use url::Url;
 
+use crate::failure::{Applied, Failure, FailureKind, Missing, Permission};
 use crate::http::{self, retry_after};
-use crate::session::{Applied, Failure, FailureKind, Lack, Permission};
+use crate::sanitize::printable_code;
+use presenced_core::words;
 
 use super::challenge::Challenge;
 
-/// For a token that may not read what others see.
+/// The hint if the token does not allow reading what others see.
 const MAY_NOT_READ: &str = "the app registration or the sign-in lacks the permission to read: grant delegated \
      `Presence.Read` and run `presenced login` again, or for a client secret grant the application permission \
-     `Presence.Read.All` with an administrator's consent; or take `verify` out of [session]";
+     `Presence.Read.All` with an administrator's consent; or remove `verify` from [session]";
 
-/// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    SetPresence,
-    ClearPresence,
-    SetPreferred,
-    ClearPreferred,
-    ReadPresence,
-}
-
-impl Action {
-    /// As in the URL; for reading, which has no word of its own there, what it reads.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::SetPresence => "setPresence",
-            Self::ClearPresence => "clearPresence",
-            Self::SetPreferred => "setUserPreferredPresence",
-            Self::ClearPreferred => "clearUserPreferredPresence",
-            Self::ReadPresence => "GET presence",
-        }
+words! {
+    /// What is asked of Graph: the last part of the URL. Reading has no such part, so it is named after what it reads.
+    pub(super) enum Action {
+        SetPresence = "setPresence",
+        ClearPresence = "clearPresence",
+        SetPreferred = "setUserPreferredPresence",
+        ClearPreferred = "clearUserPreferredPresence",
+        ReadPresence = "GET presence",
     }
 }
 
@@ -72,17 +62,17 @@ struct ErrorDetail {
     message: String,
 }
 
-/// An answer that is no success.
+/// An answer that is not a success.
 struct Refusal {
     status: StatusCode,
-    /// `error.code`; `None` when the body is not Graph's.
+    /// `error.code`; `None` if the body is not Graph's.
     code: Option<String>,
     /// Whether there was no body at all.
     bodiless: bool,
     challenge: Challenge,
 }
 
-/// Whether `response` to `action` is a success, and if not, what is to be done.
+/// Whether `response` to `action` is a success, and if not, what has to happen next.
 pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) -> Result<(), Failure> {
     let status = response.status();
     if status.is_success() {
@@ -104,8 +94,8 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     }
 
     let (kind, applied) = refusal.kind();
-    let code = refusal.code.as_deref().map(|code| format!(" {}", printable(code))).unwrap_or_default();
-    let text = format!("Microsoft Graph answered {} with {}{code}", action.name(), status.as_u16());
+    let code = refusal.code.as_deref().map(|code| format!(" {}", printable_code(code))).unwrap_or_default();
+    let text = format!("Microsoft Graph answered {} with {}{code}", action.as_str(), status.as_u16());
     let mut hint = refusal.hint(endpoint);
     if kind == FailureKind::Refused && action == Action::SetPresence && is_china(endpoint) {
         let doubt = "Microsoft's documents do not agree whether the China cloud offers setPresence at all";
@@ -114,8 +104,8 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     if action == Action::ReadPresence && status == StatusCode::FORBIDDEN {
         hint = Some(MAY_NOT_READ.to_owned());
     }
-    let lacks = refusal.lacks(action).map(Box::new);
-    Err(Failure { kind, applied, retry_after, text, hint, lacks })
+    let missing = refusal.missing(action).map(Box::new);
+    Err(Failure { kind, applied, retry_after, text, hint, missing })
 }
 
 impl Refusal {
@@ -123,7 +113,7 @@ impl Refusal {
         match self.status {
             StatusCode::TOO_MANY_REQUESTS => (FailureKind::Throttled, Applied::No),
             StatusCode::UNAUTHORIZED => self.unauthorized(),
-            // It waited for the end of a request that it may have read enough of.
+            // It waited for the rest of a request, but may have read enough of it to act.
             StatusCode::REQUEST_TIMEOUT => (FailureKind::Passing, Applied::Perhaps),
             status if status.is_client_error() => (FailureKind::Refused, Applied::No),
             status if status.is_redirection() => (FailureKind::Passing, Applied::No),
@@ -135,36 +125,36 @@ impl Refusal {
         match (&self.challenge, self.code.as_deref()) {
             (Challenge::Claims(Some(_)), _) => (FailureKind::TokenRefused, Applied::No),
             (Challenge::Claims(None), _) => (FailureKind::SignInNeeded, Applied::No),
-            // Reported to alternate with 200 for the same request: the service failed, at whatever point.
+            // People report that it alternates with 200 for the same request: the service failed, perhaps after acting.
             (_, Some("ServiceError")) => (FailureKind::Passing, Applied::Perhaps),
             (Challenge::Absent, Some(code)) if !is_about_the_token(code) => (FailureKind::Refused, Applied::No),
             (Challenge::Absent | Challenge::Token, _) => (FailureKind::TokenRefused, Applied::No),
         }
     }
 
-    fn lacks(&self, action: Action) -> Option<Lack> {
+    fn missing(&self, action: Action) -> Option<Missing> {
         match (self.status, &self.challenge) {
-            (StatusCode::FORBIDDEN, _) => Some(Lack::Permission(match action {
+            (StatusCode::FORBIDDEN, _) => Some(Missing::Permission(match action {
                 Action::ReadPresence => Permission::Read,
                 Action::SetPresence | Action::ClearPresence | Action::SetPreferred | Action::ClearPreferred => {
                     Permission::Write
                 }
             })),
-            (StatusCode::UNAUTHORIZED, Challenge::Claims(claims)) => claims.clone().map(Lack::Claims),
-            (StatusCode::UNAUTHORIZED, _) if self.kind().0 == FailureKind::Refused => Some(Lack::User),
+            (StatusCode::UNAUTHORIZED, Challenge::Claims(claims)) => claims.clone().map(Missing::Claims),
+            (StatusCode::UNAUTHORIZED, _) if self.kind().0 == FailureKind::Refused => Some(Missing::User),
             _ => None,
         }
     }
 
-    /// Whether a 404 to `clearPresence` means what it is documented to mean. An unknown user, or a server that is no Graph,
-    /// says 404 as well.
+    /// Whether a 404 to `clearPresence` has its documented meaning: there is no session. An unknown user is also a 404, and so is
+    /// the answer of a server that is not Graph.
     fn is_no_such_session(&self) -> bool {
         self.status == StatusCode::NOT_FOUND
             && self.is_from_graph()
             && !self.code.as_deref().is_some_and(is_about_the_user)
     }
 
-    /// Another server's 404 has a page of its own.
+    /// Another server's 404 has its own page as the body.
     fn is_from_graph(&self) -> bool {
         self.bodiless || self.code.is_some()
     }
@@ -181,14 +171,14 @@ impl Refusal {
             }
             (StatusCode::UNAUTHORIZED, FailureKind::SignInNeeded) => "run `presenced login`",
             (StatusCode::NOT_FOUND, _) if self.is_from_graph() => {
-                "this tenant has no such user: set `user` in the account to the user's object id, and check `tenant`"
+                "this user does not exist in this tenant: set `user` in the account to the user's object id, and check `tenant`"
             }
             (StatusCode::NOT_FOUND, _) => {
                 return Some(format!("{endpoint} is not Microsoft Graph: check `endpoints.graph`"));
             }
             (StatusCode::BAD_REQUEST, _) => "check `client_id` and `user` in the account",
             (status, _) if status.is_redirection() => {
-                "Graph does not redirect, so something on the way does: does this network want a sign-in of its own?"
+                "Graph does not redirect, so something on the way does: does this network have a captive portal?"
             }
             _ => return None,
         };
@@ -196,20 +186,15 @@ impl Refusal {
     }
 }
 
-/// Graph's codes for a token it turned down: `InvalidAuthenticationToken`, `Authentication_ExpiredToken`, …
+/// Graph's codes for a token that it rejected: `InvalidAuthenticationToken`, `Authentication_ExpiredToken`, …
 fn is_about_the_token(code: &str) -> bool {
     let code = code.to_ascii_lowercase();
     code.contains("token") || code.contains("authentication")
 }
 
-/// The directory's code for a user it does not have: `Request_ResourceNotFound`; `UserNotFound` from the services.
+/// The directory's code for an unknown user: `Request_ResourceNotFound`; the services send `UserNotFound`.
 fn is_about_the_user(code: &str) -> bool {
     ["Request_ResourceNotFound", "UserNotFound"].iter().any(|known| code.eq_ignore_ascii_case(known))
-}
-
-/// What a server wrote, fit for a terminal and a log line.
-fn printable(text: &str) -> String {
-    text.chars().filter(char::is_ascii_graphic).take(64).collect()
 }
 
 fn is_china(endpoint: &Url) -> bool {

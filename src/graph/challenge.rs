@@ -7,10 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde_json::{Map, Value};
 
-/// Longer claims are not read: they are a network's word, and go on to the sign-in service. Real ones have some 100 bytes.
-const LONGEST: usize = 4096;
+/// Longer claims are ignored: they come from the network and are passed on to the sign-in service. Real ones have about 100
+/// bytes.
+const MAX_CLAIMS_BYTES: usize = 4096;
 
-/// What is asked for.
+/// What Graph asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// Nothing.
@@ -56,7 +57,7 @@ fn parameter<'a>(challenges: &'a str, name: &str) -> Option<&'a str> {
 
 /// The JSON object behind `claims`, which is base64 in either alphabet.
 fn decode(claims: &str) -> Option<String> {
-    if claims.len() > LONGEST {
+    if claims.len() > MAX_CLAIMS_BYTES {
         return None;
     }
     let claims = claims.trim_end_matches('=').replace('+', "-").replace('/', "_");
@@ -77,11 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_found_wherever_they_stand() {
+    fn claims_are_found_in_any_position() {
         assert_eq!(of(&[]), Challenge::Absent);
         assert_eq!(of(&["Bearer"]), Challenge::Token);
         assert_eq!(of(&[r#"Bearer realm="", error="invalid_token", claims="e30=""#]), Challenge::Token);
-        // As Graph sends it.
+        // This is how Graph sends it.
         let graph = r#"Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", client_id="00000003-0000-0000-c000-000000000000", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwgInZhbHVlIjoiMTYwNDEwNjY1MSJ9fX0=""#;
         let json = r#"{"access_token":{"nbf":{"essential":true, "value":"1604106651"}}}"#;
         assert_eq!(of(&[graph]), claims(json));
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_cannot_be_read_are_none() {
+    fn unreadable_claims_are_left_out() {
         for value in ["", "claims=", "claims=\"e30", "claims=W10=", "claims=!!", "claims=_w==", "claims"] {
             assert_eq!(
                 of(&[&format!("Bearer error=insufficient_claims, {value}")]),

@@ -1,8 +1,8 @@
-//! The Graph client: writes one presence session with `setPresence` and takes it back with `clearPresence`; the same for the
-//! preferred presence. Reads back what others see.
+//! The Graph client: sets one presence session with `setPresence` and clears it with `clearPresence`, does the same for the
+//! preferred presence, and reads back what others see.
 //!
-//! Each call is one request and says what became of it. Leaves to others: the bearer token (`auth/`), and when to write
-//! and write again (`session/`).
+//! Each call is one request and returns its outcome. Leaves to others: the bearer token (`auth/`), and when to send and resend
+//! (`session/`).
 
 mod answer;
 mod challenge;
@@ -15,9 +15,10 @@ use tracing::{Span, debug};
 use url::Url;
 use uuid::Uuid;
 
+use crate::failure::{Failure, FailureKind};
 use crate::http::{self, Timeouts, header};
 use crate::presence::{Expiration, Presence};
-use crate::session::{Failure, FailureKind, Seen};
+use crate::session::Seen;
 use answer::Action;
 
 /// A client for one Microsoft Graph.
@@ -53,11 +54,11 @@ struct SetPreferred {
     expiration_duration: String,
 }
 
-/// The body of `clearUserPreferredPresence`: an object without anything in it.
+/// The body of `clearUserPreferredPresence`: an empty object.
 #[derive(Serialize)]
 struct ClearPreferred {}
 
-/// What is read of the `presence` resource.
+/// The part of the `presence` resource that presenced reads.
 #[derive(Deserialize)]
 struct PresenceResource {
     availability: String,
@@ -65,7 +66,7 @@ struct PresenceResource {
 }
 
 impl Client {
-    /// A client for the Graph at `endpoint`, its version included: `https://graph.microsoft.com/v1.0`.
+    /// A client for the Graph at `endpoint`, including its version: `https://graph.microsoft.com/v1.0`.
     ///
     /// # Errors
     /// [`FailureKind::Refused`] when TLS cannot be set up.
@@ -77,14 +78,14 @@ impl Client {
         Ok(Self { endpoint: endpoint.clone(), http: http::Client::new(endpoint, timeouts)? })
     }
 
-    /// Sends the next request on a new connection: the one there is may be dead without a sign of it, after a suspend or on
-    /// another network.
+    /// Sends the next request on a new connection: after a suspend or a change of network the old one
+    /// may be dead without any sign of it.
     pub fn reconnect(&self) {
         self.http.reconnect();
     }
 
-    /// Sets the session `session_id` (the application's client id) of `user` (an object id) to `presence`, to be kept for
-    /// `expiration`. The answer's body counts for nothing: a success has none.
+    /// Sets the session `session_id` (the application's client id) of `user` (an object id) to `presence`, for
+    /// `expiration`. The answer's body is ignored: a success has none.
     ///
     /// Source: Graph API reference, `presence: setPresence`.
     pub async fn set_presence(
@@ -104,15 +105,15 @@ impl Client {
         self.post(bearer, user, Action::SetPresence, &body).await
     }
 
-    /// Takes the session `session_id` of `user` back. That there is no such session is a success.
+    /// Clears the session `session_id` of `user`. If it does not exist, that is a success.
     ///
     /// Source: Graph API reference, `presence: clearPresence`.
     pub async fn clear_presence(&self, bearer: &SecretString, user: &str, session_id: &str) -> Result<(), Failure> {
         self.post(bearer, user, Action::ClearPresence, &ClearPresence { session_id }).await
     }
 
-    /// Sets the preferred presence of `user` to the pair that matches `presence`, for `expiration`. It replaces whatever
-    /// preferred presence there was, also one that was chosen by hand.
+    /// Sets the preferred presence of `user` to the pair that matches `presence`, for `expiration`. It replaces any
+    /// preferred presence, also one chosen by hand.
     ///
     /// Source: Graph API reference, `presence: setUserPreferredPresence`.
     pub async fn set_preferred_presence(
@@ -130,7 +131,7 @@ impl Client {
         self.post(bearer, user, Action::SetPreferred, &body).await
     }
 
-    /// Takes the preferred presence of `user` back, whoever set it.
+    /// Clears the preferred presence of `user`, whoever set it.
     ///
     /// Source: Graph API reference, `presence: clearUserPreferredPresence`.
     pub async fn clear_preferred_presence(&self, bearer: &SecretString, user: &str) -> Result<(), Failure> {
@@ -148,7 +149,7 @@ impl Client {
         } else if let Ok(read) = serde_json::from_slice::<PresenceResource>(&http::body(response).await) {
             return Ok(Seen::new(&read.availability, &read.activity));
         }
-        Err(Failure::new(FailureKind::Passing, "Microsoft Graph's answer to GET presence holds no presence"))
+        Err(Failure::new(FailureKind::Passing, "Microsoft Graph's answer to GET presence contains no presence"))
     }
 
     async fn post(
@@ -162,7 +163,7 @@ impl Client {
         answer::judge(action, &self.endpoint, response).await
     }
 
-    /// Sends one request, which `complete` may give a body.
+    /// Sends one request. `complete` may give it a body.
     async fn send(
         &self,
         bearer: &SecretString,
@@ -186,9 +187,9 @@ impl Client {
         sent
     }
 
-    /// `{graph}/users/{user}/presence/{action}`, or without the action for reading.
+    /// `{graph}/users/{user}/presence/{action}`; for reading, without the action.
     fn presence_url(&self, user: &str, action: Action) -> Result<Url, Failure> {
-        // `Url` leaves dot segments out, and the request would go somewhere else.
+        // `Url` removes dot segments, and the request would go somewhere else.
         if matches!(user, "" | "." | "..") {
             let failure = Failure::new(FailureKind::Refused, format!("`{user}` is not the object id of a user"));
             return Err(failure.with_hint("set `user` in the account to the user's object id"));
@@ -197,15 +198,15 @@ impl Client {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["users", user, "presence"]);
             if action != Action::ReadPresence {
-                path.push(action.name());
+                path.push(action.as_str());
             }
         }
         Ok(url)
     }
 }
 
-/// What Microsoft's support asks for when a request is to be traced. Its two names, ours and Graph's, go to the span that it is
-/// sent in, if that has room for them.
+/// What Microsoft's support asks for to trace a request: our id and Graph's id. The current span records them if it has these
+/// fields.
 fn log(action: Action, sent: Result<&Response, &Failure>, started: Instant) {
     let elapsed = started.elapsed();
     match sent {
@@ -218,9 +219,9 @@ fn log(action: Action, sent: Result<&Response, &Failure>, started: Instant) {
                 status = response.status().as_u16(),
                 ?elapsed,
                 "{}",
-                action.name(),
+                action.as_str(),
             );
         }
-        Err(failure) => debug!(?elapsed, "{}: {failure}", action.name()),
+        Err(failure) => debug!(?elapsed, "{}: {failure}", action.as_str()),
     }
 }

@@ -1,7 +1,7 @@
 //! The daemon's end: appends records, and keeps the file small.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use jiff::{Timestamp, Unit};
 use rustix::fs::{OFlags, Timestamps};
 
 use super::{Event, KEPT_FOR, MAX_FILE_BYTES, Record, read};
+use crate::whole_file;
 
 /// The size to which a file is shortened that became too large.
 const SHORTENED_BYTES: usize = 512 * 1024;
@@ -117,18 +118,7 @@ impl Book {
         if lines.len() == before.records.len() && before.skipped == 0 {
             return Ok(before);
         }
-        let draft = self.path.with_extension("draft");
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        let written = file.write_all(&lines.concat()).and_then(|()| fs::rename(&draft, &self.path));
-        if written.is_err() {
-            // The first error is the one to report.
-            let _ = fs::remove_file(&draft);
-        }
-        written?;
+        whole_file::replace(&self.path, &lines.concat(), whole_file::PRIVATE)?;
         self.file = None;
         self.length = 0;
         Ok(before)
@@ -169,6 +159,8 @@ fn subject(event: &Event) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::Held;
     use super::*;
     use crate::session::State;

@@ -1,5 +1,5 @@
-//! How presenced speaks HTTP: one set of time-outs, limits and manners for Graph, for the sign-in service and for calendar
-//! subscriptions, and what a request that got no answer at all amounts to.
+//! How presenced speaks HTTP: one set of time-outs, limits and rules for Graph, the sign-in service and calendar subscriptions,
+//! and what kind of failure a request without an answer is.
 //!
 //! Leaves to others: what an answer means (`graph/`, `auth/`, `signals/`), and when to ask again (`session/`).
 
@@ -11,26 +11,27 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode};
-use url::{Host, Url};
+use url::Url;
 
-use crate::session::{Applied, Failure, FailureKind};
+use crate::failure::{Applied, Failure, FailureKind};
+use crate::loopback::is_loopback;
 
 pub(crate) use probe::{Answer, Stage, Unreached, probe, proxy};
 pub(crate) use retry_after::retry_after;
 
-/// No answer that presenced reads is longer; of one that is, the rest is left unread.
-const BODY_LIMIT: usize = 64 * 1024;
+/// presenced reads at most this much of an answer. No answer that it needs is longer.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How long a connection is kept for the next request: long enough for a burst of changes, short enough that after a change
-/// of network or a suspend no request goes into a dead one.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept: long enough for a burst of changes, short enough that no request uses a dead
+/// connection after a change of network or a suspend.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long is waited.
+/// How long to wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     /// For the name to resolve, the connection and the TLS handshake.
     pub(crate) connect: Duration,
-    /// For the whole, from the name to the end of the answer.
+    /// For the whole request, from the name to the end of the answer.
     pub(crate) whole: Duration,
 }
 
@@ -40,17 +41,17 @@ impl Default for Timeouts {
     }
 }
 
-/// What becomes of an answer that sends the client elsewhere.
+/// What to do with an answer that redirects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Redirects {
-    /// It is the answer: a bearer token goes where the configuration says, and nowhere else.
+    /// Do not follow it: a bearer token goes only where the configuration says.
     Refused,
-    /// It is followed up to [`MOST_REDIRECTS`] times, but never to where others could listen in.
+    /// Follow up to [`MAX_REDIRECTS`] of them, but never to where others could listen in.
     Followed,
 }
 
-/// As many redirects as are followed for one request.
-const MOST_REDIRECTS: usize = 5;
+/// How many redirects are followed for one request.
+const MAX_REDIRECTS: usize = 5;
 
 /// An HTTP client for one service.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Client {
         Self::redirected(endpoint, timeouts, Redirects::Refused)
     }
 
-    /// The same, with a say in what becomes of redirects.
+    /// The same, but the caller chooses what to do with redirects.
     pub(crate) fn redirected(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<Self, Failure> {
         let connections = Mutex::new(connect(endpoint, timeouts, redirects)?);
         Ok(Self { endpoint: endpoint.clone(), timeouts, redirects, connections })
@@ -80,8 +81,8 @@ impl Client {
     /// Sends the request that `build` makes and returns its answer, whatever the status; the body is not read yet.
     ///
     /// # Errors
-    /// [`FailureKind::Passing`] when no answer came: with [`Applied::No`] when there was no connection, so that the request
-    /// was never sent, else with [`Applied::Perhaps`]. [`FailureKind::Refused`] when the request cannot be written.
+    /// [`FailureKind::Passing`] if no answer came: with [`Applied::No`] if there was no connection and so the request was
+    /// never sent, otherwise with [`Applied::Perhaps`]. [`FailureKind::Refused`] if the request cannot be written.
     pub(crate) async fn send(
         &self,
         build: impl FnOnce(&reqwest::Client) -> RequestBuilder,
@@ -89,7 +90,7 @@ impl Client {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let sent = build(&connections).send().await;
         let response = sent.map_err(|error| self.no_answer(error))?;
-        // Graph asks for a 503 to be retried on a new connection, which may reach a server that is well.
+        // Graph asks for a 503 to be retried on a new connection, which may reach a healthy server.
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             self.reconnect();
         }
@@ -109,7 +110,8 @@ impl Client {
         let cause = root_cause(&error.without_url());
         if cause.builder {
             let text = format!("the request to {service} cannot be written: {}", cause.text);
-            return Failure::new(FailureKind::Refused, text).with_hint("the token holds characters that no token has");
+            return Failure::new(FailureKind::Refused, text)
+                .with_hint("the token contains characters that are not allowed in a token");
         }
         if redirected {
             return Failure::new(FailureKind::Refused, format!("{service} cannot be followed: {}", cause.text));
@@ -129,9 +131,9 @@ fn connect(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<r
         .user_agent(concat!("presenced/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.whole)
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(1)
-        // The address may be a secret, which is not to be told to where it leads.
+        // The address may be a secret, so it must not be sent on to the redirect's target.
         .referer(false)
         .redirect(match redirects {
             Redirects::Refused => Policy::none(),
@@ -143,12 +145,12 @@ fn connect(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<r
                 }
             }),
         });
-    // Elsewhere the proxy of the environment is used: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
+    // Other requests use the proxy from the environment: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.
     if is_loopback(endpoint) {
         builder = builder.no_proxy();
     }
     if endpoint.scheme() == "http" {
-        // Root certificates would be read for nothing, and a machine without any could not even run the demo.
+        // Plain http needs no root certificates, and a machine without any could not even run the demo.
         builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(|error| {
@@ -157,24 +159,15 @@ fn connect(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<r
     })
 }
 
-/// Why the `number`th redirect of a request that began at `from` is not followed to `to`.
+/// Why redirect `number` of a request that began at `from` is not followed to `to`; `None`: it is followed.
 fn refusal(from: &Url, to: &Url, number: usize) -> Option<&'static str> {
     let stays_here = from.scheme() == "http" && is_loopback(from) && to.scheme() == "http" && is_loopback(to);
     if to.scheme() != "https" && !stays_here {
         Some("it redirects to an address without encryption")
-    } else if number > MOST_REDIRECTS {
+    } else if number > MAX_REDIRECTS {
         Some("it redirects more than 5 times")
     } else {
         None
-    }
-}
-
-fn is_loopback(endpoint: &Url) -> bool {
-    match endpoint.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 
@@ -183,7 +176,7 @@ struct Cause {
     builder: bool,
     connect: bool,
     timeout: bool,
-    /// The innermost error: the outer ones only say that sending failed.
+    /// The innermost error: the outer ones say only that sending failed.
     text: String,
 }
 
@@ -200,13 +193,13 @@ fn root_cause(error: &reqwest::Error) -> Cause {
     }
 }
 
-/// The answer's body, up to [`BODY_LIMIT`]. One that breaks off counts as far as it came: the status is what decides.
+/// The answer's body, up to [`MAX_BODY_BYTES`]. If it breaks off, the part that arrived is used: the status decides.
 pub(crate) async fn body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = BODY_LIMIT - body.len();
+        let room = MAX_BODY_BYTES - body.len();
         body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-        if body.len() == BODY_LIMIT {
+        if body.len() == MAX_BODY_BYTES {
             break;
         }
     }
@@ -216,7 +209,7 @@ pub(crate) async fn body(mut response: Response) -> Vec<u8> {
 /// The next part of the answer's body; `None` at its end.
 ///
 /// # Errors
-/// [`FailureKind::Passing`] when it breaks off or takes too long.
+/// [`FailureKind::Passing`] if it breaks off or takes too long.
 pub(crate) async fn next_part(response: &mut Response) -> Result<Option<impl AsRef<[u8]> + use<>>, Failure> {
     response.chunk().await.map_err(|error| {
         let text = format!("the answer broke off: {}", root_cause(&error.without_url()).text);
@@ -224,7 +217,7 @@ pub(crate) async fn next_part(response: &mut Response) -> Result<Option<impl AsR
     })
 }
 
-/// The value of header `name`, when it is there and readable.
+/// The value of header `name`, if it is present and readable.
 pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
@@ -236,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that does `serve` with each connection.
+    /// A server that calls `serve` with each connection.
     async fn server<F>(scheme: &str, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Url
     where
         F: Future<Output = ()> + Send + 'static,
@@ -299,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_counts_as_far_as_it_came() {
+    async fn the_part_of_a_body_that_arrived_is_used() {
         let endpoint = server("http", |mut connection| async move {
             read_request(&mut connection).await;
             connection.write_all(b"HTTP/1.1 500 Oops\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
@@ -313,11 +306,11 @@ mod tests {
         let endpoint = server("http", |mut connection| async move {
             read_request(&mut connection).await;
             let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
-            // Ends when the client has enough and goes away.
+            // Ends when the client has read enough and disconnects.
             while connection.write_all(&[b'x'; 1000]).await.is_ok() {}
         })
         .await;
-        assert_eq!(body(get(&endpoint, Timeouts::default()).await.unwrap()).await.len(), BODY_LIMIT);
+        assert_eq!(body(get(&endpoint, Timeouts::default()).await.unwrap()).await.len(), MAX_BODY_BYTES);
     }
 
     #[test]
@@ -331,18 +324,5 @@ mod tests {
         assert_eq!(refusal(&https, &here, 1), unencrypted);
         assert_eq!(refusal(&here, &url("http://localhost:2/"), 1), None);
         assert_eq!(refusal(&here, &url("http://a.example/"), 1), unencrypted);
-    }
-
-    #[test]
-    fn only_loopback_goes_without_a_proxy() {
-        for (endpoint, expected) in [
-            ("http://127.0.0.1:8765/v1.0", true),
-            ("http://[::1]:1", true),
-            ("http://localhost:1", true),
-            ("https://graph.microsoft.com/v1.0", false),
-            ("https://127.0.0.1.example.com", false),
-        ] {
-            assert_eq!(is_loopback(&endpoint.parse().unwrap()), expected, "{endpoint}");
-        }
     }
 }

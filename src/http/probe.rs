@@ -1,7 +1,7 @@
-//! Whether a service can be reached at all, for somebody who asks why it is not: one request without a token, whose answer
-//! matters little, and how far it came if there is none.
+//! Whether a service can be reached: one request without a token. Any answer will do; without one, this says how far the
+//! request got.
 //!
-//! By the very client that the other requests go with, so that it meets the same proxy, certificates and time-outs.
+//! It uses the same client as all other requests, and so the same proxy, certificates and time-outs.
 
 use std::error::Error;
 
@@ -10,46 +10,48 @@ use jiff::Timestamp;
 use reqwest::header::DATE;
 use url::Url;
 
-use super::{Redirects, Timeouts, body, connect, header, is_loopback, retry_after, root_cause};
+use crate::loopback::is_loopback;
 
-/// An answer, whatever it says.
+use super::{Redirects, Timeouts, body, connect, header, retry_after, root_cause};
+
+/// Any answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     /// Its status.
     pub(crate) status: u16,
-    /// What the service's clock said; `None`: it did not say.
+    /// The time on the service's clock; `None`: it did not send it.
     pub(crate) date: Option<Timestamp>,
-    /// Its body, as far as presenced reads one.
+    /// Its body, up to presenced's limit.
     pub(crate) body: Vec<u8>,
 }
 
-/// Where a request ended that got no answer.
+/// Where a request without an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// TLS cannot even be set up on this machine.
+    /// TLS cannot be set up on this machine.
     Setup,
     /// The name has no address.
     Name,
-    /// Nobody takes the connection.
+    /// Nothing accepts the connection.
     Connection,
-    /// The proxy does not connect further.
+    /// The proxy does not connect to the service.
     Proxy,
-    /// The two do not agree on encryption, most often because the certificate is not trusted.
+    /// The two sides cannot agree on encryption, most often because the certificate is not trusted.
     Tls,
-    /// There was a connection, and no answer on it.
+    /// There was a connection, but no answer.
     Answer,
 }
 
-/// A request that got no answer.
+/// A request without an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Unreached {
-    /// How far it came.
+    /// How far it got.
     pub(crate) stage: Stage,
-    /// Why it came no further, as a clause.
+    /// Why it got no further, as a clause.
     pub(crate) reason: String,
 }
 
-/// Asks for `url` and takes any answer.
+/// Requests `url` and accepts any answer.
 pub(crate) async fn probe(url: &Url, timeouts: Timeouts) -> Result<Answer, Unreached> {
     let client = connect(url, timeouts, Redirects::Refused)
         .map_err(|failure| Unreached { stage: Stage::Setup, reason: failure.text })?;
@@ -58,7 +60,7 @@ pub(crate) async fn probe(url: &Url, timeouts: Timeouts) -> Result<Answer, Unrea
     Ok(Answer { status: response.status().as_u16(), date, body: body(response).await })
 }
 
-/// The proxy that requests to `url` go through, as the environment has it; without the password that may be in it.
+/// The proxy for requests to `url`, from the environment, without the password that it may contain.
 pub(crate) fn proxy(url: &Url) -> Option<String> {
     if is_loopback(url) {
         return None;
@@ -107,13 +109,13 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Timeouts = Timeouts { connect: Duration::from_secs(5), whole: Duration::from_secs(5) };
+    const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), whole: Duration::from_secs(5) };
 
     async fn asked(url: &str) -> Result<Answer, Unreached> {
-        probe(&url.parse().unwrap(), PATIENCE).await
+        probe(&url.parse().unwrap(), TIMEOUTS).await
     }
 
-    /// A server that says this to whoever has said something, and hangs up.
+    /// A server that sends this after the client has sent something, and closes the connection.
     async fn server(scheme: &str, says: &'static [u8]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
@@ -127,9 +129,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn how_far_a_request_came_is_told_apart() {
+    async fn the_stage_says_how_far_a_request_got() {
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let garbage = server("https", b"HTTP/1.1 400 This is no TLS\r\n\r\n").await;
+        let garbage = server("https", b"HTTP/1.1 400 This is not TLS\r\n\r\n").await;
         let mute = server("http", b"").await;
         for (url, expected) in [
             ("http://nobody.invalid/".to_owned(), Stage::Name),
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_an_answer_and_tells_the_time() {
+    async fn any_status_is_an_answer_and_has_the_time() {
         let url =
             server("http", b"HTTP/1.1 503 No\r\nDate: Tue, 24 Nov 2026 09:00:00 GMT\r\nContent-Length: 2\r\n\r\n{}")
                 .await;

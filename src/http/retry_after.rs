@@ -1,5 +1,5 @@
-//! `Retry-After` (RFC 9110, 10.2.3) in the three forms that Microsoft's services are known to send: seconds, seconds with a
-//! fraction, an HTTP date.
+//! `Retry-After` (RFC 9110, 10.2.3) in the three forms that Microsoft's services send: seconds, seconds with a fraction, and
+//! an HTTP date.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
-/// Nothing is waited for longer than a day, whatever the service says.
-const LONGEST: Duration = Duration::from_hours(24);
+/// presenced never waits longer than a day, whatever the service says.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// How long the answer with these headers asks to wait; `None` when it does not, or not in a form that can be understood.
+/// How long the answer with these headers asks to wait; `None` if it does not, or if its form is unknown.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, &RETRY_AFTER)?;
     let wait = match http_date(value) {
-        // Measured on the service's clock, where its answer tells it: the local one may be wrong.
+        // Measured by the service's clock, if the answer has its time: the local clock may be wrong.
         Some(until) => {
             let answered = text(headers, &DATE).and_then(http_date).unwrap_or_else(local_clock);
             Duration::try_from(until.duration_since(answered)).unwrap_or_default()
         }
         None => seconds(value)?,
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -33,7 +33,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 fn seconds(value: &str) -> Option<Duration> {
     let written_out = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let seconds: f64 = written_out.then(|| value.parse().ok())??;
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST))
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER))
 }
 
 /// An HTTP date in any of the three formats a recipient must accept (RFC 9110, 5.6.7).
@@ -44,7 +44,7 @@ pub(super) fn http_date(value: &str) -> Option<Timestamp> {
         .and_then(|utc| TimeZone::UTC.to_timestamp(utc).ok())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the fallback for a service that does not tell its own time")]
+#[expect(clippy::disallowed_methods, reason = "the fallback for a service that does not send its own time")]
 fn local_clock() -> Timestamp {
     Timestamp::now()
 }
@@ -81,28 +81,28 @@ mod tests {
     }
 
     #[test]
-    fn a_date_without_the_answers_own_counts_from_the_local_clock() {
+    fn without_the_answers_own_date_the_local_clock_counts() {
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", None), Some(Duration::ZERO));
-        assert_eq!(wait("Tue, 31 Dec 2999 23:59:59 GMT", Some("yesterday")), Some(LONGEST));
+        assert_eq!(wait("Tue, 31 Dec 2999 23:59:59 GMT", Some("yesterday")), Some(MAX_RETRY_AFTER));
     }
 
     #[test]
-    fn nothing_is_waited_for_longer_than_a_day() {
-        assert_eq!(wait("86401", None), Some(LONGEST));
-        assert_eq!(wait(&"9".repeat(400), None), Some(LONGEST));
+    fn no_wait_is_longer_than_a_day() {
+        assert_eq!(wait("86401", None), Some(MAX_RETRY_AFTER));
+        assert_eq!(wait(&"9".repeat(400), None), Some(MAX_RETRY_AFTER));
     }
 
     proptest::proptest! {
         #[test]
-        fn whatever_a_server_sends_the_wait_is_at_most_a_day(value in "[ -~]{0,40}", digits in "[0-9.]{1,30}") {
+        fn no_wait_is_longer_than_a_day_whatever_a_server_sends(value in "[ -~]{0,40}", digits in "[0-9.]{1,30}") {
             for value in [value, digits] {
-                proptest::prop_assert!(wait(&value, None).is_none_or(|wait| wait <= LONGEST));
+                proptest::prop_assert!(wait(&value, None).is_none_or(|wait| wait <= MAX_RETRY_AFTER));
             }
         }
     }
 
     #[test]
-    fn what_cannot_be_understood_is_ignored() {
+    fn unknown_forms_are_ignored() {
         for garbage in
             ["", "-1", "-2.5", "+3", "1e9", "inf", "NaN", "soon", "1.2.3", ".", "Sun, 32 Nov 1994 08:49:37 GMT"]
         {

@@ -75,7 +75,7 @@ impl Collector for Exposition {
 
         let help = "How often the event loop woke up, by reason";
         let mut metric = encoder.encode_descriptor("wakeups", help, None, MetricType::Counter)?;
-        for wakeup in Wakeup::ALL {
+        for &wakeup in Wakeup::ALL {
             let count = self.snapshot.wakeups.get(&wakeup).copied().unwrap_or_default();
             ConstCounter::new(count).encode(metric.encode_family(&[("why", wakeup.as_str())])?)?;
         }
@@ -91,7 +91,7 @@ impl Exposition {
         let accounts = &self.report.accounts;
         let mut metric = gauge(encoder, "account_state", "1 for the state of an account's session", None)?;
         for (name, account) in accounts {
-            for state in State::ALL {
+            for &state in State::ALL {
                 one_hot(&mut metric, &[("account", name.clone()), ("state", word(state))], state == account.state)?;
             }
         }
@@ -151,7 +151,7 @@ impl Exposition {
         for (account, counts) in self.counts() {
             for (call, calls) in &counts.calls {
                 // Outcomes that have not happened yet have a sample too, so that the first one is an increase.
-                for outcome in Outcome::ALL {
+                for outcome in Outcome::all() {
                     let labels = [("account", account), ("call", call.as_str()), ("outcome", outcome.as_str())];
                     let count = calls.outcomes.get(&outcome).copied().unwrap_or_default();
                     ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;

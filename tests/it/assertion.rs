@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use presenced::auth::Authenticator;
 use presenced::config::{Account, Auth, SecretSource};
 use presenced::emulator::{self, App, Call, Emulator, FederatedCredential, Then};
-use presenced::session::{Failure, FailureKind};
+use presenced::failure::{Failure, FailureKind};
 use presenced::status::report::{Health, Report, State};
 use presenced::time::Clock as _;
 use presenced::warning::Code;
@@ -155,8 +155,8 @@ async fn a_certificate_or_key_that_will_not_do_is_refused_in_one_sentence() {
 
     let rows: &[(&str, Option<&str>, &str, &str)] = &[
         ("missing.pem", None, "cannot be read: No such file", ""),
-        ("folder", None, "cannot be read: it is no file", ""),
-        ("pipe", None, "cannot be read: it is no file", ""),
+        ("folder", None, "cannot be read: it is not a file", ""),
+        ("pipe", None, "cannot be read: it is not a file", ""),
         ("open.pem", None, "can be read by others (mode 644)", "chmod 600"),
         ("garbage.pem", None, "there is no certificate in", "openssl req -x509"),
         ("empty.pem", Some("key.pem"), "there is no certificate in", "openssl req -x509"),
@@ -173,14 +173,14 @@ async fn a_certificate_or_key_that_will_not_do_is_refused_in_one_sentence() {
         ("bare.pem", Some("locked.key"), "is encrypted", "openssl pkey"),
         ("bare.pem", Some("locked1.key"), "is encrypted", "openssl pkey"),
         ("small.pem", Some("small.key"), "too small: it must have 2048 bits or more", "openssl req -x509"),
-        ("cut.pem", Some("key.pem"), "its `CERTIFICATE` does not end", "anew"),
-        ("damaged.pem", Some("key.pem"), "its `CERTIFICATE` is damaged", "anew"),
-        ("nonsense.pem", Some("key.pem"), "is damaged", "anew"),
-        ("bare.pem", Some("damaged.key"), "is damaged", "anew"),
-        ("binary", Some("key.pem"), "is no PEM", "openssl req -x509"),
-        ("cert.der", Some("key.pem"), "is DER, and PEM is needed", "openssl x509 -inform DER"),
-        ("bare.pem", Some("key.der"), "is DER, and PEM is needed", "openssl pkey -inform DER"),
-        ("bot.p12", None, "is PKCS#12 (.pfx, .p12), and PEM is needed", "openssl pkcs12"),
+        ("cut.pem", Some("key.pem"), "its `CERTIFICATE` does not end", "export it again"),
+        ("damaged.pem", Some("key.pem"), "its `CERTIFICATE` is damaged", "export it again"),
+        ("nonsense.pem", Some("key.pem"), "is damaged", "export it again"),
+        ("bare.pem", Some("damaged.key"), "is damaged", "export it again"),
+        ("binary", Some("key.pem"), "is not PEM", "openssl req -x509"),
+        ("cert.der", Some("key.pem"), "is DER, but it must be PEM", "openssl x509 -inform DER"),
+        ("bare.pem", Some("key.der"), "is DER, but it must be PEM", "openssl pkey -inform DER"),
+        ("bot.p12", None, "is PKCS#12 (.pfx, .p12), but it must be PEM", "openssl pkcs12"),
         ("huge.pem", Some("key.pem"), "is larger than 64 KiB", ""),
         ("bare.pem", Some("huge.pem"), "is larger than 64 KiB", ""),
         ("over.pem", Some("over.key"), "expired on 2026-01-01", "upload it"),
@@ -211,7 +211,7 @@ async fn a_certificate_of_the_future_is_waited_for() {
     now.wall = "2000-12-31T23:59:59Z".parse().unwrap();
     let failure = authenticator.token(&now, false).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Passing);
-    assert!(failure.text.contains("is good only from 2001-01-01T00:00:00Z on"), "{failure}");
+    assert!(failure.text.contains("is valid only from 2001-01-01T00:00:00Z on"), "{failure}");
     assert!(failure.hint.unwrap().contains("timedatectl"));
     assert!(authenticator.token(&after(0), false).await.is_ok());
 }
@@ -281,8 +281,8 @@ async fn a_federated_assertion_that_will_not_do_is_refused() {
     for (source, kind, wrong, hint) in [
         (SecretSource::File(folder.path().join("missing")), Refused, "cannot be read: No such file", "kubelet"),
         (put("empty", "\n"), Refused, "is empty", "kubelet"),
-        (put("opaque", "s3cret"), Refused, "is no JSON Web Token", "eyJ"),
-        (put("json", &json!({"value": over}).to_string()), Refused, "is no JSON Web Token", "stands alone"),
+        (put("opaque", "s3cret"), Refused, "is not a JSON Web Token", "eyJ"),
+        (put("json", &json!({"value": over}).to_string()), Refused, "is not a JSON Web Token", "the only text there"),
         (put("over", &over), Passing, "expired at 2026-11-24T07:55:00Z", "kubelet"),
         (echo(&over), Passing, "expired at", "fetch a new one"),
         (SecretSource::Env("UNSET".to_owned()), Refused, "`UNSET` with the federated assertion", "{ file"),

@@ -256,14 +256,14 @@ async fn a_declined_or_failed_sign_in_leaves_the_old_one_alone() {
     let login = start().await;
     let back = decide(&login, &format!("approve?user={SOMEBODY_ELSE}")).await;
     let error = failed(login, &back, "somebody else signed in", 1).await;
-    assert!(error.contains("hint: sign in as that user, or take `user` out of the account"), "{error}");
+    assert!(error.contains("hint: sign in as that user, or remove `user` from the account"), "{error}");
     assert_eq!(stored(&house), before);
 
     let login = start().await;
     let page = login.page.clone();
     kill_process(Pid::from_raw(login.child.id().unwrap().try_into().unwrap()).unwrap(), Signal::INT).unwrap();
     let (code, _, error) = login.ended().await;
-    assert_eq!((code, error.as_str()), (4, "error: the sign-in was cancelled, and nothing is changed\n"), "{page}");
+    assert_eq!((code, error.as_str()), (4, "error: the sign-in was cancelled; nothing has changed\n"), "{page}");
     assert_eq!(stored(&house), before);
 }
 
@@ -331,6 +331,6 @@ async fn a_code_on_another_device_is_waited_for_until_ctrl_c() {
     let mut error = String::new();
     guarded("the error", child.stderr.take().unwrap().read_to_string(&mut error)).await.unwrap();
     assert_eq!(guarded("the end", child.wait()).await.unwrap().code(), Some(4));
-    assert_eq!(error, "error: the sign-in was cancelled, and nothing is changed\n");
+    assert_eq!(error, "error: the sign-in was cancelled; nothing has changed\n");
     assert_eq!(stored(&house), None);
 }

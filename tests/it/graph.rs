@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use presenced::failure::{Applied, Failure, FailureKind, Missing, Permission};
 use presenced::graph::Client;
 use presenced::presence::{Expiration, Presence};
-use presenced::session::{Applied, Failure, FailureKind, Lack, Permission, Seen};
+use presenced::session::Seen;
 use secrecy::SecretString;
 use tracing::field::Empty;
 use tracing::{Instrument as _, error_span};
@@ -107,9 +108,9 @@ async fn what_others_see_is_read_leniently() {
     assert!(request.header("client-request-id").is_some());
 
     for (with, kind, words) in [
-        (answer(200, "", "<html>"), FailureKind::Passing, "holds no presence"),
-        (answer(200, "", r#"{"availability": 7}"#), FailureKind::Passing, "holds no presence"),
-        (answer(204, "", ""), FailureKind::Passing, "holds no presence"),
+        (answer(200, "", "<html>"), FailureKind::Passing, "contains no presence"),
+        (answer(200, "", r#"{"availability": 7}"#), FailureKind::Passing, "contains no presence"),
+        (answer(204, "", ""), FailureKind::Passing, "contains no presence"),
         (answer(503, "", ""), FailureKind::Passing, "GET presence with 503"),
         (answer(429, "Retry-After: 7\r\n", ""), FailureKind::Throttled, "GET presence with 429"),
         (answer(404, "", ""), FailureKind::Refused, "GET presence with 404"),
@@ -204,15 +205,15 @@ async fn every_answer_has_one_meaning() {
         (403, "", error("Forbidden"), Refused, No, "Presence.ReadWrite.All"),
         (403, "", String::new(), Refused, No, "Presence.ReadWrite.All"),
         (400, "", error("InvalidArgument"), Refused, No, "client_id"),
-        (404, "", error("Request_ResourceNotFound"), Refused, No, "no such user"),
-        (404, "", error("NotFound"), Refused, No, "no such user"),
-        (404, "", String::new(), Refused, No, "no such user"),
+        (404, "", error("Request_ResourceNotFound"), Refused, No, "does not exist in this tenant"),
+        (404, "", error("NotFound"), Refused, No, "does not exist in this tenant"),
+        (404, "", String::new(), Refused, No, "does not exist in this tenant"),
         (404, "", "<html>nginx".to_owned(), Refused, No, "endpoints.graph"),
         (405, "", String::new(), Refused, No, ""),
         (413, "", "[1, 2".to_owned(), Refused, No, ""),
-        (302, "Location: http://127.0.0.1:1/portal\r\n", String::new(), Passing, No, "sign-in of its own"),
-        (307, "Location: /elsewhere\r\n", String::new(), Passing, No, "sign-in of its own"),
-        (304, "", String::new(), Passing, No, "sign-in of its own"),
+        (302, "Location: http://127.0.0.1:1/portal\r\n", String::new(), Passing, No, "captive portal"),
+        (307, "Location: /elsewhere\r\n", String::new(), Passing, No, "captive portal"),
+        (304, "", String::new(), Passing, No, "captive portal"),
     ];
     for (status, headers, body, kind, applied, hint) in rows {
         let row = format!("{status} {headers}{}", &body[..body.len().min(60)]);
@@ -228,17 +229,17 @@ async fn every_answer_has_one_meaning() {
 #[tokio::test]
 async fn missing_permissions_are_reported() {
     const CLAIMS: &str = "WWW-Authenticate: Bearer error=\"insufficient_claims\", claims=\"eyJhIjogMX0=\"\r\n";
-    for (status, headers, body, lack) in [
-        (401, CLAIMS, error("InvalidAuthenticationToken"), Some(Lack::Claims(r#"{"a": 1}"#.to_owned()))),
-        (401, "", error("Unauthorized"), Some(Lack::User)),
+    for (status, headers, body, missing) in [
+        (401, CLAIMS, error("InvalidAuthenticationToken"), Some(Missing::Claims(r#"{"a": 1}"#.to_owned()))),
+        (401, "", error("Unauthorized"), Some(Missing::User)),
         (401, "", error("InvalidAuthenticationToken"), None),
         (401, "", error("ServiceError"), None),
-        (403, "", String::new(), Some(Lack::Permission(Permission::Write))),
+        (403, "", String::new(), Some(Missing::Permission(Permission::Write))),
         (404, "", error("NotFound"), None),
         (503, CLAIMS, String::new(), None),
     ] {
         let failure = set_answered(answer(status, headers, &body)).await.unwrap_err();
-        assert_eq!(failure.lacks.map(|lacked| *lacked), lack, "{status} {body}");
+        assert_eq!(failure.missing.map(|found| *found), missing, "{status} {body}");
     }
 }
 

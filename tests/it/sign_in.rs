@@ -64,7 +64,11 @@ async fn after_a_revocation_a_sign_in_is_enough() {
     house.write("call-state", "in-call");
     let report = sign_in_needed(&daemon).await;
     let error = work(&report).last_error.clone().unwrap();
-    assert!(error.text.contains("the sign-in was revoked, as a changed password does (AADSTS50173"), "{}", error.text);
+    assert!(
+        error.text.contains("the sign-in was revoked, for example by a changed password (AADSTS50173"),
+        "{}",
+        error.text
+    );
     assert_eq!(error.hint.as_deref(), Some("run `presenced login work`"));
     let renewal = work(&report).sign_in.as_ref().unwrap().renewal_error.clone();
     assert_eq!(renewal, Some(error.text));

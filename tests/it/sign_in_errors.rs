@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use presenced::auth::Authenticator;
 use presenced::config::{Account, Auth, Cloud, Endpoints, SecretSource, TokenStore};
 use presenced::emulator::{Call, Emulator, Fault, Matches, Options, Then};
-use presenced::session::{Failure, FailureKind};
+use presenced::failure::{Failure, FailureKind};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

@@ -127,8 +127,8 @@ async fn a_locked_keyring_is_awaited_while_other_accounts_continue() {
     let report = daemon.report("the wait", |report| work(report).state == State::SignInNeeded).await;
     assert_eq!(
         trouble(&report),
-        "the sign-in to account `work` is kept in the keyring, and that is locked\n\
-         hint: unlock the keyring, and presenced goes on by itself"
+        "the sign-in to account `work` is kept in the keyring, which is locked\n\
+         hint: unlock the keyring; presenced then continues by itself"
     );
     assert!(desktop.is_only_looked_at(questions).await);
     desktop.unlock().await;
@@ -173,7 +173,7 @@ async fn a_keyring_that_dies_is_missed_only_when_the_token_is_over() {
     house.seen("Available/Available").await;
     desktop.kill_keyring().await;
     let mut is_in_call = false;
-    while !daemon.log().contains("the token could not be renewed ahead of time") {
+    while !daemon.log().contains("the token could not be renewed early") {
         is_in_call = !is_in_call;
         house.write("call-state", if is_in_call { "in-call" } else { "idle" });
         house.seen(if is_in_call { "Busy/InACall" } else { "Available/Available" }).await;
@@ -209,8 +209,8 @@ async fn a_daemon_that_is_there_before_the_keyring_waits_for_it() {
     let report = daemon.report("the wait", |report| work(report).state == State::Refused).await;
     assert_eq!(
         trouble(&report),
-        "the sign-in to account `work` is kept in the keyring, and there is none on the session bus\n\
-         hint: start one that speaks for org.freedesktop.secrets, such as gnome-keyring, KWallet or KeePassXC; or set \
+        "the sign-in to account `work` is kept in the keyring, but there is none on the session bus\n\
+         hint: start one that provides org.freedesktop.secrets, such as gnome-keyring, KWallet or KeePassXC; or set \
          `store = \"file\"` in [tokens] and run `presenced login work`"
     );
     desktop.start_again().await;
@@ -228,7 +228,7 @@ async fn without_a_keyring_a_sign_in_is_kept_in_a_file() {
     let asked = house.emulator.requests().len();
     let (code, out, err) = house.ask(&["login"]).await;
     assert_eq!((code, out.as_str()), (1, ""));
-    let wrong = "error: the sign-in to account `work` is kept in the keyring, and the session bus cannot be reached: ";
+    let wrong = "error: the sign-in to account `work` is kept in the keyring, but the session bus cannot be reached: ";
     assert!(err.starts_with(wrong), "{err}");
     assert!(err.ends_with("or set `store = \"file\"` in [tokens] and run `presenced login work`\n"), "{err}");
     let mut desktop = Desktop::new().await;
@@ -378,7 +378,7 @@ async fn a_client_secret_is_read_from_the_keyring() {
     let mut waiting = login_that_waits(&house, &desktop).await;
     let daemon = start(&house, &desktop).await;
     let report = daemon.report("the wait", |report| work(report).state == State::SignInNeeded).await;
-    assert!(trouble(&report).starts_with("the client secret is kept in the keyring, and that is locked\nhint: "));
+    assert!(trouble(&report).starts_with("the client secret is kept in the keyring, which is locked\nhint: "));
     desktop.unlock().await;
     house.seen("Available/Available").await;
     assert!(guarded("the end", waiting.wait()).await.unwrap().success());

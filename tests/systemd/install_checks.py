@@ -32,7 +32,7 @@ def refused(desk):
         config = desk.person.home / ".config/presenced/config.toml"
         away = config.rename(config.with_suffix(".away"))
         said = desk.person.refused(2, "/usr/bin/presenced", "service", "install")
-        must("there is no such file" in said, said)
+        must("the file does not exist" in said, said)
         away.rename(config)
 
         desk.configure("nonsense = 1\n")

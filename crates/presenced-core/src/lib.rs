@@ -12,6 +12,7 @@
 //! | [`presence`] | which presences exist: the five pairs that Graph accepts, and the expiration |
 //! | [`calendar`] | what do these calendar files say about a moment, and until when? |
 //! | [`policy`] | what do the signals mean together? |
+//! | [`failure`] | what can go wrong with a request, and what happens then? |
 //! | [`session`] | what must be sent to Graph next, and when? |
 //! | [`certificate`] | what is in this certificate? |
 //! | [`time`] | what is a point in time, and which clock does it come from? |
@@ -26,6 +27,7 @@
 
 pub mod calendar;
 pub mod certificate;
+pub mod failure;
 pub mod finding;
 pub mod policy;
 pub mod presence;

@@ -10,7 +10,7 @@ words! {
     /// A kind of call. [`as_str`](Self::as_str) is its name in counts, fault plans and JSON.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
-    Call {
+    pub enum Call {
         /// `setPresence`.
         Set = "set",
         /// `clearPresence`.

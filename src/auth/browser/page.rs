@@ -1,5 +1,5 @@
-//! What the browser shows when it comes back: whole in itself, so that it asks nobody for anything and tells nobody the
-//! address it was opened with.
+//! What the browser shows when it comes back. The page is self-contained, so that the browser requests nothing else and sends
+//! the page's address to nobody.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -9,7 +9,8 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-use crate::session::Failure;
+use crate::failure::Failure;
+use crate::sanitize::escape_markup;
 
 /// A page.
 #[derive(Debug)]
@@ -25,41 +26,41 @@ impl Page {
         Self { status, title, text: vec![text.to_owned()] }
     }
 
-    /// It is done.
+    /// The sign-in succeeded.
     pub(super) fn signed_in() -> Self {
-        Self::new(StatusCode::OK, "Signed in", "presenced can go on. You may close this page.")
+        Self::new(StatusCode::OK, "Signed in", "presenced can continue. You may close this page.")
     }
 
-    /// It failed.
+    /// The sign-in failed.
     pub(super) fn failed(failure: &Failure) -> Self {
-        let hint = failure.hint.iter().map(|hint| format!("To mend it: {hint}."));
+        let hint = failure.hint.iter().map(|hint| format!("How to fix it: {hint}."));
         let text = std::iter::once(format!("{}.", failure.text)).chain(hint).collect();
         Self { status: StatusCode::OK, title: "Not signed in", text }
     }
 
-    /// The attempt has ended, or is about to, by another redirect.
+    /// Another redirect has ended the attempt, or is about to.
     pub(super) fn over() -> Self {
-        let text = "This sign-in has been answered already. The terminal says how it ended.";
+        let text = "This sign-in has already been answered. The terminal shows the result.";
         Self::new(StatusCode::CONFLICT, "Answered already", text)
     }
 
-    /// A redirect that is none of this attempt.
+    /// A redirect that does not belong to this attempt.
     pub(super) fn stray() -> Self {
         let text = "This is not the answer to the sign-in that presenced waits for. Use the page that it shows in the terminal.";
         Self::new(StatusCode::BAD_REQUEST, "Not this sign-in", text)
     }
 
-    /// Nothing is here.
+    /// There is nothing at this address.
     pub(super) fn elsewhere() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "Nothing is here", "presenced waits here for a sign-in, and for nothing else.")
+        Self::new(StatusCode::NOT_FOUND, "Nothing is here", "presenced only waits here for a sign-in.")
     }
 
     /// The method is not allowed.
     pub(super) fn no_get() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "Not in this way", "Open this page in a browser.")
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "Open this page in a browser.")
     }
 
-    /// As HTTP.
+    /// As an HTTP response.
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.html().into()));
         *response.status_mut() = self.status;
@@ -68,7 +69,7 @@ impl Page {
             (CONTENT_TYPE, "text/html; charset=utf-8"),
             (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            // The code is in the address.
+            // The address contains the code.
             (REFERRER_POLICY, "no-referrer"),
             (CACHE_CONTROL, "no-store"),
             (CONNECTION, "close"),
@@ -82,7 +83,7 @@ impl Page {
     }
 
     fn html(&self) -> String {
-        let text: Vec<_> = self.text.iter().map(|text| format!("<p>{}</p>\n", escaped(text))).collect();
+        let text: Vec<_> = self.text.iter().map(|text| format!("<p>{}</p>\n", escape_markup(text))).collect();
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
              content=\"width=device-width\">\n<title>{title} – presenced</title>\n<style>body {{ font: 1.1em/1.5 sans-serif; \
@@ -93,30 +94,14 @@ impl Page {
     }
 }
 
-/// `text` for HTML.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::session::FailureKind;
+    use crate::failure::FailureKind;
 
     use super::*;
 
     #[test]
-    fn what_others_wrote_is_text_and_nothing_more() {
+    fn text_from_others_is_shown_as_text() {
         let failure = Failure::new(FailureKind::Refused, "<script>alert('x')</script> & more").with_hint("say \"no\"");
         let html = Page::failed(&failure).html();
         assert!(html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; more."), "{html}");
@@ -125,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_asks_nobody_for_anything() {
+    fn a_page_requests_nothing_else() {
         for page in [Page::signed_in(), Page::over(), Page::stray(), Page::elsewhere(), Page::no_get()] {
             let html = page.html();
             assert!(!html.contains("src=") && !html.contains("href=") && !html.contains("url("), "{html}");

@@ -1,25 +1,25 @@
 //! The secrets of one attempt: unguessable texts, and the proof of possession (RFC 7636) that makes a code worthless to
-//! whoever else sees it.
+//! anyone else who sees it.
 
 use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 /// 256 bits from the system's generator, as 43 letters, digits, `-` and `_`: a `code_verifier` (RFC 7636, 4.1), or a `state`.
 ///
 /// # Errors
-/// [`FailureKind::Refused`] when the system gives none.
+/// [`FailureKind::Refused`] if the system has none.
 pub(super) fn random() -> Result<SecretString, Failure> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes)
-        .map_err(|_| Failure::new(FailureKind::Refused, "this system gives no random numbers to sign in with"))?;
+        .map_err(|_| Failure::new(FailureKind::Refused, "this system has no random numbers for the sign-in"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes).into())
 }
 
-/// The `code_challenge` of a verifier by the method `S256` (RFC 7636, 4.2).
+/// The `code_challenge` for a verifier with the method `S256` (RFC 7636, 4.2).
 pub(super) fn challenge(verifier: &SecretString) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.expose_secret().as_bytes()))
 }
@@ -30,13 +30,13 @@ mod tests {
 
     /// RFC 7636, appendix B.
     #[test]
-    fn a_challenge_is_made_as_the_standard_shows() {
+    fn a_challenge_is_that_of_the_standard() {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into();
         assert_eq!(challenge(&verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
     #[test]
-    fn each_secret_is_another_and_a_verifier() {
+    fn each_secret_is_new_and_a_valid_verifier() {
         let secrets: Vec<_> =
             std::iter::repeat_with(|| random().unwrap().expose_secret().to_owned()).take(100).collect();
         for (i, secret) in secrets.iter().enumerate() {

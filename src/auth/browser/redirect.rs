@@ -1,30 +1,30 @@
 //! What a request to the redirect's address means (RFC 6749, 4.1.2): the answer of this attempt, or something else that a
-//! browser, or anybody on this machine, may ask for.
+//! browser, or anyone on this machine, may request.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use hyper::{Method, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::form_urlencoded;
 
-use crate::auth::entra_error::ErrorBody;
+use crate::auth::token_error::ErrorBody;
 
-/// What the sign-in service sent the browser back with: a code, or why there is none.
+/// What the sign-in service sent with the browser: a code, or the reason why there is none.
 pub(super) type Outcome = Result<SecretString, ErrorBody>;
 
 /// What a request is.
 pub(super) enum Visit {
     /// The end of the attempt.
     Redirect(Outcome),
-    /// A redirect to this address, and not of this attempt.
+    /// A redirect to this address that does not belong to this attempt.
     Stray,
-    /// For something that is not here, as `/favicon.ico`.
+    /// For something that does not exist, like `/favicon.ico`.
     Elsewhere,
-    /// Not a `GET`. A `HEAD` is no person who comes back, and must not use the code up.
+    /// Not a `GET`. A `HEAD` is not a person who comes back, and must not use up the code.
     NoGet,
 }
 
 impl Visit {
-    /// What a request for `uri` is, where the attempt's state is `state`.
+    /// What a request for `uri` is, in the attempt with this `state`.
     pub(super) fn of(method: &Method, uri: &Uri, state: &SecretString) -> Self {
         if uri.path() != "/" {
             return Self::Elsewhere;
@@ -33,7 +33,7 @@ impl Visit {
             return Self::NoGet;
         }
         let query = uri.query().unwrap_or_default();
-        // None of them may be there twice (RFC 6749, 3.1): two programs could each read another one.
+        // None may occur twice (RFC 6749, 3.1): two programs could each read a different one.
         let one = |name: &str| {
             let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
             values.next().filter(|_| values.next().is_none()).map(|(_, value)| value.into_owned())
@@ -54,8 +54,8 @@ impl Visit {
     }
 }
 
-/// The `AADSTS` number that a description begins with: there is no other place for it in a redirect. It chooses among our own
-/// sentences; nothing else of the description is looked at.
+/// The `AADSTS` number at the start of a description: a redirect has no other place for it. It only selects one of presenced's
+/// own sentences; the rest of the description is ignored.
 fn number(description: &str) -> Vec<u32> {
     let digits = description.strip_prefix("AADSTS").unwrap_or_default();
     let digits = digits.split(|c: char| !c.is_ascii_digit()).next();

@@ -1,7 +1,7 @@
-//! The D-Bus interfaces of the freedesktop Secret Service (API specification 0.2), as far as they are needed here.
+//! The D-Bus interfaces of the freedesktop Secret Service (API specification 0.2), as far as presenced needs them.
 //!
-//! Secrets travel in a session of the algorithm `plain`: the session bus is this user's own, and who can read along there can
-//! ask the keyring itself. Every service must offer it (chapter 7 of the specification).
+//! Secrets are transferred in a session with the algorithm `plain`: the session bus belongs to this user, and anyone who can
+//! listen there can also ask the keyring itself. Every service must offer it (chapter 7 of the specification).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,7 @@ use zbus::{Connection, MatchRule, MessageStream, proxy};
 
 use super::NAME;
 
-/// The path that stands for none.
+/// The path that means none.
 pub(super) const NONE: &str = "/";
 
 #[proxy(
@@ -54,17 +54,17 @@ pub(super) trait Item {
     fn delete(&self) -> zbus::Result<OwnedObjectPath>;
 }
 
-/// A secret on its way.
+/// A secret in transfer.
 #[derive(Deserialize, Serialize, Type)]
 pub(super) struct Secret {
     pub(super) session: OwnedObjectPath,
-    /// Of the session's algorithm; `plain` has none.
+    /// The parameters of the session's algorithm; `plain` has none.
     pub(super) parameters: Vec<u8>,
     pub(super) value: Vec<u8>,
     pub(super) content_type: String,
 }
 
-/// The service itself. Nothing is cached, so that nothing outlives the service at hand.
+/// The service itself. Nothing is cached, so that nothing outlives this service.
 pub(super) async fn service(bus: &Connection) -> zbus::Result<ServiceProxy<'static>> {
     ServiceProxy::builder(bus).cache_properties(CacheProperties::No).build().await
 }
@@ -79,7 +79,7 @@ pub(super) async fn item(bus: &Connection, path: &OwnedObjectPath) -> zbus::Resu
     ItemProxy::builder(bus).path(path.clone())?.cache_properties(CacheProperties::No).build().await
 }
 
-/// Has the service ask what it wants to ask the person first, if it does; false: the person declined.
+/// Lets the service ask the person first, if it needs to; false: the person declined.
 pub(super) async fn settle(bus: &Connection, prompt: &OwnedObjectPath) -> zbus::Result<bool> {
     if prompt.as_str() == NONE {
         return Ok(true);
@@ -92,7 +92,7 @@ pub(super) async fn settle(bus: &Connection, prompt: &OwnedObjectPath) -> zbus::
         .interface(interface)?
         .member("Completed")?
         .build();
-    // Listens before it asks, so that no answer is missed.
+    // Subscribes before it asks, so that it misses no answer.
     let mut completed = MessageStream::for_match_rule(completed, bus, None).await?;
     bus.call_method(Some(NAME), prompt, Some(interface), "Prompt", &"").await?;
     let Some(answer) = completed.next().await else { return Ok(false) };

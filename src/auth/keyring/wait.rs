@@ -1,7 +1,7 @@
-//! Waits for the keyring to be there, or to be unlocked, by what the bus and the keyring announce.
+//! Waits until there is a keyring, or until it is unlocked, by the signals of the bus and of the keyring.
 //!
-//! gnome-keyring announces no unlocking that comes from signing in to the desktop (PAM): while something is locked, and only
-//! then, it is looked at once a minute as well.
+//! gnome-keyring does not announce that signing in to the desktop (PAM) unlocked it. So while something is locked, and only
+//! then, presenced also checks once a minute.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use zbus::names::BusName;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue};
 use zbus::{Connection, MatchRule, MessageStream};
 
-use super::{ANSWER, NAME};
+use super::{ANSWER_TIMEOUT, NAME};
 
 const SERVICE: &str = "/org/freedesktop/secrets";
 
-/// How often what is locked is looked at without an announcement.
+/// How often a locked collection is checked without a signal.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// Whether a person is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prompt {
-    /// Never: who waits is a daemon.
+    /// Never: a daemon waits.
     Never,
-    /// Once, by the keyring itself: who waits is a person's command.
+    /// Once, by the keyring itself: a person's command waits.
     Once,
 }
 
-/// Waits until one of these collections is unlocked, or gone; none of them: until there is a keyring. Ends also when the bus
-/// is lost: what comes next then fails by itself.
+/// Waits until one of these collections is unlocked or gone; for an empty list, until there is a keyring. Also ends when the
+/// bus is lost: the caller's next step then fails by itself.
 pub(crate) async fn wait(collections: &[String], prompt: Prompt) {
     if let Err(error) = follow(collections, prompt).await {
         tracing::debug!(%error, "waiting for the keyring");
@@ -37,19 +37,19 @@ pub(crate) async fn wait(collections: &[String], prompt: Prompt) {
 }
 
 async fn follow(collections: &[String], prompt: Prompt) -> zbus::Result<()> {
-    // Listens before it looks, so that nothing is missed in between. A bus that does not answer is as good as lost.
-    let Ok(listening) = tokio::time::timeout(ANSWER, listen()).await else { return Ok(()) };
+    // Subscribes before it checks, so that it misses nothing in between. A bus that does not answer counts as lost.
+    let Ok(listening) = tokio::time::timeout(ANSWER_TIMEOUT, listen()).await else { return Ok(()) };
     let (bus, mut signals) = listening?;
     let mut is_asked = prompt == Prompt::Never;
     loop {
-        let ready = tokio::time::timeout(ANSWER, is_ready(&bus, collections)).await;
+        let ready = tokio::time::timeout(ANSWER_TIMEOUT, is_ready(&bus, collections)).await;
         if ready.is_ok_and(|ready| ready) {
             return Ok(());
         }
         if !std::mem::replace(&mut is_asked, true)
             && let Err(error) = ask(&bus, collections).await
         {
-            // Without a screen nobody can be asked; unlocked it may be all the same.
+            // Without a screen nobody can be asked, but it may still be unlocked.
             tracing::debug!(%error, "the keyring cannot ask to be unlocked");
         }
         let next = signals.next();
@@ -76,7 +76,7 @@ async fn listen() -> zbus::Result<(Connection, SelectAll<MessageStream>)> {
     Ok((bus, signals))
 }
 
-/// What is announced: another owner of the name, and whatever the keyring says of itself and its collections.
+/// The signals: a new owner of the name, and all signals of the keyring and its collections.
 fn rules() -> zbus::Result<[MatchRule<'static>; 2]> {
     let owner = MatchRule::builder()
         .msg_type(Type::Signal)
@@ -96,7 +96,7 @@ async fn is_ready(bus: &Connection, collections: &[String]) -> bool {
         };
     }
     for collection in collections {
-        // One that cannot be asked is not worth waiting for: what comes next says why.
+        // There is no point in waiting for a keyring that cannot be asked: the caller's next step says why.
         if !is_locked(bus, collection).await.unwrap_or(false) {
             return true;
         }
@@ -111,7 +111,7 @@ async fn is_locked(bus: &Connection, collection: &str) -> zbus::Result<bool> {
     Ok(answer.body().deserialize::<OwnedValue>()?.try_into()?)
 }
 
-/// Has the keyring ask the person, and does not wait for the answer: unlocking is announced, by whatever it comes.
+/// Lets the keyring ask the person, and does not wait for the answer: unlocking is announced, whatever causes it.
 async fn ask(bus: &Connection, collections: &[String]) -> zbus::Result<()> {
     let paths = collections.iter().map(|path| ObjectPath::try_from(path.as_str())).collect::<Result<Vec<_>, _>>()?;
     let interface = Some("org.freedesktop.Secret.Service");

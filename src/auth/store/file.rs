@@ -1,11 +1,12 @@
-//! A sign-in in a file: `{state_dir}/tokens/{account}.json`, for its owner's eyes only, whole or not there.
+//! A sign-in in a file: `{state_dir}/tokens/{account}.json`. Only its owner can read it, and it is whole or absent.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
+use crate::whole_file;
 
 /// The file of one account.
 pub(super) struct TokenFile {
@@ -24,7 +25,7 @@ impl TokenFile {
         &self.path
     }
 
-    /// What it holds; `None` when there is none.
+    /// Its content; `None` if there is no file.
     pub(super) fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -33,22 +34,18 @@ impl TokenFile {
         }
     }
 
-    /// All or nothing, also when the power fails: a half-written refresh token would cost a sign-in.
+    /// Writes all or nothing, even if the power fails: half a refresh token would cost a sign-in.
     pub(super) fn write(&self, sign_in: &[u8]) -> Result<(), Failure> {
         self.replace(sign_in).map_err(|error| self.unusable("written", &error))
     }
 
-    /// Takes it away; false when there was none.
+    /// Removes it; false: there was none.
     pub(super) fn remove(&self) -> Result<bool, Failure> {
-        let removed = match fs::remove_file(&self.path) {
-            Ok(()) => File::open(&self.dir).and_then(|dir| dir.sync_all()).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        };
+        let removed = self.sweep_old_drafts().and_then(|()| whole_file::remove(&self.path));
         removed.map_err(|error| self.unusable("removed", &error))
     }
 
-    /// The file that is locked around each change of the sign-in, wherever that is kept.
+    /// The file to lock around each change of the sign-in, wherever the sign-in is kept.
     pub(super) fn open_lock(&self) -> Result<File, Failure> {
         let open = || {
             self.make_folder()?;
@@ -65,14 +62,28 @@ impl TokenFile {
 
     fn replace(&self, sign_in: &[u8]) -> io::Result<()> {
         self.make_folder()?;
-        let draft = self.path.with_extension(format!("{}.draft", std::process::id()));
-        let written = write_draft(&draft, sign_in).and_then(|()| fs::rename(&draft, &self.path));
-        if written.is_err() {
-            // The first error is the one to report.
-            let _ = fs::remove_file(&draft);
+        self.sweep_old_drafts()?;
+        whole_file::replace(&self.path, sign_in, whole_file::PRIVATE)
+    }
+
+    /// Removes drafts that killed processes of version 0.1 left: their names contain a process id. No live process has one,
+    /// because the account is locked while its sign-in changes.
+    fn sweep_old_drafts(&self) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        for entry in entries {
+            let name = entry?.file_name();
+            let pid = name.to_str().and_then(|name| {
+                name.strip_prefix(&*stem)?.strip_prefix('.')?.strip_suffix(".draft").filter(|pid| !pid.is_empty())
+            });
+            if pid.is_some_and(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())) {
+                fs::remove_file(self.dir.join(&name))?;
+            }
         }
-        written?;
-        File::open(&self.dir)?.sync_all()
+        Ok(())
     }
 
     fn unusable(&self, done: &str, error: &io::Error) -> Failure {
@@ -81,18 +92,7 @@ impl TokenFile {
     }
 }
 
-fn write_draft(draft: &Path, sign_in: &[u8]) -> io::Result<()> {
-    // One that a crash left behind may have other permissions.
-    match fs::remove_file(draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    file.write_all(sign_in)?;
-    file.sync_all()
-}
-
-/// The account's name as a file name: what could lead out of the folder, or confuse a shell, is percent-encoded.
+/// The account's name as a file name. Characters that could lead out of the folder, or confuse a shell, are percent-encoded.
 fn stem(account: &str) -> String {
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
@@ -108,18 +108,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_are_narrowed_and_drafts_replaced() {
+    fn permissions_are_narrowed() {
         let folder = TempDir::new().unwrap();
         let file = TokenFile::new("work", folder.path());
-        let draft = file.path.with_extension(format!("{}.draft", std::process::id()));
         fs::create_dir(&file.dir).unwrap();
         fs::set_permissions(&file.dir, Permissions::from_mode(0o755)).unwrap();
-        fs::write(&draft, "left by a crash").unwrap();
         file.write(b"{}").unwrap();
         drop(file.open_lock().unwrap());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&file.dir), mode(&file.path), draft.exists()), (0o700, 0o600, false));
+        assert_eq!((mode(&file.dir), mode(&file.path)), (0o700, 0o600));
         assert_eq!(mode(&file.path.with_extension("lock")), 0o600);
+    }
+
+    #[test]
+    fn drafts_of_killed_processes_go_with_the_next_change_and_other_files_stay() {
+        let folder = TempDir::new().unwrap();
+        let file = TokenFile::new("work", folder.path());
+        let of_others = ["work2.17.draft", "work.x7.draft", "work..draft", "home.json", "home.17.draft"];
+        let names = || {
+            let names = fs::read_dir(&file.dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect::<std::collections::BTreeSet<_>>()
+        };
+        file.write(b"{}").unwrap();
+        for name in of_others {
+            fs::write(file.dir.join(name), "").unwrap();
+        }
+        let clean = names();
+        for change in [|file: &TokenFile| file.write(b"{}"), |file: &TokenFile| file.remove().map(drop)] {
+            for name in ["work.1.draft", "work.4194304.draft", ".work.json.draft", ".work.json.draft2"] {
+                fs::write(file.dir.join(name), "half of a refresh tok").unwrap();
+            }
+            change(&file).unwrap();
+            assert!(names().is_subset(&clean), "{:?}", names());
+        }
+        assert_eq!(names(), of_others.map(str::to_owned).into());
+        assert!(!file.remove().unwrap());
     }
 
     #[test]

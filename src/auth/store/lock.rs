@@ -1,4 +1,4 @@
-//! A lock between processes: while one reads, judges and writes a sign-in, no other does.
+//! A lock between processes: only one at a time reads, compares and writes a sign-in.
 
 use std::fs::File;
 use std::io;
@@ -9,30 +9,30 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
 
-/// What holds the lock longer than this does not work any more: each step that is taken under it has a shorter time-out.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// A process that holds the lock longer than this is stuck: each step under the lock has a shorter time-out.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Held until it is dropped, or the process ends in whatever way.
+/// Held until it is dropped, or the process ends in any way.
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits until the lock on `file` is this process's; others of the same process count as well.
+    /// Waits for the lock on `file`. Other holders in the same process count too.
     ///
     /// # Errors
-    /// Also when that takes longer than a minute.
+    /// Also if that takes longer than a minute.
     pub(super) async fn take(file: File) -> io::Result<Self> {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Self { _file: file }),
             Err(Errno::WOULDBLOCK) => {}
             Err(error) => return Err(error.into()),
         }
-        // A thread of its own, not one of the runtime's: the runtime waits for those when the program ends. Should nobody wait
-        // any more when it has the lock, dropping the file gives it back.
+        // A separate thread, not one of the runtime's: the runtime waits for its threads when the program ends. If nobody
+        // waits any more when the thread gets the lock, dropping the file releases it.
         let (sender, receiver) = oneshot::channel();
         thread::Builder::new().spawn(move || sender.send(wait(&file).map(|()| Self { _file: file })))?;
-        match tokio::time::timeout(PATIENCE, receiver).await {
+        match tokio::time::timeout(LOCK_TIMEOUT, receiver).await {
             Ok(Ok(taken)) => taken,
             Ok(Err(_)) => Err(io::Error::other("the thread that waits for it ended")),
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "another presenced keeps it locked")),
@@ -77,7 +77,7 @@ mod tests {
             drop(first);
         };
         tokio::join!(others, release);
-        // Who stops waiting leaves nothing locked behind.
+        // A waiter that gives up leaves nothing locked.
         let held = Lock::take(open()).await.unwrap();
         assert!(futures_util::FutureExt::now_or_never(Lock::take(open())).is_none());
         drop(held);

@@ -125,7 +125,7 @@ fn skipped(outcome: &Outcome) -> Vec<Text> {
 
 fn of_subscription(
     subscription: &Subscription,
-    published: Result<(), crate::session::Failure>,
+    published: Result<(), crate::failure::Failure>,
     copy: Option<(Timestamp, Outcome)>,
     now: Timestamp,
 ) -> Check {

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::check::{Check, Group};
-use super::redact::is_loopback;
 use super::text::{Kind, Part, Text, foreign, private, text};
 use super::{Scene, bounded};
 use crate::config::{Account, Cloud, Endpoints};
 use crate::http::{self, Answer, Stage, Timeouts, Unreached};
+use crate::loopback::is_loopback;
 
 const GROUP: Group = Group::Network;
 
@@ -76,8 +76,8 @@ async fn ask(service: Service, url: Url, scene: &Scene<'_>) -> Asked {
 /// The host. It is public if it is Microsoft's or this machine itself.
 fn host(url: &Url) -> Part {
     let host = url.host_str().unwrap_or_default();
-    let public = Cloud::ALL.into_iter().map(Endpoints::of).flat_map(|Endpoints { graph, login }| [graph, login]);
-    if is_loopback(host) || public.into_iter().any(|known| known.host_str() == Some(host)) {
+    let public = Cloud::ALL.iter().copied().map(Endpoints::of).flat_map(|Endpoints { graph, login }| [graph, login]);
+    if is_loopback(url) || public.into_iter().any(|known| known.host_str() == Some(host)) {
         Part::Plain(host.to_owned().into())
     } else {
         private(Kind::Host, host)

@@ -6,7 +6,6 @@
 //! it is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::Scene;
 use super::check::Check;
@@ -15,6 +14,7 @@ use super::redacted_config;
 use super::suspect::suspect;
 use super::text::{Kind, Part, Text};
 use crate::config::{Auth, CalendarSource, Config, SecretSource};
+use crate::loopback::is_loopback_host;
 
 /// They enclose the number of a placeholder during the work. No text contains them, because they are removed first.
 const OPEN: char = '\u{f8f0}';
@@ -43,7 +43,7 @@ impl Redactor {
         let mut known = BTreeSet::new();
         let mut note = |kind: Kind, text: &str| {
             let text = text.trim().to_ascii_lowercase();
-            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) && !is_loopback(&text) {
+            if text.chars().count() > 1 && !COMMON.contains(&text.as_str()) && !is_loopback_host(&text) {
                 known.insert((text, kind));
             }
         };
@@ -93,7 +93,7 @@ impl Redactor {
         }
         let used = self.used.entry(kind).or_default();
         *used += 1;
-        self.shown.push(format!("[{} {used}]", kind.word()));
+        self.shown.push(format!("[{} {used}]", kind.as_str()));
         let number = self.shown.len() - 1;
         self.numbers.insert(key, number);
         number
@@ -274,11 +274,6 @@ fn is_own(quoted: &str) -> bool {
     is_command(quoted)
         || PERMISSIONS.contains(&quoted)
         || words.all(|word| redacted_config::is_own_word(word) || word.starts_with(OPEN))
-}
-
-/// Whether a host is this machine itself.
-pub(super) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The configuration as others may read it: presenced's own words stay, and everything that the user chose becomes a placeholder.
 //!
 //! It lists what is allowed, not what is forbidden. A value stays if it is true or false, one of presenced's own words, a
-//! duration or hours, and if its key takes that kind of value. Unknown keys become placeholders too. Comments are removed.
+//! duration or hours, and if its key takes that kind of value. Unknown keys become placeholders too. Comments are removed. The
+//! schema says which key takes what ([`Vocabulary`]).
 
 use std::path::Path;
 
@@ -9,133 +10,18 @@ use toml::{Table, Value};
 
 use super::redact::Redactor;
 use super::text::Kind;
+use crate::config::{Meaning, Vocabulary};
 use crate::policy::Hours;
 use crate::presence::Presence;
 
-/// The keys of the schema.
-const KEYS: [&str; 57] = [
-    "accounts",
-    "after",
-    "allow",
-    "assertion",
-    "auth",
-    "calendar",
-    "call",
-    "certificate",
-    "client_id",
-    "cloud",
-    "command",
-    "credential",
-    "deny",
-    "dir",
-    "enabled",
-    "endpoints",
-    "env",
-    "expiration",
-    "file",
-    "graph",
-    "history",
-    "identity",
-    "idle",
-    "key",
-    "keyring",
-    "level",
-    "listen",
-    "lock",
-    "log",
-    "login",
-    "method",
-    "microphone",
-    "name",
-    "on_exit",
-    "online",
-    "outside",
-    "path",
-    "prefer",
-    "refresh",
-    "rules",
-    "secret",
-    "session",
-    "set",
-    "settle",
-    "signal",
-    "signals",
-    "sleep",
-    "sources",
-    "status",
-    "store",
-    "tenant",
-    "tokens",
-    "url",
-    "user",
-    "verify",
-    "when",
-    "within",
-];
-
-/// The values that have a meaning in the configuration.
-const WORDS: [&str; 42] = [
-    "active",
-    "auto",
-    "awake",
-    "browser",
-    "busy",
-    "china",
-    "clear",
-    "client-certificate",
-    "client-secret",
-    "conference",
-    "debug",
-    "device-code",
-    "error",
-    "federated",
-    "file",
-    "free",
-    "global",
-    "idle",
-    "in-call",
-    "info",
-    "keep",
-    "keyring",
-    "locked",
-    "nothing",
-    "off",
-    "out-of-office",
-    "presenting",
-    "suspending",
-    "tentative",
-    "token-command",
-    "trace",
-    "true",
-    "false",
-    "unlocked",
-    "us-gov",
-    "us-gov-dod",
-    "warn",
-    "working-elsewhere",
-    "available",
-    "away",
-    "do-not-disturb",
-    "call",
-];
-
-/// The keys whose values are one of these words, or an availability and an activity.
-const WORD_KEYS: [&str; 11] =
-    ["call", "calendar", "cloud", "idle", "level", "lock", "method", "on_exit", "set", "sleep", "store"];
-
-/// The keys whose values are durations, and those whose values are hours.
-const DURATION_KEYS: [&str; 4] = ["after", "expiration", "refresh", "settle"];
-const HOURS_KEYS: [&str; 2] = ["outside", "within"];
-
 /// Whether it is a word of the configuration, as a key or as a value.
 pub(super) fn is_own_word(word: &str) -> bool {
-    KEYS.contains(&word) || WORDS.contains(&word) || word.parse::<Presence>().is_ok()
+    Vocabulary::own().has(word) || word.parse::<Presence>().is_ok()
 }
 
 /// The redacted configuration in `text`. `None` if the text is not TOML: then nothing of it can be shown.
 pub(super) fn of(text: &str, redactor: &mut Redactor) -> Option<String> {
-    let table: Table = text.parse().ok()?;
-    toml::to_string(&masked(table, "", redactor)).ok()
+    Redaction { vocabulary: Vocabulary::own(), redactor }.of(text)
 }
 
 /// Everything that the user chose in an invalid configuration, if it is at least TOML.
@@ -160,53 +46,70 @@ pub(super) fn values(file: &Path) -> Vec<String> {
     chosen
 }
 
-/// `parent`: the key that the table is under.
-fn masked(table: Table, parent: &str, redactor: &mut Redactor) -> Table {
-    let mut clean = Table::new();
-    for (key, value) in table {
-        let is_chosen = matches!(parent, "accounts" | "signal" | "keyring");
-        let shown = if !is_chosen && KEYS.contains(&key.as_str()) {
-            key.clone()
-        } else {
-            let kind = if parent == "accounts" { Kind::Account } else { Kind::Name };
-            redactor.placeholder(kind, &key).trim_matches(['[', ']']).replace(' ', "-")
-        };
-        // A name that the user chose is not a key of the schema, even if it is spelled like one.
-        let key = if is_chosen { "" } else { key.as_str() };
-        let value = masked_value(value, key, redactor);
-        clean.insert(shown, value);
-    }
-    clean
+struct Redaction<'a> {
+    vocabulary: &'a Vocabulary,
+    redactor: &'a mut Redactor,
 }
 
-fn masked_value(value: Value, key: &str, redactor: &mut Redactor) -> Value {
-    match value {
-        Value::Table(table) => Value::Table(masked(table, key, redactor)),
-        Value::Array(values) => {
-            Value::Array(values.into_iter().map(|value| masked_value(value, key, redactor)).collect())
+impl Redaction<'_> {
+    fn of(&mut self, text: &str) -> Option<String> {
+        let table: Table = text.parse().ok()?;
+        toml::to_string(&self.table(table, "")).ok()
+    }
+
+    /// `parent`: the key that the table is under.
+    fn table(&mut self, table: Table, parent: &str) -> Table {
+        let is_chosen = self.vocabulary.usage(parent).is_some_and(|usage| usage.has_chosen_keys);
+        let mut clean = Table::new();
+        for (key, value) in table {
+            let shown = if !is_chosen && self.vocabulary.usage(&key).is_some() {
+                key.clone()
+            } else {
+                let kind = if parent == "accounts" { Kind::Account } else { Kind::Name };
+                self.redactor.placeholder(kind, &key).trim_matches(['[', ']']).replace(' ', "-")
+            };
+            // A name that the user chose is not a key of the schema, even if it is spelled like one.
+            let key = if is_chosen { "" } else { key.as_str() };
+            let value = self.value(value, key);
+            clean.insert(shown, value);
         }
-        Value::Boolean(truth) => Value::Boolean(truth),
-        Value::String(text) if is_harmless(key, &text) => Value::String(text),
-        Value::String(text) => Value::String(redactor.placeholder(kind(key), &text)),
-        Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => Value::String("[number]".to_owned()),
+        clean
     }
-}
 
-fn is_harmless(key: &str, text: &str) -> bool {
-    let is_word = || WORDS.contains(&text) || text.parse::<Presence>().is_ok();
-    (WORD_KEYS.contains(&key) && is_word())
-        || (DURATION_KEYS.contains(&key) && text.parse::<jiff::Span>().is_ok())
-        || (HOURS_KEYS.contains(&key) && text.parse::<Hours>().is_ok())
-}
+    fn value(&mut self, value: Value, key: &str) -> Value {
+        match value {
+            Value::Table(table) => Value::Table(self.table(table, key)),
+            Value::Array(values) => Value::Array(values.into_iter().map(|value| self.value(value, key)).collect()),
+            Value::Boolean(truth) => Value::Boolean(truth),
+            Value::String(text) => Value::String(self.text(text, key)),
+            Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => Value::String("[number]".to_owned()),
+        }
+    }
 
-fn kind(key: &str) -> Kind {
-    match key {
-        "tenant" => Kind::Tenant,
-        "client_id" | "user" => Kind::Id,
-        "path" | "dir" | "file" | "certificate" => Kind::Path,
-        "url" | "graph" | "login" => Kind::Address,
-        "identity" => Kind::Mail,
-        _ => Kind::Name,
+    fn text(&mut self, text: String, key: &str) -> String {
+        let usage = self.vocabulary.usage(key);
+        let is_harmless = usage.is_some_and(|usage| {
+            let presence = || text.parse::<Presence>().map(|presence| presence.to_string());
+            usage.words.contains(&text)
+                || presence().is_ok_and(|presence| usage.words.contains(&presence))
+                || usage.meanings.iter().any(|meaning| match meaning {
+                    Meaning::Duration => text.parse::<jiff::Span>().is_ok(),
+                    Meaning::Hours => text.parse::<Hours>().is_ok(),
+                    Meaning::Address | Meaning::Id | Meaning::Mail | Meaning::Path | Meaning::Tenant => false,
+                })
+        });
+        if is_harmless {
+            return text;
+        }
+        let kind = usage.and_then(|usage| usage.meanings.first()).map_or(Kind::Name, |meaning| match meaning {
+            Meaning::Address => Kind::Address,
+            Meaning::Id => Kind::Id,
+            Meaning::Mail => Kind::Mail,
+            Meaning::Path => Kind::Path,
+            Meaning::Tenant => Kind::Tenant,
+            Meaning::Duration | Meaning::Hours => Kind::Name,
+        });
+        self.redactor.placeholder(kind, &text)
     }
 }
 
@@ -259,5 +162,36 @@ mod tests {
         }
         assert!(!of("user = 1234567\nlevel = 1234567", &mut Redactor::default()).unwrap().contains("1234567"));
         assert_eq!(of("hunter2", &mut Redactor::default()), None);
+    }
+
+    #[test]
+    fn a_new_key_of_the_schema_is_classified_without_another_edit() {
+        let vocabulary = Vocabulary::of(&serde_json::json!({ "properties": {
+            "mood": { "anyOf": [{ "enum": ["glad"] }, { "type": "array", "items": { "enum": ["glad", "sad"] } }] },
+            "pause": { "type": "string", "x-meaning": "duration" },
+            "picture": { "type": "string", "x-meaning": "path" },
+            "motto": { "type": "string" },
+            "friends": { "patternProperties": { "^.*$": { "enum": ["glad"] } } },
+        }}));
+        let text = "mood = [\"sad\", \"hunter2\"]\npause = \"5m\"\npicture = \"hunter2\"\nmotto = \"glad\"\nother = \"glad\"\n\
+                    [friends]\nmotto = \"glad\"";
+        let mut redactor = Redactor::default();
+        let shown = Redaction { vocabulary: &vocabulary, redactor: &mut redactor }.of(text).unwrap();
+        assert_eq!(
+            shown,
+            "mood = [\"sad\", \"[name 3]\"]\nmotto = \"[name 2]\"\nname-4 = \"[name 2]\"\npause = \"5m\"\n\
+             picture = \"[path 1]\"\n\n[friends]\nname-1 = \"[name 2]\"\n"
+        );
+    }
+
+    #[test]
+    fn free_text_is_never_shown() {
+        for key in Vocabulary::own().keys() {
+            for value in ["\"hunter2\"", "[\"hunter2\"]", "{ x = \"hunter2\" }", "\"locked hunter2\"", "\"hunter2 5m\""]
+            {
+                let shown = of(&format!("{key} = {value}"), &mut Redactor::default()).unwrap();
+                assert!(!shown.contains("hunter2"), "{key} = {value}\n{shown}");
+            }
+        }
     }
 }

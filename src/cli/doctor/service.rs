@@ -251,7 +251,7 @@ fn unquoted(value: &str) -> String {
 fn judge_linger(user: Answer, scene: &Scene<'_>) -> Check {
     let name = "linger";
     let accounts = scene.config.as_ref().map(|config| config.accounts.values().collect::<Vec<_>>()).unwrap_or_default();
-    let is_bot = !accounts.is_empty() && accounts.iter().all(|account| !account.auth.is_by_person());
+    let is_bot = !accounts.is_empty() && accounts.iter().all(|account| !account.auth.is_interactive());
     match user.map(|user| user.text("Linger") == "yes") {
         Err(why) => Check::skipped(GROUP, name, why),
         Ok(true) => Check::ok(GROUP, name, "this user's services also run without a login"),

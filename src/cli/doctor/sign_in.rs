@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use super::check::{Check, Group};
 use super::text::{Kind, Part, Text, account as named, foreign, path, private, text};
 use super::{Scene, bounded, modes};
-use crate::auth::{self, Authenticator, Expiry, KeyringStanding, Permissions, SignedIn, Standing};
+use crate::auth::{self, Authenticator, Expiry, KeyringState, Permissions, SignedIn, TokenStatus};
 use crate::cli::sign_in::who;
 use crate::cli::terminal::times::relative;
 use crate::config::{Account, Auth, SecretSource, TokenStore};
-use crate::session::{Failure, FailureKind, Permission};
+use crate::failure::{Failure, FailureKind, Permission};
 use crate::status::report::{self, PermissionKind, SignIn, State};
 
 const GROUP: Group = Group::SignIn;
@@ -50,7 +50,7 @@ pub(super) async fn checks(scene: &Scene<'_>) -> Vec<Check> {
 /// How much this account needs the keyring.
 pub(super) fn need(account: &Account) -> Need {
     let secret = account.auth.secret().is_some_and(|secret| matches!(secret, SecretSource::Keyring(_)));
-    match (secret, account.auth.is_by_person(), account.tokens) {
+    match (secret, account.auth.is_interactive(), account.tokens) {
         (true, ..) | (_, true, TokenStore::Keyring) => Need::All,
         (_, true, TokenStore::Auto) => Need::Some,
         (..) => Need::None,
@@ -62,27 +62,27 @@ async fn keyring(need: Option<Need>, scene: &Scene<'_>) -> Check {
     if need == Need::None {
         return Check::skipped(GROUP, "keyring", "no account stores anything in it");
     }
-    let standing = bounded(auth::keyring_standing(&scene.environment)).await;
-    let standing = standing.unwrap_or_else(|| KeyringStanding::Failing("no answer within 10 s".to_owned()));
+    let standing = bounded(auth::keyring_state(&scene.environment)).await;
+    let standing = standing.unwrap_or_else(|| KeyringState::Failing("no answer within 10 s".to_owned()));
     let (found, hint): (Text, &'static str) = match standing {
-        KeyringStanding::Open => return Check::ok(GROUP, "keyring", "it is available and unlocked"),
-        KeyringStanding::Locked => {
+        KeyringState::Open => return Check::ok(GROUP, "keyring", "it is available and unlocked"),
+        KeyringState::Locked => {
             let check = Check::failed(GROUP, "keyring", "it is locked");
             return check.with_hint("unlock it, for example by signing in to the desktop; presenced then continues");
         }
-        KeyringStanding::NoCollection => (
+        KeyringState::NoCollection => (
             "it has no default collection to store a sign-in in".into(),
             "create one, for example with `seahorse`; or set `store = \"file\"` in [tokens]",
         ),
-        KeyringStanding::Absent => (
+        KeyringState::Absent => (
             "there is no keyring on the session bus".into(),
             "start one, for example gnome-keyring, KWallet or KeePassXC; or set `store = \"file\"` in [tokens]",
         ),
-        KeyringStanding::NoBus(reason) => (
+        KeyringState::NoBus(reason) => (
             text!["the session bus, which it is on, cannot be reached: ", foreign(reason)],
             "run this in the desktop session; or set `store = \"file\"` in [tokens]",
         ),
-        KeyringStanding::Failing(reason) => (
+        KeyringState::Failing(reason) => (
             text!["it does not answer correctly: ", foreign(reason)],
             "restart it, or set `store = \"file\"` in [tokens] and run `presenced login`",
         ),
@@ -98,7 +98,7 @@ async fn of_account(name: &str, account: &Account, reads: bool, scene: &Scene<'_
     let reported = scene.report().and_then(|report| report.accounts.get(name));
     let mut checks = match reported {
         Some(reported) => by_daemon(name, account, reported, reads, scene.now.wall),
-        None if account.auth.is_by_person() => vec![stored(name, account, scene).await],
+        None if account.auth.is_interactive() => vec![stored(name, account, scene).await],
         None => by_token(name, account, reads, scene).await,
     };
     checks.extend(token_file(name, account, scene));
@@ -178,14 +178,14 @@ fn permission(name: &str, account: &Account, permissions: Option<Permissions>, r
     let Some(permissions) = permissions else {
         return Check::skipped(GROUP, "permission", "the token does not say what it permits");
     };
-    let by_person = account.auth.is_by_person();
+    let by_person = account.auth.is_interactive();
     let again = if by_person { format!("run `presenced login {name}`") } else { "try again".to_owned() };
     if permissions.lacks(Permission::Write) {
         Check::failed(GROUP, "permission", "the token does not permit setting a presence")
-            .with_hint(foreign(permissions.mend(Permission::Write, &again)))
+            .with_hint(foreign(permissions.remedy(Permission::Write, &again)))
     } else if reads && permissions.lacks(Permission::Read) {
         Check::warning(GROUP, "permission", "the token permits setting a presence, but not reading one for `verify`")
-            .with_hint(foreign(permissions.mend(Permission::Read, &again)))
+            .with_hint(foreign(permissions.remedy(Permission::Read, &again)))
     } else {
         let kind = match permissions {
             Permissions::Delegated(_) => "Presence.ReadWrite, for the person",
@@ -219,7 +219,7 @@ async fn by_token(name: &str, account: &Account, reads: bool, scene: &Scene<'_>)
     let mut checks = match authenticator.token(&scene.now, false).await {
         Err(failure) => vec![refused(account, &failure)],
         Ok(token) => {
-            let ends = authenticator.standing().map(|standing: Standing| standing.expires_at);
+            let ends = authenticator.status().map(|status: TokenStatus| status.expires_at);
             let ends = ends.map(|at| Part::Plain(relative(at, scene.now.wall).into()));
             let method = Part::Plain(account.auth.method().into());
             let found = text!["received a token by ", method];
@@ -257,7 +257,7 @@ fn trouble_of(account: &Account, text: &str) -> Part {
 
 /// Whether others may read the file of a sign-in.
 fn token_file(name: &str, account: &Account, scene: &Scene<'_>) -> Option<Check> {
-    if !account.auth.is_by_person() || account.tokens == TokenStore::Keyring {
+    if !account.auth.is_interactive() || account.tokens == TokenStore::Keyring {
         return None;
     }
     let file = auth::sign_in_file(name, &scene.environment);

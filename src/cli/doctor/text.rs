@@ -8,39 +8,23 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-/// What a private part is about. Its placeholder says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Account,
-    Address,
-    Host,
-    Id,
-    Mail,
-    Name,
-    Path,
-    Person,
-    Tenant,
-    Token,
-    /// Output of one of the user's programs.
-    Words,
-}
+use presenced_core::words;
 
-impl Kind {
-    /// The word for it.
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::Address => "address",
-            Self::Host => "host",
-            Self::Id => "id",
-            Self::Mail => "mail",
-            Self::Name => "name",
-            Self::Path => "path",
-            Self::Person => "person",
-            Self::Tenant => "tenant",
-            Self::Token => "token",
-            Self::Words => "words",
-        }
+words! {
+    /// What a private part is about. Its placeholder says so.
+    pub(super) enum Kind {
+        Account = "account",
+        Address = "address",
+        Host = "host",
+        Id = "id",
+        Mail = "mail",
+        Name = "name",
+        Path = "path",
+        Person = "person",
+        Tenant = "tenant",
+        Token = "token",
+        /// Output of one of the user's programs.
+        Words = "words",
     }
 }
 

@@ -1,14 +1,15 @@
 //! Writes the configuration file, completely or not at all, and never over an existing file. Also checks first whether it can be
 //! written.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use rustix::fs::Access;
 
 use crate::cli::error::{Error, Exit};
+use crate::whole_file::{self, folder_of};
 
 /// Whether something exists at `path`, even a dangling link.
 pub(super) fn is_taken(path: &Path) -> bool {
@@ -32,21 +33,9 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
 
 /// Writes the file for its owner only, and creates the folders above it.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let folder = folder_of(path);
-    let write = || {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        // It has mode 0600, and is deleted if it is not renamed.
-        let mut draft = tempfile::Builder::new().prefix(".config.toml.").tempfile_in(folder)?;
-        draft.write_all(text.as_bytes())?;
-        draft.as_file().sync_all()?;
-        draft.persist_noclobber(path).map_err(|refused| refused.error)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|error| cannot(path, &error))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    let folder = DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path));
+    let written = folder.and_then(|()| whole_file::create_new(path, text.as_bytes(), whole_file::PRIVATE));
+    written.map_err(|error| cannot(path, &error))
 }
 
 fn cannot(path: &Path, error: &io::Error) -> Error {

@@ -199,7 +199,7 @@ struct Person {
 fn people(args: &Args, config: &Config, waits: bool, context: &Context) -> Result<Vec<Person>, Error> {
     let environment = context.environment.clone().hiding_secrets_of(config);
     let is_meant = |name: &String| args.account.as_ref().is_none_or(|named| named == name);
-    let accounts = config.accounts.iter().filter(|(name, account)| account.auth.is_by_person() && is_meant(name));
+    let accounts = config.accounts.iter().filter(|(name, account)| account.auth.is_interactive() && is_meant(name));
     let person = |(name, account): (&String, &Account)| {
         let signed_in = block_on(signed_in(name, account, waits, &environment))?;
         Ok(Person { name: name.clone(), account: account.clone(), signed_in, will_sign_in: false })

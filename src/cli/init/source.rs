@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(address.shown(&environment), "subscription at cal.example");
         for (text, said) in [
             ("http://cal.example/x.ics", "plain http would send the address"),
-            ("ftp://cal.example/x.ics", "`url` is no address that begins with https://"),
+            ("ftp://cal.example/x.ics", "`url` is not an address that begins with https://"),
             ("~you/work", "names another user's home folder"),
             ("$NOPE/work", "the environment variable `NOPE`"),
         ] {

@@ -254,9 +254,12 @@ mod tests {
         for (answers, said) in [
             (Answers { tenant: "contoso".to_owned(), ..Answers::example() }, "`tenant` is neither"),
             (Answers { tenant: "a\"\nb".to_owned(), ..Answers::example() }, "`tenant` is neither"),
-            (Answers { client_id: "presenced".to_owned(), ..Answers::example() }, "`client_id` is no id"),
-            (Answers { account: "my work".to_owned(), ..Answers::example() }, "`my work` is no name for an account"),
-            (Answers { account: String::new(), ..Answers::example() }, "`` is no name for an account"),
+            (Answers { client_id: "presenced".to_owned(), ..Answers::example() }, "`client_id` is not an id"),
+            (
+                Answers { account: "my work".to_owned(), ..Answers::example() },
+                "`my work` is not a valid name for an account",
+            ),
+            (Answers { account: String::new(), ..Answers::example() }, "`` is not a valid name for an account"),
         ] {
             let wrong = answers.read(&environment).err().unwrap();
             assert!(wrong.message.starts_with(said) && wrong.hint.is_some(), "{}", wrong.message);

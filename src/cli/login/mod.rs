@@ -19,7 +19,7 @@ use super::terminal::progress::Progress;
 use super::terminal::text::printable;
 use crate::auth::{self, Authenticator, BrowserPrompt, DevicePrompt, Permissions, Prompt, SignedIn};
 use crate::config::{self, Auth, Config, Environment};
-use crate::session::{Failure, Permission};
+use crate::failure::{Failure, Permission};
 use crate::time::{Instant, Now};
 
 /// The arguments of `login`.
@@ -69,7 +69,7 @@ pub(super) fn sign_in_account(
     match &account.auth {
         Auth::DeviceCode | Auth::Browser => {
             let reads = config.session.verify;
-            block_on(auth::make_room(name, account, &environment, tell_locked))??;
+            block_on(auth::ensure_storable(name, account, &environment, tell_locked))??;
             let (signed_in, permissions) = block_on(sign_in(name, account, reads, &environment))??;
             anstream::println!("{}", signed_in_text(name, account, &signed_in, permissions.as_ref()));
             Ok(check_permissions(name, permissions.as_ref(), reads))
@@ -197,7 +197,7 @@ fn check_permissions(account: &str, permissions: Option<&Permissions>, reads: bo
         Permission::Read => "read presences",
     };
     Err(Error::new(Exit::Failed, format!("the sign-in to `{account}` is stored, but it is not allowed to {done}"))
-        .with_hint(permissions.mend(missing, &format!("run `presenced login {account}`"))))
+        .with_hint(permissions.remedy(missing, &format!("run `presenced login {account}`"))))
 }
 
 #[cfg(test)]

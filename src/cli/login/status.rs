@@ -30,7 +30,7 @@ use crate::cli::terminal::screen;
 use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
 use crate::cli::terminal::times::{clock, relative};
 use crate::config::{self, Config, Environment};
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::status::report::{self, Report, SignIn, State};
 
 /// The columns for the names of facts.
@@ -104,7 +104,7 @@ fn account_status(
     reported: Option<&report::Account>,
     environment: &Environment,
 ) -> AccountStatus {
-    let is_interactive = config.auth.is_by_person();
+    let is_interactive = config.auth.is_interactive();
     let state = reported.map(|account| account.state);
     let sign_in = reported.and_then(|account| account.sign_in.clone()).filter(|_| state != Some(State::SignInNeeded));
     // If there is a token, the last error is about Graph, unless it is about renewing that token.

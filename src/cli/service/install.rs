@@ -16,8 +16,8 @@ use crate::cli::runtime::block_on;
 use crate::cli::systemd::systemctl::{SystemdError, order, show};
 use crate::cli::terminal::output::print;
 use crate::config::Environment;
+use crate::failure::{Failure, FailureKind, Missing};
 use crate::program;
-use crate::session::{Failure, FailureKind, Lack};
 use crate::status::ClientError;
 use crate::status::report::State;
 
@@ -61,7 +61,7 @@ pub(in crate::cli) fn install(socket_activation: bool, context: &Context) -> Res
 /// Checks that the service has what it needs: a valid configuration and the sign-ins.
 fn can_work(context: &Context) -> Result<(), Error> {
     let config = context.load_config()?;
-    for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_by_person()) {
+    for (name, account) in config.accounts.iter().filter(|(_, account)| account.auth.is_interactive()) {
         if let Err(failure) = block_on(auth::stored(name, account, &context.environment))?
             && failure.kind == FailureKind::SignInNeeded
             && !is_locked(&failure)
@@ -74,7 +74,7 @@ fn can_work(context: &Context) -> Result<(), Error> {
 
 /// Whether the keyring is only locked. The service waits until it is unlocked.
 fn is_locked(failure: &Failure) -> bool {
-    matches!(failure.lacks.as_deref(), Some(Lack::Keyring(collections)) if !collections.is_empty())
+    matches!(failure.missing.as_deref(), Some(Missing::Keyring(collections)) if !collections.is_empty())
 }
 
 /// Refuses if a daemon was started by hand: it would keep the service from using the socket.

@@ -1,14 +1,14 @@
 //! Finds this program, and the folders that the user's systemd reads units from.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::unit::{self, SERVICE};
 use crate::cli::context::Context;
 use crate::cli::error::{Error, Exit};
 use crate::cli::systemd::systemctl;
+use crate::whole_file;
 
 /// Where systemd looks for a program without a path (`systemd-path search-binaries-default`).
 const SYSTEM_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -126,15 +126,9 @@ impl UnitFolders {
     /// Writes a unit into the user's own folder, and replaces the old one atomically.
     pub(super) fn write(&self, unit: &str, text: &str) -> Result<(), Error> {
         let path = self.own.join(unit);
-        let written = fs::create_dir_all(&self.own).and_then(|()| {
-            let mut draft = tempfile::NamedTempFile::new_in(&self.own)?;
-            draft.write_all(text.as_bytes())?;
-            draft.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-            draft.as_file().sync_all()?;
-            draft.persist(&path)?;
-            Ok(())
-        });
-        written.map_err(|error: io::Error| failed("write", &path, &error))
+        let folder = fs::create_dir_all(&self.own);
+        let written = folder.and_then(|()| whole_file::replace(&path, text.as_bytes(), 0o644));
+        written.map_err(|error| failed("write", &path, &error))
     }
 
     /// Removes a unit from the user's own folder.

@@ -9,6 +9,7 @@ use super::bar::Facts;
 use super::view::{because, headline};
 use crate::cli::terminal::text::wrap;
 use crate::cli::terminal::times::clock;
+use crate::sanitize::{escape_markup, printable};
 use crate::status::report::{Account, Health, Report, word};
 
 /// The width of a tooltip, in columns.
@@ -57,7 +58,7 @@ fn present(facts: &Facts<'_>, report: &Report) -> Module {
     let state = strongest.map(|account| word(account.state));
     let manual = report.manual.as_ref().map(|_| "override".to_owned());
     let class = [alt.clone()].into_iter().chain(state).chain([word(report.health)]).chain(manual).collect();
-    Module { text: escaped(&text), alt, class, tooltip: tooltip(facts, report) }
+    Module { text: escape_markup(&printable(&text)), alt, class, tooltip: tooltip(facts, report) }
 }
 
 fn tooltip(facts: &Facts<'_>, report: &Report) -> String {
@@ -113,24 +114,8 @@ fn strength(account: &Account) -> u8 {
 /// Lines as Pango markup, wrapped.
 fn markup(lines: &[String]) -> String {
     let wrapped: Vec<_> =
-        lines.iter().flat_map(|line| wrap(line, TOOLTIP_COLUMNS)).map(|line| escaped(&line)).collect();
+        lines.iter().flat_map(|line| wrap(line, TOOLTIP_COLUMNS)).map(|line| escape_markup(&line)).collect();
     wrapped.join("\n")
-}
-
-/// The text, escaped for Pango markup.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in crate::cli::terminal::text::printable(text).chars() {
-        match char {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

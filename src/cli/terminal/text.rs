@@ -1,11 +1,8 @@
 //! Text in columns: measures it as a terminal shows it, and cuts or wraps it to fit.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+pub(in crate::cli) use crate::sanitize::printable;
 
-/// The text with every control character replaced, so that a name from a file cannot move the terminal's cursor.
-pub(in crate::cli) fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
-}
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The number of columns that a printable text takes.
 pub(in crate::cli) fn columns(text: &str) -> usize {

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::auth::Method;
 use super::section::Section;
-use super::values::is_loopback;
 use super::{Reader, Value};
 use crate::config::{Account, Cloud, Endpoints, TokenStore};
+use crate::loopback::is_loopback;
 
 impl Reader<'_> {
     pub(super) fn accounts(&mut self, root: &mut Section<'_, '_>) -> BTreeMap<String, Account> {
@@ -18,7 +18,7 @@ impl Reader<'_> {
         let entries = section.iter().flat_map(Section::entries).collect::<Vec<_>>();
         if entries.is_empty() && (section.is_some() || !is_there) {
             let span = section.map_or(0..0, |section| section.span);
-            let help = "begin one with `[accounts.work]` and give it `tenant`, `client_id` and `auth`";
+            let help = "start one with `[accounts.work]` and give it `tenant`, `client_id` and `auth`";
             self.wrong(span, "the configuration has no account", help);
         }
         let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
@@ -45,7 +45,7 @@ impl Reader<'_> {
             self.required(&mut section, "client_id", help).and_then(|value| self.guid("client_id", value, help));
         let user_given = section.get("user");
         let user = user_given.and_then(|value| self.user(value));
-        let clouds = Cloud::ALL.map(|cloud| (cloud.as_str(), cloud));
+        let clouds: Vec<_> = Cloud::ALL.iter().map(|cloud| (cloud.as_str(), *cloud)).collect();
         let cloud = section.get("cloud");
         let cloud = cloud.and_then(|value| self.word("cloud", value, &clouds)).unwrap_or_default();
         let help = "write auth = { method = \"device-code\" }, or another method";
@@ -56,16 +56,16 @@ impl Reader<'_> {
 
         let needs_user = match method {
             Some(Method::ClientSecret | Method::ClientCertificate | Method::Federated) => {
-                Some("an application's own token has no user, so Graph's `/me` cannot stand for one")
+                Some("an application's own token has no user, so Graph's `/me` does not work")
             }
-            Some(Method::TokenCommand) => Some("the command's token does not tell presenced whose it is"),
+            Some(Method::TokenCommand) => Some("the command's token does not say whose it is"),
             Some(Method::DeviceCode | Method::Browser) | None => None,
         };
         if let (Some(why), None) = (needs_user, user_given) {
             let message = format!("{} has no `user`: {why}", section.name);
             self.wrong(section.span, message, "write the object id of the user whose presence is held: user = \"…\"");
         }
-        // `[tokens]`, which is for all accounts, is read after them.
+        // `[tokens]` applies to all accounts and is read after them.
         let tokens = TokenStore::default();
         Some(Account { tenant: tenant?, client_id: client_id?, user, cloud, auth: auth?, tokens, endpoints })
     }
@@ -81,7 +81,7 @@ impl Reader<'_> {
         }
         let message = match text {
             "common" | "organizations" | "consumers" => {
-                format!("`{text}` stands for many tenants, and an account has one")
+                format!("`{text}` means many tenants, but an account has one")
             }
             _ => "`tenant` is neither a domain name nor a directory id".to_owned(),
         };
@@ -92,8 +92,7 @@ impl Reader<'_> {
     fn user(&mut self, value: &Value<'_>) -> Option<String> {
         let help = "the object id is on the user's page in Entra (Users, the user, Object ID), or: az ad user show --id NAME --query id";
         if value.get_ref().as_str().is_some_and(|text| text.contains('@')) {
-            let message =
-                "`user` is a sign-in name; Graph may take that for another user's, so the object id is needed";
+            let message = "`user` is a sign-in name, which Graph may mistake for another user's: use the object id";
             self.wrong(value.span(), message, help);
             return None;
         }
@@ -103,7 +102,7 @@ impl Reader<'_> {
     fn guid(&mut self, key: &str, value: &Value<'_>, help: &str) -> Option<String> {
         let text = self.text(key, value)?;
         if !is_guid(text) {
-            let message = format!("`{key}` is no id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87");
+            let message = format!("`{key}` is not an id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87");
             self.wrong(value.span(), message, help);
             return None;
         }
@@ -122,24 +121,24 @@ impl Reader<'_> {
         endpoints
     }
 
-    /// Tokens are sent there: encrypted, or not at all off this machine.
+    /// Tokens are sent there, and never leave this machine unencrypted.
     fn endpoint(&mut self, key: &str, value: &Value<'_>) -> Option<Url> {
         let text = self.text(key, value)?;
         let example = "write an address like https://graph.microsoft.com/v1.0";
         let mut url = match Url::parse(text) {
             Ok(url) => url,
             Err(error) => {
-                self.wrong(value.span(), format!("`{key}` is no address: {error}"), example);
+                self.wrong(value.span(), format!("`{key}` is not a valid address: {error}"), example);
                 return None;
             }
         };
         if !matches!(url.scheme(), "https" | "http") {
-            self.wrong(value.span(), format!("`{key}` is reached by https, not {}", url.scheme()), example);
+            self.wrong(value.span(), format!("`{key}` must use https, not {}", url.scheme()), example);
         } else if !url.username().is_empty() || url.password().is_some() {
             self.wrong(
                 value.span(),
-                format!("`{key}` has a user name or password in it"),
-                "leave out what is before the `@`",
+                format!("`{key}` contains a user name or a password"),
+                "remove the part before the `@`",
             );
         } else if url.scheme() == "http" && !is_loopback(&url) {
             let host = url.host_str().unwrap_or_default();
@@ -152,8 +151,8 @@ impl Reader<'_> {
         } else if url.query().is_some() || url.fragment().is_some() {
             self.wrong(
                 value.span(),
-                format!("`{key}` has a query or a fragment in it"),
-                "leave out what begins with `?` or `#`",
+                format!("`{key}` contains a query or a fragment"),
+                "remove the part that begins with `?` or `#`",
             );
         } else {
             let path = url.path().trim_end_matches('/').to_owned();
@@ -164,7 +163,7 @@ impl Reader<'_> {
     }
 }
 
-/// Only the form with hyphens: the one Entra shows.
+/// Only the form with hyphens, as Entra shows it.
 fn is_guid(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
 }

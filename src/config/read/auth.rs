@@ -30,27 +30,27 @@ const METHODS: [(&str, Method); 6] = [
 ];
 const SECRET_FORMS: &str = "write { file = \"…\" }, { credential = \"…\" } (systemd's), { env = \"…\" }, { command = [\"…\"] } or { keyring = { … } }";
 
-/// Who may read the file that a secret is in.
+/// Who may read a secret's file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Readers {
-    /// Nobody else.
+    /// Only its owner.
     Owner,
-    /// Whoever its writer lets: it is renewed by others, with a mode of their own.
+    /// Anyone whom its writer allows: another program renews it, with a mode of its own.
     Anyone,
 }
 
 impl Reader<'_> {
-    /// The method, also when something else is wrong with its table.
+    /// The method, even if something else is wrong with its table.
     pub(super) fn auth(&mut self, value: &Value<'_>) -> (Option<Method>, Option<Auth>) {
         let example = "write auth = { method = \"device-code\" }, or another method";
         let Some(table) = value.get_ref().as_table() else {
-            self.wrong(value.span(), format!("`auth` is a table, and here is {}", kind(value)), example);
+            self.wrong(value.span(), format!("`auth` must be a table, but this is {}", kind(value)), example);
             return (None, None);
         };
         let mut section = Section::new("`auth`", value.span(), table);
         let method = self.required(&mut section, "method", example).and_then(|value| self.method(value));
         let auth = match method {
-            // Which other keys belong there depends on the method.
+            // Which other keys are allowed depends on the method.
             None => return (None, None),
             Some(Method::DeviceCode) => Some(Auth::DeviceCode),
             Some(Method::Browser) => Some(Auth::Browser),
@@ -77,7 +77,7 @@ impl Reader<'_> {
     }
 
     fn client_certificate(&mut self, section: &mut Section<'_, '_>) -> Option<Auth> {
-        let help = "write certificate = \"…\", the PEM file with the certificate that the app registration has";
+        let help = "write certificate = \"…\", the PEM file with the app registration's certificate";
         let given = self.required(section, "certificate", help);
         let certificate = given.and_then(|value| self.certificate(value, help));
         let key_given = section.get("key");
@@ -86,12 +86,12 @@ impl Reader<'_> {
             let files = if key_given.is_none() { &mut self.secret_files } else { &mut self.public_files };
             files.push((path.clone(), given.span()));
         }
-        // A key that is wrong is not one that is left out.
+        // A wrong key is not a missing key.
         let key = key.map_or(Some(None), |key| key.map(Some));
         Some(Auth::ClientCertificate { certificate: certificate?, key: key? })
     }
 
-    /// The certificate's path. Never the certificate itself: its key may be beside it.
+    /// The certificate's path. Never the certificate itself: its key may be next to it.
     fn certificate(&mut self, value: &Value<'_>, help: &str) -> Option<PathBuf> {
         if value.get_ref().as_str().is_some_and(|text| text.contains("-----BEGIN")) {
             self.wrong(value.span(), "a certificate does not belong in the configuration; say where it is", help);
@@ -104,7 +104,7 @@ impl Reader<'_> {
         self.word("method", value, &METHODS)
     }
 
-    /// Where a secret is. No message repeats what was written: it may be the secret.
+    /// Where a secret is. No message repeats the text: it may be the secret.
     fn secret(&mut self, key: &str, value: &Value<'_>, readers: Readers) -> Option<SecretSource> {
         let Some(table) = value.get_ref().as_table() else {
             let message = "a secret does not belong in the configuration; say where it is";
@@ -118,7 +118,7 @@ impl Reader<'_> {
         let command = section.get("command");
         let keyring = section.get("keyring");
         if section.unknown().next().is_some() {
-            self.wrong(value.span(), format!("`{key}` has a key that is no place of a secret"), SECRET_FORMS);
+            self.wrong(value.span(), format!("`{key}` has a key that does not say where a secret is"), SECRET_FORMS);
             return None;
         }
         match (file, credential, env, command, keyring) {
@@ -130,7 +130,8 @@ impl Reader<'_> {
                 Some(SecretSource::File(path))
             }
             (None, Some(credential), None, None, None) => {
-                let help = "it is the name that `LoadCredential=` of the systemd unit gives it: credential = \"client-secret\"";
+                let help =
+                    "write the name that the systemd unit's `LoadCredential=` gives it: credential = \"client-secret\"";
                 self.plain_name(credential, b"_-.", help).map(SecretSource::Credential)
             }
             (None, None, Some(env), None, None) => {
@@ -146,7 +147,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The name of a variable or a credential: letters, digits and `also`.
+    /// The name of a variable or a credential: letters, digits, and the characters in `also`.
     fn plain_name(&mut self, value: &Value<'_>, also: &[u8], help: &str) -> Option<String> {
         let name = value.get_ref().as_str().filter(|name| {
             !name.is_empty()
@@ -159,7 +160,7 @@ impl Reader<'_> {
         name.map(str::to_owned)
     }
 
-    /// By what the keyring finds a secret. No message repeats any of it: it may be the secret.
+    /// The attributes of a secret in the keyring. No message repeats them: one may be the secret.
     fn attributes(&mut self, value: &Value<'_>) -> Option<BTreeMap<String, String>> {
         let texts = value.get_ref().as_table().and_then(|table| {
             let text = |(key, value): (&Spanned<DeString<'_>>, &Value<'_>)| {
@@ -171,14 +172,14 @@ impl Reader<'_> {
         });
         let attributes = texts.filter(|attributes| !attributes.is_empty());
         if attributes.is_none() {
-            let help = "write the attributes that `secret-tool store` was given: \
+            let help = "write the attributes that you gave to `secret-tool store`: \
                         keyring = { service = \"presenced\", key = \"client-secret\" }";
             self.wrong(value.span(), "these are not the attributes of a secret in the keyring", help);
         }
         attributes
     }
 
-    /// A program and its arguments. A program with a `/` in its name is a path, and expanded like every other.
+    /// A program and its arguments. A program with a `/` in its name is a path, and is expanded like any other.
     fn command(&mut self, value: &Value<'_>) -> Option<Vec<String>> {
         let mut command = self.texts("command", value, "command = [\"program\", \"argument\"]")?;
         let program = value.get_ref().as_array().and_then(|list| list.first())?;

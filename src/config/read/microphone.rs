@@ -1,4 +1,4 @@
-//! `[signals.microphone]`: calls told by who records.
+//! `[signals.microphone]`: calls recognized by who records.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ impl Reader<'_> {
         let deny = section.get("deny").and_then(|value| self.texts("deny", value, "deny = [\"obs\"]"));
         let settle = section.get("settle").map_or(Some(Microphone::SETTLE), |value| self.settle(value));
         if enabled && !cfg!(feature = "pulse") {
-            let message = "[signals.microphone] is on, and this presenced was built without it";
-            self.wrong(section.span.clone(), message, "build it with `--features pulse`, or take the table out");
+            let message = "[signals.microphone] is on, but this presenced was built without it";
+            self.wrong(section.span.clone(), message, "build it with `--features pulse`, or remove the table");
             return None;
         }
         let socket = match Microphone::socket(self.environment) {
@@ -37,8 +37,8 @@ impl Reader<'_> {
         let (duration, text) = self.duration(value, example)?;
         let message = match Duration::try_from(duration) {
             Ok(duration) if duration <= Microphone::SETTLE_MAX => return Some(duration),
-            Ok(_) => format!("`{text}` is longer than the minute that `settle` may be"),
-            Err(_) => format!("`{text}` is less than no time"),
+            Ok(_) => format!("`{text}` is longer than a minute, the most that `settle` can be"),
+            Err(_) => format!("`{text}` is negative"),
         };
         self.wrong(value.span(), message, example);
         None
@@ -48,12 +48,12 @@ impl Reader<'_> {
 fn describe(no_server: NoServer) -> (&'static str, &'static str) {
     match no_server {
         NoServer::Elsewhere => (
-            "[signals.microphone] is on, and $PULSE_SERVER names no socket on this machine",
-            "set it for presenced to unix:/run/user/1000/pulse/native, or take the table out",
+            "[signals.microphone] is on, but $PULSE_SERVER does not name a socket on this machine",
+            "set it for presenced to unix:/run/user/1000/pulse/native, or remove the table",
         ),
         NoServer::Nowhere => (
-            "[signals.microphone] is on, and neither $PULSE_SERVER nor $XDG_RUNTIME_DIR is set",
-            "set PULSE_SERVER=unix:/run/user/1000/pulse/native for presenced, or take the table out",
+            "[signals.microphone] is on, but neither $PULSE_SERVER nor $XDG_RUNTIME_DIR is set",
+            "set PULSE_SERVER=unix:/run/user/1000/pulse/native for presenced, or remove the table",
         ),
     }
 }

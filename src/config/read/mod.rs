@@ -1,7 +1,7 @@
-//! From TOML text to a [`Config`]: walks the spanned document by hand, so that all that is wrong is found in one go and
-//! each finding knows its place.
+//! From TOML text to a [`Config`]: walks the document with its spans by hand, so that it finds all problems in one run and knows
+//! the place of each.
 //!
-//! Pure: touches no file and no clock. `load` reads the file and looks at what the configuration names on disk.
+//! Pure: uses no files and no clock. `load` reads the file and checks the files that the configuration names.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problems::{MOST_KEPT, Problems};
+use super::problems::{MAX_KEPT, Problems};
 use super::{Config, Environment, History, Log, OnExit, Session, Status, TokenStore};
 use crate::policy::default_rules;
 use crate::suggest;
 use presenced_core::finding::Finding;
 use section::Section;
 pub(crate) use values::expand;
-pub(super) use values::is_loopback;
 
 mod account;
 mod auth;
@@ -30,14 +29,14 @@ mod values;
 /// A value with its place in the file.
 type Value<'i> = Spanned<DeValue<'i>>;
 
-/// A configuration that was read, with what remains to be looked at on disk.
+/// A configuration that was read, with the files that still have to be checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
     /// The secret files it names, and where in the text it names them.
     pub secret_files: Vec<(PathBuf, Range<usize>)>,
-    /// The same of certificates, which anyone may read.
+    /// The same for certificates, which anyone may read.
     pub public_files: Vec<(PathBuf, Range<usize>)>,
 }
 
@@ -45,20 +44,20 @@ impl Config {
     /// Reads `text`, the content of `file`: the name is used in reports, and its folder for relative paths.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All problems with it.
     pub fn parse(text: &str, file: &Path, environment: &Environment) -> Result<Loaded, Problems> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let syntax: Vec<Finding> = errors.iter().map(|error| not_toml(error, text)).collect();
-        // A word without quotes is recovered as the text it means, and the rest of the document can still be trusted.
-        // After any other error it cannot: what follows may have landed in the wrong table.
-        if syntax.len() > MOST_KEPT || !syntax.iter().all(|error| is_value(document.get_ref(), error.span.as_ref())) {
+        // The parser recovers from a word without quotes, and the rest of the document can still be trusted. After any
+        // other error it cannot: what follows may be in the wrong table.
+        if syntax.len() > MAX_KEPT || !syntax.iter().all(|error| is_value(document.get_ref(), error.span.as_ref())) {
             return Err(Problems::new(file, text, first_of_each_line(syntax, text)));
         }
         let folder = file.parent().unwrap_or(Path::new(""));
         let mut reader =
             Reader { environment, folder, findings: Vec::new(), secret_files: Vec::new(), public_files: Vec::new() };
         let config = reader.config(document.get_ref());
-        // Of a word without quotes that would be wrong with quotes too, one finding is enough.
+        // A word without quotes that would also be wrong with quotes needs only one finding.
         let is_told =
             |finding: &Finding| finding.span.is_some() && syntax.iter().any(|error| error.span == finding.span);
         let mut findings: Vec<Finding> = reader.findings.into_iter().filter(|finding| !is_told(finding)).collect();
@@ -71,7 +70,7 @@ impl Config {
     }
 }
 
-/// What is read so far. Each `fn` that returns an `Option` has told the finding when it returns `None`.
+/// What was read so far. A function that returns an `Option` has added a finding whenever it returns `None`.
 struct Reader<'a> {
     environment: &'a Environment,
     /// The folder that relative paths start from.
@@ -143,18 +142,18 @@ impl Reader<'_> {
         History { enabled: enabled.unwrap_or(true) }
     }
 
-    /// Tells a finding.
+    /// Adds a finding.
     fn wrong(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         let span = (span.end > 0).then_some(span);
         self.findings.push(Finding { span, message: message.into(), help: Some(help.into()) });
     }
 
-    /// Tells of each key that nobody asked the section for.
+    /// Adds a finding for each key that the code never asked for.
     fn finish(&mut self, section: &Section<'_, '_>) {
         for key in section.unknown() {
             let help = match suggest::nearest(key.get_ref(), section.asked()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("the keys there are {}", suggest::list(section.asked(), "and")),
+                None => format!("the valid keys are {}", suggest::list(section.asked(), "and")),
             };
             self.wrong(key.span(), format!("{} has no key `{}`", section.name, key.get_ref()), help);
         }
@@ -165,14 +164,14 @@ fn not_toml(error: &toml::de::Error, text: &str) -> Finding {
     let span = error.span().unwrap_or(text.len()..text.len());
     let is_bare = error.message().contains("must be quoted");
     let (message, help) = match error.message() {
-        _ if is_bare && span.is_empty() => ("a value is missing", "write a value behind the `=`"),
+        _ if is_bare && span.is_empty() => ("a value is missing", "write a value after the `=`"),
         _ if is_bare => ("a text without quotes", "put the value in double quotes"),
-        other => (other, "the configuration is TOML: `[tables]`, and below them one `key = value` a line"),
+        other => (other, "the configuration is TOML: `[tables]`, and below them one `key = value` per line"),
     };
     Finding { span: Some(span), message: format!("not valid TOML: {message}"), help: Some(help.to_owned()) }
 }
 
-/// Whether exactly at `span` there is a text in the document.
+/// Whether the document has a text at exactly this span.
 fn is_value(table: &DeTable<'_>, span: Option<&Range<usize>>) -> bool {
     fn holds(value: &Value<'_>, span: &Range<usize>) -> bool {
         match value.get_ref() {
@@ -185,7 +184,7 @@ fn is_value(table: &DeTable<'_>, span: Option<&Range<usize>>) -> bool {
     span.is_some_and(|span| table.values().any(|value| holds(value, span)))
 }
 
-/// One error of syntax makes others behind it, on its line.
+/// A syntax error causes others after it on the same line.
 fn first_of_each_line(findings: Vec<Finding>, text: &str) -> Vec<Finding> {
     let mut last: Option<usize> = None;
     let mut is_first = |finding: &Finding| {

@@ -12,25 +12,25 @@ use crate::suggest;
 impl Reader<'_> {
     pub(super) fn rules(&mut self, value: &Value<'_>) -> Vec<Rule> {
         let Some(tables) = value.get_ref().as_array() else {
-            self.wrong(value.span(), "`rules` is a list of tables", "begin each rule with `[[rules]]`");
+            self.wrong(value.span(), "`rules` is a list of tables", "start each rule with `[[rules]]`");
             return Vec::new();
         };
         if tables.is_empty() {
-            let help = "leave `rules` out for the default ones, or begin one with `[[rules]]`";
+            let help = "leave out `rules` to use the default rules, or start one with `[[rules]]`";
             self.wrong(value.span(), "without a rule presenced claims nothing", help);
         }
         let mut rules: Vec<Rule> = Vec::new();
         let mut names: BTreeSet<&str> = BTreeSet::new();
         for value in tables {
             let Some(mut section) = self.table("[[rules]]", value) else { continue };
-            let help = "a rule has a name of its own, like name = \"in a meeting\"; `presenced status` shows it";
+            let help = "give each rule its own name, like name = \"in a meeting\"; `presenced status` shows it";
             let name = self.required(&mut section, "name", help).and_then(|value| {
                 let name = self.text("name", value)?;
                 if !names.insert(name) {
                     self.wrong(
                         value.span(),
-                        format!("there is a rule `{name}` already"),
-                        "give each rule a name of its own",
+                        format!("there is already a rule `{name}`"),
+                        "give each rule its own name",
                     );
                 }
                 Some(name)
@@ -50,7 +50,11 @@ impl Reader<'_> {
         self.finish(&section);
         if let (Some(value), true, Some(Claim::Nothing)) = (prefer_given, prefer, set) {
             let message = "`prefer` sets the preferred presence that matches `set`, and nothing matches \"nothing\"";
-            self.wrong(value.span(), message, "set a presence, or leave `prefer` out: then a preferred presence goes");
+            self.wrong(
+                value.span(),
+                message,
+                "set a presence, or leave out `prefer`: then a preferred presence is cleared",
+            );
         }
         Some(Rule { name: name?.to_owned(), when, set: set?, expiration, prefer })
     }
@@ -66,8 +70,8 @@ impl Reader<'_> {
         let message = format!("`{text}` is not a presence that Microsoft Graph accepts from an application");
         let pairs = Presence::ALL.map(|presence| presence.to_string());
         let help = match suggest::nearest(text, pairs.iter().map(String::as_str).chain(["nothing"])) {
-            Some(meant) => format!("did you mean `{meant}`? There are {}", claims()),
-            None => format!("there are {}", claims()),
+            Some(meant) => format!("did you mean `{meant}`? The choices are {}", claims()),
+            None => format!("the choices are {}", claims()),
         };
         self.wrong(value.span(), message, help);
         None
@@ -89,7 +93,7 @@ impl Reader<'_> {
         when
     }
 
-    /// The values that a condition accepts: those of the signal, and `off`.
+    /// The values that a condition can have: those of the signal, and `off`.
     fn states<T: Copy>(
         &mut self,
         when: &mut Section<'_, '_>,

@@ -1,5 +1,5 @@
-//! A table that is being read: hands its values out by key and remembers which keys were asked for, so that what is left
-//! over is what nobody knows. No list of keys has to be kept beside the code that reads them.
+//! A table that is being read: returns its values by key and remembers which keys were asked for. The rest are unknown keys, so
+//! that the code that reads the keys needs no list of them.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::{Reader, Value};
 
 pub(super) struct Section<'t, 'i> {
-    /// How messages call it: `[session]`.
+    /// Its name in messages: `[session]`.
     pub(super) name: String,
     /// Its name in the file; empty for the document itself.
     pub(super) span: Range<usize>,
@@ -41,14 +41,14 @@ impl<'t, 'i> Section<'t, 'i> {
         self.asked.iter().copied()
     }
 
-    /// The keys that nobody asked for.
+    /// The keys that were not asked for.
     pub(super) fn unknown(&self) -> impl Iterator<Item = &'t Spanned<DeString<'i>>> {
         self.table.keys().filter(|key| !self.asked.iter().any(|asked| *asked == key.get_ref().as_ref()))
     }
 }
 
 impl Reader<'_> {
-    /// The table `key` of `parent`, which messages call `name`; `None` also when it is not there.
+    /// The table `key` of `parent`, with the name `name` in messages; `None` also if it does not exist.
     pub(super) fn section<'t, 'i>(
         &mut self,
         parent: &mut Section<'t, 'i>,
@@ -59,7 +59,7 @@ impl Reader<'_> {
         self.table(name, value)
     }
 
-    /// `value` as a table that messages call `name`.
+    /// `value` as a table with the name `name` in messages.
     pub(super) fn table<'t, 'i>(&mut self, name: impl Into<String>, value: &'t Value<'i>) -> Option<Section<'t, 'i>> {
         let name = name.into();
         if let DeValue::Table(table) = value.get_ref() {
@@ -70,11 +70,11 @@ impl Reader<'_> {
         } else {
             "write a table: { key = value }".to_owned()
         };
-        self.wrong(value.span(), format!("{name} is a table, and here is {}", kind(value)), help);
+        self.wrong(value.span(), format!("{name} must be a table, but this is {}", kind(value)), help);
         None
     }
 
-    /// The value of a key that must be there; `help` says what to write.
+    /// The value of a required key; `help` says what to write.
     pub(super) fn required<'t, 'i>(
         &mut self,
         section: &mut Section<'t, 'i>,
@@ -89,7 +89,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a value is, with its article, as people call it.
+/// The kind of a value in plain words, with its article.
 pub(super) fn kind(value: &Value<'_>) -> &'static str {
     match value.get_ref() {
         DeValue::String(_) => "a text",

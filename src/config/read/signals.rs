@@ -1,4 +1,4 @@
-//! `[signals.…]`: what is watched. A signal whose table is there is on, unless it says `enabled = false`.
+//! `[signals.…]`: what is watched. A signal that has a table is on, unless the table says `enabled = false`.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::sources::SOURCES;
 use super::{Reader, Value};
 use crate::config::{Calendar, Call, Idle, Lock, Signals};
 
-/// How long without input is idle, when the configuration does not say, and the range of what it may say.
+/// How long without input counts as idle: the default, and the allowed range.
 const AFTER: Duration = Duration::from_mins(10);
 const AFTER_MIN: Duration = Duration::from_mins(1);
 const AFTER_MAX: Duration = Duration::from_hours(24);
@@ -24,7 +24,7 @@ impl Reader<'_> {
         Signals { calendar, lock, call, microphone, idle }
     }
 
-    /// The signal `key`, when it is on. One that is off is read all the same: a wrong key is wrong there too.
+    /// The signal `key`, if it is on. A signal that is off is read too: a wrong key there is also a problem.
     fn signal<T>(
         &mut self,
         signals: &mut Section<'_, '_>,
@@ -59,7 +59,7 @@ impl Reader<'_> {
             match self.text("identity", value) {
                 Some(text) if text.contains('@') => identity.push(text.to_owned()),
                 Some(_) => {
-                    let message = "`identity` holds e-mail addresses, and this is none";
+                    let message = "`identity` holds e-mail addresses, but this is not one";
                     self.wrong(value.span(), message, format!("write {example}"));
                 }
                 None => {}

@@ -1,13 +1,13 @@
-//! `sources` of `[signals.calendar]`: files, folders, and subscriptions, whose addresses no message repeats.
+//! `sources` of `[signals.calendar]`: files, folders and subscriptions. No message repeats a subscription's address.
 
 use std::time::Duration;
 
 use url::Url;
 
 use super::section::Section;
-use super::values::is_loopback;
 use super::{Reader, Value};
 use crate::config::{CalendarSource, SecretUrl, Subscription};
+use crate::loopback::is_loopback;
 
 pub(super) const SOURCES: &str = "sources = [{ path = \"~/.calendars/work\" }]";
 const URL: &str = "write { url = \"https://…\" }, the address at which the calendar is published as iCalendar (.ics)";
@@ -26,8 +26,8 @@ impl Reader<'_> {
         let mut section = Section::new("a source", value.span(), table);
         let source = match (section.get("path"), section.get("url")) {
             (Some(_), Some(url)) => {
-                let message = "a source has a `path` or a `url`, and this has both";
-                self.wrong(url.span(), message, "make two sources of it");
+                let message = "a source has a `path` or a `url`, but this has both";
+                self.wrong(url.span(), message, "split it into two sources");
                 section.get("refresh");
                 None
             }
@@ -39,7 +39,7 @@ impl Reader<'_> {
             (Some(path), None) => {
                 if let Some(refresh) = section.get("refresh") {
                     let message = "`refresh` belongs to a `url`; files and folders are watched";
-                    self.wrong(refresh.span(), message, "leave `refresh` out");
+                    self.wrong(refresh.span(), message, "remove `refresh`");
                 }
                 self.source_path(path)
             }
@@ -57,7 +57,7 @@ impl Reader<'_> {
 
     fn source_path(&mut self, value: &Value<'_>) -> Option<CalendarSource> {
         if value.get_ref().as_str().is_some_and(|text| text.contains("://")) {
-            self.wrong(value.span(), "`path` is an address, and this is for files and folders", URL);
+            self.wrong(value.span(), "`path` is an address, but `path` is for files and folders", URL);
             return None;
         }
         self.path("path", value).map(CalendarSource::Path)
@@ -65,7 +65,7 @@ impl Reader<'_> {
 
     fn subscription_url(&mut self, value: &Value<'_>) -> Option<SecretUrl> {
         let text = self.text("url", value)?.trim();
-        // `webcal` says what is there, not how it is reached: as any other address, by https.
+        // `webcal` says what is there, not how to reach it: by https, like any other address.
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
             None => (String::new(), text),
@@ -76,13 +76,13 @@ impl Reader<'_> {
             "webcal" => Url::parse(&format!("https://{rest}"))
                 .map(|url| if is_loopback(&url) { Url::parse(&format!("http://{rest}")).unwrap_or(url) } else { url }),
             _ => {
-                let message = "`url` is no address that begins with https://, webcal:// or webcals://";
+                let message = "`url` is not an address that begins with https://, webcal:// or webcals://";
                 self.wrong(value.span(), message, URL);
                 return None;
             }
         };
         match parsed {
-            Err(error) => self.wrong(value.span(), format!("`url` is no address: {error}"), URL),
+            Err(error) => self.wrong(value.span(), format!("`url` is not a valid address: {error}"), URL),
             Ok(url) if url.scheme() == "http" && !is_loopback(&url) => {
                 let host = url.host_str().unwrap_or_default();
                 let message = format!("plain http would send the address and the calendar unencrypted ({host})");

@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 use tracing_subscriber::filter::Targets;
-use url::{Host, Url};
 
 use super::section::kind;
 use super::{Reader, Value};
@@ -19,20 +18,20 @@ use crate::suggest;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 impl Reader<'_> {
-    /// A text that is not empty.
+    /// A non-empty text.
     pub(super) fn text<'t>(&mut self, key: &str, value: &'t Value<'_>) -> Option<&'t str> {
         let text = value.get_ref().as_str();
         match text.map(str::trim) {
             None => {
                 self.wrong(
                     value.span(),
-                    format!("`{key}` is a text, and here is {}", kind(value)),
+                    format!("`{key}` must be a text, but this is {}", kind(value)),
                     format!("write {key} = \"…\""),
                 );
                 None
             }
             Some("") => {
-                self.wrong(value.span(), format!("`{key}` is empty"), "write a value, or leave the key out");
+                self.wrong(value.span(), format!("`{key}` is empty"), "write a value, or remove the key");
                 None
             }
             Some(_) => text,
@@ -43,16 +42,16 @@ impl Reader<'_> {
     pub(super) fn boolean(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {
         let boolean = value.get_ref().as_bool();
         if boolean.is_none() {
-            let message = format!("`{key}` is true or false, and here is {}", kind(value));
+            let message = format!("`{key}` must be true or false, but this is {}", kind(value));
             self.wrong(value.span(), message, format!("write {key} = true or {key} = false, without quotes"));
         }
         boolean
     }
 
-    /// A list with something in it.
+    /// A non-empty list.
     pub(super) fn list<'t, 'i>(&mut self, key: &str, value: &'t Value<'i>, example: &str) -> Option<&'t [Value<'i>]> {
         let message = match value.get_ref().as_array() {
-            None => format!("`{key}` is a list, and here is {}", kind(value)),
+            None => format!("`{key}` must be a list, but this is {}", kind(value)),
             Some(list) if list.is_empty() => format!("`{key}` is an empty list"),
             Some(list) => return Some(list),
         };
@@ -74,7 +73,7 @@ impl Reader<'_> {
                 self.wrong(
                     value.span(),
                     format!("`{key}` is an empty list"),
-                    "leave the key out when it is no condition",
+                    "leave out the key if it is not a condition",
                 );
                 &[]
             }
@@ -82,7 +81,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One of the words of a closed list.
+    /// One word of a closed list.
     pub(super) fn word<T: Copy>(&mut self, key: &str, value: &Value<'_>, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text(key, value)?;
         let found = choices.iter().find(|(word, _)| *word == text);
@@ -90,14 +89,14 @@ impl Reader<'_> {
             let words = || choices.iter().map(|(word, _)| *word);
             let help = match suggest::nearest(text, words()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("it is {}", suggest::list(words(), "or")),
+                None => format!("use {}", suggest::list(words(), "or")),
             };
-            self.wrong(value.span(), format!("`{text}` is no value of `{key}`"), help);
+            self.wrong(value.span(), format!("`{text}` is not a valid value for `{key}`"), help);
         }
         found.map(|(_, choice)| *choice)
     }
 
-    /// A name of the user's own choice, as accounts and signals have: it is used in paths and addresses.
+    /// A name that the user chooses for an account or a signal. It is used in paths and addresses.
     pub(super) fn name(&mut self, what: &str, name: &Spanned<DeString<'_>>) -> String {
         let text = name.get_ref();
         let fits =
@@ -105,14 +104,14 @@ impl Reader<'_> {
         if !fits {
             self.wrong(
                 name.span(),
-                format!("`{text}` is no name for {what}"),
+                format!("`{text}` is not a valid name for {what}"),
                 "a name has 1 to 64 of the characters A to Z, a to z, 0 to 9, `_` and `-`",
             );
         }
         text.to_string()
     }
 
-    /// A path: `~` and variables are expanded, and a relative one starts from the configuration's folder.
+    /// A path: `~` and variables are expanded, and a relative path starts from the configuration's folder.
     pub(super) fn path(&mut self, key: &str, value: &Value<'_>) -> Option<PathBuf> {
         let text = self.text(key, value)?;
         match expand(text, self.environment) {
@@ -124,7 +123,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A duration of any length and sign, and how it is written; `example` says what to write.
+    /// A duration of any length and sign, and its text; `example` says what to write.
     pub(super) fn duration<'t>(&mut self, value: &'t Value<'_>, example: &str) -> Option<(SignedDuration, &'t str)> {
         let message = match value.get_ref() {
             DeValue::Integer(number) => format!("`{number}` needs a unit"),
@@ -132,10 +131,10 @@ impl Reader<'_> {
             DeValue::String(text) if text.trim().parse::<f64>().is_ok() => format!("`{text}` needs a unit"),
             DeValue::String(text) => match duration(text.trim()) {
                 Some(duration) => return Some((duration, text)),
-                None => format!("`{text}` is no duration"),
+                None => format!("`{text}` is not a duration"),
             },
             DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                format!("a duration is a text, and here is {}", kind(value))
+                format!("a duration must be a text, but this is {}", kind(value))
             }
         };
         self.wrong(value.span(), message, example);
@@ -160,14 +159,14 @@ impl Reader<'_> {
         None
     }
 
-    /// An address of this machine with a port. Names are not looked up: what one means may change.
+    /// An address of this machine with a port. Names are not resolved: their address may change.
     pub(super) fn address(&mut self, key: &str, value: &Value<'_>) -> Option<SocketAddr> {
         let text = self.text(key, value)?;
         let address = text.parse().ok();
         if address.is_none() {
             let help =
-                "write \"127.0.0.1:9464\", for this machine alone, or \"0.0.0.0:9464\", for whoever can reach it";
-            self.wrong(value.span(), format!("`{text}` is no IP address with a port"), help);
+                "write \"127.0.0.1:9464\", for this machine only, or \"0.0.0.0:9464\", for anyone who can reach it";
+            self.wrong(value.span(), format!("`{text}` is not an IP address with a port"), help);
         }
         address
     }
@@ -182,14 +181,14 @@ impl Reader<'_> {
         }
         let help = match suggest::nearest(text, LEVELS) {
             Some(meant) if is_one_word => format!("did you mean `{meant}`?"),
-            Some(_) | None => format!("it is {}, or a filter like `presenced=debug`", suggest::list(LEVELS, "or")),
+            Some(_) | None => format!("use {}, or a filter like `presenced=debug`", suggest::list(LEVELS, "or")),
         };
-        self.wrong(value.span(), format!("`{text}` is no level of logging"), help);
+        self.wrong(value.span(), format!("`{text}` is not a log level"), help);
         None
     }
 }
 
-/// `text` with `~`, `$NAME` and `${NAME}` replaced; what is wrong and the mend, when one cannot be.
+/// `text` with `~`, `$NAME` and `${NAME}` replaced; otherwise what is wrong and how to fix it.
 pub(crate) fn expand(text: &str, environment: &Environment) -> Result<String, (String, String)> {
     let mut path = String::new();
     let mut rest = text;
@@ -199,7 +198,7 @@ pub(crate) fn expand(text: &str, environment: &Environment) -> Result<String, (S
             return Err((message, "write the whole path; only `~/` is expanded".to_owned()));
         }
         path.push_str(&variable("HOME", environment).ok_or_else(|| {
-            ("`~` stands for the home folder, and this user has none".to_owned(), "write the whole path".to_owned())
+            ("`~` stands for the home folder, but this user has none".to_owned(), "write the whole path".to_owned())
         })?);
         rest = behind;
     }
@@ -237,21 +236,11 @@ fn variable(name: &str, environment: &Environment) -> Option<String> {
     folder.or_else(|| environment.var(name))
 }
 
-/// Whether an address leads to this machine itself.
-pub(in crate::config) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 fn signed(expiration: Expiration) -> SignedDuration {
     SignedDuration::try_from(expiration.as_duration()).unwrap_or(SignedDuration::MAX)
 }
 
-/// Reads `15m`, `1h 30m`, `PT15M`, and also days, which are 24 hours: too long, but to be called that.
+/// Reads `15m`, `1h 30m`, `PT15M`, and also days of 24 hours, so that the message can say that they are too long.
 fn duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.parse().ok()?;
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()

@@ -1,13 +1,13 @@
-//! `[accounts.NAME]`, with its ways to sign in and the places of a secret.
+//! `[accounts.NAME]`, with the ways to sign in and the places for a secret.
 
 use serde_json::{Value, json};
 
-use super::value::{ID, SOMETHING, named, part, path, table, text, texts, words};
+use super::value::{ID, Meaning, SOMETHING, id, named, part, path, table, text, texts, with_meaning, words};
 use crate::config::Cloud;
 
 /// The methods by which a person signs in.
 const BY_PERSON: [&str; 2] = ["device-code", "browser"];
-/// Those that need no person, and so must be told whose presence is held.
+/// Those that need no person: for them the configuration must say whose presence to hold.
 const BY_ITSELF: [&str; 4] = ["client-secret", "client-certificate", "federated", "token-command"];
 
 pub(super) fn accounts() -> Value {
@@ -21,23 +21,23 @@ fn account() -> Value {
         "An account: who signs in, and whose presence is held.",
         &["tenant", "client_id", "auth"],
         json!({
-            "tenant": text(
-                "The tenant: its domain name, or its Directory (tenant) id.",
-                &format!(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$|{ID}"),
+            "tenant": with_meaning(
+                text(
+                    "The tenant: its domain name, or its Directory (tenant) id.",
+                    &format!(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$|{ID}"),
+                ),
+                Meaning::Tenant,
             ),
-            "client_id": text("The Application (client) id of the app registration.", ID),
-            "user": text(
-                "The object id of the user whose presence is held; whoever signs in may leave it out.",
-                ID,
-            ),
+            "client_id": id("The Application (client) id of the app registration."),
+            "user": id("The object id of the user whose presence is held; it may be left out where a person signs in."),
             "cloud": words(
                 "The cloud the tenant is in; `global` is also GCC.",
-                &Cloud::ALL.map(Cloud::as_str),
+                &Cloud::ALL.iter().map(|cloud| cloud.as_str()).collect::<Vec<_>>(),
                 Some(Cloud::default().as_str()),
             ),
             "auth": auth(),
             "endpoints": table(
-                "Other addresses than the cloud's own, as `presenced emulator` has; plain http goes to loopback only.",
+                "Other addresses than the cloud's own, such as those of `presenced emulator`; plain http only on loopback.",
                 &[],
                 json!({
                     "graph": address("Microsoft Graph with its version, like `https://graph.microsoft.com/v1.0`."),
@@ -53,7 +53,7 @@ fn account() -> Value {
 }
 
 fn address(description: &str) -> Value {
-    text(description, "^https?://")
+    with_meaning(text(description, "^https?://"), Meaning::Address)
 }
 
 fn auth() -> Value {
@@ -62,7 +62,7 @@ fn auth() -> Value {
         "How presenced gets its tokens.",
         &["method"],
         json!({
-            "method": words("The way to sign in.", &methods, None),
+            "method": words("How to sign in.", &methods, None),
             "secret": secret("Where the client secret is. For `client-secret`."),
             "certificate": path("The PEM file with the certificate. For `client-certificate`.", None),
             "key": secret("Where the certificate's private key is, if not in the same file. For `client-certificate`."),
@@ -105,7 +105,7 @@ fn secret(description: &str) -> Value {
             "command": command("A command that prints it."),
             "keyring": {
                 "type": "object",
-                "description": "The one secret in the keyring with these attributes, as `secret-tool store` was given them.",
+                "description": "The one secret in the keyring with these attributes, as given to `secret-tool store`.",
                 "additionalProperties": attribute,
                 "minProperties": 1,
             },

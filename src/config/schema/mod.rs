@@ -1,9 +1,9 @@
-//! What the configuration may hold, as JSON Schema, for editors that complete and check it while it is written.
+//! The configuration's JSON Schema, for editors that complete and check it while somebody writes it.
 //!
-//! Beside the reader (`read`) and not in front of it: the reader points at what is wrong and says the mend, and knows more
-//! than a schema can, as which durations are too long. Only in spelling is the schema stricter, for plain messages in
-//! editors: the reader takes some words in any case. A test holds the two together, key by key and word by word, and another
-//! `docs/configuration.md` to the same sentences. No `$ref`, so that tools that know only older drafts understand it too.
+//! The reader (`read`) does not use it: the reader points at each problem and says how to fix it, and it knows more than a
+//! schema can, for example which durations are too long. The schema is stricter only in spelling, for simple messages in
+//! editors: the reader accepts some words in any case. One test compares the two, key by key and word by word, and another
+//! compares the sentences with `docs/configuration.md`. There is no `$ref`, so that tools for older drafts understand it too.
 
 use serde_json::{Value, json};
 
@@ -11,11 +11,33 @@ mod account;
 mod rules;
 mod signals;
 mod value;
+mod vocabulary;
 
-use value::{boolean, duration, path, table, text, words};
+use value::{MEANING, boolean, duration, path, table, text, words};
+
+pub(crate) use value::Meaning;
+pub(crate) use vocabulary::Vocabulary;
 
 /// The JSON Schema (draft 2020-12) of the configuration.
 pub fn schema() -> Value {
+    let mut schema = annotated();
+    remove_meanings(&mut schema);
+    schema
+}
+
+fn remove_meanings(schema: &mut Value) {
+    match schema {
+        Value::Object(parts) => {
+            parts.remove(MEANING);
+            parts.values_mut().for_each(remove_meanings);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(remove_meanings),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The schema, with what its texts are.
+fn annotated() -> Value {
     let mut root = table(
         "The configuration of presenced.",
         &["accounts"],
@@ -28,13 +50,13 @@ pub fn schema() -> Value {
                     Some("auto"),
                 ),
             })),
-            "session": table("What holds for every session in Microsoft Graph.", &[], json!({
+            "session": table("Settings for every session in Microsoft Graph.", &[], json!({
                 "expiration": duration(
-                    "How long Graph keeps the presence when presenced falls silent: 5 minutes to 4 hours.",
+                    "How long Graph keeps the presence when presenced stops sending: 5 minutes to 4 hours.",
                     Some("15m"),
                 ),
                 "on_exit": words(
-                    "What becomes of the presence when presenced stops: `clear` it, or `keep` it until it expires.",
+                    "What happens to the presence when presenced stops: `clear` it, or `keep` it until it expires.",
                     &["clear", "keep"],
                     Some("clear"),
                 ),
@@ -42,13 +64,13 @@ pub fn schema() -> Value {
             })),
             "signals": signals::signals(),
             "rules": rules::rules(),
-            "status": table("Who may ask besides the status socket.", &[], json!({
+            "status": table("Who else may ask, besides clients of the status socket.", &[], json!({
                 "listen": text(
                     "An IP address of this machine with a port, for Prometheus and health probes; there is no password.",
                     r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$",
                 ),
             })),
-            "log": table("Where logs go, and how much is told.", &[], json!({
+            "log": table("Where logs go, and how much is logged.", &[], json!({
                 "level": level(),
                 "dir": path("The folder of log files; left out, logs go to the journal or standard error.", None),
             })),
@@ -68,7 +90,7 @@ fn level() -> Value {
         "default": "info",
         "anyOf": [
             { "enum": ["off", "error", "warn", "info", "debug", "trace"] },
-            // A filter has more than a word's letters.
+            // A filter contains more than letters and digits.
             { "type": "string", "pattern": r"[^A-Za-z0-9\s]" },
         ],
     })

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::value::{SOMETHING, boolean, duration, list, named, one_or_more, part, table, text, words};
+use super::value::{
+    Meaning, SOMETHING, boolean, duration, list, named, one_or_more, part, table, text, with_meaning, words,
+};
 use crate::calendar::BusyClass;
 use crate::policy::{CallState, Idle, Lock, Sleep};
 use crate::presence::Presence;
@@ -17,7 +19,7 @@ pub(super) fn rules() -> Value {
             "set": claim(),
             "expiration": duration("The session's expiration while this rule decides; left out, that of `[session]`.", None),
             "prefer": boolean(
-                "Whether the matching preferred presence is set as well. It replaces a status chosen by hand in Teams.",
+                "Whether the matching preferred presence is also set. It replaces a status chosen by hand in Teams.",
                 Some(false),
             ),
         }),
@@ -34,10 +36,10 @@ fn claim() -> Value {
 }
 
 fn when() -> Value {
-    let hours = json!({ "type": "string", "pattern": SOMETHING });
+    let hours = with_meaning(json!({ "type": "string", "pattern": SOMETHING }), Meaning::Hours);
     let online = "Whether the event that makes you busy is an online meeting.";
     table(
-        "The conditions: all of them must hold, and of several words one. Left out, the rule always holds.",
+        "The conditions: all of them must hold. Of several values, one is enough. Left out, the rule always holds.",
         &[],
         json!({
             "call": states("What the call is.", CallState::ALL.iter().map(|state| state.as_str())),
@@ -47,19 +49,19 @@ fn when() -> Value {
             "calendar": states("What the calendar says.", BusyClass::ALL.iter().map(|class| class.as_str())),
             "online": boolean(online, None),
             "within": one_or_more(
-                "Hours of the week, on this machine's clock or with a zone behind them: `Mon..Fri 08:30-18:00 Europe/Berlin`.",
+                "Hours of the week, on this machine's clock or followed by a zone: `Mon..Fri 08:30-18:00 Europe/Berlin`.",
                 &hours,
             ),
-            "outside": one_or_more("The same, and not in them.", &hours),
+            "outside": one_or_more("The same, but the rule holds outside of these hours.", &hours),
             "signal": named(
-                "What `presenced signal NAME VALUE` said: `{ NAME = \"value\" }`.",
+                "What `presenced signal NAME VALUE` set: `{ NAME = \"value\" }`.",
                 &one_or_more("The value, or several.", &json!({ "type": "string", "pattern": SOMETHING })),
             ),
         }),
     )
 }
 
-/// The words of a signal, and `off`: it is not configured.
+/// The words of a signal, and `off` for a signal that is not configured.
 fn states(description: &str, words: impl Iterator<Item = &'static str>) -> Value {
     let words: Vec<&str> = words.chain(["off"]).collect();
     one_or_more(description, &json!({ "enum": words }))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::value::{SOMETHING, boolean, duration, list, part, path, table, text, texts};
+use super::value::{Meaning, SOMETHING, boolean, duration, list, part, path, table, text, texts, with_meaning};
 
 pub(super) fn signals() -> Value {
     table(
@@ -11,31 +11,31 @@ pub(super) fn signals() -> Value {
         json!({
             "calendar": calendar(),
             "lock": signal("The screen lock, and the machine going to sleep.", json!({})),
-            "call": signal("Calls, as files tell them.", json!({
+            "call": signal("Calls, as files report them.", json!({
                 "path": path(
                     "The file that says `idle`, `in-call`, `conference` or `presenting`, or a folder of such files.",
                     Some("$XDG_RUNTIME_DIR/presenced/call-state"),
                 ),
             })),
-            "microphone": signal("Calls without a script: who records is in a call.", json!({
+            "microphone": signal("Calls without a script: whoever records is in a call.", json!({
                 "allow": texts(
                     "The only applications that count, by the names of `pactl list source-outputs`; left out, all do.",
                     SOMETHING,
                 ),
                 "deny": texts("Applications that never count.", SOMETHING),
                 "settle": duration(
-                    "How long somebody must record before it is a call, and have stopped before it is none: up to a minute.",
+                    "How long a recording must last before it counts as a call, and be over before it no longer does: up to a minute.",
                     Some("2s"),
                 ),
             })),
-            "idle": signal("Input: idle after a while without any.", json!({
+            "idle": signal("Input: idle after some time without any.", json!({
                 "after": duration("How long without input is idle: 1 minute to 24 hours.", Some("10m")),
             })),
         }),
     )
 }
 
-/// A signal's table, which may say that it is off.
+/// A signal's table, which can turn the signal off.
 fn signal(description: &str, mut keys: Value) -> Value {
     keys["enabled"] = boolean("`false` turns the signal off and leaves its table in place.", Some(true));
     table(description, &[], keys)
@@ -46,7 +46,10 @@ fn calendar() -> Value {
         "Calendars.",
         json!({
             "sources": list("Where calendars are: files, folders and addresses.", &source()),
-            "identity": texts("Your own e-mail addresses: what you declined does not make you busy.", "@"),
+            "identity": list(
+                "Your own e-mail addresses: what you declined does not make you busy.",
+                &with_meaning(json!({ "type": "string", "pattern": "@" }), Meaning::Mail),
+            ),
         }),
     );
     calendar["if"] = part(&["enabled"], &json!({ "enabled": { "const": false } }));
@@ -60,9 +63,12 @@ fn source() -> Value {
         &[],
         json!({
             "path": path("A calendar file, or a folder that is searched for `*.ics`.", None),
-            "url": text(
-                "The address at which a calendar is published. It is a secret: reports and logs show its host alone.",
-                "^(https?|webcals?)://",
+            "url": with_meaning(
+                text(
+                    "The address at which a calendar is published. It is a secret: reports and logs show only its host.",
+                    "^(https?|webcals?)://",
+                ),
+                Meaning::Address,
             ),
             "refresh": duration("How often a `url` is fetched: every 1 minute to 24 hours.", Some("15m")),
         }),

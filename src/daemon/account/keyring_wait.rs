@@ -6,7 +6,7 @@
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::auth;
-use crate::session::{Failure, Lack};
+use crate::failure::{Failure, Missing};
 
 use super::{AccountId, Done, Ended};
 
@@ -16,7 +16,7 @@ pub(super) enum KeyringWait {
     /// It does not.
     #[default]
     Idle,
-    /// A request failed without it, so the wait must start. Holds the names of the locked collections: see [`Lack::Keyring`].
+    /// A request failed without it, so the wait must start. Holds the names of the locked collections: see [`Missing::Keyring`].
     Due(Vec<String>),
     /// A task is waiting.
     Waiting(AbortHandle),
@@ -25,7 +25,7 @@ pub(super) enum KeyringWait {
 impl KeyringWait {
     /// Remembers to wait, if `failure` was about the keyring.
     pub(super) fn note(&mut self, failure: &Failure) {
-        if let (Some(Lack::Keyring(locked)), Self::Idle) = (failure.lacks.as_deref(), &self) {
+        if let (Some(Missing::Keyring(locked)), Self::Idle) = (failure.missing.as_deref(), &self) {
             *self = Self::Due(locked.clone());
         }
     }

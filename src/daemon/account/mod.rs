@@ -25,11 +25,12 @@ use tracing::{Instrument as _, Span, error_span, info, warn};
 
 use crate::auth::{Authenticator, Token};
 use crate::config;
+use crate::failure::{Applied, Failure, FailureKind};
 use crate::graph::Client;
 use crate::metrics::Metrics;
 use crate::policy::Decision;
 use crate::presence::Presence;
-use crate::session::{Applied, Failure, FailureKind, ReadId, Request, RequestId, Seen, Session, State, Target, Verify};
+use crate::session::{ReadId, Request, RequestId, Seen, Session, State, Target, Verify};
 use crate::status::report::Requests;
 use crate::time::{Instant, Now};
 

@@ -73,7 +73,7 @@ impl Account {
                 text: trouble.last.text.clone(),
                 hint: trouble.last.hint.clone(),
             }),
-            sign_in: self.authenticator.standing().map(|standing| sign_in::report(standing, &self.config)),
+            sign_in: self.authenticator.status().map(|status| sign_in::report(status, &self.config)),
         }
     }
 

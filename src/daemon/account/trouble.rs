@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use tracing::warn;
 
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 

@@ -13,7 +13,7 @@ use super::subscription_copy::CachedCopy;
 use super::subscription_fetch;
 use crate::calendar::{FileReport, SourceId, Timeline};
 use crate::config::{CalendarSource, Subscription};
-use crate::session::Failure;
+use crate::failure::Failure;
 
 /// The result of reading all sources.
 #[derive(Debug, Default)]

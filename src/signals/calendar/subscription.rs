@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use super::subscription_copy::CachedCopy;
 use super::subscription_fetch::{Fetched, fetch};
 use crate::config;
-use crate::session::{Failure, FailureKind, timing};
+use crate::failure::{Failure, FailureKind};
+use crate::session::timing;
 use crate::time::{Clock, Instant, Now};
 use crate::warning::{Code, Warning};
 

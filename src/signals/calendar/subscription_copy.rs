@@ -3,17 +3,17 @@
 //! Only its owner may read it, it is never seen half-written, and its name does not reveal the address. Everything here blocks
 //! on the file system. Leaves to others: fetching it (`subscription_fetch`).
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use crate::config::SecretUrl;
+use crate::whole_file::{Draft, PRIVATE, folder_of};
 
 /// What is known about a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,31 +54,32 @@ impl CachedCopy {
     }
 
     /// A new file for the next copy; dropping it deletes it.
-    pub(super) fn draft(&self) -> io::Result<NamedTempFile> {
-        let folder = self.calendar.parent().unwrap_or(Path::new("/"));
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        NamedTempFile::new_in(folder)
+    pub(super) fn draft(&self) -> io::Result<Draft> {
+        draft_of(&self.calendar)
     }
 
     /// Replaces the copy with a complete draft.
-    pub(super) fn replace(&self, draft: NamedTempFile, facts: &Facts) -> io::Result<()> {
-        draft.as_file().sync_all()?;
+    pub(super) fn replace(&self, draft: Draft, facts: &Facts) -> io::Result<()> {
         // Without facts the next fetch is unconditional: old facts must never stand beside a new calendar.
         match fs::remove_file(&self.facts) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        draft.persist(&self.calendar)?;
+        draft.replace()?;
         self.store_facts(facts)
     }
 
     /// Stores new facts about the existing copy.
     pub(super) fn store_facts(&self, facts: &Facts) -> io::Result<()> {
-        let mut draft = self.draft()?;
+        let mut draft = draft_of(&self.facts)?;
         draft.write_all(&serde_json::to_vec(facts)?)?;
-        draft.persist(&self.facts)?;
-        File::open(self.facts.parent().unwrap_or(Path::new("/")))?.sync_all()
+        draft.replace()
     }
+}
+
+fn draft_of(path: &Path) -> io::Result<Draft> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder_of(path))?;
+    Draft::new(path, PRIVATE)
 }
 
 #[cfg(test)]

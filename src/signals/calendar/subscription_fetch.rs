@@ -12,8 +12,8 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::subscription_copy::{CachedCopy, Facts};
 use crate::config::SecretUrl;
+use crate::failure::{Failure, FailureKind};
 use crate::http::{self, Client, Redirects, Timeouts};
-use crate::session::{Failure, FailureKind};
 
 /// The largest calendar that is fetched.
 const MAX_CALENDAR_BYTES: u64 = 64 * 1024 * 1024;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presenced::auth::{self, Authenticator, Prompt};
 use presenced::config::Auth;
-use presenced::session::{Applied, FailureKind};
+use presenced::failure::{Applied, FailureKind};
 use tempfile::TempDir;
 
 use crate::stage::canned::{Answer, Server, answer};
@@ -22,12 +22,12 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
         (refused("invalid_client", 7_000_222), Refused, "has expired", "create a new one"),
         (refused("invalid_client", 1), Refused, "not accepted", "client_id"),
         (refused("unauthorized_client", 700_016), Refused, "no application with this client id", "client_id"),
-        (refused("invalid_request", 90_002), Refused, "no such tenant", "`tenant`"),
+        (refused("invalid_request", 90_002), Refused, "the tenant does not exist", "`tenant`"),
         (refused("unauthorized_client", 1), Refused, "may not sign in this way", "app registration"),
         (refused("invalid_grant", 53_003), Refused, "Conditional Access", "administrator"),
         // People cannot sign in to an application's account.
         (refused("invalid_grant", 65_001), Refused, "consented", "administrator"),
-        (refused("invalid_grant", 1), Refused, "over", "administrator"),
+        (refused("invalid_grant", 1), Refused, "the sign-in has ended", "administrator"),
         (refused("never_heard_of", 1), Refused, "400 never_heard_of, trace 7c4f", "client_id"),
         (refused("temporarily_unavailable", 90_033), Passing, "busy", ""),
         (answer(500, "", "<html>"), Passing, "500", ""),
@@ -43,13 +43,13 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
         (answer(200, "", "\0\u{1b}[2J\u{7f}"), Passing, "not the expected JSON", "this network"),
         (answer(200, "", r#"{"access_token": "t", "expi"#), Passing, "not the expected JSON", "this network"),
         (json(200, &serde_json::json!({"error": "invalid_client"})), Refused, "200 invalid_client", "client_id"),
-        (granted("t\r\nX-Evil: 1"), Refused, "characters that no token has", "this network"),
-        (granted("tökén"), Refused, "characters that no token has", "this network"),
-        (granted(""), Refused, "characters that no token has", "this network"),
+        (granted("t\r\nX-Evil: 1"), Refused, "not allowed in a token", "this network"),
+        (granted("tökén"), Refused, "not allowed in a token", "this network"),
+        (granted(""), Refused, "not allowed in a token", "this network"),
         (
             json(200, &serde_json::json!({"token_type": "pop", "access_token": "t"})),
             Refused,
-            "no bearer token",
+            "not a bearer token",
             "this network",
         ),
         (answer(200, "", &format!("{{\"access_token\": \"{}", "x".repeat(1 << 20))), Passing, "JSON", "this network"),
@@ -143,12 +143,12 @@ async fn only_a_code_and_a_web_page_are_shown() {
         ("\u{202e}4321", "https://microsoft.com/devicelogin", "a code that cannot be typed"),
         ("", "https://microsoft.com/devicelogin", "a code that cannot be typed"),
         (&"A".repeat(65), "https://microsoft.com/devicelogin", "a code that cannot be typed"),
-        ("ABCD-1234", "javascript:alert(1)", "a sign-in page that is none"),
-        ("ABCD-1234", "file:///etc/passwd", "a sign-in page that is none"),
-        ("ABCD-1234", "https://microsoft.com/\u{1b}]8;;", "a sign-in page that is none"),
-        ("ABCD-1234", "https://microsoft.com/a\nb", "a sign-in page that is none"),
-        ("ABCD-1234", "microsoft.com/devicelogin", "a sign-in page that is none"),
-        ("ABCD-1234", "", "a sign-in page that is none"),
+        ("ABCD-1234", "javascript:alert(1)", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "file:///etc/passwd", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "https://microsoft.com/\u{1b}]8;;", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "https://microsoft.com/a\nb", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "microsoft.com/devicelogin", "a sign-in page that is not a web page"),
+        ("ABCD-1234", "", "a sign-in page that is not a web page"),
     ] {
         for field in ["verification_uri", "verification_uri_complete"] {
             let mut prompt = serde_json::json!({"device_code": "d3vice", "user_code": code, "expires_in": 900,
@@ -160,7 +160,7 @@ async fn only_a_code_and_a_web_page_are_shown() {
             let signed_in = auth::login("work", &config, &environment(&folder), false, show, pending()).await;
             let failure = signed_in.unwrap_err();
             assert_eq!(failure.kind, FailureKind::Refused);
-            assert_eq!(failure.text, format!("the sign-in service gives {wrong}"));
+            assert_eq!(failure.text, format!("the sign-in service returned {wrong}"));
         }
     }
 }

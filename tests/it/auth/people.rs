@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use presenced::auth::{self, Authenticator, Prompt};
 use presenced::config::{Account, Auth, TokenStore};
-use presenced::session::FailureKind;
+use presenced::failure::FailureKind;
 use tempfile::TempDir;
 
 use super::{CP1, only_its_owner_sees_the_sign_in, stored};
@@ -80,7 +80,7 @@ async fn a_failed_sign_in_leaves_the_old_one_alone() {
     let declined = vec![device_authorization(), refused("authorization_declined", 65_004)];
     let blocked = vec![refused("invalid_grant", 53_003)];
     for (answers, kind, text, hint) in [
-        (somebody_else, FailureKind::Refused, "for the user OID-1, and somebody else signed in", "take `user` out"),
+        (somebody_else, FailureKind::Refused, "for the user OID-1, but somebody else signed in", "remove `user`"),
         (nothing_to_keep, FailureKind::Refused, "no refresh token", "offline_access"),
         (declined, FailureKind::SignInNeeded, "declined", "presenced login work"),
         (blocked, FailureKind::Refused, "AADSTS53003", "auth = { method = \"browser\" }"),
@@ -145,7 +145,7 @@ async fn a_needed_sign_in_is_reported_with_its_command() {
     };
     must_sign_in("nobody is signed in to account `work`").await;
     sign_in(&folder, "r3fresh");
-    must_sign_in("the sign-in is over").await;
+    must_sign_in("the sign-in has ended").await;
     must_sign_in("AADSTS50076").await;
     for damage in ["", "{\"refresh_token\": \"r3fresh", "[]", "{}"] {
         std::fs::write(folder.path().join("state/tokens/work.json"), damage).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use presenced::auth::Authenticator;
 use presenced::config::{Auth, SecretSource};
-use presenced::session::FailureKind;
+use presenced::failure::FailureKind;
 use presenced::time::Now;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;

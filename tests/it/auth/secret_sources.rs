@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use presenced::auth::Authenticator;
 use presenced::config::{Account, Auth, SecretSource};
-use presenced::session::{Failure, FailureKind};
+use presenced::failure::{Failure, FailureKind};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 

@@ -86,7 +86,7 @@ fn programs_get_json_either_way() {
     let path = file.display().to_string();
     let missing = read(2);
     assert_eq!(missing["problems"][0]["line"], Value::Null);
-    assert_eq!(missing["problems"][0]["message"], "there is no such file");
+    assert_eq!(missing["problems"][0]["message"], "the file does not exist");
 
     fs::write(&file, super::ACCOUNT).unwrap();
     assert_eq!(read(0), json!({ "version": 1, "valid": true, "file": path, "problems": [] }));
@@ -133,9 +133,9 @@ fn a_build_without_the_microphone_refuses_its_table() {
     let output = check(&file, &[]);
     assert_eq!(output.status.code(), Some(2));
     let report = text(output.stderr);
-    assert!(report.contains("[signals.microphone] is on, and this presenced was built without it"), "{report}");
+    assert!(report.contains("[signals.microphone] is on, but this presenced was built without it"), "{report}");
     assert!(report.contains("5 │ [signals.microphone]"), "{report}");
-    assert!(report.contains("build it with `--features pulse`, or take the table out"), "{report}");
+    assert!(report.contains("build it with `--features pulse`, or remove the table"), "{report}");
 
     fs::write(&file, format!("{}[signals.microphone]\nenabled = false\n", super::ACCOUNT)).unwrap();
     assert_eq!(check(&file, &[]).status.code(), Some(0), "one that is off needs nothing");

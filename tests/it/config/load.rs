@@ -24,7 +24,7 @@ fn a_missing_file_says_where_one_is_looked_for() {
     let dir = tempfile::tempdir().unwrap();
     let problems = load(&dir.path().join("config.toml")).unwrap_err();
     let (message, help) = only(&problems);
-    assert_eq!(message, "there is no such file");
+    assert_eq!(message, "the file does not exist");
     assert!(help.contains("desktop.toml") && help.contains("$PRESENCED_CONFIG"), "{help}");
     assert!(help.contains("/home/me/.config/presenced/config.toml"), "{help}");
     assert!(problems.render(80, false).starts_with(&format!("a problem in {}", dir.path().display())));
@@ -71,7 +71,7 @@ fn a_secret_file_is_readable_by_its_owner_only() {
     fs::write(&file, format!("{account}user = \"fa8bf3dc-eca7-46b7-bad1-db199b62afc3\"\n")).unwrap();
 
     let missing = load(&file).unwrap_err();
-    assert_eq!(only(&missing).0, "there is no such secret file");
+    assert_eq!(only(&missing).0, "the secret file does not exist");
     assert_eq!(missing.iter().next().unwrap().position.unwrap().line, 4);
 
     fs::write(&secret, "hunter2").unwrap();

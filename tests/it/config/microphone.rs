@@ -50,9 +50,9 @@ fn the_sound_server_is_where_its_own_clients_find_it() {
     let found = microphone(&elsewhere).unwrap();
     assert_eq!(found.socket, PathBuf::from("/srv/pulse"));
     assert_eq!(found.cookies[0], PathBuf::from("/srv/cookie"));
-    let remote = "[signals.microphone] is on, and $PULSE_SERVER names no socket on this machine";
+    let remote = "[signals.microphone] is on, but $PULSE_SERVER does not name a socket on this machine";
     assert_eq!(microphone(&with(&[("PULSE_SERVER", "tcp:box")])).unwrap_err(), remote);
-    let nowhere = "[signals.microphone] is on, and neither $PULSE_SERVER nor $XDG_RUNTIME_DIR is set";
+    let nowhere = "[signals.microphone] is on, but neither $PULSE_SERVER nor $XDG_RUNTIME_DIR is set";
     assert_eq!(microphone(&Environment { runtime_dir: None, ..environment() }).unwrap_err(), nowhere);
     let off = format!("{ACCOUNT}[signals.microphone]\nenabled = false\n");
     assert!(parse_in(&off, &with(&[("PULSE_SERVER", "tcp:box")])).is_ok(), "one that is off needs nothing");
@@ -61,18 +61,21 @@ fn the_sound_server_is_where_its_own_clients_find_it() {
 #[test]
 fn impossible_values_are_refused() {
     for (key, expected) in [
-        ("allow = \"Zoom\"", "`allow` is a list, and here is a text"),
+        ("allow = \"Zoom\"", "`allow` must be a list, but this is a text"),
         ("allow = []", "`allow` is an empty list"),
         ("deny = [\"\"]", "`deny` is empty"),
-        ("deny = [7]", "`deny` is a text, and here is a whole number"),
+        ("deny = [7]", "`deny` must be a text, but this is a whole number"),
         ("settle = 2", "`2` needs a unit"),
-        ("settle = \"soon\"", "`soon` is no duration"),
-        ("settle = \"61s\"", "`61s` is longer than the minute that `settle` may be"),
-        ("settle = \"-1s\"", "`-1s` is less than no time"),
+        ("settle = \"soon\"", "`soon` is not a duration"),
+        ("settle = \"61s\"", "`61s` is longer than a minute, the most that `settle` can be"),
+        ("settle = \"-1s\"", "`-1s` is negative"),
         ("setle = \"2s\"", "[signals.microphone] has no key `setle`"),
-        ("enabled = 1", "`enabled` is true or false, and here is a whole number"),
+        ("enabled = 1", "`enabled` must be true or false, but this is a whole number"),
     ] {
         assert_eq!(bad(&format!("[signals.microphone]\n{key}\n")), expected);
     }
-    assert_eq!(bad("[signals]\nmicrophone = true\n"), "[signals.microphone] is a table, and here is true or false");
+    assert_eq!(
+        bad("[signals]\nmicrophone = true\n"),
+        "[signals.microphone] must be a table, but this is true or false"
+    );
 }

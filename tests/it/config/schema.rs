@@ -302,7 +302,7 @@ fn reader_and_schema_know_the_same_keys() {
                 let problems = read(&more).expect_err("there is no such key");
                 let [(message, help)] = &problems[..] else { panic!("{problems:?}") };
                 let known: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
-                if message.ends_with("a key that is no place of a secret") {
+                if message.ends_with("a key that does not say where a secret is") {
                     let places: BTreeSet<&str> =
                         help.split("{ ").filter_map(|form| Some(form.split_once(" =")?.0)).collect();
                     assert_eq!(places, known, "{help}");

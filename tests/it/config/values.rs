@@ -140,7 +140,7 @@ fn only_a_presence_can_be_preferred() {
     assert!(!good(&rule("nothing", "false")).rules[0].prefer);
     let problem = bad(&rule("nothing", "true"));
     assert!(problem.contains("nothing matches \"nothing\""), "{problem}");
-    assert!(bad(&rule("Away/Away", "\"yes\"")).contains("`prefer` is true or false, and here is a text"));
+    assert!(bad(&rule("Away/Away", "\"yes\"")).contains("`prefer` must be true or false, but this is a text"));
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn expirations_need_a_unit_and_a_length_that_graph_accepts() {
         ("\"5h\"", "`5h` is longer than the 4 hours Microsoft Graph accepts as an expiration"),
         ("\"1d\"", "`1d` is longer than the 4 hours Microsoft Graph accepts as an expiration"),
         ("\"5m 0.5s\"", "`5m 0.5s` is not a number of whole seconds"),
-        ("\"soon\"", "`soon` is no duration"),
-        ("\"1mo\"", "`1mo` is no duration"),
-        ("\"\"", "`` is no duration"),
-        ("true", "a duration is a text, and here is true or false"),
+        ("\"soon\"", "`soon` is not a duration"),
+        ("\"1mo\"", "`1mo` is not a duration"),
+        ("\"\"", "`` is not a duration"),
+        ("true", "a duration must be a text, but this is true or false"),
     ] {
         assert_eq!(bad(&format!("[session]\nexpiration = {text}\n")), expected);
     }
@@ -208,7 +208,7 @@ fn paths_expand_or_say_what_is_missing() {
     }
     let nobody = presenced::config::Environment { home: PathBuf::new(), runtime_dir: None, ..environment() };
     for (snippet, expected) in [
-        (call("~/x"), "`~` stands for the home folder, and this user has none"),
+        (call("~/x"), "`~` stands for the home folder, but this user has none"),
         (call("$XDG_RUNTIME_DIR/x"), "the environment variable `XDG_RUNTIME_DIR` of `$XDG_RUNTIME_DIR/x` is not set"),
         (
             "[signals.call]\n".to_owned(),
@@ -224,24 +224,24 @@ fn paths_expand_or_say_what_is_missing() {
 fn impossible_rules_and_signals_are_refused() {
     let rule = |rest: &str| format!("[[rules]]\nname = \"r\"\nset = \"nothing\"\n{rest}\n");
     for (snippet, expected) in [
-        (rule("when = { lock = \"unlock\" }"), "`unlock` is no value of `lock`"),
-        (rule("when = { lock = \"unknown\" }"), "`unknown` is no value of `lock`"),
-        (rule("when = { call = [\"in-call\", \"incall\"] }"), "`incall` is no value of `call`"),
+        (rule("when = { lock = \"unlock\" }"), "`unlock` is not a valid value for `lock`"),
+        (rule("when = { lock = \"unknown\" }"), "`unknown` is not a valid value for `lock`"),
+        (rule("when = { call = [\"in-call\", \"incall\"] }"), "`incall` is not a valid value for `call`"),
         (rule("when = { lock = [] }"), "`lock` is an empty list"),
-        (rule("when = { lock = true }"), "`lock` is a text, and here is true or false"),
-        (rule("when = { idle = \"10m\" }"), "`10m` is no value of `idle`"),
+        (rule("when = { lock = true }"), "`lock` must be a text, but this is true or false"),
+        (rule("when = { idle = \"10m\" }"), "`10m` is not a valid value for `idle`"),
         (rule("when = { screen = \"locked\" }"), "`when` has no key `screen`"),
-        (rule("when = \"locked\""), "`when` is a table, and here is a text"),
-        (rule("when = { online = \"yes\" }"), "`online` is true or false, and here is a text"),
+        (rule("when = \"locked\""), "`when` must be a table, but this is a text"),
+        (rule("when = { online = \"yes\" }"), "`online` must be true or false, but this is a text"),
         (
             rule("when = { within = \"Mun 08:00-10:00\" }"),
             "`within`: `Mun` is not a day of the week; did you mean `Mon`?",
         ),
-        (rule("when = { signal = \"x\" }"), "`signal` is a table, and here is a text"),
-        (rule("when = { signal = { \"a b\" = \"x\" } }"), "`a b` is no name for a signal"),
+        (rule("when = { signal = \"x\" }"), "`signal` must be a table, but this is a text"),
+        (rule("when = { signal = { \"a b\" = \"x\" } }"), "`a b` is not a valid name for a signal"),
         (rule("when = { signal = { a = \"\" } }"), "`a` is empty"),
         (rule("expiration = \"4m\""), "`4m` is shorter than the 5 minutes Microsoft Graph accepts as an expiration"),
-        (rule("") + &rule(""), "there is a rule `r` already"),
+        (rule("") + &rule(""), "there is already a rule `r`"),
         ("[[rules]]\nset = \"nothing\"\n".to_owned(), "[[rules]] has no `name`"),
         ("[[rules]]\nname = \"r\"\n".to_owned(), "[[rules]] has no `set`"),
         ("[rules]\nname = \"r\"\n".to_owned(), "`rules` is a list of tables"),
@@ -251,18 +251,18 @@ fn impossible_rules_and_signals_are_refused() {
         ("[signals.calendar]\nsources = [{}]\n".to_owned(), "a source has no `path` and no `url`"),
         (
             "[signals.calendar]\nsources = [{ path = \"x\" }]\nidentity = [\"me\"]\n".to_owned(),
-            "`identity` holds e-mail addresses, and this is none",
+            "`identity` holds e-mail addresses, but this is not one",
         ),
         ("[signals.idle]\nafter = \"59s\"\n".to_owned(), "`59s` is shorter than a minute"),
         ("[signals.idle]\nafter = \"25h\"\n".to_owned(), "`25h` is longer than 24 hours"),
         ("[signals.idle]\nafter = \"-10m\"\n".to_owned(), "`-10m` is shorter than a minute"),
         ("[signals.idle]\nafter = 10\n".to_owned(), "`10` needs a unit"),
-        ("[signals.idle]\nafter = \"soon\"\n".to_owned(), "`soon` is no duration"),
+        ("[signals.idle]\nafter = \"soon\"\n".to_owned(), "`soon` is not a duration"),
         ("[signals.idle]\nafetr = \"10m\"\n".to_owned(), "[signals.idle] has no key `afetr`"),
         ("[signals.clendar]\n".to_owned(), "[signals] has no key `clendar`"),
-        ("[log]\nlevel = \"wran\"\n".to_owned(), "`wran` is no level of logging"),
-        ("[log]\nlevel = \"presenced=loud\"\n".to_owned(), "`presenced=loud` is no level of logging"),
-        ("[session]\non_exit = \"Clear\"\n".to_owned(), "`Clear` is no value of `on_exit`"),
+        ("[log]\nlevel = \"wran\"\n".to_owned(), "`wran` is not a log level"),
+        ("[log]\nlevel = \"presenced=loud\"\n".to_owned(), "`presenced=loud` is not a log level"),
+        ("[session]\non_exit = \"Clear\"\n".to_owned(), "`Clear` is not a valid value for `on_exit`"),
         ("[sesion]\n".to_owned(), "the configuration has no key `sesion`"),
     ] {
         assert_eq!(bad(&snippet), expected, "{snippet}");

@@ -110,7 +110,7 @@ async fn without_a_configuration_everything_else_is_checked() {
     let found = Found::of(&house).await;
     assert_eq!((found.code, found.printed["version"].as_u64()), (1, Some(1)));
     let said = found.said("configuration");
-    assert!(said.starts_with("failed: ") && said.contains("there is no such file"), "{said}");
+    assert!(said.starts_with("failed: ") && said.contains("the file does not exist"), "{said}");
     assert!(said.contains("presenced init"), "{said}");
     for (name, verdict) in [
         ("daemon", "warning"),

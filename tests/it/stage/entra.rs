@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::tz::TimeZone;
 use presenced::auth::Authenticator;
 use presenced::config::{Account, Auth, Cloud, Endpoints, Environment, SecretSource, TokenStore};
-use presenced::session::Failure;
+use presenced::failure::Failure;
 use presenced::time::{Instant, Now};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;

@@ -8,7 +8,7 @@ use crate::words;
 
 words! {
     /// An event's busy class, weakest first. If events overlap, the strongest class wins.
-    BusyClass {
+    pub enum BusyClass {
         /// Does not block any time.
         Free = "free",
         /// Working at another place than usual.

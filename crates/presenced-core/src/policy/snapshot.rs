@@ -54,7 +54,7 @@ impl<T: fmt::Display> fmt::Display for Reading<T> {
 
 words! {
     /// The screen lock.
-    Lock {
+    pub enum Lock {
         /// The user's login session is locked, or is not the active one.
         Locked = "locked",
         /// The user's login session is active and unlocked.
@@ -64,7 +64,7 @@ words! {
 
 words! {
     /// Whether the machine is about to sleep.
-    Sleep {
+    pub enum Sleep {
         /// Running.
         Awake = "awake",
         /// Sleep was announced, and the machine has not resumed yet.
@@ -74,7 +74,7 @@ words! {
 
 words! {
     /// Whether the user is using the machine.
-    Idle {
+    pub enum Idle {
         /// There was input within the configured time.
         Active = "active",
         /// There was no input for that long.
@@ -84,7 +84,7 @@ words! {
 
 words! {
     /// The state of a program's call, weakest first. If several programs report one, the strongest wins.
-    CallState {
+    pub enum CallState {
         /// No call.
         Idle = "idle",
         /// A call with one other person.

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::{Action, Applied, FailureKind, Target, Why, timing};
+use super::{Action, Target, Why, timing};
+use crate::failure::{Applied, FailureKind};
 use crate::time::Instant;
 
 /// Which of the two resources it is.

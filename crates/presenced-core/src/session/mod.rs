@@ -26,7 +26,6 @@
 //! Leaves to others: what presence to hold (`policy/`), how a request travels (`graph/`, `auth/`).
 
 mod coalesce;
-mod failure;
 mod holding;
 mod reconnect;
 mod request;
@@ -40,10 +39,10 @@ mod preferred_tests;
 #[cfg(test)]
 mod tests;
 
+use crate::failure::{Failure, FailureKind};
 use crate::time::Instant;
 
 use coalesce::Coalescer;
-pub use failure::{Applied, Failure, FailureKind, Lack, Permission};
 use holding::{Holding, Wish};
 use reconnect::Reconnects;
 pub use request::{Action, Request, RequestId, Target};

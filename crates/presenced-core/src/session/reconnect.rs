@@ -44,8 +44,9 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::{Failure, FailureKind};
     use crate::presence::{Expiration, Presence};
-    use crate::session::{Failure, FailureKind, Target, Why};
+    use crate::session::{Target, Why};
 
     fn at(seconds: u64) -> Instant {
         Instant::from_origin(Duration::from_secs(seconds))

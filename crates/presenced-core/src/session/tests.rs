@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::failure::Applied;
 use crate::presence::{Expiration, Presence};
 
 fn at(seconds: u64) -> Instant {

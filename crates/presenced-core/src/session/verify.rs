@@ -10,7 +10,8 @@
 
 use std::time::Duration;
 
-use super::{Failure, FailureKind, Seen};
+use super::Seen;
+use crate::failure::{Failure, FailureKind};
 use crate::time::Instant;
 
 /// The shortest time between two reads.

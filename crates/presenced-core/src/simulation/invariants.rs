@@ -12,8 +12,9 @@ use super::day::ClockTime;
 use super::graph::{Graph, Pair};
 use super::network::{ANSWER_TIMEOUT, MAX_GRAPH_LATENCY, MAX_TOKEN_LATENCY};
 use super::rules::Expected;
+use crate::failure::{Failure, FailureKind};
 use crate::presence::Presence;
-use crate::session::{Action, Failure, FailureKind, Target};
+use crate::session::{Action, Target};
 use crate::time::Instant;
 
 /// The window for coalescing, and the changes after which it applies.

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::session::{Applied, Failure, FailureKind, Request};
+use crate::failure::{Applied, Failure, FailureKind};
+use crate::session::Request;
 use crate::time::Instant;
 
 /// How long the client waits for an answer.

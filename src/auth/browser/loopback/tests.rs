@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
-/// More than any of this takes; it only ends a test that would wait for ever.
+/// Longer than any of these tests takes. It only ends a test that would wait for ever.
 const GUARD: Duration = Duration::from_secs(30);
 
 async fn guarded<T>(work: impl Future<Output = T>) -> T {
@@ -20,7 +20,7 @@ async fn connect(port: u16) -> TcpStream {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap()
 }
 
-/// What is answered to these bytes, up to the end of the connection.
+/// The answer to these bytes, up to the end of the connection.
 async fn ask(port: u16, request: &[u8]) -> String {
     guarded(async {
         let mut connection = connect(port).await;
@@ -30,7 +30,7 @@ async fn ask(port: u16, request: &[u8]) -> String {
     .await
 }
 
-/// All that still comes. A reset is an end like another.
+/// Everything that still comes. A reset is also an end.
 async fn rest(mut connection: TcpStream) -> String {
     let mut answer = Vec::new();
     let _ = connection.read_to_end(&mut answer).await;
@@ -43,7 +43,7 @@ fn get(target: &str) -> Vec<u8> {
 
 const REDIRECT: &str = "/?code=c0de&state=our-state";
 
-/// The redirect, made and answered.
+/// Makes the redirect and answers it.
 async fn is_still_there(mut loopback: Loopback) {
     let port = loopback.port();
     let answered = async {
@@ -75,9 +75,9 @@ async fn whatever_else_comes_ends_nothing() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{start}: {answer}");
         assert!(!answer.contains("c0de"), "{answer}");
     }
-    let many_letters = "a".repeat(4 * HEAD_LIMIT);
+    let many_letters = "a".repeat(4 * MAX_HEAD_BYTES);
     for huge in [get(&format!("/{many_letters}")), format!("GET / HTTP/1.1\r\nX: {many_letters}").into_bytes()] {
-        // What is left unread resets the connection, which may overtake the answer.
+        // Unread data resets the connection, and the reset may overtake the answer.
         let answer = ask(loopback.port(), &huge).await;
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 414 ") || answer.starts_with("HTTP/1.1 431 "),
@@ -93,14 +93,14 @@ async fn whatever_else_comes_ends_nothing() {
 async fn clients_that_say_nothing_do_not_keep_the_browser_out() {
     let loopback = Loopback::open_for("our-state".into(), Duration::from_hours(1)).await.unwrap();
     let mut silent = Vec::new();
-    for i in 0..MOST_CONNECTIONS + 10 {
+    for i in 0..MAX_CONNECTIONS + 10 {
         let mut connection = connect(loopback.port()).await;
         if i % 2 == 0 {
             connection.write_all(b"GET / HT").await.unwrap();
         }
         silent.push(connection);
     }
-    // The oldest had to go.
+    // The oldest was closed.
     for oldest in silent.drain(..10) {
         assert_eq!(guarded(rest(oldest)).await, "");
     }
@@ -167,7 +167,7 @@ async fn it_is_gone_when_the_attempt_is() {
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err());
 }
 
-/// A machine on which binding on IPv4 and on IPv6 goes like this, one time after the other, and well from then on.
+/// A machine on which binding on IPv4 and on IPv6 fails like this, one time after the other, and succeeds from then on.
 async fn listened(v4: &[io::ErrorKind], v6: &[io::ErrorKind]) -> io::Result<Vec<bool>> {
     let troubles = Mutex::new((v4.to_vec(), v6.to_vec()));
     let bind = async |address: SocketAddr| {
@@ -178,7 +178,7 @@ async fn listened(v4: &[io::ErrorKind], v6: &[io::ErrorKind]) -> io::Result<Vec<
         };
         match trouble {
             Some(trouble) => Err(trouble.into()),
-            // A machine without IPv6 has to do as well.
+            // It must also work on a machine without IPv6.
             None => TcpListener::bind((Ipv4Addr::LOCALHOST, if address.is_ipv4() { address.port() } else { 0 })).await,
         }
     };

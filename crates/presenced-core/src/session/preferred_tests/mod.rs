@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::failure::Applied;
 use crate::presence::{Expiration, Presence};
 
 mod model;

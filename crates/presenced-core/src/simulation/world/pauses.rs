@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::World;
+use crate::failure::{Applied, Failure, FailureKind};
 use crate::policy::{Reading, Sleep};
-use crate::session::{Applied, Failure, FailureKind};
 use crate::simulation::graph::Graph;
 use crate::simulation::invariants::{Invariant, Violation, violation};
 use crate::simulation::network::{ANSWER_TIMEOUT, MAX_GRAPH_LATENCY, MAX_TOKEN_LATENCY};

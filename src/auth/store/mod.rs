@@ -1,18 +1,18 @@
-//! Keeps who signed in and their refresh token: in the keyring, or in a file where there is none.
+//! Stores who signed in, and their refresh token: in the keyring, or in a file if there is no keyring.
 //!
-//! A sign-in is in exactly one place, and which one only `presenced login` decides, so that nothing depends on what was there
+//! A sign-in is in exactly one place. Only `presenced login` chooses the place, so that nothing depends on what was available
 //! when a daemon started. With `store = "auto"`:
 //!
-//! - `login` takes the keyring when one answers and has a default collection, else the file;
-//! - whoever reads looks at the file first, then into the keyring;
-//! - a new sign-in is written first, and then what is in the other place is removed: whenever that is cut off, one whole
-//!   sign-in is in force. Towards the keyring it comes into force as the file goes; towards the file, as that appears;
+//! - `login` uses the keyring if it answers and has a default collection, otherwise the file;
+//! - readers look at the file first, then in the keyring;
+//! - a new sign-in is written first, and then the other place is cleared. Whenever that is interrupted, one whole sign-in is
+//!   in force: a new one in the keyring from the moment that the file is gone, a new one in the file as soon as it appears;
 //! - `logout` removes both.
 //!
-//! What keeps processes apart: each change is made under a lock of the account's, in which what is stored is read again and
-//! compared before it is written over. So a renewal puts its refresh token only where the one it used still is, and a new
-//! sign-in, or signing out, is never undone by one that was under way. The lock is held for reading and writing alone, never
-//! while the sign-in service or a person is waited for. Who only reads takes none: each place changes at a stroke.
+//! Several processes may change a sign-in. Each change holds the account's lock, and reads and compares the stored sign-in
+//! before it overwrites it. So a renewal replaces only the refresh token that it used, and never undoes a new sign-in or a
+//! sign-out. The lock is held only for reading and writing, never while presenced waits for the sign-in service or a person.
+//! Readers do not need it: each place changes atomically.
 
 mod file;
 mod lock;
@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::config::{self, Environment, TokenStore};
-use crate::session::{Failure, FailureKind, Lack};
+use crate::failure::{Failure, FailureKind, Missing};
 
 use super::SignedIn;
 use super::keyring::{self, Attributes, Keyring, Prompt, Trouble};
@@ -46,8 +46,8 @@ pub(super) struct SignIn {
     pub(super) tenant: Option<String>,
     /// A name to show.
     pub(super) username: Option<String>,
-    /// Whether it was asked for the permission to read presences as well. To ask for more at a renewal than at the sign-in
-    /// would end the sign-in.
+    /// Whether it also asked for the permission to read presences. A renewal that asks for more than the sign-in did would
+    /// end the sign-in.
     #[serde(default)]
     pub(super) reads: bool,
 }
@@ -58,14 +58,14 @@ impl SignIn {
     }
 }
 
-/// Only for where it is stored: `SecretString` does not serialize by itself.
+/// Only for storing it: `SecretString` does not serialize by itself.
 fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose_secret())
 }
 
-/// Sees to it, before a person goes to the trouble, that the sign-in of `account` can be stored afterwards. `tell` is called
-/// once if that takes waiting for the keyring to be unlocked, which the person is asked for.
-pub async fn make_room(
+/// Makes sure that the sign-in of `account` can be stored, before a person goes to the trouble. If this has to wait for the
+/// person to unlock the keyring, it calls `tell` once.
+pub async fn ensure_storable(
     account: &str,
     config: &config::Account,
     environment: &Environment,
@@ -79,9 +79,9 @@ pub async fn make_room(
     Ok(())
 }
 
-/// Forgets the sign-in of `account`; false when there was none. The refresh token stays valid at the sign-in service until
-/// it expires or an administrator revokes it. `store`: where to look; `tell` is called once if that takes waiting for the
-/// keyring to be unlocked.
+/// Forgets the sign-in of `account`; false: there was none. The refresh token stays valid at the sign-in service until it
+/// expires or an administrator revokes it. `store`: where to look. If this has to wait for the keyring to be unlocked, it
+/// calls `tell` once.
 pub async fn logout(
     account: &str,
     store: TokenStore,
@@ -99,25 +99,25 @@ pub async fn logout(
     }
 }
 
-/// Who signed in to `account`, as it is stored; says nothing about whether the service still takes it.
+/// Who signed in to `account`, from the store. This does not say whether the service still accepts the sign-in.
 ///
 /// # Errors
-/// [`FailureKind::SignInNeeded`] when nobody did, or the keyring is locked; [`FailureKind::Refused`] when it cannot be read.
+/// [`FailureKind::SignInNeeded`] if nobody did, or the keyring is locked; [`FailureKind::Refused`] if it cannot be read.
 pub async fn stored(account: &str, config: &config::Account, environment: &Environment) -> Result<SignedIn, Failure> {
     let SignIn { user, tenant, username, .. } = Store::new(account, config, environment).load().await?;
     Ok(SignedIn { user, tenant, username })
 }
 
-/// The file that the sign-in of `account` is in where it is in one; it need not be there.
+/// The file for the sign-in of `account`. It need not exist.
 pub fn sign_in_file(account: &str, environment: &Environment) -> PathBuf {
     TokenFile::new(account, &environment.state_dir).path().to_owned()
 }
 
-/// Waits until the keyring is unlocked if that is what `failure` lacks, and has it ask the person; any other failure it gives
-/// back. `tell` is called before it waits.
+/// If `failure` is about a locked keyring, lets the keyring ask the person and waits until it is unlocked. Returns any other
+/// failure. Calls `tell` before it waits.
 pub async fn unlock(failure: Failure, tell: impl FnOnce()) -> Result<(), Failure> {
-    match failure.lacks.as_deref() {
-        Some(Lack::Keyring(collections)) if !collections.is_empty() => {
+    match failure.missing.as_deref() {
+        Some(Missing::Keyring(collections)) if !collections.is_empty() => {
             tell();
             keyring::wait(collections, Prompt::Once).await;
             Ok(())
@@ -132,19 +132,20 @@ pub(super) struct Store {
     kind: TokenStore,
     environment: Environment,
     file: TokenFile,
-    /// Whether there was a keyring, or at least the bus that it comes to: then its absence is no proof of anything.
+    /// Whether there was ever a keyring, or at least its bus: then its absence now proves nothing.
     met_bus: AtomicBool,
     unsaved: Mutex<Option<Renewal>>,
 }
 
-/// A renewal that could not be stored. It is kept until that works, or what it renewed is not what is stored any more.
+/// A renewal that could not be stored. It is kept until it can be, or until the stored sign-in is no longer the one that it
+/// renewed.
 struct Renewal {
     /// What is stored.
     used: SignIn,
     renewed: SignIn,
 }
 
-/// Where a sign-in is.
+/// The place of a sign-in.
 enum Place {
     File,
     Keyring(Keyring),
@@ -174,8 +175,8 @@ impl Store {
     /// The newest sign-in.
     ///
     /// # Errors
-    /// [`FailureKind::SignInNeeded`] when there is none, it is damaged, or the keyring is locked; [`FailureKind::Refused`] when
-    /// the file cannot be read or there is no keyring; [`FailureKind::Passing`] when the keyring does not answer as it should.
+    /// [`FailureKind::SignInNeeded`] if there is none, it is damaged, or the keyring is locked; [`FailureKind::Refused`] if
+    /// the file cannot be read or there is no keyring; [`FailureKind::Passing`] if the keyring does not answer as it should.
     pub(super) async fn load(&self) -> Result<SignIn, Failure> {
         let (stored, _) = self.find().await?.ok_or_else(|| self.nobody())?;
         let Some(Renewal { used, renewed }) = self.unsaved.lock().await.take() else { return Ok(stored) };
@@ -186,7 +187,7 @@ impl Store {
         Ok(renewed)
     }
 
-    /// Stores a new sign-in over whatever there was. Waits where the keyring is locked, and has it ask to be unlocked.
+    /// Stores a new sign-in in place of any other. If the keyring is locked, waits and lets it ask to be unlocked.
     pub(super) async fn save(&self, sign_in: &SignIn) -> Result<(), Failure> {
         while let Err(failure) = self.write_new(sign_in).await {
             unlock(failure, || ()).await?;
@@ -194,8 +195,8 @@ impl Store {
         Ok(())
     }
 
-    /// Stores `renewed` in place of `used`, unless somebody signed in or out since `used` was read. That it cannot be written
-    /// is no failure: the service lets the used refresh token be used again, and the new one is kept here until it is stored.
+    /// Stores `renewed` in place of `used`, unless somebody signed in or out since `used` was read. It is not a failure if it
+    /// cannot be written: the service accepts the used refresh token again, and the new one is kept here until it is stored.
     pub(super) async fn rotate(&self, used: &SignIn, renewed: SignIn) {
         let unsaved = self.unsaved.lock().await.take();
         match unsaved {
@@ -204,7 +205,7 @@ impl Store {
         }
     }
 
-    /// Stores `renewed` in place of `used`, or else remembers both.
+    /// Stores `renewed` in place of `used`, or remembers both.
     async fn keep(&self, used: SignIn, renewed: SignIn) {
         if let Err(failure) = self.replace(&used, &renewed).await {
             warn!(account = self.account, "the new refresh token is not stored yet: {failure}");
@@ -228,13 +229,13 @@ impl Store {
             Place::File => self.clean_keyring().await,
             Place::Keyring(_) => drop(self.file.remove()?),
         }
-        // Whoever renewed what was here before has nothing to store any more.
+        // A renewal of the previous sign-in has nothing left to store.
         *self.unsaved.lock().await = None;
         Ok(())
     }
 
-    /// A sign-in in the file comes first, so what the keyring has of an older one matters to nobody. What is locked stays until
-    /// `logout`: who chose the file may have nobody to unlock a keyring.
+    /// A sign-in in the file comes first, so an older one in the keyring does no harm. If it is locked, it stays until `logout`:
+    /// whoever chose the file may have nobody to unlock a keyring.
     async fn clean_keyring(&self) {
         let removed = match Keyring::open(&self.environment).await {
             Ok(keyring) => keyring.remove(&self.attributes(), true).await.map(drop),
@@ -255,11 +256,10 @@ impl Store {
             TokenStore::File => Ok(Place::File),
             TokenStore::Keyring => match chosen().await {
                 Ok(Some(place)) => Ok(place),
-                Ok(None) => Err(Failure::new(
-                    FailureKind::Refused,
-                    "the keyring has no default collection to keep a sign-in in",
-                )
-                .with_hint("make one, such as with `seahorse`; or set `store = \"file\"` in [tokens]")),
+                Ok(None) => {
+                    Err(Failure::new(FailureKind::Refused, "the keyring has no default collection for a sign-in")
+                        .with_hint("create one, for example with `seahorse`; or set `store = \"file\"` in [tokens]"))
+                }
                 Err(trouble) => Err(self.failure(trouble)),
             },
             TokenStore::Auto => match chosen().await {
@@ -302,7 +302,7 @@ impl Store {
         Ok(())
     }
 
-    /// The sign-in that is in force, and where it is.
+    /// The sign-in in force, and its place.
     async fn find(&self) -> Result<Option<(SignIn, Place)>, Failure> {
         match self.kind {
             TokenStore::File => self.find_in_file(),
@@ -313,12 +313,12 @@ impl Store {
                 }
                 match self.find_in_keyring().await {
                     Ok(Some(found)) => found.map(Some),
-                    // It may have gone from there to the file meanwhile.
+                    // It may have moved to the file in the meantime.
                     Ok(None) => self.find_in_file(),
                     Err(Trouble::NoBus(_)) if !self.met_bus.load(Ordering::Relaxed) => Ok(None),
                     // A keyring that comes later may have it.
                     Err(Trouble::Absent) => {
-                        Err(Failure { lacks: Some(Box::new(Lack::Keyring(Vec::new()))), ..self.nobody() })
+                        Err(Failure { missing: Some(Box::new(Missing::Keyring(Vec::new()))), ..self.nobody() })
                     }
                     Err(trouble) => Err(self.failure(trouble)),
                 }
@@ -328,7 +328,7 @@ impl Store {
 
     fn find_in_file(&self) -> Result<Option<(SignIn, Place)>, Failure> {
         let Some(bytes) = self.file.read()? else { return Ok(None) };
-        // The parser's own words are left out: they may quote the token.
+        // Without the parser's own message: it may quote the token.
         let damaged =
             |_| self.sign_in_needed(format!("the sign-in stored in {} is damaged", self.file.path().display()));
         Ok(Some((serde_json::from_slice(&bytes).map_err(damaged)?, Place::File)))

@@ -1,8 +1,9 @@
 //! The keyring: secrets kept by the freedesktop Secret Service (gnome-keyring, `KWallet`, `KeePassXC`) on the session bus.
 //!
-//! Nothing here asks a person for anything but [`wait`], and that only when it is told to. Leaves to others: what the secrets
-//! are, and what becomes of the daemon while they are not to be had.
+//! Only [`wait`] asks a person for anything, and only if the caller wants it. Leaves to others: what the secrets are, and what
+//! the daemon does while they are not available.
 
+mod probe;
 mod service;
 mod wait;
 
@@ -17,28 +18,29 @@ use zbus::names::{BusName, WellKnownName};
 use zbus::zvariant::{OwnedObjectPath, Value};
 
 use crate::config::Environment;
-use crate::session::{Failure, FailureKind, Lack};
+use crate::failure::{Failure, FailureKind, Missing};
 
+pub use probe::{KeyringState, keyring_state};
 use service::{CollectionProxy, Secret};
 pub(super) use wait::{Prompt, wait};
 
-/// The name that a Secret Service has on the bus, whichever it is.
+/// The name of every Secret Service on the bus.
 const NAME: WellKnownName<'static> = WellKnownName::from_static_str_unchecked("org.freedesktop.secrets");
 
-/// How long the keyring may take for what needs no person.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long the keyring may take for anything that needs no person.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// By what a secret is found, as `secret-tool store` takes it.
+/// The attributes of a secret, as in `secret-tool store`.
 pub(super) type Attributes = BTreeMap<String, String>;
 
-/// Why the keyring is of no use now.
+/// Why the keyring cannot be used now.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// There is no session bus, or no connection to it.
     NoBus(String),
-    /// Nobody on the bus is a keyring, and none can be started.
+    /// There is no keyring on the bus, and none can be started.
     Absent,
-    /// These of its collections are locked, by their object paths.
+    /// These collections are locked, by their object paths.
     Locked(Vec<String>),
     /// It answers with an error, or not in time.
     Failed(String),
@@ -48,21 +50,21 @@ pub(super) enum Trouble {
 pub(super) struct Keyring {
     bus: Connection,
     service: service::ServiceProxy<'static>,
-    /// In which secrets are handed over.
+    /// The session in which secrets are transferred.
     session: OwnedObjectPath,
 }
 
-/// What a search finds.
+/// The result of a search.
 struct Matches {
     items: Vec<OwnedObjectPath>,
-    /// The paths of the locked collections with a match; one for each.
+    /// The paths of the locked collections with a match, one for each match.
     locked: Vec<String>,
-    /// The default collection, where that is locked: what is locked some services show to nobody.
+    /// The default collection, if it is locked: some services do not show what is in it.
     hidden: Option<String>,
 }
 
 impl Keyring {
-    /// The keyring of this session; one that can be started is.
+    /// The keyring of this session. It is started if possible.
     pub(super) async fn open(environment: &Environment) -> Result<Self, Trouble> {
         if !has_bus(environment) {
             return Err(Trouble::NoBus("there is none".to_owned()));
@@ -85,7 +87,7 @@ impl Keyring {
         .await
     }
 
-    /// Whether there is a collection for new secrets, and unlocked; false: there is none.
+    /// Whether there is an unlocked collection for new secrets; false: there is no collection.
     pub(super) async fn has_room(&self) -> Result<bool, Trouble> {
         within(async {
             match self.default_collection().await? {
@@ -96,10 +98,10 @@ impl Keyring {
         .await
     }
 
-    /// The secrets with these attributes, whatever others they have.
+    /// The secrets with these attributes, whatever other attributes they have.
     ///
     /// # Errors
-    /// [`Trouble::Locked`] as long as one may be in what is locked.
+    /// [`Trouble::Locked`] if one may be in a locked collection.
     pub(super) async fn find(&self, attributes: &Attributes) -> Result<Vec<SecretString>, Trouble> {
         within(async {
             let matches = self.search(attributes).await?;
@@ -123,7 +125,7 @@ impl Keyring {
         .await
     }
 
-    /// Puts `secret` in place of the one with these attributes, or beside the others; all or nothing.
+    /// Replaces the secret with these attributes by `secret`, or adds it; all or nothing.
     pub(super) async fn put(&self, label: &str, attributes: &Attributes, secret: &SecretString) -> Result<(), Trouble> {
         within(async {
             let matches = self.search(attributes).await?;
@@ -162,10 +164,10 @@ impl Keyring {
         .await
     }
 
-    /// Takes away what has these attributes and is not locked, and says whether there was any.
+    /// Removes the unlocked secrets with these attributes, and returns whether there were any.
     ///
     /// # Errors
-    /// [`Trouble::Locked`] when there is some that is locked, or, unless `is_elsewhere`, may be.
+    /// [`Trouble::Locked`] if one is locked, or, unless `is_elsewhere`, may be locked.
     pub(super) async fn remove(&self, attributes: &Attributes, is_elsewhere: bool) -> Result<bool, Trouble> {
         within(async {
             let matches = self.search(attributes).await?;
@@ -229,47 +231,48 @@ impl From<zbus::Error> for Trouble {
         let name = if let zbus::Error::MethodError(name, ..) = &error { name.as_str() } else { "" };
         Self::Failed(match name {
             "org.freedesktop.Secret.Error.IsLocked" => "it was locked just now".to_owned(),
-            "org.freedesktop.Secret.Error.NoSession" => "it was started anew just now".to_owned(),
-            "org.freedesktop.Secret.Error.NoSuchObject" => "what was looked for was taken away just now".to_owned(),
+            "org.freedesktop.Secret.Error.NoSession" => "it was restarted just now".to_owned(),
+            "org.freedesktop.Secret.Error.NoSuchObject" => "the secret was removed just now".to_owned(),
             _ => error.to_string(),
         })
     }
 }
 
 impl Trouble {
-    /// What it means that `what` (`the client secret`) cannot be got at.
+    /// The failure if `what` (`the client secret`) cannot be read.
     pub(super) fn failure(self, what: &str) -> Failure {
-        let lacks = |collections, failure| Failure { lacks: Some(Box::new(Lack::Keyring(collections))), ..failure };
+        let missing =
+            |collections, failure| Failure { missing: Some(Box::new(Missing::Keyring(collections))), ..failure };
         match self {
             Self::NoBus(error) => {
-                let text = format!("{what} is kept in the keyring, and the session bus cannot be reached: {error}");
-                Failure::new(FailureKind::Passing, text).with_hint("start presenced from a session that has a D-Bus")
+                let text = format!("{what} is kept in the keyring, but the session bus cannot be reached: {error}");
+                Failure::new(FailureKind::Passing, text).with_hint("start presenced in a session that has a D-Bus")
             }
             Self::Absent => {
-                let text = format!("{what} is kept in the keyring, and there is none on the session bus");
+                let text = format!("{what} is kept in the keyring, but there is none on the session bus");
                 let hint =
-                    "start one that speaks for org.freedesktop.secrets, such as gnome-keyring, KWallet or KeePassXC";
-                lacks(Vec::new(), Failure::new(FailureKind::Refused, text).with_hint(hint))
+                    "start one that provides org.freedesktop.secrets, such as gnome-keyring, KWallet or KeePassXC";
+                missing(Vec::new(), Failure::new(FailureKind::Refused, text).with_hint(hint))
             }
             Self::Locked(collections) => {
-                let text = format!("{what} is kept in the keyring, and that is locked");
-                let hint = "unlock the keyring, and presenced goes on by itself";
-                lacks(collections, Failure::new(FailureKind::SignInNeeded, text).with_hint(hint))
+                let text = format!("{what} is kept in the keyring, which is locked");
+                let hint = "unlock the keyring; presenced then continues by itself";
+                missing(collections, Failure::new(FailureKind::SignInNeeded, text).with_hint(hint))
             }
             Self::Failed(error) => {
-                Failure::new(FailureKind::Passing, format!("{what} cannot be had from the keyring: {error}"))
+                Failure::new(FailureKind::Passing, format!("{what} cannot be read from the keyring: {error}"))
             }
         }
     }
 }
 
-/// Whether this was started where a session bus is to be expected. Nobody else's is looked for.
+/// Whether presenced was started where a session bus can be expected. It never looks for anybody else's.
 fn has_bus(environment: &Environment) -> bool {
     environment.var("DBUS_SESSION_BUS_ADDRESS").is_some()
         || environment.runtime_dir.as_ref().is_some_and(|dir| dir.join("bus").exists())
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    let silent = || Trouble::Failed(format!("no answer within {} s", ANSWER.as_secs()));
-    tokio::time::timeout(ANSWER, work).await.unwrap_or_else(|_| Err(silent()))
+    let silent = || Trouble::Failed(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));
+    tokio::time::timeout(ANSWER_TIMEOUT, work).await.unwrap_or_else(|_| Err(silent()))
 }

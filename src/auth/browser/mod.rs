@@ -1,6 +1,6 @@
 //! A person's sign-in in a browser: the authorization code grant with PKCE (RFC 6749, 4.1; RFC 7636) over a redirect to
-//! this machine, as native applications do it (RFC 8252). Leaves to others: opening the browser (`cli/`), and what is stored of
-//! it (`login`).
+//! this machine, like other native applications (RFC 8252). Leaves to others: opening the browser (`cli/`), and storing the
+//! sign-in (`login`).
 //!
 //! ```text
 //!  pkce      the secrets of one attempt
@@ -20,15 +20,15 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::config;
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::refresh::scope;
 use super::token_service::{TokenResponse, TokenService};
 use loopback::{Loopback, Visitor};
 use page::Page;
 
-/// How long a person may take. A code that comes is good for about as long.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// How long a person may take. The code is valid for about as long.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// What a person must do to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,14 +51,14 @@ pub(super) struct Attempt<'a> {
     loopback: Loopback,
 }
 
-/// The browser came back: with a code, or with why there is none. It waits for a page.
+/// The browser came back with a code, or with the reason why there is none. It waits for a page.
 pub(super) struct Arrival(Visitor);
 
 impl<'a> Attempt<'a> {
-    /// Makes the secrets, and waits for the browser from now on.
+    /// Creates the secrets, and starts to wait for the browser.
     ///
     /// # Errors
-    /// [`FailureKind::Refused`] when this machine has no port on loopback, or no random numbers.
+    /// [`FailureKind::Refused`] if this machine has no port on loopback, or no random numbers.
     pub(super) async fn start(
         service: &'a TokenService<'a>,
         config: &'a config::Account,
@@ -77,31 +77,31 @@ impl<'a> Attempt<'a> {
             .append_pair("state", state.expose_secret())
             .append_pair("code_challenge", &pkce::challenge(&verifier))
             .append_pair("code_challenge_method", "S256")
-            // Else whoever the browser knows would be signed in without a word: often the wrong one of two accounts.
+            // Otherwise the browser's current user would be signed in without a question: often the wrong one of two accounts.
             .append_pair("prompt", "select_account");
         Ok(Self { service, config, scope, verifier, url, loopback })
     }
 
     /// What the person must do.
     pub(super) fn prompt(&self) -> BrowserPrompt {
-        BrowserPrompt { url: self.url.clone(), port: self.loopback.port(), expires_in: PATIENCE }
+        BrowserPrompt { url: self.url.clone(), port: self.loopback.port(), expires_in: SIGN_IN_TIMEOUT }
     }
 
     /// Waits for the browser to come back.
     ///
     /// # Errors
-    /// [`FailureKind::SignInNeeded`] when it does not in time.
+    /// [`FailureKind::SignInNeeded`] if it does not come back in time.
     pub(super) async fn arrival(&mut self) -> Result<Arrival, Failure> {
-        self.arrival_within(PATIENCE).await
+        self.arrival_within(SIGN_IN_TIMEOUT).await
     }
 
     async fn arrival_within(&mut self, patience: Duration) -> Result<Arrival, Failure> {
         match tokio::time::timeout(patience, self.loopback.visitor()).await {
             Ok(Some(visitor)) => Ok(Arrival(visitor)),
-            Ok(None) => Err(Failure::new(FailureKind::Refused, "the browser can no longer be waited for")),
+            Ok(None) => Err(Failure::new(FailureKind::Refused, "presenced can no longer wait for the browser")),
             Err(_) => {
                 let text = format!("the browser did not come back within {} minutes", patience.as_secs() / 60);
-                // An address that is not registered is told to the browser alone.
+                // Only the browser shows that an address is not registered.
                 Err(Failure::new(FailureKind::SignInNeeded, text).with_hint(
                     "run `presenced login` again; if the page said AADSTS50011, first add `http://localhost` to the app \
                      registration's `Mobile and desktop applications`",
@@ -110,10 +110,10 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Turns the code that came into tokens.
+    /// Exchanges the code for tokens.
     ///
     /// # Errors
-    /// As the sign-in service says, to the browser or to us.
+    /// What the sign-in service says, to the browser or to presenced.
     pub(super) async fn redeem(&self, Arrival(visitor): &Arrival) -> Result<TokenResponse, Failure> {
         let code = match &visitor.outcome {
             Ok(code) => code,
@@ -138,7 +138,7 @@ impl Arrival {
     }
 }
 
-/// Exactly so: Entra compares everything but the port with what is registered, and is asked at both endpoints.
+/// Must be exactly this: Entra compares everything except the port with the registered address, and both endpoints get it.
 fn redirect_uri(port: u16) -> String {
     format!("http://localhost:{port}")
 }

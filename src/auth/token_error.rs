@@ -1,15 +1,15 @@
-//! What Entra ID's token errors mean and what mends them.
+//! What Entra ID's token errors mean and how to fix them.
 //!
-//! Decided on the `AADSTS` number (`error_codes`) first and on OAuth's `error` second (RFC 6749, 5.2; RFC 8628, 3.5), never
-//! on `error_description`, which is for people and may name them.
-//! Leaves to others: what each number means (`entra_numbers`), and the words for who signs in (`token_service`).
+//! The `AADSTS` number (`error_codes`) decides first, then OAuth's `error` (RFC 6749, 5.2; RFC 8628, 3.5), never
+//! `error_description`, which is for people and may name them.
+//! Leaves to others: what each number means (`aadsts`), and the words for the person who signs in (`token_service`).
 
 use serde::Deserialize;
 
-use super::entra_numbers::ROWS;
-use crate::session::FailureKind;
+use super::aadsts::ROWS;
+use crate::failure::FailureKind;
 
-use Mend::{Change, SignIn, Wait};
+use Remedy::{Change, SignIn, Wait};
 
 /// The body of a token error.
 #[derive(Debug, Default, Deserialize)]
@@ -23,36 +23,36 @@ pub(super) struct ErrorBody {
     pub(super) trace_id: Option<String>,
 }
 
-/// What is to be done about an error.
+/// What an error means, and what to do about it.
 pub(super) struct Verdict {
-    /// The `AADSTS` number the verdict is built on, where it is.
+    /// The `AADSTS` number that decided, if one did.
     pub(super) number: Option<u32>,
     /// What is wrong, as the end of a sentence about the account.
     pub(super) wrong: &'static str,
-    pub(super) mend: Mend,
+    pub(super) remedy: Remedy,
 }
 
-/// What mends an error.
+/// How to fix an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mend {
+pub(super) enum Remedy {
     /// `presenced login`.
     SignIn,
-    /// The same, in a way that these words tell.
+    /// The same, with these words about how.
     SignInAnd(&'static str),
-    /// The same; and for device codes, should that not help, a browser.
+    /// The same; if that does not help with a device code, a browser.
     SignInOrBrowser(&'static str),
-    /// Signing in with a browser on this machine, where a device code cannot do it; else a change, in these words.
+    /// A sign-in with a browser on this machine, if a device code was used; otherwise a change, in these words.
     Browser(&'static str),
     /// A change, in these words.
     Change(&'static str),
-    /// Time.
+    /// Waiting.
     Wait,
-    /// Time, in which it is asked less.
+    /// Waiting, with fewer requests.
     Pause,
 }
 
-impl Mend {
-    /// The kind of failure that it mends, when a person signs in.
+impl Remedy {
+    /// The kind of failure that it fixes, when a person signs in.
     pub(super) fn kind(self) -> FailureKind {
         match self {
             Self::SignIn | Self::SignInAnd(_) | Self::SignInOrBrowser(_) => FailureKind::SignInNeeded,
@@ -63,31 +63,31 @@ impl Mend {
     }
 }
 
-/// What the number in `body` means, where it is a known one.
+/// What the number in `body` means, if it is known.
 pub(super) fn known(body: &ErrorBody) -> Option<Verdict> {
     let of = |number: &u32| ROWS.iter().find(|(numbers, ..)| numbers.contains(number)).map(|row| (*number, row));
-    let (number, (_, wrong, mend)) = body.error_codes.iter().find_map(of)?;
-    Some(Verdict { number: Some(number), wrong, mend: *mend })
+    let (number, (_, wrong, remedy)) = body.error_codes.iter().find_map(of)?;
+    Some(Verdict { number: Some(number), wrong, remedy: *remedy })
 }
 
-/// What `body`, answered with a 4xx that is neither 408 nor 429, means.
+/// What `body` means, in an answer with a 4xx other than 408 and 429.
 pub(super) fn verdict(body: &ErrorBody) -> Verdict {
     known(body).unwrap_or_else(|| {
-        let (wrong, mend) = by_word(&body.error);
-        Verdict { number: None, wrong, mend }
+        let (wrong, remedy) = by_word(&body.error);
+        Verdict { number: None, wrong, remedy }
     })
 }
 
-fn by_word(error: &str) -> (&'static str, Mend) {
+fn by_word(error: &str) -> (&'static str, Remedy) {
     match error {
-        "invalid_grant" => ("the sign-in is over", SignIn),
-        "interaction_required" | "login_required" | "consent_required" => ("a person is asked for", SignIn),
+        "invalid_grant" => ("the sign-in has ended", SignIn),
+        "interaction_required" | "login_required" | "consent_required" => ("a person has to sign in", SignIn),
         "authorization_declined" | "access_denied" => ("the sign-in was declined", SignIn),
         "expired_token" | "code_expired" => ("the code was not used in time", SignIn),
-        "bad_verification_code" => ("the code is not known any more", SignIn),
+        "bad_verification_code" => ("the code is no longer known", SignIn),
         "temporarily_unavailable" | "server_error" => ("it is busy", Wait),
         "invalid_client" => (
-            "what the application proves itself with is not accepted",
+            "the application's proof of identity is not accepted",
             Change("check `client_id`, and the secret, certificate or assertion that `auth` names"),
         ),
         "unauthorized_client" => (
@@ -105,7 +105,7 @@ mod tests {
     fn judge(error: &str, error_codes: &[u32]) -> (FailureKind, Option<u32>) {
         let body = ErrorBody { error: error.to_owned(), error_codes: error_codes.to_vec(), ..ErrorBody::default() };
         let verdict = verdict(&body);
-        (verdict.mend.kind(), verdict.number)
+        (verdict.remedy.kind(), verdict.number)
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The server on loopback that the browser is redirected to (RFC 8252, 7.3). It lives as long as one attempt, and whatever
-//! else comes to its port, from anybody on this machine, costs little and ends nothing.
+//! The server on loopback that the browser is redirected to (RFC 8252, 7.3). It lives as long as one attempt. Other
+//! requests to its port, from anyone on this machine, cost little and do not end the attempt.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -21,37 +21,37 @@ use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
-use crate::session::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
 use super::page::Page;
 use super::redirect::{Outcome, Visit};
 
-/// How often another port is tried when one is free on IPv4 only.
+/// How many ports are tried if one is free only on IPv4.
 const PORTS_TRIED: usize = 16;
 
-/// As many connections are open at once; for one more the oldest is closed.
-const MOST_CONNECTIONS: usize = 32;
+/// How many connections may be open at once. For another one the oldest is closed.
+const MAX_CONNECTIONS: usize = 32;
 
 /// How long a client may take for its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// No request is larger, in bytes: a code has some 2 KB, the cookies that `localhost` collects may have more.
-const HEAD_LIMIT: usize = 64 * 1024;
+/// The largest request. A code has about 2 KB, but the cookies that `localhost` collects may have more.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// How long the last page may take to reach the browser.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long to wait when the system has no socket left for the next connection.
+/// How long to wait if the system has no socket left for the next connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The server; dropped, it closes everything.
+/// The server. Dropping it closes everything.
 pub(super) struct Loopback {
     port: u16,
     visitor: oneshot::Receiver<Visitor>,
     _serving: JoinSet<()>,
 }
 
-/// The browser that came back, and waits for its page.
+/// The browser that came back and waits for its page.
 pub(super) struct Visitor {
     pub(super) outcome: Outcome,
     page: oneshot::Sender<Page>,
@@ -63,7 +63,7 @@ pub(super) struct Visitor {
 struct Awaited {
     state: SecretString,
     head_timeout: Duration,
-    /// Taken by the first redirect; there is no second one.
+    /// Taken by the first redirect. There is no second one.
     first: Mutex<Option<oneshot::Sender<Visitor>>>,
 }
 
@@ -71,7 +71,7 @@ impl Loopback {
     /// Waits on a free port for the redirect with `state`.
     ///
     /// # Errors
-    /// [`FailureKind::Refused`] when there is no such port.
+    /// [`FailureKind::Refused`] if there is none.
     pub(super) async fn open(state: SecretString) -> Result<Self, Failure> {
         Self::open_for(state, HEAD_TIMEOUT).await
     }
@@ -90,29 +90,30 @@ impl Loopback {
         Ok(Self { port, visitor, _serving: serving })
     }
 
-    /// The port, of both families.
+    /// The port, for both address families.
     pub(super) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Waits for the first redirect of this attempt; `None`: the server broke.
+    /// Waits for the first redirect of this attempt; `None`: the server failed.
     pub(super) async fn visitor(&mut self) -> Option<Visitor> {
         (&mut self.visitor).await.ok()
     }
 }
 
 impl Visitor {
-    /// Gives the browser its page, and waits until it has it.
+    /// Sends the browser its page, and waits until it has it.
     pub(super) async fn show(self, page: Page) {
-        // A browser that left, or does not read, misses its page and nothing else.
+        // A browser that left, or does not read, only misses its page.
         if self.page.send(page).is_ok() {
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, self.gone).await;
         }
     }
 }
 
-/// Listens on one free port of both families: `localhost` is either, as the browser likes. A family that this machine does not
-/// have is none that a browser could use. But a port that somebody else has on the other family would take our redirect there.
+/// Listens on one port that is free in both address families: the browser may choose either for `localhost`. If this machine
+/// lacks a family, the browser cannot use it either. But if another program has the port in the other family, it would get the
+/// redirect.
 async fn listen(bind: impl AsyncFn(SocketAddr) -> io::Result<TcpListener>) -> io::Result<Vec<TcpListener>> {
     let mut taken = io::ErrorKind::AddrInUse.into();
     for _ in 0..PORTS_TRIED {
@@ -142,7 +143,7 @@ async fn serve(listeners: Vec<TcpListener>, awaited: Arc<Awaited>) {
             Ok((stream, _)) => {
                 while connections.try_join_next().is_some() {}
                 open.retain(|connection| !connection.is_finished());
-                if open.len() == MOST_CONNECTIONS
+                if open.len() == MAX_CONNECTIONS
                     && let Some(oldest) = open.pop_front()
                 {
                     oldest.abort();
@@ -163,7 +164,7 @@ async fn connection(stream: TcpStream, awaited: Arc<Awaited>) {
     let gone = Mutex::new(Some(gone));
     let served = http1::Builder::new()
         .keep_alive(false)
-        .max_buf_size(HEAD_LIMIT)
+        .max_buf_size(MAX_HEAD_BYTES)
         .timer(TokioTimer::new())
         .header_read_timeout(awaited.head_timeout)
         .serve_connection(TokioIo::new(stream), service_fn(|request| answer(&awaited, &gone, request)))
@@ -173,7 +174,7 @@ async fn connection(stream: TcpStream, awaited: Arc<Awaited>) {
     }
 }
 
-/// One request. Its body, should it have one, is not read.
+/// One request. Its body, if there is one, is not read.
 async fn answer(
     awaited: &Awaited,
     gone: &Mutex<Option<oneshot::Receiver<Infallible>>>,
@@ -183,7 +184,7 @@ async fn answer(
         Visit::Redirect(outcome) => match (take(&awaited.first), take(gone)) {
             (Some(first), Some(gone)) => {
                 let (page, shown) = oneshot::channel();
-                // Where nobody waits any more, `page` is dropped with it.
+                // If nobody waits any more, `page` is dropped with it.
                 drop(first.send(Visitor { outcome, page, gone }));
                 shown.await.unwrap_or_else(|_| Page::over())
             }

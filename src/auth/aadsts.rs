@@ -1,13 +1,14 @@
-//! What each `AADSTS` number that people meet means, and what mends it: the one table, which `docs/sign-in-reference.md` shows too.
+//! What each `AADSTS` number that people meet means, and how to fix it: the only table of them, which `docs/sign-in-reference.md` also
+//! shows.
 //!
-//! Only numbers whose meaning Microsoft's pages tell are in it: "Microsoft Entra authentication and authorization error
-//! codes"; for 530036 "Conditional Access: Authentication flows"; 500014, 530031, 530033, 700003, 70020 and 900023 by their
-//! own descriptions.
+//! It has only numbers that Microsoft's pages explain: "Microsoft Entra authentication and authorization error codes"; for
+//! 530036 "Conditional Access: Authentication flows"; for 500014, 530031, 530033, 700003, 70020 and 900023 their own
+//! descriptions.
 
-use super::entra_error::Mend::{self, Browser, Change, Pause, SignIn, SignInAnd, SignInOrBrowser, Wait};
+use super::token_error::Remedy::{self, Browser, Change, Pause, SignIn, SignInAnd, SignInOrBrowser, Wait};
 
-/// Numbers of one meaning: what is wrong, as the end of a sentence about the account, and what mends it.
-pub(super) type Row = (&'static [u32], &'static str, Mend);
+/// Numbers with one meaning: what is wrong, as the end of a sentence about the account, and how to fix it.
+pub(super) type Row = (&'static [u32], &'static str, Remedy);
 
 const CHECK_TENANT: &str = "check `tenant` in the account";
 const ALLOW_POLICY: &str =
@@ -17,14 +18,14 @@ const ALLOW_DEVICE: &str = "have an administrator exempt this sign-in from the p
 const FEDERATION: &str =
     "compare issuer, subject (also its capitals) and audience: az ad app federated-credential list --id CLIENT_ID";
 
-/// All of them; no number is in it twice.
+/// All of them. No number is in it twice.
 pub(super) const ROWS: &[Row] = &[
     // Which tenant.
-    (&[90_002], "there is no such tenant", Change("check `tenant` and `cloud` in the account")),
+    (&[90_002], "the tenant does not exist", Change("check `tenant` and `cloud` in the account")),
     (&[900_023], "the tenant is neither a domain name nor a directory id", Change(CHECK_TENANT)),
     (
         &[50_059, 50_128, 90_019],
-        "nothing says which tenant is meant",
+        "the request does not name a tenant",
         Change("set `tenant` in the account to the directory id"),
     ),
     (
@@ -36,17 +37,17 @@ pub(super) const ROWS: &[Row] = &[
     (&[700_005], "the sign-in was for another tenant", Change("check `tenant` in the account, then sign in again")),
     (
         &[16_000, 16_003, 50_014, 50_020, 50_034, 51_004, 90_072],
-        "who signed in has no account in the tenant",
+        "the person who signed in has no account in the tenant",
         SignInAnd("with an account of the tenant, or check `tenant` in the account"),
     ),
     (
         &[500_208],
-        "the tenant does not take this kind of account, such as a personal one",
+        "the tenant does not accept this kind of account, such as a personal one",
         SignInAnd("with a work or school account"),
     ),
     (
         &[50_002, 500_021, 500_022],
-        "this network lets nobody sign in to the tenant",
+        "this network does not allow sign-ins to the tenant",
         Change("have an administrator of the network add the tenant to its tenant restrictions"),
     ),
     (
@@ -67,8 +68,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         &[65_002],
-        "the client id is that of an application of Microsoft's, which is not for others",
-        Change("register an application of your own, and set its `client_id` in the account"),
+        "the client id belongs to one of Microsoft's own applications, which others cannot use",
+        Change("register your own application, and set its `client_id` in the account"),
     ),
     (
         &[7_000_218],
@@ -87,15 +88,15 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         &[700_027],
-        "the certificate is not the application's, or not any more",
+        "the certificate does not belong to the application, or no longer does",
         Change(
             "upload it (not the key) to the app registration's `Certificates & secrets`, or check `client_id` and `tenant`",
         ),
     ),
     (
         &[700_024],
-        "the assertion is not of now",
-        Change("set this machine's clock (`timedatectl`); one that another provider issues must be renewed in time"),
+        "the assertion is not valid now",
+        Change("set this machine's clock (`timedatectl`); if another provider issues it, it must be renewed in time"),
     ),
     (
         &[700_021],
@@ -103,11 +104,7 @@ pub(super) const ROWS: &[Row] = &[
         Change("check `client_id` against what the assertion is issued for"),
     ),
     (&[700_023], "the assertion is for another sign-in service", Change("check `tenant` and `cloud` in the account")),
-    (
-        &[50_027],
-        "the assertion is not one that it reads",
-        Change("check what `auth` names: it must be a JSON Web Token"),
-    ),
+    (&[50_027], "it cannot read the assertion", Change("check what `auth` names: it must be a JSON Web Token")),
     (
         &[70_021, 7_002_138],
         "the app registration has no federated credential that fits the assertion",
@@ -154,20 +151,20 @@ pub(super) const ROWS: &[Row] = &[
         "only an administrator can consent to the application's permission",
         Change("have an administrator press `Grant admin consent` in the app registration's `API permissions`"),
     ),
-    // Another factor.
-    (&[50_074, 50_076], "another factor is asked for", SignIn),
-    (&[50_072, 50_079], "another factor must be set up", SignInAnd("and set it up there")),
-    (&[50_078], "the other factor was given too long ago", SignIn),
-    (&[50_088], "too many calls were made for the other factor", SignInAnd("in a few minutes")),
-    (&[50_158], "a further check that the tenant asks for was not passed", SignIn),
+    // A second factor.
+    (&[50_074, 50_076], "a second factor is required", SignIn),
+    (&[50_072, 50_079], "a second factor must be set up", SignInAnd("and set it up there")),
+    (&[50_078], "the second factor was given too long ago", SignIn),
+    (&[50_088], "too many calls were made for the second factor", SignInAnd("in a few minutes")),
+    (&[50_158], "a further check that the tenant requires was not passed", SignIn),
     (
         &[53_004],
-        "another factor must be set up before",
+        "a second factor must be set up first",
         SignInAnd("after you have set it up at https://mysignins.microsoft.com/security-info"),
     ),
     (
         &[53_010],
-        "another factor must be set up, and only from certain places or devices",
+        "a second factor must be set up, and only from certain places or devices",
         SignInAnd("after you have set it up from there"),
     ),
     // Conditional Access and other policies.
@@ -179,14 +176,14 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         &[530_033],
-        "a Conditional Access policy asks for a certain device, which a device code cannot show",
+        "a Conditional Access policy requires a certain device, which a device code cannot prove",
         Browser(ALLOW_DEVICE),
     ),
-    (&[53_000], "a Conditional Access policy asks for a compliant device", Browser(ALLOW_DEVICE)),
-    (&[53_001], "a Conditional Access policy asks for a device of the domain", Browser(ALLOW_DEVICE)),
+    (&[53_000], "a Conditional Access policy requires a compliant device", Browser(ALLOW_DEVICE)),
+    (&[53_001], "a Conditional Access policy requires a device that is joined to the domain", Browser(ALLOW_DEVICE)),
     (
         &[50_097, 50_129, 50_155, 50_187],
-        "a policy asks for a device that is registered in the tenant",
+        "a policy requires a device that is registered in the tenant",
         Browser(ALLOW_DEVICE),
     ),
     (
@@ -196,7 +193,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         &[53_002],
-        "a Conditional Access policy asks for an approved application",
+        "a Conditional Access policy requires an approved application",
         Change("have an administrator exempt the application from the policy"),
     ),
     (
@@ -211,48 +208,48 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         &[50_131],
-        "a policy or a suspicion stands against it",
-        Change("have an administrator look at it in the tenant's sign-in log"),
+        "a policy or a suspicion of risk blocks it",
+        Change("have an administrator look it up in the tenant's sign-in log"),
     ),
     (
         &[53_011, 530_034],
-        "the user is held to be at risk in the home tenant",
+        "the user is considered at risk in the home tenant",
         Change("have an administrator of the user's home tenant look at the risk"),
     ),
-    (&[50_199], "it asks whether you mean to sign in to this application", SignInOrBrowser("and answer that")),
-    // A sign-in that is over.
-    (&[50_173], "the sign-in was revoked, as a changed password does", SignIn),
+    (&[50_199], "it asks whether you want to sign in to this application", SignInOrBrowser("and answer that")),
+    // A sign-in that has ended.
+    (&[50_173], "the sign-in was revoked, for example by a changed password", SignIn),
     (&[50_132, 50_133], "the password has expired or was changed since the sign-in", SignIn),
     (&[70_008, 700_082], "the sign-in was not used for too long", SignIn),
-    (&[70_043], "the tenant asks to sign in anew from time to time, and that time is over", SignIn),
+    (&[70_043], "the tenant requires a new sign-in from time to time, and it is due", SignIn),
     (
         &[700_084],
-        "the sign-in was one of a single-page application, and such a one ends after a short time",
+        "the sign-in was for a single-page application, and those end after a short time",
         SignInAnd(
             "after you have moved the redirect URI of the app registration from `Single-page application` to \
              `Mobile and desktop applications`",
         ),
     ),
-    (&[50_085, 50_089, 70_000], "the sign-in is over", SignIn),
-    (&[700_003], "the device of the sign-in is not in the tenant any more", SignIn),
-    (&[700_020], "a person is asked for", SignIn),
+    (&[50_085, 50_089, 70_000], "the sign-in has ended", SignIn),
+    (&[700_003], "the device of the sign-in is no longer in the tenant", SignIn),
+    (&[700_020], "a person has to sign in", SignIn),
     // A code.
-    (&[70_018], "the code is not known", SignIn),
+    (&[70_018], "the code is unknown", SignIn),
     (&[70_019, 70_020], "the code was not used in time", SignIn),
-    (&[54_005], "the code was used already", SignIn),
+    (&[54_005], "the code was already used", SignIn),
     // The user.
     (&[50_057], "the user's account is disabled", Change("have an administrator enable it")),
     (&[50_126], "the name or the password is wrong", SignIn),
     (&[50_055, 50_144], "the user's password has expired", SignInAnd("and change it there")),
     (
         &[50_053],
-        "the user's account is locked after too many wrong passwords, or this network's address is held to be malicious",
-        SignInAnd("later; an administrator finds out more in the tenant's sign-in log"),
+        "the user's account is locked after too many wrong passwords, or this network's address is considered malicious",
+        SignInAnd("later; an administrator can find out more in the tenant's sign-in log"),
     ),
     // The service.
     (&[50_033, 50_087, 90_006, 90_012, 90_024, 90_033, 90_090], "it is busy", Wait),
     (&[90_055], "the tenant makes too many requests", Pause),
-    (&[50_196], "it was asked for the same too often in a short time", Pause),
+    (&[50_196], "it got the same request too often in a short time", Pause),
 ];
 
 #[cfg(test)]
@@ -263,20 +260,20 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::session::FailureKind;
+    use crate::failure::FailureKind;
 
     const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sign-in-reference.md");
-    const HEAD: &str = "| number | what is wrong | what mends it | `status` says |\n|---|---|---|---|\n";
+    const HEAD: &str = "| number | what is wrong | how to fix it | `status` says |\n|---|---|---|---|\n";
 
     fn table() -> String {
         let mut table = HEAD.to_owned();
-        for (numbers, wrong, mend) in ROWS {
+        for (numbers, wrong, remedy) in ROWS {
             let numbers: Vec<_> = numbers.iter().map(|number| format!("AADSTS{number}")).collect();
-            let mends = match mend {
+            let fix = match remedy {
                 SignIn => "`presenced login`".to_owned(),
                 SignInAnd(how) => format!("`presenced login` {how}"),
                 SignInOrBrowser(how) => format!(
-                    "`presenced login` {how}; should it come again, with `auth = {{ method = \"browser\" }}` in the account"
+                    "`presenced login` {how}; if it happens again, with `auth = {{ method = \"browser\" }}` in the account"
                 ),
                 Browser(otherwise) => format!(
                     "sign in with a browser: `auth = {{ method = \"browser\" }}` and `presenced login`; or {otherwise}"
@@ -285,18 +282,18 @@ mod tests {
                 Wait => "nothing: presenced tries again by itself".to_owned(),
                 Pause => "nothing: presenced waits, and tries again by itself".to_owned(),
             };
-            let state = match mend.kind() {
+            let state = match remedy.kind() {
                 FailureKind::SignInNeeded => "sign-in-needed",
                 FailureKind::Refused => "refused",
                 FailureKind::Throttled => "throttled",
                 FailureKind::Passing | FailureKind::TokenRefused => "retrying",
             };
-            writeln!(table, "| {} | {wrong} | {mends} | {state} |", numbers.join(", ")).unwrap();
+            writeln!(table, "| {} | {wrong} | {fix} | {state} |", numbers.join(", ")).unwrap();
         }
         table
     }
 
-    /// `INSTA_UPDATE=always` renews the document, as it does snapshots.
+    /// `INSTA_UPDATE=always` updates the document, just as it updates snapshots.
     #[test]
     fn the_document_has_this_table() {
         let document = fs::read_to_string(DOCUMENT).unwrap();
@@ -311,12 +308,16 @@ mod tests {
         assert_same(written, &table());
     }
 
-    /// Says which line differs first, not the whole of both.
+    /// Shows only the first line that differs.
     fn assert_same(written: &str, table: &str) {
         for (line, expected) in written.lines().zip(table.lines()) {
-            assert_eq!(line, expected, "INSTA_UPDATE=always renews {DOCUMENT}");
+            assert_eq!(line, expected, "INSTA_UPDATE=always updates docs/sign-in-reference.md");
         }
-        assert_eq!(written.lines().count(), table.lines().count(), "INSTA_UPDATE=always renews {DOCUMENT}");
+        assert_eq!(
+            written.lines().count(),
+            table.lines().count(),
+            "INSTA_UPDATE=always updates docs/sign-in-reference.md"
+        );
     }
 
     #[test]
