@@ -152,6 +152,8 @@ fn accounts_that_cannot_work_are_refused() {
             account(r#"{ method = "token-command", command = ["x", 1] }"#, &format!("user = \"{USER}\"")),
             "`command` must be a text, but this is a whole number",
         ),
+        (ACCOUNT.replace("accounts.work", "accounts.\"my work\""), "`my work` is not a valid name for an account"),
+        (ACCOUNT.replace("contoso.onmicrosoft.com", "common"), "`common` means many tenants, but an account has one"),
         (
             ACCOUNT.replace("contoso.onmicrosoft.com", "contoso..com"),
             "`tenant` is neither a domain name nor a directory id",
