@@ -5,7 +5,7 @@
 //! 530036 "Conditional Access: Authentication flows"; for 500014, 530031, 530033, 700003, 70020 and 900023 their own
 //! descriptions.
 
-use super::token_error::Remedy::{self, Browser, Change, Pause, SignIn, SignInAnd, SignInOrBrowser, Wait};
+use super::remedy::Remedy::{self, Browser, Change, Pause, SignIn, SignInAnd, SignInOrBrowser, Wait};
 
 /// Numbers with one meaning: what is wrong, as the end of a sentence about the account, and how to fix it.
 pub(super) type Row = (&'static [u32], &'static str, Remedy);

@@ -1,9 +1,11 @@
 //! A certificate with its private key, read from their files, and what can be wrong with these.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::KeyPair as _;
+use jiff::Timestamp;
 
 use crate::certificate::pem::{self, Block};
 use crate::certificate::{Certificate, is_rsa};
@@ -11,8 +13,30 @@ use crate::config::{Environment, SecretSource};
 use crate::failure::{Failure, FailureKind};
 use crate::time::Now;
 
-use super::expiry::Expiry;
 use super::secret::{self, Readers};
+
+/// When a certificate expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The file it is in.
+    pub file: PathBuf,
+    /// Until when it is valid.
+    pub at: Timestamp,
+}
+
+impl Expiry {
+    /// How long before its end presenced warns about a certificate.
+    pub const NOTICE: Duration = Duration::from_hours(30 * 24);
+
+    /// How to renew it.
+    pub const RENEW: &str = "make a new one, upload it to the app registration's `Certificates & secrets`, and put it in the \
+                             place of the old one (docs/sign-in-bots.md has the commands)";
+
+    /// From when on presenced warns.
+    pub fn notice_at(&self) -> Timestamp {
+        self.at.checked_sub(Self::NOTICE).unwrap_or(Timestamp::MIN)
+    }
+}
 
 /// The command that creates a certificate and its key.
 const MAKE: &str =

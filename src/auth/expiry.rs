@@ -3,39 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use jiff::Timestamp;
 
 use crate::certificate::Certificate;
 use crate::config::Auth;
 use crate::time::Now;
 
-use super::credential;
+use super::credential::{self, Expiry};
 use super::secret::{self, Readers};
-
-/// When a certificate expires.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expiry {
-    /// The file it is in.
-    pub file: PathBuf,
-    /// Until when it is valid.
-    pub at: Timestamp,
-}
-
-impl Expiry {
-    /// How long before its end presenced warns about a certificate.
-    pub const NOTICE: Duration = Duration::from_hours(30 * 24);
-
-    /// How to renew it.
-    pub const RENEW: &str = "make a new one, upload it to the app registration's `Certificates & secrets`, and put it in the \
-                             place of the old one (docs/sign-in-bots.md has the commands)";
-
-    /// From when on presenced warns.
-    pub fn notice_at(&self) -> Timestamp {
-        self.at.checked_sub(Self::NOTICE).unwrap_or(Timestamp::MIN)
-    }
-}
 
 /// What is known of an account's certificate.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ mod keyring;
 mod login;
 mod permissions;
 mod refresh;
+mod remedy;
 mod secret;
 mod store;
 mod token_command;
@@ -48,8 +49,8 @@ use credential::Credential;
 use store::Store;
 
 pub use browser::BrowserPrompt;
+pub use credential::Expiry;
 pub use device_code::DevicePrompt;
-pub use expiry::Expiry;
 pub use keyring::{KeyringState, keyring_state};
 pub use login::{Prompt, SignedIn, login};
 pub use permissions::Permissions;

@@ -7,9 +7,7 @@
 use serde::Deserialize;
 
 use super::aadsts::ROWS;
-use crate::failure::FailureKind;
-
-use Remedy::{Change, SignIn, Wait};
+use super::remedy::Remedy::{self, Change, SignIn, Wait};
 
 /// The body of a token error.
 #[derive(Debug, Default, Deserialize)]
@@ -30,37 +28,6 @@ pub(super) struct Verdict {
     /// What is wrong, as the end of a sentence about the account.
     pub(super) wrong: &'static str,
     pub(super) remedy: Remedy,
-}
-
-/// How to fix an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Remedy {
-    /// `presenced login`.
-    SignIn,
-    /// The same, with these words about how.
-    SignInAnd(&'static str),
-    /// The same; if that does not help with a device code, a browser.
-    SignInOrBrowser(&'static str),
-    /// A sign-in with a browser on this machine, if a device code was used; otherwise a change, in these words.
-    Browser(&'static str),
-    /// A change, in these words.
-    Change(&'static str),
-    /// Waiting.
-    Wait,
-    /// Waiting, with fewer requests.
-    Pause,
-}
-
-impl Remedy {
-    /// The kind of failure that it fixes, when a person signs in.
-    pub(super) fn kind(self) -> FailureKind {
-        match self {
-            Self::SignIn | Self::SignInAnd(_) | Self::SignInOrBrowser(_) => FailureKind::SignInNeeded,
-            Self::Browser(_) | Self::Change(_) => FailureKind::Refused,
-            Self::Wait => FailureKind::Passing,
-            Self::Pause => FailureKind::Throttled,
-        }
-    }
 }
 
 /// What the number in `body` means, if it is known.
@@ -101,6 +68,7 @@ fn by_word(error: &str) -> (&'static str, Remedy) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::FailureKind;
 
     fn judge(error: &str, error_codes: &[u32]) -> (FailureKind, Option<u32>) {
         let body = ErrorBody { error: error.to_owned(), error_codes: error_codes.to_vec(), ..ErrorBody::default() };

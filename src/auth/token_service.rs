@@ -15,7 +15,8 @@ use crate::failure::{Applied, Failure, FailureKind};
 use crate::http::{self, Timeouts, retry_after};
 use crate::sanitize::printable_code;
 
-use super::token_error::{self, ErrorBody, Remedy};
+use super::remedy::Remedy;
+use super::token_error::{self, ErrorBody};
 
 /// A token's life if the answer does not say: short, so that the next request comes soon.
 pub(super) const UNKNOWN_LIFETIME: Duration = Duration::from_mins(5);

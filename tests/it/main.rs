@@ -22,6 +22,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod emulator;
+mod floors;
 mod graph;
 mod history;
 mod hooks;

@@ -71,7 +71,6 @@
 //! All time comes from one [`Clock`], so it can run fast or stand still.
 
 pub mod clock;
-mod control;
 mod emulator;
 mod entra;
 mod faults;

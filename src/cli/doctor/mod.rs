@@ -23,6 +23,7 @@ mod calendars;
 mod check;
 mod clock;
 mod commands;
+mod config_words;
 mod configuration;
 mod desktop;
 mod json;

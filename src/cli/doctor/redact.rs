@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Scene;
 use super::check::Check;
 use super::commands::is_command;
-use super::redacted_config;
+use super::config_words;
 use super::suspect::suspect;
 use super::text::{Kind, Part, Text};
 use crate::config::{Auth, CalendarSource, Config, SecretSource};
@@ -50,7 +50,7 @@ impl Redactor {
         note_machine(scene, &mut note);
         match &scene.config {
             Ok(config) => note_config(config, &mut note),
-            Err(_) => note_all(&redacted_config::values(&scene.context.config), &mut note),
+            Err(_) => note_all(&config_words::values(&scene.context.config), &mut note),
         }
         let texts = checks.iter().flat_map(|check| check.details.iter().chain([&check.found]).chain(&check.hint));
         let subjects = checks.iter().filter_map(|check| check.subject.as_ref());
@@ -273,7 +273,7 @@ fn is_own(quoted: &str) -> bool {
     let mut words = quoted.split(separates).filter(|word| !word.is_empty());
     is_command(quoted)
         || PERMISSIONS.contains(&quoted)
-        || words.all(|word| redacted_config::is_own_word(word) || word.starts_with(OPEN))
+        || words.all(|word| config_words::is_own_word(word) || word.starts_with(OPEN))
 }
 
 #[cfg(test)]

@@ -4,8 +4,6 @@
 //! duration or hours, and if its key takes that kind of value. Unknown keys become placeholders too. Comments are removed. The
 //! schema says which key takes what ([`Vocabulary`]).
 
-use std::path::Path;
-
 use toml::{Table, Value};
 
 use super::redact::Redactor;
@@ -14,36 +12,9 @@ use crate::config::{Meaning, Vocabulary};
 use crate::policy::Hours;
 use crate::presence::Presence;
 
-/// Whether it is a word of the configuration, as a key or as a value.
-pub(super) fn is_own_word(word: &str) -> bool {
-    Vocabulary::own().has(word) || word.parse::<Presence>().is_ok()
-}
-
 /// The redacted configuration in `text`. `None` if the text is not TOML: then nothing of it can be shown.
 pub(super) fn of(text: &str, redactor: &mut Redactor) -> Option<String> {
     Redaction { vocabulary: Vocabulary::own(), redactor }.of(text)
-}
-
-/// Everything that the user chose in an invalid configuration, if it is at least TOML.
-pub(super) fn values(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let mut waiting = vec![Value::Table(text.parse().unwrap_or_default())];
-    let mut chosen = Vec::new();
-    while let Some(value) = waiting.pop() {
-        match value {
-            Value::Table(table) => {
-                for (key, value) in table {
-                    chosen.push(key);
-                    waiting.push(value);
-                }
-            }
-            Value::Array(values) => waiting.extend(values),
-            Value::String(text) => chosen.push(text),
-            Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => {}
-        }
-    }
-    chosen.retain(|text| !is_own_word(text));
-    chosen
 }
 
 struct Redaction<'a> {

@@ -1,6 +1,7 @@
 //! `presenced status`: shows what the daemon does, and why. The output is in [`view`], and for bars in [`bar`].
 
 mod bar;
+mod facts;
 mod template;
 mod view;
 mod waybar;

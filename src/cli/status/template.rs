@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::bar::Facts;
+use super::facts::Facts;
 use super::view;
 use crate::cli::terminal::text::printable;
 use crate::cli::terminal::times::clock;

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::bar::Facts;
+use super::facts::Facts;
 use super::view::{because, headline};
 use crate::cli::terminal::text::wrap;
 use crate::cli::terminal::times::clock;

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::faults::Fault;
-use super::message::{Reply, Request};
-use super::model::{Availability, Pair, Session, SessionOwner, Timeline};
-use super::options::User;
-use super::service::Service;
+use super::Service;
+use crate::faults::Fault;
+use crate::message::{Reply, Request};
+use crate::model::{Availability, Pair, Session, SessionOwner, Timeline};
+use crate::options::User;
 use presenced_core::time::Now;
 
 /// The name of a client's session if the request does not give one.

@@ -3,6 +3,8 @@
 //! The contract: call [`arrive`](Service::arrive) for each request and wait for the delay it returns. If the fate is
 //! [`Fate::Answer`], call [`answer`](Service::answer). In any case end with [`finish`](Service::finish).
 
+mod control;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,12 +15,12 @@ use serde_json::Value;
 use super::entra::Entra;
 use super::faults::{Faults, Then};
 use super::graph::Graph;
+use super::help;
 use super::journal::{Journal, Outcome, RequestRecord};
 use super::message::{Reply, Request};
 use super::options::Options;
 use super::route::{Call, Route};
 use super::state::{State, UserState};
-use super::{control, help};
 use presenced_core::time::Now;
 
 /// The service.

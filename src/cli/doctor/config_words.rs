@@ -1,0 +1,35 @@
+//! Which words of a configuration are presenced's own, and which the user chose.
+
+use std::path::Path;
+
+use toml::Value;
+
+use crate::config::Vocabulary;
+use crate::presence::Presence;
+
+/// Whether it is a word of the configuration, as a key or as a value.
+pub(super) fn is_own_word(word: &str) -> bool {
+    Vocabulary::own().has(word) || word.parse::<Presence>().is_ok()
+}
+
+/// Everything that the user chose in an invalid configuration, if it is at least TOML.
+pub(super) fn values(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut waiting = vec![Value::Table(text.parse().unwrap_or_default())];
+    let mut chosen = Vec::new();
+    while let Some(value) = waiting.pop() {
+        match value {
+            Value::Table(table) => {
+                for (key, value) in table {
+                    chosen.push(key);
+                    waiting.push(value);
+                }
+            }
+            Value::Array(values) => waiting.extend(values),
+            Value::String(text) => chosen.push(text),
+            Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Datetime(_) => {}
+        }
+    }
+    chosen.retain(|text| !is_own_word(text));
+    chosen
+}
