@@ -148,7 +148,7 @@ pub enum Auth {
     ClientCertificate {
         /// The PEM file with the certificate.
         certificate: PathBuf,
-        /// Where its private key is; `None`: in the same file.
+        /// The place of its private key; `None` for the same file.
         key: Option<SecretSource>,
     },
     /// Application permission, by an assertion that another identity provider issues and renews.

@@ -47,7 +47,7 @@ impl Draft {
         let mut obstacle = None;
         for draft in drafts(path) {
             if created.is_some() {
-                // What this cannot remove is no obstacle now.
+                // A leftover that cannot be removed does not block this write.
                 let _ = clear(&draft);
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The real program killed without a word, again and again, at moments from before it has a socket to after its request was
+//! The real program killed without warning, again and again, at moments from before it has a socket to after its request was
 //! answered. What it leaves behind must neither stand in its successor's way nor mislead it.
 
 use presenced::emulator::{Call, Fault, Matches, Then};
@@ -10,7 +10,7 @@ use crate::stage::house::{House, exists, guarded};
 /// Where in its life it is killed.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
-    /// After so many turns of the test's own work: anywhere from the program's first instruction on.
+    /// After this many turns of the test's own work: anywhere from the program's first instruction on.
     Starting(u32),
     /// Its request is with Graph and not answered.
     Asking,

@@ -52,7 +52,7 @@ async fn are_unknown_with_a_warning_and_heal_by_themselves() {
             command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).env("PULSE_SERVER", &sound.socket);
         }))
         .await;
-    compositor.serve_until(daemon.report("all is well", is_well)).await;
+    compositor.serve_until(daemon.report("everything is healthy", is_well)).await;
     for _ in 0..2 {
         std::fs::remove_file(house.path("work.ics")).unwrap();
         house.write("call-state", "ringing");
@@ -69,7 +69,7 @@ async fn are_unknown_with_a_warning_and_heal_by_themselves() {
         sound.resume();
         drop(compositor);
         compositor = CompositorStub::start(&house.path("wayland-0"), 2);
-        compositor.serve_until(daemon.report("all is well again", is_well)).await;
+        compositor.serve_until(daemon.report("everything is healthy again", is_well)).await;
     }
     assert_eq!(guarded("the end", daemon.stop()).await.code(), Some(0));
 }

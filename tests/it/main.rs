@@ -45,6 +45,7 @@ mod metrics;
 #[cfg(feature = "pulse")]
 mod microphone;
 mod network;
+mod plain_english;
 mod prefer;
 mod programs;
 mod refusals;

@@ -205,7 +205,7 @@ async fn the_files_and_the_microphone_tell_of_calls_together() {
     std::fs::remove_file(&stub.socket).unwrap();
     stub.hang_up();
     let report = daemon.report("no server", |report| report.signals["microphone"].value == "unknown").await;
-    assert_eq!(report.signals["call"].value, "conference", "a call is known all the same");
+    assert_eq!(report.signals["call"].value, "conference", "a call is still known");
     house.write("call-state", "idle");
     let report = call("unknown").await;
     assert_eq!((report.signals["call"].health, report.health), (Health::Degraded, Health::Degraded));

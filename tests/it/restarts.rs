@@ -76,7 +76,7 @@ impl Desk {
         clock.now().instant.saturating_since(begun)
     }
 
-    /// Waits until a signal has this value from this source, and is well; says how long that took.
+    /// Waits until a signal has this value from this source, and is healthy; returns how long that took.
     async fn says(&mut self, signal: &str, value: &str, source: &str) -> Duration {
         self.until(&format!("{value} by {source}"), |report| {
             let signal = &report.signals[signal];
@@ -114,7 +114,7 @@ impl Desk {
         }
     }
 
-    /// Has `restart` happen so many times, to a peer that says another thing each time. It waits until that is known, and
+    /// Runs `restart` that many times, on a peer that reports another value each time. It waits until that is known, and
     /// says how long it took.
     async fn survives(&mut self, peer: &str, rounds: usize, mut restart: impl AsyncFnMut(&mut Self, bool) -> Duration) {
         let mut took = Vec::new();

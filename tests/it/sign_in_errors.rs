@@ -1,4 +1,4 @@
-//! Each number of the document's table, from an emulated Entra to what a person reads: what is wrong, what mends it, and what
+//! Each number of the document's table, from an emulated Entra to what a person reads: what is wrong, how to fix it, and what
 //! presenced does until then.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -74,7 +74,7 @@ async fn every_number_has_its_sentence_its_fix_and_its_kind() {
                 "refused" => FailureKind::Refused,
                 "retrying" => FailureKind::Passing,
                 "throttled" => FailureKind::Throttled,
-                other => panic!("{other} is no state"),
+                other => panic!("{other} is not a state"),
             };
             assert_eq!(of_person.kind, kind, "{number}");
             // Nobody can sign in to an account that an application signs in to.

@@ -84,7 +84,7 @@ fn stored(desktop: &Desktop) -> String {
     sign_in["refresh_token"].as_str().unwrap().to_owned()
 }
 
-/// Waits until so many renewals were asked for.
+/// Waits until this many renewals were requested.
 async fn renewals(house: &House, count: usize) {
     let is_renewal =
         |record: &RequestRecord| record.call == Call::Token && record.body.contains("grant_type=refresh_token");

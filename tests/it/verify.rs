@@ -73,7 +73,7 @@ async fn a_missing_permission_is_said_and_costs_nothing_but_the_reading() {
     assert!(warning.text.contains("GET presence with 403"), "{}", warning.text);
     assert!(warning.hint.contains("`Presence.Read.All`"), "{}", warning.hint);
     assert_eq!((report.health, work(&report).state), (Health::Degraded, State::Holding));
-    assert_eq!(work(&report).last_error, None, "it is no trouble of the session's");
+    assert_eq!(work(&report).last_error, None, "it is not an error of the session");
     house.write("call-state", "in-call");
     house.seen("Busy/InACall").await;
     assert_eq!(reads(&house), 1, "it asks no more");

@@ -39,7 +39,7 @@ const MEETINGS: [(u64, u64); 3] = [(35, 65), (120, 150), (300, 360)];
 enum Happening {
     /// The call-state file says this.
     Call(&'static str),
-    /// Somebody overrides for so many minutes.
+    /// The user overrides for this many minutes.
     Override(&'static str, u64),
     /// presenced is killed and started again.
     Crash,

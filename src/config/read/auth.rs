@@ -104,7 +104,7 @@ impl Reader<'_> {
         self.word("method", value, &METHODS)
     }
 
-    /// Where a secret is. No message repeats the text: it may be the secret.
+    /// The place of a secret. No message repeats the text: it may be the secret.
     fn secret(&mut self, key: &str, value: &Value<'_>, readers: Readers) -> Option<SecretSource> {
         let Some(table) = value.get_ref().as_table() else {
             let message = "a secret does not belong in the configuration; say where it is";

@@ -61,7 +61,7 @@ fn the_document_says_of_each_key_what_the_schema_says() {
             assert!(["", "**needed**"].contains(&default.as_str()), "{name} has no default");
         }
     }
-    assert!(rows.is_empty(), "the document has rows for what is no key: {:?}", rows.keys());
+    assert!(rows.is_empty(), "the document has rows for keys that do not exist: {:?}", rows.keys());
 }
 
 #[test]

@@ -30,7 +30,11 @@ async fn start(arguments: &[&str]) -> (Child, String, Lines<BufReader<ChildStdou
 }
 
 async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
-    tokio::time::timeout(GUARD, lines.next_line()).await.expect("a line comes").unwrap().expect("and is no end")
+    tokio::time::timeout(GUARD, lines.next_line())
+        .await
+        .expect("a line comes")
+        .unwrap()
+        .expect("before the output ends")
 }
 
 async fn fails(arguments: &[&str]) -> (Option<i32>, String) {

@@ -82,7 +82,7 @@ impl Server {
         Self { url, requests }
     }
 
-    /// Waits until there were so many requests.
+    /// Waits until this many requests have arrived.
     pub(crate) async fn asked(&self, times: usize) {
         while self.requests.lock().unwrap().len() < times {
             tokio::task::yield_now().await;

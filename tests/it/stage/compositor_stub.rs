@@ -82,7 +82,7 @@ impl CompositorStub {
         }
     }
 
-    /// Serves until so many notifications were asked for.
+    /// Serves until this many notifications were requested.
     pub(crate) async fn is_asked_for(&mut self, count: usize) {
         while self.seats.asked.len() < count {
             self.turn();

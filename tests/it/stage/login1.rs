@@ -126,7 +126,7 @@ impl Manager {
     }
     #[zbus(name = "GetSessionByPID")]
     fn get_session_by_pid(&self, pid: u32) -> fdo::Result<OwnedObjectPath> {
-        assert!(i32::try_from(pid).is_ok(), "{pid} is no process");
+        assert!(i32::try_from(pid).is_ok(), "{pid} is not a process id");
         self.session_of_the_caller()
     }
     fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {

@@ -30,5 +30,5 @@ pub(crate) mod sound;
 #[cfg(feature = "pulse")]
 pub(crate) mod sound_stub;
 pub(crate) mod terminal;
-#[cfg_attr(not(feature = "x11"), expect(dead_code, reason = "only a screen is wanted of it"))]
+#[cfg_attr(not(feature = "x11"), expect(dead_code, reason = "without x11 only the screen is used"))]
 pub(crate) mod x_server;
