@@ -125,7 +125,16 @@ impl Desk {
                 before = Some(self.holdings().await);
             }
         }
-        let (before, after) = (before.unwrap(), self.holdings().await);
+        // Threads of the last restarts may still be ending. What they hold goes with them; a leak stays.
+        let before = before.unwrap();
+        let mut after = self.holdings().await;
+        let settled = guarded("the threads of old watches end", async {
+            while !after.is_no_more_than(&before) {
+                tokio::task::yield_now().await;
+                after = self.holdings().await;
+            }
+        });
+        settled.await;
         took.sort_unstable();
         let (median, slowest) = (took[rounds / 2], took[rounds - 1]);
         let late = took.iter().filter(|took| **took > Duration::from_secs(1)).count();
@@ -133,7 +142,6 @@ impl Desk {
             "{peer}: {rounds} restarts, right again after {median:.0?}, at most {slowest:.0?}, {late} times later than a \
              second; {before:?} to {after:?}"
         );
-        assert!(after.is_no_more_than(&before), "{before:?} grew to {after:?}");
     }
 }
 
