@@ -1,15 +1,16 @@
 //! presenced keeps a Microsoft Teams presence accurate: it watches local signals, decides what they mean, and holds its own
 //! presence session in Microsoft Graph.
 //!
-//! There are four layers, and a module uses only the layers below its own (`ARCHITECTURE.md` has the details):
+//! This is the library behind the program `presenced`, not a stable API. Its modules are on floors, and a module uses only floors
+//! below its own (`ARCHITECTURE.md` has the table, and a test compares the imports with it):
 //!
-//! * **core** — [`presence`], [`time`], [`failure`], [`warning`], [`policy`], [`session`], [`calendar`], `certificate` and the
-//!   schema in [`config`]: no clock, no I/O, no runtime; time comes in as an argument.
-//! * **edges** — [`signals`], [`graph`], [`auth`], [`status`], [`history`], [`emulator`]: each talks to one
-//!   kind of outside system, and none uses another. What several of them share lies below
-//!   them: `http`, [`metrics`], `file_watch`, `whole_file`, `program`, `fd`, `loopback` and `sanitize`.
-//! * **the join** — [`daemon`]: owns the clock and the one event loop.
-//! * **command line** — [`cli`] and `main.rs`: the terminal, the environment, exit codes.
+//! * **roof**: [`cli`] and `main.rs` use the terminal, the environment and exit codes.
+//! * **the join**: [`daemon`] owns the clock and the one event loop.
+//! * **edges**: [`signals`], [`graph`], [`auth`], [`status`], [`history`] and the crate [`emulator`] each talk to one kind of
+//!   outside system, and none uses another.
+//! * **ground of the edges**: [`config`], [`metrics`], `http`, `file_watch`, `whole_file`, `program`, `fd`, `loopback` and
+//!   `sanitize` are what several edges share.
+//! * **core**: the crate `presenced-core`, whose modules are re-exported here. It has no clock, no I/O and no runtime.
 
 pub use presenced_core::{calendar, certificate, failure, policy, presence, session, suggest, time, warning};
 pub use presenced_emulator as emulator;

@@ -15,7 +15,7 @@ use crate::config::{self, Config};
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options};
 use crate::history;
-use crate::signals::Buses;
+use crate::signals::{Buses, FileWatcher};
 use crate::status::Listen;
 
 /// The arguments of `run`.
@@ -44,9 +44,10 @@ fn clock(
     speed: Option<f64>,
     since: Option<Timestamp>,
     config: &Config,
+    file_watcher: FileWatcher,
     context: &Context,
 ) -> Result<Arc<SystemClock>, Error> {
-    let Some(speed) = speed else { return Ok(Arc::new(SystemClock::of(&context.environment))) };
+    let Some(speed) = speed else { return Ok(Arc::new(SystemClock::of(&context.environment, file_watcher))) };
     match config.accounts.iter().find(|(_, account)| !account.endpoints.are_loopback()) {
         None => Ok(fast_clock(speed, since)),
         Some((name, _)) => {
@@ -67,7 +68,8 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
     };
     let log = config::Log { dir: log_dir.or_else(|| config.log.dir.clone()), ..config.log.clone() };
     logging::start(&log, &context.environment)?;
-    let clock = clock(speed, since, &config, context)?;
+    let file_watcher = FileWatcher::new();
+    let clock = clock(speed, since, &config, file_watcher.clone(), context)?;
     // Times of a fast clock do not belong in the history.
     let history = context.socket.as_ref().filter(|_| speed.is_none());
     let history = history.map(|socket| history::path(&context.environment.state_dir, socket));
@@ -82,6 +84,7 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
         socket,
         history,
         buses: Buses::default(),
+        file_watcher,
     };
     block_on(async {
         let daemon = Daemon::new(options)?;

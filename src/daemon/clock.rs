@@ -18,6 +18,7 @@ use rustix::time::{
 use super::zone::ZoneWatch;
 use crate::config::Environment;
 use crate::fd;
+use crate::file_watch::FileWatcher;
 use crate::time::{Clock, Instant, Now};
 
 /// The machine's clock, or a faster one that starts at a chosen wall time.
@@ -42,9 +43,10 @@ impl SystemClock {
         Self::default()
     }
 
-    /// The machine's own clock for a program started in `environment`: waits in wall time end when the time zone changes.
-    pub fn of(environment: &Environment) -> Self {
-        Self { scale: None, zone: Arc::new(ZoneWatch::new(environment.var("TZ").as_deref())) }
+    /// The machine's own clock for a program started in `environment`: waits in wall time end when the time zone changes, which
+    /// `file_watcher` reports.
+    pub fn of(environment: &Environment, file_watcher: FileWatcher) -> Self {
+        Self { scale: None, zone: Arc::new(ZoneWatch::new(environment.var("TZ").as_deref(), file_watcher)) }
     }
 
     /// A clock that reads `wall` now and runs `speed` times as fast as the machine's, in `zone`.

@@ -55,7 +55,7 @@ use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::metrics::{Metrics, Wakeup};
 use crate::policy::decide;
-use crate::signals::{Buses, Update};
+use crate::signals::{Buses, FileWatcher, Update};
 use crate::status::report::Report;
 use crate::status::{BindError, Listen, Server};
 use crate::time::{Clock, Instant, Now};
@@ -91,6 +91,8 @@ pub struct Options {
     pub history: Option<PathBuf>,
     /// The D-Bus addresses.
     pub buses: Buses,
+    /// Watches the files of all signals, and the file that names the time zone.
+    pub file_watcher: FileWatcher,
 }
 
 /// Why a daemon cannot start.
@@ -153,13 +155,13 @@ pub struct Daemon {
 impl Daemon {
     /// Binds the socket, sets up the accounts and starts the signals. Needs a running tokio runtime.
     pub fn new(options: Options) -> Result<Self, StartError> {
-        let Options { config, config_file, environment, clock, socket, history, buses } = options;
+        let Options { config, config_file, environment, clock, socket, history, buses, file_watcher } = options;
         let server = Server::listen(socket)?;
         let now = clock.now();
         let mut board = Board::default();
         board.configure(&config.signals);
         let (sender, updates) = mpsc::channel(64);
-        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, &environment);
+        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, file_watcher, &environment);
         let report_builder = ReportBuilder::new(rounded(now.wall));
         let (reports, _) = watch::channel(Arc::new(report_builder.first()));
         let mut daemon = Self {

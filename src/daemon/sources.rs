@@ -29,10 +29,11 @@ impl Sources {
         clock: Arc<dyn Clock>,
         updates: mpsc::Sender<Update>,
         buses: Buses,
+        file_watcher: FileWatcher,
         environment: &Environment,
     ) -> Self {
         let cache_dir = environment.cache_dir.clone();
-        let context = Context { clock, updates, buses, file_watcher: FileWatcher::new(), cache_dir };
+        let context = Context { clock, updates, buses, file_watcher, cache_dir };
         let mut network = JoinSet::new();
         network.spawn(signals::network::run(context.clone()));
         let mut sources = Self {

@@ -18,6 +18,7 @@ const LOCALTIME: &str = "/etc/localtime";
 pub(super) struct ZoneWatch {
     /// The file that names the zone; `None`: nothing changes the zone.
     localtime: Option<PathBuf>,
+    file_watcher: FileWatcher,
     /// Watches that file, from the first wait on. The wait that holds the lock reports a change to the others.
     file: OnceLock<Mutex<FileWatch>>,
     changes: watch::Sender<()>,
@@ -26,12 +27,12 @@ pub(super) struct ZoneWatch {
 impl ZoneWatch {
     /// Follows the file that the environment variable `TZ` names in its form `:/path`, otherwise the system's; none when `TZ`
     /// names the zone itself. Source: POSIX.1-2024, Base Definitions, 8.3, "TZ".
-    pub(super) fn new(tz: Option<&str>) -> Self {
+    pub(super) fn new(tz: Option<&str>, file_watcher: FileWatcher) -> Self {
         let localtime = match tz {
             None => Some(PathBuf::from(LOCALTIME)),
             Some(tz) => Some(PathBuf::from(tz.strip_prefix(':').unwrap_or(tz))).filter(|path| path.is_absolute()),
         };
-        Self { localtime, ..Self::default() }
+        Self { localtime, file_watcher, ..Self::default() }
     }
 
     /// Waits for a change from now on: from the call, not from the first poll. After it the zone is read again.
@@ -39,7 +40,7 @@ impl ZoneWatch {
         let mut changes = self.changes.subscribe();
         async move {
             let Some(localtime) = &self.localtime else { return std::future::pending().await };
-            let file = self.file.get_or_init(|| Mutex::new(watch_file(localtime)));
+            let file = self.file.get_or_init(|| Mutex::new(watch_file(&self.file_watcher, localtime)));
             let replaced = async {
                 let mut file = file.lock().await;
                 file.touched().await;
@@ -58,8 +59,8 @@ impl ZoneWatch {
     }
 }
 
-fn watch_file(path: &Path) -> FileWatch {
-    let mut watch = FileWatcher::new().subscribe();
+fn watch_file(file_watcher: &FileWatcher, path: &Path) -> FileWatch {
+    let mut watch = file_watcher.subscribe();
     watch_again(&mut watch, path);
     if let Some(failure) = watch.failures().first() {
         tracing::debug!(reason = failure.reason, "a change of the time zone will be noticed late");
@@ -93,7 +94,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let localtime = dir.path().join("localtime");
         symlink("/usr/share/zoneinfo/Europe/Berlin", &localtime).unwrap();
-        let zone = ZoneWatch::new(Some(&format!(":{}", localtime.display())));
+        let zone = ZoneWatch::new(Some(&format!(":{}", localtime.display())), FileWatcher::new());
         let (mut one, mut two) = (std::pin::pin!(zone.changed()), std::pin::pin!(zone.changed()));
         assert_eq!(poll_immediate(&mut one).await, None);
         assert_eq!(poll_immediate(&mut two).await, None);
@@ -112,7 +113,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let localtime = dir.path().join("localtime");
         fs::write(&localtime, "").unwrap();
-        let mut file = watch_file(&localtime);
+        let mut file = watch_file(&FileWatcher::new(), &localtime);
         fs::write(dir.path().join("resolv.conf"), "").unwrap();
         fs::read(&localtime).unwrap();
         let mut marker = FileWatcher::new().subscribe();
@@ -125,8 +126,9 @@ mod tests {
 
     #[test]
     fn the_environment_says_which_file_counts() {
-        assert_eq!(ZoneWatch::new(None).localtime.as_deref(), Some(Path::new(LOCALTIME)));
-        assert_eq!(ZoneWatch::new(Some(":/run/zone")).localtime.as_deref(), Some(Path::new("/run/zone")));
-        assert_eq!(ZoneWatch::new(Some("Europe/Berlin")).localtime, None);
+        let of = |tz| ZoneWatch::new(tz, FileWatcher::new());
+        assert_eq!(of(None).localtime.as_deref(), Some(Path::new(LOCALTIME)));
+        assert_eq!(of(Some(":/run/zone")).localtime.as_deref(), Some(Path::new("/run/zone")));
+        assert_eq!(of(Some("Europe/Berlin")).localtime, None);
     }
 }

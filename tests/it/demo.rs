@@ -10,7 +10,7 @@ use presenced::config::Config;
 use presenced::daemon::clock::SystemClock;
 use presenced::daemon::{Daemon, Options};
 use presenced::emulator::{self, Call, Emulator, RequestRecord};
-use presenced::signals::Buses;
+use presenced::signals::{Buses, FileWatcher};
 use presenced::status::Listen;
 use presenced::time::Clock as _;
 use tokio::net::TcpListener;
@@ -126,6 +126,7 @@ path = "call-state"
         socket: Listen::At(folder.path().join("presenced.sock")),
         history: None,
         buses: Buses::default(),
+        file_watcher: FileWatcher::new(),
     })
     .unwrap();
     let mut seen = emulator.subscribe();

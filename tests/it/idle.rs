@@ -147,7 +147,8 @@ async fn without_a_source_the_possible_sources_are_named() {
     let observation = signal.next().await;
     assert_unknown(&observation, &["On this desktop presenced cannot see whether the user is idle"]);
     let displays = cfg!(any(feature = "wayland", feature = "x11"));
-    let first = if displays { "import-environment" } else { "use a build of presenced with the features `wayland` and `x11`" };
+    let first =
+        if displays { "import-environment" } else { "use a build of presenced with the features `wayland` and `x11`" };
     for words in [first, "swayidle", "presenced signal"] {
         assert!(observation.warnings[0].hint.contains(words), "{observation:?}");
     }

@@ -63,7 +63,11 @@ async fn a_build_without_displays_says_what_it_lacks() {
     for lack in ["this presenced was built without Wayland", "this presenced was built without X11"] {
         assert!(warning.text.contains(lack), "{}", warning.text);
     }
-    assert!(warning.hint.contains("use a build of presenced with the features `wayland` and `x11`"), "{}", warning.hint);
+    assert!(
+        warning.hint.contains("use a build of presenced with the features `wayland` and `x11`"),
+        "{}",
+        warning.hint
+    );
     // The rest of the configuration keeps working.
     house.seen("Available/Available").await;
     daemon.stop().await;

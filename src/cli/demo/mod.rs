@@ -24,7 +24,7 @@ use crate::config::Environment;
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options};
 use crate::emulator::{self, Emulator};
-use crate::signals::Buses;
+use crate::signals::{Buses, FileWatcher};
 use crate::status::{Listen, parse_ttl};
 use crate::time::Clock;
 
@@ -98,6 +98,7 @@ async fn play(args: &Args, environment: &Environment) -> Result<Summary, Error> 
         socket: Listen::At(folder.path().join("presenced.sock")),
         history: None,
         buses: Buses { system: desktop.as_ref().map(|desktop| desktop.address().to_owned()), session: None },
+        file_watcher: FileWatcher::new(),
     })?;
 
     let viewer = Viewer::new(&*clock, &emulator, daemon.reports(), &day, args.speed);

@@ -49,6 +49,7 @@ use super::terminal::output::print;
 use super::terminal::screen;
 use crate::config::{self, Config, Environment, Problems};
 use crate::daemon::clock::SystemClock;
+use crate::signals::FileWatcher;
 use crate::status::report::Report;
 use crate::status::{Client, ClientError};
 use crate::time::{Clock, Now};
@@ -128,7 +129,7 @@ pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit
         Ok(config) => context.environment.clone().hiding_secrets_of(config),
         Err(_) => context.environment.clone(),
     };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::of(&environment));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::of(&environment, FileWatcher::new()));
     let now = clock.now();
     let (scene, checks) = block_on_and_go(async {
         let under_way = UnderWay::new();

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
 use presenced::emulator::{self, Call, Cause, Emulator, Fault, Outcome, RequestRecord};
-use presenced::signals::Buses;
+use presenced::signals::{Buses, FileWatcher};
 use presenced::status::Listen;
 use presenced::status::report::{Report, State};
 use tokio::net::TcpListener;
@@ -143,6 +143,7 @@ pub(crate) fn run(
         socket: Listen::At(folder.join("presenced.sock")),
         history: None,
         buses: Buses { system: Some(system_bus.to_owned()), session: None },
+        file_watcher: FileWatcher::new(),
     })
     .unwrap();
     let reports = daemon.reports();

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
 use presenced::emulator::{self, Emulator, Fault, Timeline};
-use presenced::signals::Buses;
+use presenced::signals::{Buses, FileWatcher};
 use presenced::status::report::Report;
 use presenced::status::{Client, Listen};
 use presenced::time::Clock as _;
@@ -138,6 +138,7 @@ path = "call-state"
             socket: Listen::At(socket.clone()),
             history: Some(self.history()),
             buses: Buses { system: Some("unix:path=/nonexistent".to_owned()), session: None },
+            file_watcher: FileWatcher::new(),
         })
         .unwrap();
         let reports = daemon.reports();
