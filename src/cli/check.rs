@@ -21,7 +21,7 @@ use super::error::{Error, Exit};
 use super::terminal::output::print;
 use super::terminal::text::{columns, pad, printable};
 use crate::calendar::BusyClass;
-use crate::config::{self, Account, Config, Problem, Problems};
+use crate::config::{self, Account, Config, Problem, Problems, Signals};
 use crate::policy::{CallState, Idle, Is, Lock, Rule, Sleep, When, default_rules};
 use crate::suggest;
 
@@ -127,16 +127,15 @@ fn describe_account(account: &Account) -> String {
 }
 
 fn describe_signals(config: &Config) -> Vec<(String, String)> {
-    let signals = &config.signals;
-    let calendar = signals.calendar.as_ref().map(|calendar| {
+    let Signals { calendar, lock, call, microphone, idle } = &config.signals;
+    let calendar = calendar.as_ref().map(|calendar| {
         let sources = calendar.sources.iter().map(ToString::to_string);
         sources.collect::<Vec<_>>().join(", ")
     });
-    let lock = signals.lock.map(|_| "on".to_owned());
-    let call = signals.call.as_ref().map(|call| call.path.display().to_string());
-    let idle =
-        signals.idle.map(|idle| format!("after {:#}", jiff::SignedDuration::try_from(idle.after).unwrap_or_default()));
-    let microphone = signals.microphone.as_ref().map(|microphone| microphone.socket.display().to_string());
+    let lock = lock.map(|_| "on".to_owned());
+    let call = call.as_ref().map(|call| call.path.display().to_string());
+    let idle = idle.map(|idle| format!("after {:#}", jiff::SignedDuration::try_from(idle.after).unwrap_or_default()));
+    let microphone = microphone.as_ref().map(|microphone| microphone.socket.display().to_string());
     let usual = [("calendar", calendar), ("lock", lock), ("call", call), ("idle", idle)]
         .map(|(name, text)| (name.to_owned(), text.unwrap_or_else(|| "off".to_owned())));
     usual.into_iter().chain(microphone.map(|socket| ("microphone".to_owned(), socket))).collect()
@@ -148,25 +147,26 @@ fn describe_rule(rule: &Rule) -> String {
 }
 
 fn describe_when(when: &When) -> String {
+    let When { lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
     let mut conditions = Vec::new();
     let mut is_one_of = |signal: &str, words: Vec<&str>| {
         if !words.is_empty() {
             conditions.push(format!("{signal} is {}", suggest::join(words, "or")));
         }
     };
-    is_one_of("call", words(&when.call, CallState::as_str));
-    is_one_of("sleep", words(&when.sleep, Sleep::as_str));
-    is_one_of("lock", words(&when.lock, Lock::as_str));
-    is_one_of("idle", words(&when.idle, Idle::as_str));
-    is_one_of("calendar", words(&when.calendar, BusyClass::as_str));
-    for (name, values) in &when.signal {
+    is_one_of("call", words(call, CallState::as_str));
+    is_one_of("sleep", words(sleep, Sleep::as_str));
+    is_one_of("lock", words(lock, Lock::as_str));
+    is_one_of("idle", words(idle, Idle::as_str));
+    is_one_of("calendar", words(calendar, BusyClass::as_str));
+    for (name, values) in signal {
         is_one_of(name, values.iter().map(String::as_str).collect());
     }
     conditions.extend(
-        when.online.map(|online| if online { "the meeting is online" } else { "the meeting is not online" }.to_owned()),
+        online.map(|online| if online { "the meeting is online" } else { "the meeting is not online" }.to_owned()),
     );
-    conditions.extend(when.within.iter().map(|hours| format!("within {hours}")));
-    conditions.extend(when.outside.iter().map(|hours| format!("outside {hours}")));
+    conditions.extend(within.iter().map(|hours| format!("within {hours}")));
+    conditions.extend(outside.iter().map(|hours| format!("outside {hours}")));
     if conditions.is_empty() { "no rule above matches".to_owned() } else { conditions.join(", and ") }
 }
 

@@ -1,5 +1,6 @@
 //! The forecast: the presence that the rules decide over a window of the calendar, if nothing else changes. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -27,18 +28,20 @@ pub(super) struct Claimed {
 pub(super) fn at_the_desk(signals: &Signals, calendar: Schedule) -> Snapshot {
     let idle = Call { state: CallState::Idle, app: None };
     // The lock's service also reports sleep.
-    let (lock, sleep) = match signals.lock {
+    let Signals { calendar: _, lock, call, microphone, idle: idle_signal } = signals;
+    let (lock, sleep) = match lock {
         Some(_) => (Reading::Known(Lock::Unlocked), Reading::Known(Sleep::Awake)),
         None => (Reading::Off, Reading::Off),
     };
-    let detects_calls = signals.call.is_some() || signals.microphone.is_some();
+    let detects_calls = call.is_some() || microphone.is_some();
     Snapshot {
         lock,
         sleep,
         call: if detects_calls { Reading::Known(idle) } else { Reading::Off },
-        idle: if signals.idle.is_some() { Reading::Known(Idle::Active) } else { Reading::Off },
+        idle: if idle_signal.is_some() { Reading::Known(Idle::Active) } else { Reading::Off },
         calendar: Reading::Known(Arc::new(calendar)),
-        ..Snapshot::default()
+        signals: BTreeMap::new(),
+        manual: None,
     }
 }
 

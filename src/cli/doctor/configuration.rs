@@ -7,7 +7,7 @@ use std::path::Path;
 use super::check::{Check, Group};
 use super::text::{Text, count, foreign, path, text};
 use super::{Scene, modes};
-use crate::config::{CalendarSource, Config, Problem, Problems};
+use crate::config::{CalendarSource, Config, Problem, Problems, Signals};
 
 const GROUP: Group = Group::Configuration;
 
@@ -25,14 +25,8 @@ pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
 }
 
 fn summary(config: &Config) -> Text {
-    let signals = &config.signals;
-    let on = [
-        signals.calendar.is_some(),
-        signals.lock.is_some(),
-        signals.call.is_some(),
-        signals.idle.is_some(),
-        signals.microphone.is_some(),
-    ];
+    let Signals { calendar, lock, call, microphone, idle } = &config.signals;
+    let on = [calendar.is_some(), lock.is_some(), call.is_some(), idle.is_some(), microphone.is_some()];
     let signals = on.into_iter().filter(|on| *on).count();
     Text::list([
         count(config.accounts.len(), "account", "accounts"),

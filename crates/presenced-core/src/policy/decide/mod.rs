@@ -1,11 +1,14 @@
 //! The decision: which rule applies now, why, and when that changes by itself.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use super::hours::Hours;
 use super::rule::Is;
 use super::{Reading, Rule, Snapshot, When};
+use crate::calendar::BusyClass;
 use crate::presence::{Expiration, Presence};
 use crate::time::Now;
 
@@ -100,28 +103,30 @@ struct Moment<'a> {
 
 impl Moment<'_> {
     fn holds(&mut self, when: &When) -> bool {
+        // Without `..`: a condition that nothing checks here does not compile.
+        let When { lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
         // These conditions come first because only a signal can change them. If one fails, the rule needs no time to wake up at.
-        let signals = is_any(&when.lock, &self.snapshot.lock)
-            && is_any(&when.sleep, &self.snapshot.sleep)
-            && is_any(&when.call, &self.snapshot.call.clone().map(|call| call.state))
-            && is_any(&when.idle, &self.snapshot.idle);
-        signals && self.calendar_holds(when) && self.named_hold(when) && self.hours_hold(when)
+        let signals = is_any(lock, &self.snapshot.lock)
+            && is_any(sleep, &self.snapshot.sleep)
+            && is_any(call, &self.snapshot.call.clone().map(|call| call.state))
+            && is_any(idle, &self.snapshot.idle);
+        signals && self.calendar_holds(calendar, *online) && self.named_hold(signal) && self.hours_hold(within, outside)
     }
 
-    fn calendar_holds(&mut self, when: &When) -> bool {
-        if when.calendar.is_empty() && when.online.is_none() {
+    fn calendar_holds(&mut self, calendar: &[Is<BusyClass>], online: Option<bool>) -> bool {
+        if calendar.is_empty() && online.is_none() {
             return true;
         }
         let busy = self.snapshot.calendar_at(self.at);
         if let Reading::Known(state) = busy {
             self.changes_at(state.until);
         }
-        let online = when.online.is_none_or(|online| busy.known().is_some_and(|state| state.online == online));
-        is_any(&when.calendar, &busy.map(|state| state.class)) && online
+        let online = online.is_none_or(|online| busy.known().is_some_and(|state| state.online == online));
+        is_any(calendar, &busy.map(|state| state.class)) && online
     }
 
-    fn named_hold(&mut self, when: &When) -> bool {
-        when.signal.iter().all(|(name, accepted)| {
+    fn named_hold(&mut self, signal: &BTreeMap<String, Vec<String>>) -> bool {
+        signal.iter().all(|(name, accepted)| {
             let Some(named) = self.snapshot.signals.get(name) else { return false };
             let lives = named.until.is_none_or(|until| self.at < until);
             if lives {
@@ -131,16 +136,16 @@ impl Moment<'_> {
         })
     }
 
-    fn hours_hold(&mut self, when: &When) -> bool {
-        let mut inside_any = |hours: &[super::Hours]| {
+    fn hours_hold(&mut self, within: &[Hours], outside: &[Hours]) -> bool {
+        let mut inside_any = |hours: &[Hours]| {
             hours.iter().fold(false, |any, hours| {
                 let (inside, change) = hours.at(self.at, &self.now.zone);
                 self.changes_at(change);
                 any || inside
             })
         };
-        let (within, outside) = (inside_any(&when.within), inside_any(&when.outside));
-        (when.within.is_empty() || within) && !outside
+        let (is_within, is_outside) = (inside_any(within), inside_any(outside));
+        (within.is_empty() || is_within) && !is_outside
     }
 
     fn changes_at(&mut self, change: Option<Timestamp>) {
@@ -162,33 +167,34 @@ fn is_any<T: PartialEq>(accepted: &[Is<T>], reading: &Reading<T>) -> bool {
 
 /// The conditions of a rule that holds, as one clause.
 fn because(when: &When, snapshot: &Snapshot, at: Timestamp) -> String {
+    let When { lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
     let mut clauses = Vec::new();
-    if !when.call.is_empty() {
+    if !call.is_empty() {
         let mut clause = format!("call is {}", snapshot.call);
         if let Some(app) = snapshot.call.known().and_then(|call| call.app.as_deref()) {
             let _ = write!(clause, " ({app})");
         }
         clauses.push(clause);
     }
-    if !when.sleep.is_empty() {
+    if !sleep.is_empty() {
         clauses.push(format!("sleep is {}", snapshot.sleep));
     }
-    if !when.lock.is_empty() {
+    if !lock.is_empty() {
         clauses.push(format!("lock is {}", snapshot.lock));
     }
-    if !when.idle.is_empty() {
+    if !idle.is_empty() {
         clauses.push(format!("idle is {}", snapshot.idle));
     }
-    if !when.calendar.is_empty() || when.online.is_some() {
-        let online = if when.online == Some(true) { " (online)" } else { "" };
+    if !calendar.is_empty() || online.is_some() {
+        let online = if *online == Some(true) { " (online)" } else { "" };
         clauses.push(format!("calendar is {}{online}", snapshot.calendar_at(at)));
     }
-    for name in when.signal.keys() {
+    for name in signal.keys() {
         if let Some(named) = snapshot.signals.get(name) {
             clauses.push(format!("{name} is {}", named.value));
         }
     }
-    for (word, hours) in [("within", &when.within), ("outside", &when.outside)] {
+    for (word, hours) in [("within", within), ("outside", outside)] {
         if !hours.is_empty() {
             let hours: Vec<_> = hours.iter().map(ToString::to_string).collect();
             clauses.push(format!("{word} {}", hours.join(", ")));
@@ -199,11 +205,13 @@ fn because(when: &When, snapshot: &Snapshot, at: Timestamp) -> String {
 
 /// Why no rule matches. Names the unknown readings, as they are usually the reason.
 fn nothing_because(snapshot: &Snapshot, at: Timestamp) -> String {
+    // A named signal is never unknown: it has a value, or it is not set.
+    let Snapshot { lock, sleep, call, idle, calendar: _, signals: _, manual: _ } = snapshot;
     let readings = [
-        ("call", matches!(snapshot.call, Reading::Unknown)),
-        ("sleep", matches!(snapshot.sleep, Reading::Unknown)),
-        ("lock", matches!(snapshot.lock, Reading::Unknown)),
-        ("idle", matches!(snapshot.idle, Reading::Unknown)),
+        ("call", matches!(call, Reading::Unknown)),
+        ("sleep", matches!(sleep, Reading::Unknown)),
+        ("lock", matches!(lock, Reading::Unknown)),
+        ("idle", matches!(idle, Reading::Unknown)),
         ("calendar", matches!(snapshot.calendar_at(at), Reading::Unknown)),
     ];
     let unknown: Vec<_> = readings.into_iter().filter_map(|(name, unknown)| unknown.then_some(name)).collect();
