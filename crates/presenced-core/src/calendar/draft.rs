@@ -3,14 +3,18 @@
 //! A property that cannot be read is left out. Without a valid start, or with an end before the start, the event is left out.
 //! Leaves to others: where events begin and end in a file, and what zone names mean there (`reader`).
 
-use jiff::civil::DateTime;
+use jiff::ToSpan as _;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
 use super::busy::{BusyProperties, Participation, microsoft_class};
-use super::event::{Event, Instance, Length, Moment, Repeat, Version, instant};
+use super::event::{Event, Instance, Named, Repeat, Version};
+use super::identity::names_user;
+use super::length::{Length, length};
+use super::moment::{Moment, instant};
 use super::online;
 use super::property::{Property, unescape};
-use super::recurrence::Rule;
+use super::recurrence::{Rule, RuleText, Until};
 use super::value::{self, Duration, PeriodEnd, Written};
 
 /// The most EXDATE values that an event may have, and the most RDATE values.
@@ -23,19 +27,28 @@ const MAX_RULES_PER_EVENT: usize = 16;
 const MAX_TITLE_BYTES: usize = 200;
 const MAX_UID_BYTES: usize = 1_000;
 
-/// Longer events are cut to this. It is longer than the years 0 to 9999.
-const MAX_LENGTH_SECONDS: i64 = 4_000_000 * 86_400;
-
 /// A zone name in the file, as an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ZoneName(pub(super) u32);
 
-/// The time zones of the file.
+/// The time zones of the VCALENDAR object.
 pub(super) trait Zones {
     /// The index of a name.
     fn name(&mut self, tzid: &str) -> ZoneName;
-    /// The zone of a name; `None` if it is unknown and the system's zone is used.
-    fn zone(&mut self, name: ZoneName) -> Option<TimeZone>;
+    /// Whether the zone of a name is known without the rest of the object.
+    fn is_settled(&mut self, name: ZoneName) -> bool;
+    /// The zone of a name; `None` if it is unknown.
+    fn known(&mut self, name: ZoneName) -> Option<TimeZone>;
+    /// The zone of a start with this TZID, or without one: if it is unknown, that of X-WR-TIMEZONE. `None` means the system's
+    /// zone; if it stands in for a name, that is noted.
+    fn of_start(&mut self, name: Option<ZoneName>) -> Option<TimeZone>;
+    /// Whether the object has had its X-WR-TIMEZONE.
+    fn has_default(&self) -> bool;
+    /// The date that a time in UTC means in a series of whole days. Exchange writes the midnight of the calendar's or the
+    /// system's zone in UTC. At any other time of day, it is the date as written.
+    fn day(&mut self, utc: DateTime) -> Date;
+    /// The date on which a time in UTC is midnight, in one of those zones or in UTC.
+    fn whole_day(&mut self, utc: DateTime) -> Option<Date>;
 }
 
 /// A value and the zone name in its `TZID`.
@@ -43,13 +56,6 @@ pub(super) trait Zones {
 struct Dated {
     written: Written,
     zone: Option<ZoneName>,
-}
-
-/// The user's role in the event.
-#[derive(Clone, Copy, Debug, Default)]
-struct Role {
-    organizes: bool,
-    attends: bool,
 }
 
 /// An event being read.
@@ -64,12 +70,13 @@ pub(super) struct Draft {
     duration: Option<Duration>,
     instance: Option<(Dated, bool)>,
     version: Version,
-    rules: Vec<(u32, String)>,
-    exception_rules: Vec<(u32, String)>,
+    rules: Vec<(u32, RuleText)>,
+    exception_rules: Vec<(u32, RuleText)>,
     dates: Vec<(Dated, Option<PeriodEnd>)>,
     exceptions: Vec<Dated>,
     busy: BusyProperties,
-    role: Role,
+    /// `X-MICROSOFT-CDO-ALLDAYEVENT:TRUE`.
+    all_day: bool,
     online: bool,
     summary: String,
 }
@@ -79,12 +86,46 @@ impl Draft {
         Self { line, ..Self::default() }
     }
 
-    /// The zone names that the event needs.
-    pub(super) fn zone_names(&self) -> impl Iterator<Item = ZoneName> {
+    /// Whether the rest of the object may say what this event means: it may define a zone or hold a newer DTSTAMP.
+    pub(super) fn needs_rest_of_object(&self, zones: &mut impl Zones) -> bool {
         let single = [self.start, self.end, self.instance.map(|(at, _)| at)];
-        let dates = self.dates.iter().map(|(start, _)| start.zone);
-        let exceptions = self.exceptions.iter().map(|exception| exception.zone);
-        single.into_iter().flatten().map(|dated| dated.zone).chain(dates).chain(exceptions).flatten()
+        let mut dated = single.into_iter().flatten();
+        let mut dates = self.dates.iter().map(|(start, _)| start).chain(&self.exceptions);
+        let mut is_open = |dated: &Dated| dated.zone.is_some_and(|name| !zones.is_settled(name));
+        if dated.any(|dated| is_open(&dated)) || dates.any(is_open) {
+            return true;
+        }
+        let start_is_open = match self.start.map(|start| (start.written, start.zone)) {
+            Some((Written::Day(_), _)) => self.has_utc(),
+            Some((Written::Local(_), None)) => !zones.has_default(),
+            Some((Written::Local(_) | Written::Utc(_), _)) => self.all_day,
+            None => false,
+        };
+        start_is_open || self.all_rules().any(|rule| matches!(rule.until, Until::Unreadable))
+    }
+
+    /// Whether anything except the start is a time in UTC.
+    fn has_utc(&self) -> bool {
+        let is_utc = |written: Written| matches!(written, Written::Utc(_));
+        let single = [self.end, self.instance.map(|(at, _)| at)];
+        single.into_iter().flatten().any(|dated| is_utc(dated.written))
+            || self.dates.iter().any(|(dated, _)| is_utc(dated.written))
+            || self.exceptions.iter().any(|dated| is_utc(dated.written))
+            || self.all_rules().any(|rule| matches!(rule.until, Until::At(until) if is_utc(until)))
+    }
+
+    fn all_rules(&self) -> impl Iterator<Item = &RuleText> {
+        self.rules.iter().chain(&self.exception_rules).map(|(_, rule)| rule)
+    }
+
+    /// Its DTSTAMP, in seconds since 1970; 0 if it has none.
+    pub(super) fn stamp(&self) -> i64 {
+        self.version.stamp
+    }
+
+    /// Marks the event as cancelled, whatever its STATUS says.
+    pub(super) fn cancel(&mut self) {
+        self.busy.cancelled = true;
     }
 
     /// Adds a property. The error says why it was left out, for people.
@@ -135,7 +176,7 @@ impl Draft {
                 if rules.len() == MAX_RULES_PER_EVENT {
                     return Err("the event has too many rules; this one is left out");
                 }
-                rules.push((line, property.text().into_owned()));
+                rules.push((line, RuleText::read(&property.text())));
             }
             "RDATE" => {
                 let zone = zone_name(property, zones);
@@ -158,78 +199,53 @@ impl Draft {
         let is = |word: &str| property.value.trim_ascii().eq_ignore_ascii_case(word.as_bytes());
         match name {
             "STATUS" => {
-                self.busy.cancelled = is("CANCELLED");
+                self.busy.cancelled |= is("CANCELLED") || is("CANCELED");
                 self.busy.tentative = is("TENTATIVE");
             }
             "TRANSP" => self.busy.transparent = Some(is("TRANSPARENT")),
             "X-MICROSOFT-CDO-BUSYSTATUS" => self.busy.busy_status = microsoft_class(&property.text()),
             "X-MICROSOFT-CDO-INTENDEDSTATUS" => self.busy.intended_status = microsoft_class(&property.text()),
-            "ORGANIZER" => self.role.organizes |= names_user(property, identity),
+            "X-MICROSOFT-CDO-ALLDAYEVENT" => self.all_day = is("TRUE"),
+            "ORGANIZER" => {
+                self.busy.is_organized = true;
+                self.busy.user_organizes |= names_user(property, identity);
+            }
             "ATTENDEE" if names_user(property, identity) => {
-                self.busy.participation =
-                    match property.parameter("PARTSTAT").map(<[u8]>::to_ascii_uppercase).as_deref() {
-                        Some(b"DECLINED" | b"DELEGATED") => Some(Participation::Declined),
-                        Some(b"TENTATIVE" | b"NEEDS-ACTION") => Some(Participation::Open),
-                        Some(_) => Some(Participation::Accepted),
-                        None => self.busy.participation,
-                    };
-                self.role.attends = true;
+                let written = property.parameter("PARTSTAT").and_then(Participation::of);
+                // Someone who is invited twice, by two addresses, takes part if one of them does.
+                self.busy.participation = self.busy.participation.max(written);
             }
             _ => {}
         }
     }
 
-    /// Makes the event. Calls `left_out` with the line and the reason for each rule that cannot be used. The error says why the
-    /// whole event is left out.
+    /// Makes the event. Calls `left_out` with the line and the reason for each part that cannot be used. The error says why the
+    /// whole event is left out. `newest_stamp` is the newest DTSTAMP so far, in seconds since 1970.
     pub(super) fn finish(
         self,
         file: u32,
+        newest_stamp: i64,
         zones: &mut impl Zones,
         mut left_out: impl FnMut(u32, String),
     ) -> Result<Event, &'static str> {
-        // NEEDS-ACTION is the default (RFC 5545, 3.2.12), but organizers need not accept their own meetings.
-        let default = if self.role.organizes { Participation::Accepted } else { Participation::Open };
-        let participation = self.busy.participation.or(self.role.attends.then_some(default));
-        let busy = BusyProperties { participation, ..self.busy };
         let missing = if self.start_unreadable { "DTSTART is not a valid date or time" } else { "it has no DTSTART" };
-        let start = moment(self.start.ok_or(missing)?, zones);
-        let end = self.end.map(|end| moment(end, zones));
+        let start = self.start.ok_or(missing)?;
+        let (start, end) = self.start_and_end(start, zones);
         let length = length(&start, end.as_ref(), self.duration)?;
-        let mut read = |rules: Vec<(u32, String)>, what: &str| {
-            let mut readable = Vec::with_capacity(rules.len());
-            for (line, text) in rules {
-                match Rule::parse(&text, start.civil(), start.is_day()) {
-                    Ok(rule) => readable.push(rule),
-                    Err(reason) => left_out(line, format!("{what} cannot be used: {reason}")),
-                }
-            }
-            readable
-        };
-        let mut repeat = Repeat {
-            rules: read(self.rules, "RRULE"),
-            exception_rules: read(self.exception_rules, "EXRULE"),
-            dates: Vec::with_capacity(self.dates.len()),
-            exceptions: self.exceptions.into_iter().map(|exception| moment(exception, zones)).collect(),
-        };
-        for (date, end) in self.dates {
-            let zone = date.zone;
-            let date = moment(date, zones);
-            let own_length = end.map(|end| match end {
-                PeriodEnd::At(written) => self::length(&date, Some(&moment(Dated { written, zone }, zones)), None),
-                PeriodEnd::After(duration) => self::length(&date, None, Some(duration)),
-            });
-            match own_length.transpose() {
-                Ok(own_length) => repeat.dates.push((date, own_length)),
-                Err(_) => left_out(self.line, "a period of an RDATE ends before it starts".to_owned()),
-            }
-        }
+        let whole_days = start.is_day();
+        let repeat = Reading { start: &start, line: self.line, newest_stamp, zones, left_out: &mut left_out }.repeat(
+            self.rules,
+            self.exception_rules,
+            self.dates,
+            self.exceptions,
+        );
         let repeats = !(repeat.rules.is_empty() && repeat.dates.is_empty() && repeat.exceptions.is_empty());
-        let instance = self.instance.map(|(at, and_future)| Box::new(Instance { at: moment(at, zones), and_future }));
+        let instance = self.instance.map(|(at, and_future)| Box::new(Instance { named: named(at, zones), and_future }));
         Ok(Event {
             file,
             line: self.line,
-            class: busy.class(start.is_day()),
-            cancelled: busy.cancelled,
+            class: self.busy.class(whole_days),
+            cancelled: self.busy.cancelled,
             start,
             length,
             version: self.version,
@@ -239,6 +255,119 @@ impl Draft {
             online: self.online,
             summary: self.summary.trim().into(),
         })
+    }
+
+    /// The start, and the end if it is written. An end in an unknown zone is in that of the start.
+    fn start_and_end(&self, start: Dated, zones: &mut impl Zones) -> (Moment, Option<Moment>) {
+        let start_moment = match start.written {
+            Written::Local(at) => Moment::Time(at, zones.of_start(start.zone)),
+            Written::Day(_) | Written::Utc(_) => moment(start, zones),
+        };
+        let day = |dated: &Dated, zones: &mut _| whole_day(dated.written, zones);
+        if self.all_day
+            && let Some(first) = day(&start, zones)
+        {
+            let end = self.end.map(|end| day(&end, zones));
+            let is_whole = match (end, self.duration) {
+                (Some(end), _) => end.is_some(),
+                (None, duration) => duration.is_none_or(|duration| duration.seconds % 86_400 == 0),
+            };
+            if is_whole {
+                return (Moment::Day(first), end.flatten().map(Moment::Day));
+            }
+        }
+        let end = self.end.map(|end| match (&start_moment, end.written) {
+            (Moment::Day(_), Written::Utc(at)) => Moment::Day(zones.day(at)),
+            _ => moment(end, zones),
+        });
+        (start_moment, end)
+    }
+}
+
+/// The date of a whole day that may be written as a time: Outlook's `X-MICROSOFT-CDO-ALLDAYEVENT` can go with times from
+/// midnight to midnight.
+fn whole_day(written: Written, zones: &mut impl Zones) -> Option<Date> {
+    match written {
+        Written::Day(date) => Some(date),
+        Written::Local(at) => (at.time() == Time::midnight()).then(|| at.date()),
+        Written::Utc(at) => zones.whole_day(at),
+    }
+}
+
+/// What is needed to read how an event repeats.
+struct Reading<'a, Z> {
+    start: &'a Moment,
+    line: u32,
+    newest_stamp: i64,
+    zones: &'a mut Z,
+    left_out: &'a mut dyn FnMut(u32, String),
+}
+
+impl<Z: Zones> Reading<'_, Z> {
+    fn repeat(
+        mut self,
+        rules: Vec<(u32, RuleText)>,
+        exception_rules: Vec<(u32, RuleText)>,
+        dates: Vec<(Dated, Option<PeriodEnd>)>,
+        exceptions: Vec<Dated>,
+    ) -> Repeat {
+        Repeat {
+            rules: self.rules(rules, "RRULE"),
+            exception_rules: self.rules(exception_rules, "EXRULE"),
+            dates: dates.into_iter().filter_map(|(date, end)| self.date(date, end)).collect(),
+            exceptions: exceptions.into_iter().map(|exception| named(exception, self.zones)).collect(),
+        }
+    }
+
+    fn rules(&mut self, rules: Vec<(u32, RuleText)>, what: &str) -> Vec<Rule> {
+        let mut readable = Vec::with_capacity(rules.len());
+        for (line, text) in rules {
+            let until = match text.until {
+                Until::Never => None,
+                // In a series of whole days, UNTIL is a date too.
+                Until::At(Written::Utc(at)) if self.start.is_day() => Some(Written::Day(self.zones.day(at))),
+                Until::At(until) => Some(until),
+                Until::Unreadable => {
+                    let last = self.last_guess();
+                    (self.left_out)(line, format!("{what}: its UNTIL cannot be read; it is taken to end on {last}"));
+                    Some(Written::Day(last))
+                }
+            };
+            match Rule::parse(&text.parts, until, self.start.civil(), self.start.is_day()) {
+                Ok((rule, problems)) => {
+                    readable.push(rule.counting_start(self.start.civil()));
+                    problems.into_iter().for_each(|problem| (self.left_out)(line, format!("{what}: {problem}")));
+                }
+                Err(reason) => (self.left_out)(line, format!("{what} cannot be used: {reason}")),
+            }
+        }
+        readable
+    }
+
+    /// The last day of a rule whose UNTIL cannot be read: a year after the start or after the newest DTSTAMP, whichever is
+    /// later. A meeting that is missed costs more than one that is shown by mistake.
+    fn last_guess(&self) -> Date {
+        let stamped = jiff::Timestamp::from_second(self.newest_stamp).unwrap_or_default();
+        let stamped = TimeZone::UTC.to_datetime(stamped).date();
+        self.start.civil().date().max(stamped).saturating_add(1.year())
+    }
+
+    /// An RDATE; `None` if it is left out.
+    fn date(&mut self, date: Dated, end: Option<PeriodEnd>) -> Option<(Moment, Option<Length>)> {
+        let mut moment = |written: Written, zone| match written {
+            Written::Utc(at) if self.start.is_day() => Moment::Day(self.zones.day(at)),
+            written => moment(Dated { written, zone }, self.zones),
+        };
+        let from = moment(date.written, date.zone);
+        let own_length = end.map(|end| match end {
+            PeriodEnd::At(written) => length(&from, Some(&moment(written, date.zone)), None),
+            PeriodEnd::After(duration) => length(&from, None, Some(duration)),
+        });
+        if let Ok(own_length) = own_length.transpose() {
+            return Some((from, own_length));
+        }
+        (self.left_out)(self.line, "a period of an RDATE ends before it starts".to_owned());
+        None
     }
 }
 
@@ -263,7 +392,7 @@ fn add_all<T>(
 }
 
 /// The values of a list. If the line was cut, the last value may be incomplete and is left out.
-fn list(value: &[u8], cut: bool) -> impl Iterator<Item = &[u8]> {
+pub(super) fn list(value: &[u8], cut: bool) -> impl Iterator<Item = &[u8]> {
     let whole = if cut { value.iter().rposition(|&byte| byte == b',').unwrap_or(0) } else { value.len() };
     value[..whole].split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|text| !text.is_empty())
 }
@@ -272,83 +401,41 @@ fn zone_name(property: &Property<'_>, zones: &mut impl Zones) -> Option<ZoneName
     property.parameter("TZID").map(|tzid| zones.name(&String::from_utf8_lossy(tzid)))
 }
 
+fn is_date(property: &Property<'_>) -> bool {
+    property.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case(b"DATE"))
+}
+
 fn dated(property: &Property<'_>, zones: &mut impl Zones) -> Option<Dated> {
     let written = match value::date_or_time(property.value)? {
         // Some programs declare a DATE but write its midnight.
-        Written::Local(at) | Written::Utc(at)
-            if property.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case(b"DATE")) =>
-        {
-            Written::Day(at.date())
-        }
+        Written::Local(at) if is_date(property) => Written::Day(at.date()),
+        Written::Utc(at) if is_date(property) => Written::Day(zones.day(at)),
         written @ (Written::Day(_) | Written::Local(_) | Written::Utc(_)) => written,
     };
     let zone = if matches!(written, Written::Local(_)) { zone_name(property, zones) } else { None };
     Some(Dated { written, zone })
 }
 
-/// The moment that a value means. A time in UTC stays in UTC, even with a `TZID` (RFC 5545, 3.2.19).
+/// The moment that a value means. A time in UTC stays in UTC, even with a `TZID` (RFC 5545, 3.2.19). A time in an unknown zone is
+/// floating, like one without a zone.
 fn moment(dated: Dated, zones: &mut impl Zones) -> Moment {
     match dated.written {
         Written::Day(date) => Moment::Day(date),
         Written::Utc(at) => Moment::Time(at, Some(TimeZone::UTC)),
-        Written::Local(at) => Moment::Time(at, dated.zone.and_then(|name| zones.zone(name))),
+        Written::Local(at) => Moment::Time(at, dated.zone.and_then(|name| zones.known(name))),
     }
 }
 
-/// The length of an event that starts at `start` (RFC 5545, 3.6.1 and 3.8.5.3).
-fn length(start: &Moment, end: Option<&Moment>, duration: Option<Duration>) -> Result<Length, &'static str> {
-    const BEFORE: &str = "it ends before it starts";
-    let length = match (start, end) {
-        (Moment::Day(first), Some(end)) => {
-            let at = end.civil();
-            let days = first.duration_until(at.date()).as_hours() / 24;
-            let begun = i64::from(at != at.date().at(0, 0, 0, 0));
-            match days + begun {
-                days if days < 0 => return Err(BEFORE),
-                // Equal dates mean that one day, although RFC 5545 requires the end to be after the start.
-                days => Length::of_days(days.max(1)),
-            }
-        }
-        (Moment::Time(at, None), Some(end @ (Moment::Day(_) | Moment::Time(_, None)))) => nominal(*at, end.civil()),
-        (Moment::Time(at, Some(zone)), Some(end @ Moment::Day(_))) => exact(*at, zone, end.civil(), zone),
-        // A floating end is in the start's zone. The instant of a floating start is unknown, so UTC is used.
-        (Moment::Time(at, zone), Some(Moment::Time(end, end_zone))) => {
-            let utc = TimeZone::UTC;
-            let zone = zone.as_ref().or(end_zone.as_ref()).unwrap_or(&utc);
-            let end_zone = end_zone.as_ref().unwrap_or(zone);
-            exact(*at, zone, *end, end_zone)
-        }
-        (Moment::Day(_), None) => match duration {
-            None => Length::of_days(1),
-            Some(Duration { days, seconds }) => {
-                let days = days + seconds.div_euclid(86_400) + i64::from(seconds.rem_euclid(86_400) > 0);
-                if days < 0 {
-                    return Err("its DURATION is negative");
-                }
-                Length::of_days(days.max(1))
-            }
-        },
-        (Moment::Time(..), None) => duration
-            .map_or(Length::ZERO, |Duration { days, seconds }| Length { exact: seconds, ..Length::of_days(days) }),
+/// The moment of an EXDATE or a RECURRENCE-ID.
+fn named(dated: Dated, zones: &mut impl Zones) -> Named {
+    let at = moment(dated, zones);
+    let day = match dated.written {
+        Written::Day(date) => date,
+        Written::Local(at) => at.date(),
+        Written::Utc(utc) => zones.day(utc),
     };
-    if length.nominal < 0 || length.exact < 0 {
-        return Err(if end.is_some() { BEFORE } else { "its DURATION is negative" });
-    }
-    Ok(Length { nominal: length.nominal.min(MAX_LENGTH_SECONDS), exact: length.exact.min(MAX_LENGTH_SECONDS) })
-}
-
-/// The length between two local times in a zone that is not known yet. The end stays at the local time as written.
-fn nominal(start: DateTime, end: DateTime) -> Length {
-    Length { nominal: start.duration_until(end).as_secs(), exact: 0 }
-}
-
-/// The length between two instants (RFC 5545, 3.8.5.3: "the same exact duration will apply to all the members").
-fn exact(start: DateTime, zone: &TimeZone, end: DateTime, end_zone: &TimeZone) -> Length {
-    let between = instant(start, zone).duration_until(instant(end, end_zone));
-    // A start in a gap is shifted, and may end up after an end that is not. The difference as written is used then.
-    let shifted_beyond = between.is_negative() && start <= end && zone == end_zone;
-    let between = if shifted_beyond { start.duration_until(end) } else { between };
-    Length { nominal: 0, exact: between.as_secs() }
+    let is_assumed = dated.zone.is_some() && matches!(at, Moment::Time(_, None));
+    Named { at, day, is_assumed }
 }
 
 /// A time in UTC, in seconds since 1970. Some programs omit the Z; that does not change the order.
@@ -358,20 +445,4 @@ fn stamp(property: &Property<'_>) -> Option<i64> {
         Written::Local(at) | Written::Utc(at) => at,
     };
     Some(instant(at, &TimeZone::UTC).as_second())
-}
-
-/// Whether an ATTENDEE or ORGANIZER is the user.
-fn names_user(property: &Property<'_>, identity: &[String]) -> bool {
-    if identity.is_empty() {
-        return false;
-    }
-    let address = property.text();
-    let mail = match address.split_at_checked("mailto:".len()) {
-        Some((scheme, mail)) if scheme.eq_ignore_ascii_case("mailto:") => mail,
-        _ => &address,
-    };
-    // RFC 7986, 6.2: if the value is another kind of URI, the address is in EMAIL.
-    let parameter = property.parameter("EMAIL").map(String::from_utf8_lossy);
-    let is_user = |mail: &str| identity.iter().any(|own| own.trim().eq_ignore_ascii_case(mail.trim()));
-    is_user(mail) || parameter.is_some_and(|mail| is_user(&mail))
 }

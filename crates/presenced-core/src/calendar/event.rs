@@ -2,94 +2,12 @@
 //!
 //! Leaves to others: how it is read (`draft`), and which of its times count (`series`).
 
-use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::Date;
 
 use super::BusyClass;
+use super::length::Length;
+use super::moment::Moment;
 use super::recurrence::Rule;
-
-/// A whole day or a time in a zone.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Moment {
-    /// A whole day, in the system's zone.
-    Day(Date),
-    /// A time in a zone; `None` means a floating time, in the system's zone.
-    Time(DateTime, Option<TimeZone>),
-}
-
-impl Moment {
-    /// Whether it is a whole day.
-    pub(super) const fn is_day(&self) -> bool {
-        matches!(self, Self::Day(_))
-    }
-
-    /// The local time as written; for a day, its midnight.
-    pub(super) fn civil(&self) -> DateTime {
-        match self {
-            Self::Day(date) => date.at(0, 0, 0, 0),
-            Self::Time(at, _) => *at,
-        }
-    }
-
-    /// Its zone.
-    pub(super) fn zone<'a>(&'a self, system: &'a TimeZone) -> &'a TimeZone {
-        match self {
-            Self::Day(_) | Self::Time(_, None) => system,
-            Self::Time(_, Some(zone)) => zone,
-        }
-    }
-
-    /// The instant; for a day, its first instant.
-    pub(super) fn instant(&self, system: &TimeZone) -> Timestamp {
-        instant(self.civil(), self.zone(system))
-    }
-}
-
-/// The instant of a local time. In a gap, the time is shifted by the gap's length; in a fold, the first of the two instants is
-/// used (RFC 5545, 3.3.5). Saturates at the first and the last timestamp.
-pub(super) fn instant(at: DateTime, zone: &TimeZone) -> Timestamp {
-    zone.to_timestamp(at).unwrap_or(if at.year() > 0 { Timestamp::MAX } else { Timestamp::MIN })
-}
-
-/// The length of an event in seconds, never negative. The nominal part is added in local time, because a day need not have 24
-/// hours; the exact part is added after that (RFC 5545, 3.3.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Length {
-    pub(super) nominal: i64,
-    pub(super) exact: i64,
-}
-
-impl Length {
-    /// No length.
-    pub(super) const ZERO: Self = Self { nominal: 0, exact: 0 };
-
-    /// Whole days.
-    pub(super) const fn of_days(days: i64) -> Self {
-        Self { nominal: days.saturating_mul(86_400), exact: 0 }
-    }
-
-    /// An upper bound in exact seconds, for any changes of the clock.
-    pub(super) fn at_most(self) -> i64 {
-        const CLOCK_CHANGES: i64 = 26 * 3600;
-        self.nominal.saturating_add(self.exact).saturating_add(CLOCK_CHANGES)
-    }
-
-    /// The end, for a start at `start` with the local time `local`.
-    pub(super) fn end(self, start: Timestamp, local: DateTime, zone: &TimeZone) -> Timestamp {
-        let from = if self.nominal == 0 {
-            start
-        } else {
-            instant(local.saturating_add(SignedDuration::from_secs(self.nominal)), zone)
-        };
-        from.saturating_add(SignedDuration::from_secs(self.exact)).unwrap_or(Timestamp::MAX).max(start)
-    }
-
-    /// The day after the last day, for whole days that start on `start`.
-    pub(super) fn end_day(self, start: Date) -> Date {
-        start.saturating_add(SignedDuration::from_secs(self.nominal))
-    }
-}
 
 /// The version of an event. The greater one is newer (RFC 5546, 2.1.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,11 +19,23 @@ pub(super) struct Version {
     pub(super) modified: i64,
 }
 
+/// A moment that names an instance of a series: an EXDATE or a RECURRENCE-ID.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    /// The instance's start. If it is floating, it is on the clock of the series.
+    pub(super) at: Moment,
+    /// The instance's date in a series of whole days.
+    pub(super) day: Date,
+    /// Whether the moment was written in an unknown zone. It is then only assumed to be on the clock of the series. If the
+    /// series has no instance at that time, the instances on that date are meant.
+    pub(super) is_assumed: bool,
+}
+
 /// The instance of a series that an event replaces (`RECURRENCE-ID`).
 #[derive(Clone, Debug)]
 pub(super) struct Instance {
     /// The original start in the series.
-    pub(super) at: Moment,
+    pub(super) named: Named,
     /// Whether it also changes all later instances (`RANGE=THISANDFUTURE`).
     pub(super) and_future: bool,
 }
@@ -120,7 +50,7 @@ pub(super) struct Repeat {
     /// `RDATE`s. A PERIOD has its own length.
     pub(super) dates: Vec<(Moment, Option<Length>)>,
     /// `EXDATE`s.
-    pub(super) exceptions: Vec<Moment>,
+    pub(super) exceptions: Vec<Named>,
 }
 
 /// An event.
@@ -139,4 +69,11 @@ pub(super) struct Event {
     pub(super) cancelled: bool,
     pub(super) online: bool,
     pub(super) summary: Box<str>,
+}
+
+impl Event {
+    /// Whether it replaces an instance whose start is written in an unknown zone.
+    pub(super) fn names_instance_in_unknown_zone(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| instance.named.is_assumed)
+    }
 }

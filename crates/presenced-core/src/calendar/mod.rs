@@ -5,9 +5,10 @@
 //! From bytes to answers:
 //!
 //! 1. `scanner` unfolds lines; `property` and `value` parse them.
-//! 2. `draft` collects the properties of one event, and `reader` the events of one file.
-//! 3. `zone`, `windows_zones` and `vtimezone` resolve time zone names. `busy` and `online` decide the busy class and whether an
-//!    event is an online meeting.
+//! 2. `reader` splits a file into VCALENDAR objects and says whether it is whole. `object` collects the events of one object,
+//!    `draft` the properties of one event, and `free_busy` the periods of a VFREEBUSY.
+//! 3. `object_zones`, `zone`, `windows_zones` and `vtimezone` resolve time zone names. `busy`, `identity` and `online` decide
+//!    the busy class, who is the user, and whether an event is an online meeting. `length` says how long an event lasts.
 //! 4. `recurrence` expands one rule, and `series` all events with the same UID.
 //! 5. `timeline` keeps the results for a window of time, and `schedule` sorts them into busy states.
 //!
@@ -22,7 +23,14 @@ pub use busy::{BusyClass, BusyState};
 
 mod draft;
 mod event;
+mod free_busy;
+mod identity;
+mod length;
+mod moment;
+mod object;
+mod object_zones;
 mod online;
+mod outcome;
 mod property;
 mod reader;
 mod recurrence;

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use super::value;
+
 /// A property as written; nothing is unescaped yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Property<'a> {
@@ -45,7 +47,7 @@ impl<'a> Property<'a> {
     pub(super) fn parameter(&self, name: &str) -> Option<&'a [u8]> {
         let mut rest = self.parameters;
         while !rest.is_empty() {
-            let end = unquoted(rest, |byte| byte == b';').unwrap_or(rest.len());
+            let end = unquoted(rest, b';').unwrap_or(rest.len());
             let parameter = &rest[..end];
             rest = rest.get(end + 1..).unwrap_or_default();
             let Some(equals) = parameter.iter().position(|&byte| byte == b'=') else { continue };
@@ -62,24 +64,25 @@ impl<'a> Property<'a> {
     }
 }
 
-/// The colon before the value. Values of dates contain no colon, so it is the last one there: zone names like
-/// `(UTC+01:00) Berlin` often lack the quotes that they need.
+/// The colon before the value. In a property that holds dates, it is the first colon with a date after it: zone names like
+/// `(UTC+01:00) Berlin` often lack the quotes that they need, and some programs put the closing quote after the time.
 fn value_colon(name: &[u8], rest: &[u8]) -> Option<usize> {
     const DATES: [&str; 5] = ["DTSTART", "DTEND", "EXDATE", "RDATE", "RECURRENCE-ID"];
     if DATES.iter().any(|date| name.eq_ignore_ascii_case(date.as_bytes())) {
-        return rest.iter().rposition(|&byte| byte == b':');
+        let before_a_date = |&colon: &usize| value::begins_with_date(&rest[colon + 1..]);
+        return memchr::memchr_iter(b':', rest).find(before_a_date).or_else(|| memchr::memrchr(b':', rest));
     }
-    // A quote that is never closed is ignored.
-    unquoted(rest, |byte| byte == b':').or_else(|| rest.iter().position(|&byte| byte == b':'))
+    unquoted(rest, b':')
 }
 
-/// The position of the first byte outside of double quotes that `wanted` accepts.
-fn unquoted(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
+/// The position of the first `wanted` outside of double quotes. A quote that is never closed is ignored.
+fn unquoted(bytes: &[u8], wanted: u8) -> Option<usize> {
     let mut quoted = false;
-    bytes.iter().position(|&byte| {
+    let found = bytes.iter().position(|&byte| {
         quoted ^= byte == b'"';
-        !quoted && wanted(byte)
-    })
+        !quoted && byte == wanted
+    });
+    if quoted { memchr::memchr(wanted, bytes) } else { found }
 }
 
 fn without_quotes(value: &[u8]) -> &[u8] {
@@ -132,6 +135,23 @@ mod tests {
         let property = parse("dtstart;TZID=(UTC+01:00) Amsterdam, Berlin:20260105T090000").unwrap();
         assert_eq!(property.parameter("TZID"), Some(b"(UTC+01:00) Amsterdam, Berlin".as_slice()));
         assert_eq!(property.value, b"20260105T090000");
+    }
+
+    #[test]
+    fn a_quote_in_the_wrong_place_hides_nothing() {
+        let property = parse("DTSTART;TZID=\"W. Europe Standard Time:20260105T090000\"").unwrap();
+        assert_eq!(property.parameter("TZID"), Some(b"W. Europe Standard Time".as_slice()));
+        assert_eq!(property.value, b"20260105T090000\"");
+        let property = parse("DTSTART;TZID=\"Europe/Berlin;VALUE=DATE-TIME:20260105T090000").unwrap();
+        assert_eq!(property.parameter("TZID"), Some(b"Europe/Berlin".as_slice()));
+        assert_eq!(property.parameter("VALUE"), Some(b"DATE-TIME".as_slice()));
+    }
+
+    #[test]
+    fn a_time_in_the_extended_format_holds_colons() {
+        let property = parse("DTSTART;TZID=Europe/Berlin:2026-01-05T09:00:00").unwrap();
+        assert_eq!(property.parameter("TZID"), Some(b"Europe/Berlin".as_slice()));
+        assert_eq!(property.value, b"2026-01-05T09:00:00");
     }
 
     #[test]

@@ -73,11 +73,6 @@ impl<R: Read> Scanner<R> {
         self.read > MAX_FILE_BYTES
     }
 
-    /// How many bytes have been read.
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.read
-    }
-
     /// The next content line; `None` at the end. Blank lines are skipped.
     pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();

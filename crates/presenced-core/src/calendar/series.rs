@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{self, Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::event::{Event, Length, Moment, Repeat, instant};
+use super::event::{Event, Named, Repeat};
+use super::length::Length;
+use super::moment::{Moment, instant};
 use super::recurrence::{self, Budget, Exhausted, Rule};
 
 /// The most times that one series may have in a window.
@@ -91,17 +93,12 @@ pub(super) fn expand<'a>(
     }
     let master = events.iter().filter(|event| event.instance.is_none()).max_by_key(|event| event.version);
     let overrides = newest_overrides(events, master, window.system);
-    let exceptions = master.map(|master| Exceptions::new(master, window.system)).unwrap_or_default();
-    for (key, event) in &overrides {
-        // An excluded instance does not exist, even if an override describes it (RFC 5545, 3.8.5.1).
-        let excluded = master.is_some_and(|master| exceptions.hold_key(*key, master.start.zone(window.system)));
-        if !excluded {
-            emit_if_held(event, &event.start, event.length, window, emit);
-        }
-    }
-    let Some(master) = master else { return Ok(()) };
+    let Some(master) = master else {
+        overrides.values().for_each(|event| emit_if_held(event, &event.start, event.length, window, emit));
+        return Ok(());
+    };
     let mut own_budget = budget.split(MAX_STEPS_PER_SERIES);
-    let outcome = Series { master, overrides, exceptions, window }.expand(&mut own_budget, emit);
+    let outcome = Series { master, overrides, exceptions: Exceptions::default(), window }.expand(&mut own_budget, emit);
     budget.merge(&own_budget);
     outcome.map_err(|reason| (master, reason))
 }
@@ -128,6 +125,20 @@ enum Key {
     Time(Timestamp),
 }
 
+impl Key {
+    fn of(named: &Named, master: Option<&Event>, system: &TimeZone) -> Self {
+        match &named.at {
+            Moment::Day(date) => Self::Day(*date),
+            Moment::Time(..) if master.is_some_and(|master| master.start.is_day()) => Self::Day(named.day),
+            // A floating time is in the series' zone.
+            Moment::Time(at, None) => {
+                Self::Time(instant(*at, master.map_or(system, |master| master.start.zone(system))))
+            }
+            at @ Moment::Time(_, Some(_)) => Self::Time(at.instant(system)),
+        }
+    }
+}
+
 /// The newest override of each instance. If the whole series is cancelled, overrides that are not newer are cancelled too.
 fn newest_overrides<'a>(events: &'a [Event], master: Option<&'a Event>, system: &TimeZone) -> BTreeMap<Key, &'a Event> {
     let mut newest: BTreeMap<Key, &Event> = BTreeMap::new();
@@ -136,16 +147,7 @@ fn newest_overrides<'a>(events: &'a [Event], master: Option<&'a Event>, system: 
         if master.is_some_and(|master| master.cancelled && master.version.sequence >= event.version.sequence) {
             continue;
         }
-        let key = match &instance.at {
-            Moment::Day(date) => Key::Day(*date),
-            // In a series of whole days, the date as written names the instance.
-            Moment::Time(at, _) if master.is_some_and(|master| master.start.is_day()) => Key::Day(at.date()),
-            // A floating time is in the series' zone.
-            Moment::Time(at, None) => {
-                Key::Time(instant(*at, master.map_or(system, |master| master.start.zone(system))))
-            }
-            at @ Moment::Time(_, Some(_)) => Key::Time(at.instant(system)),
-        };
+        let key = Key::of(&instance.named, master, system);
         let known = newest.entry(key).or_insert(event);
         if known.version <= event.version {
             *known = event;
@@ -177,14 +179,16 @@ struct Series<'a, 'w> {
 }
 
 impl<'a> Series<'a, '_> {
-    fn expand(&self, budget: &mut Budget, emit: &mut dyn FnMut(&'a Event, Interval)) -> Result<(), Incomplete> {
+    fn expand(mut self, budget: &mut Budget, emit: &mut dyn FnMut(&'a Event, Interval)) -> Result<(), Incomplete> {
         let system = self.window.system;
         let changes = self.changes();
-        let Some(repeat) = &self.master.repeat else {
-            self.emit_instance(&self.master.start, None, &changes, emit);
-            return Ok(());
+        let times = match &self.master.repeat {
+            None => Ok(vec![Time { local: self.master.start.civil(), own: None, length: None }]),
+            Some(repeat) => self.times(repeat, &changes, budget),
         };
-        let times = self.times(repeat, &changes, budget).map_err(|Exhausted| Incomplete::Steps)?;
+        self.settle_names(times.as_deref().unwrap_or_default());
+        self.emit_overrides(emit);
+        let times = times.map_err(|Exhausted| Incomplete::Steps)?;
         let mut previous = None;
         let mut count = 0;
         for Time { local, own, length } in times {
@@ -205,6 +209,39 @@ impl<'a> Series<'a, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Decides which instances the EXDATEs and the overrides name. `times` has the times of the series in and near the window.
+    fn settle_names(&mut self, times: &[Time]) {
+        let (master, system) = (self.master, self.window.system);
+        let is_instance = |at: DateTime| times.iter().any(|time| time.local == at);
+        let may_be_earlier = |at: DateTime| times.first().is_none_or(|first| at < first.local);
+        self.exceptions = Exceptions::default();
+        for named in master.repeat.iter().flat_map(|repeat| &repeat.exceptions) {
+            let key = match Key::of(named, Some(master), system) {
+                Key::Time(_) if names_the_day(named, is_instance, may_be_earlier) => Key::Day(named.day),
+                key => key,
+            };
+            self.exceptions.insert(key);
+        }
+        let assumed = self.overrides.values().copied().filter(|event| event.names_instance_in_unknown_zone());
+        for event in assumed.collect::<Vec<_>>() {
+            let Some(instance) = &event.instance else { continue };
+            if !master.start.is_day() && names_the_day(&instance.named, is_instance, may_be_earlier) {
+                self.overrides.remove(&Key::of(&instance.named, Some(master), system));
+                self.overrides.entry(Key::Day(instance.named.day)).or_insert(event);
+            }
+        }
+    }
+
+    /// Emits the overrides. An excluded instance does not exist, even if an override describes it (RFC 5545, 3.8.5.1).
+    fn emit_overrides(&self, emit: &mut dyn FnMut(&'a Event, Interval)) {
+        let clock = self.master.start.zone(self.window.system);
+        for (key, event) in &self.overrides {
+            if !self.exceptions.hold_key(*key, clock) {
+                emit_if_held(event, &event.start, event.length, self.window, emit);
+            }
+        }
     }
 
     /// Emits an instance of the series, unless an override replaces it. Returns whether it was emitted.
@@ -266,9 +303,10 @@ impl<'a> Series<'a, '_> {
         let change = |event: &&'a Event| {
             let instance = event.instance.as_ref().filter(|instance| instance.and_future)?;
             // A date names the instance on that day.
-            let original = match (&instance.at, &self.master.start) {
+            let original = match (&instance.named.at, &self.master.start) {
                 (Moment::Day(date), Moment::Time(at, _)) => date.to_datetime(at.time()),
-                (at, _) => on_clock(at),
+                (_, Moment::Day(_)) => instance.named.day.to_datetime(civil::Time::midnight()),
+                (at, Moment::Time(..)) => on_clock(at),
             };
             let shift = original.duration_until(on_clock(&event.start));
             Some(FutureChange { from: instant(original, clock), event, shift })
@@ -299,10 +337,8 @@ impl<'a> Series<'a, '_> {
             recurrence::occurrences(rule, start, from, end, budget)
         };
         let by_rule = |local| Time { local, own: None, length: None };
-        let mut times: Vec<Time> = Vec::new();
-        if repeat.rules.is_empty() {
-            times.push(by_rule(start));
-        }
+        // The start takes place even if no rule gives it (RFC 5545, 3.8.5.3, leaves that open; Google, Apple and Outlook show it).
+        let mut times = vec![by_rule(start)];
         for rule in &repeat.rules {
             times.extend(given(rule)?.into_iter().map(by_rule));
         }
@@ -333,6 +369,16 @@ impl<'a> Series<'a, '_> {
     }
 }
 
+/// Whether a time in an unknown zone names all instances on its date. It is first tried on the clock of the series.
+fn names_the_day(
+    named: &Named,
+    is_instance: impl Fn(DateTime) -> bool,
+    may_be_earlier: impl Fn(DateTime) -> bool,
+) -> bool {
+    let at = named.at.civil();
+    named.is_assumed && !is_instance(at) && !may_be_earlier(at)
+}
+
 /// The EXDATEs of a series.
 #[derive(Default)]
 struct Exceptions {
@@ -341,19 +387,11 @@ struct Exceptions {
 }
 
 impl Exceptions {
-    fn new(master: &Event, system: &TimeZone) -> Self {
-        let mut exceptions = Self::default();
-        for exception in master.repeat.iter().flat_map(|repeat| &repeat.exceptions) {
-            match exception {
-                Moment::Day(date) => _ = exceptions.days.insert(*date),
-                // In a series of whole days, the date as written names the instance.
-                Moment::Time(at, _) if master.start.is_day() => _ = exceptions.days.insert(at.date()),
-                // A floating time is in the series' zone.
-                Moment::Time(at, None) => _ = exceptions.instants.insert(instant(*at, master.start.zone(system))),
-                Moment::Time(_, Some(_)) => _ = exceptions.instants.insert(exception.instant(system)),
-            }
+    fn insert(&mut self, key: Key) {
+        match key {
+            Key::Day(date) => _ = self.days.insert(date),
+            Key::Time(starts) => _ = self.instants.insert(starts),
         }
-        exceptions
     }
 
     /// Whether the instance at `starts`, which is on `date` in local time of the series, is excluded.

@@ -14,7 +14,9 @@ use jiff::tz::TimeZone;
 use slab::Slab;
 
 use super::event::Event;
-use super::reader::{self, KnownZones, Problems};
+use super::object_zones::KnownZones;
+use super::outcome::Outcome;
+use super::reader;
 use super::recurrence::Budget;
 use super::schedule::Span;
 use super::series::{self, Incomplete, Interval, Window};
@@ -35,14 +37,19 @@ pub struct SourceId(pub u32);
 /// The result of reading one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileReport {
+    /// Why the file does not count: it is not whole, or nothing in it is understood. Its last good events stay. `None` if it
+    /// counts.
+    pub unusable: Option<Skipped>,
     /// The number of events in the file that count.
     pub events: usize,
     /// The parts that were skipped, in the order of their lines. At most 50 are listed; `skipped_more` counts the rest.
     pub skipped: Vec<Skipped>,
     /// The number of skipped parts that `skipped` does not list.
     pub skipped_more: usize,
-    /// Time zone names that could not be resolved. The system's zone is used for them.
+    /// Time zone names that could not be resolved. The system's zone is used for them. At most 50 are listed.
     pub unknown_zones: Vec<String>,
+    /// The address that the file's calendar is named after, if it is somebody's primary Google calendar.
+    pub owner: Option<String>,
 }
 
 /// A part of a file that was skipped.
@@ -152,8 +159,8 @@ impl Timeline {
         }
     }
 
-    /// Reads a file and replaces its events. The file is streamed. The only texts that are kept are titles, except for single
-    /// events that end before the window.
+    /// Reads a file. If it is whole, its events replace the old ones. The file is streamed. The only texts that are kept are
+    /// titles, except for single events that end before the window.
     ///
     /// # Errors
     ///
@@ -165,41 +172,42 @@ impl Timeline {
         let mut file = File { number, events: 0, series: Vec::new() };
         let mut without_uid = 0;
         let (zone, window, all, by_key) = (&self.zone, self.window, &mut self.series, &mut self.by_key);
-        let outcome = reader::read(bytes, number, &self.identity, &mut self.known_zones, &mut |uid, mut event| {
-            if is_over(&event, window.0, zone) {
-                event.summary = Box::default();
-            }
-            without_uid += u32::from(uid.is_empty());
-            let without_uid = uid.is_empty().then_some((number, without_uid));
-            let key = SeriesKey { source, uid: uid.into(), without_uid };
-            match by_key.entry(key) {
-                Entry::Occupied(known) => {
-                    let others = &mut all[*known.get()].events;
-                    if others.len() >= MAX_EVENTS_PER_SERIES {
-                        return Err("too many events have the same UID");
-                    }
-                    // This file's events come last. If the last event is from another file, the series is new to this file.
-                    if others.last().is_none_or(|last| last.file != number) {
-                        file.series.push(*known.get());
-                    }
-                    others.push(event);
+        let outcome =
+            reader::read(bytes, number, &self.identity, &mut self.known_zones, zone, &mut |uid, mut event| {
+                if is_over(&event, window.0, zone) {
+                    event.summary = Box::default();
                 }
-                Entry::Vacant(unknown) => {
-                    // Most series have one event, so reserve room for no more.
-                    let id = all.insert(Series { key: unknown.key().clone(), events: vec![event] });
-                    unknown.insert(id);
-                    file.series.push(id);
+                without_uid += u32::from(uid.is_empty());
+                let without_uid = uid.is_empty().then_some((number, without_uid));
+                let key = SeriesKey { source, uid: uid.into(), without_uid };
+                match by_key.entry(key) {
+                    Entry::Occupied(known) => {
+                        let others = &mut all[*known.get()].events;
+                        if others.len() >= MAX_EVENTS_PER_SERIES {
+                            return Err("too many events have the same UID");
+                        }
+                        // This file's events come last. If the last event is from another file, the series is new to this file.
+                        if others.last().is_none_or(|last| last.file != number) {
+                            file.series.push(*known.get());
+                        }
+                        others.push(event);
+                    }
+                    Entry::Vacant(unknown) => {
+                        // Most series have one event, so reserve room for no more.
+                        let id = all.insert(Series { key: unknown.key().clone(), events: vec![event] });
+                        unknown.insert(id);
+                        file.series.push(id);
+                    }
                 }
-            }
-            Ok(())
-        });
-        let reading = match outcome {
-            Ok(reading) => reading,
-            Err(error) => {
+                Ok(())
+            });
+        let mut reading = match outcome {
+            Ok(reading) if reading.unusable.is_none() => reading,
+            useless => {
                 self.files.insert(path.to_owned(), file);
                 self.take_out(path);
                 self.put_back(path, before);
-                return Err(error);
+                return useless.map(|reading| report(path, reading));
             }
         };
         file.events = reading.events;
@@ -209,13 +217,12 @@ impl Timeline {
         touched.sort_unstable();
         touched.dedup();
         self.files.insert(path.to_owned(), file);
-        let mut problems = reading.problems;
         for (file, line, reason) in self.expand(touched) {
             if file == number {
-                problems.add(line, reason);
+                reading.problems.add(line, reason);
             }
         }
-        Ok(report(path, reading.events, problems, reading.unknown_zones))
+        Ok(report(path, reading))
     }
 
     /// Removes the events of a file.
@@ -236,7 +243,8 @@ impl Timeline {
         self.expand_all();
     }
 
-    /// Changes the system's time zone, which floating times and whole days are in.
+    /// Changes the system's time zone, which floating times and whole days are in. A file with UTC times beside whole days means
+    /// something else then, so read the files again after this.
     pub fn set_zone(&mut self, zone: TimeZone) {
         self.zone = zone;
         self.expand_all();
@@ -377,8 +385,16 @@ fn occurrence(key: &SeriesKey, event: &Event, interval: Interval) -> Occurrence 
     }
 }
 
-fn report(path: &Path, events: usize, mut problems: Problems, unknown_zones: Vec<String>) -> FileReport {
+fn report(path: &Path, outcome: Outcome) -> FileReport {
+    let mut problems = outcome.problems;
     problems.listed.sort_by_key(|(line, _)| *line);
-    let skipped = problems.listed.into_iter().map(|(line, reason)| Skipped { file: path.to_owned(), line, reason });
-    FileReport { events, skipped: skipped.collect(), skipped_more: problems.more, unknown_zones }
+    let skipped = |(line, reason)| Skipped { file: path.to_owned(), line, reason };
+    FileReport {
+        events: if outcome.unusable.is_some() { 0 } else { outcome.events },
+        unusable: outcome.unusable.map(skipped),
+        skipped: problems.listed.into_iter().map(skipped).collect(),
+        skipped_more: problems.more,
+        unknown_zones: outcome.unknown_zones,
+        owner: outcome.owner,
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Leaves to others: which zone a time is in (`zone`), and rules (`recurrence`).
 
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 
 /// A DATE or DATE-TIME as written, before its zone is known.
@@ -30,42 +31,88 @@ pub(super) enum PeriodEnd {
 }
 
 /// Reads a DATE or DATE-TIME (RFC 5545, 3.3.4 and 3.3.5).
+///
+/// Also reads what real programs write: the extended format and fractions of a second (`Date.toISOString` in JavaScript), a UTC
+/// offset instead of the Z, a DATE with a Z (Google's birthdays), and a quote that belongs to the parameter before.
 pub(super) fn date_or_time(text: &[u8]) -> Option<Written> {
-    let text = text.trim_ascii();
-    let date = date(text.get(..8)?)?;
-    let Some((separator, time)) = text[8..].split_first() else {
+    let text = trim(text);
+    let (date, rest) = date(text)?;
+    let Some((separator, rest)) = rest.split_first() else {
         return Some(Written::Day(date));
     };
-    if !separator.eq_ignore_ascii_case(&b'T') {
+    match separator {
+        b'Z' | b'z' if rest.is_empty() => return Some(Written::Day(date)),
+        b'T' | b't' | b' ' => {}
+        _ => return None,
+    }
+    let (time, rest) = time(rest)?;
+    let at = DateTime::from_parts(date, time);
+    match rest {
+        [] => Some(Written::Local(at)),
+        [b'Z' | b'z'] => Some(Written::Utc(at)),
+        [b'+' | b'-', ..] => {
+            let offset = SignedDuration::from_secs(extended_offset(rest)?.into());
+            Some(Written::Utc(at.checked_sub(offset).ok()?))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a DATE or DATE-TIME begins here.
+pub(super) fn begins_with_date(text: &[u8]) -> bool {
+    date(trim(text)).is_some()
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    let is_padding = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'"';
+    let first = text.iter().position(|byte| !is_padding(byte)).unwrap_or(text.len());
+    let last = text.iter().rposition(|byte| !is_padding(byte)).map_or(first, |last| last + 1);
+    &text[first..last]
+}
+
+/// Reads `20260105` or `2026-01-05`, and returns what follows.
+fn date(text: &[u8]) -> Option<(Date, &[u8])> {
+    let dash = usize::from(text.get(4) == Some(&b'-'));
+    if dash == 1 && text.get(7) != Some(&b'-') {
         return None;
     }
-    let (time, utc) = match time.split_last() {
-        Some((b'Z' | b'z', time)) => (time, true),
-        _ => (time, false),
-    };
-    let at = DateTime::from_parts(date, self::time(time)?);
-    Some(if utc { Written::Utc(at) } else { Written::Local(at) })
+    let part = |from: usize, length: usize| digits(text.get(from..from + length)?);
+    let year = i16::try_from(part(0, 4)?).ok()?;
+    let month = i8::try_from(part(4 + dash, 2)?).ok()?;
+    let day = i8::try_from(part(6 + 2 * dash, 2)?).ok()?;
+    Some((Date::new(year, month, day).ok()?, &text[8 + 2 * dash..]))
 }
 
-fn date(text: &[u8]) -> Option<Date> {
-    let year = i16::try_from(digits(&text[..4])?).ok()?;
-    let month = i8::try_from(digits(&text[4..6])?).ok()?;
-    let day = i8::try_from(digits(&text[6..8])?).ok()?;
-    Date::new(year, month, day).ok()
-}
-
-/// Reads `HHMMSS`, or the `HHMM` of some programs. Second 60 becomes 59, because there are no leap seconds here (RFC 5545,
-/// 3.3.12).
-fn time(text: &[u8]) -> Option<Time> {
-    let (hour, minute) = (digits(text.get(..2)?)?, digits(text.get(2..4)?)?);
-    let second = match text.len() {
-        4 => 0,
-        6 => digits(&text[4..])?,
-        _ => return None,
+/// Reads `HHMMSS`, `HH:MM:SS`, or the `HHMM` of some programs, and returns what follows. Drops fractions of a second. Second 60
+/// becomes 59, because there are no leap seconds here (RFC 5545, 3.3.12).
+fn time(text: &[u8]) -> Option<(Time, &[u8])> {
+    let without_colon = |text: &'_ [u8]| usize::from(text.first() == Some(&b':'));
+    let two = |text: &[u8]| text.get(..2).and_then(digits).and_then(|number| i8::try_from(number).ok());
+    let (hour, rest) = (two(text)?, &text[2..]);
+    let rest = &rest[without_colon(rest)..];
+    let (minute, rest) = (two(rest)?, &rest[2..]);
+    let colon = without_colon(rest);
+    let (second, rest) = match two(&rest[colon..]) {
+        Some(second) => (second, &rest[colon + 2..]),
+        None => (0, rest),
     };
-    let part = |number: u32| i8::try_from(number).ok();
+    let fraction = match rest {
+        [b'.', first, ..] if first.is_ascii_digit() => {
+            rest[1..].iter().position(|byte| !byte.is_ascii_digit()).map_or(rest.len(), |end| end + 1)
+        }
+        _ => 0,
+    };
     let second = if second == 60 { 59 } else { second };
-    Time::new(part(hour)?, part(minute)?, part(second)?, 0).ok()
+    Some((Time::new(hour, minute, second, 0).ok()?, &rest[fraction..]))
+}
+
+/// Reads `+01:00`, `+0100` or `+01`, in seconds east of Greenwich.
+fn extended_offset(text: &[u8]) -> Option<i32> {
+    let mut digits: Vec<u8> = text.iter().copied().filter(|byte| *byte != b':').take(8).collect();
+    if digits.len() == 3 {
+        digits.extend_from_slice(b"00");
+    }
+    utc_offset(&digits)
 }
 
 /// Reads a number of 1 to 9 ASCII digits.
@@ -154,6 +201,28 @@ mod tests {
     }
 
     #[test]
+    fn other_forms_that_programs_write_are_read() {
+        let at = datetime(2026, 1, 5, 9, 0, 0, 0);
+        for text in [
+            "20260105T090000.000Z",
+            "20260105T090000.5Z",
+            "2026-01-05T09:00:00Z",
+            "2026-01-05T09:00:00.123Z",
+            "2026-01-05T09:00Z",
+            "20260105T100000+0100",
+            "20260105T100000+01",
+            "2026-01-05T03:30:00-05:30",
+            "20260105T090000Z\"",
+        ] {
+            assert_eq!(date_or_time(text.as_bytes()), Some(Written::Utc(at)), "{text}");
+        }
+        assert_eq!(date_or_time(b"2026-01-05T09:00:00"), Some(Written::Local(at)));
+        assert_eq!(date_or_time(b"20260105 090000"), Some(Written::Local(at)));
+        assert_eq!(date_or_time(b"20260105Z"), Some(Written::Day(date(2026, 1, 5))));
+        assert_eq!(date_or_time(b"2026-01-05"), Some(Written::Day(date(2026, 1, 5))));
+    }
+
+    #[test]
     fn impossible_dates_are_rejected() {
         for text in [
             "",
@@ -163,7 +232,13 @@ mod tests {
             "20260105T",
             "20260105T250000",
             "20260105X090000",
-            "2026-01-05",
+            "20260105T0900001",
+            "20260105T090000.",
+            "20260105T090000+",
+            "20260105T090000+2500",
+            "20260105ZZ",
+            "2026-0105",
+            "2026-1-5",
             "+2260101",
         ] {
             assert_eq!(date_or_time(text.as_bytes()), None, "{text}");

@@ -10,7 +10,7 @@ use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
 
 use super::property::Property;
-use super::recurrence::{self, Budget, Rule};
+use super::recurrence::{self, Budget, Rule, RuleText, Until};
 use super::value::{self, Written};
 
 /// Transitions are listed in this range. Before and after it, the nearest offset applies.
@@ -86,8 +86,12 @@ impl Definition {
                 let since = date(1970, 1, 1).at(0, 0, 0, 0).duration_until(onset);
                 since.as_secs() - i64::from(from)
             };
-            let rule = observance.rule.as_ref().and_then(|text| Rule::parse(text, start, false).ok());
-            let ruled = rule.map(|rule| ruled_onsets(&rule, start, from, budget)).unwrap_or_default();
+            let rule = observance.rule.as_ref().and_then(|text| {
+                let text = RuleText::read(text);
+                let until = if let Until::At(until) = text.until { Some(until) } else { None };
+                Rule::parse(&text.parts, until, start, false).ok()
+            });
+            let ruled = rule.map(|(rule, _)| ruled_onsets(&rule, start, from, budget)).unwrap_or_default();
             for onset in std::iter::once(start).chain(observance.dates.iter().copied()).chain(ruled) {
                 let at = utc(onset);
                 onsets.insert(at, (to, observance.daylight));

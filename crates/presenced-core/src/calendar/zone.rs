@@ -4,8 +4,10 @@
 //! Leaves to others: zones that a file defines itself (`vtimezone`), and what to do with a name that means nothing
 //! (`reader`).
 
+use jiff::civil::date;
 use jiff::tz::{Offset, TimeZone};
 
+use super::moment::instant;
 use super::windows_zones::{Row, WINDOWS_ZONES};
 
 /// Longer names are not looked up. The longest real ones are display names of about 60 characters.
@@ -20,11 +22,25 @@ pub(super) fn by_name(name: &str) -> Option<TimeZone> {
     utc(name).or_else(|| iana(name)).or_else(|| windows(name)).or_else(|| displayed(name)).or_else(|| path_suffix(name))
 }
 
-/// The zone for a name that is only an offset: `UTC+01:00`, `GMT-5`, `+0530`.
+/// The zone for the offset that a name carries: `(UTC-05:00) Somewhere`, `UTC+01:00`, `GMT -0500 (Standard)`, `+0530`. It has no
+/// daylight saving time.
 pub(super) fn by_offset(name: &str) -> Option<TimeZone> {
-    let name = name.trim().trim_matches(['(', ')', '"']);
-    let number = ["UTC", "GMT"].iter().find_map(|prefix| strip_prefix(name, prefix)).unwrap_or(name).trim();
-    let (sign, digits) = match number.split_at_checked(1)? {
+    written_offset(name.trim().trim_matches('"')).map(TimeZone::fixed)
+}
+
+/// The offset at the beginning of a name; `(UTC)` alone is 0.
+fn written_offset(name: &str) -> Option<Offset> {
+    let (text, in_parentheses) = match name.strip_prefix('(') {
+        Some(inner) => (inner.split_once(')')?.0, true),
+        None => (name, false),
+    };
+    let prefix = ["UTC", "GMT"].iter().find_map(|prefix| strip_prefix(text, prefix));
+    let number = prefix.unwrap_or(text).trim();
+    if number.is_empty() {
+        return (in_parentheses && prefix.is_some()).then_some(Offset::UTC);
+    }
+    let number = number.split_whitespace().next()?;
+    let (sign, digits) = match number.split_at_checked(number.chars().next()?.len_utf8())? {
         ("+", digits) => (1, digits),
         ("-" | "\u{2212}", digits) => (-1, digits),
         _ => return None,
@@ -38,12 +54,21 @@ pub(super) fn by_offset(name: &str) -> Option<TimeZone> {
     if hours > 14 || minutes > 59 {
         return None;
     }
-    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok().map(TimeZone::fixed)
+    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
 }
 
 fn utc(name: &str) -> Option<TimeZone> {
-    const NAMES: [&str; 8] =
-        ["UTC", "GMT", "Z", "UCT", "Zulu", "Etc/UTC", "Coordinated Universal Time", "tzone://Microsoft/Utc"];
+    const NAMES: [&str; 9] = [
+        "UTC",
+        "GMT",
+        "Z",
+        "UCT",
+        "Zulu",
+        "Etc/UTC",
+        "Coordinated Universal Time",
+        "Universal Coordinated Time",
+        "tzone://Microsoft/Utc",
+    ];
     NAMES.iter().any(|utc| name.eq_ignore_ascii_case(utc)).then_some(TimeZone::UTC)
 }
 
@@ -57,22 +82,43 @@ fn windows(name: &str) -> Option<TimeZone> {
 
 /// Finds `(UTC+01:00) Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna`, also in the style of older Outlooks with `GMT` and
 /// slashes. The places in a display name have changed over the years. If no row matches exactly, the first place that is in any
-/// row decides.
+/// row decides. A row with another standard offset than the written one is another zone: Samoa has changed sides of the date line.
 fn displayed(name: &str) -> Option<TimeZone> {
     let places = match name.strip_prefix('(') {
         Some(offset) => offset.split_once(')')?.1.trim(),
         None => name,
     };
-    let whole = WINDOWS_ZONES.iter().find(|row| row.2.eq_ignore_ascii_case(places));
+    let offset = if name.starts_with('(') { written_offset(name) } else { None };
+    let zone_of_fitting =
+        |row: &Row| zone_of(row).filter(|zone| offset.is_none_or(|offset| standard_offset(zone) == offset));
+    let whole = WINDOWS_ZONES.iter().filter(|row| is_same_name(row.2, places)).find_map(zone_of_fitting);
     let by_place = || {
         let mut places = places.split([',', '/', ';']).map(str::trim).filter(|place| !place.is_empty());
         places.find_map(|place| {
-            WINDOWS_ZONES.iter().find(|row| row.2.split(", ").any(|known| known.eq_ignore_ascii_case(place)))
+            let has_place = |row: &&Row| row.2.split(", ").any(|known| is_same_name(known, place));
+            WINDOWS_ZONES.iter().filter(has_place).find_map(zone_of_fitting)
         })
     };
     // A single word without an offset in front is too little to identify a zone.
     let is_display_name = name.starts_with('(') || name.contains(',');
-    whole.or_else(|| if is_display_name { by_place() } else { None }).and_then(zone_of)
+    whole.or_else(|| if is_display_name { by_place() } else { None })
+}
+
+/// Whether two names are the same, ignoring case; "and" is "&".
+fn is_same_name(one: &str, other: &str) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        name.split_whitespace()
+            .map(|word| if word == "&" { "and".to_owned() } else { word.to_ascii_lowercase() })
+            .collect()
+    };
+    one.eq_ignore_ascii_case(other) || (one.contains('&') && words(one) == words(other))
+}
+
+/// The offset of a zone without daylight saving time, by its present rules.
+fn standard_offset(zone: &TimeZone) -> Offset {
+    // The rules for later years are those of today. Daylight saving time is in force in January or in July, and adds to the offset.
+    let at = |month| zone.to_offset(instant(date(2037, month, 1).at(0, 0, 0, 0), &TimeZone::UTC));
+    at(1).min(at(7))
 }
 
 /// Finds the longest end of a path that is an IANA name, as in `/mozilla.org/20050126_1/Europe/Berlin`.
@@ -101,12 +147,17 @@ mod tests {
     fn every_windows_zone_is_found_by_each_of_its_names() {
         for (windows, iana, display) in WINDOWS_ZONES {
             let expected = by_name(iana).unwrap_or_else(|| panic!("{iana} is not in the time zone database"));
+            let seconds = standard_offset(&expected).seconds();
+            let sign = if seconds < 0 { '-' } else { '+' };
+            let written =
+                |prefix| format!("{prefix}{sign}{:02}:{:02}", seconds.abs() / 3600, seconds.abs() % 3600 / 60);
             for name in [
                 (*windows).to_owned(),
                 windows.to_uppercase(),
                 windows.to_lowercase(),
-                format!("(UTC+00:00) {display}"),
-                format!("\"(GMT) {}\"", display.to_uppercase()),
+                format!("({}) {display}", written("UTC")),
+                format!("\"({}) {}\"", written("GMT"), display.to_uppercase()),
+                format!("({}) {}", written("UTC"), display.replace('&', "and")),
             ] {
                 assert_eq!(by_name(&name), Some(expected.clone()), "{name}");
             }
@@ -151,6 +202,13 @@ mod tests {
     }
 
     #[test]
+    fn a_row_with_another_standard_offset_is_another_zone() {
+        assert_eq!(name("(UTC-11:00) Midway Island, Samoa"), None);
+        assert_eq!(name("(UTC+13:00) Samoa").as_deref(), Some("Pacific/Apia"));
+        assert_eq!(name("(UTC-05:00) Berlin"), None);
+    }
+
+    #[test]
     fn other_names_are_not_found() {
         for tzid in ["", "Customized Time Zone", "tzone://Microsoft/Custom", "../../etc/passwd", "(UTC+01:00) Nowhere"]
         {
@@ -160,13 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_offset_is_a_zone_without_daylight_saving() {
+    fn a_written_offset_is_a_zone_without_daylight_saving() {
         let seconds = |tzid| by_offset(tzid).map(|zone| zone.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds());
         assert_eq!(seconds("UTC+01:00"), Some(3600));
         assert_eq!(seconds("(GMT-05:00)"), Some(-5 * 3600));
         assert_eq!(seconds("GMT+5"), Some(5 * 3600));
         assert_eq!(seconds("+0530"), Some(5 * 3600 + 1800));
-        for tzid in ["", "UTC", "+", "+1:99", "UTC+25", "+-1", "Mars"] {
+        assert_eq!(seconds("(UTC-11:00) Midway Island, Samoa"), Some(-11 * 3600));
+        assert_eq!(seconds("\"(GMT+05.45) Nowhere\""), Some(5 * 3600 + 45 * 60));
+        assert_eq!(seconds("GMT -0500 (Standard) / GMT -0400 (Daylight)"), Some(-5 * 3600));
+        assert_eq!(seconds("(UTC) Nowhere"), Some(0));
+        for tzid in ["", "UTC", "+", "+1:99", "UTC+25", "+-1", "Mars", "(Mars) +01:00", "(UTC+01:00", "+01:00x"] {
             assert_eq!(seconds(tzid), None, "{tzid}");
         }
     }

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod cases;
 mod parts;
+mod text;
 
 use ical::recur::expand::IcalRecurExpand;
 use ical::recur::{IcalRecurDateTime, IcalRecurFreq as Freq, IcalRecurRule, IcalRecurWeekday};
@@ -14,8 +15,11 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
 
-use self::parts::{length, parts_of, regular, sub_daily};
-use super::value::{self, Written};
+use self::parts::{length, parts_of, regular, sub_daily, unsupported};
+use self::text::readable_parts;
+use super::value::Written;
+
+pub(super) use self::text::{RuleText, Until};
 
 /// The most times that a rule may give in one period: in one year for a yearly rule.
 const MAX_TIMES_PER_PERIOD: u64 = 20_000;
@@ -87,22 +91,23 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Reads a rule for a series that starts at `start`. `whole_days` says that the start is a DATE. The error says why the rule
-    /// cannot be used, for people.
-    pub(super) fn parse(text: &str, start: DateTime, whole_days: bool) -> Result<Self, String> {
-        let (mut parts, mut until) = (String::with_capacity(text.len()), None);
-        for part in text.split(';') {
-            match part.trim().split_once('=') {
-                Some((name, date)) if name.trim().eq_ignore_ascii_case("UNTIL") => {
-                    until = Some(value::date_or_time(date.as_bytes()).ok_or("its UNTIL is not a valid date")?);
-                }
-                _ => {
-                    parts.push_str(part);
-                    parts.push(';');
-                }
+    /// Reads a rule for a series that starts at `start`. `whole_days` says that the start is a DATE. Also returns what is wrong
+    /// with parts that are left out. The error says why the rule cannot be used. All of this is for people.
+    pub(super) fn parse(
+        parts: &str,
+        until: Option<Written>,
+        start: DateTime,
+        whole_days: bool,
+    ) -> Result<(Self, Vec<String>), String> {
+        let (text, recur, mut problems) = match parts_of(parts, start, whole_days) {
+            Ok(recur) if recur.count != Some(0) => (parts.to_owned(), recur, Vec::new()),
+            Ok(_) | Err(_) => {
+                let (text, problems) = readable_parts(parts)?;
+                let recur = parts_of(&text, start, whole_days).map_err(|error| lower_first(&error.to_string()))?;
+                (text, recur, problems)
             }
-        }
-        let recur = parts_of(&parts, start, whole_days).map_err(|error| lower_first(&error.to_string()))?;
+        };
+        problems.extend(unsupported(&recur).map(str::to_owned));
         if recur.scale.as_deref().is_some_and(|scale| scale != "GREGORIAN") {
             return Err("only the Gregorian calendar is supported".to_owned());
         }
@@ -129,8 +134,8 @@ impl Rule {
             0 => 0,
             positions => 1 + per_period * positions / 8,
         };
-        Ok(Self {
-            text: parts.into(),
+        let rule = Self {
+            text: text.into(),
             whole_days,
             freq: recur.freq,
             interval: recur.interval,
@@ -140,7 +145,18 @@ impl Rule {
             per_period,
             regular: regular(&recur),
             weight: 1 + day_checks + position_checks,
-        })
+        };
+        Ok((rule, problems))
+    }
+
+    /// The same rule in a series whose start takes place even if the rule does not give it, and then counts for COUNT (as in
+    /// Google, Apple, Outlook; RFC 5545, 3.3.10: "DTSTART ... counts as the first occurrence").
+    pub(super) fn counting_start(mut self, start: DateTime) -> Self {
+        if let Some(count) = self.count {
+            let first = IcalRecurExpand::new(self.bounded(start, start), to_crate(start)).next();
+            self.count = Some(count - u32::from(first.is_none()));
+        }
+        self
     }
 
     /// The crate's rule for a series that starts at `start`, with `until` as its only limit.
@@ -157,7 +173,6 @@ impl Rule {
         let last = match self.until? {
             Written::Day(date) => date.at(23, 59, 59, 0),
             Written::Local(at) => at,
-            Written::Utc(at) if self.whole_days => at,
             Written::Utc(at) => TimeZone::UTC.to_timestamp(at).map_or(at, |instant| zone.to_datetime(instant)),
         };
         Some(last.saturating_add(1.second()))

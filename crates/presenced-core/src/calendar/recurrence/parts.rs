@@ -2,7 +2,9 @@
 //!
 //! Leaves to others: where to start and when to stop (`recurrence`).
 
-use ical::recur::{IcalRecurFreq as Freq, IcalRecurRule, IcalRecurRuleError, IcalRecurWeekday, IcalRecurWeekdayNum};
+use ical::recur::{
+    IcalRecurFreq as Freq, IcalRecurRule, IcalRecurRuleError, IcalRecurSkip, IcalRecurWeekday, IcalRecurWeekdayNum,
+};
 use jiff::civil::DateTime;
 
 /// The crate's rule. Defaults that come from the start of the series are written out, so that the rule means the same when it is
@@ -18,6 +20,14 @@ pub(super) fn parts_of(text: &str, start: DateTime, whole_days: bool) -> Result<
     }
     write_out_defaults(&mut recur, start);
     Ok(recur)
+}
+
+/// What a rule asks for that the crate does not do, for people.
+pub(super) fn unsupported(recur: &IcalRecurRule) -> Option<&'static str> {
+    // RFC 7529, 4.1: the 366th day of a year that has 365 days is moved too.
+    let leap_day = recur.by_year_day.iter().any(|day| day.unsigned_abs() == 366);
+    (recur.skip != IcalRecurSkip::Omit && leap_day)
+        .then_some("its SKIP is not supported for BYYEARDAY; in years without that day, it does not take place")
 }
 
 /// Whether a rule repeats within a day.
@@ -75,6 +85,15 @@ fn write_out_defaults(recur: &mut IcalRecurRule, start: DateTime) {
         Freq::Yearly if !selects_a_day => {
             set_if_empty(&mut recur.by_month, start.month());
             recur.by_month_day.push(start.day());
+        }
+        // BYMONTHDAY selects days of the month, which is that of the start (as in Google, libical and ical.js).
+        Freq::Yearly
+            if !recur.by_month_day.is_empty()
+                && recur.by_day.is_empty()
+                && recur.by_year_day.is_empty()
+                && recur.by_week_no.is_empty() =>
+        {
+            set_if_empty(&mut recur.by_month, start.month());
         }
         // BYWEEKNO selects weeks. The weekday is that of the start.
         Freq::Yearly
