@@ -5,6 +5,7 @@
 mod accounts;
 mod activation;
 mod agenda;
+mod agenda_cases;
 mod assertion;
 mod auth;
 mod bars;

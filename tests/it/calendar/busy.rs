@@ -55,6 +55,7 @@ fn microsofts_busy_status_wins_over_transparency() {
 #[test]
 fn cancelled_is_nothing_and_tentative_is_tentative() {
     assert_eq!(class("STATUS:CANCELLED"), "nothing");
+    assert_eq!(class("STATUS:canceled"), "nothing");
     assert_eq!(class("STATUS:CANCELLED\nX-MICROSOFT-CDO-BUSYSTATUS:BUSY"), "nothing");
     assert_eq!(class("STATUS:TENTATIVE"), "tentative");
     assert_eq!(class("STATUS:CONFIRMED"), "busy");
@@ -72,7 +73,7 @@ fn the_users_own_answer_decides() {
     ] {
         for me in ["mailto:me@example.org", "MAILTO:ME@EXAMPLE.ORG", "mailto:me@old.example.org", "me@example.org"] {
             let properties = format!(
-                "ATTENDEE;PARTSTAT=ACCEPTED:mailto:boss@example.org\nATTENDEE;CN=\"Me: myself\";PARTSTAT={answer}:{me}"
+                "ORGANIZER:mailto:boss@example.org\nATTENDEE;PARTSTAT=ACCEPTED:mailto:boss@example.org\nATTENDEE;CN=\"Me: myself\";PARTSTAT={answer}:{me}"
             );
             assert_eq!(class(&properties), expected, "{answer} {me}");
         }
@@ -88,18 +89,32 @@ fn other_peoples_answers_do_not_matter() {
 }
 
 #[test]
-fn without_an_answer_an_invitation_is_open_but_not_ones_own() {
-    // 3.2.12: NEEDS-ACTION is the default.
-    assert_eq!(class("ATTENDEE:mailto:me@example.org\nORGANIZER:mailto:boss@example.org"), "tentative");
-    assert_eq!(class("ATTENDEE:mailto:me@example.org\nORGANIZER:mailto:me@example.org"), "busy");
+fn an_answer_that_is_not_written_says_nothing() {
+    // Google's free/busy export has no organizer, and Outlook leaves PARTSTAT out. 3.2.12 calls NEEDS-ACTION the default.
+    let boss = "ORGANIZER:mailto:boss@example.org";
+    assert_eq!(class(&format!("ATTENDEE:mailto:me@example.org\n{boss}")), "busy");
+    assert_eq!(class(&format!("ATTENDEE;PARTSTAT=:mailto:me@example.org\n{boss}")), "busy");
+    assert_eq!(class("ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:me@example.org"), "busy");
+    assert_eq!(class(&format!("ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:me@example.org\n{boss}")), "tentative");
 }
 
 #[test]
-fn an_open_invitation_never_claims_more_than_its_class() {
-    let open = "ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:me@example.org";
-    assert_eq!(class(&format!("{open}\nX-MICROSOFT-CDO-BUSYSTATUS:OOF")), "tentative");
-    assert_eq!(class(&format!("{open}\nX-MICROSOFT-CDO-BUSYSTATUS:BUSY")), "tentative");
-    assert_eq!(class(&format!("{open}\nX-MICROSOFT-CDO-BUSYSTATUS:FREE")), "free");
+fn organizers_need_not_answer_their_own_meetings() {
+    for answer in ["NEEDS-ACTION", "TENTATIVE", "DECLINED"] {
+        let own = format!("ATTENDEE;PARTSTAT={answer}:mailto:me@example.org\nORGANIZER:mailto:me%40example.org");
+        assert_eq!(class(&own), "busy", "{answer}");
+    }
+}
+
+#[test]
+fn outlooks_own_status_already_has_the_answer() {
+    let open = "ORGANIZER:mailto:boss@example.org\nATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:me@example.org";
+    for (status, by_status, by_intended) in
+        [("OOF", "out-of-office", "tentative"), ("BUSY", "busy", "tentative"), ("FREE", "free", "free")]
+    {
+        assert_eq!(class(&format!("{open}\nX-MICROSOFT-CDO-BUSYSTATUS:{status}")), by_status);
+        assert_eq!(class(&format!("{open}\nX-MICROSOFT-CDO-INTENDEDSTATUS:{status}")), by_intended);
+    }
 }
 
 #[test]

@@ -176,35 +176,6 @@ fn binary_data_does_no_harm() {
 }
 
 #[test]
-fn a_file_that_is_not_a_calendar_is_reported() {
-    for (file, reason) in [
-        ("", "the file is empty"),
-        ("<!DOCTYPE html>\n<html><body>Sign in: <a href=\"x\">here</a></body></html>\n", "this is not a calendar file"),
-        ("\0\0\0\0\0\0", "this is not a calendar file"),
-        ("PK\x03\x04", "this is not a calendar file"),
-    ] {
-        let report = beside_a_good_one(file);
-        assert_eq!(report.events, 0);
-        let [skipped] = report.skipped.as_slice() else { panic!("{report:?}") };
-        assert_eq!(skipped.line, 1);
-        assert!(skipped.reason.starts_with(reason), "{}", skipped.reason);
-    }
-    let empty = beside_a_good_one("BEGIN:VCALENDAR\nEND:VCALENDAR\n");
-    assert_eq!((empty.events, empty.skipped), (0, vec![]));
-}
-
-#[test]
-fn an_event_that_is_cut_off_counts_as_far_as_it_goes() {
-    let file = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260107T090000Z\nDURATION:PT1H\nSUMM";
-    let report = beside_a_good_one(file);
-    assert_eq!((report.events, lines(&report)), (1, vec![2, 5]));
-    let next =
-        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260107T090000Z\nBEGIN:VEVENT\nDTSTART:20260108T090000Z\nEND:VEVENT\n";
-    let report = beside_a_good_one(next);
-    assert_eq!((report.events, lines(&report)), (2, vec![2]));
-}
-
-#[test]
 fn a_bad_line_costs_that_line() {
     let report =
         among_good_ones("DTSTART:20260107T090000Z\nnot a property\nDTEND:tomorrow\nSEQUENCE:many\nDURATION:1h");
@@ -214,8 +185,9 @@ fn a_bad_line_costs_that_line() {
 #[test]
 fn line_numbers_are_the_editors() {
     // A fold and a blank line are lines, too.
-    let report =
-        beside_a_good_one("BEGIN:VCALENDAR\r\n\r\nBEGIN:VEVENT\r\nSUMMARY:a\r\n b\r\nDTSTART:x\r\nEND:VEVENT\r\n");
+    let report = beside_a_good_one(
+        "BEGIN:VCALENDAR\r\n\r\nBEGIN:VEVENT\r\nSUMMARY:a\r\n b\r\nDTSTART:x\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+    );
     assert_eq!(lines(&report), [3]);
 }
 
@@ -227,13 +199,12 @@ fn a_report_lists_the_first_problems_and_counts_the_rest() {
 }
 
 #[test]
-fn a_file_without_end_is_read_to_the_limit() {
+fn a_line_without_end_is_read_to_the_limit_of_a_file() {
     let endless = std::io::repeat(b'x').take(1 << 30);
     let mut timeline = timeline("UTC");
     let start = &b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260107T090000Z\nEND:VEVENT\n"[..];
     let report = timeline.update(presenced::calendar::SourceId(0), "a.ics".as_ref(), start.chain(endless)).unwrap();
-    assert_eq!(report.events, 1);
-    assert_eq!(lines(&report), [5]);
+    assert_eq!((report.events, report.unusable.unwrap().reason.as_str()), (0, "it is larger than 640 MiB"));
 }
 
 #[test]

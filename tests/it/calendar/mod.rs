@@ -11,6 +11,7 @@ mod overrides;
 mod recurring;
 mod schedule;
 mod times;
+mod whole;
 mod zones;
 
 use std::path::Path;

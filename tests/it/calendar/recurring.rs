@@ -165,18 +165,35 @@ fn a_count_begins_with_the_start_however_long_ago_that_is() {
 #[test]
 fn the_week_begins_where_the_rule_says() {
     // The example of 3.8.5.3, moved to 2026: from Tuesday, every other week, on Tuesday and Sunday.
-    let from_monday = mondays("RRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=MO");
-    assert_eq!(from_monday, nine_in_winter(&["2026-01-06", "2026-01-11", "2026-01-20", "2026-01-25"]));
-    let file =
-        event("DTSTART;TZID=Europe/Berlin:20260106T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=SU");
-    assert_eq!(starts("UTC", &file), nine_in_winter(&["2026-01-06", "2026-01-18", "2026-01-20", "2026-02-01"]));
+    let from = |rule: &str| starts("UTC", &event(&format!("DTSTART;TZID=Europe/Berlin:20260106T090000\nRRULE:{rule}")));
+    let monday = from("FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=MO");
+    assert_eq!(monday, nine_in_winter(&["2026-01-06", "2026-01-11", "2026-01-20", "2026-01-25"]));
+    let sunday = from("FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=SU");
+    assert_eq!(sunday, nine_in_winter(&["2026-01-06", "2026-01-18", "2026-01-20", "2026-02-01"]));
 }
 
 #[test]
-fn a_start_outside_its_rule_is_not_an_instance() {
-    // 3.8.5.3 leaves this undefined; most programs agree on this.
-    let file = event("DTSTART:20260105T090000Z\nRRULE:FREQ=WEEKLY;BYDAY=TU;COUNT=2");
-    assert_eq!(starts("UTC", &file), ["2026-01-06T09:00:00+00:00", "2026-01-13T09:00:00+00:00"]);
+fn a_start_outside_its_rule_takes_place_and_counts() {
+    // 3.8.5.3 leaves this undefined. Google, Apple and Outlook show it, and a missed meeting costs more than a false one.
+    let monday = "DTSTART:20260105T090000Z\nRRULE:FREQ=WEEKLY;BYDAY=TU";
+    let days = |properties: &str, days: &[&str]| {
+        let expected: Vec<String> = days.iter().map(|day| format!("{day}T09:00:00+00:00")).collect();
+        assert_eq!(starts("UTC", &event(properties)), expected, "{properties}");
+    };
+    days(&format!("{monday};COUNT=3"), &["2026-01-05", "2026-01-06", "2026-01-13"]);
+    days(&format!("{monday};COUNT=1"), &["2026-01-05"]);
+    days(&format!("{monday};UNTIL=20260113T090000Z"), &["2026-01-05", "2026-01-06", "2026-01-13"]);
+    days(&format!("{monday};COUNT=3\nEXDATE:20260105T090000Z"), &["2026-01-06", "2026-01-13"]);
+    // INTERVAL counts the weeks from that of the start.
+    days(&format!("{monday};INTERVAL=2;COUNT=3"), &["2026-01-05", "2026-01-06", "2026-01-20"]);
+    let daily = "DTSTART:20260105T090000Z\nRRULE:FREQ=DAILY;BYMONTH=3;COUNT=2";
+    days(daily, &["2026-01-05", "2026-03-01"]);
+    let monthly = "DTSTART:20260105T090000Z\nRRULE:FREQ=MONTHLY;BYDAY=2WE;COUNT=2";
+    days(monthly, &["2026-01-05", "2026-01-14"]);
+    let yearly = "DTSTART:20260105T090000Z\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=1;COUNT=2";
+    days(yearly, &["2026-01-05", "2026-02-01"]);
+    // A start that the rule gives counts once.
+    days("DTSTART:20260106T090000Z\nRRULE:FREQ=WEEKLY;BYDAY=TU;COUNT=2", &["2026-01-06", "2026-01-13"]);
 }
 
 #[test]

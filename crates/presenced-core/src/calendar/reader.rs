@@ -34,7 +34,7 @@ pub(super) fn read<'a>(
     let mut outline = Outline::default();
     while let Some(line) = scanner.next_line()? {
         let number = line.number;
-        outline.last_line = number;
+        outline.line(number, line.bytes);
         let Some(property) = Property::parse(line.bytes) else {
             objects.unreadable_line(number);
             continue;
@@ -80,9 +80,18 @@ struct Outline {
     unclosed: Option<u32>,
     /// The line of the first component outside of all objects.
     outside: Option<u32>,
+    /// Whether the last line is the beginning of a `BEGIN:VCALENDAR`.
+    ends_in_begin: bool,
 }
 
 impl Outline {
+    /// A line, whatever it is.
+    fn line(&mut self, number: u32, bytes: &[u8]) {
+        self.last_line = number;
+        let begin = b"BEGIN:VCALENDAR".get(..bytes.len());
+        self.ends_in_begin = begin.is_some_and(|begin| begin.eq_ignore_ascii_case(bytes));
+    }
+
     /// An object begins. Returns whether another one is open.
     fn begin(&mut self, line: u32) -> bool {
         self.has_object = true;
@@ -114,7 +123,7 @@ impl Outline {
         if let Some(begun) = self.unclosed {
             return Some((begun, format!("it is not complete: the VCALENDAR of line {begun} has no END:VCALENDAR")));
         }
-        if self.open.is_some() {
+        if self.open.is_some() || self.ends_in_begin {
             return Some((self.last_line, "it is not complete: it ends before its END:VCALENDAR".to_owned()));
         }
         let outside = self.outside?;
