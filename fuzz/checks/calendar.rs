@@ -16,13 +16,20 @@ const SOURCE: SourceId = SourceId(0);
 /// Longer input finds nothing new, and makes each run slower.
 const MAX_INPUT: usize = 16 * 1024;
 
-/// A file gives the same result when it is read whole and a few bytes at a time. Its schedule and its occurrences agree. When it is
-/// removed, nothing of it remains.
+/// A file that is not whole has no events. Most random input is not whole, so it is also put into a VCALENDAR.
 pub(crate) fn file(bytes: &[u8]) {
     let bytes = &bytes[..bytes.len().min(MAX_INPUT)];
+    whole_or_not(bytes);
+    whole_or_not(&[b"BEGIN:VCALENDAR\n", bytes, b"\nEND:VCALENDAR\n"].concat());
+}
+
+/// A file gives the same result when it is read whole and a few bytes at a time. Its schedule and its occurrences agree. When it is
+/// removed, nothing of it remains.
+fn whole_or_not(bytes: &[u8]) {
     let (from, to) = (at("2026-03-01T00:00:00Z"), at("2026-04-15T00:00:00Z"));
     let (mut timeline, report) = read(bytes, from, to);
     assert_eq!(report.events, timeline.events());
+    assert!(report.unusable.is_none() || report.events == 0);
     assert!(report.skipped.iter().all(|skipped| skipped.line > 0 && !skipped.reason.is_empty()));
 
     let occurrences: Vec<_> = timeline.occurrences(from, to).collect();

@@ -37,7 +37,8 @@ fn failure(case: &Value, home: &Path) -> String {
         let config = home.join("identity.toml");
         let account = "[accounts.work]\ntenant = \"contoso.onmicrosoft.com\"\n\
                        client_id = \"22553876-f5ab-4529-bffb-cfe50aa89f87\"\nauth = { method = \"device-code\" }\n";
-        let calendar = format!("[signals.calendar]\nsources = [{{ path = \"/nowhere\" }}]\nidentity = [\"{identity}\"]\n");
+        let calendar =
+            format!("[signals.calendar]\nsources = [{{ path = \"/nowhere\" }}]\nidentity = [\"{identity}\"]\n");
         std::fs::write(&config, format!("{account}{calendar}")).unwrap();
         command.arg("--config").arg(config);
     }

@@ -12,6 +12,7 @@ mod recurring;
 mod schedule;
 mod times;
 mod whole;
+mod writers;
 mod zones;
 
 use std::path::Path;

@@ -64,6 +64,7 @@ impl Participation {
 }
 
 /// The properties of an event that decide its busy class.
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct BusyProperties {
     /// `STATUS:CANCELLED`, also in its American spelling, or METHOD:CANCEL (RFC 5546, 3.2.5).

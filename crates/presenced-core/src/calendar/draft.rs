@@ -1,21 +1,21 @@
 //! An event while it is being read: its properties arrive one by one, in any order, and become an [`Event`] at the end.
 //!
 //! A property that cannot be read is left out. Without a valid start, or with an end before the start, the event is left out.
-//! Leaves to others: where events begin and end in a file, and what zone names mean there (`reader`).
+//! Leaves to others: where events begin and end in a file (`object`), and how they repeat (`repeat`).
 
-use jiff::ToSpan as _;
-use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
 use super::busy::{BusyProperties, Participation, microsoft_class};
-use super::event::{Event, Instance, Named, Repeat, Version};
+use super::dated::{Dated, Zones, dated, moment, named, whole_day, zone_name};
+use super::event::{Event, Instance, Version};
 use super::identity::names_user;
-use super::length::{Length, length};
+use super::length::length;
 use super::moment::{Moment, instant};
 use super::online;
 use super::property::{Property, unescape};
-use super::recurrence::{Rule, RuleText, Until};
-use super::value::{self, Duration, PeriodEnd, Written};
+use super::recurrence::{RuleText, Until};
+use super::repeat::RepeatReader;
+use super::value::{self, Duration, PeriodEnd, Written, list};
 
 /// The most EXDATE values that an event may have, and the most RDATE values.
 const MAX_DATES_PER_EVENT: usize = 10_000;
@@ -26,37 +26,6 @@ const MAX_RULES_PER_EVENT: usize = 16;
 /// Longer titles and UIDs are cut.
 const MAX_TITLE_BYTES: usize = 200;
 const MAX_UID_BYTES: usize = 1_000;
-
-/// A zone name in the file, as an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ZoneName(pub(super) u32);
-
-/// The time zones of the VCALENDAR object.
-pub(super) trait Zones {
-    /// The index of a name.
-    fn name(&mut self, tzid: &str) -> ZoneName;
-    /// Whether the zone of a name is known without the rest of the object.
-    fn is_settled(&mut self, name: ZoneName) -> bool;
-    /// The zone of a name; `None` if it is unknown.
-    fn known(&mut self, name: ZoneName) -> Option<TimeZone>;
-    /// The zone of a start with this TZID, or without one: if it is unknown, that of X-WR-TIMEZONE. `None` means the system's
-    /// zone; if it stands in for a name, that is noted.
-    fn of_start(&mut self, name: Option<ZoneName>) -> Option<TimeZone>;
-    /// Whether the object has had its X-WR-TIMEZONE.
-    fn has_default(&self) -> bool;
-    /// The date that a time in UTC means in a series of whole days. Exchange writes the midnight of the calendar's or the
-    /// system's zone in UTC. At any other time of day, it is the date as written.
-    fn day(&mut self, utc: DateTime) -> Date;
-    /// The date on which a time in UTC is midnight, in one of those zones or in UTC.
-    fn whole_day(&mut self, utc: DateTime) -> Option<Date>;
-}
-
-/// A value and the zone name in its `TZID`.
-#[derive(Clone, Copy, Debug)]
-struct Dated {
-    written: Written,
-    zone: Option<ZoneName>,
-}
 
 /// An event being read.
 #[derive(Debug, Default)]
@@ -89,10 +58,10 @@ impl Draft {
     /// Whether the rest of the object may say what this event means: it may define a zone or hold a newer DTSTAMP.
     pub(super) fn needs_rest_of_object(&self, zones: &mut impl Zones) -> bool {
         let single = [self.start, self.end, self.instance.map(|(at, _)| at)];
-        let mut dated = single.into_iter().flatten();
-        let mut dates = self.dates.iter().map(|(start, _)| start).chain(&self.exceptions);
+        let mut single = single.into_iter().flatten();
+        let mut lists = self.dates.iter().map(|(start, _)| start).chain(&self.exceptions);
         let mut is_open = |dated: &Dated| dated.zone.is_some_and(|name| !zones.is_settled(name));
-        if dated.any(|dated| is_open(&dated)) || dates.any(is_open) {
+        if single.any(|dated| is_open(&dated)) || lists.any(is_open) {
             return true;
         }
         let start_is_open = match self.start.map(|start| (start.written, start.zone)) {
@@ -233,14 +202,18 @@ impl Draft {
         let (start, end) = self.start_and_end(start, zones);
         let length = length(&start, end.as_ref(), self.duration)?;
         let whole_days = start.is_day();
-        let repeat = Reading { start: &start, line: self.line, newest_stamp, zones, left_out: &mut left_out }.repeat(
-            self.rules,
-            self.exception_rules,
-            self.dates,
-            self.exceptions,
-        );
+        let repeat = RepeatReader { start: &start, line: self.line, newest_stamp, zones, left_out: &mut left_out }
+            .read(self.rules, self.exception_rules, self.dates, self.exceptions);
         let repeats = !(repeat.rules.is_empty() && repeat.dates.is_empty() && repeat.exceptions.is_empty());
         let instance = self.instance.map(|(at, and_future)| Box::new(Instance { named: named(at, zones), and_future }));
+        let assumed =
+            instance.iter().map(|instance| &instance.named).chain(&repeat.exceptions).any(|named| named.is_assumed);
+        if assumed {
+            left_out(
+                self.line,
+                "a TZID of the event is not known; the time is read on the event's own clock".to_owned(),
+            );
+        }
         Ok(Event {
             file,
             line: self.line,
@@ -284,93 +257,6 @@ impl Draft {
     }
 }
 
-/// The date of a whole day that may be written as a time: Outlook's `X-MICROSOFT-CDO-ALLDAYEVENT` can go with times from
-/// midnight to midnight.
-fn whole_day(written: Written, zones: &mut impl Zones) -> Option<Date> {
-    match written {
-        Written::Day(date) => Some(date),
-        Written::Local(at) => (at.time() == Time::midnight()).then(|| at.date()),
-        Written::Utc(at) => zones.whole_day(at),
-    }
-}
-
-/// What is needed to read how an event repeats.
-struct Reading<'a, Z> {
-    start: &'a Moment,
-    line: u32,
-    newest_stamp: i64,
-    zones: &'a mut Z,
-    left_out: &'a mut dyn FnMut(u32, String),
-}
-
-impl<Z: Zones> Reading<'_, Z> {
-    fn repeat(
-        mut self,
-        rules: Vec<(u32, RuleText)>,
-        exception_rules: Vec<(u32, RuleText)>,
-        dates: Vec<(Dated, Option<PeriodEnd>)>,
-        exceptions: Vec<Dated>,
-    ) -> Repeat {
-        Repeat {
-            rules: self.rules(rules, "RRULE"),
-            exception_rules: self.rules(exception_rules, "EXRULE"),
-            dates: dates.into_iter().filter_map(|(date, end)| self.date(date, end)).collect(),
-            exceptions: exceptions.into_iter().map(|exception| named(exception, self.zones)).collect(),
-        }
-    }
-
-    fn rules(&mut self, rules: Vec<(u32, RuleText)>, what: &str) -> Vec<Rule> {
-        let mut readable = Vec::with_capacity(rules.len());
-        for (line, text) in rules {
-            let until = match text.until {
-                Until::Never => None,
-                // In a series of whole days, UNTIL is a date too.
-                Until::At(Written::Utc(at)) if self.start.is_day() => Some(Written::Day(self.zones.day(at))),
-                Until::At(until) => Some(until),
-                Until::Unreadable => {
-                    let last = self.last_guess();
-                    (self.left_out)(line, format!("{what}: its UNTIL cannot be read; it is taken to end on {last}"));
-                    Some(Written::Day(last))
-                }
-            };
-            match Rule::parse(&text.parts, until, self.start.civil(), self.start.is_day()) {
-                Ok((rule, problems)) => {
-                    readable.push(rule.counting_start(self.start.civil()));
-                    problems.into_iter().for_each(|problem| (self.left_out)(line, format!("{what}: {problem}")));
-                }
-                Err(reason) => (self.left_out)(line, format!("{what} cannot be used: {reason}")),
-            }
-        }
-        readable
-    }
-
-    /// The last day of a rule whose UNTIL cannot be read: a year after the start or after the newest DTSTAMP, whichever is
-    /// later. A meeting that is missed costs more than one that is shown by mistake.
-    fn last_guess(&self) -> Date {
-        let stamped = jiff::Timestamp::from_second(self.newest_stamp).unwrap_or_default();
-        let stamped = TimeZone::UTC.to_datetime(stamped).date();
-        self.start.civil().date().max(stamped).saturating_add(1.year())
-    }
-
-    /// An RDATE; `None` if it is left out.
-    fn date(&mut self, date: Dated, end: Option<PeriodEnd>) -> Option<(Moment, Option<Length>)> {
-        let mut moment = |written: Written, zone| match written {
-            Written::Utc(at) if self.start.is_day() => Moment::Day(self.zones.day(at)),
-            written => moment(Dated { written, zone }, self.zones),
-        };
-        let from = moment(date.written, date.zone);
-        let own_length = end.map(|end| match end {
-            PeriodEnd::At(written) => length(&from, Some(&moment(written, date.zone)), None),
-            PeriodEnd::After(duration) => length(&from, None, Some(duration)),
-        });
-        if let Ok(own_length) = own_length.transpose() {
-            return Some((from, own_length));
-        }
-        (self.left_out)(self.line, "a period of an RDATE ends before it starts".to_owned());
-        None
-    }
-}
-
 /// Adds the values of a list that can be read, up to [`MAX_DATES_PER_EVENT`]. The error says why some were left out.
 fn add_all<T>(
     value: &[u8],
@@ -389,53 +275,6 @@ fn add_all<T>(
         }
     }
     if cut { Err("the line is too long; the dates at its end are left out") } else { outcome }
-}
-
-/// The values of a list. If the line was cut, the last value may be incomplete and is left out.
-pub(super) fn list(value: &[u8], cut: bool) -> impl Iterator<Item = &[u8]> {
-    let whole = if cut { value.iter().rposition(|&byte| byte == b',').unwrap_or(0) } else { value.len() };
-    value[..whole].split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|text| !text.is_empty())
-}
-
-fn zone_name(property: &Property<'_>, zones: &mut impl Zones) -> Option<ZoneName> {
-    property.parameter("TZID").map(|tzid| zones.name(&String::from_utf8_lossy(tzid)))
-}
-
-fn is_date(property: &Property<'_>) -> bool {
-    property.parameter("VALUE").is_some_and(|value| value.eq_ignore_ascii_case(b"DATE"))
-}
-
-fn dated(property: &Property<'_>, zones: &mut impl Zones) -> Option<Dated> {
-    let written = match value::date_or_time(property.value)? {
-        // Some programs declare a DATE but write its midnight.
-        Written::Local(at) if is_date(property) => Written::Day(at.date()),
-        Written::Utc(at) if is_date(property) => Written::Day(zones.day(at)),
-        written @ (Written::Day(_) | Written::Local(_) | Written::Utc(_)) => written,
-    };
-    let zone = if matches!(written, Written::Local(_)) { zone_name(property, zones) } else { None };
-    Some(Dated { written, zone })
-}
-
-/// The moment that a value means. A time in UTC stays in UTC, even with a `TZID` (RFC 5545, 3.2.19). A time in an unknown zone is
-/// floating, like one without a zone.
-fn moment(dated: Dated, zones: &mut impl Zones) -> Moment {
-    match dated.written {
-        Written::Day(date) => Moment::Day(date),
-        Written::Utc(at) => Moment::Time(at, Some(TimeZone::UTC)),
-        Written::Local(at) => Moment::Time(at, dated.zone.and_then(|name| zones.known(name))),
-    }
-}
-
-/// The moment of an EXDATE or a RECURRENCE-ID.
-fn named(dated: Dated, zones: &mut impl Zones) -> Named {
-    let at = moment(dated, zones);
-    let day = match dated.written {
-        Written::Day(date) => date,
-        Written::Local(at) => at.date(),
-        Written::Utc(utc) => zones.day(utc),
-    };
-    let is_assumed = dated.zone.is_some() && matches!(at, Moment::Time(_, None));
-    Named { at, day, is_assumed }
 }
 
 /// A time in UTC, in seconds since 1970. Some programs omit the Z; that does not change the order.

@@ -70,10 +70,3 @@ pub(super) struct Event {
     pub(super) online: bool,
     pub(super) summary: Box<str>,
 }
-
-impl Event {
-    /// Whether it replaces an instance whose start is written in an unknown zone.
-    pub(super) fn names_instance_in_unknown_zone(&self) -> bool {
-        self.instance.as_ref().is_some_and(|instance| instance.named.is_assumed)
-    }
-}

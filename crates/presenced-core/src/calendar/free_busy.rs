@@ -6,12 +6,12 @@ use jiff::tz::TimeZone;
 
 use super::BusyClass;
 use super::busy::free_busy_class;
-use super::draft::{Zones, list};
+use super::dated::Zones;
 use super::event::{Event, Version};
 use super::length::length;
 use super::moment::Moment;
 use super::property::Property;
-use super::value::{self, PeriodEnd, Written};
+use super::value::{self, PeriodEnd, Written, list};
 
 /// Reads the periods of a FREEBUSY property on `line`. Each becomes an event. The error says why the others are left out.
 pub(super) fn periods(

@@ -6,10 +6,10 @@
 //!
 //! 1. `scanner` unfolds lines; `property` and `value` parse them.
 //! 2. `reader` splits a file into VCALENDAR objects and says whether it is whole. `object` collects the events of one object,
-//!    `draft` the properties of one event, and `free_busy` the periods of a VFREEBUSY.
+//!    `draft` the properties of one event, `repeat` how it repeats, `dated` its times, and `free_busy` the periods of a VFREEBUSY.
 //! 3. `object_zones`, `zone`, `windows_zones` and `vtimezone` resolve time zone names. `busy`, `identity` and `online` decide
 //!    the busy class, who is the user, and whether an event is an online meeting. `length` says how long an event lasts.
-//! 4. `recurrence` expands one rule, and `series` all events with the same UID.
+//! 4. `recurrence` expands one rule, and `series` all events with the same UID. `instance_key` says which of its instances is meant.
 //! 5. `timeline` keeps the results for a window of time, and `schedule` sorts them into busy states.
 //!
 //! Source: RFC 5545 (iCalendar), RFC 5546 (which of two versions is newer), RFC 7986 (CONFERENCE), and MS-OXCICAL by Microsoft
@@ -21,10 +21,12 @@ mod busy;
 
 pub use busy::{BusyClass, BusyState};
 
+mod dated;
 mod draft;
 mod event;
 mod free_busy;
 mod identity;
+mod instance_key;
 mod length;
 mod moment;
 mod object;
@@ -34,6 +36,7 @@ mod outcome;
 mod property;
 mod reader;
 mod recurrence;
+mod repeat;
 mod scanner;
 mod schedule;
 mod series;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
-use super::draft::{ZoneName, Zones};
+use super::dated::{ZoneName, Zones};
 use super::recurrence::Budget;
 use super::vtimezone::{Compiled, Definition};
 use super::zone;

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::event::{Event, Named, Repeat};
+use super::instance_key::{Exceptions, Key};
 use super::length::Length;
 use super::moment::{Moment, instant};
 use super::recurrence::{self, Budget, Exhausted, Rule};
@@ -94,7 +95,9 @@ pub(super) fn expand<'a>(
     let master = events.iter().filter(|event| event.instance.is_none()).max_by_key(|event| event.version);
     let overrides = newest_overrides(events, master, window.system);
     let Some(master) = master else {
-        overrides.values().for_each(|event| emit_if_held(event, &event.start, event.length, window, emit));
+        for event in overrides.values() {
+            emit_if_held(event, &event.start, event.length, window, emit);
+        }
         return Ok(());
     };
     let mut own_budget = budget.split(MAX_STEPS_PER_SERIES);
@@ -114,27 +117,6 @@ fn emit_if_held<'a>(
         let interval = Interval::new(start, length, window.system);
         if window.holds(interval.span(window.system)) {
             emit(event, interval);
-        }
-    }
-}
-
-/// The instance that an override replaces. A day and a time on it are different keys; `Series::emit_instance` looks up both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Day(Date),
-    Time(Timestamp),
-}
-
-impl Key {
-    fn of(named: &Named, master: Option<&Event>, system: &TimeZone) -> Self {
-        match &named.at {
-            Moment::Day(date) => Self::Day(*date),
-            Moment::Time(..) if master.is_some_and(|master| master.start.is_day()) => Self::Day(named.day),
-            // A floating time is in the series' zone.
-            Moment::Time(at, None) => {
-                Self::Time(instant(*at, master.map_or(system, |master| master.start.zone(system))))
-            }
-            at @ Moment::Time(_, Some(_)) => Self::Time(at.instant(system)),
         }
     }
 }
@@ -211,23 +193,22 @@ impl<'a> Series<'a, '_> {
         Ok(())
     }
 
-    /// Decides which instances the EXDATEs and the overrides name. `times` has the times of the series in and near the window.
+    /// Decides which instances the EXDATEs and the overrides name. `times` has the start and the times of the series in and near
+    /// the window. A time that was written in an unknown zone is tried on the clock of the series. If the series has no such time,
+    /// it names all instances on its date.
     fn settle_names(&mut self, times: &[Time]) {
         let (master, system) = (self.master, self.window.system);
-        let is_instance = |at: DateTime| times.iter().any(|time| time.local == at);
-        let may_be_earlier = |at: DateTime| times.first().is_none_or(|first| at < first.local);
-        self.exceptions = Exceptions::default();
+        let names_day = |named: &Named| {
+            named.is_assumed && !master.start.is_day() && !times.iter().any(|time| time.local == named.at.civil())
+        };
         for named in master.repeat.iter().flat_map(|repeat| &repeat.exceptions) {
-            let key = match Key::of(named, Some(master), system) {
-                Key::Time(_) if names_the_day(named, is_instance, may_be_earlier) => Key::Day(named.day),
-                key => key,
-            };
+            let key = if names_day(named) { Key::Day(named.day) } else { Key::of(named, Some(master), system) };
             self.exceptions.insert(key);
         }
-        let assumed = self.overrides.values().copied().filter(|event| event.names_instance_in_unknown_zone());
-        for event in assumed.collect::<Vec<_>>() {
+        let overrides: Vec<&Event> = self.overrides.values().copied().collect();
+        for event in overrides {
             let Some(instance) = &event.instance else { continue };
-            if !master.start.is_day() && names_the_day(&instance.named, is_instance, may_be_earlier) {
+            if names_day(&instance.named) {
                 self.overrides.remove(&Key::of(&instance.named, Some(master), system));
                 self.overrides.entry(Key::Day(instance.named.day)).or_insert(event);
             }
@@ -366,44 +347,5 @@ impl<'a> Series<'a, '_> {
         };
         let local = self.master.start.zone(system).to_datetime(own.instant(system));
         Time { local, own: Some(own), length }
-    }
-}
-
-/// Whether a time in an unknown zone names all instances on its date. It is first tried on the clock of the series.
-fn names_the_day(
-    named: &Named,
-    is_instance: impl Fn(DateTime) -> bool,
-    may_be_earlier: impl Fn(DateTime) -> bool,
-) -> bool {
-    let at = named.at.civil();
-    named.is_assumed && !is_instance(at) && !may_be_earlier(at)
-}
-
-/// The EXDATEs of a series.
-#[derive(Default)]
-struct Exceptions {
-    instants: HashSet<Timestamp>,
-    days: HashSet<Date>,
-}
-
-impl Exceptions {
-    fn insert(&mut self, key: Key) {
-        match key {
-            Key::Day(date) => _ = self.days.insert(date),
-            Key::Time(starts) => _ = self.instants.insert(starts),
-        }
-    }
-
-    /// Whether the instance at `starts`, which is on `date` in local time of the series, is excluded.
-    fn hold(&self, date: Date, starts: Timestamp) -> bool {
-        self.instants.contains(&starts) || self.days.contains(&date)
-    }
-
-    /// Whether the instance that an override replaces is excluded. `clock` is the series' zone.
-    fn hold_key(&self, key: Key, clock: &TimeZone) -> bool {
-        match key {
-            Key::Day(date) => self.days.contains(&date),
-            Key::Time(starts) => self.hold(clock.to_datetime(starts).date(), starts),
-        }
     }
 }

@@ -168,6 +168,12 @@ pub(super) fn date_or_period(text: &[u8]) -> Option<(Written, Option<PeriodEnd>)
     Some((start, Some(end)))
 }
 
+/// The values of a list. If the line was cut, the last value may be incomplete and is left out.
+pub(super) fn list(value: &[u8], cut: bool) -> impl Iterator<Item = &[u8]> {
+    let whole = if cut { value.iter().rposition(|&byte| byte == b',').unwrap_or(0) } else { value.len() };
+    value[..whole].split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|text| !text.is_empty())
+}
+
 /// Reads a UTC-OFFSET (RFC 5545, 3.3.14), `+0100` or `-053000`, in seconds east of Greenwich.
 pub(super) fn utc_offset(text: &[u8]) -> Option<i32> {
     let (sign, text) = match text.trim_ascii().split_first()? {

@@ -15,7 +15,7 @@ pub(super) const MAX_NAME_BYTES: usize = 255;
 
 /// The zone that `name` means, ignoring case; `None` if it is not known.
 pub(super) fn by_name(name: &str) -> Option<TimeZone> {
-    let name = name.trim().trim_matches('"').trim();
+    let name = name.trim().trim_matches(['"', '\'']).trim();
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return None;
     }
@@ -93,7 +93,8 @@ fn displayed(name: &str) -> Option<TimeZone> {
         |row: &Row| zone_of(row).filter(|zone| offset.is_none_or(|offset| standard_offset(zone) == offset));
     let whole = WINDOWS_ZONES.iter().filter(|row| is_same_name(row.2, places)).find_map(zone_of_fitting);
     let by_place = || {
-        let mut places = places.split([',', '/', ';']).map(str::trim).filter(|place| !place.is_empty());
+        let places = places.split([',', '/', ';']).flat_map(|part| [part].into_iter().chain(part.split(" and ")));
+        let mut places = places.map(str::trim).filter(|place| !place.is_empty());
         places.find_map(|place| {
             let has_place = |row: &&Row| row.2.split(", ").any(|known| is_same_name(known, place));
             WINDOWS_ZONES.iter().filter(has_place).find_map(zone_of_fitting)
@@ -187,6 +188,9 @@ mod tests {
             ("(GMT+01:00) Sarajevo/Warsaw/Zagreb", "Europe/Warsaw"),
             ("(UTC+02:00) Helsinki, Kiev, Riga, Sofia, Tallinn, Vilnius", "Europe/Kiev"),
             ("(UTC-05:00) Eastern Time (US & Canada)", "America/New_York"),
+            ("(UTC-05:00) Eastern Time (US and Canada)", "America/New_York"),
+            ("(UTC+01:00) Brussels and Paris", "Europe/Paris"),
+            ("(GMT -05:00) Eastern Time (US & Canada)", "America/New_York"),
             ("Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna", "Europe/Berlin"),
         ] {
             assert_eq!(by_name(tzid), by_name(expected), "{tzid}");

@@ -23,18 +23,24 @@ pub(in super::super) struct RuleText {
     /// The parts without UNTIL.
     pub(in super::super) parts: String,
     pub(in super::super) until: Until,
+    /// What is wrong with it, for people, although it can be read.
+    pub(in super::super) problem: Option<&'static str>,
 }
 
 impl RuleText {
     /// Splits the text of a rule.
     pub(in super::super) fn read(text: &str) -> Self {
-        let mut rule = Self { parts: String::with_capacity(text.len()), until: Until::Never };
         // Some programs escape the separators, as in a text. A backslash has no other place in a rule.
+        let problem = text.contains("\\;").then_some("its semicolons are escaped; they are read as if they were not");
+        let mut rule = Self { parts: String::with_capacity(text.len()), until: Until::Never, problem };
         for part in text.split(';').map(|part| part.trim().trim_end_matches('\\')) {
             match part.split_once('=') {
                 Some((name, date)) if name.trim().eq_ignore_ascii_case("UNTIL") => {
                     rule.until = match date.trim() {
-                        "" => Until::Never,
+                        "" => {
+                            rule.problem = Some("its UNTIL is empty, so the event repeats without end");
+                            Until::Never
+                        }
                         date => value::date_or_time(date.as_bytes()).map_or(Until::Unreadable, Until::At),
                     };
                 }
