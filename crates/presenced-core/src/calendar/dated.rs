@@ -41,6 +41,13 @@ pub(super) struct Dated {
     pub(super) zone: Option<ZoneName>,
 }
 
+impl Dated {
+    /// Whether it is in a zone that is not known.
+    pub(super) fn is_lost(self, zones: &mut impl Zones) -> bool {
+        matches!(self.written, Written::Local(_)) && self.zone.is_some_and(|name| zones.known(name).is_none())
+    }
+}
+
 /// The date of a whole day that may be written as a time: Outlook's `X-MICROSOFT-CDO-ALLDAYEVENT` can go with times from
 /// midnight to midnight.
 pub(super) fn whole_day(written: Written, zones: &mut impl Zones) -> Option<Date> {
@@ -89,6 +96,5 @@ pub(super) fn named(dated: Dated, zones: &mut impl Zones) -> Named {
         Written::Local(at) => at.date(),
         Written::Utc(utc) => zones.day(utc),
     };
-    let is_assumed = dated.zone.is_some() && matches!(at, Moment::Time(_, None));
-    Named { at, day, is_assumed }
+    Named { at, day, is_assumed: dated.is_lost(zones) }
 }

@@ -57,11 +57,8 @@ impl Draft {
 
     /// Whether the rest of the object may say what this event means: it may define a zone or hold a newer DTSTAMP.
     pub(super) fn needs_rest_of_object(&self, zones: &mut impl Zones) -> bool {
-        let single = [self.start, self.end, self.instance.map(|(at, _)| at)];
-        let mut single = single.into_iter().flatten();
-        let mut lists = self.dates.iter().map(|(start, _)| start).chain(&self.exceptions);
-        let mut is_open = |dated: &Dated| dated.zone.is_some_and(|name| !zones.is_settled(name));
-        if single.any(|dated| is_open(&dated)) || lists.any(is_open) {
+        let mut is_open = |dated: Dated| dated.zone.is_some_and(|name| !zones.is_settled(name));
+        if self.start.is_some_and(&mut is_open) || self.dated().any(is_open) {
             return true;
         }
         let start_is_open = match self.start.map(|start| (start.written, start.zone)) {
@@ -76,11 +73,14 @@ impl Draft {
     /// Whether anything except the start is a time in UTC.
     fn has_utc(&self) -> bool {
         let is_utc = |written: Written| matches!(written, Written::Utc(_));
-        let single = [self.end, self.instance.map(|(at, _)| at)];
-        single.into_iter().flatten().any(|dated| is_utc(dated.written))
-            || self.dates.iter().any(|(dated, _)| is_utc(dated.written))
-            || self.exceptions.iter().any(|dated| is_utc(dated.written))
+        self.dated().any(|dated| is_utc(dated.written))
             || self.all_rules().any(|rule| matches!(rule.until, Until::At(until) if is_utc(until)))
+    }
+
+    /// All dates and times except the start.
+    fn dated(&self) -> impl Iterator<Item = Dated> {
+        let single = [self.end, self.instance.map(|(at, _)| at)].into_iter().flatten();
+        single.chain(self.dates.iter().map(|(start, _)| *start)).chain(self.exceptions.iter().copied())
     }
 
     fn all_rules(&self) -> impl Iterator<Item = &RuleText> {
@@ -199,6 +199,12 @@ impl Draft {
     ) -> Result<Event, &'static str> {
         let missing = if self.start_unreadable { "DTSTART is not a valid date or time" } else { "it has no DTSTART" };
         let start = self.start.ok_or(missing)?;
+        if self.dated().any(|dated| dated.is_lost(zones)) {
+            left_out(
+                self.line,
+                "a TZID of the event is not known; that time is read on the event's own clock".to_owned(),
+            );
+        }
         let (start, end) = self.start_and_end(start, zones);
         let length = length(&start, end.as_ref(), self.duration)?;
         let whole_days = start.is_day();
@@ -206,14 +212,6 @@ impl Draft {
             .read(self.rules, self.exception_rules, self.dates, self.exceptions);
         let repeats = !(repeat.rules.is_empty() && repeat.dates.is_empty() && repeat.exceptions.is_empty());
         let instance = self.instance.map(|(at, and_future)| Box::new(Instance { named: named(at, zones), and_future }));
-        let assumed =
-            instance.iter().map(|instance| &instance.named).chain(&repeat.exceptions).any(|named| named.is_assumed);
-        if assumed {
-            left_out(
-                self.line,
-                "a TZID of the event is not known; the time is read on the event's own clock".to_owned(),
-            );
-        }
         Ok(Event {
             file,
             line: self.line,
