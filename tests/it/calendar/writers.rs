@@ -107,6 +107,10 @@ fn outlooks_whole_days_may_be_written_as_times() {
         "DTSTART;TZID=Europe/Berlin:20260105T000000\nDURATION:P1D\nRRULE:FREQ=DAILY;UNTIL=20260106T230000Z\n{all_day}"
     );
     assert_eq!(days("Europe/Berlin", &event(&daily)), series("2026-01-05", "2026-01-07", 3));
+    // A UTC time beside them is on the clock of the start.
+    let abroad = "DTSTART;TZID=Asia/Kolkata:20260305T000000\nDTEND:20260305T183000Z\nRRULE:FREQ=DAILY;UNTIL=20260307T183000Z\n\
+                  EXDATE:20260305T183000Z\nX-MICROSOFT-CDO-ALLDAYEVENT:TRUE";
+    assert_eq!(starts("Europe/Berlin", &event(abroad)), ["2026-03-05", "2026-03-07", "2026-03-08"]);
 }
 
 #[test]
@@ -198,6 +202,10 @@ fn answers_and_proposals_are_not_in_the_calendar() {
         let report = read(&mut timeline("UTC"), "a.ics", &file);
         assert_eq!((report.unusable, report.skipped), (None, vec![]), "{method}");
         assert_eq!(starts("UTC", &file).len(), count, "{method}");
+        // 3.6 wants METHOD before the events.
+        let late =
+            event("DTSTART:20260105T090000Z").replace("END:VCALENDAR", &format!("METHOD:{method}\r\nEND:VCALENDAR"));
+        assert_eq!(starts("UTC", &late).len(), count, "{method}");
     }
 }
 
@@ -329,6 +337,20 @@ fn week_53_belongs_to_the_year_before() {
     let times = timeline.occurrences(super::at("2021-01-01T00:00:00Z"), super::at("2034-01-01T00:00:00Z"));
     let days: Vec<_> = times.map(|occurrence| super::show(&occurrence)[..10].to_owned()).collect();
     assert_eq!(days, ["2021-01-01", "2027-01-01", "2032-12-31"]);
+    // A start in week 1 of the next year is given by the rule and counts once.
+    let file = event("DTSTART;VALUE=DATE:20241230\nRRULE:FREQ=YEARLY;BYWEEKNO=1;BYDAY=MO;COUNT=3");
+    read(&mut timeline, "a.ics", &file);
+    assert_eq!(timeline.occurrences(super::at("2024-01-01T00:00:00Z"), super::at("2034-01-01T00:00:00Z")).count(), 3);
+    // The rest of a week that began in the year before the start.
+    for start in ["20210101", "20210103"] {
+        let file = event(&format!("DTSTART;VALUE=DATE:{start}\nRRULE:FREQ=YEARLY;BYWEEKNO=53;BYDAY=SU;COUNT=3"));
+        read(&mut timeline, "a.ics", &file);
+        let times = timeline.occurrences(super::at("2021-01-01T00:00:00Z"), super::at("2040-01-01T00:00:00Z"));
+        let days: Vec<_> = times.map(|occurrence| super::show(&occurrence)[..10].to_owned()).collect();
+        let sundays = ["2021-01-03", "2027-01-03", "2033-01-02"];
+        let expected = if start == "20210101" { vec!["2021-01-01", sundays[0], sundays[1]] } else { sundays.to_vec() };
+        assert_eq!(days, expected, "{start}");
+    }
 }
 
 #[test]

@@ -28,10 +28,11 @@ pub(super) trait Zones {
     /// Whether the object has had its X-WR-TIMEZONE.
     fn has_default(&self) -> bool;
     /// The date that a time in UTC means in a series of whole days. Exchange writes the midnight of the calendar's or the
-    /// system's zone in UTC. At any other time of day, it is the date as written.
-    fn day(&mut self, utc: DateTime) -> Date;
+    /// system's zone in UTC. At any other time of day, it is the date as written. `own` is the zone of the event's start, which
+    /// comes first.
+    fn day(&mut self, own: Option<ZoneName>, utc: DateTime) -> Date;
     /// The date on which a time in UTC is midnight, in one of those zones or in UTC.
-    fn whole_day(&mut self, utc: DateTime) -> Option<Date>;
+    fn whole_day(&mut self, own: Option<ZoneName>, utc: DateTime) -> Option<Date>;
 }
 
 /// A value and the zone name in its `TZID`.
@@ -50,11 +51,11 @@ impl Dated {
 
 /// The date of a whole day that may be written as a time: Outlook's `X-MICROSOFT-CDO-ALLDAYEVENT` can go with times from
 /// midnight to midnight.
-pub(super) fn whole_day(written: Written, zones: &mut impl Zones) -> Option<Date> {
+pub(super) fn whole_day(written: Written, own: Option<ZoneName>, zones: &mut impl Zones) -> Option<Date> {
     match written {
         Written::Day(date) => Some(date),
         Written::Local(at) => (at.time() == Time::midnight()).then(|| at.date()),
-        Written::Utc(at) => zones.whole_day(at),
+        Written::Utc(at) => zones.whole_day(own, at),
     }
 }
 
@@ -71,7 +72,7 @@ pub(super) fn dated(property: &Property<'_>, zones: &mut impl Zones) -> Option<D
     let written = match value::date_or_time(property.value)? {
         // Some programs declare a DATE but write its midnight.
         Written::Local(at) if is_date(property) => Written::Day(at.date()),
-        Written::Utc(at) if is_date(property) => Written::Day(zones.day(at)),
+        Written::Utc(at) if is_date(property) => Written::Day(zones.day(None, at)),
         written @ (Written::Day(_) | Written::Local(_) | Written::Utc(_)) => written,
     };
     let zone = if matches!(written, Written::Local(_)) { zone_name(property, zones) } else { None };
@@ -88,13 +89,13 @@ pub(super) fn moment(dated: Dated, zones: &mut impl Zones) -> Moment {
     }
 }
 
-/// The moment of an EXDATE or a RECURRENCE-ID.
-pub(super) fn named(dated: Dated, zones: &mut impl Zones) -> Named {
+/// The moment of an EXDATE or a RECURRENCE-ID in an event whose start is in the zone `own`.
+pub(super) fn named(dated: Dated, own: Option<ZoneName>, zones: &mut impl Zones) -> Named {
     let at = moment(dated, zones);
     let day = match dated.written {
         Written::Day(date) => date,
         Written::Local(at) => at.date(),
-        Written::Utc(utc) => zones.day(utc),
+        Written::Utc(utc) => zones.day(own, utc),
     };
     Named { at, day, is_assumed: dated.is_lost(zones) }
 }

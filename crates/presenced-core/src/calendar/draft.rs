@@ -205,13 +205,15 @@ impl Draft {
                 "a TZID of the event is not known; that time is read on the event's own clock".to_owned(),
             );
         }
+        let own = start.zone;
         let (start, end) = self.start_and_end(start, zones);
         let length = length(&start, end.as_ref(), self.duration)?;
         let whole_days = start.is_day();
-        let repeat = RepeatReader { start: &start, line: self.line, newest_stamp, zones, left_out: &mut left_out }
+        let repeat = RepeatReader { start: &start, own, line: self.line, newest_stamp, zones, left_out: &mut left_out }
             .read(self.rules, self.exception_rules, self.dates, self.exceptions);
         let repeats = !(repeat.rules.is_empty() && repeat.dates.is_empty() && repeat.exceptions.is_empty());
-        let instance = self.instance.map(|(at, and_future)| Box::new(Instance { named: named(at, zones), and_future }));
+        let instance =
+            self.instance.map(|(at, and_future)| Box::new(Instance { named: named(at, own, zones), and_future }));
         Ok(Event {
             file,
             line: self.line,
@@ -234,7 +236,7 @@ impl Draft {
             Written::Local(at) => Moment::Time(at, zones.of_start(start.zone)),
             Written::Day(_) | Written::Utc(_) => moment(start, zones),
         };
-        let day = |dated: &Dated, zones: &mut _| whole_day(dated.written, zones);
+        let day = |dated: &Dated, zones: &mut _| whole_day(dated.written, start.zone, zones);
         if self.all_day
             && let Some(first) = day(&start, zones)
         {
@@ -248,7 +250,7 @@ impl Draft {
             }
         }
         let end = self.end.map(|end| match (&start_moment, end.written) {
-            (Moment::Day(_), Written::Utc(at)) => Moment::Day(zones.day(at)),
+            (Moment::Day(_), Written::Utc(at)) => Moment::Day(zones.day(start.zone, at)),
             _ => moment(end, zones),
         });
         (start_moment, end)

@@ -15,6 +15,10 @@ use super::zone;
 /// The most events that one file may have. The rest are left out.
 const MAX_EVENTS_PER_FILE: usize = 1_000_000;
 
+/// How many events of an object are held back until it ends. Its METHOD should come first (RFC 5545, 3.6), but in some messages it
+/// comes last. Messages have few events.
+const MAX_HELD_BACK: usize = 32;
+
 /// The reason for an event without an end.
 const NO_END: &str = "the event has no END:VEVENT; it is used as far as it goes";
 
@@ -50,6 +54,10 @@ pub(super) struct ObjectReader<'a> {
     zones: ObjectZones<'a>,
     method: Method,
     open: Open,
+    /// The first events of the object, while there are only a few.
+    held_back: Vec<Draft>,
+    /// Whether there are more than that.
+    has_many: bool,
     /// Events that need the rest of the object.
     waiting: Vec<Draft>,
     newest_stamp: i64,
@@ -75,6 +83,8 @@ impl<'a> ObjectReader<'a> {
             zones,
             method: Method::Keep,
             open: Open::Nothing,
+            held_back: Vec::new(),
+            has_many: false,
             waiting: Vec::new(),
             newest_stamp: 0,
             names: Names::default(),
@@ -199,12 +209,28 @@ impl<'a> ObjectReader<'a> {
                 self.newest_stamp = self.newest_stamp.max(draft.stamp());
                 if self.out.events + self.waiting.len() >= MAX_EVENTS_PER_FILE {
                     self.out.problems.add(number, "the file has too many events; this one is left out");
-                } else if draft.needs_rest_of_object(&mut self.zones) {
-                    self.waiting.push(*draft);
+                } else if self.held_back.len() < MAX_HELD_BACK && !self.has_many {
+                    self.held_back.push(*draft);
                 } else {
-                    self.take(*draft);
+                    self.has_many = true;
+                    self.take_held_back();
+                    self.take_or_wait(*draft);
                 }
             }
+        }
+    }
+
+    fn take_held_back(&mut self) {
+        for draft in std::mem::take(&mut self.held_back) {
+            self.take_or_wait(draft);
+        }
+    }
+
+    fn take_or_wait(&mut self, draft: Draft) {
+        if draft.needs_rest_of_object(&mut self.zones) {
+            self.waiting.push(draft);
+        } else {
+            self.take(draft);
         }
     }
 
@@ -231,6 +257,7 @@ impl<'a> ObjectReader<'a> {
     /// The object ends.
     pub(super) fn end_object(&mut self, number: u32) {
         self.close(number, NO_END);
+        self.take_held_back();
         for draft in std::mem::take(&mut self.waiting) {
             self.take(draft);
         }
@@ -241,6 +268,7 @@ impl<'a> ObjectReader<'a> {
         self.zones.end_object();
         self.method = Method::Keep;
         self.newest_stamp = 0;
+        self.has_many = false;
     }
 
     /// Everything that was read.

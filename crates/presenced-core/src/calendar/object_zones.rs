@@ -112,15 +112,16 @@ impl<'a> ObjectZones<'a> {
         }
     }
 
-    /// The date on which `utc` is midnight in one of the calendar's own zones or in the system's zone.
-    fn midnight(&mut self, utc: DateTime) -> Option<Date> {
+    /// The date on which `utc` is midnight in the zone `own`, in one of the calendar's zones or in the system's zone.
+    fn midnight(&mut self, own: Option<ZoneName>, utc: DateTime) -> Option<Date> {
         let instant = TimeZone::UTC.to_timestamp(utc).ok()?;
         let at = |zone: &TimeZone| {
             let local = zone.to_datetime(instant);
             (local.time() == Time::midnight()).then(|| local.date())
         };
-        if let Some(date) = self.default.and_then(|name| self.known(name)).as_ref().and_then(at) {
-            return Some(date);
+        let named = [own, self.default].into_iter().flatten().find_map(|name| self.known(name).as_ref().and_then(at));
+        if named.is_some() {
+            return named;
         }
         let defined: Vec<String> = self.definitions.keys().take(MAX_ZONES_TRIED).cloned().collect();
         let mut found: Option<Date> = None;
@@ -181,11 +182,11 @@ impl Zones for ObjectZones<'_> {
         self.default.is_some()
     }
 
-    fn day(&mut self, utc: DateTime) -> Date {
-        self.midnight(utc).unwrap_or(utc.date())
+    fn day(&mut self, own: Option<ZoneName>, utc: DateTime) -> Date {
+        self.midnight(own, utc).unwrap_or(utc.date())
     }
 
-    fn whole_day(&mut self, utc: DateTime) -> Option<Date> {
-        self.midnight(utc).or_else(|| (utc.time() == Time::midnight()).then(|| utc.date()))
+    fn whole_day(&mut self, own: Option<ZoneName>, utc: DateTime) -> Option<Date> {
+        self.midnight(own, utc).or_else(|| (utc.time() == Time::midnight()).then(|| utc.date()))
     }
 }

@@ -7,7 +7,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::dated::{Dated, Zones, moment, named};
+use super::dated::{Dated, ZoneName, Zones, moment, named};
 use super::event::Repeat;
 use super::length::{Length, length};
 use super::moment::Moment;
@@ -17,6 +17,8 @@ use super::value::{PeriodEnd, Written};
 /// What is needed to read how an event repeats.
 pub(super) struct RepeatReader<'a, Z> {
     pub(super) start: &'a Moment,
+    /// The zone in which the start is written.
+    pub(super) own: Option<ZoneName>,
     pub(super) line: u32,
     /// In seconds since 1970.
     pub(super) newest_stamp: i64,
@@ -38,7 +40,7 @@ impl<Z: Zones> RepeatReader<'_, Z> {
             rules: self.rules(rules, "RRULE"),
             exception_rules: self.rules(exception_rules, "EXRULE"),
             dates: dates.into_iter().filter_map(|(date, end)| self.date(date, end)).collect(),
-            exceptions: exceptions.into_iter().map(|exception| named(exception, self.zones)).collect(),
+            exceptions: exceptions.into_iter().map(|exception| named(exception, self.own, self.zones)).collect(),
         }
     }
 
@@ -48,7 +50,7 @@ impl<Z: Zones> RepeatReader<'_, Z> {
             let until = match text.until {
                 Until::Never => None,
                 // In a series of whole days, UNTIL is a date too.
-                Until::At(Written::Utc(at)) if self.start.is_day() => Some(Written::Day(self.zones.day(at))),
+                Until::At(Written::Utc(at)) if self.start.is_day() => Some(Written::Day(self.zones.day(self.own, at))),
                 Until::At(until) => Some(until),
                 Until::Unreadable => {
                     let last = self.last_guess();
@@ -79,7 +81,7 @@ impl<Z: Zones> RepeatReader<'_, Z> {
     /// An RDATE; `None` if it is left out.
     fn date(&mut self, date: Dated, end: Option<PeriodEnd>) -> Option<(Moment, Option<Length>)> {
         let mut moment = |written: Written, zone| match written {
-            Written::Utc(at) if self.start.is_day() => Moment::Day(self.zones.day(at)),
+            Written::Utc(at) if self.start.is_day() => Moment::Day(self.zones.day(self.own, at)),
             Written::Day(_) | Written::Local(_) | Written::Utc(_) => moment(Dated { written, zone }, self.zones),
         };
         let from = moment(date.written, date.zone);

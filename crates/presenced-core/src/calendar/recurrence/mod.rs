@@ -80,6 +80,8 @@ pub(super) struct Rule {
     freq: Freq,
     interval: u32,
     week_start: IcalRecurWeekday,
+    /// Whether it selects weeks of the year.
+    by_week: bool,
     count: Option<u32>,
     until: Option<Written>,
     /// The most times in one period.
@@ -140,6 +142,7 @@ impl Rule {
             freq: recur.freq,
             interval: recur.interval,
             week_start: recur.week_start,
+            by_week: recur.freq == Freq::Yearly && !recur.by_week_no.is_empty(),
             count: recur.count,
             until,
             per_period,
@@ -153,8 +156,11 @@ impl Rule {
     /// Google, Apple, Outlook; RFC 5545, 3.3.10: "DTSTART ... counts as the first occurrence").
     pub(super) fn counting_start(mut self, start: DateTime) -> Self {
         if let Some(count) = self.count {
-            let first = IcalRecurExpand::new(self.bounded(start, start), to_crate(start)).next();
-            self.count = Some(count - u32::from(first.is_none()));
+            // A period can begin after a time that it gives.
+            let rule = self.bounded(start, start.saturating_add(OVERSHOOT));
+            let mut given = IcalRecurExpand::new(rule, to_crate(first_period(&self, start)));
+            let gives_start = given.any(|at| at == to_crate(start));
+            self.count = Some(count - u32::from(!gives_start));
         }
         self
     }
@@ -195,7 +201,7 @@ pub(super) fn occurrences(
         return Ok(found);
     }
     let (first, mut left) = match rule.count.map(u64::from) {
-        None => (later_start(rule, start, from).map_or(start, |(first, _)| first), u64::MAX),
+        None => (later_start(rule, start, from).map_or(first_period(rule, start), |(first, _)| first), u64::MAX),
         Some(count) => match skip_counted(rule, start, from, to, count, budget)? {
             Some(skipped) => skipped,
             None => return Ok(found),
@@ -206,6 +212,7 @@ pub(super) fn occurrences(
     let paid = nth_period(rule, first, budget.0 / rule.weight).map_or(stop, |paid| paid.min(stop));
     let recur = rule.bounded(start, paid);
     let (from, to, stop, paid) = (to_crate(from), to_crate(to), to_crate(stop), to_crate(paid));
+    let start = to_crate(start);
     let mut previous = to_crate(first);
     let mut expansion = IcalRecurExpand::new(recur, previous);
     while left > 0 {
@@ -217,16 +224,28 @@ pub(super) fn occurrences(
             return Err(Exhausted);
         }
         let Some(next) = next.filter(|&next| next < to) else { break };
+        previous = next;
+        if next < start {
+            continue;
+        }
         if next >= from
             && let Some(next) = from_crate(next)
             && found.last() != Some(&next)
         {
             found.push(next);
         }
-        previous = next;
         left -= 1;
     }
     Ok(found)
+}
+
+/// Where the first period begins, or the start itself if that does not matter. The first days of January may be in the last week
+/// of the year before (ISO 8601), which is then the first period.
+fn first_period(rule: &Rule, start: DateTime) -> DateTime {
+    if !rule.by_week || rule.interval != 1 || start.month() != 1 || start.day() > 6 {
+        return start;
+    }
+    Date::new(start.year() - 1, 1, 1).map_or(start, |first| first.at(0, 0, 0, 0))
 }
 
 /// Where to start a rule with COUNT, and how much of the count is left there; `None` if it is used up before `from`.
@@ -238,8 +257,9 @@ fn skip_counted(
     count: u64,
     budget: &mut Budget,
 ) -> Result<Option<(DateTime, u64)>, Exhausted> {
+    let first_period = first_period(rule, start);
     let Some((first, periods)) = later_start(rule, start, from) else {
-        return Ok(Some((start, count)));
+        return Ok(Some((first_period, count)));
     };
     // The rule cannot give that many times until the end of the window, so the count does not matter.
     let most = (periods_between(rule, start, to) + 2).saturating_mul(rule.per_period);
@@ -247,7 +267,7 @@ fn skip_counted(
         return Ok(Some((first, u64::MAX)));
     }
     if !rule.regular {
-        return Ok(Some((start, count)));
+        return Ok(Some((first_period, count)));
     }
     let second_period = nth_period(rule, start, 1).unwrap_or(DateTime::MAX);
     let given = IcalRecurExpand::new(rule.bounded(start, second_period), to_crate(start)).map_while(from_crate);
