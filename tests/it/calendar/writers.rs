@@ -32,6 +32,8 @@ fn the_midnight_of_the_system_in_utc_ends_a_series_of_whole_days() {
         ("Pacific/Auckland", "20260222T110000Z", "2026-02-23"),
         ("America/Los_Angeles", "20260223T080000Z", "2026-02-23"),
         ("Europe/London", "20260223T000000Z", "2026-02-23"),
+        // On 24 April, summer time begins at midnight in Cairo, so that day begins at 01:00.
+        ("Africa/Cairo", "20260423T220000Z", "2026-04-24"),
         // At any other time of day, it is the date as written.
         ("Europe/Berlin", "20260223T000000Z", "2026-02-23"),
         ("Europe/Berlin", "20260222T235959Z", "2026-02-22"),
@@ -70,6 +72,10 @@ fn every_utc_time_beside_a_whole_day_is_a_date() {
         berlin(&format!("{daily}\nEXDATE:20260220T230000Z,20260222T120000Z")),
         ["2026-02-20", "2026-02-23"],
         "midnight of the 21st, and some time on the 22nd"
+    );
+    assert_eq!(
+        berlin(&format!("{daily}\nEXDATE;TZID=UTC:20260220T230000")),
+        ["2026-02-20", "2026-02-22", "2026-02-23"]
     );
     assert_eq!(berlin("DTSTART;VALUE=DATE:20260220\nRDATE:20260222T230000Z"), ["2026-02-20", "2026-02-23"]);
     let one = |properties: &str| only("Europe/Berlin", properties);
@@ -207,6 +213,21 @@ fn answers_and_proposals_are_not_in_the_calendar() {
             event("DTSTART:20260105T090000Z").replace("END:VCALENDAR", &format!("METHOD:{method}\r\nEND:VCALENDAR"));
         assert_eq!(starts("UTC", &late).len(), count, "{method}");
     }
+}
+
+#[test]
+fn a_cancellation_needs_no_start() {
+    // RFC 5546, 3.2.5. The sequence should be higher, but not every program counts.
+    let object = |method: &str, properties: &str| {
+        ics(&format!("METHOD:{method}\nBEGIN:VEVENT\nUID:u\nDTSTAMP:20260101T000000Z\n{properties}\nEND:VEVENT"))
+    };
+    let series = object("PUBLISH", "DTSTART:20260105T090000Z\nRRULE:FREQ=DAILY;COUNT=3");
+    for cancellation in [object("CANCEL", "SEQUENCE:1"), object("CANCEL", ""), object("PUBLISH", "STATUS:CANCELLED")] {
+        assert_eq!(starts("UTC", &format!("{series}{cancellation}")), Vec::<String>::new(), "{cancellation}");
+        assert_eq!(starts("UTC", &format!("{cancellation}{series}")), Vec::<String>::new(), "{cancellation}");
+    }
+    let one = object("CANCEL", "RECURRENCE-ID:20260106T090000Z\nSEQUENCE:1");
+    assert_eq!(starts("UTC", &format!("{series}{one}")), ["2026-01-05T09:00:00+00:00", "2026-01-07T09:00:00+00:00"]);
 }
 
 #[test]

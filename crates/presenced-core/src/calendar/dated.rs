@@ -43,6 +43,18 @@ pub(super) struct Dated {
 }
 
 impl Dated {
+    /// The time in UTC, if it is written in UTC: with a Z or with the TZID of UTC.
+    pub(super) fn utc(self, zones: &mut impl Zones) -> Option<DateTime> {
+        match self.written {
+            Written::Utc(at) => Some(at),
+            Written::Local(at) => {
+                let zone = self.zone.and_then(|name| zones.known(name));
+                zone.is_some_and(|zone| zone == TimeZone::UTC).then_some(at)
+            }
+            Written::Day(_) => None,
+        }
+    }
+
     /// Whether it is in a zone that is not known.
     pub(super) fn is_lost(self, zones: &mut impl Zones) -> bool {
         matches!(self.written, Written::Local(_)) && self.zone.is_some_and(|name| zones.known(name).is_none())
@@ -92,10 +104,9 @@ pub(super) fn moment(dated: Dated, zones: &mut impl Zones) -> Moment {
 /// The moment of an EXDATE or a RECURRENCE-ID in an event whose start is in the zone `own`.
 pub(super) fn named(dated: Dated, own: Option<ZoneName>, zones: &mut impl Zones) -> Named {
     let at = moment(dated, zones);
-    let day = match dated.written {
-        Written::Day(date) => date,
-        Written::Local(at) => at.date(),
-        Written::Utc(utc) => zones.day(own, utc),
+    let day = match dated.utc(zones) {
+        Some(utc) => zones.day(own, utc),
+        None => at.civil().date(),
     };
     Named { at, day, is_assumed: dated.is_lost(zones) }
 }

@@ -198,7 +198,9 @@ impl Draft {
         mut left_out: impl FnMut(u32, String),
     ) -> Result<Event, &'static str> {
         let missing = if self.start_unreadable { "DTSTART is not a valid date or time" } else { "it has no DTSTART" };
-        let start = self.start.ok_or(missing)?;
+        // A cancellation need not say when the event starts (RFC 5546, 3.2.5).
+        let cancelled = self.busy.cancelled.then(|| self.instance.map_or(NO_DATE, |(at, _)| at));
+        let start = self.start.or(cancelled).ok_or(missing)?;
         if self.dated().any(|dated| dated.is_lost(zones)) {
             left_out(
                 self.line,
@@ -249,13 +251,16 @@ impl Draft {
                 return (Moment::Day(first), end.flatten().map(Moment::Day));
             }
         }
-        let end = self.end.map(|end| match (&start_moment, end.written) {
-            (Moment::Day(_), Written::Utc(at)) => Moment::Day(zones.day(start.zone, at)),
-            _ => moment(end, zones),
+        let end = self.end.map(|end| match end.utc(zones) {
+            Some(at) if start_moment.is_day() => Moment::Day(zones.day(start.zone, at)),
+            Some(_) | None => moment(end, zones),
         });
         (start_moment, end)
     }
 }
+
+/// Stands for the start of a cancelled series, which has no times.
+const NO_DATE: Dated = Dated { written: Written::Day(jiff::civil::date(1970, 1, 1)), zone: None };
 
 /// Adds the values of a list that can be read, up to [`MAX_DATES_PER_EVENT`]. The error says why some were left out.
 fn add_all<T>(

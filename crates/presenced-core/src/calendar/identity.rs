@@ -14,7 +14,9 @@ pub(super) fn names_user(property: &Property<'_>, identity: &[String]) -> bool {
     }
     let is_user = |written: &str| {
         let decoded = percent_decode_str(written).decode_utf8_lossy();
-        let address = decoded.trim().trim_start_matches('<').trim_end_matches('>').trim();
+        // Some programs write a name before the address (RFC 5322, 3.4), or quotes around it.
+        let address = decoded.rsplit_once('<').map_or(&*decoded, |(_, address)| address);
+        let address = address.trim().trim_end_matches('>').trim_matches(['\'', '"']).trim();
         identity.iter().any(|own| own.trim().eq_ignore_ascii_case(address))
     };
     let value = property.text();
@@ -45,6 +47,8 @@ mod tests {
             "ATTENDEE:<mailto:me@contoso.com>",
             "ATTENDEE:mailto:%3Cme@contoso.com%3E",
             "ATTENDEE:mailto:me@contoso.com?subject=x",
+            "ATTENDEE:mailto:Me <me@contoso.com>",
+            "ATTENDEE:mailto:'me@contoso.com'",
             "ATTENDEE;EMAIL=me@contoso.com:urn:uuid:1",
             "ATTENDEE;EMAIL=\"me%40contoso.com\":invalid:nomail",
         ] {

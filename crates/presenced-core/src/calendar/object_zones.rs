@@ -9,6 +9,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
 use super::dated::{ZoneName, Zones};
+use super::moment::instant;
 use super::recurrence::Budget;
 use super::vtimezone::{Compiled, Definition};
 use super::zone;
@@ -114,10 +115,11 @@ impl<'a> ObjectZones<'a> {
 
     /// The date on which `utc` is midnight in the zone `own`, in one of the calendar's zones or in the system's zone.
     fn midnight(&mut self, own: Option<ZoneName>, utc: DateTime) -> Option<Date> {
-        let instant = TimeZone::UTC.to_timestamp(utc).ok()?;
+        let written = TimeZone::UTC.to_timestamp(utc).ok()?;
+        // Where summer time begins at midnight, the first instant of that day is 01:00.
         let at = |zone: &TimeZone| {
-            let local = zone.to_datetime(instant);
-            (local.time() == Time::midnight()).then(|| local.date())
+            let date = zone.to_datetime(written).date();
+            (instant(date.at(0, 0, 0, 0), zone) == written).then_some(date)
         };
         let named = [own, self.default].into_iter().flatten().find_map(|name| self.known(name).as_ref().and_then(at));
         if named.is_some() {

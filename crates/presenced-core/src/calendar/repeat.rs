@@ -80,9 +80,12 @@ impl<Z: Zones> RepeatReader<'_, Z> {
 
     /// An RDATE; `None` if it is left out.
     fn date(&mut self, date: Dated, end: Option<PeriodEnd>) -> Option<(Moment, Option<Length>)> {
-        let mut moment = |written: Written, zone| match written {
-            Written::Utc(at) if self.start.is_day() => Moment::Day(self.zones.day(self.own, at)),
-            Written::Day(_) | Written::Local(_) | Written::Utc(_) => moment(Dated { written, zone }, self.zones),
+        let mut moment = |written: Written, zone| {
+            let dated = Dated { written, zone };
+            match dated.utc(self.zones) {
+                Some(at) if self.start.is_day() => Moment::Day(self.zones.day(self.own, at)),
+                Some(_) | None => moment(dated, self.zones),
+            }
         };
         let from = moment(date.written, date.zone);
         let own_length = end.map(|end| match end {

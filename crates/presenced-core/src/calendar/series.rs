@@ -9,7 +9,7 @@ use jiff::civil::{self, Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::event::{Event, Named, Repeat};
+use super::event::{Event, Named, Repeat, Version};
 use super::instance_key::{Exceptions, Key};
 use super::length::Length;
 use super::moment::{Moment, instant};
@@ -92,7 +92,7 @@ pub(super) fn expand<'a>(
         emit_if_held(event, &event.start, event.length, window, emit);
         return Ok(());
     }
-    let master = events.iter().filter(|event| event.instance.is_none()).max_by_key(|event| event.version);
+    let master = events.iter().filter(|event| event.instance.is_none()).max_by_key(|event| newness(event));
     let overrides = newest_overrides(events, master, window.system);
     let Some(master) = master else {
         for event in overrides.values() {
@@ -104,6 +104,11 @@ pub(super) fn expand<'a>(
     let outcome = Series { master, overrides, exceptions: Exceptions::default(), window }.expand(&mut own_budget, emit);
     budget.merge(&own_budget);
     outcome.map_err(|reason| (master, reason))
+}
+
+/// The greatest is the newest. A cancellation should have a higher SEQUENCE (RFC 5546, 2.1.4), but not every program adds one.
+fn newness(event: &Event) -> (Version, bool) {
+    (event.version, event.cancelled)
 }
 
 fn emit_if_held<'a>(
@@ -131,7 +136,7 @@ fn newest_overrides<'a>(events: &'a [Event], master: Option<&'a Event>, system: 
         }
         let key = Key::of(&instance.named, master, system);
         let known = newest.entry(key).or_insert(event);
-        if known.version <= event.version {
+        if newness(known) <= newness(event) {
             *known = event;
         }
     }

@@ -84,11 +84,14 @@ fn windows(name: &str) -> Option<TimeZone> {
 /// slashes. The places in a display name have changed over the years. If no row matches exactly, the first place that is in any
 /// row decides. A row with another standard offset than the written one is another zone: Samoa has changed sides of the date line.
 fn displayed(name: &str) -> Option<TimeZone> {
-    let places = match name.strip_prefix('(') {
-        Some(offset) => offset.split_once(')')?.1.trim(),
-        None => name,
+    let (offset, places) = match name.strip_prefix('(') {
+        Some(inner) => (written_offset(name), inner.split_once(')')?.1.trim()),
+        None => match name.strip_suffix(')').and_then(|name| name.rsplit_once('(')) {
+            // The offset may come last.
+            Some((places, inner)) if written_offset(inner).is_some() => (written_offset(inner), places.trim()),
+            Some(_) | None => (None, name),
+        },
     };
-    let offset = if name.starts_with('(') { written_offset(name) } else { None };
     let zone_of_fitting =
         |row: &Row| zone_of(row).filter(|zone| offset.is_none_or(|offset| standard_offset(zone) == offset));
     let whole = WINDOWS_ZONES.iter().filter(|row| is_same_name(row.2, places)).find_map(zone_of_fitting);
@@ -100,9 +103,11 @@ fn displayed(name: &str) -> Option<TimeZone> {
             WINDOWS_ZONES.iter().filter(has_place).find_map(zone_of_fitting)
         })
     };
-    // A single word without an offset in front is too little to identify a zone.
-    let is_display_name = name.starts_with('(') || name.contains(',');
-    whole.or_else(|| if is_display_name { by_place() } else { None })
+    let fits = |zone: &TimeZone| offset.is_some_and(|offset| standard_offset(zone) == offset);
+    let by_other_name = || iana(places).or_else(|| windows(places)).filter(fits);
+    // A single word without an offset is too little to identify a zone.
+    let is_display_name = offset.is_some() || name.starts_with('(') || name.contains(',');
+    whole.or_else(by_other_name).or_else(|| if is_display_name { by_place() } else { None })
 }
 
 /// Whether two names are the same, ignoring case; "and" is "&".
@@ -191,6 +196,10 @@ mod tests {
             ("(UTC-05:00) Eastern Time (US and Canada)", "America/New_York"),
             ("(UTC+01:00) Brussels and Paris", "Europe/Paris"),
             ("(GMT -05:00) Eastern Time (US & Canada)", "America/New_York"),
+            ("(UTC-05:00) America/New_York", "America/New_York"),
+            ("(UTC-05:00) Eastern Standard Time", "America/New_York"),
+            ("Eastern Standard Time (UTC-05:00)", "America/New_York"),
+            ("America/New_York (UTC-05:00)", "America/New_York"),
             ("Amsterdam, Berlin, Bern, Rome, Stockholm, Vienna", "Europe/Berlin"),
         ] {
             assert_eq!(by_name(tzid), by_name(expected), "{tzid}");
