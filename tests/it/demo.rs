@@ -47,9 +47,9 @@ async fn it_shows_the_morning_of_a_sample_day_line_by_line() {
     assert!(succeeded, "{printed}");
     let expected = [
         "lock is locked: Away/Away (rule `locked`)",
-        "lock is unlocked: Available/Available (rule `at the desk`)",
+        "call is idle and lock is unlocked and calendar is free: Available/Available (rule `at the desk`)",
         "calendar is busy: Busy/InAConferenceCall (rule `meeting`)",
-        "lock is unlocked: Available/Available (rule `at the desk`)",
+        "call is idle and lock is unlocked and calendar is free: Available/Available (rule `at the desk`)",
         "call is in-call (softphone): Busy/InACall (rule `call`)",
     ];
     assert_eq!(decisions(&printed)[..expected.len()], expected, "{printed}");
@@ -65,7 +65,11 @@ async fn without_a_message_bus_it_says_that_the_lock_is_left_out() {
     let (succeeded, printed) = demo(&["--speed", "200", "--for", "2s"], folder.path().to_str().unwrap()).await;
     assert!(succeeded, "{printed}");
     assert!(printed.contains("The screen lock is left out") && printed.contains("package `dbus`"), "{printed}");
-    assert_eq!(decisions(&printed)[0], "lock is off: Available/Available (rule `at the desk`)", "{printed}");
+    assert_eq!(
+        decisions(&printed)[0],
+        "call is idle and lock is off and calendar is free: Available/Available (rule `at the desk`)",
+        "{printed}"
+    );
 }
 
 #[tokio::test]

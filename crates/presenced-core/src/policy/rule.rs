@@ -65,17 +65,27 @@ pub fn default_rules() -> Vec<Rule> {
     };
     let call = |state| When { call: vec![Is::Value(state)], ..When::default() };
     let calendar = |class| When { calendar: vec![Is::Value(class)], ..When::default() };
-    let lock = |lock| When { lock, ..When::default() };
     vec![
         rule("presenting", call(CallState::Presenting), Presence::Presenting),
         rule("conference", call(CallState::Conference), Presence::InAConferenceCall),
         rule("call", call(CallState::InCall), Presence::InACall),
         rule("asleep", When { sleep: vec![Is::Value(Sleep::Suspending)], ..When::default() }, Presence::Away),
-        rule("locked", lock(vec![Is::Value(Lock::Locked)]), Presence::Away),
+        rule("locked", When { lock: vec![Is::Value(Lock::Locked)], ..When::default() }, Presence::Away),
         rule("out of office", calendar(BusyClass::OutOfOffice), Presence::Away),
         rule("meeting", calendar(BusyClass::Busy), Presence::InAConferenceCall),
         // After the meetings: a person who listens does not touch the mouse.
         rule("idle", When { idle: vec![Is::Value(Idle::Idle)], ..When::default() }, Presence::Away),
-        rule("at the desk", lock(vec![Is::Value(Lock::Unlocked), Is::Off]), Presence::Available),
+        rule("at the desk", at_the_desk(), Presence::Available),
     ]
+}
+
+/// What is known to be free: an unknown call or calendar may be one that makes the user busy.
+fn at_the_desk() -> When {
+    let free = [BusyClass::Free, BusyClass::WorkingElsewhere, BusyClass::Tentative].map(Is::Value);
+    When {
+        lock: vec![Is::Value(Lock::Unlocked), Is::Off],
+        call: vec![Is::Value(CallState::Idle), Is::Off],
+        calendar: free.into_iter().chain([Is::Off]).collect(),
+        ..When::default()
+    }
 }

@@ -71,11 +71,6 @@ fn the_default_rules_decide_as_the_readme_says() {
         (Snapshot { idle: Reading::Unknown, ..desk() }, "at the desk", Some(Presence::Available)),
         // A signal that is off does not stop a rule; an unknown one does.
         (Snapshot::default(), "at the desk", Some(Presence::Available)),
-        (
-            Snapshot { call: Reading::Unknown, calendar: Reading::Unknown, ..desk() },
-            "at the desk",
-            Some(Presence::Available),
-        ),
     ];
     for (snapshot, rule, presence) in cases {
         let decision = decide(&default_rules(), &snapshot, &now("09:00:00"));
@@ -107,6 +102,17 @@ fn nothing_is_claimed_while_the_lock_is_unknown() {
     assert_eq!((decision.presence, decision.rule), (None, None));
     assert_eq!(decision.because, "no rule matches while lock is unknown");
     assert_eq!(decision.until, Some(at("10:00:00")), "the meeting is known");
+}
+
+#[test]
+fn available_is_not_claimed_while_a_call_or_the_calendar_is_unknown() {
+    for (snapshot, because) in [
+        (Snapshot { call: Reading::Unknown, ..desk() }, "no rule matches while call is unknown"),
+        (Snapshot { calendar: Reading::Unknown, ..desk() }, "no rule matches while calendar is unknown"),
+    ] {
+        let decision = decide(&default_rules(), &snapshot, &now("09:00:00"));
+        assert_eq!((decision.presence, decision.because.as_str()), (None, because));
+    }
 }
 
 #[test]
@@ -158,7 +164,10 @@ fn the_reason_names_what_decided() {
     let snapshot = Snapshot { call: phone, ..desk() };
     assert_eq!(decide(&default_rules(), &snapshot, &now("09:00:00")).because, "call is in-call (baresip)");
     assert_eq!(decide(&default_rules(), &desk(), &now("10:00:00")).because, "calendar is busy");
-    assert_eq!(decide(&default_rules(), &Snapshot::default(), &now("10:00:00")).because, "lock is off");
+    assert_eq!(
+        decide(&default_rules(), &Snapshot::default(), &now("10:00:00")).because,
+        "call is off and lock is off and calendar is off"
+    );
 }
 
 #[test]
