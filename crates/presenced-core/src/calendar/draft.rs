@@ -201,7 +201,8 @@ impl Draft {
         // A cancellation need not say when the event starts (RFC 5546, 3.2.5).
         let cancelled = self.busy.cancelled.then(|| self.instance.map_or(NO_DATE, |(at, _)| at));
         let start = self.start.or(cancelled).ok_or(missing)?;
-        if self.dated().any(|dated| dated.is_lost(zones)) {
+        // The zone of the start is reported as an unknown zone.
+        if self.dated().any(|dated| dated.zone != start.zone && dated.is_lost(zones)) {
             left_out(
                 self.line,
                 "a TZID of the event is not known; that time is read on the event's own clock".to_owned(),
