@@ -129,7 +129,10 @@ fn describe_account(account: &Account) -> String {
 fn describe_signals(config: &Config) -> Vec<(String, String)> {
     let Signals { calendar, lock, call, microphone, idle } = &config.signals;
     let calendar = calendar.as_ref().map(|calendar| {
-        let sources = calendar.sources.iter().map(ToString::to_string);
+        let sources = calendar
+            .sources
+            .iter()
+            .map(|source| format!("{}{}", source.place, if source.optional { " (optional)" } else { "" }));
         sources.collect::<Vec<_>>().join(", ")
     });
     let lock = lock.map(|_| "on".to_owned());

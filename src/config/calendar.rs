@@ -17,14 +17,30 @@ pub struct Calendar {
 
 /// One source of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CalendarSource {
+pub struct CalendarSource {
+    /// Where it is.
+    pub place: CalendarPlace,
+    /// Whether the calendar is known without it, whatever is wrong with it.
+    pub optional: bool,
+}
+
+/// Where a source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CalendarPlace {
     /// A file, or a folder that is searched for `*.ics`.
     Path(PathBuf),
     /// A published calendar, fetched at intervals.
     Subscription(Subscription),
 }
 
-impl fmt::Display for CalendarSource {
+impl From<CalendarPlace> for CalendarSource {
+    /// A source that is needed.
+    fn from(place: CalendarPlace) -> Self {
+        Self { place, optional: false }
+    }
+}
+
+impl fmt::Display for CalendarPlace {
     /// For people: the path, or the subscription's host.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -91,7 +107,7 @@ mod tests {
         let url =
             SecretUrl::new("https://me:hunter2@cal.example/hunter2/basic.ics?key=hunter2#hunter2".parse().unwrap());
         let subscription = Subscription { url, refresh: Subscription::REFRESH };
-        let source = CalendarSource::Subscription(subscription);
+        let source = CalendarPlace::Subscription(subscription);
         assert_eq!(source.to_string(), "subscription at cal.example");
         let debug = format!("{source:?}");
         assert!(debug.contains("cal.example") && !debug.contains("hunter2"), "{debug}");

@@ -26,7 +26,7 @@ mod schema;
 mod secret_file;
 mod secret_vars;
 
-pub use calendar::{Calendar, CalendarSource, SecretUrl, Subscription};
+pub use calendar::{Calendar, CalendarPlace, CalendarSource, SecretUrl, Subscription};
 pub use environment::{Environment, Lookup};
 pub use load::load;
 pub use microphone::{Microphone, NoServer};

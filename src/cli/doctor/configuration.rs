@@ -7,7 +7,7 @@ use std::path::Path;
 use super::check::{Check, Group};
 use super::text::{Text, count, foreign, path, text};
 use super::{Scene, modes};
-use crate::config::{CalendarSource, Config, Problem, Problems, Signals};
+use crate::config::{CalendarPlace, Config, Problem, Problems, Signals};
 
 const GROUP: Group = Group::Configuration;
 
@@ -63,7 +63,7 @@ fn permissions(file: &Path, config: Option<&Config>) -> Option<Check> {
     let has_secret_address = config.is_some_and(|config| {
         let calendar = config.signals.calendar.as_ref();
         let sources = calendar.map(|calendar| calendar.sources.as_slice()).unwrap_or_default();
-        sources.iter().any(|source| matches!(source, CalendarSource::Subscription(_)))
+        sources.iter().any(|source| matches!(source.place, CalendarPlace::Subscription(_)))
     });
     let found = if mode & 0o022 != 0 {
         "others may change it, and so change the commands that presenced runs"

@@ -9,7 +9,7 @@ use rustix::fs::{Access, access, statvfs};
 use super::check::{Check, Group};
 use super::text::{Part, Text, count, path, text};
 use super::{Scene, modes};
-use crate::config::{CalendarSource, Config, Environment};
+use crate::config::{CalendarPlace, Config, Environment};
 
 const GROUP: Group = Group::Machine;
 
@@ -37,7 +37,7 @@ pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
 fn subscribes(config: &Config) -> bool {
     let calendar = config.signals.calendar.as_ref();
     let mut sources = calendar.into_iter().flat_map(|calendar| &calendar.sources);
-    sources.any(|source| matches!(source, CalendarSource::Subscription(_)))
+    sources.any(|source| matches!(source.place, CalendarPlace::Subscription(_)))
 }
 
 fn runtime_folder(environment: &Environment) -> Check {

@@ -15,7 +15,7 @@ pub(super) fn agree(args: &Args, config: &Config, folder: &Path, context: &Conte
     let mut differences = accounts(args, config);
     let calendar = config.signals.calendar.clone().unwrap_or_default();
     for (text, source) in args.calendars.iter().zip(questions::sources(args, folder, &context.environment)?) {
-        if !calendar.sources.contains(&source.means) {
+        if !calendar.sources.iter().any(|known| known.place == source.means) {
             differences.push(format!("`--calendar {text}`"));
         }
     }

@@ -25,7 +25,7 @@ use super::terminal::output::print;
 use super::terminal::text::{columns, pad, printable};
 use super::{check, login, service};
 use crate::auth;
-use crate::config::{Account, CalendarSource, Config, Environment};
+use crate::config::{Account, CalendarPlace, Config, Environment};
 use crate::suggest;
 use template::Method;
 use terminal::{InvalidAnswer, Terminal};
@@ -176,7 +176,7 @@ fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Con
     config_file::write(&context.config, &answers.render(environment))?;
     print(&format!("\nWrote {}.\n", source::shown(&context.config, environment)))?;
     for source in config.signals.calendar.iter().flat_map(|calendar| &calendar.sources) {
-        if let CalendarSource::Path(path) = source
+        if let CalendarPlace::Path(path) = &source.place
             && let Some(trouble) = questions::trouble(path)
         {
             anstream::eprintln!("note: {trouble}. Until it can be read, the calendar is unknown.");

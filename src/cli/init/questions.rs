@@ -11,7 +11,7 @@ use super::template::Answers;
 use super::terminal::{InvalidAnswer, Terminal};
 use crate::cli::error::{Error, Exit};
 use crate::cli::terminal::text::{cut_start, printable};
-use crate::config::{CalendarSource, Environment};
+use crate::config::{CalendarPlace, Environment};
 use crate::signals::calendar::extent::{Extent, extent};
 use crate::suggest;
 
@@ -262,7 +262,7 @@ fn chosen(
         return Ok(numbers.into_iter().map(|number| Chosen::from(&found[number - 1])).collect());
     }
     let source = Source::written(answer, folder, environment)?;
-    if let CalendarSource::Path(path) = &source.means
+    if let CalendarPlace::Path(path) = &source.means
         && let Some(wrong) = trouble(path)
     {
         return Err(InvalidAnswer::new(wrong, "enter an .ics file, a folder of .ics files, or `none`"));

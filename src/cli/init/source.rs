@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::template::Answers;
 use super::terminal::InvalidAnswer;
-use crate::config::{CalendarSource, Environment};
+use crate::config::{CalendarPlace, Environment};
 
 /// One source.
 #[derive(Clone)]
@@ -13,7 +13,7 @@ pub(super) struct Source {
     /// The text in the file. An address in it is a secret.
     pub(super) toml: String,
     /// What the reader reads from it.
-    pub(super) means: CalendarSource,
+    pub(super) means: CalendarPlace,
 }
 
 impl Source {
@@ -31,7 +31,7 @@ impl Source {
             Ok(_) | Err(_) => path.to_owned(),
         };
         let source = Self::new("path", text.to_str().ok_or_else(cannot)?, environment).ok();
-        source.filter(|source| source.means == CalendarSource::Path(path.to_owned())).ok_or_else(cannot)
+        source.filter(|source| source.means == CalendarPlace::Path(path.to_owned())).ok_or_else(cannot)
     }
 
     /// A calendar that is published at `url`.
@@ -53,7 +53,7 @@ impl Source {
     fn new(key: &str, text: &str, environment: &Environment) -> Result<Self, InvalidAnswer> {
         let toml = format!("{{ {key} = {} }}", toml::Value::from(text));
         let config = Answers { sources: vec![toml.clone()], ..Answers::example() }.read(environment)?;
-        let means = config.signals.calendar.and_then(|calendar| calendar.sources.into_iter().next());
+        let means = config.signals.calendar.and_then(|calendar| Some(calendar.sources.into_iter().next()?.place));
         let means = means.ok_or_else(|| InvalidAnswer::new("this is not a calendar", "write a path or an address"))?;
         Ok(Self { toml, means })
     }
@@ -61,8 +61,8 @@ impl Source {
     /// For people: the path, or the host of the address.
     pub(super) fn shown(&self, environment: &Environment) -> String {
         match &self.means {
-            CalendarSource::Path(path) => shown(path, environment),
-            CalendarSource::Subscription(_) => self.means.to_string(),
+            CalendarPlace::Path(path) => shown(path, environment),
+            CalendarPlace::Subscription(_) => self.means.to_string(),
         }
     }
 }
@@ -88,7 +88,7 @@ mod tests {
         let environment = house.environment();
         let at = |path: &Path| Source::at(path, &environment);
         let source = at(&house.path("a \"b\" 'c' é")).ok().unwrap();
-        assert_eq!(source.means, CalendarSource::Path(house.path("a \"b\" 'c' é")));
+        assert_eq!(source.means, CalendarPlace::Path(house.path("a \"b\" 'c' é")));
         assert_eq!(source.shown(&environment), "~/a \"b\" 'c' é");
         assert_eq!(at(Path::new("/srv/x")).ok().unwrap().toml, "{ path = \"/srv/x\" }");
         for path in ["/srv/$HOME/x", "/srv/a$b"] {
@@ -105,7 +105,7 @@ mod tests {
         let environment = house.environment();
         let written = |text: &str| Source::written(text, Path::new("/here"), &environment);
         let path = |text: &str| match written(text).map(|source| source.means) {
-            Ok(CalendarSource::Path(path)) => path,
+            Ok(CalendarPlace::Path(path)) => path,
             Ok(_) | Err(_) => panic!("{text}"),
         };
         assert_eq!(path("work.ics"), PathBuf::from("/here/work.ics"));

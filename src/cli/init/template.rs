@@ -158,7 +158,7 @@ const REST: &str = "\
 mod tests {
     use super::super::find::tests::House;
     use super::*;
-    use crate::config::{Auth, CalendarSource};
+    use crate::config::{Auth, CalendarPlace};
 
     /// The text with every option turned on.
     fn all_on(text: &str) -> String {
@@ -208,7 +208,7 @@ mod tests {
                     let signals = &config.signals;
                     assert_eq!(signals.calendar.as_ref().map_or(0, |calendar| calendar.sources.len()), sources.len());
                     if let Some(calendar) = &signals.calendar {
-                        assert_eq!(calendar.sources[0], CalendarSource::Path(house.path(".calendars/work")));
+                        assert_eq!(calendar.sources[0].place, CalendarPlace::Path(house.path(".calendars/work")));
                         assert_eq!(calendar.identity, *identity);
                     }
                     assert!(signals.lock.is_some() && signals.idle.is_none() && signals.microphone.is_none());

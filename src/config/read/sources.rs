@@ -6,7 +6,7 @@ use url::Url;
 
 use super::section::Section;
 use super::{Reader, Value};
-use crate::config::{CalendarSource, SecretUrl, Subscription};
+use crate::config::{CalendarPlace, CalendarSource, SecretUrl, Subscription};
 use crate::loopback::is_loopback;
 
 pub(super) const SOURCES: &str = "sources = [{ path = \"~/.calendars/work\" }]";
@@ -24,7 +24,8 @@ impl Reader<'_> {
             return None;
         };
         let mut section = Section::new("a source", value.span(), table);
-        let source = match (section.get("path"), section.get("url")) {
+        let optional = section.get("optional").map_or(Some(false), |value| self.boolean("optional", value));
+        let place = match (section.get("path"), section.get("url")) {
             (Some(_), Some(url)) => {
                 let message = "a source has a `path` or a `url`, but this has both";
                 self.wrong(url.span(), message, "split it into two sources");
@@ -34,7 +35,7 @@ impl Reader<'_> {
             (None, Some(url)) => {
                 let url = self.subscription_url(url);
                 let refresh = section.get("refresh").map_or(Some(Subscription::REFRESH), |value| self.refresh(value));
-                url.zip(refresh).map(|(url, refresh)| CalendarSource::Subscription(Subscription { url, refresh }))
+                url.zip(refresh).map(|(url, refresh)| CalendarPlace::Subscription(Subscription { url, refresh }))
             }
             (Some(path), None) => {
                 if let Some(refresh) = section.get("refresh") {
@@ -52,15 +53,15 @@ impl Reader<'_> {
             }
         };
         self.finish(&section);
-        source
+        place.zip(optional).map(|(place, optional)| CalendarSource { place, optional })
     }
 
-    fn source_path(&mut self, value: &Value<'_>) -> Option<CalendarSource> {
+    fn source_path(&mut self, value: &Value<'_>) -> Option<CalendarPlace> {
         if value.get_ref().as_str().is_some_and(|text| text.contains("://")) {
             self.wrong(value.span(), "`path` is an address, but `path` is for files and folders", URL);
             return None;
         }
-        self.path("path", value).map(CalendarSource::Path)
+        self.path("path", value).map(CalendarPlace::Path)
     }
 
     fn subscription_url(&mut self, value: &Value<'_>) -> Option<SecretUrl> {

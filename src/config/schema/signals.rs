@@ -71,6 +71,7 @@ fn source() -> Value {
                 Meaning::Address,
             ),
             "refresh": duration("How often a `url` is fetched: every 1 minute to 24 hours.", Some("15m")),
+            "optional": boolean("`true`: whatever is wrong with this source, the calendar is known without it.", Some(false)),
         }),
     );
     source["oneOf"] =

@@ -103,12 +103,11 @@ fn programs_get_json_either_way() {
 fn of_a_subscription_only_the_host_is_shown() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.toml");
-    let sources =
-        "[signals.calendar]\nsources = [{ path = \"~/cal\" }, { url = \"webcal://me:hunter2@cal.example/hunter2\" }]\n";
+    let sources = "[signals.calendar]\nsources = [{ path = \"~/cal\", optional = true }, { url = \"webcal://me:hunter2@cal.example/hunter2\" }]\n";
     fs::write(&file, format!("{}{sources}", super::ACCOUNT)).unwrap();
     let output = check(&file, &[]);
     let shown = text(output.stdout);
-    assert!(shown.contains("calendar  /home/me/cal, subscription at cal.example\n"), "{shown}");
+    assert!(shown.contains("calendar  /home/me/cal (optional), subscription at cal.example\n"), "{shown}");
     assert!(!shown.contains("hunter2"));
 }
 

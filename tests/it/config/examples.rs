@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use presenced::config::{Auth, CalendarSource, Log, Session, Subscription, TokenStore};
+use presenced::config::{Auth, CalendarPlace, CalendarSource, Log, Session, Subscription, TokenStore};
 use presenced::policy::default_rules;
 
 use super::{ACCOUNT, parse};
@@ -107,7 +107,9 @@ fn the_subscription_of_the_reference_file_loads() {
     let reference = include_str!("../../../config/presenced.toml");
     let way = reference.lines().find_map(|line| line.strip_prefix("#   sources = ")).unwrap();
     let config = must_load(&format!("{ACCOUNT}[signals.calendar]\nsources = {way}\n"), way);
-    let [CalendarSource::Subscription(subscription)] = &config.signals.calendar.unwrap().sources[..] else {
+    let [CalendarSource { place: CalendarPlace::Subscription(subscription), .. }] =
+        &config.signals.calendar.unwrap().sources[..]
+    else {
         panic!("{way} is a subscription")
     };
     assert_eq!(subscription.refresh, Subscription::REFRESH, "the reference file shows defaults");

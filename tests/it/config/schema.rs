@@ -39,7 +39,7 @@ expiration = "1h 30m"
 on_exit = "keep"
 verify = true
 [signals.calendar]
-sources = [{ path = "~/calendars" }, { url = "webcal://calendar.example/a.ics", refresh = "1h" }]
+sources = [{ path = "~/calendars", optional = true }, { url = "webcal://calendar.example/a.ics", refresh = "1h", optional = false }]
 identity = ["me@contoso.com"]
 enabled = true
 [signals.lock]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presenced::config::CalendarSource;
+use presenced::config::{CalendarPlace, CalendarSource};
 
 use super::{ACCOUNT, good, parse, problem};
 
@@ -16,12 +16,23 @@ fn subscriptions_are_read_in_every_scheme() {
         ("url = \"http://[::1]:1/a.ics\"", "http://[::1]:1/a.ics", 15),
     ] {
         let config = good(&format!("[signals.calendar]\nsources = [{{ {source} }}]\n"));
-        let [CalendarSource::Subscription(subscription)] = &config.signals.calendar.as_ref().unwrap().sources[..]
+        let [CalendarSource { place: CalendarPlace::Subscription(subscription), optional: false }] =
+            &config.signals.calendar.as_ref().unwrap().sources[..]
         else {
             panic!("{source} is a subscription")
         };
         assert_eq!(subscription.url.expose().as_str(), address);
         assert_eq!(subscription.refresh, Duration::from_mins(refresh));
+    }
+}
+
+#[test]
+fn a_source_is_needed_unless_it_says_that_it_is_optional() {
+    for place in ["path = \"/calendars\"", "url = \"https://cal.example/a.ics\""] {
+        for (more, optional) in [("", false), (", optional = false", false), (", optional = true", true)] {
+            let config = good(&format!("[signals.calendar]\nsources = [{{ {place}{more} }}]\n"));
+            assert_eq!(config.signals.calendar.unwrap().sources[0].optional, optional, "{place}{more}");
+        }
     }
 }
 
@@ -47,6 +58,12 @@ fn wrong_subscriptions_are_refused_without_telling_their_address() {
         ("url = \"https://cal.example/hunter2\", refresh = \"25h\"", "`25h` is longer than 24 hours"),
         ("url = \"https://cal.example/hunter2\", refresh = 15", "`15` needs a unit"),
         ("url = \"https://cal.example/hunter2\", refrehs = \"1h\"", "a source has no key `refrehs`"),
+        (
+            "url = \"https://cal.example/hunter2\", optional = \"yes\"",
+            "`optional` must be true or false, but this is a text",
+        ),
+        ("path = \"x\", optional = 1", "`optional` must be true or false, but this is a whole number"),
+        ("optional = true", "a source has no `path` and no `url`"),
     ] {
         let text = format!("{ACCOUNT}[signals.calendar]\nsources = [{{ {source} }}]\n");
         assert_eq!(problem(&text), expected, "{source}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use presenced::calendar::BusyClass;
 use presenced::config::{
-    Account, Auth, Calendar, CalendarSource, Call, Cloud, Endpoints, Idle, Log, OnExit, Signals, TokenStore,
+    Account, Auth, Calendar, CalendarPlace, Call, Cloud, Endpoints, Idle, Log, OnExit, Signals, TokenStore,
 };
 use presenced::policy::{self, CallState, Claim, Is, Lock, Rule, Sleep, When, default_rules};
 use presenced::presence::{Expiration, Presence};
@@ -97,7 +97,7 @@ set = "nothing"
     assert_eq!(
         config.signals.calendar,
         Some(Calendar {
-            sources: paths.map(|path| CalendarSource::Path(path.into())).into(),
+            sources: paths.map(|path| CalendarPlace::Path(path.into()).into()).into(),
             identity: ["me@contoso.com", "Me.Too@contoso.com"].map(str::to_owned).into(),
         })
     );
