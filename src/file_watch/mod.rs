@@ -3,7 +3,7 @@
 //!
 //! A [`FileWatch`] is one subscriber's share of it: it says which changes matter and then waits for them. Changes that happen
 //! while the subscriber is busy are collected for its next turn. A file that is being written is reported once it is closed,
-//! or has been quiet for a moment; a subscriber that wants each write at once asks for that. After an overflow of the kernel's
+//! or has been quiet for as long as the subscriber says; one that wants each write at once asks for that. After an overflow of the kernel's
 //! queue everything counts as changed.
 //! inotify does not see what another machine does to a network file system, nor that the *grandparent* of a folder is renamed.
 //! Leaves to others: which folders a path leads through (`resolve`), which subscriber an event concerns (`subscribers`), and
@@ -25,11 +25,18 @@ use crate::time::{Clock, Instant};
 
 pub(crate) use self::subscribers::Changes;
 
-/// How long a file that was written but not closed must be quiet before it is reported.
-const WRITE_QUIET_TIME: Duration = Duration::from_millis(100);
+/// How long files that were written but not closed must be quiet before they are reported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriteQuiet {
+    pub(crate) after: Duration,
+    /// When they are reported although they are never quiet.
+    pub(crate) at_most: Duration,
+}
 
-/// When a file that is never quiet is reported anyway.
-const MAX_WRITE_DELAY: Duration = Duration::from_secs(2);
+impl WriteQuiet {
+    /// For small files, which are written at once.
+    const SHORT: Self = Self { after: Duration::from_millis(100), at_most: Duration::from_secs(2) };
+}
 
 /// The events that the kernel reports. Not that a file is opened or read: in `/etc`, that happens whenever a program starts,
 /// and would wake the daemon each time.
@@ -47,8 +54,13 @@ impl FileWatcher {
 
     /// A new subscriber. It gives up its folders when it is dropped.
     pub(crate) fn subscribe(&self) -> FileWatch {
+        self.subscribe_to_writers(WriteQuiet::SHORT)
+    }
+
+    /// The same, for files that are written like this.
+    pub(crate) fn subscribe_to_writers(&self, quiet: WriteQuiet) -> FileWatch {
         let (id, notify) = lock(&self.0.subscribers).subscribe();
-        FileWatch { shared: self.0.clone(), id, notify, failures: Vec::new(), writing: None }
+        FileWatch { shared: self.0.clone(), id, notify, quiet, failures: Vec::new(), writing: None }
     }
 }
 
@@ -66,6 +78,7 @@ pub(crate) struct FileWatch {
     shared: Arc<Shared>,
     id: u64,
     notify: Arc<Notify>,
+    quiet: WriteQuiet,
     failures: Vec<WatchFailure>,
     /// Files are being written.
     writing: Option<Writing>,
@@ -172,7 +185,7 @@ impl FileWatch {
             self.writing = Some(writing);
             tokio::select! {
                 () = self.notify.notified() => {}
-                () = clock.sleep_until((writing.last + WRITE_QUIET_TIME).min(writing.first + MAX_WRITE_DELAY)) => {
+                () = clock.sleep_until((writing.last + self.quiet.after).min(writing.first + self.quiet.at_most)) => {
                     self.writing = None;
                     lock(&self.shared.subscribers).report_writing(self.id);
                 }

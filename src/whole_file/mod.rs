@@ -65,6 +65,14 @@ impl Draft {
         created.ok_or_else(|| obstacle.unwrap_or_else(busy))
     }
 
+    /// Opens what is written so far, for reading.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        File::open(&self.place)
+    }
+
     /// Puts it in place of the file at its path, if there is one.
     ///
     /// # Errors

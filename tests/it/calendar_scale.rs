@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use presenced::calendar::{BusyClass, Schedule};
-use presenced::config::{self, CalendarSource};
+use presenced::config::{self, CalendarPlace};
 use presenced::daemon::clock::SystemClock;
 use presenced::signals::{Buses, Observation, Update, calendar};
 use presenced::status::report::Report;
@@ -33,7 +33,8 @@ fn clock() -> Arc<SystemClock> {
 }
 
 fn follow(clock: &Arc<SystemClock>, folder: &Path) -> Signal<Arc<Schedule>> {
-    let config = config::Calendar { sources: vec![CalendarSource::Path(folder.to_owned())], identity: Vec::new() };
+    let config =
+        config::Calendar { sources: vec![CalendarPlace::Path(folder.to_owned()).into()], identity: Vec::new() };
     let unwrap = |update| if let Update::Calendar(observation) = update { Some(observation) } else { None };
     Signal::start(clock, Buses::default(), unwrap, |context| calendar::run(config, context))
 }

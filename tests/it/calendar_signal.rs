@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 use presenced::calendar::{BusyClass, Schedule};
-use presenced::config::{self, CalendarSource};
+use presenced::config::{self, CalendarPlace, CalendarSource};
 use presenced::daemon::clock::SystemClock;
 use presenced::policy::Reading;
 use presenced::signals::{Buses, Observation, Update, calendar};
@@ -21,48 +21,54 @@ use crate::stage::folder::Folder;
 use crate::stage::privilege::obey_permissions;
 use crate::stage::signal_bench::{ManualClock, Signal};
 
-const NOON: &str = "2026-11-23T12:00:00Z";
+pub(crate) const NOON: &str = "2026-11-23T12:00:00Z";
 
-type Seen = Observation<Arc<Schedule>>;
+pub(crate) type Seen = Observation<Arc<Schedule>>;
 
 /// A clock that begins at noon and runs as the machine's does, for what waits a moment.
 fn running() -> Arc<SystemClock> {
     Arc::new(SystemClock::scaled(1.0, NOON.parse().unwrap(), TimeZone::UTC))
 }
 
-fn follow<C: Clock + 'static>(clock: &Arc<C>, sources: &[&Path]) -> Signal<Arc<Schedule>> {
-    let sources = sources.iter().map(|path| CalendarSource::Path((*path).to_owned())).collect();
+pub(crate) fn follow<C: Clock + 'static>(clock: &Arc<C>, sources: &[&Path]) -> Signal<Arc<Schedule>> {
+    follow_sources(clock, sources.iter().map(|path| CalendarPlace::Path((*path).to_owned()).into()).collect())
+}
+
+pub(crate) fn follow_sources<C: Clock + 'static>(
+    clock: &Arc<C>,
+    sources: Vec<CalendarSource>,
+) -> Signal<Arc<Schedule>> {
     let config = config::Calendar { sources, identity: vec!["me@contoso.com".to_owned()] };
     let unwrap = |update| if let Update::Calendar(observation) = update { Some(observation) } else { None };
     Signal::start(clock, Buses::default(), unwrap, |context| calendar::run(config, context))
 }
 
 /// A calendar with one busy event.
-fn event(uid: &str, start: &str, end: &str) -> String {
+pub(crate) fn event(uid: &str, start: &str, end: &str) -> String {
     format!(
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:test\r\nBEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20261101T000000Z\r\n\
          DTSTART:{start}\r\nDTEND:{end}\r\nSUMMARY:Planning\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     )
 }
 
-fn at_noon(uid: &str) -> String {
+pub(crate) fn at_noon(uid: &str) -> String {
     event(uid, "20261123T113000Z", "20261123T123000Z")
 }
 
-fn class(seen: &Seen, at: &str) -> Option<BusyClass> {
+pub(crate) fn class(seen: &Seen, at: &str) -> Option<BusyClass> {
     let at: Timestamp = at.parse().unwrap();
     seen.reading.known().map(|schedule| schedule.at(at).expect("within the window").class)
 }
 
-fn busy(seen: &Seen) -> bool {
+pub(crate) fn busy(seen: &Seen) -> bool {
     class(seen, NOON) == Some(BusyClass::Busy)
 }
 
-fn free(seen: &Seen) -> bool {
+pub(crate) fn free(seen: &Seen) -> bool {
     class(seen, NOON) == Some(BusyClass::Free)
 }
 
-fn the_warning(seen: &Seen, code: Code) -> &Warning {
+pub(crate) fn the_warning(seen: &Seen, code: Code) -> &Warning {
     let [warning] = seen.warnings.as_slice() else { panic!("one warning in {seen:?}") };
     assert_eq!(warning.code, code);
     assert!(!warning.hint.is_empty());
@@ -183,8 +189,8 @@ async fn another_system_zone_moves_floating_times() {
 #[tokio::test]
 async fn skipped_events_are_reported_and_the_rest_counts() {
     let folder = Folder::new();
-    let broken = at_noon("b").replace("DTSTART:20261123T113000Z", "DTSTART:yesterday");
-    fs::write(folder.join("b.ics"), broken).unwrap();
+    let broken = at_noon("c").replace("DTSTART:20261123T113000Z", "DTSTART:yesterday");
+    fs::write(folder.join("b.ics"), at_noon("b") + &broken).unwrap();
     fs::write(folder.join("a.ics"), at_noon("a")).unwrap();
     let mut signal = follow(&ManualClock::at(NOON), &[&folder.path]);
     let seen = signal.next().await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presenced::calendar::{BusyClass, Schedule};
-use presenced::config::{self, CalendarSource, SecretUrl};
+use presenced::config::{self, CalendarPlace, CalendarSource, SecretUrl};
 use presenced::policy::Reading;
 use presenced::signals::{Buses, Observation, Update, calendar};
 use presenced::warning::Code;
@@ -21,8 +21,15 @@ const REFRESH: Duration = Duration::from_mins(15);
 type Seen = Observation<Arc<Schedule>>;
 
 fn subscribe(clock: &Arc<ManualClock>, server: &Server, cache: &TempDir) -> Signal<Arc<Schedule>> {
+    subscribe_to(clock, source(server), cache)
+}
+
+fn source(server: &Server) -> CalendarSource {
     let url = SecretUrl::new(server.url.join("hunter2/basic.ics?key=hunter2").unwrap());
-    let source = CalendarSource::Subscription(config::Subscription { url, refresh: REFRESH });
+    CalendarPlace::Subscription(config::Subscription { url, refresh: REFRESH }).into()
+}
+
+fn subscribe_to(clock: &Arc<ManualClock>, source: CalendarSource, cache: &TempDir) -> Signal<Arc<Schedule>> {
     let config = config::Calendar { sources: vec![source], identity: Vec::new() };
     let unwrap = |update| if let Update::Calendar(observation) = update { Some(observation) } else { None };
     Signal::start_in(clock, Buses::default(), cache.path().to_owned(), unwrap, |context| calendar::run(config, context))
@@ -134,6 +141,120 @@ async fn a_web_page_is_not_taken_over() {
     let seen = signal.next().await;
     assert!(busy(&seen), "the calendar is known from the copy");
     assert_eq!(codes(&seen), [Code::CalendarStale]);
+}
+
+/// An answer that ends with its connection.
+fn last(head: &str, body: &[u8]) -> Answer {
+    Answer::Last([format!("HTTP/1.1 200 OK\r\n{head}Connection: close\r\n\r\n").as_bytes(), body].concat())
+}
+
+/// Answers without a whole calendar, and what is said about each.
+fn not_whole() -> Vec<(Answer, &'static str)> {
+    let calendar = meeting().replace("Planning", "Something else");
+    let half = &calendar[..calendar.len() / 2];
+    let chunk = format!("{:x}\r\n{half}\r\n", half.len());
+    // The beginning of what `gzip` makes of a calendar.
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x73\x72\x75\xf7\xf4\xb3\x0a\x73\x76\xf4\x71";
+    let cut = "sent a calendar that cannot be used: it is not complete: it ends before its END:VCALENDAR";
+    vec![
+        (last("", half.as_bytes()), cut),
+        (answer(200, "", half), cut),
+        (last(&format!("Content-Length: {}\r\n", calendar.len()), half.as_bytes()), "the answer broke off"),
+        (last("Transfer-Encoding: chunked\r\n", chunk.as_bytes()), "the answer broke off"),
+        (last("Content-Encoding: gzip\r\n", gzip), "sent something that is not a calendar"),
+        (answer(200, "Content-Type: text/html\r\n", "<html>Sign in</html>"), "sent something that is not a calendar"),
+        (answer(200, "", ""), "sent a calendar that cannot be used: it is empty"),
+        (last("", b""), "sent a calendar that cannot be used: it is empty"),
+        (answer(206, "Content-Range: bytes 0-99/5000\r\n", &calendar), "answered 206"),
+        (
+            answer(200, "", &calendar.replace("VEVENT", "X-SOMETHING")),
+            "sent a calendar that cannot be used: presenced understands no part of it",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_a_whole_calendar_does_not_replace_the_copy() {
+    for (broken, reason) in not_whole() {
+        let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+        let server = Server::start([answer(200, "ETag: \"1\"\r\n", &meeting()), broken, answer(304, "", "")]).await;
+        let mut signal = subscribe(&clock, &server, &cache);
+        assert!(busy(&signal.next().await), "{reason}");
+        clock.pass(REFRESH).await;
+        let seen = signal.next().await;
+        assert!(busy(&seen) && codes(&seen) == [Code::CalendarStale], "{seen:?}");
+        let text = &seen.warnings[0].text;
+        assert!(
+            text.contains("127.0.0.1") && text.contains(reason) && text.contains("copy of 2026-11-23T12:00:00Z"),
+            "{text}"
+        );
+        let kept = fs::read_dir(cache.path().join("subscriptions")).unwrap().flatten().map(|entry| entry.path());
+        let kept = kept.filter(|path| path.extension().is_some_and(|extension| extension == "ics"));
+        assert_eq!(kept.map(|path| fs::read_to_string(path).unwrap()).collect::<Vec<_>>(), [meeting()], "{reason}");
+        // The copy still belongs to what the server said about it.
+        asked(&clock, &server, 3).await;
+        assert_eq!(server.requests()[2].header("if-none-match"), Some("\"1\""));
+        assert!(signal.until(|seen| seen.warnings.is_empty()).await.reading.known().is_some());
+    }
+}
+
+#[tokio::test]
+async fn without_a_copy_an_answer_that_is_not_whole_leaves_the_calendar_unknown() {
+    for (broken, reason) in not_whole() {
+        let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+        let server = Server::start([broken, answer(200, "", &meeting())]).await;
+        let mut signal = subscribe(&clock, &server, &cache);
+        let seen = signal.next().await;
+        assert_eq!((&seen.reading, codes(&seen)), (&Reading::Unknown, vec![Code::CalendarUnreadable]));
+        assert!(seen.warnings[0].text.contains(reason), "{seen:?}");
+        assert_eq!(fs::read_dir(cache.path().join("subscriptions")).map_or(0, Iterator::count), 0, "{reason}");
+        asked(&clock, &server, 2).await;
+        assert!(busy(&signal.until(|seen| seen.warnings.is_empty()).await));
+    }
+}
+
+#[tokio::test]
+async fn an_optional_subscription_never_makes_the_calendar_unknown() {
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let server = Server::start([answer(404, "", ""), answer(200, "", &meeting())]).await;
+    let source = CalendarSource { optional: true, ..source(&server) };
+    let mut signal = subscribe_to(&clock, source, &cache);
+    let seen = signal.next().await;
+    assert_eq!((class(&seen), codes(&seen)), (Some(BusyClass::Free), vec![Code::CalendarUnreadable]));
+    clock.pass(REFRESH).await;
+    let seen = signal.next().await;
+    assert!(busy(&seen) && codes(&seen).is_empty(), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_copy_of_an_earlier_version_that_was_cut_off_is_fetched_again_at_once() {
+    let (cache, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(NOON));
+    let server =
+        Server::start([answer(200, "ETag: \"1\"\r\n", &meeting()), Answer::Close, answer(200, "", &meeting())]).await;
+    let mut signal = subscribe(&clock, &server, &cache);
+    assert!(busy(&signal.next().await));
+    signal.stop().await;
+    for entry in fs::read_dir(cache.path().join("subscriptions")).unwrap().flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let earlier = if entry.path().extension().is_some_and(|extension| extension == "json") {
+            let (rest, _) = text.split_once(",\"size\"").unwrap();
+            format!("{rest}}}")
+        } else {
+            text.replace("END:VCALENDAR\r\n", "")
+        };
+        fs::write(entry.path(), earlier).unwrap();
+    }
+    let mut signal = subscribe(&clock, &server, &cache);
+    let seen = signal.until(|seen| !seen.warnings.is_empty()).await;
+    assert_eq!(seen.reading, Reading::Unknown);
+    let warning = seen.warnings.iter().find(|warning| warning.code == Code::CalendarIncomplete).unwrap();
+    let expected = "Since 12:00 on 23 Nov, the copy of the calendar subscription at 127.0.0.1 cannot be used, because it is not \
+                    complete: it ends before its END:VCALENDAR; the calendar is unknown until it is whole.";
+    assert_eq!(warning.text, expected);
+    asked(&clock, &server, 3).await;
+    let seen = signal.until(|seen| seen.warnings.is_empty()).await;
+    assert!(busy(&seen), "{seen:?}");
+    assert_eq!(server.requests()[2].header("if-none-match"), None, "not only what is newer");
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 pub enum Code {
     /// A calendar source is missing or cannot be read.
     CalendarUnreadable,
+    /// A calendar file is not whole: it does not count as it is now.
+    CalendarIncomplete,
     /// A calendar subscription cannot be fetched; its last copy counts.
     CalendarStale,
     /// Parts of a calendar file were skipped; the rest counts.
@@ -97,6 +99,7 @@ impl Code {
         use Severity::{Error, Warning};
         let (severity, area, visible_after) = match self {
             Self::CalendarUnreadable
+            | Self::CalendarIncomplete
             | Self::CalendarStale
             | Self::CalendarSkipped
             | Self::CalendarZoneUnknown

@@ -1,9 +1,10 @@
 //! The calendar files as they were last read: which source each belongs to, what was wrong with it, and the timeline that they
 //! form together.
 //!
-//! Everything here may block on the file system. Leaves to others: when to look (the parent module).
+//! A file counts only when it is whole. Until it is, and while it cannot be read, its last good reading counts. Everything here
+//! may block on the file system. Leaves to others: when to look (the parent module), and what a fault means (`fault`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,14 +13,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::files::{self, Found, Stamp, Trouble};
+use super::fault::{self, Loss, Need, Since, Trouble, Why};
+use super::files::{self, Found, Origin, Source, Stamp};
 use crate::calendar::{FileReport, Schedule, SourceId, Timeline};
-use crate::config::{self, CalendarSource};
+use crate::config::{self, CalendarPlace};
 use crate::file_watch::{Changes, FileWatch};
 use crate::policy::Reading;
 use crate::signals::{Observation, unwatched};
-use crate::time::{Clock, Now};
-use crate::warning::{Code, Warning};
+use crate::time::{Clock, Instant, Now};
+use crate::warning::Warning;
 
 /// How far the window reaches into the past, for an event that has already begun and for a clock that is set back.
 const WINDOW_BEHIND: Duration = Duration::from_hours(24);
@@ -37,7 +39,7 @@ const MAX_WARNINGS_PER_KIND: usize = 20;
 #[derive(Debug)]
 pub(super) struct Collection {
     /// The files and folders.
-    paths: Vec<(SourceId, PathBuf)>,
+    paths: Vec<(SourceId, Source)>,
     subscriptions: Vec<Subscribed>,
     watch: FileWatch,
     timeline: Timeline,
@@ -45,10 +47,15 @@ pub(super) struct Collection {
     window_set_at: Timestamp,
     zone: TimeZone,
     files: BTreeMap<PathBuf, File>,
-    /// What is wrong with which files. Kept apart, because nearly all of many thousands are fine.
-    faults: BTreeMap<PathBuf, Fault>,
-    folders: BTreeMap<PathBuf, SourceId>,
-    troubles: Vec<Trouble>,
+    /// The files of which parts were skipped, or zones are not known. Kept apart, because nearly all of many thousands are fine.
+    partial: BTreeMap<PathBuf, FileReport>,
+    /// The files that do not count as they are now.
+    lost_files: BTreeMap<PathBuf, Loss>,
+    folders: BTreeMap<PathBuf, Origin>,
+    /// The sources and folders that cannot be read.
+    lost_places: BTreeMap<PathBuf, Loss>,
+    /// When everything was last brought up to date.
+    updated_at: Instant,
     /// Whether there is something that was not published yet.
     touched: bool,
 }
@@ -56,7 +63,7 @@ pub(super) struct Collection {
 /// A subscription: only presenced writes its file, so it needs no watching.
 #[derive(Debug)]
 struct Subscribed {
-    source: SourceId,
+    origin: Origin,
     copy: PathBuf,
     /// Its host.
     name: String,
@@ -65,16 +72,11 @@ struct Subscribed {
 
 #[derive(Debug)]
 struct File {
-    source: SourceId,
+    origin: Origin,
+    /// `None`: it must be read again in any case.
     stamp: Option<Stamp>,
-}
-
-/// What is wrong with a file.
-#[derive(Debug)]
-enum Fault {
-    /// Parts of it were skipped, or its zones are not known.
-    Partial(FileReport),
-    Unread(Trouble),
+    /// Whether it was whole once, so that its last good reading is in the timeline.
+    was_whole: bool,
 }
 
 impl Collection {
@@ -88,10 +90,11 @@ impl Collection {
         let (from, to) = window(now.wall);
         let (mut paths, mut subscriptions) = (Vec::new(), Vec::new());
         for (source, configured) in (0..).map(SourceId).zip(config.sources) {
-            match configured {
-                CalendarSource::Path(path) => paths.push((source, path)),
-                CalendarSource::Subscription(subscription) => subscriptions.push(Subscribed {
-                    source,
+            let optional = configured.optional;
+            match configured.place {
+                CalendarPlace::Path(path) => paths.push((source, Source { path, optional })),
+                CalendarPlace::Subscription(subscription) => subscriptions.push(Subscribed {
+                    origin: Origin { source, need: Need::of_source(optional) },
                     copy: copy_of(&subscription),
                     name: subscription.url.to_string(),
                     warning: None,
@@ -106,19 +109,27 @@ impl Collection {
             window_set_at: now.wall,
             zone: now.zone.clone(),
             files: BTreeMap::new(),
-            faults: BTreeMap::new(),
+            partial: BTreeMap::new(),
+            lost_files: BTreeMap::new(),
             folders: BTreeMap::new(),
-            troubles: Vec::new(),
+            lost_places: BTreeMap::new(),
+            updated_at: now.instant,
             touched: true,
         }
     }
 
     /// Brings everything up to date with `changes` and the time. Stops between two files when its result is not `wanted` any more.
     pub(super) fn update(&mut self, changes: &Changes, now: &Now, wanted: impl Fn() -> bool) {
-        if now.zone != self.zone {
+        let is_due = self.dues().any(|due| due <= now.instant);
+        self.touched |= is_due;
+        self.updated_at = now.instant;
+        let is_other_zone = now.zone != self.zone;
+        if is_other_zone {
             self.touched = true;
             self.zone = now.zone.clone();
             self.timeline.set_zone(now.zone.clone());
+            // A UTC time beside whole days means a date in the system's zone, so each file may say something else now.
+            self.files.values_mut().for_each(|file| file.stamp = None);
         }
         if !self.is_current(now) {
             self.touched = true;
@@ -128,11 +139,22 @@ impl Collection {
         }
         let known = match changes {
             Changes::Everything => false,
-            Changes::Paths(paths) => paths.iter().take_while(|_| wanted()).all(|path| self.update_path(path)),
+            Changes::Paths(paths) => paths.iter().take_while(|_| wanted()).all(|path| self.update_path(path, now)),
         };
-        if !known {
-            self.look(wanted);
+        if !known || is_due || is_other_zone {
+            self.look(now, wanted);
         }
+    }
+
+    /// The moments after the last update at which something changes by itself.
+    fn dues(&self) -> impl Iterator<Item = Instant> {
+        let losses = self.lost_files.values().chain(self.lost_places.values());
+        losses.filter_map(Loss::due).filter(|due| *due > self.updated_at)
+    }
+
+    /// When something changes by itself, apart from the window.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.dues().min()
     }
 
     /// Whether everything that depends on the time is still as it was at the last update.
@@ -160,31 +182,34 @@ impl Collection {
 
     /// Whether something failed that may pass without a change in a watched folder.
     pub(super) fn needs_retry(&self) -> bool {
-        let unread = self.faults.values().filter_map(|fault| match fault {
-            Fault::Unread(trouble) => Some(trouble),
-            Fault::Partial(_) => None,
-        });
-        !self.watch.failures().is_empty() || self.troubles.iter().chain(unread).any(|trouble| trouble.passing)
+        let mut losses = self.lost_files.values().chain(self.lost_places.values());
+        !self.watch.failures().is_empty() || losses.any(Loss::is_passing)
     }
 
     /// Handles a change of what is at `path`. False: it may be more than one file, so everything must be looked at.
-    fn update_path(&mut self, path: &Path) -> bool {
+    fn update_path(&mut self, path: &Path, now: &Now) -> bool {
         if let Some(subscription) = self.subscriptions.iter().find(|subscription| subscription.copy == path) {
-            self.read(path, subscription.source);
+            self.read(path, subscription.origin, now);
             return true;
         }
         let folder = path.parent().and_then(|folder| self.folders.get(folder)).copied();
-        let known = self.files.get(path).map(|file| file.source);
+        let known = self.files.get(path).map(|file| file.origin);
+        let is_named = known.is_some_and(|origin| origin.need == Need::Named);
         let calendar = path.file_name().is_some_and(files::is_calendar);
         match (path.symlink_metadata(), known, folder) {
-            (Ok(metadata), Some(source), _) if metadata.is_file() => self.read(path, source),
-            (Ok(metadata), None, Some(source)) if metadata.is_file() => {
+            // One that was gone may be a source that was missing.
+            (Ok(metadata), Some(origin), _) if metadata.is_file() && !self.is_gone(path) => {
+                self.read(path, origin, now);
+            }
+            (Ok(metadata), None, Some(origin)) if metadata.is_file() => {
                 if calendar {
-                    self.read(path, source);
+                    self.read(path, origin, now);
                 }
             }
-            (Err(error), _, Some(_)) if error.kind() == io::ErrorKind::NotFound && !self.is_folder(path) => {
-                self.forget(path);
+            (Err(error), _, Some(_))
+                if error.kind() == io::ErrorKind::NotFound && !is_named && !self.is_folder(path) =>
+            {
+                self.vanish(path, now);
             }
             (Ok(_) | Err(_), _, _) => return false,
         }
@@ -197,105 +222,130 @@ impl Collection {
     }
 
     /// Looks for all files, reads those that are new or changed, and forgets those that are gone.
-    fn look(&mut self, wanted: impl Fn() -> bool) {
+    fn look(&mut self, now: &Now, wanted: impl Fn() -> bool) {
         let Found { mut files, folders, troubles } = self.watch.scan(|| files::find(&self.paths));
-        (self.folders, self.troubles, self.touched) = (folders, troubles, true);
+        (self.folders, self.touched) = (folders, true);
+        self.note_places(troubles, now);
         for subscription in &self.subscriptions {
-            files.entry(subscription.copy.clone()).or_insert(subscription.source);
+            files.entry(subscription.copy.clone()).or_insert(subscription.origin);
         }
-        let gone: Vec<PathBuf> = self.files.keys().filter(|path| !files.contains_key(*path)).cloned().collect();
-        for path in gone {
-            self.forget(&path);
+        let gone = self.files.keys().filter(|path| !files.contains_key(*path) && !self.is_behind_trouble(path));
+        for path in gone.cloned().collect::<Vec<_>>() {
+            self.vanish(&path, now);
         }
-        for (path, source) in files.into_iter().take_while(|_| wanted()) {
+        for (path, origin) in files.into_iter().take_while(|_| wanted()) {
             let unchanged = self.files.get(&path).is_some_and(|file| {
-                file.source == source && file.stamp.is_some() && file.stamp == Stamp::read(&path).ok()
+                file.origin == origin && file.stamp.is_some() && file.stamp == Stamp::read(&path).ok()
             });
             if !unchanged {
-                self.read(&path, source);
+                self.read(&path, origin, now);
             }
         }
     }
 
-    fn forget(&mut self, path: &Path) {
-        if self.files.remove(path).is_some() {
-            self.touched = true;
-            self.faults.remove(path);
-            self.timeline.remove(path);
+    /// Takes over which sources and folders cannot be read.
+    fn note_places(&mut self, troubles: Vec<(Need, Trouble)>, now: &Now) {
+        let before = std::mem::take(&mut self.lost_places);
+        for (need, trouble) in troubles {
+            let since = before.get(&trouble.path).map_or_else(|| Since::from(now), |loss| loss.since);
+            let known = self.lost_places.get(&trouble.path).map_or(need, |loss| loss.need.max(need));
+            let loss = |trouble| Loss { need: known, why: Why::Unread(trouble), since, kept: false };
+            self.lost_places.insert(trouble.path.clone(), loss(trouble));
         }
+    }
+
+    /// Whether a file may still be there, in a folder that cannot be read.
+    fn is_behind_trouble(&self, path: &Path) -> bool {
+        let is_there = |loss: &Loss| matches!(&loss.why, Why::Unread(trouble) if !trouble.missing);
+        path.ancestors().any(|place| self.lost_places.get(place).is_some_and(is_there))
+    }
+
+    fn is_gone(&self, path: &Path) -> bool {
+        self.lost_files.get(path).is_some_and(|loss| matches!(loss.why, Why::Gone))
+    }
+
+    /// Notes that a file is not there. Its last good reading counts for a moment longer.
+    fn vanish(&mut self, path: &Path, now: &Now) {
+        let gone = self.lost_files.get(path).filter(|loss| matches!(loss.why, Why::Gone));
+        let due = gone.and_then(Loss::due);
+        let Some(file) = self.files.get_mut(path) else { return };
+        match due {
+            None if file.was_whole => {
+                file.stamp = None;
+                let loss = Loss { need: file.origin.need, why: Why::Gone, since: now.into(), kept: true };
+                self.lost_files.insert(path.to_owned(), loss);
+            }
+            Some(due) if now.instant < due => return,
+            None | Some(_) => {
+                self.files.remove(path);
+                self.lost_files.remove(path);
+                self.partial.remove(path);
+                self.timeline.remove(path);
+            }
+        }
+        self.touched = true;
     }
 
     /// Reads a file. It is normal for it to have vanished meanwhile.
-    fn read(&mut self, path: &Path, source: SourceId) {
-        let (stamp, fault) = match files::read(&mut self.timeline, source, path) {
+    fn read(&mut self, path: &Path, origin: Origin, now: &Now) {
+        let (stamp, why) = match files::read(&mut self.timeline, origin.source, path) {
+            Ok((FileReport { unusable: Some(unusable), .. }, stamp)) => {
+                (Some(stamp), Some(Why::NotWhole(unusable.reason)))
+            }
             Ok((report, stamp)) => {
                 let fine = report.skipped.is_empty() && report.skipped_more == 0 && report.unknown_zones.is_empty();
-                (Some(stamp), (!fine).then_some(Fault::Partial(report)))
+                if fine {
+                    self.partial.remove(path);
+                } else {
+                    self.partial.insert(path.to_owned(), report);
+                }
+                (Some(stamp), None)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.forget(path),
-            Err(error) => {
-                self.timeline.remove(path);
-                (None, Some(Fault::Unread(Trouble::unreadable(path, &error))))
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.vanish(path, now),
+            Err(error) => (None, Some(Why::Unread(Trouble::unreadable(path, &error)))),
         };
         self.touched = true;
-        self.files.insert(path.to_owned(), File { source, stamp });
-        match fault {
-            Some(fault) => drop(self.faults.insert(path.to_owned(), fault)),
-            None => drop(self.faults.remove(path)),
+        let was_whole = why.is_none() || self.files.get(path).is_some_and(|file| file.was_whole);
+        self.files.insert(path.to_owned(), File { origin, stamp, was_whole });
+        let before = self.lost_files.remove(path);
+        if let Some(why) = why {
+            let since = before.map_or_else(|| Since::from(now), |loss| loss.since);
+            self.lost_files.insert(path.to_owned(), Loss { need: origin.need, why, since, kept: was_whole });
         }
     }
 
-    /// The schedule, unless something could not be read, and everything that is wrong. `None`: nothing has changed since the
-    /// last call, for instance because the changed file is not a calendar.
-    pub(super) fn observe(&mut self) -> Option<Observation<Arc<Schedule>>> {
-        std::mem::take(&mut self.touched).then(|| self.observation())
+    /// The schedule, unless a fault makes it unknown, and everything that is wrong. `None`: nothing has changed since the last
+    /// call, for instance because the changed file is not a calendar.
+    pub(super) fn observe(&mut self, now: &Now) -> Option<Observation<Arc<Schedule>>> {
+        std::mem::take(&mut self.touched).then(|| self.observation(now))
     }
 
-    fn observation(&self) -> Observation<Arc<Schedule>> {
-        let mut warnings: Vec<Warning> = self.troubles.iter().map(|trouble| trouble.warning.clone()).collect();
-        let missing = self.subscriptions.iter().filter(|subscription| !self.files.contains_key(&subscription.copy));
-        warnings.extend(missing.map(Subscribed::missing));
-        let mut skipped = Vec::new();
-        let mut zones: BTreeSet<(&str, &Path)> = BTreeSet::new();
-        for (path, fault) in &self.faults {
-            match fault {
-                Fault::Unread(trouble) => warnings.push(trouble.warning.clone()),
-                Fault::Partial(report) => {
-                    skipped.extend(skipped_warning(report));
-                    for zone in &report.unknown_zones {
-                        if zones.range((zone.as_str(), Path::new(""))..).next().is_none_or(|next| next.0 != zone) {
-                            zones.insert((zone, path));
-                        }
-                    }
-                }
-            }
-        }
-        let reading =
-            if warnings.is_empty() { Reading::Known(Arc::new(self.timeline.schedule())) } else { Reading::Unknown };
-        let stale = self.subscriptions.iter().filter(|subscription| self.files.contains_key(&subscription.copy));
-        let stale: Vec<Warning> = stale.filter_map(|subscription| subscription.warning.clone()).collect();
-        let zones: Vec<Warning> = zones.into_iter().map(|(zone, path)| zone_warning(zone, path)).collect();
-        let mut warnings: Vec<Warning> = [warnings, stale, skipped, zones]
-            .into_iter()
-            .flat_map(|kind| kind.into_iter().take(MAX_WARNINGS_PER_KIND))
-            .collect();
-        warnings.extend(unwatched(&self.watch).into_iter().take(MAX_WARNINGS_PER_KIND));
+    fn observation(&self, now: &Now) -> Observation<Arc<Schedule>> {
+        let (has_copy, without): (Vec<_>, Vec<_>) =
+            self.subscriptions.iter().partition(|subscription| self.files.contains_key(&subscription.copy));
+        let losses = || self.lost_places.iter().chain(&self.lost_files);
+        let is_unknown = losses().any(|(_, loss)| loss.effect().is_unknown(now.instant))
+            || without.iter().any(|subscription| subscription.origin.need != Need::Optional);
+        let reading = if is_unknown { Reading::Unknown } else { Reading::Known(Arc::new(self.timeline.schedule())) };
+
+        let host = |path: &Path| {
+            self.subscriptions.iter().find(|subscription| subscription.copy == *path).map(|copy| copy.name.as_str())
+        };
+        let lost = losses().filter_map(|(path, loss)| loss.warning(path, host(path), now));
+        let missing = without
+            .iter()
+            .map(|Subscribed { warning, name, .. }| warning.clone().unwrap_or_else(|| fault::not_fetched(name)));
+        let mut warnings: Vec<Warning> = Vec::new();
+        let mut warn = |kind: &mut dyn Iterator<Item = Warning>| warnings.extend(kind.take(MAX_WARNINGS_PER_KIND));
+        warn(&mut lost.chain(missing));
+        warn(&mut has_copy.iter().filter_map(|subscription| subscription.warning.clone()));
+        warn(&mut self.partial.values().filter_map(fault::skipped));
+        warn(&mut fault::unknown_zones(self.partial.iter()).into_iter());
+        warn(&mut unwatched(&self.watch).into_iter());
         let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let sources = self.paths.len() + self.subscriptions.len();
         let source = format!("{}, {}", count(sources, "source"), count(self.timeline.events(), "event"));
         Observation { reading, source, warnings }
-    }
-}
-
-impl Subscribed {
-    /// The warning for a subscription without a copy.
-    fn missing(&self) -> Warning {
-        self.warning.clone().unwrap_or_else(|| Warning {
-            code: Code::CalendarUnreadable,
-            text: format!("The calendar subscription at {} has not been fetched yet.", self.name),
-            hint: "Wait a moment: presenced is fetching it.".to_owned(),
-        })
     }
 }
 
@@ -310,24 +360,4 @@ fn later(time: Timestamp, by: Duration) -> Timestamp {
 
 fn earlier(time: Timestamp, by: Duration) -> Timestamp {
     time.checked_sub(by).unwrap_or(Timestamp::MIN)
-}
-
-/// One warning for everything that was skipped in a file.
-fn skipped_warning(report: &FileReport) -> Option<Warning> {
-    let first = report.skipped.first()?;
-    let more = report.skipped.len() - 1 + report.skipped_more;
-    let others = if more == 0 { String::new() } else { format!(" (and {more} more in this file)") };
-    Some(Warning {
-        code: Code::CalendarSkipped,
-        text: format!("Skipped at {}:{}: {}{others}.", first.file.display(), first.line, first.reason),
-        hint: "`presenced agenda --json` lists everything that is skipped; the rest of the file counts.".to_owned(),
-    })
-}
-
-fn zone_warning(zone: &str, path: &Path) -> Warning {
-    Warning {
-        code: Code::CalendarZoneUnknown,
-        text: format!("The time zone `{zone}` in {} is not known; the system's zone is used instead.", path.display()),
-        hint: "Export the calendar with IANA zone names (Europe/Berlin) or with its VTIMEZONE.".to_owned(),
-    }
 }

@@ -9,7 +9,8 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::files::{self, Found, Trouble};
+use super::fault::Trouble;
+use super::files::{self, Found, Source};
 use super::once::Unread;
 use crate::calendar::{SourceId, Timeline};
 
@@ -18,29 +19,33 @@ use crate::calendar::{SourceId, Timeline};
 pub(crate) struct Extent {
     /// The files that were found.
     pub(crate) files: usize,
-    /// The events in those that were read.
+    /// The events in those that are whole.
     pub(crate) events: usize,
     /// Whether there was time to count everything.
     pub(crate) is_whole: bool,
-    /// What could not be read.
+    /// What could not be read, or is not whole.
     pub(crate) unread: Vec<Unread>,
 }
 
 /// Counts what is in the file or folder at `source`, while `has_time`. May block on the file system.
 pub(crate) fn extent(source: &Path, has_time: &dyn Fn() -> bool) -> Extent {
-    let (_, Found { files, troubles, .. }) = files::find_while(&[(SourceId(0), source.to_owned())], has_time);
-    let unread = troubles.into_iter().map(Unread::from).collect();
+    let source = Source { path: source.to_owned(), optional: false };
+    let (_, Found { files, troubles, .. }) = files::find_while(&[(SourceId(0), source)], has_time);
+    let unread = troubles.into_iter().map(|(need, trouble)| Unread::new(need, trouble)).collect();
     let mut extent = Extent { files: files.len(), events: 0, is_whole: true, unread };
     // All events count, whenever they are. A window that contains hardly any of them costs least.
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1));
     let mut timeline = Timeline::new(Vec::new(), TimeZone::UTC, from, to);
-    for path in files.into_keys() {
+    for (path, origin) in files {
         let read =
             files::open(&path).and_then(|(file, _)| timeline.update(SourceId(0), &path, Timed { file, has_time }));
         match read {
-            Ok(report) => extent.events += report.events,
+            Ok(report) => {
+                extent.events += report.events;
+                extent.unread.extend(report.unusable.map(|unusable| Unread::not_whole(origin.need, unusable)));
+            }
             Err(_) if !has_time() => break,
-            Err(error) => extent.unread.push(Trouble::unreadable(&path, &error).into()),
+            Err(error) => extent.unread.push(Unread::new(origin.need, Trouble::unreadable(&path, &error))),
         }
     }
     extent.is_whole = has_time();
@@ -65,17 +70,24 @@ mod tests {
 
     use super::*;
 
-    const EVENT: &str = "BEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nEND:VEVENT\n";
+    const EVENT: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nEND:VEVENT\nEND:VCALENDAR\n";
 
     #[test]
     fn files_and_events_are_counted() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.ics"), EVENT.repeat(2)).unwrap();
-        std::fs::write(folder.path().join("b.ics"), "nothing of a calendar").unwrap();
+        std::fs::write(folder.path().join("b.ics"), EVENT.replace("END:VCALENDAR\n", "")).unwrap();
         std::fs::File::create(folder.path().join("huge.ics")).unwrap().set_len(1 << 40).unwrap();
         let extent = extent(folder.path(), &|| true);
         assert_eq!((extent.files, extent.events, extent.is_whole), (3, 2, true));
-        assert_eq!(extent.unread.len(), 1);
+        let reasons: Vec<_> = extent.unread.iter().map(|unread| unread.reason.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "cannot be used: it is not complete: it ends before its END:VCALENDAR",
+                "is not read: it is larger than 640 MiB",
+            ]
+        );
         let none = super::extent(&folder.path().join("none"), &|| true);
         assert_eq!((none.files, none.unread[0].reason.as_str()), (0, "does not exist"));
     }

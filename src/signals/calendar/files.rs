@@ -11,66 +11,51 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::fault::{Need, Trouble};
 use crate::calendar::{self, FileReport, SourceId, Timeline};
 use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
-use crate::warning::{Code, Warning};
 
 /// How deep below a source folders are searched.
 const MAX_DEPTH: usize = 16;
 
+/// A source on this machine: a file, or a folder that is searched for `*.ics`.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// Its absolute path.
+    pub(crate) path: PathBuf,
+    /// Whether the calendar is known without it.
+    pub(crate) optional: bool,
+}
+
+/// Why a file or folder is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The first source that has it.
+    pub(super) source: SourceId,
+    /// The greatest need of all sources that have it.
+    pub(super) need: Need,
+}
+
 /// What there is to read.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The files by their real path (a link keeps its own name), and the source that each belongs to: the first that has it.
-    pub(super) files: BTreeMap<PathBuf, SourceId>,
-    /// The folders that were searched, by their real path.
-    pub(super) folders: BTreeMap<PathBuf, SourceId>,
+    /// The files by their real path; a link keeps its own name.
+    pub(super) files: BTreeMap<PathBuf, Origin>,
+    /// The folders that were searched, by their real path, and why their files are there.
+    pub(super) folders: BTreeMap<PathBuf, Origin>,
     /// Why sources, or parts of them, cannot be read.
-    pub(super) troubles: Vec<Trouble>,
+    pub(super) troubles: Vec<(Need, Trouble)>,
 }
 
-/// Something that cannot be read.
-#[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    /// The file or folder.
-    pub(super) path: PathBuf,
-    /// What is wrong with it, as a predicate of "the calendar": `does not exist`.
-    pub(super) reason: String,
-    /// The same, as a warning.
-    pub(super) warning: Warning,
-    /// It may pass without a change in a watched folder, so a retry is worthwhile.
-    pub(super) passing: bool,
+impl Found {
+    fn file(&mut self, path: PathBuf, origin: Origin) {
+        note(&mut self.files, path, origin);
+    }
 }
 
-impl Trouble {
-    /// `path` cannot be read because of `error`.
-    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
-        let kind = error.kind();
-        if kind == io::ErrorKind::NotFound {
-            let hint = "Correct the path in [signals.calendar], or wait for the program that creates the file.";
-            Self::new(path, "does not exist".to_owned(), hint.to_owned(), false)
-        } else if kind == io::ErrorKind::PermissionDenied {
-            let hint = format!("Let the user that runs presenced read it: `ls -ld {}` shows who may.", path.display());
-            Self::new(path, "may not be read".to_owned(), hint, false)
-        } else if kind == io::ErrorKind::FileTooLarge {
-            Self::unsuitable(path, &error.to_string())
-        } else {
-            let hint = "Fix or move the file; presenced checks it again by itself.";
-            Self::new(path, format!("cannot be read: {error}"), hint.to_owned(), true)
-        }
-    }
-
-    /// `path` is something that presenced does not read.
-    pub(super) fn unsuitable(path: &Path, reason: &str) -> Self {
-        let hint = "Move it out of the calendar's folder, or correct the path in [signals.calendar].";
-        Self::new(path, format!("is not read: {reason}"), hint.to_owned(), false)
-    }
-
-    fn new(path: &Path, reason: String, hint: String, passing: bool) -> Self {
-        let text = format!("The calendar {} {reason}.", path.display());
-        let warning = Warning { code: Code::CalendarUnreadable, text, hint };
-        Self { path: path.to_owned(), reason, warning, passing }
-    }
+fn note(known: &mut BTreeMap<PathBuf, Origin>, path: PathBuf, origin: Origin) {
+    let known = known.entry(path).or_insert(origin);
+    known.need = known.need.max(origin.need);
 }
 
 /// Whether a file of this name in a searched folder is a calendar.
@@ -79,30 +64,37 @@ pub(super) fn is_calendar(name: &OsStr) -> bool {
 }
 
 /// Looks at all sources.
-pub(super) fn find(sources: &[(SourceId, PathBuf)]) -> (WatchSet, Found) {
+pub(super) fn find(sources: &[(SourceId, Source)]) -> (WatchSet, Found) {
     find_while(sources, &|| true)
 }
 
 /// Looks at all sources while `has_time`; returns what was found until then.
-pub(super) fn find_while(sources: &[(SourceId, PathBuf)], has_time: &dyn Fn() -> bool) -> (WatchSet, Found) {
+pub(super) fn find_while(sources: &[(SourceId, Source)], has_time: &dyn Fn() -> bool) -> (WatchSet, Found) {
     let mut watch_set = WatchSet::default();
     let mut found = Found::default();
-    for (source, path) in sources.iter().map(|(source, path)| (*source, path)) {
-        match watch_set.resolve(path) {
-            Resolved::File(real) => drop(found.files.entry(real).or_insert(source)),
-            Resolved::Folder(real) => search(source, real, &mut watch_set, &mut found, has_time),
-            Resolved::Missing => {
-                found.troubles.push(Trouble::unreadable(path, &io::ErrorKind::NotFound.into()));
+    for (id, Source { path, optional }) in sources {
+        let origin = Origin { source: *id, need: Need::of_source(*optional) };
+        let trouble = match watch_set.resolve(path) {
+            Resolved::File(real) => {
+                found.file(real, origin);
+                continue;
             }
-            Resolved::Special => found.troubles.push(Trouble::unsuitable(path, "it is neither a file nor a folder")),
-            Resolved::Unreachable(error) => found.troubles.push(Trouble::unreadable(path, &error)),
-        }
+            Resolved::Folder(real) => {
+                search(origin, real, &mut watch_set, &mut found, has_time);
+                continue;
+            }
+            Resolved::Missing => Trouble::unreadable(path, &io::ErrorKind::NotFound.into()),
+            Resolved::Special => Trouble::unsuitable(path, "it is neither a file nor a folder"),
+            Resolved::Unreachable(error) => Trouble::unreadable(path, &error),
+        };
+        found.troubles.push((origin.need, trouble));
     }
     (watch_set, found)
 }
 
 /// Searches a folder and those below it. Each real folder is searched once, so that loops of links end.
-fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &mut Found, has_time: &dyn Fn() -> bool) {
+fn search(root: Origin, folder: PathBuf, watch_set: &mut WatchSet, found: &mut Found, has_time: &dyn Fn() -> bool) {
+    let within = Origin { need: root.need.within(), ..root };
     let mut waiting = vec![(folder, 0)];
     let mut seen = BTreeSet::new();
     while let Some((folder, depth)) = waiting.pop() {
@@ -111,7 +103,7 @@ fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &m
         }
         if depth > MAX_DEPTH {
             let reason = format!("it lies more than {MAX_DEPTH} folders below its source");
-            found.troubles.push(Trouble::unsuitable(&folder, &reason));
+            found.troubles.push((within.need, Trouble::unsuitable(&folder, &reason)));
             continue;
         }
         let entries = match fs::read_dir(&folder) {
@@ -120,7 +112,8 @@ fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &m
                 // Without the right to list it, it cannot be watched either; a change of that right is seen in its parent folder.
                 watch_set.add_path(&folder);
                 let vanished = depth > 0 && error.kind() == io::ErrorKind::NotFound;
-                found.troubles.extend((!vanished).then(|| Trouble::unreadable(&folder, &error)));
+                let need = if depth > 0 { within.need } else { root.need };
+                found.troubles.extend((!vanished).then(|| (need, Trouble::unreadable(&folder, &error))));
                 continue;
             }
         };
@@ -137,18 +130,16 @@ fn search(source: SourceId, folder: PathBuf, watch_set: &mut WatchSet, found: &m
             if kind.is_dir() {
                 waiting.push((path, depth + 1));
             } else if kind.is_file() && is_calendar(&name) {
-                found.files.entry(path).or_insert(source);
+                found.file(path, within);
             } else if kind.is_symlink() {
                 match watch_set.resolve(&path) {
                     Resolved::Folder(real) => waiting.push((real, depth + 1)),
-                    Resolved::File(_) | Resolved::Unreachable(_) if is_calendar(&name) => {
-                        found.files.entry(path).or_insert(source);
-                    }
+                    Resolved::File(_) | Resolved::Unreachable(_) if is_calendar(&name) => found.file(path, within),
                     Resolved::File(_) | Resolved::Unreachable(_) | Resolved::Missing | Resolved::Special => {}
                 }
             }
         }
-        found.folders.entry(folder).or_insert(source);
+        note(&mut found.folders, folder, within);
     }
 }
 
@@ -213,7 +204,8 @@ mod tests {
     use super::*;
 
     fn find(sources: &[PathBuf]) -> (WatchSet, Found) {
-        super::find(&(0..).map(SourceId).zip(sources.iter().cloned()).collect::<Vec<_>>())
+        let needed = |path: &PathBuf| Source { path: path.clone(), optional: false };
+        super::find(&(0..).map(SourceId).zip(sources.iter().map(needed)).collect::<Vec<_>>())
     }
 
     fn root(dir: &tempfile::TempDir) -> PathBuf {
@@ -256,7 +248,25 @@ mod tests {
         fs::create_dir(root.join("inner")).unwrap();
         fs::write(root.join("inner/a.ics"), "").unwrap();
         let (_, found) = find(&[root.join("inner/a.ics"), root.clone(), root.join("inner")]);
-        assert_eq!(found.files.into_iter().collect::<Vec<_>>(), [(root.join("inner/a.ics"), SourceId(0))]);
+        let origin = Origin { source: SourceId(0), need: Need::Named };
+        assert_eq!(found.files.into_iter().collect::<Vec<_>>(), [(root.join("inner/a.ics"), origin)]);
+    }
+
+    #[test]
+    fn a_file_is_needed_as_much_as_by_the_source_that_needs_it_most() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = root(&dir);
+        fs::write(root.join("a.ics"), "").unwrap();
+        let need = |sources: &[(&str, bool)]| {
+            let source = |(name, optional): &(&str, bool)| Source { path: root.join(name), optional: *optional };
+            let sources: Vec<_> = (0..).map(SourceId).zip(sources.iter().map(source)).collect();
+            super::find(&sources).1.files[&root.join("a.ics")].need
+        };
+        assert_eq!(need(&[("", false)]), Need::Found);
+        assert_eq!(need(&[("", true)]), Need::Optional);
+        assert_eq!(need(&[("", false), ("a.ics", true)]), Need::Found);
+        assert_eq!(need(&[("a.ics", true), ("", false)]), Need::Found);
+        assert_eq!(need(&[("", true), ("a.ics", false)]), Need::Named);
     }
 
     #[test]
@@ -268,10 +278,14 @@ mod tests {
         let deep: PathBuf = (0..=MAX_DEPTH + 1).map(|_| "d").collect();
         fs::create_dir_all(root.join("deep").join(deep)).unwrap();
         let (_, found) = find(&[root.join("none.ics"), socket, root.join("deep")]);
-        let texts: Vec<_> = found.troubles.iter().map(|trouble| trouble.warning.text.as_str()).collect();
-        assert_eq!(texts.len(), 3, "{texts:?}");
-        assert!(texts[0].ends_with("none.ics does not exist."), "{texts:?}");
-        assert!(texts[1].contains("neither a file nor a folder"), "{texts:?}");
-        assert!(texts[2].contains("more than 16 folders"), "{texts:?}");
+        let reasons: Vec<_> = found.troubles.iter().map(|(need, trouble)| (*need, trouble.reason.as_str())).collect();
+        assert_eq!(
+            reasons,
+            [
+                (Need::Named, "does not exist"),
+                (Need::Named, "is not read: it is neither a file nor a folder"),
+                (Need::Found, "is not read: it lies more than 16 folders below its source"),
+            ]
+        );
     }
 }

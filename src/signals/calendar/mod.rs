@@ -5,12 +5,16 @@
 //! folder. `files` finds and opens the files, `collection` remembers what was read and reads only files that changed,
 //! `subscription` keeps a copy fresh. `once` and `extent` read the same files for commands that do not follow them.
 //!
-//! All reading and parsing runs off the event loop, one batch at a time; changes during a batch go into the next. A source that
-//! cannot be read makes the calendar unknown, because the meeting that matters may be in there. Leaves to others: the calendar
-//! format (`crate::calendar`), and which presence an event leads to (`policy/`).
+//! All reading and parsing runs off the event loop, one batch at a time; changes during a batch go into the next.
+//!
+//! A file counts only when it is whole. Until it is, its last good reading counts. If there is none, the calendar is unknown,
+//! because the meeting that matters may be in there: for as long as the file is not whole if it is named, for a minute if it was
+//! found in a folder, and not at all if its source is optional (`fault`). Leaves to others: the calendar format
+//! (`crate::calendar`), and which presence an event leads to (`policy/`).
 
 mod collection;
 pub(crate) mod extent;
+mod fault;
 mod files;
 pub(crate) mod once;
 mod subscription;
@@ -20,13 +24,14 @@ mod subscription_fetch;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{self, CalendarSource};
-use crate::file_watch::Changes;
+use crate::config::{self, CalendarPlace, CalendarSource};
+use crate::file_watch::{Changes, WriteQuiet};
 use crate::signals::backoff::{Backoff, until};
 use crate::signals::batch::Batch;
 use crate::signals::{Context, Publisher, Update};
@@ -34,13 +39,17 @@ use collection::Collection;
 use subscription::{Subscription, SubscriptionStatus};
 use subscription_copy::CachedCopy;
 
+/// Other programs write a calendar in pieces, some of them slowly.
+const QUIET: WriteQuiet = WriteQuiet { after: Duration::from_secs(1), at_most: Duration::from_secs(10) };
+
 /// Follows the calendar sources. Never returns.
 pub async fn run(config: config::Calendar, context: Context) {
     let clock = &*context.clock;
     let mut subscriptions = Subscriptions::start(&config.sources, &context);
     let copy_of =
         |subscription: &config::Subscription| CachedCopy::of(&subscription.url, &context.cache_dir).path().to_owned();
-    let mut collection = Collection::new(config, copy_of, context.file_watcher.subscribe(), &clock.now());
+    let watch = context.file_watcher.subscribe_to_writers(QUIET);
+    let mut collection = Collection::new(config, copy_of, watch, &clock.now());
     let mut publisher = Publisher::new(context.updates, Update::Calendar);
     let (mut backoff, mut batch) = (Backoff::new(), Batch::default());
     let mut changes = Changes::Everything;
@@ -54,7 +63,7 @@ pub async fn run(config: config::Calendar, context: Context) {
         let observation;
         (collection, observation) = off_the_loop(move || {
             collection.update(&changes, &now, || Weak::strong_count(&wanted) > 0);
-            let observation = collection.observe();
+            let observation = collection.observe(&now);
             (collection, observation)
         })
         .await;
@@ -77,7 +86,7 @@ pub async fn run(config: config::Calendar, context: Context) {
             backoff = Backoff::new();
             None
         };
-        let window_moves = collection.window_moves();
+        let (window_moves, due) = (collection.window_moves(), collection.due());
         let collected = async {
             if let Some(end) = batch.collects_until(clock.now().instant) {
                 clock.sleep_until(end).await;
@@ -88,6 +97,7 @@ pub async fn run(config: config::Calendar, context: Context) {
             changes = collected => changes,
             () = subscriptions.changed() => nothing(),
             () = clock.sleep_until_wall(window_moves) => nothing(),
+            () = until(clock, due) => nothing(),
             () = until(clock, retry) => Changes::Everything,
         };
     }
@@ -115,7 +125,7 @@ impl Subscriptions {
         let (mut followed, mut tasks) = (Vec::new(), JoinSet::new());
         let now = context.clock.now();
         for source in sources {
-            let CalendarSource::Subscription(subscription) = source else { continue };
+            let CalendarPlace::Subscription(subscription) = &source.place else { continue };
             let subscription = Subscription::new(subscription.clone(), &context.cache_dir, &now);
             let (sender, status) = watch::channel(subscription.status(&now));
             followed.push(Followed { copy: subscription.path().to_owned(), status, copies: 0 });

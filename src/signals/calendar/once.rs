@@ -3,52 +3,71 @@
 //! Everything here may block on the file system. Leaves to others: finding and reading files (`files`), and following their
 //! changes (the parent module).
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::files::{self, Found, Trouble};
+use super::fault::Trouble;
+use super::files::{self, Found, Origin};
 use super::subscription_copy::CachedCopy;
 use super::subscription_fetch;
-use crate::calendar::{FileReport, SourceId, Timeline};
-use crate::config::{CalendarSource, Subscription};
+use crate::calendar::{FileReport, Skipped, SourceId, Timeline};
+use crate::config::{CalendarPlace, CalendarSource, Subscription};
 use crate::failure::Failure;
+
+pub(crate) use super::fault::Need;
+pub(crate) use super::files::Source;
 
 /// The result of reading all sources.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// The files that were read, by their real paths, in the order of the sources and then of the paths.
+    /// The files that count, by their real paths, in the order of the sources and then of the paths.
     pub(crate) read: Vec<(PathBuf, FileReport)>,
-    /// What could not be read.
+    /// What does not count.
     pub(crate) unread: Vec<Unread>,
-    /// The sources that exist, but of which nothing could be read, as they were named.
-    pub(crate) lost: Vec<PathBuf>,
     /// How many folders were searched: following them takes one watch each.
     pub(crate) folders: usize,
 }
 
-/// A file or folder that could not be read.
+impl Outcome {
+    /// What makes the calendar unknown: it is needed, and does not count. The daemon would wait a minute for files in a folder.
+    pub(crate) fn needed(&self) -> Option<&Unread> {
+        self.unread.iter().find(|unread| unread.need == Need::Named)
+    }
+}
+
+/// A file or folder that could not be read, or is not a whole calendar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unread {
     /// Its path; real, unless it does not exist.
     pub(crate) path: PathBuf,
+    /// The line on which a file shows that it is not whole, from 1.
+    pub(crate) line: Option<u32>,
     /// Why, as a predicate of "the calendar": `does not exist`.
     pub(crate) reason: String,
+    /// How much the calendar depends on it.
+    pub(crate) need: Need,
 }
 
-impl From<Trouble> for Unread {
-    fn from(Trouble { path, reason, .. }: Trouble) -> Self {
-        Self { path, reason }
+impl Unread {
+    /// It cannot be read.
+    pub(super) fn new(need: Need, Trouble { path, reason, .. }: Trouble) -> Self {
+        Self { path, line: None, reason, need }
+    }
+
+    /// It was read, and is not whole.
+    pub(super) fn not_whole(need: Need, Skipped { file, line, reason }: Skipped) -> Self {
+        Self { path: file, line: Some(line), reason: format!("cannot be used: {reason}"), need }
     }
 }
 
 /// Where a configured source can be read: its path, or for a subscription the last good copy that the daemon keeps.
-pub(crate) fn path(source: &CalendarSource, cache_dir: &Path) -> PathBuf {
-    match source {
-        CalendarSource::Path(path) => path.clone(),
-        CalendarSource::Subscription(subscription) => CachedCopy::of(&subscription.url, cache_dir).path().to_owned(),
-    }
+pub(crate) fn source(source: &CalendarSource, cache_dir: &Path) -> Source {
+    let path = match &source.place {
+        CalendarPlace::Path(path) => path.clone(),
+        CalendarPlace::Subscription(subscription) => CachedCopy::of(&subscription.url, cache_dir).path().to_owned(),
+    };
+    Source { path, optional: source.optional }
 }
 
 /// When the publisher of a subscription last confirmed its copy; `None`: there is no copy.
@@ -64,46 +83,22 @@ pub(crate) async fn is_published(subscription: &Subscription) -> Result<(), Fail
     subscription_fetch::check(&subscription.url).await
 }
 
-/// Reads the files of all sources into the timeline. A source is the absolute path of a file, or of a folder that is
-/// searched for `*.ics`; a file that two sources have belongs to the first.
-pub(crate) fn read(sources: &[PathBuf], timeline: &mut Timeline) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut known = BTreeSet::new();
-    for (id, source) in (0..).map(SourceId).zip(sources) {
-        if !read_source(id, source, timeline, &mut known, &mut outcome) {
-            outcome.lost.push(source.clone());
+/// Reads the files of all sources into the timeline. A file that two sources have belongs to the first.
+pub(crate) fn read(sources: &[Source], timeline: &mut Timeline) -> Outcome {
+    let sources: Vec<(SourceId, Source)> = (0..).map(SourceId).zip(sources.iter().cloned()).collect();
+    let (_, Found { files, folders, troubles }) = files::find(&sources);
+    let unread = troubles.into_iter().map(|(need, trouble)| Unread::new(need, trouble)).collect();
+    let mut outcome = Outcome { unread, folders: folders.len(), ..Outcome::default() };
+    let mut files: Vec<(PathBuf, Origin)> = files.into_iter().collect();
+    files.sort_by_key(|(_, origin)| origin.source);
+    for (path, Origin { source, need }) in files {
+        match files::read(timeline, source, &path) {
+            Ok((FileReport { unusable: Some(unusable), .. }, _)) => {
+                outcome.unread.push(Unread::not_whole(need, unusable));
+            }
+            Ok((report, _)) => outcome.read.push((path, report)),
+            Err(error) => outcome.unread.push(Unread::new(need, Trouble::unreadable(&path, &error))),
         }
     }
     outcome
-}
-
-/// Reads one source. False: there was something, and nothing could be read.
-fn read_source(
-    id: SourceId,
-    source: &Path,
-    timeline: &mut Timeline,
-    known: &mut BTreeSet<PathBuf>,
-    outcome: &mut Outcome,
-) -> bool {
-    let (_, Found { files, folders, troubles }) = files::find(&[(id, source.to_owned())]);
-    outcome.folders += folders.len();
-    let (mut some, mut failed) = (false, !troubles.is_empty());
-    outcome.unread.extend(troubles.into_iter().map(Unread::from));
-    for path in files.into_keys() {
-        if !known.insert(path.clone()) {
-            some = true;
-            continue;
-        }
-        match files::read(timeline, id, &path) {
-            Ok((report, _)) => {
-                some = true;
-                outcome.read.push((path, report));
-            }
-            Err(error) => {
-                failed = true;
-                outcome.unread.push(Trouble::unreadable(&path, &error).into());
-            }
-        }
-    }
-    some || !failed
 }

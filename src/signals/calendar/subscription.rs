@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::subscription_copy::CachedCopy;
-use super::subscription_fetch::{Fetched, fetch};
+use super::subscription_fetch::{Fetched, Unfetched, fetch};
 use crate::config;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::FailureKind;
 use crate::session::timing;
 use crate::time::{Clock, Instant, Now};
 use crate::warning::{Code, Warning};
@@ -40,7 +40,7 @@ pub(super) struct Subscription {
     /// When the server last confirmed the copy; `None`: there is no copy.
     confirmed_at: Option<Timestamp>,
     copies: u64,
-    failure: Option<Failure>,
+    failure: Option<Unfetched>,
     /// Failures since the last success.
     failures: u32,
     /// When to fetch next.
@@ -48,12 +48,15 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// A subscription whose copy is in `cache_dir`, if it has one. The first fetch happens when that copy is due.
+    /// A subscription whose copy is in `cache_dir`, if it has one. The first fetch happens when that copy is due, or at once if it
+    /// is not what the server sent.
     pub(super) fn new(config: config::Subscription, cache_dir: &Path, now: &Now) -> Self {
         let copy = CachedCopy::of(&config.url, cache_dir);
-        let confirmed_at = copy.facts().map(|facts| facts.confirmed_at);
+        let facts = copy.facts();
+        let confirmed_at = facts.as_ref().map(|facts| facts.confirmed_at);
         // After the clock was set back, a copy from the future does not delay the fetch for long.
-        let next = confirmed_at.map_or(now.instant, |at| now.instant_at(later(at, config.refresh)));
+        let due = |at| now.instant_at(later(at, config.refresh));
+        let next = facts.filter(|facts| facts.size.is_some()).map_or(now.instant, |facts| due(facts.confirmed_at));
         let next = next.min(now.instant + config.refresh);
         Self { config, copy, confirmed_at, copies: 0, failure: None, failures: 0, next }
     }
@@ -92,7 +95,7 @@ impl Subscription {
         }
     }
 
-    fn take(&mut self, outcome: Result<Fetched, Failure>, now: Instant, random: &mut fastrand::Rng) {
+    fn take(&mut self, outcome: Result<Fetched, Unfetched>, now: Instant, random: &mut fastrand::Rng) {
         let wait = match outcome {
             Ok(found) => {
                 let facts = match found {
@@ -106,7 +109,8 @@ impl Subscription {
                 (self.failure, self.failures) = (None, 0);
                 self.config.refresh
             }
-            Err(failure) => {
+            Err(unfetched) => {
+                let failure = &unfetched.failure;
                 tracing::debug!("a calendar subscription could not be fetched: {failure}");
                 self.failures = self.failures.saturating_add(1);
                 let wait = match failure.kind {
@@ -116,7 +120,7 @@ impl Subscription {
                     FailureKind::Refused | FailureKind::TokenRefused | FailureKind::SignInNeeded => self.config.refresh,
                 };
                 let wait = failure.retry_after.map_or(wait, |floor| wait.max(floor));
-                self.failure = Some(failure);
+                self.failure = Some(unfetched);
                 wait
             }
         };
@@ -129,7 +133,7 @@ impl Subscription {
     }
 
     fn warning(&self, now: Timestamp) -> Option<Warning> {
-        let failure = self.failure.as_ref()?;
+        let Unfetched { failure, is_broken_answer } = self.failure.as_ref()?;
         let hint = failure.hint.clone().unwrap_or_else(|| {
             format!("Check that this machine can reach {}; presenced tries again by itself.", self.config.url)
         });
@@ -138,7 +142,7 @@ impl Subscription {
             return Some(Warning { code: Code::CalendarUnreadable, text, hint });
         };
         let passes = matches!(failure.kind, FailureKind::Passing | FailureKind::Throttled);
-        if passes && now < later(confirmed_at, self.config.refresh * OLD_AFTER_REFRESHES) {
+        if passes && !is_broken_answer && now < later(confirmed_at, self.config.refresh * OLD_AFTER_REFRESHES) {
             return None;
         }
         let text = format!(

@@ -24,6 +24,9 @@ pub(super) struct Facts {
     pub(super) last_modified: Option<String>,
     /// When the server last confirmed that this is the calendar.
     pub(super) confirmed_at: Timestamp,
+    /// The size of the calendar that the server sent, in bytes. `None`: the copy is not known to be what the server sent.
+    #[serde(default)]
+    pub(super) size: Option<u64>,
 }
 
 /// Where a copy is kept.
@@ -49,8 +52,13 @@ impl CachedCopy {
 
     /// What is known about the copy; `None` if there is no copy.
     pub(super) fn facts(&self) -> Option<Facts> {
-        let facts = serde_json::from_slice(&fs::read(&self.facts).ok()?).ok()?;
-        self.calendar.is_file().then_some(facts)
+        let facts: Facts = serde_json::from_slice(&fs::read(&self.facts).ok()?).ok()?;
+        let copy = fs::metadata(&self.calendar).ok().filter(fs::Metadata::is_file)?;
+        if facts.size == Some(copy.len()) {
+            return Some(facts);
+        }
+        // An earlier version took over what was cut off. The server must send all of it, not only what is newer.
+        Some(Facts { etag: None, last_modified: None, size: None, ..facts })
     }
 
     /// A new file for the next copy; dropping it deletes it.
@@ -88,12 +96,15 @@ mod tests {
 
     use super::*;
 
+    const CALENDAR: &[u8] = b"BEGIN:VCALENDAR";
+
     fn url(text: &str) -> SecretUrl {
         SecretUrl::new(text.parse().unwrap())
     }
 
     fn facts() -> Facts {
-        Facts { etag: Some("\"1\"".to_owned()), last_modified: None, confirmed_at: Timestamp::UNIX_EPOCH }
+        let confirmed_at = Timestamp::UNIX_EPOCH;
+        Facts { etag: Some("\"1\"".to_owned()), last_modified: None, confirmed_at, size: Some(CALENDAR.len() as u64) }
     }
 
     #[test]
@@ -102,7 +113,7 @@ mod tests {
         let copy = CachedCopy::of(&url("https://cal.example/hunter2/basic.ics"), dir.path());
         assert_eq!(copy.facts(), None);
         let mut draft = copy.draft().unwrap();
-        draft.write_all(b"BEGIN:VCALENDAR").unwrap();
+        draft.write_all(CALENDAR).unwrap();
         copy.replace(draft, &facts()).unwrap();
         assert_eq!(copy.facts(), Some(facts()));
         let folder = copy.path().parent().unwrap();
@@ -114,6 +125,21 @@ mod tests {
         }
         assert_eq!(names.len(), 2);
         assert!(names.iter().all(|name| !name.contains("hunter2") && !name.contains("cal")), "{names:?}");
+    }
+
+    #[test]
+    fn a_copy_that_is_not_what_the_server_sent_is_asked_for_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = CachedCopy::of(&url("https://cal.example/a"), dir.path());
+        let mut draft = copy.draft().unwrap();
+        draft.write_all(&CALENDAR[1..]).unwrap();
+        copy.replace(draft, &facts()).unwrap();
+        let unconfirmed = Facts { etag: None, size: None, ..facts() };
+        assert_eq!(copy.facts(), Some(unconfirmed.clone()));
+        // As an earlier version wrote it.
+        fs::write(&copy.facts, r#"{"etag": "\"1\"", "last_modified": null, "confirmed_at": "1970-01-01T00:00:00Z"}"#)
+            .unwrap();
+        assert_eq!(copy.facts(), Some(unconfirmed));
     }
 
     #[test]

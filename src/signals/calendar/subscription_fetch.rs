@@ -1,19 +1,23 @@
 //! One fetch of a calendar subscription: asks whether there is something newer, and replaces the copy with the answer if that
-//! is a calendar.
+//! is a whole calendar.
 //!
 //! Leaves to others: when to fetch (`subscription`), and how HTTP is spoken (`http`).
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::subscription_copy::{CachedCopy, Facts};
+use crate::calendar::{SourceId, Timeline};
 use crate::config::SecretUrl;
 use crate::failure::{Failure, FailureKind};
 use crate::http::{self, Client, Redirects, Timeouts};
+use crate::whole_file::Draft;
 
 /// The largest calendar that is fetched.
 const MAX_CALENDAR_BYTES: u64 = 64 * 1024 * 1024;
@@ -33,19 +37,35 @@ pub(super) enum Fetched {
     New(Facts),
 }
 
+/// Why there is no new copy.
+#[derive(Debug)]
+pub(super) struct Unfetched {
+    /// [`FailureKind::Passing`] and [`FailureKind::Throttled`] pass by themselves; after [`FailureKind::Refused`] the user has
+    /// to fix something. The text begins with the host and shows no more of the address.
+    pub(super) failure: Failure,
+    /// There was an answer, but it is not a whole calendar.
+    pub(super) is_broken_answer: bool,
+}
+
+impl From<Failure> for Unfetched {
+    /// There was no answer with a calendar.
+    fn from(failure: Failure) -> Self {
+        Self { failure, is_broken_answer: false }
+    }
+}
+
 /// Fetches the calendar at `url` into `copy`.
 ///
 /// # Errors
-/// [`FailureKind::Passing`] and [`FailureKind::Throttled`] pass by themselves; after [`FailureKind::Refused`] the user has to
-/// fix something. The text begins with the host and shows no more of the address.
-pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) -> Result<Fetched, Failure> {
+/// The copy stays as it is.
+pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) -> Result<Fetched, Unfetched> {
     let known = copy.facts();
     // A new one for each fetch: TLS need not stay in memory for a quarter of an hour.
     let client = Client::redirected(url.expose(), FETCH_TIMEOUTS, Redirects::Followed)?;
     let mut response = client.send(|http| conditional(http.get(url.expose().clone()), known.as_ref())).await?;
     match (response.status(), known) {
         (StatusCode::OK, _) => {}
-        (StatusCode::NOT_MODIFIED, Some(known)) => {
+        (StatusCode::NOT_MODIFIED, Some(known)) if known.size.is_some() => {
             let facts = Facts { confirmed_at: now, ..known };
             // Only the time is new: without it on disk, the next start fetches a little earlier.
             let (owned, new_facts) = (copy.clone(), facts.clone());
@@ -55,10 +75,8 @@ pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) ->
             }
             return Ok(Fetched::Same(facts));
         }
-        (status, _) => return Err(failure_of(url, status, &response)),
+        (status, _) => return Err(failure_of(url, status, &response).into()),
     }
-    let header = |name| http::header(&response, name).map(str::to_owned);
-    let facts = Facts { etag: header("etag"), last_modified: header("last-modified"), confirmed_at: now };
     let not_written = |error: io::Error| {
         Failure::new(FailureKind::Refused, format!("{url} answered, but the copy cannot be written: {error}"))
             .with_hint(format!(
@@ -67,10 +85,35 @@ pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) ->
             ))
     };
     let mut draft = copy.draft().map_err(not_written)?;
-    receive(url, &mut response, &mut draft).await?;
+    let broken = |failure| Unfetched { failure, is_broken_answer: true };
+    let Received { head, size } = receive(url, &mut response, &mut draft).await.map_err(broken)?;
+    if size > 0 && !is_calendar(&head) {
+        return Err(broken(not_a_calendar(url)));
+    }
+    let header = |name| http::header(&response, name).map(str::to_owned);
+    let (etag, last_modified) = (header("etag"), header("last-modified"));
+    let facts = Facts { etag, last_modified, confirmed_at: now, size: Some(size) };
     let (owned, new_facts) = (copy.clone(), facts.clone());
-    off_the_loop(move || owned.replace(draft, &new_facts)).await.map_err(not_written)?;
-    Ok(Fetched::New(facts))
+    let replace = move || match fault(&draft)? {
+        None => owned.replace(draft, &new_facts).map(|()| None),
+        fault => Ok(fault),
+    };
+    match off_the_loop(replace).await.map_err(not_written)? {
+        None => Ok(Fetched::New(facts)),
+        Some(fault) => {
+            let text = format!("{url} sent a calendar that cannot be used: {fault}");
+            let hint = "presenced tries again by itself; if this does not end, open the address in a browser";
+            Err(broken(Failure::new(FailureKind::Passing, text).with_hint(hint)))
+        }
+    }
+}
+
+/// Why a draft is not a whole calendar.
+fn fault(draft: &Draft) -> io::Result<Option<String>> {
+    let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1));
+    let mut scratch = Timeline::new(Vec::new(), TimeZone::UTC, from, to);
+    let report = scratch.update(SourceId(0), Path::new(""), draft.open()?)?;
+    Ok(report.unusable.map(|unusable| unusable.reason))
 }
 
 /// Checks that there is a calendar at `url`; reads no more than its beginning, and stores nothing.
@@ -105,8 +148,16 @@ fn conditional(mut request: RequestBuilder, known: Option<&Facts>) -> RequestBui
     request
 }
 
+/// What was received of a body.
+struct Received {
+    /// Its beginning.
+    head: Vec<u8>,
+    /// In bytes.
+    size: u64,
+}
+
 /// Writes the body of the answer into `draft` as it arrives.
-async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::Write) -> Result<(), Failure> {
+async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::Write) -> Result<Received, Failure> {
     let too_large = || {
         Failure::new(FailureKind::Refused, format!("{url} sent more than {} MiB", MAX_CALENDAR_BYTES / 1024 / 1024))
             .with_hint("publish a shorter period, if the service lets you choose")
@@ -129,7 +180,7 @@ async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::
         draft.write_all(part).map_err(not_written)?;
     }
     draft.flush().map_err(not_written)?;
-    if is_calendar(&head) { Ok(()) } else { Err(not_a_calendar(url)) }
+    Ok(Received { head, size })
 }
 
 fn not_a_calendar(url: &SecretUrl) -> Failure {
@@ -168,7 +219,7 @@ fn failure_of(url: &SecretUrl, status: StatusCode, response: &Response) -> Failu
 }
 
 /// Runs `work` on a thread where it may block.
-async fn off_the_loop(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 

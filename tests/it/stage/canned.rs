@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 pub(crate) enum Answer {
     /// These bytes are written.
     Bytes(Vec<u8>),
+    /// These bytes are written, and the connection is closed.
+    Last(Vec<u8>),
     /// The connection is closed.
     Close,
     /// The connection is reset.
@@ -117,6 +119,10 @@ async fn serve(
                 if connection.write_all(&bytes).await.is_err() {
                     return;
                 }
+            }
+            Answer::Last(bytes) => {
+                let _ = connection.write_all(&bytes).await;
+                return;
             }
             Answer::Close => return,
             Answer::Reset => return connection.set_zero_linger().unwrap(),
