@@ -20,6 +20,12 @@ use crate::stage::house::{CLIENT_ID, USER, guarded};
 
 /// Runs the demo without a terminal, and returns what it printed.
 async fn demo(arguments: &[&str], path: &str) -> (bool, String) {
+    let (code, printed) = run(arguments, path).await;
+    (code == Some(0), printed)
+}
+
+/// The same, with its exit code.
+async fn run(arguments: &[&str], path: &str) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_presenced"))
         .arg("demo")
         .args(arguments)
@@ -29,7 +35,7 @@ async fn demo(arguments: &[&str], path: &str) -> (bool, String) {
         .stdin(Stdio::null())
         .output();
     let output = guarded("the demo", output).await.unwrap();
-    (output.status.success(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr))
+    (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr))
 }
 
 fn path() -> String {
@@ -88,6 +94,30 @@ async fn a_named_calendar_replaces_the_sample() {
     let decided = decisions(&printed);
     assert!(decided.contains(&"calendar is busy: Busy/InAConferenceCall (rule `meeting`)"), "{printed}");
     assert!(!decided.iter().any(|decision| decision.contains("at the desk")), "{printed}");
+}
+
+#[tokio::test]
+async fn a_calendar_that_is_not_whole_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("broken/cut.ics");
+    std::fs::create_dir_all(cut.parent().unwrap()).unwrap();
+    std::fs::write(&cut, "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20200101T000000\nEND:VEVENT\n").unwrap();
+    let missing = folder.path().join("none.ics");
+    let reason = "cannot be used: it is not complete: it ends before its END:VCALENDAR";
+    for (named, file, reason) in
+        [(&*cut, &*cut, reason), (cut.parent().unwrap(), &cut, reason), (&missing, &missing, "does not exist")]
+    {
+        let (code, printed) = run(&["--calendar", named.to_str().unwrap()], &path()).await;
+        let expected = format!("error: the calendar {} {reason}\nhint: name a whole .ics file", file.display());
+        assert!(code == Some(2) && printed.starts_with(&expected), "{printed}");
+    }
+    // One of many in a folder is left out.
+    let whole = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20200101T000000\nDURATION:P1D\nRRULE:FREQ=DAILY\nEND:VEVENT\n\
+                 END:VCALENDAR\n";
+    std::fs::write(folder.path().join("broken/whole.ics"), whole).unwrap();
+    let broken = cut.parent().unwrap().to_str().unwrap();
+    let (succeeded, printed) = demo(&["--speed", "600", "--for", "2s", "--calendar", broken], &path()).await;
+    assert!(succeeded && printed.contains("calendar is busy: Busy/InAConferenceCall"), "{printed}");
 }
 
 #[tokio::test]

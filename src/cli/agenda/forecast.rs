@@ -25,7 +25,7 @@ pub(super) struct Claimed {
 }
 
 /// The readings for a user at the desk and not in a call: the enabled signals are inactive, the others are off.
-pub(super) fn at_the_desk(signals: &Signals, calendar: Schedule) -> Snapshot {
+pub(super) fn at_the_desk(signals: &Signals, calendar: Reading<Arc<Schedule>>) -> Snapshot {
     let idle = Call { state: CallState::Idle, app: None };
     // The lock's service also reports sleep.
     let Signals { calendar: _, lock, call, microphone, idle: idle_signal } = signals;
@@ -39,13 +39,13 @@ pub(super) fn at_the_desk(signals: &Signals, calendar: Schedule) -> Snapshot {
         sleep,
         call: if detects_calls { Reading::Known(idle) } else { Reading::Off },
         idle: if idle_signal.is_some() { Reading::Known(Idle::Active) } else { Reading::Off },
-        calendar: Reading::Known(Arc::new(calendar)),
+        calendar,
         signals: BTreeMap::new(),
         manual: None,
     }
 }
 
-/// What the rules claim in `[from, to)`, which the snapshot's calendar must cover. The result covers all of it, in order.
+/// What the rules claim in `[from, to)`, which the snapshot's calendar must cover if it is known. The result covers all of it, in order.
 pub(super) fn forecast(
     rules: &[Rule],
     snapshot: &Snapshot,
@@ -89,8 +89,16 @@ mod tests {
     }
 
     fn shown(rules: &[Rule], signals: &Signals, schedule: Schedule) -> Vec<String> {
-        let window = schedule.window();
-        let spans = forecast(rules, &at_the_desk(signals, schedule), window, &TimeZone::UTC);
+        shown_with(rules, signals, schedule.window(), Reading::Known(Arc::new(schedule)))
+    }
+
+    fn shown_with(
+        rules: &[Rule],
+        signals: &Signals,
+        window: (Timestamp, Timestamp),
+        calendar: Reading<Arc<Schedule>>,
+    ) -> Vec<String> {
+        let spans = forecast(rules, &at_the_desk(signals, calendar), window, &TimeZone::UTC);
         assert!(spans.windows(2).all(|pair| pair[0].to == pair[1].from), "{spans:?}");
         assert_eq!((spans[0].from, spans[spans.len() - 1].to), window);
         let clock = |at: Timestamp| at.strftime("%H:%M").to_string();
@@ -114,10 +122,10 @@ mod tests {
         assert_eq!(
             shown(&default_rules(), &Signals::default(), schedule),
             [
-                "00:00 Available/Available at the desk: lock is off",
+                "00:00 Available/Available at the desk: call is off and lock is off and calendar is free",
                 "09:00 Busy/InAConferenceCall meeting: calendar is busy",
                 "10:00 Away/Away out of office: calendar is out-of-office",
-                "23:00 Available/Available at the desk: lock is off",
+                "23:00 Available/Available at the desk: call is off and lock is off and calendar is free",
             ]
         );
     }
@@ -127,8 +135,14 @@ mod tests {
         let signals = Signals { lock: Some(crate::config::Lock {}), ..Signals::default() };
         assert_eq!(
             shown(&default_rules(), &signals, day(&[])),
-            ["00:00 Available/Available at the desk: lock is unlocked"]
+            ["00:00 Available/Available at the desk: call is off and lock is unlocked and calendar is free"]
         );
+    }
+
+    #[test]
+    fn with_an_unknown_calendar_nothing_is_claimed() {
+        let shown = shown_with(&default_rules(), &Signals::default(), (at("00:00"), at("23:59")), Reading::Unknown);
+        assert_eq!(shown, ["00:00 nothing -: no rule matches while calendar is unknown"]);
     }
 
     #[test]

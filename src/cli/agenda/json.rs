@@ -13,8 +13,9 @@
 //! the last.
 //! `occurrences` are those that overlap the window, sorted by their start and not cut; `presence` covers the window without a
 //! gap. `class` is `free`, `working-elsewhere`, `tentative`, `busy` or `out-of-office`; `presence` is a pair or `nothing`;
-//! `rule` is null if none matches; `uid` and `summary` are empty if the event has none. `line` counts from 1, and is null if
-//! the entry is about the whole file: it cannot be read, or the name of a time zone is unknown.
+//! `rule` is null if none matches; `uid` and `summary` are empty if the event has none. `skipped` begins with the files
+//! that are not whole or cannot be read. `line` counts from 1, and is null if there is none: the file cannot be read, or the
+//! name of a time zone is unknown.
 
 use std::fmt::Write as _;
 
@@ -64,7 +65,7 @@ pub(super) fn render(agenda: &Agenda) -> String {
     let agenda_json = JsonAgenda {
         occurrences: agenda.occurrences.iter().map(occurrence).collect(),
         presence: agenda.presence.iter().map(|claimed| presence(claimed, &agenda.zone)).collect(),
-        skipped: agenda.skipped.iter().map(skipped).collect(),
+        skipped: agenda.unread.iter().chain(&agenda.skipped).map(skipped).collect(),
     };
     let json = serde_json::to_string(&agenda_json).expect("the keys are strings");
     escape_controls(json) + "\n"

@@ -11,6 +11,7 @@ mod json;
 mod view;
 
 use std::path::{self, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -23,8 +24,8 @@ use super::terminal::progress::Progress;
 use super::terminal::screen;
 use crate::calendar::{FileReport, Occurrence, Timeline};
 use crate::config::{self, CalendarSource, Signals};
-use crate::policy::{Rule, default_rules};
-use crate::signals::calendar::once;
+use crate::policy::{Reading, Rule, default_rules};
+use crate::signals::calendar::once::{self, Need, Source, Unread};
 
 use forecast::{Claimed, at_the_desk, forecast};
 
@@ -40,7 +41,8 @@ use forecast::{Claimed, at_the_desk, forecast};
      or inactive if the configuration enables them. Without a configuration, the default rules apply.";
     "Times: a date (its start), 09:00 (today), 2026-11-24T09:00, or an instant with its offset \
      (2026-11-24T09:00:00+01:00).";
-    "Exit codes: 0 success, even with skipped parts; 1 a calendar cannot be read at all; 2 usage or configuration."
+    "A calendar that is not whole (cut off, empty, a web page) is listed first, and nothing of it is shown.";
+    "Exit codes: 0 success, even with skipped parts; 1 a calendar cannot be read, or is not whole; 2 usage or configuration."
 ))]
 pub(super) struct Args {
     /// Read this .ics file, or all *.ics files in and below this folder, instead of the configured calendars; may be repeated
@@ -74,9 +76,12 @@ struct Agenda {
     occurrences: Vec<Occurrence>,
     /// What the rules claim, over the whole window.
     presence: Vec<Claimed>,
+    /// The files and folders that could not be read, or are not whole.
+    unread: Vec<Skipped>,
+    /// Whether one of those is needed, so that the daemon would treat the calendar as unknown.
+    is_unknown: bool,
+    /// The skipped parts of the others.
     skipped: Vec<Skipped>,
-    /// Whether a file or folder could not be read. The daemon would then treat the calendar as unknown.
-    unread: bool,
 }
 
 /// A part of a calendar that was skipped, and why.
@@ -90,7 +95,7 @@ struct Skipped {
 
 /// The calendars to read, and the rules that apply.
 struct Setup {
-    sources: Vec<PathBuf>,
+    sources: Vec<Source>,
     identity: Vec<String>,
     rules: Vec<Rule>,
     signals: Signals,
@@ -111,24 +116,39 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let progress = Progress::new("Reading the calendars");
     let mut timeline = Timeline::new(setup.identity, zone.clone(), window.0, window.1);
     let outcome = once::read(&setup.sources, &mut timeline);
-    let snapshot = at_the_desk(&setup.signals, timeline.schedule());
+    let is_unknown = outcome.needed().is_some();
+    let calendar = if is_unknown { Reading::Unknown } else { Reading::Known(Arc::new(timeline.schedule())) };
+    let snapshot = at_the_desk(&setup.signals, calendar);
     let agenda = Agenda {
         presence: forecast(&setup.rules, &snapshot, window, &zone),
         zone,
         window,
         occurrences: timeline.occurrences(window.0, window.1).collect(),
-        unread: !outcome.unread.is_empty(),
-        skipped: skipped(&outcome),
+        unread: outcome.unread.iter().map(unread).collect(),
+        is_unknown,
+        skipped: outcome.read.iter().flat_map(|(file, report)| skipped_of(file, report)).collect(),
     };
     drop(progress);
     print(&if args.json { json::render(&agenda) } else { view::render(&agenda, now, screen::width()) })?;
-    let Some(lost) = outcome.lost.first() else { return Ok(Exit::Ok) };
-    let error = Error::new(Exit::Failed, format!("the calendar {} cannot be read at all", lost.display()));
-    Err(error.with_hint(if named {
+    let is_missed = |unread: &&Unread| unread.need != Need::Optional;
+    match outcome.needed().or_else(|| outcome.unread.iter().find(is_missed)) {
+        Some(missed) => Err(failure(missed, named, context)),
+        None => Ok(Exit::Ok),
+    }
+}
+
+/// The error for a calendar that could not be read, or is not whole. `named`: on the command line.
+fn failure(missed: &Unread, named: bool, context: &Context) -> Error {
+    let calendar = missed.path.display();
+    if missed.line.is_some() {
+        return Error::new(Exit::Failed, format!("the calendar {calendar} {}", missed.reason))
+            .with_hint("if no program is writing it, save it or download it again");
+    }
+    Error::new(Exit::Failed, format!("the calendar {calendar} cannot be read at all")).with_hint(if named {
         "name a readable .ics file, or a folder of .ics files".to_owned()
     } else {
         format!("fix it, or correct its path in [signals.calendar] of {}", context.config.display())
-    }))
+    })
 }
 
 /// The named calendars, or else the configured ones, and the configuration's identity, rules and signals, if it applies.
@@ -139,7 +159,9 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
         let text = format!("there is no calendar to read, and no configuration at {}", context.config.display());
         return Err(Error::new(Exit::Usage, text).with_hint("name one: `presenced agenda --calendar work.ics`"));
     }
-    let sources = calendars.iter().map(path::absolute).collect::<Result<Vec<_>, _>>().map_err(|error| {
+    let needed = |path| Ok(Source { path: path::absolute(path)?, optional: false });
+    let sources: std::io::Result<Vec<Source>> = calendars.iter().map(needed).collect();
+    let sources = sources.map_err(|error| {
         Error::new(Exit::Failed, format!("`--calendar` is relative to a folder that no longer exists: {error}"))
     })?;
     let without =
@@ -167,7 +189,7 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
     let calendar = calendar.unwrap_or_default();
     let cache_dir = &context.environment.cache_dir;
     let configured =
-        |sources: &[CalendarSource]| sources.iter().map(|source| once::path(source, cache_dir)).collect::<Vec<_>>();
+        |sources: &[CalendarSource]| sources.iter().map(|source| once::source(source, cache_dir)).collect::<Vec<_>>();
     Ok(Setup {
         sources: if calendars.is_empty() { configured(&calendar.sources) } else { sources },
         identity: calendar.identity,
@@ -176,15 +198,8 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
     })
 }
 
-/// All skipped parts, in the order of reading. Files that could not be read at all come first.
-fn skipped(outcome: &once::Outcome) -> Vec<Skipped> {
-    let unread = outcome.unread.iter().map(|unread| Skipped {
-        file: unread.path.clone(),
-        line: None,
-        reason: format!("the calendar {}", unread.reason),
-    });
-    let parts = outcome.read.iter().flat_map(|(file, report)| skipped_of(file, report));
-    unread.chain(parts).collect()
+fn unread(Unread { path, line, reason, .. }: &Unread) -> Skipped {
+    Skipped { file: path.clone(), line: *line, reason: format!("the calendar {reason}") }
 }
 
 fn skipped_of<'a>(file: &'a path::Path, report: &'a FileReport) -> impl Iterator<Item = Skipped> + 'a {

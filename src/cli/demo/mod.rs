@@ -10,20 +10,23 @@ mod summary;
 mod view;
 mod viewer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 
 use super::context::{Context, examples};
 use super::error::{Error, Exit};
 use super::runtime::block_on;
+use crate::calendar::Timeline;
 use crate::config::Environment;
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options};
 use crate::emulator::{self, Emulator};
+use crate::signals::calendar::once::{self, Source, Unread};
 use crate::signals::{Buses, FileWatcher};
 use crate::status::{Listen, parse_ttl};
 use crate::time::Clock;
@@ -42,7 +45,8 @@ const ACCOUNT: &str = "work";
 #[command(after_help = examples!(
     "presenced demo                       A sample day in about a minute"
     "presenced demo --calendar work.ics   Today, with your own calendar"
-    "presenced demo --speed 60 --for 2m   Slower, and for only two minutes"
+    "presenced demo --speed 60 --for 2m   Slower, and for only two minutes";
+    "Exit codes: 0 success; 1 the presence was wrong at some time; 2 usage, or a calendar that is not whole."
 ))]
 pub(super) struct Args {
     /// Use this .ics file, or folder of them, as the calendar
@@ -70,9 +74,25 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Runs it.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+    args.calendar.as_deref().map_or(Ok(()), check_calendar)?;
     let summary = block_on(play(&args, &context.environment))??;
     anstream::print!("\n{summary}");
     Ok(if summary.is_ok() { Exit::Ok } else { Exit::Failed })
+}
+
+/// Checks that a named calendar counts: with an unknown calendar there would be little to see.
+fn check_calendar(calendar: &Path) -> Result<(), Error> {
+    let path = std::path::absolute(calendar).map_err(|error| failed(&error))?;
+    let mut scratch = Timeline::new(Vec::new(), TimeZone::UTC, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+    let outcome = once::read(&[Source { path, optional: false }], &mut scratch);
+    let is_empty = outcome.read.is_empty();
+    match outcome.needed().or_else(|| outcome.unread.first().filter(|_| is_empty)) {
+        None => Ok(()),
+        Some(Unread { path, reason, .. }) => {
+            let error = Error::new(Exit::Usage, format!("the calendar {} {reason}", path.display()));
+            Err(error.with_hint("name a whole .ics file, or leave out `--calendar` to use the sample calendar"))
+        }
+    }
 }
 
 /// Plays the day, or the requested part of it.

@@ -1,17 +1,18 @@
-//! Checks each calendar source: whether it exists and can be read, what it contains, and whether a subscription is still
-//! published.
+//! Checks each calendar source: whether it exists and is whole, what it contains, and whether a subscription is still published.
+//! Suggests `identity` if a calendar says who its owner is.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::check::{Check, Group};
+use super::check::{Check, Group, Verdict};
 use super::text::{Kind, Part, Text, count, foreign, path, private, text};
 use super::{Scene, bounded};
 use crate::calendar::Timeline;
 use crate::cli::terminal::times::span;
-use crate::config::{CalendarSource, Subscription};
-use crate::signals::calendar::once::{self, Outcome};
+use crate::config::{CalendarPlace, CalendarSource, Subscription};
+use crate::signals::calendar::once::{self, Need, Outcome, Source, Unread};
 
 const GROUP: Group = Group::Calendars;
 const NAME: &str = "calendar";
@@ -28,42 +29,79 @@ pub(super) async fn checks(scene: &Scene<'_>) -> (Vec<Check>, usize) {
         return (vec![Check::skipped(GROUP, NAME, "no calendar is configured")], 0);
     };
     let checks = calendar.sources.iter().map(|source| check_source(source, &calendar.identity, scene));
-    let checks = futures_util::future::join_all(checks).await;
-    let folders = checks.iter().map(|(_, folders)| folders).sum();
-    (checks.into_iter().map(|(check, _)| check).collect(), folders)
+    let checked = futures_util::future::join_all(checks).await;
+    let folders = checked.iter().map(|checked| checked.folders).sum();
+    let owners: BTreeSet<String> = checked.iter().flat_map(|checked| checked.owners.iter().cloned()).collect();
+    let suggestion = calendar.identity.is_empty().then(|| suggest_identity(&owners)).flatten();
+    (checked.into_iter().map(|checked| checked.check).chain(suggestion).collect(), folders)
 }
 
-async fn check_source(source: &CalendarSource, identity: &[String], scene: &Scene<'_>) -> (Check, usize) {
-    let subject = match source {
-        CalendarSource::Path(folder) => path(folder),
-        CalendarSource::Subscription(subscription) => private(Kind::Host, subscription.url.to_string()),
+/// What came of checking one source.
+struct Checked {
+    check: Check,
+    /// How many folders were searched.
+    folders: usize,
+    /// The addresses that its calendars are named after.
+    owners: Vec<String>,
+}
+
+impl Checked {
+    fn new(check: Check, folders: usize, outcome: Option<&Outcome>) -> Self {
+        let read = outcome.into_iter().flat_map(|outcome| &outcome.read);
+        Self { check, folders, owners: read.filter_map(|(_, report)| report.owner.clone()).collect() }
+    }
+}
+
+async fn check_source(source: &CalendarSource, identity: &[String], scene: &Scene<'_>) -> Checked {
+    let subject = match &source.place {
+        CalendarPlace::Path(folder) => path(folder),
+        CalendarPlace::Subscription(subscription) => private(Kind::Host, subscription.url.to_string()),
     };
-    let place = once::path(source, &scene.environment.cache_dir);
-    let late = || (Check::failed(GROUP, NAME, "it could not be read within 10 s").with_hint(SLOW), 0);
+    let place = once::source(source, &scene.environment.cache_dir);
+    let late = || Checked::new(Check::failed(GROUP, NAME, "it could not be read within 10 s").with_hint(SLOW), 0, None);
     let check = async {
-        match source {
-            CalendarSource::Path(_) => {
+        match &source.place {
+            CalendarPlace::Path(_) => {
                 let Some(outcome) = read(place.clone(), identity, scene).await else { return late() };
-                (of_files(&place, &outcome), outcome.folders)
+                Checked::new(of_files(&place.path, &outcome), outcome.folders, Some(&outcome))
             }
-            CalendarSource::Subscription(subscription) => {
+            CalendarPlace::Subscription(subscription) => {
                 let copied_at = once::confirmed_at(subscription, &scene.environment.cache_dir);
                 let published = once::is_published(subscription);
                 let copy =
                     async { if copied_at.is_some() { read(place.clone(), identity, scene).await } else { None } };
                 let (published, copy) = tokio::join!(published, copy);
-                (of_subscription(subscription, published, copied_at.zip(copy), scene.now.wall), 1)
+                let now = scene.now.wall;
+                let check = of_subscription(subscription, published, copied_at.zip(copy.as_ref()), now);
+                Checked::new(check, 1, copy.as_ref())
             }
         }
     };
-    let (check, folders) = bounded(check).await.unwrap_or_else(late);
-    (check.of(subject), folders)
+    let mut checked = bounded(check).await.unwrap_or_else(late);
+    checked.check = checked.check.of(subject);
+    if source.optional {
+        checked.check.verdict = checked.check.verdict.min(Verdict::Warning);
+    }
+    checked
+}
+
+/// A primary Google calendar says whose it is. Without `identity`, what that person declined makes them busy.
+fn suggest_identity(owners: &BTreeSet<String>) -> Option<Check> {
+    if owners.is_empty() {
+        return None;
+    }
+    let quoted = |owner: &String| private(Kind::Mail, toml::Value::from(owner.as_str()).to_string());
+    let found = "presenced does not know which invitations are yours, so those you declined make you busy";
+    let hint = text!["add this line below [signals.calendar]: `identity = ["]
+        .join(Text::list(owners.iter().map(quoted)))
+        .then("]`");
+    Some(Check::warning(GROUP, "identity", found).with_hint(hint))
 }
 
 const SLOW: &str = "if it is on another machine, check that the machine responds";
 
 /// Reads a source on a thread that may block. `None` if the thread fails.
-async fn read(place: PathBuf, identity: &[String], scene: &Scene<'_>) -> Option<Outcome> {
+async fn read(place: Source, identity: &[String], scene: &Scene<'_>) -> Option<Outcome> {
     let (identity, now, zone) = (identity.to_owned(), scene.now.wall, scene.now.zone.clone());
     let read = move || {
         let day = jiff::SignedDuration::from_hours(24);
@@ -80,16 +118,8 @@ fn contents(outcome: &Outcome) -> Text {
 }
 
 fn of_files(place: &Path, outcome: &Outcome) -> Check {
-    if let [first, more @ ..] = outcome.unread.as_slice() {
-        let details = [first].into_iter().chain(more).take(MAX_SKIPPED_LISTED);
-        let details = details.map(|unread| text!["the calendar ", path(&unread.path), " ", foreign(&unread.reason)]);
-        let found = if outcome.read.is_empty() {
-            text!["it cannot be read, so the calendar is unknown"]
-        } else {
-            text![count(outcome.unread.len(), "part", "parts"), " cannot be read, so the calendar is unknown"]
-        };
-        let hint = "correct the path in [signals.calendar], or give presenced's user permission to read it";
-        return Check::failed(GROUP, NAME, found).with_details(details).with_hint(hint);
+    if let Some(first) = outcome.needed().or_else(|| outcome.unread.first()) {
+        return of_unread(first, outcome);
     }
     let found = contents(outcome);
     let skipped = skipped(outcome);
@@ -107,7 +137,29 @@ fn of_files(place: &Path, outcome: &Outcome) -> Check {
         .with_hint("the rest is used; `presenced agenda` shows all skipped parts; try exporting the file again")
 }
 
-/// The skipped parts of the files that could be read.
+/// Something does not count. `first` is what matters most.
+fn of_unread(first: &Unread, outcome: &Outcome) -> Check {
+    let details = [first].into_iter().chain(outcome.unread.iter().filter(|unread| *unread != first));
+    let details = details
+        .take(MAX_SKIPPED_LISTED)
+        .map(|unread| text!["the calendar ", path(&unread.path), " ", foreign(&unread.reason)]);
+    let is_cut = first.line.is_some();
+    let check = match first.need {
+        Need::Named if is_cut => Check::failed(GROUP, NAME, "it is not whole, so the calendar is unknown"),
+        Need::Named => Check::failed(GROUP, NAME, "it cannot be read, so the calendar is unknown"),
+        Need::Found | Need::Optional => {
+            let left_out = text![count(outcome.unread.len(), "part is left out", "parts are left out")];
+            Check::warning(GROUP, NAME, contents(outcome).then("; ").join(left_out))
+        }
+    };
+    check.with_details(details).with_hint(if is_cut {
+        "if no program is writing it, save it or download it again"
+    } else {
+        "correct the path in [signals.calendar], or give presenced's user permission to read it"
+    })
+}
+
+/// The skipped parts of the files that count.
 fn skipped(outcome: &Outcome) -> Vec<Text> {
     let mut all = Vec::new();
     for (file, report) in &outcome.read {
@@ -126,27 +178,28 @@ fn skipped(outcome: &Outcome) -> Vec<Text> {
 fn of_subscription(
     subscription: &Subscription,
     published: Result<(), crate::failure::Failure>,
-    copy: Option<(Timestamp, Outcome)>,
+    copy: Option<(Timestamp, &Outcome)>,
     now: Timestamp,
 ) -> Check {
     let age = |at: Timestamp| Part::Plain(span(now.duration_since(at)).into());
     match (published, copy) {
         (Ok(()), None) => Check::ok(GROUP, NAME, "it is published; there is no local copy yet"),
+        (Ok(()), Some((_, outcome))) if !outcome.unread.is_empty() => of_files(Path::new(""), outcome),
         (Ok(()), Some((at, outcome))) => {
-            let text = text!["it is published; copied ", age(at), " ago, "].join(contents(&outcome));
+            let text = text!["it is published; copied ", age(at), " ago, "].join(contents(outcome));
             let old = now.duration_since(at).unsigned_abs() > subscription.refresh * 3;
             if old {
                 let hint = "presenced fetches it while it is running: `systemctl --user start presenced`";
                 return Check::warning(GROUP, NAME, text).with_hint(hint);
             }
-            Check { found: text, ..of_files(Path::new(""), &outcome) }
+            Check { found: text, ..of_files(Path::new(""), outcome) }
         }
         (Err(failure), copy) => {
             let hint = failure.hint.clone().map_or_else(
                 || Text::from("check that this machine can reach that host; presenced keeps trying"),
                 |hint| foreign(hint).into(),
             );
-            let check = match copy {
+            let check = match copy.filter(|(_, outcome)| outcome.unread.is_empty()) {
                 None => Check::failed(GROUP, NAME, "it cannot be fetched, and there is no local copy"),
                 Some((at, _)) => {
                     let found = text!["it cannot be fetched; the copy from ", age(at), " ago is used"];

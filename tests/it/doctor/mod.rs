@@ -1,7 +1,8 @@
-//! `presenced doctor` as a person runs it: in a healthy and a broken setup, with and without a daemon. [`public`] tests what the
-//! public report leaves out.
+//! `presenced doctor` as a person runs it: in a healthy and a broken setup, with and without a daemon. [`calendars`] tests
+//! what it says about calendars, and [`public`] what the public report leaves out.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod calendars;
 mod public;
 
 use std::collections::BTreeMap;
@@ -23,9 +24,9 @@ use crate::stage::keyring::Desktop;
 use crate::stage::login1::{Login1, Session};
 use crate::stage::reports::work;
 
-/// Two meetings, one without a start, in a file that ends too early.
+/// Two meetings, one without a start.
 const BROKEN: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nSUMMARY:Fine\nEND:VEVENT\n\
-                      BEGIN:VEVENT\nUID:2\nSUMMARY:Takeover of Fabrikam\nEND:VEVENT\n";
+                      BEGIN:VEVENT\nUID:2\nSUMMARY:Takeover of Fabrikam\nEND:VEVENT\nEND:VCALENDAR\n";
 const MEETING: &str = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261124T090000Z\nEND:VEVENT\nEND:VCALENDAR\n";
 
 const UNIT: &str =
@@ -390,36 +391,6 @@ async fn variables_missing_from_services_are_named_without_their_values() {
     assert!(!found.printed.to_string().contains("hunter2"));
     install_systemd(&house, "LoadState=not-found\n", "");
     Found::of(&house).await.says("environment", "ok: services lack ");
-}
-
-#[tokio::test]
-async fn calendars_are_read_and_their_problems_are_listed() {
-    let away = canned::Server::start([answer(404, "", "")]).await;
-    let there = canned::Server::start([answer(200, "", MEETING)]).await;
-    let house = House::new().await;
-    std::fs::create_dir(house.path("empty")).unwrap();
-    std::fs::create_dir(house.path("good")).unwrap();
-    house.write("good/a.ics", MEETING);
-    house.write("good/b.ics", MEETING);
-    house.write("broken.ics", BROKEN);
-    let sources = format!(
-        "[signals.calendar]\nsources = [{{ path = \"good\" }}, {{ path = \"broken.ics\" }}, {{ path = \"empty\" }}, \
-         {{ path = \"none\" }}, {{ url = \"{}a.ics\" }}, {{ url = \"{}hunter2.ics\" }}]\n",
-        there.url, away.url
-    );
-    house.write("config.toml", house.configuration() + &sources);
-    let found = Found::of(&house).await;
-    let checks = found.printed["checks"].as_array().unwrap();
-    let said: Vec<String> = checks
-        .iter()
-        .filter(|check| check["check"] == "calendar")
-        .map(|check| format!("{} {} {}", check["verdict"], check["found"], check["details"]).replace('"', ""))
-        .collect();
-    let folder = house.path("").canonicalize().unwrap();
-    let text = said.join("\n").replace(&format!("{}/", folder.display()), "/house/");
-    insta::assert_snapshot!(text);
-    assert!(!text.contains("Fabrikam") && !found.printed.to_string().contains("hunter2"));
-    assert_eq!((found.code, there.requests().len(), away.requests().len()), (1, 1, 1));
 }
 
 #[tokio::test]

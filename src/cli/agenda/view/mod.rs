@@ -1,4 +1,4 @@
-//! The agenda as text: the bars, the events, the resulting presence with its reasons, and the skipped parts. A pure function
+//! The agenda as text: what does not count, the bars, the events, the resulting presence with its reasons, and the skipped parts. A pure function
 //! of the agenda, the time and the width. The caller removes the styles if the output does not support them.
 
 use anstyle::{AnsiColor, Style};
@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::chart::{chart, glyph};
-use super::{Agenda, Claimed};
+use super::{Agenda, Claimed, Skipped};
 use crate::calendar::{BusyClass, Occurrence, OccurrenceTime};
 use crate::cli::moment::{day_after, midnight};
 use crate::cli::terminal::text::{columns, cut_end, pad, printable, wrap};
@@ -30,6 +30,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub(super) fn render(agenda: &Agenda, now: Timestamp, width: usize) -> String {
     let width = width.max(MIN_WIDTH);
     let mut view = AgendaView { lines: Vec::new(), agenda, now, width };
+    view.unread();
     view.title();
     view.lines.extend(chart(agenda, now, width));
     view.lines.push(String::new());
@@ -79,7 +80,9 @@ impl<'a> AgendaView<'a> {
     fn occurrences(&mut self) {
         let rows = self.rows();
         if rows.is_empty() {
-            self.lines.push("The calendar has no events.".to_owned());
+            let nothing =
+                if self.agenda.is_unknown { "No events could be read." } else { "The calendar has no events." };
+            self.lines.push(nothing.to_owned());
             return;
         }
         let wide = |width: fn(&Row<'_>) -> usize| rows.iter().map(width).max().unwrap_or(0);
@@ -189,12 +192,31 @@ impl<'a> AgendaView<'a> {
     }
 
     fn skipped(&mut self) {
-        let Agenda { skipped, unread, .. } = self.agenda;
-        if skipped.is_empty() {
+        if !self.agenda.skipped.is_empty() {
+            self.lines.push(String::new());
+            self.parts("Skipped", &self.agenda.skipped);
+        }
+    }
+
+    /// What does not count. It comes first, because the rest may look complete.
+    fn unread(&mut self) {
+        let Agenda { unread, is_unknown, .. } = self.agenda;
+        if unread.is_empty() {
             return;
         }
+        self.parts("Not used", unread);
+        let text = if *is_unknown {
+            "Until this is fixed, the daemon treats the calendar as unknown, and no rule that uses it matches."
+        } else {
+            "The daemon leaves this out. When it first sees such a file in a folder, the calendar is unknown for a minute."
+        };
+        self.lines.extend(wrap(text, self.width));
         self.lines.push(String::new());
-        self.lines.push(styled(YELLOW.bold(), "Skipped"));
+    }
+
+    /// A list of skipped parts.
+    fn parts(&mut self, title: &str, skipped: &[Skipped]) {
+        self.lines.push(styled(YELLOW.bold(), title));
         for part in skipped.iter().take(MAX_SKIPPED) {
             let line = part.line.map(|line| format!(":{line}")).unwrap_or_default();
             let text = format!("{}{line}: {}", part.file.display(), part.reason);
@@ -202,12 +224,6 @@ impl<'a> AgendaView<'a> {
         }
         if let Some(more) = skipped.len().checked_sub(MAX_SKIPPED).filter(|more| *more > 0) {
             self.indented(&format!("and {more} more; `presenced agenda --json` lists them all"));
-        }
-        if *unread {
-            self.lines.push(String::new());
-            let text = "While a calendar cannot be read, the daemon treats the calendar as unknown, and no rule that uses it \
-                        matches.";
-            self.lines.extend(wrap(text, self.width));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Snapshots of the view without styles, and a test that no title, however odd, breaks its bounds.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -9,7 +10,7 @@ use crate::calendar::{SourceId, Timeline};
 use crate::cli::agenda::Skipped;
 use crate::cli::agenda::forecast::{at_the_desk, forecast};
 use crate::config::Signals;
-use crate::policy::default_rules;
+use crate::policy::{Reading, default_rules};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -24,16 +25,18 @@ fn agenda(events: &[(&str, &str)], from: &str, to: &str) -> Agenda {
         let event = format!("BEGIN:VEVENT\nUID:{number}\n{properties}\nSUMMARY:{title}\nEND:VEVENT\n");
         file.push_str(&event);
     }
+    file.push_str("END:VCALENDAR\n");
     let mut timeline = Timeline::new(Vec::new(), zone.clone(), window.0, window.1);
     timeline.update(SourceId(0), Path::new("a.ics"), file.as_bytes()).unwrap();
-    let snapshot = at_the_desk(&Signals::default(), timeline.schedule());
+    let snapshot = at_the_desk(&Signals::default(), Reading::Known(Arc::new(timeline.schedule())));
     Agenda {
         presence: forecast(&default_rules(), &snapshot, window, &zone),
         zone,
         window,
         occurrences: timeline.occurrences(window.0, window.1).collect(),
         skipped: Vec::new(),
-        unread: false,
+        unread: Vec::new(),
+        is_unknown: false,
     }
 }
 
@@ -67,11 +70,23 @@ fn plain(agenda: &Agenda, now: &str, width: usize) -> String {
 #[test]
 fn a_working_day() {
     let mut agenda = day();
-    agenda.skipped = vec![
-        skipped("/home/me/gone.ics", None, "the calendar does not exist"),
-        skipped("/home/me/work.ics", Some(1207), "the event ends before it begins, which no event of any calendar may"),
-    ];
-    agenda.unread = true;
+    let cut = "the calendar cannot be used: it is not complete: it ends before its END:VCALENDAR";
+    agenda.unread = vec![skipped("/home/me/calendars/new.ics", Some(7), cut)];
+    agenda.skipped = vec![skipped(
+        "/home/me/work.ics",
+        Some(1207),
+        "the event ends before it begins, which no event of any calendar may",
+    )];
+    insta::assert_snapshot!(plain(&agenda, "2026-11-24T09:14:00Z", 80));
+}
+
+#[test]
+fn what_makes_the_calendar_unknown_comes_first() {
+    let mut agenda = agenda(&[], "2026-11-24T08:00:00Z", "2026-11-24T16:30:00Z");
+    let snapshot = at_the_desk(&Signals::default(), Reading::Unknown);
+    agenda.presence = forecast(&default_rules(), &snapshot, agenda.window, &agenda.zone);
+    agenda.unread = vec![skipped("/home/me/gone.ics", None, "the calendar does not exist")];
+    agenda.is_unknown = true;
     insta::assert_snapshot!(plain(&agenda, "2026-11-24T09:14:00Z", 80));
 }
 
