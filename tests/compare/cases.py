@@ -1,7 +1,7 @@
 """Generates calendar files: small, valid, and as odd as real ones, most of them around the clock changes in 2026.
 
 Each file depends only on its number, so that a difference can be reproduced. Properties that begin with X-CASE- hold what
-`agree.py` needs to know about an event; calendar programs ignore them.
+`reference.py` needs to know about an event; calendar programs ignore them. Files that are not valid are in `kinds`.
 """
 
 import datetime as dt
@@ -50,17 +50,41 @@ FORMAT = "%Y%m%dT%H%M%S"
 
 
 class Case:
-    """One file. `system` is the system's zone, which floating times and whole days use."""
+    """One file."""
 
-    def __init__(self, number, system):
-        self.random = random.Random(number)
-        self.uid = f"case-{number}"
-        self.system = ZoneInfo(system)
-        self.kind = self.random.choices(["zoned", "utc", "floating", "day"], [6, 1, 1, 2])[0]
-        self.tzid, name = self.random.choice(ZONES)
-        self.zone = {"zoned": ZoneInfo(name), "utc": dt.timezone.utc}.get(self.kind, self.system)
+    name = "case"
+    # The forms of a start, and how often each is used.
+    forms = {"zoned": 6, "utc": 1, "floating": 1, "day": 2}
+    zones = ZONES
+    # The system's zones. Floating times and whole days use the one of the file.
+    systems = ["Europe/Berlin"]
+    # The years that are compared, from the first to before the last.
+    years = (2026, 2027)
+    # Whether the report must name something: True, False, or None if both are right.
+    reported = False
+    # Whether it is enough to report the file instead.
+    may_differ_if_reported = False
+    # Whether UIDs and free time are left out of the comparison.
+    is_anonymous = False
+
+    def __init__(self, number):
+        self.random = random.Random(number if self.name == "case" else f"{self.name}-{number}")
+        self.uid = f"{self.name}-{number}"
+        self.system = self.random.choice(self.systems) if len(self.systems) > 1 else self.systems[0]
+        self.kind = self.random.choices(list(self.forms), list(self.forms.values()))[0]
+        self.tzid, zone = self.random.choice(self.zones)
+        self.zone = {"zoned": ZoneInfo(zone), "utc": dt.timezone.utc}.get(self.kind, ZoneInfo(self.system))
+        self.stamp = "20260101T000000Z"
+        # Properties of the VCALENDAR.
+        self.head = []
+        # Whether one of them gives floating times a zone.
+        self.has_zone = False
         self.components = []
-        self.instants = set()
+
+    @staticmethod
+    def meaning(text, _system):
+        """The file as RFC 5545 would have it: what the file means, in a form that the packages read."""
+        return text
 
     def text(self):
         """The file."""
@@ -81,7 +105,7 @@ class Case:
             self.overrides(slots)
         self.random.shuffle(self.components)
         own_zone = OWN_ZONE if any("Customized" in component for component in self.components) else ""
-        head = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//case//EN\n"
+        head = "\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//case//EN", *self.head, ""])
         zone_first = self.random.random() < 0.5
         body = "".join(self.components)
         text = head + (own_zone + body if zone_first else body + own_zone) + "END:VCALENDAR\n"
@@ -89,10 +113,14 @@ class Case:
 
     def event(self, lines, length):
         nominal, exact = length
-        head = ["BEGIN:VEVENT", f"UID:{self.uid}", "DTSTAMP:20260101T000000Z", f"X-CASE-LENGTH:{nominal},{exact}"]
+        head = ["BEGIN:VEVENT", f"UID:{self.uid}", f"DTSTAMP:{self.stamp}", f"X-CASE-LENGTH:{nominal},{exact}"]
         if not lines[0].startswith("RECURRENCE-ID"):
             head.append("X-CASE-MASTER:1")
-        self.components.append("\n".join([*head, *lines, "END:VEVENT", ""]))
+        self.components.append("\n".join([*head, *lines, *self.properties(), "END:VEVENT", ""]))
+
+    def properties(self):
+        """Further properties of an event."""
+        return []
 
     def start(self):
         """A start near a clock change, or long before it."""
@@ -124,7 +152,7 @@ class Case:
             return [f"DURATION:{text}"], (days * 86400, 0 if text == "P1W" else hours * 3600 + minutes * 60)
         end = start + dt.timedelta(minutes=self.random.choice([0, 15, 60, 90, 480, 1440, 3000]))
         exact = int((self.instant(end) - self.instant(start)).total_seconds())
-        if self.kind == "floating":
+        if self.kind == "floating" and not self.has_zone:
             # A floating time has no known clock, so the end stays as written.
             return [self.at("DTEND", end)], (int((end - start).total_seconds()), 0)
         if exact < 0:
@@ -204,7 +232,7 @@ class Case:
         if form == 0 or self.kind == "day":
             # All on one line.
             first = self.at("EXDATE", chosen[0])
-            return [",".join([first, *(self.at("EXDATE", slot).split(":")[1] for slot in chosen[1:])])]
+            return [",".join([first, *(self.at("EXDATE", slot).rsplit(":", 1)[1] for slot in chosen[1:])])]
         if form == 1 and self.kind == "zoned":
             return [f"EXDATE:{self.instant(slot).strftime(FORMAT)}Z" for slot in chosen]
         if form == 2:
@@ -226,7 +254,7 @@ class Case:
             if not any("PERIOD" in line for line in lines) and self.random.random() < 0.5 and self.kind in ("zoned", "utc"):
                 minutes = self.random.choice([10, 60, 200])
                 value = self.at("RDATE", at)
-                head, written = value.split(":")
+                head, written = value.rsplit(":", 1)
                 lines.append(f"{head};VALUE=PERIOD:{written}/PT{minutes}M")
                 lines.append(f"X-CASE-PERIOD:{int(self.instant(at).timestamp())},{minutes * 60}")
             else:

@@ -1,4 +1,5 @@
-//! Prints the occurrences in a folder of calendar files as JSON, in the format of `presenced agenda --json`, for `agree.py`.
+//! Prints the occurrences in each file of a folder as JSON, by the name of the file and in the format of `presenced agenda --json`,
+//! for `agree.py`.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -7,6 +8,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use presenced::calendar::{Occurrence, OccurrenceTime, SourceId, Timeline};
 use serde_json::{Value, json};
+
+/// The user, as in `busy.py`.
+const ME: &str = "me@contoso.com";
 
 fn main() {
     let (mut calendar, mut from, mut to) = (PathBuf::new(), Timestamp::MIN, Timestamp::MAX);
@@ -21,21 +25,20 @@ fn main() {
             other => panic!("unknown option {other}"),
         }
     }
-    let mut timeline = Timeline::new(Vec::new(), zone, from, to);
-    let mut skipped = Vec::new();
+    let mut answers = serde_json::Map::new();
     for entry in std::fs::read_dir(calendar).expect("--calendar is a folder") {
         let path = entry.expect("a folder that can be listed").path();
         let file = std::fs::File::open(&path).expect("a file that can be opened");
+        let mut timeline = Timeline::new(vec![ME.to_owned()], zone.clone(), from, to);
         let report = timeline.update(SourceId(0), &path, file).expect("a file that can be read");
-        skipped.extend(
-            report
-                .skipped
-                .into_iter()
-                .map(|skipped| json!({"file": skipped.file, "line": skipped.line, "reason": skipped.reason})),
-        );
+        let parts = report.skipped.into_iter().map(|part| json!({"line": part.line, "reason": part.reason}));
+        let zones = report.unknown_zones.into_iter().map(|zone| json!({"reason": format!("{zone} is unknown")}));
+        let skipped: Vec<Value> = parts.chain(zones).collect();
+        let occurrences: Vec<Value> = timeline.occurrences(from, to).map(shown).collect();
+        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        answers.insert(name, json!({"occurrences": occurrences, "skipped": skipped}));
     }
-    let occurrences: Vec<Value> = timeline.occurrences(from, to).map(shown).collect();
-    writeln!(std::io::stdout(), "{}", json!({"occurrences": occurrences, "skipped": skipped})).expect("a reader");
+    writeln!(std::io::stdout(), "{}", Value::Object(answers)).expect("a reader");
 }
 
 fn shown(occurrence: Occurrence) -> Value {
@@ -43,5 +46,6 @@ fn shown(occurrence: Occurrence) -> Value {
         OccurrenceTime::Time { start, end } => (start.timestamp().to_string(), end.timestamp().to_string(), false),
         OccurrenceTime::Days { start, end } => (start.to_string(), end.to_string(), true),
     };
-    json!({"uid": occurrence.uid, "start": start, "end": end, "all_day": all_day})
+    let class = occurrence.class.to_string();
+    json!({"uid": occurrence.uid, "start": start, "end": end, "all_day": all_day, "class": class})
 }
