@@ -89,7 +89,9 @@ def by_program(presenced, folder, arguments):
 
 def compared(rows, case):
     """The rows that are compared, sorted: only starts well within the window, so that events across its edges do not matter."""
-    first, end = (dt.datetime(year, month, 1, tzinfo=dt.timezone.utc) for year, month in ((case.years[0], 2), (case.years[1] - 1, 12)))
+    first, end = (
+        dt.datetime(year, month, 1, tzinfo=dt.timezone.utc) for year, month in ((case.years[0], 2), (case.years[1] - 1, 12))
+    )
     found = []
     for uid, start, to, kind in rows:
         at = start if isinstance(start, dt.datetime) else dt.datetime.combine(start, dt.time(), dt.timezone.utc)

@@ -1,7 +1,13 @@
 """The busy class of an event, which the packages do not know."""
 
 ME = "me@contoso.com"
-MICROSOFT = {"FREE": "free", "WORKINGELSEWHERE": "working-elsewhere", "TENTATIVE": "tentative", "BUSY": "busy", "OOF": "out-of-office"}
+MICROSOFT = {
+    "FREE": "free",
+    "WORKINGELSEWHERE": "working-elsewhere",
+    "TENTATIVE": "tentative",
+    "BUSY": "busy",
+    "OOF": "out-of-office",
+}
 
 
 def class_of(event):
@@ -10,8 +16,9 @@ def class_of(event):
     - STATUS:CANCELLED: nothing (RFC 5545, 3.8.1.11). I declined: nothing (3.2.12), but an organiser takes part anyway.
     - X-MICROSOFT-CDO-BUSYSTATUS, else -INTENDEDSTATUS: its class, whatever else the event says (MS-OXCICAL).
     - TRANSP:TRANSPARENT: free (3.8.2.7). A whole day without TRANSP: free, as Google and Outlook show birthdays and holidays.
-    - An open answer in somebody else's event makes it tentative at most, unless Outlook has written the status. An answer is open if the
-      PARTSTAT is written (Google's free/busy export and Outlook's own events leave it out), and the event has an organiser (3.8.4.3).
+    - An open answer in somebody else's event makes it tentative at most, unless Outlook has written the status. An answer is open
+      if the PARTSTAT is written (Google's free/busy export and Outlook's own events leave it out), and the event has an organiser
+      (3.8.4.3).
     """
     if text(event, "STATUS") == "CANCELLED":
         return None

@@ -235,8 +235,8 @@ class Case:
             return [",".join([first, *(self.at("EXDATE", slot).rsplit(":", 1)[1] for slot in chosen[1:])])]
         if form == 1 and self.kind == "zoned":
             return [f"EXDATE:{self.instant(slot).strftime(FORMAT)}Z" for slot in chosen]
-        if form == 2:
-            # The reference ignores these for instances that are moved.
+        if form == 2 and all(self.instant(slot).date() == slot.date() for slot in slots):
+            # The reference ignores these for instances that are moved, and also excludes the instance on that date in UTC.
             days = {slot.date() for slot in chosen}
             slots[:] = [slot for slot in slots if slot.date() not in days]
             return [f"EXDATE;VALUE=DATE:{slot:%Y%m%d}" for slot in chosen]

@@ -86,15 +86,17 @@ def exact_ends(events, answer, zone):
         lines = event.get("X-CASE-PERIOD", [])
         for line in lines if isinstance(lines, list) else [lines]:
             at, seconds = map(int, line.split(","))
-            periods[at] = (0, seconds)
+            periods[event["UID"], at] = (0, seconds)
     corrected = []
     for event, start, end in answer:
         if isinstance(start, dt.datetime):
             nominal, exact = map(int, event["X-CASE-LENGTH"].split(","))
             if "X-CASE-MASTER" in event:
-                nominal, exact = periods.get(int(start.timestamp()), (nominal, exact))
+                nominal, exact = periods.get((event["UID"], int(start.timestamp())), (nominal, exact))
             local = really_local(event["DTSTART"].dt, zone)
             end = (utc(local + dt.timedelta(seconds=nominal), zone) if nominal else start) + dt.timedelta(seconds=exact)
+            # A start in a gap may be shifted beyond the end of a floating event.
+            end = max(start, end)
         corrected.append((event, start, end))
     return corrected
 

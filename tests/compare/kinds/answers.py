@@ -34,8 +34,13 @@ class StatusWords(Case):
     name = "status-words"
 
     def properties(self):
-        word = self.random.choice(["0", "1", "2", "3", "4", "WORKING ELSEWHERE", "Working Elsewhere", " OOF ", "oof", "Busy", "OUT OF OFFICE"])
-        return [f"X-MICROSOFT-CDO-{self.random.choice(['BUSY', 'INTENDED'])}STATUS:{word}", *self.random.choice([[], ["TRANSP:TRANSPARENT"]])]
+        word = self.random.choice(
+            ["0", "1", "2", "3", "4", "WORKING ELSEWHERE", "Working Elsewhere", " OOF ", "oof", "Busy", "OUT OF OFFICE"]
+        )
+        return [
+            f"X-MICROSOFT-CDO-{self.random.choice(['BUSY', 'INTENDED'])}STATUS:{word}",
+            *self.random.choice([[], ["TRANSP:TRANSPARENT"]]),
+        ]
 
     @staticmethod
     def meaning(text, _system):
@@ -56,7 +61,15 @@ class Addresses(Case):
 
     def properties(self):
         pick = self.random.choice
-        mine = pick(["mailto:me%40contoso.com", "mailto:<me@contoso.com>", "MAILTO:Me@Contoso.COM", "mailto:%6De%40contoso.com", "<me@contoso.com>"])
+        mine = pick(
+            [
+                "mailto:me%40contoso.com",
+                "mailto:<me@contoso.com>",
+                "MAILTO:Me@Contoso.COM",
+                "mailto:%6De%40contoso.com",
+                "<me@contoso.com>",
+            ]
+        )
         not_mine = pick(["mailto:meg@contoso.com", "mailto:me@contoso.com.example.org"])
         organiser, attendee = pick([(OTHER, mine), (OTHER, not_mine), (mine, f"mailto:{ME}"), (not_mine, f"mailto:{ME}")])
         organiser = f"mailto:{OTHER}" if organiser == OTHER else organiser
@@ -66,4 +79,6 @@ class Addresses(Case):
     def meaning(text, _system):
         """RFC 6068, 2: characters of an address may be percent-encoded. RFC 5322, 3.4: the brackets are not part of the address."""
         mine = r"(?i):(?:mailto:)?<?(?:me|%6De)(?:@|%40)contoso\.com>?$"
-        return changed_lines(text, lambda line: re.sub(mine, f":mailto:{ME}", line) if line.startswith(("ORGANIZER", "ATTENDEE")) else line)
+        return changed_lines(
+            text, lambda line: re.sub(mine, f":mailto:{ME}", line) if line.startswith(("ORGANIZER", "ATTENDEE")) else line
+        )

@@ -9,8 +9,18 @@ from lines import Property, changed, changed_lines, civil, find, instant, of_kin
 
 from .definitions import defined, meant_by, vtimezone
 
-SYSTEMS = ["Europe/Berlin", "Europe/London", "America/New_York", "America/Los_Angeles", "America/Sao_Paulo", "Asia/Kolkata", "Asia/Kathmandu",
-           "Asia/Tokyo", "Australia/Sydney", "Pacific/Auckland"]
+SYSTEMS = [
+    "Europe/Berlin",
+    "Europe/London",
+    "America/New_York",
+    "America/Los_Angeles",
+    "America/Sao_Paulo",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "Pacific/Auckland",
+]
 
 VALUES = ("UNTIL", "DTEND", "EXDATE", "RDATE", "RECURRENCE-ID")
 
@@ -28,9 +38,9 @@ def own_zone(calendar):
 def local_date(text, zones):
     """The date that a value stands for.
 
-    RFC 5545, 3.3.10 and 3.8.5.1: UNTIL, EXDATE and so on have the type of DTSTART, so here they are dates. Exchange and Microsoft 365
-    write the UTC time of the local midnight instead (jens-maus/node-ical#454). Other writers put any time of day after the date that
-    they mean, and do not convert it.
+    RFC 5545, 3.3.10 and 3.8.5.1: UNTIL, EXDATE and so on have the type of DTSTART, so here they are dates. Exchange and Microsoft
+    365 write the UTC time of the local midnight instead (jens-maus/node-ical#454). Other writers put any time of day after the date
+    that they mean, and do not convert it.
     """
     at = civil(text)
     if text.endswith("Z"):
@@ -131,7 +141,9 @@ class DatesWithZ(Case):
 
         def plain(line):
             dates = re.fullmatch(r"(DTSTART|DTEND|EXDATE|RDATE|RECURRENCE-ID)((?:;RANGE=\w+)?):((?:\d{8}Z,?)+)", line)
-            return f"{dates[1]}{dates[2]};VALUE=DATE:{dates[3].replace('Z', '')}" if dates else re.sub(r"(UNTIL=\d{8})Z", r"\1", line)
+            return (
+                f"{dates[1]}{dates[2]};VALUE=DATE:{dates[3].replace('Z', '')}" if dates else re.sub(r"(UNTIL=\d{8})Z", r"\1", line)
+            )
 
         return changed_lines(text, plain)
 
@@ -196,8 +208,8 @@ class DaysAsTimes(Case):
 
     @staticmethod
     def meaning(text, system):
-        """MS-OXCICAL, X-MICROSOFT-CDO-ALLDAYEVENT: TRUE says that the event lasts whole days. Outlook and Zimbra also write it beside
-        times, from midnight to midnight in the zone of the event, the calendar or the system."""
+        """MS-OXCICAL, X-MICROSOFT-CDO-ALLDAYEVENT: TRUE says that the event lasts whole days. Outlook and Zimbra also write it
+        beside times, from midnight to midnight in the zone of the event, the calendar or the system."""
 
         def change(event, calendar):
             start, end = find(event, "DTSTART"), find(event, "DTEND")
@@ -210,7 +222,6 @@ class DaysAsTimes(Case):
             return as_dates(event, clock)
 
         return changed(text, change)
-
 
 
 def at_midnight(text, zones):

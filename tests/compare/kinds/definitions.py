@@ -33,7 +33,13 @@ def vtimezone(zone, tzid, since=1601):
     if summer is None:
         lines += [f"DTSTART:{since}0101T000000", f"TZOFFSETFROM:{winter}", f"TZOFFSETTO:{winter}", "END:STANDARD"]
     else:
-        lines += [f"DTSTART:{since}0101T{ends}0000", yearly(*to_winter), f"TZOFFSETFROM:{summer}", f"TZOFFSETTO:{winter}", "END:STANDARD"]
+        lines += [
+            f"DTSTART:{since}0101T{ends}0000",
+            yearly(*to_winter),
+            f"TZOFFSETFROM:{summer}",
+            f"TZOFFSETTO:{winter}",
+            "END:STANDARD",
+        ]
         lines += ["BEGIN:DAYLIGHT", f"DTSTART:{since}0101T{begins}0000", yearly(*to_summer)]
         lines += [f"TZOFFSETFROM:{winter}", f"TZOFFSETTO:{summer}", "END:DAYLIGHT"]
     return "\n".join([*lines, "END:VTIMEZONE", ""])

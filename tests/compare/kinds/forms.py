@@ -29,7 +29,7 @@ class Quotes(Case):
 
     @staticmethod
     def meaning(text, _system):
-        """RFC 5545, 3.2: quotes are around the value of a parameter (a fixture of jens-maus/node-ical has them around the time too)."""
+        """RFC 5545, 3.2: quotes are around the value of a parameter. A fixture of jens-maus/node-ical has them around the time too."""
         return changed_lines(text, lambda line: line.replace('"', "") if re.match(rf"({DATES})\b", line) else line)
 
 

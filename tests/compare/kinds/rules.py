@@ -28,7 +28,8 @@ class YearlyMonthDays(Case):
         days = self.random.choice([day, day, f"{day},{day % 28 + 1}", -1, f"{day},-1", day % 28 + 1])
         text = ["FREQ=YEARLY", f"BYMONTHDAY={days}"]
         text += self.random.choice([[], [], ["INTERVAL=1"], ["INTERVAL=2"], ["WKST=MO"]])
-        text += self.random.choice([[], [], ["COUNT=40"], ["COUNT=3"], [f"UNTIL={self.until(start.replace(year=2026, day=28))}"]])
+        until = max(start, start.replace(year=2026, day=28))
+        text += self.random.choice([[], [], ["COUNT=40"], ["COUNT=3"], [f"UNTIL={self.until(until)}"]])
         self.random.shuffle(text)
         return ";".join(text)
 
@@ -95,14 +96,19 @@ class BadParts(Case):
         local = at + dt.timedelta(hours=offset)
         sign = f"{'-' if offset < 0 else '+'}{abs(offset):02}"
         return self.random.choice(
-            [f"{at:%Y-%m-%dT%H:%M:%S}Z", f"{local:{FORMAT}}{sign}00", f"{local:%Y-%m-%dT%H:%M:%S}{sign}:00", f"{local:{FORMAT}}{sign}:00"]
+            [
+                f"{at:%Y-%m-%dT%H:%M:%S}Z",
+                f"{local:{FORMAT}}{sign}00",
+                f"{local:%Y-%m-%dT%H:%M:%S}{sign}:00",
+                f"{local:{FORMAT}}{sign}:00",
+            ]
         )
 
     @staticmethod
     def meaning(text, _system):
-        """RFC 5545, 3.3.10: COUNT and INTERVAL are positive, and WKST is a weekday; a part that is neither says nothing. Simple Calendar
-        writes COUNT=-1 beside UNTIL (Simple-Calendar#1831), other writers leave UNTIL empty or escape the semicolon
-        (3.3.11: only in TEXT). The last UNTIL is a time of ISO 8601, which 3.3.5 is a part of."""
+        """RFC 5545, 3.3.10: COUNT and INTERVAL are positive, and WKST is a weekday; a part that is neither says nothing. Simple
+        Calendar writes COUNT=-1 beside UNTIL (Simple-Calendar#1831), other writers leave UNTIL empty, or escape the semicolon
+        (3.3.11: only in TEXT). The other forms of UNTIL are those of ISO 8601, of which 3.3.5 takes one."""
 
         def readable(parts, _event):
             kept = {}
@@ -154,17 +160,17 @@ class UnreadableUntil(Case):
 
     @staticmethod
     def meaning(text, system):
-        """The writer wanted an end, and nobody knows which. The series ends a year after its start, or a year after the newest
+        """The writer wanted an end, and nobody knows which. The last day is a year after the start, or a year after the newest
         DTSTAMP of the file (RFC 5545, 3.8.7.2: when it was last written), whichever is later."""
-        newest = max(civil(stamp) for stamp in re.findall(r"DTSTAMP:(\w+)", text)).replace(tzinfo=UTC)
+        newest = max(civil(stamp) for stamp in re.findall(r"DTSTAMP:(\w+)", text))
 
         def with_end(parts, event):
             start = find(event, "DTSTART")
-            at, a_year_later = civil(start.value), newest.replace(year=newest.year + 1)
+            last = max(at.replace(year=at.year + 1).date() for at in (civil(start.value), newest))
             if "T" not in start.value:
-                return {**parts, "UNTIL": f"{max(at.replace(year=at.year + 1).date(), a_year_later.date()):%Y%m%d}"}
+                return {**parts, "UNTIL": f"{last:%Y%m%d}"}
             zone = "UTC" if start.value.endswith("Z") else meant_by(start.tzid) or system
-            return {**parts, "UNTIL": zulu(max(instant(at.replace(year=at.year + 1), zone), a_year_later))}
+            return {**parts, "UNTIL": zulu(instant(dt.datetime.combine(last, dt.time(23, 59, 59)), zone))}
 
         return rule_changed(text, with_end)
 
@@ -177,7 +183,9 @@ class LastWeek(Case):
     years = (2019, 2036)
 
     def start(self):
-        day = self.random.choice([dt.date(2021, 1, 1), dt.date(2021, 1, 3), dt.date(2027, 1, 2), dt.date(2020, 12, 30), dt.date(2024, 12, 30)])
+        day = self.random.choice(
+            [dt.date(2021, 1, 1), dt.date(2021, 1, 3), dt.date(2027, 1, 2), dt.date(2020, 12, 30), dt.date(2024, 12, 30)]
+        )
         return dt.datetime.combine(day, dt.time(0 if self.kind == "day" else 9))
 
     def rules(self, start):
@@ -227,11 +235,17 @@ class Skip(Case):
     may_differ_if_reported = True
 
     def start(self):
-        day = self.random.choice([dt.date(2026, 1, 31), dt.date(2025, 12, 31), dt.date(2025, 12, 30), dt.date(2024, 2, 29), dt.date(2024, 12, 31)])
+        day = self.random.choice(
+            [dt.date(2026, 1, 31), dt.date(2025, 12, 31), dt.date(2025, 12, 30), dt.date(2024, 2, 29), dt.date(2024, 12, 31)]
+        )
         return dt.datetime.combine(day, super().start().time())
 
     def rules(self, start):
-        choices = {29: ["FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"], 30: ["FREQ=MONTHLY;BYMONTHDAY=30"], 31: ["FREQ=MONTHLY;BYMONTHDAY=31"]}
+        choices = {
+            29: ["FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"],
+            30: ["FREQ=MONTHLY;BYMONTHDAY=30"],
+            31: ["FREQ=MONTHLY;BYMONTHDAY=31"],
+        }
         if start.year == 2024 and start.month == 12:
             choices[31] = ["FREQ=YEARLY;BYYEARDAY=366"]
         rule = self.random.choice(choices[start.day])

@@ -45,7 +45,14 @@ def fixed(minutes):
     """The name and the definition of a zone without summer time."""
     offset = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
     name = f"Fixed {offset}"
-    lines = ["BEGIN:VTIMEZONE", f"TZID:{name}", "BEGIN:STANDARD", "DTSTART:19700101T000000", f"TZOFFSETFROM:{offset}", f"TZOFFSETTO:{offset}"]
+    lines = [
+        "BEGIN:VTIMEZONE",
+        f"TZID:{name}",
+        "BEGIN:STANDARD",
+        "DTSTART:19700101T000000",
+        f"TZOFFSETFROM:{offset}",
+        f"TZOFFSETTO:{offset}",
+    ]
     return name, [*lines, "END:STANDARD", "END:VTIMEZONE"]
 
 
@@ -154,6 +161,9 @@ class UnknownExdate(Case):
     reported = None
 
     def exceptions(self, slots):
+        if any(self.instant(slot).date() != slot.date() for slot in slots):
+            # The reference also excludes the instance on that date in UTC.
+            return []
         chosen = self.random.sample(slots, min(len(slots), self.random.choice([1, 2])))
         days = {slot.date() for slot in chosen}
         # The reference ignores dates for instances that are moved.
@@ -164,8 +174,8 @@ class UnknownExdate(Case):
 
     @staticmethod
     def meaning(text, _system):
-        """RFC 5545, 3.8.5.1: an EXDATE names an instance of its series. If its zone is unknown, it is read on the clock of the series;
-        if there is no such instance, it means the date (ical-org/ical.net#541)."""
+        """RFC 5545, 3.8.5.1: an EXDATE names an instance of its series. If its zone is unknown, it is read on the clock of the
+        series; if there is no such instance, it means the date (ical-org/ical.net#541)."""
 
         def change(event, _calendar):
             start = find(event, "DTSTART")
@@ -181,7 +191,15 @@ def excluded(exdate, start, event):
     rules = [line[6:] for line in event if line.startswith("RRULE:")]
     dates = [civil(Property.read(line).value.split("/")[0]) for line in event if line.startswith("RDATE")]
     first = civil(start.value)
-    is_instance = at in [first, *dates] or any(at == next(iter(given(one, first).xafter(at, count=1, inc=True)), None) for one in rules)
-    if not is_instance:
+    if at not in [first, *dates] and not any(gives(one, first, at, start) for one in rules):
         return f"EXDATE;VALUE=DATE:{at:%Y%m%d}"
     return f"EXDATE;TZID={start.tzid}:{at:{FORMAT}}" if start.tzid else f"EXDATE:{at:{FORMAT}}Z"
+
+
+def gives(text, first, at, start):
+    """Whether a rule gives a time, before its UNTIL."""
+    until = parts(text).get("UNTIL")
+    zone = "UTC" if start.value.endswith("Z") else meant_by(start.tzid)
+    if until and instant(at, zone) > (instant(civil(until), "UTC") if until.endswith("Z") else instant(civil(until), zone)):
+        return False
+    return at == next(iter(given(text, first).xafter(at, count=1, inc=True)), None)
