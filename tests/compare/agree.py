@@ -28,6 +28,8 @@ import tempfile
 import venv
 
 PACKAGES = ["icalendar", "recurring-ical-events", "tzdata"]
+# No tenant and no application has this ID.
+NOBODY = "00000000-0000-0000-0000-000000000000"
 # The most differences that are printed for each kind.
 SHOWN = 3
 
@@ -75,7 +77,7 @@ def by_program(presenced, folder, arguments):
 
     with tempfile.TemporaryDirectory() as temporary:
         config = pathlib.Path(temporary) / "config.toml"
-        account = 'tenant = "t.example.org"\nclient_id = "c"\nauth = { method = "device-code" }'
+        account = f'tenant = "{NOBODY}"\nclient_id = "{NOBODY}"\nauth = {{ method = "device-code" }}'
         calendar = f'sources = [{{ path = "{temporary}" }}]\nidentity = ["{ME}"]'
         config.write_text(f"[accounts.work]\n{account}\n\n[signals.calendar]\n{calendar}\n")
 
