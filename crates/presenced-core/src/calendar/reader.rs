@@ -21,7 +21,7 @@ const MAX_ZONE_STEPS_PER_FILE: u64 = if cfg!(fuzzing) { 30_000 } else { 3_000_00
 /// Reads the file with the number `file` and passes its events to `sink`. `identity` has the user's e-mail addresses, `system`
 /// is the system's zone.
 pub(super) fn read<'a>(
-    bytes: impl Read,
+    bytes: &mut dyn Read,
     file: u32,
     identity: &'a [String],
     known: &'a mut KnownZones,

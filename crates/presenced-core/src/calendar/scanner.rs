@@ -1,8 +1,8 @@
 //! The scanner: turns the bytes of any file into unfolded content lines (RFC 5545, 3.1), each with its line number.
 //!
-//! It streams. It keeps only one buffer and one logical line in memory, regardless of the file's size. It accepts what real
-//! files contain: BOMs, UTF-16, every kind of line end, and blank lines inside folds. Bytes that are not UTF-8 are passed on
-//! unchanged. Leaves to others: what a line means (`property`).
+//! It streams. It keeps only one buffer and one logical line in memory, regardless of the file's size. A line without a fold is
+//! borrowed from the buffer. It accepts what real files contain: BOMs, UTF-16, every kind of line end, and blank lines inside
+//! folds. Bytes that are not UTF-8 are passed on unchanged. Leaves to others: what a line means (`property`).
 
 use std::io::{self, Read};
 
@@ -15,6 +15,12 @@ pub const MAX_FILE_BYTES: u64 = 640 * 1024 * 1024;
 
 /// How many bytes are read at a time.
 const CHUNK_BYTES: usize = 32 * 1024;
+
+/// How many bytes are read first. Most files in a folder have a single event and need no more.
+const FIRST_CHUNK_BYTES: usize = 4 * 1024;
+
+// A line within a chunk is never too long, even if its characters need half as much space again in UTF-8 as in UTF-16.
+const _: () = assert!(2 * CHUNK_BYTES <= MAX_LINE_BYTES);
 
 /// An unfolded line (RFC 5545, 3.1).
 #[derive(Debug)]
@@ -34,32 +40,32 @@ enum Encoding {
     Utf16 { little_endian: bool },
 }
 
-/// Reads content lines from `source`.
-#[derive(Debug)]
-pub(super) struct Scanner<R> {
-    source: R,
-    /// The buffer for one read.
-    buffer: Box<[u8]>,
+/// Reads content lines from a source.
+pub(super) struct Scanner<'r> {
+    /// Not generic, so that this is compiled once, and with the optimisation of this crate.
+    source: &'r mut dyn Read,
     encoding: Option<Encoding>,
-    /// Bytes as read. For UTF-16, the bytes that are not decoded yet.
+    /// For UTF-16: the bytes that are not decoded yet.
     raw: Vec<u8>,
-    /// Decoded UTF-8, and how much of it is consumed.
+    /// Space for UTF-8, how much of it is filled, and how much of that is consumed.
     chunk: Vec<u8>,
+    filled: usize,
     position: usize,
     read: u64,
+    /// The logical line, unless it is borrowed from the chunk.
     line: Vec<u8>,
     cut: bool,
     number: u32,
 }
 
-impl<R: Read> Scanner<R> {
-    pub(super) fn new(source: R) -> Self {
+impl<'r> Scanner<'r> {
+    pub(super) fn new(source: &'r mut dyn Read) -> Self {
         Self {
             source,
-            buffer: vec![0; CHUNK_BYTES].into_boxed_slice(),
             encoding: None,
             raw: Vec::new(),
-            chunk: Vec::new(),
+            chunk: vec![0; FIRST_CHUNK_BYTES],
+            filled: 0,
             position: 0,
             read: 0,
             line: Vec::new(),
@@ -75,13 +81,19 @@ impl<R: Read> Scanner<R> {
 
     /// The next content line; `None` at the end. Blank lines are skipped.
     pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
-        self.line.clear();
-        self.cut = false;
         self.skip_blank_lines()?;
         let number = self.number;
+        if let Some((length, next)) = self.whole_line() {
+            let start = self.position;
+            self.position += next;
+            self.number = self.number.saturating_add(1);
+            return Ok(Some(Line { number, bytes: &self.chunk[start..start + length], cut: false }));
+        }
         if self.peek()?.is_none() {
             return Ok(None);
         }
+        self.line.clear();
+        self.cut = false;
         loop {
             self.take_physical_line()?;
             // Some programs end lines with CR CR LF or put a blank line after each. Neither ends a fold.
@@ -94,10 +106,22 @@ impl<R: Read> Scanner<R> {
         Ok(Some(Line { number, bytes: &self.line, cut: self.cut }))
     }
 
+    /// The length of the next line, and where the line after it begins, if it is certain that the line is not folded: the
+    /// chunk contains its end, which is LF or CR LF, and the beginning of another line.
+    fn whole_line(&self) -> Option<(usize, usize)> {
+        let rest = &self.chunk[self.position..self.filled];
+        let length = memchr::memchr2(b'\n', b'\r', rest)?;
+        match rest[length..] {
+            [b'\n', after, ..] if begins_line(after) => Some((length, length + 1)),
+            [b'\r', b'\n', after, ..] if begins_line(after) => Some((length, length + 2)),
+            _ => None,
+        }
+    }
+
     /// Appends the rest of the physical line to the logical line, and moves past its end.
     fn take_physical_line(&mut self) -> io::Result<()> {
         while self.peek()?.is_some() {
-            let rest = &self.chunk[self.position..];
+            let rest = &self.chunk[self.position..self.filled];
             let end = memchr::memchr2(b'\n', b'\r', rest);
             let part = &rest[..end.unwrap_or(rest.len())];
             let room = MAX_LINE_BYTES - self.line.len();
@@ -138,7 +162,7 @@ impl<R: Read> Scanner<R> {
 
     /// The next byte, not consumed; `None` at the end.
     fn peek(&mut self) -> io::Result<Option<u8>> {
-        while self.position == self.chunk.len() {
+        while self.position == self.filled {
             if !self.refill()? {
                 return Ok(None);
             }
@@ -146,41 +170,45 @@ impl<R: Read> Scanner<R> {
         Ok(Some(self.chunk[self.position]))
     }
 
-    /// Reads more; `false` at the end. The chunk may still be empty if only half a character was read.
+    /// Reads more; `false` at the end. The chunk may still be empty if only half a character was read. Kept out of the callers
+    /// of [`Self::peek`], which look at a few bytes of every line.
+    #[inline(never)]
     fn refill(&mut self) -> io::Result<bool> {
-        self.position = 0;
-        self.chunk.clear();
+        // What filled the space may go on.
+        let grows = self.filled == self.chunk.len();
+        (self.position, self.filled) = (0, 0);
         if self.too_long() {
             return Ok(false);
         }
-        let Some(encoding) = self.encoding else {
-            return self.detect_encoding();
-        };
-        match encoding {
-            Encoding::Utf8 => {
-                let read = read_some(&mut self.source, &mut self.buffer, &mut self.chunk)?;
-                self.read += read as u64;
-                Ok(read > 0)
+        match self.encoding {
+            None => self.detect_encoding(),
+            Some(Encoding::Utf8) => {
+                if grows {
+                    self.chunk.resize(CHUNK_BYTES, 0);
+                }
+                self.filled = self.read_some(0)?;
+                Ok(self.filled > 0)
             }
-            Encoding::Utf16 { little_endian } => {
-                let read = read_some(&mut self.source, &mut self.buffer, &mut self.raw)?;
-                self.read += read as u64;
+            Some(Encoding::Utf16 { little_endian }) => {
+                self.chunk.resize(CHUNK_BYTES, 0);
+                let read = self.read_some(0)?;
+                self.raw.extend_from_slice(&self.chunk[..read]);
                 self.decode_utf16(little_endian, read == 0);
-                Ok(read > 0 || !self.chunk.is_empty())
+                Ok(read > 0 || self.filled > 0)
             }
         }
     }
 
     /// Detects the encoding from the first bytes: from a BOM, or from the zero bytes in UTF-16.
     fn detect_encoding(&mut self) -> io::Result<bool> {
-        while self.raw.len() < 3 {
-            let read = read_some(&mut self.source, &mut self.buffer, &mut self.raw)?;
-            self.read += read as u64;
+        while self.filled < 3 {
+            let read = self.read_some(self.filled)?;
+            self.filled += read;
             if read == 0 {
                 break;
             }
         }
-        let (encoding, mark) = match self.raw.as_slice() {
+        let (encoding, mark) = match self.chunk[..self.filled] {
             [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, 3),
             [0xFF, 0xFE, ..] => (Encoding::Utf16 { little_endian: true }, 2),
             [0xFE, 0xFF, ..] => (Encoding::Utf16 { little_endian: false }, 2),
@@ -188,11 +216,11 @@ impl<R: Read> Scanner<R> {
             [0, b'B', ..] => (Encoding::Utf16 { little_endian: false }, 0),
             _ => (Encoding::Utf8, 0),
         };
-        self.raw.drain(..mark);
+        self.position = mark;
         self.encoding = Some(encoding);
-        match encoding {
-            Encoding::Utf8 => self.chunk = std::mem::take(&mut self.raw),
-            Encoding::Utf16 { little_endian } => self.decode_utf16(little_endian, false),
+        if let Encoding::Utf16 { little_endian } = encoding {
+            self.raw.extend_from_slice(&self.chunk[mark..self.filled]);
+            self.decode_utf16(little_endian, false);
         }
         Ok(self.read > 0)
     }
@@ -209,29 +237,36 @@ impl<R: Read> Scanner<R> {
             whole -= 2;
         }
         let units = self.raw[..whole].chunks_exact(2).map(unit);
+        self.chunk.clear();
         for decoded in char::decode_utf16(units) {
             let character = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
             self.chunk.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         }
+        (self.position, self.filled) = (0, self.chunk.len());
         self.raw.drain(..whole);
         if at_end {
             self.raw.clear();
         }
     }
-}
 
-/// Reads once into `buffer` and appends the bytes. Returns their number, 0 at the end.
-fn read_some(source: &mut impl Read, buffer: &mut [u8], into: &mut Vec<u8>) -> io::Result<usize> {
-    loop {
-        match source.read(buffer) {
-            Ok(read) => {
-                into.extend_from_slice(&buffer[..read]);
-                return Ok(read);
+    /// Reads once into `chunk`, from `at` on. Returns the number of bytes, 0 at the end.
+    fn read_some(&mut self, at: usize) -> io::Result<usize> {
+        loop {
+            match self.source.read(&mut self.chunk[at..]) {
+                Ok(read) => {
+                    self.read += read as u64;
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether a content line begins with this byte. A fold or a line end continues the line before.
+const fn begins_line(byte: u8) -> bool {
+    !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 #[cfg(test)]
@@ -239,7 +274,8 @@ mod tests {
     use super::*;
 
     fn scan(bytes: &[u8]) -> Vec<(u32, String)> {
-        let mut scanner = Scanner::new(bytes);
+        let mut bytes = bytes;
+        let mut scanner = Scanner::new(&mut bytes);
         let mut lines = Vec::new();
         while let Some(line) = scanner.next_line().unwrap() {
             lines.push((line.number, String::from_utf8_lossy(line.bytes).into_owned()));
@@ -265,7 +301,8 @@ mod tests {
         for end in ["\n", "\r\n", "\r\r\n", "\r"] {
             let file = ["A:1", "B:2", " 3", "C:4", ""].join(end);
             assert_eq!(scan(file.as_bytes()), expected, "{end:?}");
-            let mut trickled = Scanner::new(Trickle(file.as_bytes()));
+            let mut trickle = Trickle(file.as_bytes());
+            let mut trickled = Scanner::new(&mut trickle);
             for (number, text) in &expected {
                 let line = trickled.next_line().unwrap().unwrap();
                 assert_eq!((line.number, line.bytes), (*number, text.as_bytes()), "{end:?}");
@@ -287,7 +324,8 @@ mod tests {
         let big: Vec<u8> = std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
         for file in [utf8, little, big] {
             assert_eq!(scan(&file), [(1, "A:\u{1F600}\u{e9}".to_owned()), (2, "B:2".to_owned())]);
-            let mut trickled = Scanner::new(Trickle(&file));
+            let mut trickle = Trickle(&file);
+            let mut trickled = Scanner::new(&mut trickle);
             assert_eq!(trickled.next_line().unwrap().unwrap().bytes, "A:\u{1F600}\u{e9}".as_bytes());
         }
     }
@@ -297,12 +335,28 @@ mod tests {
         let mut file = b"A:".to_vec();
         file.resize(10 * MAX_LINE_BYTES, b'x');
         file.extend_from_slice(b"\n more\nB:2");
-        let mut scanner = Scanner::new(file.as_slice());
+        let mut bytes = file.as_slice();
+        let mut scanner = Scanner::new(&mut bytes);
         let line = scanner.next_line().unwrap().unwrap();
         assert_eq!((line.number, line.bytes.len(), line.cut), (1, MAX_LINE_BYTES, true));
         let line = scanner.next_line().unwrap().unwrap();
         assert_eq!((line.number, line.bytes, line.cut), (3, b"B:2".as_slice(), false));
         assert!(scanner.next_line().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_line_is_the_same_wherever_a_chunk_ends() {
+        let lines = ["B:2", " 3", "C:4", "\t5", "", " 6", "D:7", "", "E:8", ""];
+        for end in ["\n", "\r\n", "\r\r\n", "\r"] {
+            for border in [FIRST_CHUNK_BYTES, FIRST_CHUNK_BYTES + CHUNK_BYTES] {
+                for before in 0..40 {
+                    let first = format!("A:{}", "x".repeat(border - 2 - before));
+                    let file = format!("{first}{end}{}", lines.join(end));
+                    let found: Vec<String> = scan(file.as_bytes()).into_iter().map(|(_, text)| text).collect();
+                    assert_eq!(found, [&first, "B:23", "C:456", "D:7", "E:8"], "{end:?}, {border}, {before}");
+                }
+            }
+        }
     }
 
     #[test]

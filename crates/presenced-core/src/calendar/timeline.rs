@@ -165,7 +165,12 @@ impl Timeline {
     /// # Errors
     ///
     /// If reading `bytes` fails, the error is returned and the old events of the file stay.
-    pub fn update(&mut self, source: SourceId, path: &Path, bytes: impl Read) -> std::io::Result<FileReport> {
+    pub fn update(&mut self, source: SourceId, path: &Path, mut bytes: impl Read) -> std::io::Result<FileReport> {
+        self.update_from(source, path, &mut bytes)
+    }
+
+    /// Like [`Self::update`], but not generic: compiled once, and with the optimisation of this crate.
+    fn update_from(&mut self, source: SourceId, path: &Path, bytes: &mut dyn Read) -> std::io::Result<FileReport> {
         let number = self.files_read;
         self.files_read += 1;
         let before = self.take_out(path);
