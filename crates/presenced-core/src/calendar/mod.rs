@@ -10,7 +10,8 @@
 //! 3. `object_zones`, `zone`, `windows_zones` and `vtimezone` resolve time zone names. `busy`, `identity` and `online` decide
 //!    the busy class, who is the user, and whether an event is an online meeting. `length` says how long an event lasts.
 //! 4. `recurrence` expands one rule, and `series` all events with the same UID. `instance_key` says which of its instances is meant.
-//! 5. `timeline` keeps the results for a window of time, and `schedule` sorts them into busy states.
+//! 5. `timeline` keeps the results for a window of time, `series_set` finds the series that an event belongs to, and `schedule` sorts
+//!    the results into busy states.
 //!
 //! Source: RFC 5545 (iCalendar), RFC 5546 (which of two versions is newer), RFC 7986 (CONFERENCE), and MS-OXCICAL by Microsoft
 //! for the properties that begin with X-MICROSOFT.
@@ -40,6 +41,7 @@ mod repeat;
 mod scanner;
 mod schedule;
 mod series;
+mod series_set;
 mod timeline;
 mod value;
 mod vtimezone;

@@ -3,15 +3,12 @@
 //! Events are kept by series. When a file changes, only the series with events in it are expanded again. Leaves to others:
 //! reading a file (`reader`), expanding a series (`series`), and sorting the times in the window (`schedule`).
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use slab::Slab;
 
 use super::event::Event;
 use super::object_zones::KnownZones;
@@ -20,6 +17,7 @@ use super::reader;
 use super::recurrence::Budget;
 use super::schedule::Span;
 use super::series::{self, Incomplete, Interval, Window};
+use super::series_set::{Series, SeriesId, SeriesKey, SeriesName, SeriesSet};
 use super::{BusyClass, BusyState, Schedule};
 
 /// The steps ([`Budget`]) for all series of one file. Each event adds a few more than an ordinary rule needs. The file adds many,
@@ -97,25 +95,6 @@ pub struct Occurrence {
     pub summary: String,
 }
 
-/// What distinguishes one series from another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct SeriesKey {
-    source: SourceId,
-    /// The UID. An event without one is a series by itself; its file and its number in it are the key.
-    uid: Arc<str>,
-    without_uid: Option<(u32, u32)>,
-}
-
-/// Identifies a series as long as it has events.
-type SeriesId = usize;
-
-/// The events with one UID.
-#[derive(Debug)]
-struct Series {
-    key: SeriesKey,
-    events: Vec<Event>,
-}
-
 /// What is known of a file.
 #[derive(Debug)]
 struct File {
@@ -134,9 +113,7 @@ pub struct Timeline {
     window: (Timestamp, Timestamp),
     files: HashMap<PathBuf, File>,
     files_read: u32,
-    /// In the order of reading, so that the series of a large file are next to each other in memory.
-    series: Slab<Series>,
-    by_key: HashMap<SeriesKey, SeriesId>,
+    series: SeriesSet,
     /// The times in the window. Series without any are left out.
     spans: BTreeMap<SeriesId, Box<[Span]>>,
     known_zones: KnownZones,
@@ -152,8 +129,7 @@ impl Timeline {
             window: (from, to),
             files: HashMap::new(),
             files_read: 0,
-            series: Slab::new(),
-            by_key: HashMap::new(),
+            series: SeriesSet::default(),
             spans: BTreeMap::new(),
             known_zones: KnownZones::default(),
         }
@@ -176,34 +152,30 @@ impl Timeline {
         let before = self.take_out(path);
         let mut file = File { number, events: 0, series: Vec::new() };
         let mut without_uid = 0;
-        let (zone, window, all, by_key) = (&self.zone, self.window, &mut self.series, &mut self.by_key);
+        let (zone, window, all) = (&self.zone, self.window, &mut self.series);
         let outcome =
             reader::read(bytes, number, &self.identity, &mut self.known_zones, zone, &mut |uid, mut event| {
                 if is_over(&event, window.0, zone) {
                     event.summary = Box::default();
                 }
-                without_uid += u32::from(uid.is_empty());
-                let without_uid = uid.is_empty().then_some((number, without_uid));
-                let key = SeriesKey { source, uid: uid.into(), without_uid };
-                match by_key.entry(key) {
-                    Entry::Occupied(known) => {
-                        let others = &mut all[*known.get()].events;
-                        if others.len() >= MAX_EVENTS_PER_SERIES {
-                            return Err("too many events have the same UID");
-                        }
-                        // This file's events come last. If the last event is from another file, the series is new to this file.
-                        if others.last().is_none_or(|last| last.file != number) {
-                            file.series.push(*known.get());
-                        }
-                        others.push(event);
-                    }
-                    Entry::Vacant(unknown) => {
-                        // Most series have one event, so reserve room for no more.
-                        let id = all.insert(Series { key: unknown.key().clone(), events: vec![event] });
-                        unknown.insert(id);
-                        file.series.push(id);
-                    }
+                let name = if uid.is_empty() {
+                    without_uid += 1;
+                    SeriesName::Single(number, without_uid)
+                } else {
+                    SeriesName::Uid(uid.into())
+                };
+                let id = all.find_or_add(SeriesKey { source, name });
+                let others = &mut all[id].events;
+                if others.len() >= MAX_EVENTS_PER_SERIES {
+                    return Err("too many events have the same UID");
                 }
+                // This file's events come last. If the last event is from another file, the series is new to this file.
+                if others.last().is_none_or(|last| last.file != number) {
+                    file.series.push(id);
+                }
+                // Most series have one event, so reserve room for no more.
+                others.reserve_exact(usize::from(others.is_empty()));
+                others.push(event);
                 Ok(())
             });
         let mut reading = match outcome {
@@ -264,9 +236,9 @@ impl Timeline {
     /// faster if the range is within the window, because only series with times in the window are expanded then.
     pub fn occurrences(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Occurrence> {
         let window = Window { from, to, system: &self.zone };
-        let mut budgets = HashMap::new();
+        let mut budgets = BTreeMap::new();
         let mut found = Vec::new();
-        let mut expand = |id: SeriesId| {
+        let expand = |id: SeriesId| {
             let Series { key, events } = &self.series[id];
             // A series that repeats too much was reported when its file was read.
             _ = series::expand(events, &window, budget_of(&mut budgets, events), &mut |event, interval| {
@@ -274,9 +246,9 @@ impl Timeline {
             });
         };
         if self.window.0 <= from && to <= self.window.1 {
-            self.spans.keys().copied().for_each(&mut expand);
+            self.spans.keys().copied().for_each(expand);
         } else {
-            self.series.iter().for_each(|(id, _)| expand(id));
+            self.series.ids().for_each(expand);
         }
         found.sort_by(|(span, one), (other_span, other)| {
             span.cmp(other_span).then_with(|| (&one.uid, &one.summary).cmp(&(&other.uid, &other.summary)))
@@ -290,41 +262,37 @@ impl Timeline {
     }
 
     /// Removes a file and its events. Series that have other events keep their times for now.
-    fn take_out(&mut self, path: &Path) -> Option<(File, Vec<(SeriesKey, Event)>)> {
+    fn take_out(&mut self, path: &Path) -> Option<(File, Vec<Series>)> {
         let file = self.files.remove(path)?;
-        let mut taken = Vec::with_capacity(file.events);
+        let mut taken = Vec::with_capacity(file.series.len());
         for &id in &file.series {
             let Series { key, events } = &mut self.series[id];
-            taken.extend(events.extract_if(.., |event| event.file == file.number).map(|event| (key.clone(), event)));
-            if events.is_empty() {
-                self.by_key.remove(key);
-                self.series.remove(id);
+            if events.iter().all(|event| event.file == file.number) {
+                taken.push(self.series.remove(id));
                 self.spans.remove(&id);
+            } else {
+                let events = events.extract_if(.., |event| event.file == file.number).collect();
+                taken.push(Series { key: key.clone(), events });
             }
         }
         Some((file, taken))
     }
 
-    fn put_back(&mut self, path: &Path, taken: Option<(File, Vec<(SeriesKey, Event)>)>) {
-        let Some((mut file, events)) = taken else { return };
+    fn put_back(&mut self, path: &Path, taken: Option<(File, Vec<Series>)>) {
+        let Some((mut file, series)) = taken else { return };
         file.series.clear();
-        for (key, event) in events {
-            let id = *self
-                .by_key
-                .entry(key)
-                .or_insert_with_key(|key| self.series.insert(Series { key: key.clone(), events: Vec::new() }));
-            self.series[id].events.push(event);
+        for Series { key, events } in series {
+            let id = self.series.find_or_add(key);
+            self.series[id].events.extend(events);
             file.series.push(id);
         }
-        file.series.sort_unstable();
-        file.series.dedup();
         self.expand(file.series.iter().copied());
         self.files.insert(path.to_owned(), file);
     }
 
     fn expand_all(&mut self) {
         self.spans.clear();
-        let all: Vec<SeriesId> = self.series.iter().map(|(id, _)| id).collect();
+        let all: Vec<SeriesId> = self.series.ids().collect();
         self.expand(all);
     }
 
@@ -332,7 +300,7 @@ impl Timeline {
     /// reason for each series that repeats too much.
     fn expand(&mut self, ids: impl IntoIterator<Item = SeriesId>) -> Vec<(u32, u32, &'static str)> {
         let window = Window { from: self.window.0, to: self.window.1, system: &self.zone };
-        let mut budgets = HashMap::new();
+        let mut budgets = BTreeMap::new();
         let mut problems = Vec::new();
         for id in ids {
             let Some(Series { events, .. }) = self.series.get(id) else { continue };
@@ -367,7 +335,7 @@ fn is_over(event: &Event, before: Timestamp, system: &TimeZone) -> bool {
 }
 
 /// The budget for a series: that of the file with its first event, plus the steps for its own events.
-fn budget_of<'a>(budgets: &'a mut HashMap<u32, Budget>, events: &[Event]) -> &'a mut Budget {
+fn budget_of<'a>(budgets: &'a mut BTreeMap<u32, Budget>, events: &[Event]) -> &'a mut Budget {
     let file = events.first().map_or(0, |event| event.file);
     let budget = budgets.entry(file).or_insert_with(|| Budget::new(STEPS_PER_FILE));
     budget.add(STEPS_PER_EVENT * events.len() as u64);
@@ -382,7 +350,7 @@ fn occurrence(key: &SeriesKey, event: &Event, interval: Interval) -> Occurrence 
         Interval::Days(start, end) => OccurrenceTime::Days { start, end },
     };
     Occurrence {
-        uid: key.uid.to_string(),
+        uid: key.uid().to_owned(),
         when,
         class: event.class.unwrap_or(BusyClass::Free),
         online: event.online,
