@@ -15,7 +15,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan as _};
 
-use self::parts::{length, parts_of, regular, sub_daily, unsupported};
+use self::parts::{length, months_of_yearly, parts_of, regular, sub_daily, unsupported};
 use self::text::readable_parts;
 use super::value::Written;
 
@@ -129,6 +129,11 @@ impl Rule {
         if per_period > MAX_TIMES_PER_PERIOD {
             return Err("it repeats too often".to_owned());
         }
+        // The crate looks at each day of a period. In one month a year, it need not look at the other months.
+        let (freq, interval, days) = match months_of_yearly(&recur, start) {
+            Some(months) => (Freq::Monthly, months, 31),
+            None => (recur.freq, recur.interval, days),
+        };
         let lists = [recur.by_day.len(), recur.by_month_day.len(), recur.by_year_day.len(), recur.by_week_no.len()];
         let day_checks = days / 4 + days * lists.iter().sum::<usize>() as u64 / 16;
         // BYSETPOS can only be applied after all times of the period are known.
@@ -139,8 +144,8 @@ impl Rule {
         let rule = Self {
             text: text.into(),
             whole_days,
-            freq: recur.freq,
-            interval: recur.interval,
+            freq,
+            interval,
             week_start: recur.week_start,
             by_week: recur.freq == Freq::Yearly && !recur.by_week_no.is_empty(),
             count: recur.count,
@@ -168,7 +173,7 @@ impl Rule {
     /// The crate's rule for a series that starts at `start`, with `until` as its only limit.
     fn bounded(&self, start: DateTime, until: DateTime) -> IcalRecurRule {
         let mut recur = parts_of(&self.text, start, self.whole_days).expect("the text was read before");
-        recur.count = None;
+        (recur.freq, recur.interval, recur.count) = (self.freq, self.interval, None);
         recur.until = Some(to_crate(until));
         recur
     }
@@ -197,7 +202,8 @@ pub(super) fn occurrences(
     // The cost of a step is only known afterwards. It is at most one period and all its times.
     budget.check(rule.weight.saturating_add(rule.per_period))?;
     let mut found = Vec::new();
-    if to <= start {
+    // Most of the rules in an old calendar have ended.
+    if to <= start || to <= from {
         return Ok(found);
     }
     let (first, mut left) = match rule.count.map(u64::from) {

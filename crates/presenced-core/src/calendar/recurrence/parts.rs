@@ -108,6 +108,14 @@ fn write_out_defaults(recur: &mut IcalRecurRule, start: DateTime) {
     }
 }
 
+/// The interval in months, if a yearly rule means the same as a monthly one: if all its times are in the month of the start.
+pub(super) fn months_of_yearly(recur: &IcalRecurRule, start: DateTime) -> Option<u32> {
+    let in_month_of_start = matches!(recur.by_month[..], [month] if i8::try_from(month) == Ok(start.month()));
+    let is_monthly =
+        recur.freq == Freq::Yearly && in_month_of_start && recur.by_year_day.is_empty() && recur.by_week_no.is_empty();
+    recur.interval.checked_mul(12).filter(|_| is_monthly)
+}
+
 /// Whether every period has the same number of times. That is so if the rule selects nothing but times of day and, in a weekly
 /// rule, weekdays.
 pub(super) fn regular(recur: &IcalRecurRule) -> bool {
