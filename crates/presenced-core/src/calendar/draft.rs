@@ -110,35 +110,35 @@ impl Draft {
         let Some(name) = property.upper_name(&mut buffer) else { return Ok(()) };
         self.online = self.online || online::says_online(name, property);
         match name {
-            "UID" if self.uid.is_empty() => {
+            b"UID" if self.uid.is_empty() => {
                 let uid = property.text();
                 uid[..uid.floor_char_boundary(MAX_UID_BYTES)].clone_into(&mut self.uid);
             }
-            "SUMMARY" => self.summary = unescape(&property.text(), MAX_TITLE_BYTES),
-            "DTSTART" if self.start.is_none() => {
+            b"SUMMARY" => self.summary = unescape(&property.text(), MAX_TITLE_BYTES),
+            b"DTSTART" if self.start.is_none() => {
                 self.start = dated(property, zones);
                 self.start_unreadable = self.start.is_none();
             }
-            "DTEND" => self.end = Some(dated(property, zones).ok_or("DTEND is not a valid date or time")?),
-            "DURATION" => {
+            b"DTEND" => self.end = Some(dated(property, zones).ok_or("DTEND is not a valid date or time")?),
+            b"DURATION" => {
                 self.duration = Some(value::duration(property.value).ok_or("DURATION is not a valid duration")?);
             }
-            "RECURRENCE-ID" => {
+            b"RECURRENCE-ID" => {
                 let at = dated(property, zones).ok_or("RECURRENCE-ID is not a valid date or time")?;
                 let range = property.parameter("RANGE");
                 let and_future = range.is_some_and(|range| range.eq_ignore_ascii_case(b"THISANDFUTURE"));
                 self.instance = Some((at, and_future));
             }
-            "SEQUENCE" => {
+            b"SEQUENCE" => {
                 let sequence = property.text().parse().map_err(|_| "SEQUENCE is not a number")?;
                 self.version.sequence = sequence;
             }
-            "DTSTAMP" => self.version.stamp = stamp(property).ok_or("DTSTAMP is not a valid time")?,
-            "LAST-MODIFIED" => {
+            b"DTSTAMP" => self.version.stamp = stamp(property).ok_or("DTSTAMP is not a valid time")?,
+            b"LAST-MODIFIED" => {
                 self.version.modified = stamp(property).ok_or("LAST-MODIFIED is not a valid time")?;
             }
-            "RRULE" | "EXRULE" => {
-                let rules = if name == "RRULE" { &mut self.rules } else { &mut self.exception_rules };
+            b"RRULE" | b"EXRULE" => {
+                let rules = if name == b"RRULE" { &mut self.rules } else { &mut self.exception_rules };
                 if cut {
                     return Err("the rule is too long");
                 }
@@ -147,13 +147,13 @@ impl Draft {
                 }
                 rules.push((line, RuleText::read(&property.text())));
             }
-            "RDATE" => {
+            b"RDATE" => {
                 let zone = zone_name(property, zones);
                 let read =
                     |text: &[u8]| value::date_or_period(text).map(|(written, end)| (Dated { written, zone }, end));
                 return add_all(property.value, cut, &mut self.dates, read);
             }
-            "EXDATE" => {
+            b"EXDATE" => {
                 let zone = zone_name(property, zones);
                 let read = |text: &[u8]| value::date_or_time(text).map(|written| Dated { written, zone });
                 return add_all(property.value, cut, &mut self.exceptions, read);
@@ -164,22 +164,22 @@ impl Draft {
     }
 
     /// Adds a property that affects the busy class.
-    fn busy_property(&mut self, name: &str, property: &Property<'_>, identity: &[String]) {
+    fn busy_property(&mut self, name: &[u8], property: &Property<'_>, identity: &[String]) {
         let is = |word: &str| property.value.trim_ascii().eq_ignore_ascii_case(word.as_bytes());
         match name {
-            "STATUS" => {
+            b"STATUS" => {
                 self.busy.cancelled |= is("CANCELLED") || is("CANCELED");
                 self.busy.tentative = is("TENTATIVE");
             }
-            "TRANSP" => self.busy.transparent = Some(is("TRANSPARENT")),
-            "X-MICROSOFT-CDO-BUSYSTATUS" => self.busy.busy_status = microsoft_class(&property.text()),
-            "X-MICROSOFT-CDO-INTENDEDSTATUS" => self.busy.intended_status = microsoft_class(&property.text()),
-            "X-MICROSOFT-CDO-ALLDAYEVENT" => self.all_day = is("TRUE"),
-            "ORGANIZER" => {
+            b"TRANSP" => self.busy.transparent = Some(is("TRANSPARENT")),
+            b"X-MICROSOFT-CDO-BUSYSTATUS" => self.busy.busy_status = microsoft_class(&property.text()),
+            b"X-MICROSOFT-CDO-INTENDEDSTATUS" => self.busy.intended_status = microsoft_class(&property.text()),
+            b"X-MICROSOFT-CDO-ALLDAYEVENT" => self.all_day = is("TRUE"),
+            b"ORGANIZER" => {
                 self.busy.is_organized = true;
                 self.busy.user_organizes |= names_user(property, identity);
             }
-            "ATTENDEE" if names_user(property, identity) => {
+            b"ATTENDEE" if names_user(property, identity) => {
                 let written = property.parameter("PARTSTAT").and_then(Participation::of);
                 // Someone who is invited twice, by two addresses, takes part if one of them does.
                 self.busy.participation = self.busy.participation.max(written);

@@ -55,6 +55,8 @@ pub(super) struct ObjectZones<'a> {
     /// For compiling all definitions of the file.
     budget: Budget,
     names: HashMap<String, ZoneName>,
+    /// The name that was asked for last. The next one is mostly the same.
+    last: ZoneName,
     /// Each name, and its zone once it is resolved.
     entries: Vec<(String, Option<TimeZone>)>,
     definitions: HashMap<String, Definition>,
@@ -72,6 +74,7 @@ impl<'a> ObjectZones<'a> {
             system,
             budget,
             names: HashMap::new(),
+            last: ZoneName(0),
             entries: Vec::new(),
             definitions: HashMap::new(),
             default: None,
@@ -140,7 +143,11 @@ impl<'a> ObjectZones<'a> {
 
 impl Zones for ObjectZones<'_> {
     fn name(&mut self, tzid: &str) -> ZoneName {
+        if self.entries.get(self.last.0 as usize).is_some_and(|(last, _)| last == tzid) {
+            return self.last;
+        }
         if let Some(name) = self.names.get(tzid) {
+            self.last = *name;
             return *name;
         }
         let name = ZoneName(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));

@@ -27,26 +27,25 @@ const HOSTS: [(&str, &str); 18] = [
 ];
 
 /// Whether this property makes its event an online meeting.
-pub(super) fn says_online(name: &str, property: &Property<'_>) -> bool {
+pub(super) fn says_online(name: &[u8], property: &Property<'_>) -> bool {
     match name {
-        "X-MICROSOFT-SKYPETEAMSMEETINGURL"
-        | "X-MICROSOFT-ONLINEMEETINGCONFLINK"
-        | "X-MICROSOFT-ONLINEMEETINGEXTERNALLINK"
-        | "X-GOOGLE-CONFERENCE" => !property.value.trim_ascii().is_empty(),
+        b"X-MICROSOFT-SKYPETEAMSMEETINGURL"
+        | b"X-MICROSOFT-ONLINEMEETINGCONFLINK"
+        | b"X-MICROSOFT-ONLINEMEETINGEXTERNALLINK"
+        | b"X-GOOGLE-CONFERENCE" => !property.value.trim_ascii().is_empty(),
         // RFC 7986, 5.11. A telephone number alone is not an online meeting.
-        "CONFERENCE" => {
+        b"CONFERENCE" => {
             let value = property.value.trim_ascii();
             !value.is_empty() && !value.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"tel:"))
         }
-        "URL" | "LOCATION" | "DESCRIPTION" => names_meeting_host(property.value),
+        b"URL" | b"LOCATION" | b"DESCRIPTION" => names_meeting_host(property.value),
         _ => false,
     }
 }
 
 /// Whether a text contains one of the hosts, and not just as part of another name.
 fn names_meeting_host(text: &[u8]) -> bool {
-    let mut dots = text.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(dot, _)| dot);
-    dots.any(|dot| {
+    memchr::memchr_iter(b'.', text).any(|dot| {
         let (before, after) = (&text[..dot], &text[dot + 1..]);
         HOSTS.iter().any(|(first, rest)| {
             let start = before.len().checked_sub(first.len());

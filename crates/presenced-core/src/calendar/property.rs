@@ -17,7 +17,7 @@ pub(super) struct Property<'a> {
 impl<'a> Property<'a> {
     /// Splits a line; `None` if it is not a property.
     pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
-        let name_end = line.iter().position(|&byte| byte == b':' || byte == b';')?;
+        let name_end = memchr::memchr2(b':', b';', line)?;
         let name = line[..name_end].trim_ascii();
         if name.is_empty() || !name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
             return None;
@@ -36,11 +36,14 @@ impl<'a> Property<'a> {
     }
 
     /// The name in upper case; `None` if it is longer than any name that matters here.
-    pub(super) fn upper_name<'b>(&self, into: &'b mut [u8; 40]) -> Option<&'b str> {
+    pub(super) fn upper_name<'b>(&'b self, into: &'b mut [u8; 40]) -> Option<&'b [u8]> {
         let into = into.get_mut(..self.name.len())?;
+        if !self.name.iter().any(u8::is_ascii_lowercase) {
+            return Some(self.name);
+        }
         into.copy_from_slice(self.name);
         into.make_ascii_uppercase();
-        std::str::from_utf8(into).ok()
+        Some(into)
     }
 
     /// The value of the first parameter `name`, ignoring case, without quotes.
@@ -77,6 +80,10 @@ fn value_colon(name: &[u8], rest: &[u8]) -> Option<usize> {
 
 /// The position of the first `wanted` outside of double quotes. A quote that is never closed is ignored.
 fn unquoted(bytes: &[u8], wanted: u8) -> Option<usize> {
+    let first = memchr::memchr2(wanted, b'"', bytes)?;
+    if bytes[first] == wanted {
+        return Some(first);
+    }
     let mut quoted = false;
     let found = bytes.iter().position(|&byte| {
         quoted ^= byte == b'"';
@@ -92,8 +99,11 @@ fn without_quotes(value: &[u8]) -> &[u8] {
 
 /// Removes the escapes from a text (RFC 5545, 3.3.11). Line breaks become spaces; the result has at most `max_bytes`.
 pub(super) fn unescape(text: &str, max_bytes: usize) -> String {
-    let mut plain = String::new();
-    let mut characters = text.chars();
+    // Most texts have nothing to unescape.
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'\\';
+    let first = text.bytes().position(|byte| !is_plain(byte)).unwrap_or(text.len());
+    let mut plain = text[..first.min(max_bytes)].to_owned();
+    let mut characters = text[first..].chars();
     while let Some(character) = characters.next() {
         let character = match character {
             '\\' => match characters.next() {
