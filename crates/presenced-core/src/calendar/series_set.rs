@@ -15,6 +15,9 @@ use super::event::Event;
 /// Identifies a series as long as it has events.
 pub(super) type SeriesId = u32;
 
+/// Enough of a hash for the few million series that fit into memory.
+type Hash = u32;
+
 /// What distinguishes one series from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SeriesKey {
@@ -53,7 +56,8 @@ pub(super) struct Series {
 pub(super) struct SeriesSet {
     /// In the order of reading, so that the series of a large file are next to each other in memory.
     series: Slab<Series>,
-    by_key: HashTable<SeriesId>,
+    /// With the hash of each key, so that no key is read when the table grows.
+    by_key: HashTable<(Hash, SeriesId)>,
     /// With random keys, so that nobody can write a file with UIDs that collide.
     hasher: RandomState,
 }
@@ -73,11 +77,11 @@ impl SeriesSet {
     pub(super) fn find_or_add(&mut self, key: SeriesKey) -> SeriesId {
         let Self { series, by_key, hasher } = self;
         let hash = hash(hasher, &key);
-        if let Some(id) = by_key.find(hash, |id| series[*id as usize].key == key) {
+        if let Some((_, id)) = by_key.find(spread(hash), |(_, id)| series[*id as usize].key == key) {
             return *id;
         }
         let id = number(series.vacant_key());
-        by_key.insert_unique(hash, id, |id| self::hash(hasher, &series[*id as usize].key));
+        by_key.insert_unique(spread(hash), (hash, id), |(hash, _)| spread(*hash));
         series.insert(Series { key, events: Vec::new() });
         id
     }
@@ -85,7 +89,7 @@ impl SeriesSet {
     /// Removes a series.
     pub(super) fn remove(&mut self, id: SeriesId) -> Series {
         let series = self.series.remove(id as usize);
-        if let Ok(found) = self.by_key.find_entry(hash(&self.hasher, &series.key), |other| *other == id) {
+        if let Ok(found) = self.by_key.find_entry(spread(hash(&self.hasher, &series.key)), |(_, other)| *other == id) {
             found.remove();
         }
         series
@@ -107,13 +111,19 @@ impl IndexMut<SeriesId> for SeriesSet {
 }
 
 /// The same UID in another source has the same hash, but there are few sources.
-fn hash(hasher: &RandomState, key: &SeriesKey) -> u64 {
+#[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+fn hash(hasher: &RandomState, key: &SeriesKey) -> Hash {
     let mut state = hasher.build_hasher();
     match &key.name {
         SeriesName::Uid(uid) => state.write(uid.as_bytes()),
         SeriesName::Single(file, number) => state.write_u64(u64::from(*file) << 32 | u64::from(*number)),
     }
-    state.finish()
+    state.finish() as Hash
+}
+
+/// The table takes the first bits of the hash for one purpose, and the last ones for another.
+fn spread(hash: Hash) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 fn number(id: usize) -> SeriesId {
