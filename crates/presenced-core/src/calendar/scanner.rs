@@ -52,6 +52,8 @@ pub(super) struct Scanner<'r> {
     filled: usize,
     position: usize,
     read: u64,
+    /// Whether the source has ended. It is not asked again.
+    ended: bool,
     /// The logical line, unless it is borrowed from the chunk.
     line: Vec<u8>,
     cut: bool,
@@ -68,6 +70,7 @@ impl<'r> Scanner<'r> {
             filled: 0,
             position: 0,
             read: 0,
+            ended: false,
             line: Vec::new(),
             cut: false,
             number: 1,
@@ -251,9 +254,10 @@ impl<'r> Scanner<'r> {
 
     /// Reads once into `chunk`, from `at` on. Returns the number of bytes, 0 at the end.
     fn read_some(&mut self, at: usize) -> io::Result<usize> {
-        loop {
+        while !self.ended {
             match self.source.read(&mut self.chunk[at..]) {
                 Ok(read) => {
+                    self.ended = read == 0;
                     self.read += read as u64;
                     return Ok(read);
                 }
@@ -261,6 +265,7 @@ impl<'r> Scanner<'r> {
                 Err(error) => return Err(error),
             }
         }
+        Ok(0)
     }
 }
 
@@ -356,6 +361,28 @@ mod tests {
                     assert_eq!(found, [&first, "B:23", "C:456", "D:7", "E:8"], "{end:?}, {border}, {before}");
                 }
             }
+        }
+    }
+
+    /// Says that it has ended, and then goes on. A file that is being written does that.
+    struct Resumed<'a>(std::slice::Iter<'a, &'a [u8]>);
+
+    impl Read for Resumed<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let mut part = self.0.next().copied().unwrap_or_default();
+            part.read(into)
+        }
+    }
+
+    #[test]
+    fn a_source_that_has_ended_is_not_read_again() {
+        for first in ["A:1\n", "A:1", "A"] {
+            let parts = [first.as_bytes(), b"", b"B:2\n"];
+            let mut source = Resumed(parts.iter());
+            let mut scanner = Scanner::new(&mut source);
+            assert_eq!(scanner.next_line().unwrap().unwrap().bytes, first.trim_end().as_bytes());
+            assert!(scanner.next_line().unwrap().is_none());
+            assert!(scanner.next_line().unwrap().is_none());
         }
     }
 
