@@ -129,8 +129,9 @@ fn expected_by_default(moment: &Moment<'_>) -> Option<Presence> {
         | (.., BusyClass::OutOfOffice) => Some(Presence::Away),
         (.., BusyClass::Busy) => Some(Presence::InAConferenceCall),
         _ if *moment.idle == Reading::Known(Idle::Idle) => Some(Presence::Away),
+        // Only what is known is claimed.
+        (Reading::Unknown, ..) | (_, _, Reading::Unknown, _) => None,
         (_, _, Reading::Known(Lock::Unlocked) | Reading::Off, _) => Some(Presence::Available),
-        (_, _, Reading::Unknown, _) => None,
     }
 }
 
