@@ -4,7 +4,7 @@
 //! A file counts only when it is whole. Until it is, and while it cannot be read, its last good reading counts. Everything here
 //! may block on the file system. Leaves to others: when to look (the parent module), and what a fault means (`fault`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) struct Collection {
     /// When the window was last set.
     window_set_at: Timestamp,
     zone: TimeZone,
-    files: BTreeMap<PathBuf, File>,
+    files: HashMap<PathBuf, File>,
     /// The files of which parts were skipped, or zones are not known. Kept apart, because nearly all of many thousands are fine.
     partial: BTreeMap<PathBuf, FileReport>,
     /// The files that do not count as they are now.
@@ -108,7 +108,7 @@ impl Collection {
             timeline: Timeline::new(config.identity, now.zone.clone(), from, to),
             window_set_at: now.wall,
             zone: now.zone.clone(),
-            files: BTreeMap::new(),
+            files: HashMap::new(),
             partial: BTreeMap::new(),
             lost_files: BTreeMap::new(),
             folders: BTreeMap::new(),
