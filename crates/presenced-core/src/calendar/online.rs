@@ -45,7 +45,9 @@ pub(super) fn says_online(name: &[u8], property: &Property<'_>) -> bool {
 
 /// Whether a text contains one of the hosts, and not just as part of another name.
 fn names_meeting_host(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'.', text).any(|dot| {
+    // Most dots end a sentence.
+    let goes_on = |dot: &usize| text.get(dot + 1).is_some_and(u8::is_ascii_alphanumeric);
+    memchr::memchr_iter(b'.', text).filter(goes_on).any(|dot| {
         let (before, after) = (&text[..dot], &text[dot + 1..]);
         HOSTS.iter().any(|(first, rest)| {
             let start = before.len().checked_sub(first.len());
