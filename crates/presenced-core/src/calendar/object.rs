@@ -273,7 +273,6 @@ impl<'a> ObjectReader<'a> {
 
     /// Everything that was read.
     pub(super) fn finish(mut self) -> Outcome {
-        self.out.problems.listed.sort_by_key(|(line, _)| *line);
         self.out.unknown_zones = self.zones.into_unknown();
         self.out
     }
