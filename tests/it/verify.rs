@@ -47,6 +47,48 @@ async fn status_says_that_another_session_wins() {
     assert_eq!((reads(&house), work(&report).state), (1, State::Holding));
 }
 
+fn has(report: &Report, code: Code) -> bool {
+    report.warnings.iter().any(|warning| warning.code == code)
+}
+
+/// Lets each read end with this presence.
+fn everyone_sees(availability: &str, activity: &str) -> Fault {
+    let body = serde_json::json!({"id": USER, "availability": availability, "activity": activity});
+    let then = Then::Respond { status: 200, headers: BTreeMap::new(), body: Some(body) };
+    Fault::new(Matches::Only(Call::Read), then)
+}
+
+#[tokio::test]
+async fn a_session_that_another_program_clears_is_set_again() {
+    let mut house = House::new().await;
+    house.write("config.toml", house.configuration() + VERIFY);
+    let daemon = house.start_fast(60).await;
+    daemon.report("what others see", |report| sees(report, "Available")).await;
+    house.clear_session().await;
+    assert_eq!(house.visible(), "Offline/Offline");
+    let report = daemon.report("the warning", |report| has(report, Code::SessionLost)).await;
+    house.seen("Available/Available").await;
+    let warning = report.warnings.iter().find(|warning| warning.code == Code::SessionLost).unwrap();
+    assert!(warning.text.contains("Offline/Offline") && warning.hint.contains("client_id"), "{warning:?}");
+    assert_eq!(report.health, Health::Degraded);
+    // The warning ends by itself.
+    daemon.report("no warning", |report| report.warnings.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_user_without_a_licence_is_warned_about() {
+    for (availability, text) in [("Offline", "Offline/Offline"), ("PresenceUnknown", "PresenceUnknown")] {
+        let house = House::new().await;
+        house.inject(everyone_sees(availability, availability));
+        house.write("config.toml", house.configuration() + VERIFY);
+        let daemon = house.start_fast(60).await;
+        let report = daemon.report("the warning", |report| has(report, Code::NotInEffect)).await;
+        let warning = report.warnings.iter().find(|warning| warning.code == Code::NotInEffect).unwrap();
+        assert!(warning.text.contains(text) && warning.hint.contains("licence"), "{warning:?}");
+        assert_eq!((report.health, work(&report).state), (Health::Failing, State::Holding));
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_read_unless_it_is_asked_for() {
     let mut house = House::new().await;

@@ -53,6 +53,10 @@ pub enum Code {
     Refused,
     /// What others see cannot be read back; the presence is still kept.
     VerifyRefused,
+    /// Another program cleared or replaced the session; it was set again.
+    SessionLost,
+    /// Graph accepts the presence, but others do not see it.
+    NotInEffect,
     /// The certificate that an account signs in with expires within 30 days, or has expired.
     CertificateExpires,
     /// Metrics and health are not available over TCP, because the address is not.
@@ -113,9 +117,11 @@ impl Code {
             Self::ServiceUnavailable => (Error, Service, PASSING),
             Self::Throttled => (Warning, Service, PASSING),
             Self::SignInNeeded | Self::Refused => (Error, Service, Duration::ZERO),
+            Self::NotInEffect => (Error, Daemon, Duration::ZERO),
             Self::WatchFailed
             | Self::ConfigurationInvalid
             | Self::VerifyRefused
+            | Self::SessionLost
             | Self::CertificateExpires
             | Self::ListenFailed
             | Self::HistoryUnwritable => (Warning, Daemon, Duration::ZERO),

@@ -30,7 +30,7 @@ use crate::graph::Client;
 use crate::metrics::Metrics;
 use crate::policy::Decision;
 use crate::presence::Presence;
-use crate::session::{ReadId, Request, RequestId, Seen, Session, State, Target, Verify};
+use crate::session::{Ours, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why};
 use crate::status::report::Requests;
 use crate::time::{Instant, Now};
 
@@ -202,6 +202,16 @@ impl Account {
     pub(super) fn drain(&mut self, tasks: &mut JoinSet<Done>, now: &Now) {
         let account = self.id;
         self.keyring_wait.start(account, tasks);
+        if self.verify.poll_set_again(now.instant) {
+            if let Some(seen) = self.verify.lost(now.instant) {
+                let (availability, activity) = (&seen.availability, &seen.activity);
+                warn!(
+                    account = self.name,
+                    "the session was lost: others see {availability}/{activity}; it is set again"
+                );
+            }
+            self.session.handle_lost();
+        }
         if let Some(request) = self.session.poll_request(now.instant) {
             self.requests.sent += 1;
             let id = request.id;
@@ -219,7 +229,7 @@ impl Account {
                 Done { account, ended: Ended::SignIn(authenticator, outcome) }
             });
         }
-        if let Some(id) = self.verify.poll_read(self.is_quiet(now), now.instant) {
+        if let Some(id) = self.verify.poll_read(self.is_quiet(now), self.keepalive(now), now.instant) {
             self.requests.sent += 1;
             let read = self.exchange(now).read().instrument(self.span());
             tasks.spawn(async move { Done { account, ended: Ended::Read(id, read.await) } });
@@ -243,6 +253,24 @@ impl Account {
         error_span!("request", account = self.name, decision, client_request_id = Empty, request_id = Empty)
     }
 
+    /// When the next keepalive is due.
+    fn keepalive(&self, now: &Now) -> Option<Instant> {
+        self.session.poll_wakeup(now.instant).and_then(|(at, why)| (why == Why::Keepalive).then_some(at))
+    }
+
+    /// What others should see.
+    fn ours(&self, now: &Now) -> Option<Ours> {
+        let preferred = self.session.preferred(now.instant).map(|(target, _)| Ours {
+            pair: (target.presence.availability(), target.presence.preferred_activity()),
+            is_preferred: true,
+        });
+        let asserted = self.session.asserted(now.instant).map(|(target, _)| Ours {
+            pair: (target.presence.availability(), target.presence.activity()),
+            is_preferred: false,
+        });
+        preferred.or(asserted)
+    }
+
     /// Whether no write is in flight or failing.
     fn is_quiet(&self, now: &Now) -> bool {
         self.in_flight.is_none() && matches!(self.session.state(now.instant), State::Holding | State::Released)
@@ -258,7 +286,7 @@ impl Account {
             // It was started before the setup changed again.
             Ended::SignIn(..) => {}
             Ended::Read(id, outcome) => {
-                self.verify.handle_outcome(*id, outcome.as_ref(), now.instant);
+                self.verify.handle_outcome(*id, outcome.as_ref(), self.ours(now), now.instant);
                 match outcome {
                     Ok(_) => self.confirmed_at.seen = Some(rounded(now.wall)),
                     Err(failure) => {
@@ -371,7 +399,8 @@ impl Account {
         // Only for the report, which must stop showing what has expired: a keepalive comes long before that.
         let held = [self.session.asserted(now.instant), self.session.preferred(now.instant)].into_iter().flatten();
         let expiry = held.map(|(held, sent_at)| sent_at + held.expiration.as_duration());
-        let read = self.verify.poll_wakeup(self.is_quiet(now));
-        session.into_iter().chain(warning).chain(expiry).chain(read).min()
+        let read = self.verify.poll_wakeup(self.is_quiet(now), self.keepalive(now));
+        let loss = self.verify.loss_shown_until().filter(|until| *until > now.instant);
+        session.into_iter().chain(warning).chain(expiry).chain(read).chain(loss).min()
     }
 }

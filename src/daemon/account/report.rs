@@ -32,7 +32,7 @@ impl Account {
     /// Its part of the history: what it should hold, whether Graph holds it, and since when. `None`: nothing was decided yet.
     pub(in crate::daemon) fn held(&self, now: &Now) -> Option<(Held, Timestamp)> {
         let decision = self.in_force.decision.as_ref()?;
-        let confirmed = self.session.is_kept(now.instant);
+        let confirmed = self.session.is_kept(now.instant) && self.verify.no_effect().is_none();
         // A presence that faded while nobody looked is recorded with the time it faded.
         let faded_at = self.session.kept_until().filter(|until| !confirmed && *until <= now.instant);
         let held = Held {

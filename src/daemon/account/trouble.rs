@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use crate::failure::{Failure, FailureKind};
+use crate::session::NoEffect;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
@@ -75,10 +76,39 @@ impl Account {
             text: format!("account `{}`: cannot read what others see: {refusal}", self.name),
             hint: refusal.hint.clone().unwrap_or_else(|| "remove `verify` from [session]".to_owned()),
         });
+        let effect = self.effect_warning(now);
         let certificate =
             self.authenticator.certificate().and_then(|expiry| certificate::warning(&self.name, &expiry, now.wall));
-        let others = refusal.into_iter().chain(certificate).map(|warning| (warning, None));
+        let others = refusal.into_iter().chain(effect).chain(certificate).map(|warning| (warning, None));
         self.trouble_warning(now).into_iter().chain(others)
+    }
+
+    /// What reading back says about the session, if others do not see it.
+    fn effect_warning(&self, now: &Now) -> Option<Warning> {
+        let account = &self.name;
+        if let Some(seen) = self.verify.lost(now.instant) {
+            return Some(Warning {
+                code: Code::SessionLost,
+                text: format!(
+                    "account `{account}`: the session was lost, and others saw {}/{}; presenced has set it again",
+                    seen.availability, seen.activity
+                ),
+                hint: "another program or computer may use the same app registration for this user: give each its own \
+                       `client_id`, and Graph combines them"
+                    .to_owned(),
+            });
+        }
+        let (what, hint) = match self.verify.no_effect()? {
+            NoEffect::Offline => (
+                "Graph accepts the presence, but others see Offline/Offline",
+                "check that the user has a licence for Teams, is not a guest, and belongs to this tenant",
+            ),
+            NoEffect::UnknownUser => (
+                "Graph accepts the presence, but does not know what others see (PresenceUnknown)",
+                "check that `user` is in this tenant, is not a guest, and has a licence for Teams",
+            ),
+        };
+        Some(Warning { code: Code::NotInEffect, text: format!("account `{account}`: {what}"), hint: hint.to_owned() })
     }
 
     fn trouble_warning(&self, now: &Now) -> Option<(Warning, Option<Timestamp>)> {

@@ -149,6 +149,11 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         daemon
     }
 
+    /// Starts the daemon with a clock that runs `speed` times as fast as real time.
+    pub(crate) async fn start_fast(&self, speed: u32) -> Daemon {
+        self.start_with(&["--speed", &speed.to_string(), "--since", "2026-11-23T12:00:00Z"], |_| {}).await
+    }
+
     /// Waits for a request that ended like this, and skips all others.
     pub(crate) async fn request(&mut self, what: &str, matches: impl Fn(&RequestRecord) -> bool) -> RequestRecord {
         guarded(what, async {
@@ -183,6 +188,17 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
 
     /// Chooses a status by hand, as Teams does.
     pub(crate) async fn choose_by_hand(&self, availability: &str) {
+        let body = serde_json::json!({"availability": availability, "activity": availability});
+        self.act_as_the_app("setUserPreferredPresence", &body).await;
+    }
+
+    /// Clears the session, as another program with the same application does.
+    pub(crate) async fn clear_session(&self) {
+        self.act_as_the_app("clearPresence", &serde_json::json!({"sessionId": CLIENT_ID})).await;
+    }
+
+    /// Takes an action on the user's presence with a token of the application.
+    async fn act_as_the_app(&self, action: &str, body: &serde_json::Value) {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", CLIENT_ID),
@@ -192,9 +208,8 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
         let url = format!("http://{}/contoso.onmicrosoft.com/oauth2/v2.0/token", self.address);
         let answer = reqwest::Client::new().post(url).form(&form).send().await.unwrap();
         let token: serde_json::Value = answer.json().await.unwrap();
-        let body = serde_json::json!({"availability": availability, "activity": availability});
-        let path = format!("/v1.0/users/{USER}/presence/setUserPreferredPresence");
-        self.post(&path, token["access_token"].as_str(), &body).await;
+        let path = format!("/v1.0/users/{USER}/presence/{action}");
+        self.post(&path, token["access_token"].as_str(), body).await;
     }
 
     /// Posts something to the emulator.

@@ -202,6 +202,13 @@ impl Holding {
         }
     }
 
+    /// Graph no longer holds what it confirmed.
+    pub(super) fn lose(&mut self) {
+        if matches!(self.confirmed, Confirmed::Held { .. }) {
+            (self.uncertain, self.diverted) = (true, true);
+        }
+    }
+
     /// `action`, sent at `sent_at`, had its effect.
     pub(super) fn confirm(&mut self, action: Action, sent_at: Instant) {
         self.confirmed = match action {

@@ -26,6 +26,7 @@
 //! Leaves to others: what presence to hold (`policy/`), how a request travels (`graph/`, `auth/`).
 
 mod coalesce;
+mod doubt;
 mod holding;
 mod reconnect;
 mod request;
@@ -43,12 +44,13 @@ use crate::failure::{Failure, FailureKind};
 use crate::time::Instant;
 
 use coalesce::Coalescer;
+pub use doubt::NoEffect;
 use holding::{Holding, Wish};
 use reconnect::Reconnects;
 pub use request::{Action, Request, RequestId, Target};
 pub use seen::Seen;
 pub use state::{State, Why};
-pub use verify::{ReadId, Verify};
+pub use verify::{Ours, ReadId, Verify};
 
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
@@ -139,6 +141,12 @@ impl Session {
     pub fn handle_nudge(&mut self) {
         self.retry_at = None;
         self.failures = 0;
+    }
+
+    /// The session that Graph confirmed is no longer there: another program cleared or replaced it. It is set again at once.
+    pub fn handle_lost(&mut self) {
+        self.app.lose();
+        self.retry_at = None;
     }
 
     /// The machine is about to sleep. Requests no longer wait for a backoff or for coalescing, because there is no later. They still

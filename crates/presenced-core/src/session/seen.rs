@@ -54,7 +54,19 @@ fn spelt(word: &str) -> String {
 
 /// Why others see something other than the asserted presence, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Winner {
+pub enum Difference {
+    /// `Offline/Offline`: no session is in effect. It was lost or never applied.
+    NotInEffect,
+    /// `Available/AvailableInactive`: the session has faded.
+    Faded,
+    /// `Away/Away` instead of Available: the session has faded, or somebody prefers Away.
+    FadedOrPreferred,
+    /// `PresenceUnknown`: Graph does not know the user's presence.
+    UnknownUser,
+    /// `Offline/OffWork`: the user chose to appear offline.
+    AppearsOffline,
+    /// The asserted availability, to which Exchange adds that the user is out of office.
+    OutOfOffice,
     /// A preferred presence, because no session can hide a stronger one.
     Preferred,
     /// Another session or a preferred presence.
@@ -63,17 +75,41 @@ pub enum Winner {
     LaterChoice,
 }
 
-/// What wins over `ours`, the asserted availability and activity, if others see `seen`. `ours_is_preferred` says that it is
-/// asserted as the preferred presence, which nothing else hides. `None` if nothing wins, or if that is unknown.
-pub fn winner(seen: (&str, &str), ours: (&str, &str), ours_is_preferred: bool) -> Option<Winner> {
-    if seen.0.eq_ignore_ascii_case(ours.0) && seen.1.eq_ignore_ascii_case(ours.1) {
-        return None;
+impl Difference {
+    /// Whether the session may have been lost, so that setting it again may help.
+    pub const fn is_perhaps_lost(self) -> bool {
+        matches!(self, Self::NotInEffect | Self::Faded | Self::FadedOrPreferred)
     }
-    if ours_is_preferred {
-        return Some(Winner::LaterChoice);
+}
+
+/// Why others see `seen` instead of `ours`, the asserted availability and activity. `ours_is_preferred` says that it is asserted
+/// as the preferred presence, which nothing else hides. `None` if there is no difference, or if the reason is unknown.
+///
+/// Source: "Manage presence state using the Microsoft Graph API", the table of permutations.
+pub fn difference(seen: (&str, &str), ours: (&str, &str), ours_is_preferred: bool) -> Option<Difference> {
+    let is_seen = |availability: &str, activity: &str| {
+        seen.0.eq_ignore_ascii_case(availability) && seen.1.eq_ignore_ascii_case(activity)
+    };
+    if is_seen(ours.0, ours.1) {
+        None
+    } else if seen.0.eq_ignore_ascii_case("PresenceUnknown") {
+        Some(Difference::UnknownUser)
+    } else if is_seen("Offline", "Offline") {
+        Some(Difference::NotInEffect)
+    } else if is_seen("Offline", "OffWork") {
+        Some(Difference::AppearsOffline)
+    } else if is_seen(ours.0, "OutOfOffice") {
+        Some(Difference::OutOfOffice)
+    } else if ours_is_preferred {
+        Some(Difference::LaterChoice)
+    } else if is_seen("Available", "AvailableInactive") && rank(ours.0) >= rank("Available") {
+        Some(Difference::Faded)
+    } else if is_seen("Away", "Away") && ours.0.eq_ignore_ascii_case("Available") {
+        Some(Difference::FadedOrPreferred)
+    } else {
+        let (seen, ours) = (rank(seen.0)?, rank(ours.0)?);
+        Some(if seen < ours { Difference::Preferred } else { Difference::SessionOrPreferred })
     }
-    let (seen, ours) = (rank(seen.0)?, rank(ours.0)?);
-    Some(if seen < ours { Winner::Preferred } else { Winner::SessionOrPreferred })
 }
 
 /// The rank of an availability among sessions, weakest first; `None` if it is not in the reference.
@@ -103,25 +139,36 @@ mod tests {
     }
 
     #[test]
-    fn the_winner_is_named_only_if_it_is_known() {
-        use Winner::{LaterChoice, Preferred, SessionOrPreferred};
-        let away = ("Away", "Away");
-        let call = ("Busy", "InACall");
+    fn a_difference_is_named_only_if_its_reason_is_known() {
+        use Difference::{
+            AppearsOffline, Faded, FadedOrPreferred, LaterChoice, NotInEffect, OutOfOffice, Preferred,
+            SessionOrPreferred, UnknownUser,
+        };
+        let (away, call, available) = (("Away", "Away"), ("Busy", "InACall"), ("Available", "Available"));
         for (seen, ours, ours_is_preferred, expected) in [
             (call, call, false, None),
             (("busy", "inacall"), call, false, None),
-            (("Available", "Available"), away, false, Some(SessionOrPreferred)),
+            (("Offline", "Offline"), call, false, Some(NotInEffect)),
+            (("Offline", "Offline"), away, true, Some(NotInEffect)),
+            (("Available", "AvailableInactive"), available, false, Some(Faded)),
+            (("Available", "AvailableInactive"), call, false, Some(Faded)),
+            (("Available", "AvailableInactive"), away, false, Some(SessionOrPreferred)),
+            (away, available, false, Some(FadedOrPreferred)),
+            (away, call, false, Some(Preferred)),
+            (("PresenceUnknown", "PresenceUnknown"), away, false, Some(UnknownUser)),
+            (("Offline", "OffWork"), away, false, Some(AppearsOffline)),
+            (("Available", "OutOfOffice"), available, false, Some(OutOfOffice)),
+            (("Busy", "OutOfOffice"), call, false, Some(OutOfOffice)),
+            (available, away, false, Some(SessionOrPreferred)),
             (("AvailableIdle", "Inactive"), away, false, Some(SessionOrPreferred)),
             (("DoNotDisturb", "Presenting"), call, false, Some(SessionOrPreferred)),
             (("Busy", "InAMeeting"), call, false, Some(SessionOrPreferred)),
             (("BeRightBack", "BeRightBack"), call, false, Some(Preferred)),
-            (("Offline", "OffWork"), away, false, Some(Preferred)),
             (away, away, true, None),
             (("Busy", "Busy"), away, true, Some(LaterChoice)),
-            (("PresenceUnknown", "PresenceUnknown"), away, false, None),
             (("Dreaming", "OnMars"), call, false, None),
         ] {
-            assert_eq!(winner(seen, ours, ours_is_preferred), expected, "{seen:?} beside {ours:?}");
+            assert_eq!(difference(seen, ours, ours_is_preferred), expected, "{seen:?} beside {ours:?}");
         }
     }
 

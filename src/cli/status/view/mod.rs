@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::cli::sign_in::{permissions, who};
 use crate::cli::terminal::text::{columns, cut_end, cut_start, pad, printable, wrap};
 use crate::cli::terminal::times::{clock, exact_clock, exact_span, relative, span};
-use crate::session::seen::{Winner, winner};
+use crate::session::seen::{Difference, difference};
 use crate::status::report::{
     Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State,
     Warning, word,
@@ -146,19 +146,27 @@ impl StatusView<'_> {
     /// What others see, when that was, and what wins if it is not what presenced asserted.
     fn seen(&self, seen: &Seen, account: &Account) -> String {
         let words = (seen.availability.as_str(), seen.activity.as_str());
-        let winner = match (&account.preferred, &account.asserted) {
-            (Some(ours), _) => winner(words, (&ours.availability, &ours.activity), true),
-            (None, Some(ours)) => winner(words, (&ours.availability, &ours.activity), false),
+        let difference = match (&account.preferred, &account.asserted) {
+            (Some(ours), _) => difference(words, (&ours.availability, &ours.activity), true),
+            (None, Some(ours)) => difference(words, (&ours.availability, &ours.activity), false),
             (None, None) => None,
         };
-        let who = match winner {
+        let why = match difference {
             None => "",
-            Some(Winner::Preferred) => " (a preferred presence wins, for example a status set in Teams)",
-            Some(Winner::LaterChoice) => " (the preferred presence was replaced or reset since, for example in Teams)",
-            Some(Winner::SessionOrPreferred) => " (another session or a preferred presence wins)",
+            Some(Difference::NotInEffect) => " (no session of this user is in effect)",
+            Some(Difference::Faded) => " (the session has faded)",
+            Some(Difference::FadedOrPreferred) => " (the session has faded, or a status set in Teams wins)",
+            Some(Difference::UnknownUser) => " (Graph does not know this user's presence)",
+            Some(Difference::AppearsOffline) => " (the user chose to appear offline in Teams)",
+            Some(Difference::OutOfOffice) => " (Exchange adds that the user is out of office)",
+            Some(Difference::Preferred) => " (a preferred presence wins, for example a status set in Teams)",
+            Some(Difference::LaterChoice) => {
+                " (the preferred presence was replaced or reset since, for example in Teams)"
+            }
+            Some(Difference::SessionOrPreferred) => " (another session or a preferred presence wins)",
         };
         let (at, ago) = (self.clock(seen.at), relative(seen.at, self.now));
-        format!("{}/{}{who} {at}, {ago}", words.0, words.1)
+        format!("{}/{}{why} {at}, {ago}", words.0, words.1)
     }
 
     /// Who signed in and how, the permissions, and until when the token is valid.
