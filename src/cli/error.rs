@@ -105,9 +105,11 @@ impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         let hint = match &error {
             StartError::Socket(error) => Some(error.hint().to_owned()),
-            StartError::Account { failure, .. } => failure.hint.clone(),
+            StartError::Account { failure, .. } | StartError::Held { failure, .. } => failure.hint.clone(),
             StartError::System { .. } => None,
         };
-        Self { exit: Exit::Failed, text: error.to_string(), hint }
+        // A service manager must not start it again and again.
+        let exit = if matches!(error, StartError::Held { .. }) { Exit::Usage } else { Exit::Failed };
+        Self { exit, text: error.to_string(), hint }
     }
 }

@@ -19,6 +19,8 @@ use crate::metrics::{Call, Metrics, Outcome};
 use crate::session::{Action, Request, Seen, Target};
 use crate::time::Now;
 
+use super::session_lock::SessionLock;
+
 /// What one exchange needs.
 pub(super) struct Exchange {
     pub(super) authenticator: Arc<Authenticator>,
@@ -28,12 +30,15 @@ pub(super) struct Exchange {
     pub(super) now: Now,
     /// Where the request is counted.
     pub(super) metrics: Arc<Metrics>,
+    /// Without it, nothing is written.
+    pub(super) lock: SessionLock,
 }
 
 impl Exchange {
     /// Sends a request of the session.
     pub(super) async fn write(self, request: Request) -> Result<(), Failure> {
         let (token, user) = self.token(request.fresh_token).await?;
+        self.lock(&user).await?;
         let bearer = &token.bearer;
         let (client, session_id) = (&self.client, &self.account.client_id);
         let count = self.begin(request.action.into());
@@ -63,6 +68,15 @@ impl Exchange {
         let outcome = outcome.map_err(|failure| self.judge(failure, &token, &user));
         count(Outcome::of(&outcome));
         outcome
+    }
+
+    /// Takes the lock of the user's session, on a thread where it may block.
+    async fn lock(&self, user: &str) -> Result<(), Failure> {
+        let (lock, user) = (self.lock.clone(), user.to_owned());
+        let taken = tokio::task::spawn_blocking(move || lock.take(&user)).await;
+        taken.unwrap_or_else(|error| {
+            Err(Failure::new(FailureKind::Passing, format!("cannot lock the session: {error}")))
+        })
     }
 
     /// Starts to count a call to Graph. The result must be called when it ends.
@@ -98,7 +112,7 @@ impl Exchange {
                 Failure { kind: FailureKind::Passing, applied: Applied::Perhaps, hint: None, ..failure }
             }
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
-            Some(Missing::User | Missing::Keyring(_)) | None => failure,
+            Some(Missing::User | Missing::Keyring(_) | Missing::Lock(_)) | None => failure,
         }
     }
 

@@ -36,6 +36,7 @@ mod lock_word;
 mod reload;
 mod report;
 mod service;
+mod session_lock;
 mod sign_in;
 mod sleep;
 mod sources;
@@ -68,6 +69,7 @@ use history::History;
 use listening::Listening;
 use report::ReportBuilder;
 use service::Service;
+use session_lock::{Holder, Locks};
 use sleep::SuspendWindow;
 use sources::Sources;
 
@@ -109,6 +111,14 @@ pub enum StartError {
         /// Why.
         failure: Failure,
     },
+    /// Another process holds the only account's session.
+    #[error("account `{account}`: {failure}")]
+    Held {
+        /// Its name.
+        account: String,
+        /// Who holds it.
+        failure: Failure,
+    },
     /// The operating system refuses something.
     #[error("cannot {what}: {source}")]
     System {
@@ -138,6 +148,8 @@ pub struct Daemon {
     history: History,
     reports: watch::Sender<Arc<Report>>,
     decision_log: DecisionLog,
+    locks: Locks,
+    file_watcher: FileWatcher,
     metrics: Arc<Metrics>,
     listening: Listening,
     service: Service,
@@ -150,18 +162,23 @@ pub struct Daemon {
     /// Whether the machine announced a suspend and has not reported its end yet.
     asleep: bool,
     ready: bool,
+    /// Whether it has had another configuration before.
+    has_reloaded: bool,
 }
 
 impl Daemon {
     /// Binds the socket, sets up the accounts and starts the signals. Needs a running tokio runtime.
     pub fn new(options: Options) -> Result<Self, StartError> {
         let Options { config, config_file, environment, clock, socket, history, buses, file_watcher } = options;
+        let socket_path = if let Listen::At(path) = &socket { Some(path.clone()) } else { None };
+        let locks = Locks::new(&environment, Holder::this(socket_path, config_file.clone()));
         let server = Server::listen(socket)?;
         let now = clock.now();
         let mut board = Board::default();
         board.configure(&config.signals);
         let (sender, updates) = mpsc::channel(64);
-        let sources = Sources::start(&config.signals, Arc::clone(&clock), sender, buses, file_watcher, &environment);
+        let sources =
+            Sources::start(&config.signals, Arc::clone(&clock), sender, buses, file_watcher.clone(), &environment);
         let report_builder = ReportBuilder::new(rounded(now.wall));
         let (reports, _) = watch::channel(Arc::new(report_builder.first()));
         let mut daemon = Self {
@@ -179,6 +196,8 @@ impl Daemon {
             history: History::new(history, config.history.enabled),
             reports,
             decision_log: DecisionLog::default(),
+            locks,
+            file_watcher,
             metrics: Arc::default(),
             listening: Listening::default(),
             service: Service::new(now.instant),
@@ -187,6 +206,7 @@ impl Daemon {
             suspend_window: None,
             asleep: false,
             ready: false,
+            has_reloaded: false,
             clock,
             config,
         };
@@ -219,11 +239,14 @@ impl Daemon {
                 _ = interrupt.recv() => {}
             }
         });
-        loop {
+        let outcome = loop {
             let now = self.clock.now();
             self.turn(&now);
+            if let Some(held) = self.held_elsewhere() {
+                break Err(held);
+            }
             tokio::select! {
-                () = &mut stop => break,
+                () = &mut stop => break Ok(()),
                 _ = hangup.recv() => {
                     self.metrics.note_wakeup(Wakeup::Command);
                     drop(self.reload());
@@ -233,7 +256,7 @@ impl Daemon {
                     self.handle(event);
                 }
             }
-        }
+        };
         self.leave(&mut commands).await;
         self.history.stop(&self.clock.now());
         if let Some(server) = server {
@@ -241,7 +264,18 @@ impl Daemon {
             server.abort();
             let _ = server.await;
         }
-        Ok(())
+        outcome
+    }
+
+    /// The only account cannot hold anything, because another process holds its session.
+    fn held_elsewhere(&self) -> Option<StartError> {
+        let [account] = self.accounts.as_slice() else { return None };
+        if self.has_reloaded {
+            // The account of the last configuration may still hold it.
+            return None;
+        }
+        let failure = account.held_elsewhere()?.clone();
+        Some(StartError::Held { account: account.name.clone(), failure })
     }
 
     /// Does everything that follows from what is known now: decisions, requests, the report.

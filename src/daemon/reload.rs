@@ -55,6 +55,7 @@ impl Daemon {
             .collect();
         self.environment = self.environment.clone().hiding_secrets_of(&config);
         let added = self.new_accounts(&changed).map_err(|error| (error.to_string(), error.to_string()))?;
+        self.has_reloaded = true;
         let clear = self.config.session.on_exit == OnExit::Clear;
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.accounts)
             .into_iter()
@@ -99,8 +100,10 @@ impl Daemon {
         for (name, config) in configs {
             self.last_id = AccountId(self.last_id.0 + 1);
             let metrics = Arc::clone(&self.metrics);
-            let account = Account::new(self.last_id, name, config.clone(), &self.environment, metrics)
-                .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
+            let watcher = self.file_watcher.clone();
+            let account =
+                Account::new(self.last_id, name, config.clone(), &self.environment, metrics, &self.locks, watcher)
+                    .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
             accounts.push(account);
         }
         Ok(accounts)

@@ -78,6 +78,9 @@ pub struct Account {
     pub last_error: Option<LastError>,
     /// The sign-in; `None`: there was no token yet.
     pub sign_in: Option<SignIn>,
+    /// What is worth knowing about it although nothing is wrong, for people; left out if there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Who signed in, and what the newest token permits.

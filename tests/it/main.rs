@@ -49,6 +49,7 @@ mod metrics;
 #[cfg(feature = "pulse")]
 mod microphone;
 mod network;
+mod one_session;
 mod plain_english;
 mod prefer;
 mod programs;

@@ -2,6 +2,7 @@
 //! policy, and [`crate::session::Session`] carries it out.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::words;
@@ -43,6 +44,8 @@ pub enum Missing {
     /// The keyring, without which there is no token: the names of its locked collections. Empty if there is no keyring yet.
     /// Try again as soon as that has changed.
     Keyring(Vec<String>),
+    /// The lock of the session, which another process holds: the lock's file. Try again as soon as that has changed.
+    Lock(PathBuf),
 }
 
 /// Whether a failed request may have changed the session in Graph anyway.

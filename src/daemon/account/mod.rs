@@ -13,6 +13,7 @@
 mod in_force;
 mod keyring_wait;
 mod leaving;
+mod lock_wait;
 mod report;
 mod trouble;
 
@@ -31,13 +32,16 @@ use crate::metrics::Metrics;
 use crate::policy::Decision;
 use crate::presence::Presence;
 use crate::session::{Ours, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why};
+use crate::signals::FileWatcher;
 use crate::status::report::Requests;
 use crate::time::{Instant, Now};
 
 use super::exchange::Exchange;
 use super::rounded;
+use super::session_lock::{Locks, SessionLock};
 use in_force::InForce;
 use keyring_wait::KeyringWait;
+use lock_wait::LockWait;
 use report::ConfirmedAt;
 use trouble::Trouble;
 
@@ -59,6 +63,7 @@ enum Ended {
     Read(ReadId, Result<Seen, Failure>),
     SignIn(Arc<Authenticator>, Result<Token, Failure>),
     KeyringChanged,
+    LockFree,
 }
 
 /// One account.
@@ -78,6 +83,9 @@ pub(super) struct Account {
     requests: Requests,
     trouble: Option<Trouble>,
     keyring_wait: KeyringWait,
+    lock: SessionLock,
+    lock_wait: LockWait,
+    file_watcher: FileWatcher,
     /// Whether to ask for a token, to learn if the sign-in is still valid. Waits until no write is in flight or failing.
     check_sign_in: bool,
     /// Somebody signed out. The session would not notice before its next request.
@@ -108,7 +116,10 @@ impl Account {
         config: config::Account,
         environment: &config::Environment,
         metrics: Arc<Metrics>,
+        locks: &Locks,
+        file_watcher: FileWatcher,
     ) -> Result<Self, Failure> {
+        let lock = locks.of(&config);
         Ok(Self {
             id,
             name: name.to_owned(),
@@ -124,6 +135,9 @@ impl Account {
             requests: Requests::default(),
             trouble: None,
             keyring_wait: KeyringWait::default(),
+            lock,
+            lock_wait: LockWait::default(),
+            file_watcher,
             check_sign_in: false,
             signed_out: false,
             asleep: false,
@@ -202,6 +216,7 @@ impl Account {
     pub(super) fn drain(&mut self, tasks: &mut JoinSet<Done>, now: &Now) {
         let account = self.id;
         self.keyring_wait.start(account, tasks);
+        self.lock_wait.start(account, &self.file_watcher, tasks);
         if self.verify.poll_set_again(now.instant) {
             if let Some(seen) = self.verify.lost(now.instant) {
                 let (availability, activity) = (&seen.availability, &seen.activity);
@@ -243,6 +258,7 @@ impl Account {
             account: self.config.clone(),
             now: now.clone(),
             metrics: Arc::clone(&self.metrics),
+            lock: self.lock.clone(),
         }
     }
 
@@ -251,6 +267,12 @@ impl Account {
     fn span(&self) -> Span {
         let decision = (self.in_force.number > 0).then_some(self.in_force.number);
         error_span!("request", account = self.name, decision, client_request_id = Empty, request_id = Empty)
+    }
+
+    /// Why nothing can be held: another process holds the session, and this one has never held it.
+    pub(super) fn held_elsewhere(&self) -> Option<&Failure> {
+        let trouble = self.trouble.as_ref().filter(|_| self.lock_wait.is_waiting() && !self.lock.is_held())?;
+        self.confirmed_at.session.is_none().then_some(&trouble.last)
     }
 
     /// When the next keepalive is due.
@@ -295,6 +317,11 @@ impl Account {
                         warn!(account = self.name, "cannot read what others see: {failure}");
                     }
                 }
+            }
+            Ended::LockFree => {
+                info!(account = self.name, "the session's lock is free");
+                self.lock_wait.end();
+                self.session.handle_setup_changed();
             }
             Ended::KeyringChanged => {
                 info!(account = self.name, "the keyring has changed");
@@ -344,6 +371,7 @@ impl Account {
             Err(failure) => {
                 self.count_failure(failure);
                 self.keyring_wait.note(failure);
+                self.lock_wait.note(failure);
                 self.note_trouble(failure, now);
             }
         }

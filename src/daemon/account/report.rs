@@ -73,6 +73,9 @@ impl Account {
                 text: trouble.last.text.clone(),
                 hint: trouble.last.hint.clone(),
             }),
+            note: self.lock.missing().map(|reason| {
+                format!("a second presenced with this application and user would not be noticed ({reason})")
+            }),
             sign_in: self.authenticator.status().map(|status| sign_in::report(status, &self.config)),
         }
     }

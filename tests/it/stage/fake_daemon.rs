@@ -218,6 +218,7 @@ pub(crate) fn report() -> Report {
         next: Some(Next { at: at("2026-11-23T14:14:00Z"), why: "keepalive".to_owned() }),
         requests: Requests { sent: 12, failed: 1, throttled: 0 },
         last_error: None,
+        note: None,
         sign_in: None,
     };
     Report {

@@ -99,6 +99,9 @@ impl StatusView<'_> {
         if let Some(seen) = &account.seen {
             self.fact("others see", &self.seen(seen, account));
         }
+        if let Some(note) = &account.note {
+            self.fact("note", note);
+        }
         if let Some(sign_in) = &account.sign_in {
             self.fact("signed in", &self.sign_in(sign_in));
         }

@@ -26,6 +26,7 @@ fn account(state: State, desired: Option<crate::presence::Presence>) -> Account 
         next: None,
         requests: Requests::default(),
         last_error: None,
+        note: None,
         sign_in: None,
     }
 }

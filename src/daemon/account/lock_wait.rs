@@ -1,0 +1,69 @@
+//! Waiting for the lock of the session. A request that found it held by another process starts a task that watches the lock's
+//! file: the kernel reports when its holder closes it or ends. After that the session tries again.
+//!
+//! Leaves to others: the lock itself (`daemon/session_lock`).
+
+use std::path::PathBuf;
+
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::failure::{Failure, Missing};
+use crate::signals::FileWatcher;
+
+use super::super::session_lock::is_free;
+use super::{AccountId, Done, Ended};
+
+/// Whether an account waits for its lock.
+#[derive(Debug, Default)]
+pub(super) enum LockWait {
+    /// It does not.
+    #[default]
+    Idle,
+    /// A request failed without it, so the wait must start.
+    Due(PathBuf),
+    /// A task is waiting.
+    Waiting(AbortHandle),
+}
+
+impl LockWait {
+    /// Remembers to wait, if `failure` was about the lock.
+    pub(super) fn note(&mut self, failure: &Failure) {
+        if let (Some(Missing::Lock(path)), Self::Idle) = (failure.missing.as_deref(), &self) {
+            *self = Self::Due(path.clone());
+        }
+    }
+
+    /// Starts the wait of `account`, if it is due.
+    pub(super) fn start(&mut self, account: AccountId, watcher: &FileWatcher, tasks: &mut JoinSet<Done>) {
+        if let Self::Due(path) = self {
+            let (path, mut watch) = (std::mem::take(path), watcher.subscribe());
+            *self = Self::Waiting(tasks.spawn(async move {
+                loop {
+                    watch.resolve(&path);
+                    if is_free(&path) {
+                        break Done { account, ended: Ended::LockFree };
+                    }
+                    watch.touched().await;
+                }
+            }));
+        }
+    }
+
+    /// Whether another process holds the lock.
+    pub(super) fn is_waiting(&self) -> bool {
+        !matches!(self, Self::Idle)
+    }
+
+    /// The lock is free, so the wait is over.
+    pub(super) fn end(&mut self) {
+        *self = Self::Idle;
+    }
+}
+
+impl Drop for LockWait {
+    fn drop(&mut self) {
+        if let Self::Waiting(wait) = self {
+            wait.abort();
+        }
+    }
+}
