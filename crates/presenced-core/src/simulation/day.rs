@@ -50,6 +50,8 @@ pub(super) enum Event {
     Revoke(u8),
     Nudge,
     Teams(Option<Pair>),
+    /// Another program with the same application and user clears the session.
+    OtherWriter,
 }
 
 impl Event {
@@ -68,6 +70,8 @@ pub(super) struct Day {
     pub(super) rules: Rules,
     /// `on_exit = "keep"`.
     pub(super) keeps: bool,
+    /// `verify = true`.
+    pub(super) verifies: bool,
     pub(super) token_life: Duration,
     /// The lock's first reading. If it is off, the lock and sleep signals are not configured.
     pub(super) lock: Reading<Lock>,
@@ -97,6 +101,7 @@ impl Day {
                 ],
             ),
             keeps: random.u8(0..6) == 0,
+            verifies: random.bool(),
             token_life: Duration::from_mins(pick(&mut random, &[60, 75, 90, 5, 24 * 60])),
             lock: if has_lock { Reading::Known(Lock::Locked) } else { Reading::Off },
             script: Vec::new(),
@@ -142,6 +147,10 @@ impl ScriptWriter<'_> {
         }
         if self.random.u8(0..4) == 0 {
             self.flap();
+        }
+        if self.day.verifies && self.random.u8(0..3) == 0 {
+            let at = self.moment();
+            self.add(at, Event::OtherWriter);
         }
         for _ in 0..self.random.u8(0..8) {
             if self.calm {
@@ -357,6 +366,7 @@ impl fmt::Display for Event {
             Self::Revoke(0) => f.write_str("the token is refused"),
             Self::Revoke(after) => write!(f, "the token is refused, and the next {after} too"),
             Self::Nudge => f.write_str("nudged"),
+            Self::OtherWriter => f.write_str("another program clears the session"),
             Self::Teams(None) => f.write_str("no Teams client"),
             Self::Teams(Some((availability, activity))) => write!(f, "a Teams client shows {availability}/{activity}"),
         }

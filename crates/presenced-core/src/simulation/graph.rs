@@ -108,6 +108,13 @@ impl Graph {
         self.session.filter(|held| now < held.expires_at).map(|held| held.pair)
     }
 
+    /// When the app's session was last set, and how long it lasts; `None` if it has expired.
+    pub(super) fn session_times(&self, now: Instant) -> Option<(Instant, Duration)> {
+        let held = self.session.filter(|held| now < held.expires_at)?;
+        let lasts = held.expires_at.saturating_since(held.set_at);
+        Some((held.set_at, if held.pair.0 == "Available" { lasts.min(FADE) } else { lasts }))
+    }
+
     /// The preferred presence until it expires.
     pub(super) fn preferred(&self, now: Instant) -> Option<Pair> {
         self.preferred.filter(|held| now < held.expires_at).map(|held| held.pair)

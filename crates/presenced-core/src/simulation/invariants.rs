@@ -39,6 +39,10 @@ const REFRESH_TIME: Duration = MAX_GRAPH_LATENCY.saturating_add(MAX_TOKEN_LATENC
 const SLOW_REFRESH_TIME: Duration = ANSWER_TIMEOUT.saturating_add(MAX_TOKEN_LATENCY).saturating_mul(4);
 /// How many requests in a row may fail because of refused tokens.
 const MAX_TOKEN_FAILURES: u32 = 4;
+/// How long before the end of a presence its keepalive comes, and how long before that it is read back.
+const MIN_LEAD: Duration = Duration::from_mins(1);
+const MAX_LEAD: Duration = Duration::from_mins(5);
+const READ_LEAD: Duration = Duration::from_secs(5);
 /// The most requests on a calm day, as a multiple of the least possible number.
 const MAX_REQUEST_FACTOR: f64 = 1.3;
 
@@ -110,6 +114,8 @@ pub(super) struct Checker {
     backoff_ends: Instant,
     /// Until when an abandoned request may overtake later ones.
     strays_until: Instant,
+    /// Until when another program's write to the session may stay unnoticed.
+    unnoticed_until: Instant,
     forbidden_until: Instant,
     refused_until: Instant,
     failures: u32,
@@ -134,6 +140,7 @@ impl Checker {
             trouble_ended: now,
             backoff_ends: now,
             strays_until: now,
+            unnoticed_until: now,
             forbidden_until: now,
             refused_until: now,
             failures: 0,
@@ -201,6 +208,16 @@ impl Checker {
         self.changes.drain(..self.changes.len().saturating_sub(1));
         self.sent = Default::default();
         self.note_nudge(now);
+    }
+
+    /// Another program cleared the session, which was set at `set_at` and lasts for `lasts`. If that `shows`, it is noticed 5 s
+    /// before the next keepalive, which comes a fifth of that time before its end, but 1 to 5 minutes before it.
+    pub(super) fn note_other_writer(&mut self, (set_at, lasts): (Instant, Duration), shows: bool, now: Instant) {
+        let keepalive = set_at + lasts.saturating_sub((lasts / 5).clamp(MIN_LEAD, MAX_LEAD));
+        let read = keepalive - READ_LEAD;
+        self.unnoticed_until = if shows && now < read { read } else { keepalive };
+        // It costs one more request.
+        self.least += 1.0;
     }
 
     pub(super) fn note_setup_changed(&mut self, now: Instant) {
@@ -281,6 +298,7 @@ impl Checker {
         self.may_send(now)
             && now >= self.backoff_ends
             && now >= self.trouble_ended + REFRESH_TIME
+            && now >= self.unnoticed_until
             && !self.is_bursting()
     }
 
@@ -289,6 +307,7 @@ impl Checker {
         self.check_deadlines(graph, REFRESH_TIME, at)?;
         let changed = self.expected_since + self.window();
         let settled = changed.max(self.free_since()).max(self.backoff_ends).max(self.strays_until);
+        let settled = settled.max(self.unnoticed_until);
         if at < settled + SETTLE_TIME {
             return Ok(());
         }

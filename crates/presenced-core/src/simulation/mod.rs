@@ -2,7 +2,7 @@
 //! thousand days. This module exists in tests only and stands on top of `policy/` and `session/`.
 //!
 //! A day is a script made from a seed: locks, calls, a calendar, a named signal, overrides, sleep with and without an
-//! announcement, changes of the wall clock, tokens that expire or are refused, and every way in which a request can fail,
+//! announcement, changes of the wall clock, another program that clears the session, tokens that expire or are refused, and every way in which a request can fail,
 //! including failures after Graph has carried the request out. If a day breaks an invariant, it is reduced to a small script
 //! and printed. One command runs it again:
 //!
@@ -126,7 +126,8 @@ fn every_invariant_holds_on_every_day() {
 
 /// A day on which only the events in `script` happen.
 fn scripted(script: Vec<(Duration, Event)>) -> Day {
-    Day { lock: Reading::Off, script, rules: Rules::Default(Prefers::None), keeps: false, ends_at: DAY, ..Day::of(0) }
+    let rules = Rules::Default(Prefers::None);
+    Day { lock: Reading::Off, script, rules, keeps: false, verifies: true, ends_at: DAY, ..Day::of(0) }
 }
 
 #[test]
@@ -135,6 +136,14 @@ fn a_dead_network_costs_few_requests() {
     let day = scripted(vec![(Duration::from_mins(10), fault)]);
     let DayResult { requests, .. } = run(&day, Driver::Honest).expect("no invariant is broken");
     assert!((100..1000).contains(&requests), "{requests} requests in a day");
+}
+
+#[test]
+fn a_driver_that_ignores_lost_sessions_is_found() {
+    let day = scripted(vec![(Duration::from_mins(10), Event::OtherWriter)]);
+    run(&day, Driver::Honest).expect("no invariant is broken");
+    let violation = run(&day, Driver::IgnoresLosses).expect_err("the session is not there before its keepalive");
+    assert_eq!(violation.invariant, Invariant::ShowsWhatIsDecided);
 }
 
 #[test]

@@ -110,7 +110,8 @@ fn plainer((at, what): &(Duration, Event)) -> Vec<(Duration, Event)> {
         | Event::SetClock(_)
         | Event::Revoke(_)
         | Event::Nudge
-        | Event::Teams(_) => {}
+        | Event::Teams(_)
+        | Event::OtherWriter => {}
     }
     plainer
 }

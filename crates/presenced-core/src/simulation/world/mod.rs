@@ -16,7 +16,7 @@ use super::rules::Expected;
 use super::signals::Signals;
 use crate::policy::{Idle, Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
-use crate::session::{Action, Request, Session, Target};
+use crate::session::{Action, Ours, Request, Seen, Session, State, Target, Verify, Why};
 use crate::time::{Instant, Now};
 use pauses::PendingSleep;
 
@@ -29,6 +29,8 @@ pub(super) enum Driver {
     Honest,
     /// Confirms keepalives of this presence without sending them, to test that the checker notices.
     DropsKeepalivesOf(Presence),
+    /// Does not set a session again that was found lost, to test that the checker notices.
+    IgnoresLosses,
 }
 
 /// The result of a day.
@@ -65,6 +67,7 @@ struct World<'a> {
     wall_origin: Timestamp,
     signals: Signals,
     session: Session,
+    verify: Verify,
     graph: Graph,
     network: Network,
     checker: Checker,
@@ -100,6 +103,7 @@ impl<'a> World<'a> {
             wall_origin: midnight,
             signals: Signals::new(day.lock.clone(), midnight),
             session: Session::new(day.seed),
+            verify: Verify::default(),
             graph: Graph::default(),
             network: Network::new(day.token_life, day.seed),
             checker: Checker::new(now),
@@ -147,6 +151,7 @@ impl<'a> World<'a> {
             }
             self.decide()?;
             self.flush_before_sleep()?;
+            self.read_back();
             self.drain()?;
             if self.may_sleep() {
                 self.sleep()?;
@@ -173,10 +178,12 @@ impl<'a> World<'a> {
         let script = self.day.script.get(self.next).map(|(at, _)| Instant::from_origin(*at));
         let flight = self.flight.as_ref().map(|flight| flight.arrives_at.unwrap_or(flight.ends_at));
         let wakeup = self.session.poll_wakeup(self.now).map(|(at, _)| at);
+        let read = self.verify.poll_wakeup(self.is_quiet(), self.keepalive());
         let fault = self.fault_ends.map(|(at, _)| at);
         let pending_sleep = self.pending_sleep.as_ref().map(PendingSleep::wakeup);
         let strays = self.strays.iter().map(|(at, ..)| *at).min();
-        let steps = [script, flight, wakeup, self.decided_until, self.signals_until, fault, pending_sleep, strays];
+        let steps =
+            [script, flight, wakeup, read, self.decided_until, self.signals_until, fault, pending_sleep, strays];
         let next = steps.into_iter().flatten().min().unwrap_or(Instant::from_origin(self.day.ends_at));
         if next > self.now {
             return Ok(next);
@@ -219,6 +226,15 @@ impl<'a> World<'a> {
             Event::SetClock(seconds) => self.wall_origin += SignedDuration::from_secs(*seconds),
             Event::Nudge => self.nudge(),
             Event::Teams(pair) => self.graph.teams = *pair,
+            Event::OtherWriter => {
+                if let Some(times) = self.graph.session_times(self.now) {
+                    // A Teams client may hide it, and nothing is read while requests fail.
+                    let may_hide = |what: &Event| what.is_trouble() || matches!(what, Event::Teams(_));
+                    let shows = !self.day.script.iter().any(|(_, what)| may_hide(what));
+                    self.checker.note_other_writer(times, shows, self.now);
+                    self.graph.clear_presence();
+                }
+            }
             Event::Revoke(after) => {
                 self.network.revoke(*after);
                 self.checker.note_trouble(self.now);
@@ -290,6 +306,42 @@ impl<'a> World<'a> {
         self.checker.check_decision(Expected { target, prefer: decision.prefer }, self.now)
     }
 
+    /// Reads back what others see, and has a lost session set again. A read takes no time here, and always succeeds.
+    fn read_back(&mut self) {
+        self.verify.handle_switch(self.day.verifies, self.now);
+        let (is_quiet, keepalive) = (self.is_quiet(), self.keepalive());
+        if let Some(id) = self.verify.poll_read(is_quiet, keepalive, self.now) {
+            let (availability, activity) = self.graph.seen(self.now);
+            let seen = Seen::new(availability, activity);
+            self.trace(|| format!("others see {availability}/{activity}"));
+            let ours = self.ours();
+            self.verify.handle_outcome(id, Ok(&seen), ours, self.now);
+        }
+        if self.verify.poll_set_again(self.now) && self.driver != Driver::IgnoresLosses {
+            self.session.handle_lost();
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.flight.is_none() && matches!(self.session.state(self.now), State::Holding | State::Released)
+    }
+
+    fn keepalive(&self) -> Option<Instant> {
+        self.session.poll_wakeup(self.now).and_then(|(at, why)| (why == Why::Keepalive).then_some(at))
+    }
+
+    fn ours(&self) -> Option<Ours> {
+        let preferred = self.session.preferred(self.now).map(|(Target { presence, .. }, _)| Ours {
+            pair: (presence.availability(), presence.preferred_activity()),
+            is_preferred: true,
+        });
+        let asserted = self.session.asserted(self.now).map(|(Target { presence, .. }, _)| Ours {
+            pair: (presence.availability(), presence.activity()),
+            is_preferred: false,
+        });
+        preferred.or(asserted)
+    }
+
     /// Sends the requests that are due. Like the daemon, it also asks while a request is in flight.
     fn drain(&mut self) -> Result<(), Violation> {
         while let Some(request) = self.session.poll_request(self.now) {
@@ -319,7 +371,11 @@ impl<'a> World<'a> {
             Ok(()) => format!("{action:?} succeeded"),
             Err(failure) => format!("{action:?} failed: {:?}, applied: {:?}", failure.kind, failure.applied),
         });
+        let before = self.ours();
         self.session.handle_outcome(id, outcome.as_ref().copied(), self.now);
+        if outcome.is_ok() {
+            self.verify.handle_confirmed(self.ours() != before, self.now);
+        }
         self.checker.note_outcome(action, outcome.as_ref().copied(), in_trouble, self.now)
     }
 
