@@ -31,11 +31,8 @@ fn main() {
         let file = std::fs::File::open(&path).expect("a file that can be opened");
         let mut timeline = Timeline::new(vec![ME.to_owned()], zone.clone(), from, to);
         let report = timeline.update(SourceId(0), &path, file).expect("a file that can be read");
-        let parts = report
-            .unusable
-            .into_iter()
-            .chain(report.skipped)
-            .map(|part| json!({"line": part.line, "reason": part.reason}));
+        let skipped = report.unusable.into_iter().chain(report.skipped);
+        let parts = skipped.map(|part| json!({"line": part.line, "reason": part.reason}));
         let zones = report.unknown_zones.into_iter().map(|zone| json!({"reason": format!("{zone} is unknown")}));
         let skipped: Vec<Value> = parts.chain(zones).collect();
         let occurrences: Vec<Value> = timeline.occurrences(from, to).map(shown).collect();

@@ -109,6 +109,8 @@ class Cancellations(Case):
             for line in master[1:-1]
             if not line.startswith(("SEQUENCE", "RRULE", "RDATE", "EXDATE") if instance else "SEQUENCE")
         ]
+        if method == "CANCEL" and self.random.random() < 0.3:
+            kept = [line for line in kept if not line.startswith(("DTSTART", "DTEND", "DURATION"))]
         message = ["BEGIN:VEVENT", *kept, *instance, "SEQUENCE:7", "END:VEVENT"]
         head = ["VERSION:2.0", "PRODID:-//case//EN", f"METHOD:{method}"]
         objects = [joined([[head, message]]), text.replace("VERSION:2.0", "VERSION:2.0\r\nMETHOD:PUBLISH")]
@@ -118,16 +120,20 @@ class Cancellations(Case):
     @staticmethod
     def meaning(text, _system):
         """RFC 5546, 3.2.5: CANCEL cancels its events, with or without STATUS. 3.2.3 and 3.2.7: REPLY and COUNTER are what an
-        attendee sends to the organiser. RFC 5545, 3.8.1.11, has CANCELLED; American writers have CANCELED."""
+        attendee sends to the organiser. RFC 5545, 3.8.1.11, has CANCELLED; American writers have CANCELED. 3.6.1: with a METHOD,
+        DTSTART is optional."""
         merged = []
         for calendar in split(text):
             method = find(calendar[0], "METHOD")
             method = method.value if method else "PUBLISH"
             for event in of_kind(calendar, "VEVENT"):
-                cancelled = method == "CANCEL" or "STATUS:CANCELED" in event
-                merged += (
-                    [] if method in ("REPLY", "COUNTER") else [[*event[:-1], "STATUS:CANCELLED", event[-1]] if cancelled else event]
-                )
+                if method == "CANCEL" or "STATUS:CANCELED" in event:
+                    event = [*(line for line in event[:-1] if not line.startswith("STATUS")), "STATUS:CANCELLED", event[-1]]
+                instance = find(event, "RECURRENCE-ID")
+                if instance and not find(event, "DTSTART"):
+                    event.insert(1, str(Property("DTSTART", instance.parameters, instance.value)))
+                if method not in ("REPLY", "COUNTER"):
+                    merged.append(event)
         masters = sorted((event for event in merged if is_master(event)), key=sequence)
         dropped = masters[:-1]
         if masters and "STATUS:CANCELLED" in masters[-1]:

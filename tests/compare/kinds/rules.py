@@ -221,8 +221,12 @@ def in_weeks(rule, start):
 
     later = (first + dt.timedelta(days=number) for number in range(1, 366 * 18))
     found = [first, *(day for day in later if is_given(day))][: int(rule.get("COUNT", 10_000))]
+    return rdates(found, start)
+
+
+def rdates(times, start):
     form = "%Y%m%d" if "T" not in start.value else FORMAT
-    return str(Property("RDATE", start.parameters, ",".join(f"{day:{form}}" for day in found)))
+    return str(Property("RDATE", start.parameters, ",".join(f"{at:{form}}" for at in times)))
 
 
 class Skip(Case):
@@ -249,7 +253,7 @@ class Skip(Case):
         if start.year == 2024 and start.month == 12:
             choices[31] = ["FREQ=YEARLY;BYYEARDAY=366"]
         rule = self.random.choice(choices[start.day])
-        skip = self.random.choice(["BACKWARD", "BACKWARD", "OMIT"])
+        skip = self.random.choice(["BACKWARD", "BACKWARD", "FORWARD", "OMIT"])
         return [f"RSCALE=GREGORIAN;{rule};SKIP={skip}{self.random.choice(['', ';COUNT=9'])}"]
 
     def slots(self, start, rules):
@@ -257,7 +261,8 @@ class Skip(Case):
 
     @staticmethod
     def meaning(text, _system):
-        """RFC 7529, 4.1: BACKWARD takes the last day before one that does not exist; OMIT is what RFC 5545 says."""
+        """RFC 7529, 4.1: BACKWARD takes the last day before one that does not exist, FORWARD the first day after it; OMIT is what
+        RFC 5545 says."""
 
         def gregorian(parts, _event):
             kept = {name: value for name, value in parts.items() if name not in ("RSCALE", "SKIP")}
@@ -267,4 +272,22 @@ class Skip(Case):
                 kept |= {name: days, "BYSETPOS": "-1"}
             return kept
 
-        return rule_changed(text, gregorian)
+        def change(event, _calendar):
+            start = find(event, "DTSTART")
+            return [forward(parts(line[6:]), start) if "SKIP=FORWARD" in line else line for line in event]
+
+        return rule_changed(changed(text, change), gregorian)
+
+
+def forward(rule, start):
+    """The days of a rule with SKIP=FORWARD as RDATEs: in each month or year, the day itself or the day after the last one."""
+    first, of_year = civil(start.value), "BYYEARDAY" in rule
+    day = int(rule["BYYEARDAY" if of_year else "BYMONTHDAY"])
+    months = range(1, 13) if rule["FREQ"] == "MONTHLY" else [1 if of_year else int(rule["BYMONTH"])]
+    found = []
+    for year in range(first.year, 2031):
+        for month in months:
+            begin = first.replace(year=year, month=month, day=1)
+            end = begin.replace(year=year + 1) if of_year else (begin + dt.timedelta(days=31)).replace(day=1)
+            found.append(min(begin + dt.timedelta(days=day - 1), end))
+    return rdates([at for at in found if at >= first][: int(rule.get("COUNT", 10_000))], start)
