@@ -147,7 +147,7 @@ async fn a_file_or_folder_that_cannot_be_read_has_its_minute_too() {
     let seen = signal.next().await;
     assert!(busy(&seen), "{seen:?}");
     assert!(seen.warnings.iter().all(|warning| warning.text.ends_with("may not be read; presenced leaves it out.")));
-    // One that was read before still counts, also in a folder that cannot be searched any more.
+    // One that was read before still counts.
     allow("closed", 0o700);
     allow("b.ics", 0o600);
     signal.until(|seen| seen.warnings.is_empty()).await;
@@ -157,14 +157,25 @@ async fn a_file_or_folder_that_cannot_be_read_has_its_minute_too() {
     assert!(busy(&seen), "{seen:?}");
     let said = &the_warning(&seen, Code::CalendarUnreadable).text;
     assert!(said.ends_with("a.ics may not be read; presenced uses what it read before."), "{said}");
-    fs::rename(folder.join("a.ics"), folder.join("closed/a.ics")).unwrap();
-    allow("closed/a.ics", 0o600);
-    signal.until(|seen| seen.warnings.is_empty()).await;
-    clock.advance(SECOND * 5);
-    allow("closed", 0o000);
+}
+
+#[tokio::test]
+async fn what_was_read_from_a_folder_counts_when_it_cannot_be_searched_any_more() {
+    obey_permissions();
+    let (folder, clock) = (Folder::new(), ManualClock::at(NOON));
+    fs::create_dir(folder.join("closed")).unwrap();
+    fs::write(folder.join("closed/a.ics"), at_noon("a")).unwrap();
+    let mut signal = follow(&clock, &[&folder.path]);
+    assert!(busy(&signal.next().await));
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+    // There may be something new in it.
     assert!(is_unknown(&signal.next().await));
-    clock.advance(MINUTE);
-    assert!(busy(&signal.until(|seen| !is_unknown(seen)).await));
+    clock.pass(MINUTE).await;
+    let seen = signal.next().await;
+    assert!(busy(&seen), "{seen:?}");
+    the_warning(&seen, Code::CalendarUnreadable);
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(signal.next().await.warnings.is_empty());
 }
 
 #[tokio::test]
