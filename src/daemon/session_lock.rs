@@ -186,7 +186,8 @@ mod tests {
         let text = "[accounts.work]\ntenant = \"contoso.onmicrosoft.com\"\n\
                     client_id = \"22553876-f5ab-4529-bffb-cfe50aa89f87\"\nauth = { method = \"device-code\" }\n";
         let environment = config::Environment::bare("/nowhere");
-        config::parse("config.toml", text, &environment).unwrap().accounts.remove("work").unwrap()
+        let loaded = config::Config::parse(text, Path::new("config.toml"), &environment).unwrap();
+        loaded.config.accounts["work"].clone()
     }
 
     fn locks(environment: &config::Environment, pid: u32) -> SessionLock {

@@ -85,7 +85,7 @@ fn each_calendar_gives_what_its_writer_means() {
     let mut files: Vec<String> = std::fs::read_dir(CASES)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".ics"))
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "ics"))
         .collect();
     listed.sort();
     listed.dedup();

@@ -1,7 +1,5 @@
 //! Two daemons on one machine with the same application and user: only one of them holds the session.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::process::Stdio;
 
 use presenced::status::report::{Report, State};
