@@ -14,10 +14,10 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// How long the answer with these headers asks to wait; `None` if it does not, or if its form is unknown.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, &RETRY_AFTER)?;
-    let wait = match http_date(value) {
+    let wait = match utc(value) {
         // Measured by the service's clock, if the answer has its time: the local clock may be wrong.
         Some(until) => {
-            let answered = text(headers, &DATE).and_then(http_date).unwrap_or_else(local_clock);
+            let answered = text(headers, &DATE).and_then(utc).unwrap_or_else(local_clock);
             Duration::try_from(until.duration_since(answered)).unwrap_or_default()
         }
         None => seconds(value)?,
@@ -36,17 +36,24 @@ fn seconds(value: &str) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(MAX_RETRY_AFTER))
 }
 
-/// An HTTP date in any of the three formats a recipient must accept (RFC 9110, 5.6.7).
+/// An HTTP date (RFC 9110, 5.6.7), if a timestamp can hold it: timestamps end a day before the year 9999 does.
 pub(super) fn http_date(value: &str) -> Option<Timestamp> {
-    ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
-        .into_iter()
-        .find_map(|format| DateTime::strptime(format, value).ok())
-        .and_then(|utc| TimeZone::UTC.to_timestamp(utc).ok())
+    TimeZone::UTC.to_timestamp(utc(value)?).ok()
+}
+
+/// The date and time in UTC that an HTTP date names, in any of the three formats that a recipient must accept (RFC 9110,
+/// 5.6.7). The weekday is not compared with the date: the date says when, whatever day the service takes it for.
+fn utc(value: &str) -> Option<DateTime> {
+    let (formats, date): (&[&str], _) = match value.split_once(", ") {
+        Some((_weekday, date)) => (&["%d %b %Y %H:%M:%S GMT", "%d-%b-%y %H:%M:%S GMT"], date),
+        None => (&["%b %e %H:%M:%S %Y"], value.split_once(' ')?.1.trim_start()),
+    };
+    formats.iter().find_map(|format| DateTime::strptime(format, date).ok())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the fallback for a service that does not send its own time")]
-fn local_clock() -> Timestamp {
-    Timestamp::now()
+fn local_clock() -> DateTime {
+    TimeZone::UTC.to_datetime(Timestamp::now())
 }
 
 #[cfg(test)]
@@ -88,8 +95,30 @@ mod tests {
 
     #[test]
     fn no_wait_is_longer_than_a_day() {
-        assert_eq!(wait("86401", None), Some(MAX_RETRY_AFTER));
-        assert_eq!(wait(&"9".repeat(400), None), Some(MAX_RETRY_AFTER));
+        for value in ["86401", "86400.1", &"9".repeat(400), &format!("{}.5", "9".repeat(40)), &format!("0{}", u64::MAX)]
+        {
+            assert_eq!(wait(value, None), Some(MAX_RETRY_AFTER), "{value}");
+        }
+        assert_eq!(wait(&format!("1.{}", "0".repeat(400)), None), Some(Duration::from_secs(1)));
+    }
+
+    /// The last second of the year 9999 is later than the last timestamp of the time library, which leaves room for offsets.
+    #[test]
+    fn a_date_may_be_as_late_as_it_can_be_written() {
+        let answered = Some("Mon, 30 Nov 2026 08:00:00 GMT");
+        for latest in ["Fri, 31 Dec 9999 23:59:59 GMT", "Saturday, 31-Dec-68 23:59:59 GMT", "Fri Dec 31 23:59:59 9999"]
+        {
+            assert_eq!(wait(latest, answered), Some(MAX_RETRY_AFTER), "{latest}");
+            assert_eq!(wait(latest, None), Some(MAX_RETRY_AFTER), "{latest}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_weekday_does_not_matter() {
+        let answered = Some("Tue, 06 Nov 1994 08:49:37 GMT");
+        for later in ["Sat, 06 Nov 1994 08:50:07 GMT", "Friday, 06-Nov-94 08:50:07 GMT", "Mon Nov  6 08:50:07 1994"] {
+            assert_eq!(wait(later, answered), Some(Duration::from_secs(30)), "{later}");
+        }
     }
 
     proptest::proptest! {

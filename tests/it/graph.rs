@@ -305,6 +305,7 @@ async fn retry_after_is_read_in_all_its_forms() {
             Some(Duration::from_mins(1)),
         ),
         ("Retry-After: 1000000\r\n", Some(Duration::from_hours(24))),
+        ("Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", Some(Duration::from_hours(24))),
         ("Retry-After: -5\r\n", None),
         ("Retry-After: tomorrow\r\n", None),
         ("", None),
