@@ -243,7 +243,7 @@ impl Authenticator {
     /// requested to meet a challenge and was never accepted, so that another would not be better. Comparing the claims would
     /// not show that: they may contain a time that differs in each challenge.
     pub fn challenge(&self, token: &Token, claims: &str) -> bool {
-        if token.meets_challenge && self.shared.accepted.load(Ordering::Acquire) < token.number {
+        if token.meets_challenge && !self.is_accepted(token) {
             return false;
         }
         let mut cache = self.shared.cache();
@@ -257,6 +257,11 @@ impl Authenticator {
     /// Graph accepted a request with `token`.
     pub fn note_accepted(&self, token: &Token) {
         self.shared.accepted.fetch_max(token.number, Ordering::AcqRel);
+    }
+
+    /// Whether Graph accepted a request with `token`, or with a newer one.
+    pub fn is_accepted(&self, token: &Token) -> bool {
+        self.shared.accepted.load(Ordering::Acquire) >= token.number
     }
 
     /// Whether Graph ever accepted a request of this sign-in.

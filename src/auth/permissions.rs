@@ -1,5 +1,5 @@
-//! What a token permits, as far as it says so. This only helps people to grant what is missing: Graph alone decides, and its
-//! 403 does not say why.
+//! What a token permits, as far as it says so. This helps people to grant what is missing: Graph alone decides, but its refusals
+//! do not say why.
 //!
 //! Source: Microsoft identity platform, "Access token claims reference" (`scp`, `roles`).
 
@@ -48,36 +48,45 @@ impl Permissions {
 
     /// Whether `needed` is missing.
     pub fn lacks(&self, needed: Permission) -> bool {
-        let name = match (self, needed) {
-            (Self::Delegated(_), Permission::Write) => "Presence.ReadWrite",
-            (Self::Application(_), Permission::Write) => "Presence.ReadWrite.All",
-            (Self::Delegated(_), Permission::Read) => "Presence.Read",
-            (Self::Application(_), Permission::Read) => "Presence.Read.All",
-        };
-        !has(self.names(), name)
+        self.held(needed).is_none()
+    }
+
+    /// The permissions that allow `needed`, the least first; any of them is enough.
+    ///
+    /// Source: Graph API reference, the permissions of `presence: setPresence` and `Get presence`. The description of
+    /// `Presence.ReadWrite.All` includes reading.
+    const fn enough_for(&self, needed: Permission) -> &'static [&'static str] {
+        match (self, needed) {
+            (Self::Delegated(_), Permission::Write) => &["Presence.ReadWrite"],
+            (Self::Application(_), Permission::Write) => &["Presence.ReadWrite.All"],
+            (Self::Delegated(_), Permission::Read) => &["Presence.Read", "Presence.Read.All"],
+            (Self::Application(_), Permission::Read) => &["Presence.Read.All", "Presence.ReadWrite.All"],
+        }
+    }
+
+    /// The permission in the token that allows `needed`.
+    fn held(&self, needed: Permission) -> Option<&'static str> {
+        self.enough_for(needed).iter().copied().find(|name| has(self.names(), name))
     }
 
     /// How to fix a refusal by Graph for lack of the permission `needed`; `sign_in` says how a person signs in.
     pub fn remedy(&self, needed: Permission, sign_in: &str) -> String {
-        let (delegated, application) = match needed {
-            Permission::Write => ("Presence.ReadWrite", "Presence.ReadWrite.All"),
-            Permission::Read => ("Presence.Read", "Presence.Read.All"),
-        };
-        let remedy = match self {
-            Self::Delegated(scopes) if has(scopes, delegated) => format!(
-                "the sign-in has `{delegated}` but Graph still refuses: check that the user has a license for Teams, \
+        let least = self.enough_for(needed)[0];
+        let remedy = match (self, self.held(needed)) {
+            (Self::Delegated(_), Some(held)) => format!(
+                "the sign-in has `{held}` but Graph still refuses: check that the user has a license for Teams, \
                  and that no policy of the tenant forbids it"
             ),
-            Self::Delegated(_) => format!(
-                "the sign-in lacks `{delegated}`: add it to the app registration as a delegated permission, and then \
+            (Self::Delegated(_), None) => format!(
+                "the sign-in lacks `{least}`: add it to the app registration as a delegated permission, and then \
                  {sign_in}"
             ),
-            Self::Application(roles) if has(roles, application) => format!(
-                "the application has `{application}` but Graph still refuses: check that `user` belongs to this tenant and \
+            (Self::Application(_), Some(held)) => format!(
+                "the application has `{held}` but Graph still refuses: check that `user` belongs to this tenant and \
                  has a license for Teams"
             ),
-            Self::Application(_) => format!(
-                "the application lacks `{application}`: add it to the app registration as an application permission, and have \
+            (Self::Application(_), None) => format!(
+                "the application lacks `{least}`: add it to the app registration as an application permission, and have \
                  an administrator consent to it"
             ),
         };
@@ -123,6 +132,7 @@ mod tests {
         let remedy = |payload, needed| of(payload).unwrap().remedy(needed, "run `presenced login work`");
         let user = r#"{"exp": 1, "scp": "Presence.ReadWrite"}"#;
         let application = r#"{"exp": 1, "roles": ["Presence.Read.All"]}"#;
+        let writer = r#"{"exp": 1, "roles": ["Presence.ReadWrite.All"]}"#;
         for (remedy, expected) in [
             (
                 remedy(user, Permission::Read),
@@ -134,6 +144,10 @@ mod tests {
             (
                 remedy(application, Permission::Read),
                 "the application has `Presence.Read.All` but Graph still refuses: ",
+            ),
+            (
+                remedy(writer, Permission::Read),
+                "the application has `Presence.ReadWrite.All` but Graph still refuses: ",
             ),
         ] {
             assert!(remedy.starts_with(expected), "{remedy}");
@@ -164,6 +178,10 @@ mod tests {
             |payload: &str| [Permission::Write, Permission::Read].map(|needed| of(payload).unwrap().lacks(needed));
         assert_eq!(lacks(r#"{"exp": 1, "scp": "presence.readwrite"}"#), [false, true]);
         assert_eq!(lacks(r#"{"exp": 1, "scp": "Presence.ReadWrite.All Presence.Read"}"#), [true, false]);
-        assert_eq!(lacks(r#"{"exp": 1, "roles": ["Presence.ReadWrite.All"]}"#), [false, true]);
+        assert_eq!(lacks(r#"{"exp": 1, "scp": "Presence.ReadWrite Presence.Read.All"}"#), [false, false]);
+        assert_eq!(lacks(r#"{"exp": 1, "roles": ["Presence.ReadWrite.All"]}"#), [false, false]);
+        assert_eq!(lacks(r#"{"exp": 1, "roles": ["Presence.Read.All"]}"#), [true, false]);
+        // The names of the other kind do not count.
+        assert_eq!(lacks(r#"{"exp": 1, "roles": ["Presence.ReadWrite", "Presence.Read"]}"#), [true, true]);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Some refusals depend on the token. If a permission is missing, the hint compares what Graph wants with what the token grants.
 //! If Graph challenges the token for more claims, they go into the next token request; only a token that already met a challenge
-//! and is challenged again ends in a sign-in. If Graph says that the presence belongs to another user, the token shows whether
-//! that can be true.
+//! and is challenged again ends in a sign-in. A 401 without a reason can mean three things: the token lacks the permission, the
+//! presence belongs to another user, or the service fails for a moment. The token shows which of them can be true.
 //!
 //! Leaves to others: tokens (`auth/`), requests (`graph/`), and what follows from a failure (`session/`).
 
@@ -13,7 +13,7 @@ use tokio::time::Instant as Stopwatch;
 
 use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
-use crate::failure::{Applied, Failure, FailureKind, Missing};
+use crate::failure::{Applied, Failure, FailureKind, Missing, Permission};
 use crate::graph::Client;
 use crate::metrics::{Call, Metrics, Outcome};
 use crate::session::{Action, Request, Seen, Target};
@@ -52,7 +52,7 @@ impl Exchange {
             }
             Action::ClearPreferred => client.clear_preferred_presence(bearer, &user).await,
         };
-        let outcome = outcome.map_err(|failure| self.judge(failure, &token, &user));
+        let outcome = outcome.map_err(|failure| self.judge(failure, &token, &user, Permission::Write));
         count(Outcome::of(&outcome));
         if outcome.is_ok() {
             self.authenticator.note_accepted(&token);
@@ -65,7 +65,7 @@ impl Exchange {
         let (token, user) = self.token(false).await?;
         let count = self.begin(Call::Read);
         let outcome = self.client.read_presence(&token.bearer, &user).await;
-        let outcome = outcome.map_err(|failure| self.judge(failure, &token, &user));
+        let outcome = outcome.map_err(|failure| self.judge(failure, &token, &user, Permission::Read));
         count(Outcome::of(&outcome));
         outcome
     }
@@ -96,16 +96,17 @@ impl Exchange {
         Ok((token, user))
     }
 
-    /// What it means that Graph refused a request about `user` with `token`.
-    fn judge(&self, failure: Failure, token: &Token, user: &str) -> Failure {
+    /// What it means that Graph refused a request about `user` with `token`, which needs the permission `needed`.
+    fn judge(&self, failure: Failure, token: &Token, user: &str, needed: Permission) -> Failure {
         match failure.missing.as_deref() {
-            Some(Missing::Permission(needed)) => {
-                let hint = token.permissions.as_ref().map(|permissions| permissions.remedy(*needed, &self.sign_in()));
-                hint.map_or(failure.clone(), |hint| failure.with_hint(hint))
-            }
+            Some(Missing::Permission(needed)) => self.with_remedy(failure.clone(), token, *needed),
             Some(Missing::Claims(claims)) => {
                 let worth_another_token = self.authenticator.challenge(token, claims);
                 if worth_another_token { failure } else { self.ask_for_more(failure) }
+            }
+            Some(Missing::User) if self.lacks(token, needed) => {
+                let missing = Some(Box::new(Missing::Permission(needed)));
+                self.with_remedy(Failure { missing, hint: None, ..failure }, token, needed)
             }
             // The token is for this user, or worked before: it is one of the service's 401s that come and go.
             Some(Missing::User) if token.may_set(user) || self.authenticator.was_accepted() => {
@@ -113,6 +114,20 @@ impl Exchange {
             }
             None if failure.kind == FailureKind::SignInNeeded => self.ask_for_more(failure),
             Some(Missing::User | Missing::Keyring(_) | Missing::Lock(_)) | None => failure,
+        }
+    }
+
+    /// Whether `token` is known to lack the permission `needed`. If Graph has accepted it for the same, it does not.
+    fn lacks(&self, token: &Token, needed: Permission) -> bool {
+        let proved = needed == Permission::Write && self.authenticator.is_accepted(token);
+        !proved && token.permissions.as_ref().is_some_and(|permissions| permissions.lacks(needed))
+    }
+
+    /// The same failure with what the token tells about the missing permission, if it can be read.
+    fn with_remedy(&self, failure: Failure, token: &Token, needed: Permission) -> Failure {
+        match &token.permissions {
+            Some(permissions) => failure.with_hint(permissions.remedy(needed, &self.sign_in())),
+            None => failure,
         }
     }
 

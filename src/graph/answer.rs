@@ -9,7 +9,7 @@
 //! | a redirect, which Graph does not use: something else answered | passing |
 //! | 401 for the token, or for claims it lacks (Continuous Access Evaluation) | token refused |
 //! | 401 for claims that cannot be read | sign-in needed |
-//! | 401 from the presence service, for another user | refused |
+//! | any other 401, from the presence service | refused |
 //! | any other 4xx | refused |
 //!
 //! **The two 401s.** Graph's gateway rejects a token with a `WWW-Authenticate` challenge, which RFC 9110 (15.5.2) requires for
@@ -17,8 +17,9 @@
 //! the token is already accepted, and so sends neither. A 401 without an error code is taken to be about the token, because
 //! the session then tries once with a new one.
 //!
-//! `ServiceError` is the code that people report for a 401 that comes and goes. There may be others. A 401 that seems to be
-//! about another user may not be: the caller (`daemon/`) has the token and knows what was accepted before, so it decides.
+//! `ServiceError` is the code that people report for a 401 that comes and goes. `Unauthorized` may mean another user, a missing
+//! permission, or also that the service fails for a moment. The caller (`daemon/`) has the token and knows what was accepted
+//! before, so it decides.
 
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
@@ -35,7 +36,7 @@ use super::challenge::Challenge;
 /// The hint if the token does not allow reading what others see.
 const MAY_NOT_READ: &str = "the app registration or the sign-in lacks the permission to read: grant delegated \
      `Presence.Read` and run `presenced login` again, or for a client secret grant the application permission \
-     `Presence.Read.All` with an administrator's consent; or remove `verify` from [session]";
+     `Presence.ReadWrite.All` or `Presence.Read.All` with an administrator's consent; or remove `verify` from [session]";
 
 words! {
     /// What is asked of Graph: the last part of the URL. Reading has no such part, so it is named after what it reads.

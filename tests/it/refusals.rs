@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use presenced::emulator::{Call, Fault, Matches, Then};
+use presenced::emulator::{Call, Fault, Matches, Refusal, Then};
 use presenced::status::report::{Health, State};
 use presenced::warning::Code;
 
 use crate::stage::desk::Desk;
 use crate::stage::faults::{on, once, quick_sign_in, respond, unauthorized};
-use crate::stage::house::{CALL, House, personal};
+use crate::stage::house::{CALL, House, USER, personal};
 use crate::stage::reports::{has, warned, work};
 
 const SECRET: &str = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
@@ -164,6 +164,36 @@ async fn a_403_without_a_word_names_what_the_token_lacks() {
         let shown = format!("{report:?}{}", daemon.log());
         assert!(!shown.contains(&URL_SAFE_NO_PAD.encode(r#"{"exp"#)[..6]), "{shown}");
     }
+}
+
+/// Graph also answers so when the service fails for a moment. What the token says tells the two apart.
+#[tokio::test]
+async fn a_401_without_a_word_names_what_the_token_lacks() {
+    let user = format!(r#"{{"exp": 9999999999, "oid": "{USER}", "scp": "Presence.Read User.Read"}}"#);
+    let bot = r#"{"exp": 9999999999, "oid": "o", "roles": ["Presence.Read.All"]}"#;
+    for (name, claims) in [("a_401_to_a_sign_in_of_a_command", &*user), ("a_401_to_an_application_of_a_command", bot)] {
+        let house = House::with(quick_sign_in()).await;
+        house.inject(on(Call::Set, Then::Refuse(Refusal::Unauthorized)));
+        house.write("config.toml", house.configuration().replace(SECRET, &command(claims)));
+        let daemon = house.start().await;
+        let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+        assert_eq!((work(&report).state, count(&house, Call::Set)), (State::Refused, 1));
+        insta::assert_snapshot!(name, warned(&report));
+    }
+}
+
+#[tokio::test]
+async fn a_failure_of_the_service_is_no_refusal_whatever_the_token_lacks() {
+    let mut options = quick_sign_in();
+    options.apps[0].roles.clear();
+    let mut house = House::with(options).await;
+    house.inject(once(on(Call::Set, unauthorized("ServiceError"))));
+    house.write("config.toml", house.configuration());
+    let daemon = house.start().await;
+    house.request("the 401", |record| record.status == Some(401)).await;
+    house.request("the retry", |record| record.status == Some(403)).await;
+    let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+    assert!(report.warnings[0].hint.contains("the application lacks `Presence.ReadWrite.All`"), "{report:?}");
 }
 
 /// One warning after 30 seconds of failures, dated from the first, whatever each attempt reports; and no warning once they end.

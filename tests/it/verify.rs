@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use presenced::emulator::{App, Call, DeviceCodeOptions, Fault, Matches, Options, Then};
+use presenced::emulator::{App, Call, DeviceCodeOptions, Fault, Matches, Options, Refusal, Then};
 use presenced::status::report::{Account, Health, Report, State};
 use presenced::warning::Code;
 
-use crate::stage::house::{House, USER};
+use crate::stage::faults::{on, quick_sign_in};
+use crate::stage::house::{CALL, House, USER, personal};
+use crate::stage::reports::has;
 
 const VERIFY: &str = "[session]\nverify = true\n";
 
@@ -104,16 +106,27 @@ async fn nothing_is_read_unless_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_is_said_and_costs_nothing_but_the_reading() {
+async fn an_application_that_may_write_may_also_read() {
     let app = App { roles: vec!["Presence.ReadWrite.All".to_owned()], ..App::default() };
-    let mut house = House::with(Options { apps: vec![app], ..Options::default() }).await;
+    let house = House::with(Options { apps: vec![app], ..Options::default() }).await;
     house.write("config.toml", house.configuration() + VERIFY);
+    let daemon = house.start().await;
+    let report = daemon.report("what others see", |report| sees(report, "Available")).await;
+    assert_eq!((report.health, report.warnings.len()), (Health::Ok, 0));
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_said_and_costs_nothing_but_the_reading() {
+    let mut house = House::with(quick_sign_in()).await;
+    house.write("config.toml", personal(&house) + CALL);
+    assert_eq!(house.ask(&["login"]).await.0, 0);
+    house.write("config.toml", personal(&house) + CALL + VERIFY);
     let daemon = house.start().await;
     let refused = |report: &Report| report.warnings.iter().any(|warning| warning.code == Code::VerifyRefused);
     let report = daemon.report("the warning", refused).await;
     let [warning] = report.warnings.as_slice() else { panic!("one warning in {report:?}") };
     assert!(warning.text.contains("GET presence with 403"), "{}", warning.text);
-    assert!(warning.hint.contains("`Presence.Read.All`"), "{}", warning.hint);
+    assert!(warning.hint.contains("the sign-in lacks `Presence.Read`"), "{}", warning.hint);
     assert_eq!((report.health, work(&report).state), (Health::Degraded, State::Holding));
     assert_eq!(work(&report).last_error, None, "it is not an error of the session");
     house.write("call-state", "in-call");
@@ -122,6 +135,21 @@ async fn a_missing_permission_is_said_and_costs_nothing_but_the_reading() {
     // A reload looks again, a minute after the last time.
     assert_eq!(house.ask(&["reload"]).await.0, 0);
     daemon.report("no warning", |report| report.warnings.is_empty()).await;
+}
+
+/// Reading one's own presence without the permission may also be answered so.
+#[tokio::test]
+async fn a_401_to_reading_names_the_permission_that_the_sign_in_lacks() {
+    let house = House::with(quick_sign_in()).await;
+    house.inject(on(Call::Read, Then::Refuse(Refusal::Unauthorized)));
+    house.write("config.toml", personal(&house));
+    assert_eq!(house.ask(&["login"]).await.0, 0);
+    house.write("config.toml", personal(&house) + VERIFY);
+    let daemon = house.start().await;
+    let report = daemon.report("the warning", |report| has(report, Code::VerifyRefused)).await;
+    assert!(report.warnings[0].text.ends_with("GET presence with 401 Unauthorized"), "{report:?}");
+    assert!(report.warnings[0].hint.contains("the sign-in lacks `Presence.Read`"), "{report:?}");
+    assert_eq!((work(&report).state, reads(&house)), (State::Holding, 1));
 }
 
 async fn writes_go_on_while_each_read_ends_so(then: Then) {

@@ -18,7 +18,7 @@ words! {
         TokenRefused = "token-refused",
         /// `invalid_grant`, claims that no renewal brings, no sign-in: stop until somebody signs in.
         SignInNeeded = "sign-in-needed",
-        /// 400, 403, 401 for another user, 404 user, a broken setup: say what to fix and check again every 15 minutes.
+        /// 400, 403, 401 for another user or without the permission, 404 user, a broken setup: say what to fix and check again every 15 minutes.
         Refused = "refused",
     }
 }
@@ -37,7 +37,8 @@ pub enum Permission {
 pub enum Missing {
     /// A permission.
     Permission(Permission),
-    /// The right to this user's presence: it belongs to somebody else.
+    /// The right to this user's presence, as far as the answer tells: it belongs to somebody else, or the token lacks the
+    /// permission.
     User,
     /// Claims: the next token request must ask for them. The JSON text of `OpenID` Connect Core, 5.5.
     Claims(String),

@@ -51,7 +51,9 @@ A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\"
   then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}},
          \"claims-challenge\" (401 until the client gets a token with the challenge's claims),
          \"revoke\" (revoke all sign-ins, then answer),
-         {\"aadsts\": 53003} (for token and device-code: the sign-in service's error with this number)
+         {\"aadsts\": 53003} (for token and device-code: the sign-in service's error with this number),
+         {\"refuse\": \"unauthorized\"}, {\"refuse\": \"no-presence\"} or {\"refuse\": \"personal-account\"} (for calls to Graph:
+         its refusals that do not say what is wrong)
 ";
 
 /// The help page.

@@ -112,9 +112,11 @@ async fn a_passing_401_is_retried_for_every_code() {
         house.inject(once(on(Call::Set, unauthorized("UnknownError"))));
         let daemon = house.start().await;
         house.seen("Available/Available").await;
-        for (code, state, pair) in
-            [("ServiceError", "in-call", "Busy/InACall"), ("UnknownError", "presenting", "DoNotDisturb/Presenting")]
-        {
+        for (code, state, pair) in [
+            ("ServiceError", "in-call", "Busy/InACall"),
+            ("UnknownError", "presenting", "DoNotDisturb/Presenting"),
+            ("Unauthorized", "conference", "Busy/InAConferenceCall"),
+        ] {
             house.inject(once(on(Call::Set, unauthorized(code))));
             house.write("call-state", state);
             let refused = house.request("the 401", |record| record.status == Some(401)).await;

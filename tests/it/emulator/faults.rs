@@ -120,6 +120,28 @@ async fn the_sign_in_service_can_refuse_with_any_of_its_numbers() {
 }
 
 #[tokio::test]
+async fn graph_can_refuse_without_saying_what_is_wrong() {
+    let rig = Rig::new().await;
+    let token = rig.app_token().await;
+    for (refusal, status, code, message) in [
+        ("unauthorized", 401, "Unauthorized", "Unauthorized"),
+        (
+            "no-presence",
+            404,
+            "Request_ResourceNotFound",
+            "Resource 'presence' does not exist or one of its queried reference-property objects are not present.",
+        ),
+        ("personal-account", 400, "BadRequest", "This API is not supported for MSA accounts."),
+    ] {
+        rig.fault(json!({"call": "set", "times": 1, "then": {"refuse": refusal}})).await;
+        let answer = rig.set(&token, "Away", "Away", "PT5M").await;
+        answer.is_graph_error(status, code, message);
+        assert_eq!(answer.header("www-authenticate"), "");
+    }
+    assert_eq!(rig.set(&token, "Away", "Away", "PT5M").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_reset_is_a_reset() {
     let rig = Rig::new().await;
     let request = "POST /v1.0/me/presence/setPresence HTTP/1.1\r\nHost: emulator\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";

@@ -181,6 +181,16 @@ async fn a_delegated_token_is_for_the_users_own_object_id() {
 }
 
 #[tokio::test]
+async fn an_application_reads_with_either_permission() {
+    for (role, status) in [("Presence.Read.All", 200), ("Presence.ReadWrite.All", 200), ("Presence.Read", 403)] {
+        let app = App { roles: vec![role.to_owned()], ..App::default() };
+        let rig = Rig::with(Options { apps: vec![app], ..Options::default() }).await;
+        let token = rig.app_token().await;
+        assert_eq!(rig.get(&token, &format!("/v1.0/users/{USER}/presence")).await.status, status, "{role}");
+    }
+}
+
+#[tokio::test]
 async fn an_application_reaches_every_user_there_is_but_not_me() {
     let rig = Rig::with(two_users()).await;
     let token = rig.app_token().await;

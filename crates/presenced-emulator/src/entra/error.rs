@@ -228,6 +228,7 @@ pub(super) fn status_and_error(number: u32) -> (StatusCode, &'static str) {
         | 700_021
         | 700_023
         | 700_024
+        | 700_025
         | 700_027
         | 700_211..=700_213
         | 7_000_215
@@ -240,8 +241,10 @@ pub(super) fn status_and_error(number: u32) -> (StatusCode, &'static str) {
         }
         700_011 | 700_016 | 7_000_112 | 65_002 => "unauthorized_client",
         50_001 | 500_011 | 500_014 | 650_057 => "invalid_resource",
-        70_011 => "invalid_scope",
-        50_059 | 50_128 | 50_194 | 90_002 | 90_019 | 90_038 | 900_023 | 9_001_023 => "invalid_request",
+        70_011 | 650_053 => "invalid_scope",
+        50_059 | 50_128 | 50_194 | 90_002 | 90_019 | 90_038 | 500_113 | 900_023 | 9_001_023 | 9_002_327 => {
+            "invalid_request"
+        }
         16_000 | 50_072 | 50_074 | 50_076 | 50_079 | 50_158 | 50_199 | 700_020 => "interaction_required",
         65_004 => "authorization_declined",
         70_016 => "authorization_pending",

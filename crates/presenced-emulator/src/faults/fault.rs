@@ -127,6 +127,8 @@ pub enum Then {
     /// It gets Entra's error with this AADSTS number, for example 53003. Only for [`Call::Token`] and [`Call::DeviceCode`]; must not
     /// be 0.
     Aadsts(u32),
+    /// It gets one of Graph's refusals that do not say what is wrong. Only for calls to Graph.
+    Refuse(Refusal),
     /// The connection is reset.
     Reset,
     /// It is never answered.
@@ -138,6 +140,19 @@ pub enum Then {
     /// All sign-ins of all users are revoked, as if passwords had changed, and then the call is answered as usual. Refresh tokens
     /// are refused from then on. Access tokens stay valid until they expire.
     Revoke,
+}
+
+/// Refusals of Graph, reported by users, whose status and code have several causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// 401 `Unauthorized`: the token lacks the permission, or the service fails for a moment.
+    Unauthorized,
+    /// 404 `Request_ResourceNotFound`, as in a cloud that has no presence. For a user that does not exist, only the message
+    /// differs.
+    NoPresence,
+    /// 400 `BadRequest`, as for the token of a personal Microsoft account.
+    PersonalAccount,
 }
 
 impl Then {
@@ -177,6 +192,7 @@ impl Fault {
         let (status, headers) = match &self.then {
             Then::Respond { status, headers, .. } => (status, headers),
             Then::Aadsts(number) => return self.check_number(*number),
+            Then::Refuse(_) => return self.check_refusal(),
             Then::Answer | Then::Reset | Then::Hang | Then::ClaimsChallenge | Then::Revoke => return Ok(()),
         };
         if !(200..=599).contains(status) {
@@ -198,6 +214,15 @@ impl Fault {
             Matches::Any | Matches::Graph | Matches::Only(_) => {
                 Err("`aadsts` is an error of the sign-in service, so `call` must be token or device-code".to_owned())
             }
+        }
+    }
+
+    fn check_refusal(&self) -> Result<(), String> {
+        match self.call {
+            Matches::Any | Matches::Only(Call::Authorize | Call::Token | Call::DeviceCode) => {
+                Err("`refuse` is an answer of Graph, so `call` must be graph, or one of Graph's calls".to_owned())
+            }
+            Matches::Graph | Matches::Only(_) => Ok(()),
         }
     }
 }
@@ -225,6 +250,7 @@ mod tests {
             r#"{"cal": "set"}"#,
             r#"{"then": "explode"}"#,
             r#"{"then": {"respond": {}}}"#,
+            r#"{"call": "set", "then": {"refuse": "politely"}}"#,
             r#"{"for": "soon"}"#,
             r#"{"times": -1}"#,
         ] {
@@ -241,6 +267,8 @@ mod tests {
             r#"{"then": {"aadsts": 53003}}"#,
             r#"{"call": "set", "then": {"aadsts": 53003}}"#,
             r#"{"call": "token", "then": {"aadsts": 0}}"#,
+            r#"{"then": {"refuse": "unauthorized"}}"#,
+            r#"{"call": "token", "then": {"refuse": "no-presence"}}"#,
         ] {
             assert!(serde_json::from_str::<Fault>(json).unwrap().check().is_err(), "{json}");
         }

@@ -6,7 +6,7 @@ mod plan;
 
 use std::time::Duration;
 
-pub use self::fault::{At, Fault, FaultError, Matches, Then};
+pub use self::fault::{At, Fault, FaultError, Matches, Refusal, Then};
 pub use self::plan::PlanError;
 use super::route::Call;
 use presenced_core::time::{Instant, Now};

@@ -120,8 +120,10 @@ impl Graph {
                 Err(GraphError::bad_request("/me request is only valid with delegated authentication flow."))
             }
             (Subject::Application { roles }, Whose::User(id)) => {
-                let needed = if writes(call) { "Presence.ReadWrite.All" } else { "Presence.Read.All" };
-                if roles.iter().any(|role| role == needed) { known(id) } else { Err(GraphError::forbidden()) }
+                let has = |permission: &str| roles.iter().any(|role| role == permission);
+                // The permission to write includes reading.
+                let permitted = has("Presence.ReadWrite.All") || (!writes(call) && has("Presence.Read.All"));
+                if permitted { known(id) } else { Err(GraphError::forbidden()) }
             }
             (Subject::User { id: own, scopes }, whose) => {
                 let has = |permission: &str| scopes.iter().any(|scope| scope == permission);

@@ -1,8 +1,9 @@
 //! Graph's errors, in Graph's shape: `{"error": {"code", "message", "innerError": {…}}}`.
 //!
-//! From the reference or reported by users: the 401s for tokens and for another user, `ServiceError`, the empty message of 403,
-//! the messages about `SessionId` and `ExpirationDuration`, the 400 for an unknown segment and for a payload that is not JSON, and
-//! the shape of 429. Inferred: the codes `NotFound` and `Unauthorized`, and the texts of 405 and 413.
+//! From the reference or reported by users: the 401s for tokens and for another user, `ServiceError`, the refusals that do not say
+//! what is wrong, the empty message of 403, the messages about `SessionId` and `ExpirationDuration`, the 400 for an unknown segment
+//! and for a payload that is not JSON, and the shape of 429. Inferred: the code `NotFound`, that another user's 401 has the code
+//! `Unauthorized`, and the texts of 405 and 413.
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use super::Ids;
 use crate::entra::Invalid;
+use crate::faults::Refusal;
 use crate::message::Reply;
 use presenced_core::time::Now;
 
@@ -135,6 +137,19 @@ impl GraphError {
     /// The session does not exist.
     pub(super) fn no_session() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "The presence session does not exist.")
+    }
+
+    /// A refusal that does not say what is wrong.
+    pub(super) fn refusal(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
+            Refusal::NoPresence => Self::new(
+                StatusCode::NOT_FOUND,
+                "Request_ResourceNotFound",
+                "Resource 'presence' does not exist or one of its queried reference-property objects are not present.",
+            ),
+            Refusal::PersonalAccount => Self::bad_request("This API is not supported for MSA accounts."),
+        }
     }
 
     /// The error that Graph sends with `status`.

@@ -16,6 +16,7 @@ use hyper::header::{DATE, HeaderName};
 
 use self::error::GraphError;
 use super::entra::{Access, Entra, Subject};
+use super::faults::Refusal;
 use super::journal::Journal;
 use super::message::{Reply, Request};
 use super::model::UserPresence;
@@ -80,6 +81,12 @@ impl Graph {
         let reply =
             if status.is_success() { Reply::empty(status) } else { GraphError::of_status(status).reply(&ids, now) };
         Self::finish(reply, &ids, now)
+    }
+
+    /// The answer for a fault: this refusal.
+    pub(super) fn refuse(&mut self, refusal: Refusal, request: &Request, now: &Now) -> Reply {
+        let ids = self.ids(request);
+        Self::finish(GraphError::refusal(refusal).reply(&ids, now), &ids, now)
     }
 
     /// The claims challenge that began at `began`, for a request whose token does not satisfy it. `None` if the token does, or if

@@ -84,6 +84,7 @@ impl Service {
                 Fate::Reply(self.fault_reply(call, request, status, &headers, body, now))
             }
             Then::Aadsts(number) => Fate::Reply(self.entra.numbered_error(number, now)),
+            Then::Refuse(refusal) => Fate::Reply(self.graph.refuse(refusal, request, now)),
             Then::Reset => Fate::Reset,
             Then::Hang => Fate::Hang,
             Then::ClaimsChallenge => {
