@@ -22,6 +22,7 @@ mod refresh;
 mod remedy;
 mod secret;
 mod store;
+mod token;
 mod token_command;
 mod token_error;
 mod token_service;
@@ -34,8 +35,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::AbortHandle;
 use tokio::time::Instant as Stopwatch;
 use tracing::{debug, warn};
@@ -47,6 +46,7 @@ use crate::time::{Instant, Now};
 
 use credential::Credential;
 use store::Store;
+use token::{Grant, Held};
 
 pub use browser::BrowserPrompt;
 pub use credential::Expiry;
@@ -55,68 +55,12 @@ pub use keyring::{KeyringState, keyring_state};
 pub use login::{Prompt, SignedIn, login};
 pub use permissions::Permissions;
 pub use store::{ensure_storable, logout, sign_in_file, stored, unlock};
+pub use token::{Token, TokenStatus};
 
 /// How long to wait after an early renewal failed, while the current token is still valid. The second is for failures that
 /// trying again does not fix.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);
 const REFUSAL_RETRY: Duration = Duration::from_mins(15);
-
-/// A bearer token for Microsoft Graph.
-#[derive(Clone, Debug)]
-pub struct Token {
-    /// The value for the `Authorization` header.
-    pub bearer: SecretString,
-    /// The object id of the person who signed in; `None` if an application did, or if it is unknown.
-    pub user: Option<String>,
-    /// What it permits; `None`: unknown.
-    pub permissions: Option<Permissions>,
-    /// Its number, counted from 1.
-    number: u64,
-    /// Whether it was requested to meet a claims challenge.
-    meets_challenge: bool,
-    /// When it expires.
-    pub expires_at: Instant,
-}
-
-impl Token {
-    /// Whether it is known to be valid for the presence of `user`: it is that user's, or an application's, which may set anyone's
-    /// presence.
-    pub fn may_set(&self, user: &str) -> bool {
-        match (&self.user, &self.permissions) {
-            (Some(own), _) => own.eq_ignore_ascii_case(user),
-            (None, Some(Permissions::Application(_))) => true,
-            (None, Some(Permissions::Delegated(_)) | None) => false,
-        }
-    }
-}
-
-/// What is known of a sign-in, to be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenStatus {
-    /// Who signed in; empty if the application did.
-    pub who: SignedIn,
-    /// What the token permits; `None`: unknown.
-    pub permissions: Option<Permissions>,
-    /// When the token expires, by the wall clock at the time of the request.
-    pub expires_at: Timestamp,
-    /// Why the last renewal since this token failed.
-    pub renewal_failure: Option<String>,
-}
-
-/// The result of a method of getting tokens.
-struct Grant {
-    bearer: SecretString,
-    /// Empty if the application signed in.
-    who: SignedIn,
-    /// Counted from the request.
-    lifetime: Duration,
-}
-
-/// A token and when to renew it.
-struct Held {
-    token: Token,
-    renew_at: Instant,
-}
 
 /// The current token, and what is known of the next one.
 #[derive(Default)]
@@ -274,6 +218,21 @@ impl Authenticator {
         self.shared.cache().status.clone()
     }
 
+    /// Why the newest refresh token is not stored; `None`: it is, or there is none.
+    pub fn not_stored(&self) -> Option<Failure> {
+        self.shared.store.not_stored()
+    }
+
+    /// Whether a token is being fetched.
+    pub fn is_renewing(&self) -> bool {
+        self.shared.turn.try_lock().is_err()
+    }
+
+    /// Waits until no token is being fetched.
+    pub async fn renewal_ended(&self) {
+        drop(self.shared.turn.lock().await);
+    }
+
     /// How long the certificate that it signs in with is valid, if that is known.
     pub fn certificate(&self) -> Option<Expiry> {
         self.shared.certificate.expiry()
@@ -379,24 +338,4 @@ fn passes(failure: &Failure) -> bool {
 /// anything.
 pub async fn keyring_changed(locked: &[String]) {
     keyring::wait(locked, keyring::Prompt::Never).await;
-}
-
-impl Grant {
-    /// A token is renewed when less than 5 minutes or a tenth of its life is left, whichever is more. If its life is too short
-    /// for that, it is renewed in the second half of its life.
-    fn held_from(self, asked_at: &Now, number: u64, meets_challenge: bool) -> (Held, TokenStatus) {
-        let ahead = Duration::from_mins(5).max(self.lifetime / 10).min(self.lifetime / 2);
-        let expires_at = asked_at.instant + self.lifetime;
-        let permissions = Permissions::of(self.bearer.expose_secret());
-        let tenant = self.who.tenant.or_else(|| jwt::claims(self.bearer.expose_secret()).tid);
-        let status = TokenStatus {
-            who: SignedIn { tenant, ..self.who },
-            permissions: permissions.clone(),
-            expires_at: asked_at.wall_at(expires_at),
-            renewal_failure: None,
-        };
-        let user = status.who.user.clone();
-        let token = Token { bearer: self.bearer, user, permissions, number, meets_challenge, expires_at };
-        (Held { token, renew_at: expires_at - ahead }, status)
-    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
 use super::*;

@@ -50,6 +50,7 @@ mod metrics;
 mod microphone;
 mod network;
 mod one_session;
+mod not_stored;
 mod plain_english;
 mod prefer;
 mod programs;

@@ -59,6 +59,8 @@ pub enum Code {
     NotInEffect,
     /// The certificate that an account signs in with expires within 30 days, or has expired.
     CertificateExpires,
+    /// The newest refresh token of a sign-in cannot be stored; the presence is still kept.
+    TokenNotStored,
     /// Metrics and health are not available over TCP, because the address is not.
     ListenFailed,
     /// The history cannot be written; the presence is still kept.
@@ -123,6 +125,7 @@ impl Code {
             | Self::VerifyRefused
             | Self::SessionLost
             | Self::CertificateExpires
+            | Self::TokenNotStored
             | Self::ListenFailed
             | Self::HistoryUnwritable => (Warning, Daemon, Duration::ZERO),
         };

@@ -30,29 +30,29 @@ impl TokenFile {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.unusable("read", &error)),
+            Err(error) => Err(unusable(&self.path, "read", &error)),
         }
     }
 
     /// Writes all or nothing, even if the power fails: half a refresh token would cost a sign-in.
     pub(super) fn write(&self, sign_in: &[u8]) -> Result<(), Failure> {
-        self.replace(sign_in).map_err(|error| self.unusable("written", &error))
+        self.replace(sign_in).map_err(|error| unusable(&self.path, "written", &error))
     }
 
     /// Removes it; false: there was none.
     pub(super) fn remove(&self) -> Result<bool, Failure> {
         let removed = self.sweep_old_drafts().and_then(|()| whole_file::remove(&self.path));
-        removed.map_err(|error| self.unusable("removed", &error))
+        removed.map_err(|error| unusable(&self.path, "removed", &error))
     }
 
     /// The file to lock around each change of the sign-in, wherever the sign-in is kept.
     pub(super) fn open_lock(&self) -> Result<File, Failure> {
+        let lock = self.path.with_extension("lock");
         let open = || {
             self.make_folder()?;
-            let lock = self.path.with_extension("lock");
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(lock)
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock)
         };
-        open().map_err(|error| self.unusable("written", &error))
+        open().map_err(|error| unusable(&lock, "written", &error))
     }
 
     fn make_folder(&self) -> io::Result<()> {
@@ -85,11 +85,11 @@ impl TokenFile {
         }
         Ok(())
     }
+}
 
-    fn unusable(&self, done: &str, error: &io::Error) -> Failure {
-        Failure::new(FailureKind::Refused, format!("{} cannot be {done}: {error}", self.path.display()))
-            .with_hint("check the owner and the permissions of the file and its folder")
-    }
+fn unusable(path: &Path, done: &str, error: &io::Error) -> Failure {
+    Failure::new(FailureKind::Refused, format!("{} cannot be {done}: {error}", path.display()))
+        .with_hint("check the owner and the permissions of the file and its folder, and whether the disk is full")
 }
 
 /// The account's name as a file name. Characters that could lead out of the folder, or confuse a shell, are percent-encoded.

@@ -21,10 +21,10 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
-use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::config::{self, Environment, TokenStore};
@@ -134,15 +134,18 @@ pub(super) struct Store {
     file: TokenFile,
     /// Whether there was ever a keyring, or at least its bus: then its absence now proves nothing.
     met_bus: AtomicBool,
-    unsaved: Mutex<Option<Renewal>>,
+    unsaved: Mutex<Option<Unsaved>>,
 }
 
-/// A renewal that could not be stored. It is kept until it can be, or until the stored sign-in is no longer the one that it
+/// A renewal that could not be stored. It is kept until it is stored, or until the stored sign-in is no longer the one that it
 /// renewed.
-struct Renewal {
+#[derive(Clone)]
+struct Unsaved {
     /// What is stored.
     used: SignIn,
     renewed: SignIn,
+    /// Why.
+    failure: Failure,
 }
 
 /// The place of a sign-in.
@@ -179,12 +182,29 @@ impl Store {
     /// the file cannot be read or there is no keyring; [`FailureKind::Passing`] if the keyring does not answer as it should.
     pub(super) async fn load(&self) -> Result<SignIn, Failure> {
         let (stored, _) = self.find().await?.ok_or_else(|| self.nobody())?;
-        let Some(Renewal { used, renewed }) = self.unsaved.lock().await.take() else { return Ok(stored) };
-        if !used.is_of(&stored) {
-            return Ok(stored);
+        let unsaved = self.unsaved().clone();
+        match unsaved {
+            Some(Unsaved { used, renewed, .. }) if used.is_of(&stored) => {
+                self.keep(used, renewed.clone()).await;
+                Ok(renewed)
+            }
+            // Somebody signed in again.
+            Some(_) => {
+                *self.unsaved() = None;
+                Ok(stored)
+            }
+            None => Ok(stored),
         }
-        self.keep(used, renewed.clone()).await;
-        Ok(renewed)
+    }
+
+    /// Why the newest sign-in is not stored; `None`: it is.
+    pub(super) fn not_stored(&self) -> Option<Failure> {
+        self.unsaved().as_ref().map(|unsaved| unsaved.failure.clone())
+    }
+
+    /// Never held across an await.
+    fn unsaved(&self) -> MutexGuard<'_, Option<Unsaved>> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stores a new sign-in in place of any other. If the keyring is locked, waits and lets it ask to be unlocked.
@@ -198,19 +218,15 @@ impl Store {
     /// Stores `renewed` in place of `used`, unless somebody signed in or out since `used` was read. It is not a failure if it
     /// cannot be written: the service accepts the used refresh token again, and the new one is kept here until it is stored.
     pub(super) async fn rotate(&self, used: &SignIn, renewed: SignIn) {
-        let unsaved = self.unsaved.lock().await.take();
-        match unsaved {
-            Some(unsaved) if unsaved.renewed.is_of(used) => self.keep(unsaved.used, renewed).await,
-            Some(_) | None => self.keep(used.clone(), renewed).await,
-        }
+        let stored =
+            self.unsaved().as_ref().filter(|unsaved| unsaved.renewed.is_of(used)).map(|unsaved| unsaved.used.clone());
+        self.keep(stored.unwrap_or_else(|| used.clone()), renewed).await;
     }
 
     /// Stores `renewed` in place of `used`, or remembers both.
     async fn keep(&self, used: SignIn, renewed: SignIn) {
-        if let Err(failure) = self.replace(&used, &renewed).await {
-            warn!(account = self.account, "the new refresh token is not stored yet: {failure}");
-            *self.unsaved.lock().await = Some(Renewal { used, renewed });
-        }
+        let outcome = self.replace(&used, &renewed).await;
+        *self.unsaved() = outcome.err().map(|failure| Unsaved { used, renewed, failure });
     }
 
     async fn replace(&self, used: &SignIn, renewed: &SignIn) -> Result<(), Failure> {
@@ -230,7 +246,7 @@ impl Store {
             Place::Keyring(_) => drop(self.file.remove()?),
         }
         // A renewal of the previous sign-in has nothing left to store.
-        *self.unsaved.lock().await = None;
+        *self.unsaved() = None;
         Ok(())
     }
 

@@ -46,20 +46,26 @@ async fn a_renewal_that_cannot_be_written_is_used_and_written_later() {
     let file = folder.path().join("tokens/work.json");
     let block = || crate::whole_file::drafts(&file).for_each(|draft| fs::create_dir(draft).unwrap());
     let unblock = || crate::whole_file::drafts(&file).for_each(|draft| fs::remove_dir(draft).unwrap());
+    assert_eq!(store.not_stored(), None);
     block();
     for (used, renewed) in [("r1", "r2"), ("r2", "r3")] {
         store.rotate(&sign_in(used), sign_in(renewed)).await;
         assert_eq!((stored(&store).await.as_str(), stored(&other).await.as_str()), (renewed, "r1"));
+        let failure = store.not_stored().unwrap();
+        assert!(failure.text.contains("work.json cannot be written"), "{failure}");
     }
     unblock();
     assert_eq!(stored(&store).await, "r3");
     assert_eq!(stored(&other).await, "r3");
+    assert_eq!(store.not_stored(), None);
 
     block();
     store.rotate(&sign_in("r3"), sign_in("r4")).await;
     unblock();
     other.save(&sign_in("of somebody else")).await.unwrap();
+    assert!(store.not_stored().is_some());
     assert_eq!(stored(&store).await, "of somebody else", "the replaced one is dropped");
+    assert_eq!(store.not_stored(), None);
 }
 
 #[tokio::test]

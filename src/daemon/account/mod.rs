@@ -62,6 +62,8 @@ enum Ended {
     Write(RequestId, Result<(), Failure>),
     Read(ReadId, Result<Seen, Failure>),
     SignIn(Arc<Authenticator>, Result<Token, Failure>),
+    /// A token was fetched in the background.
+    Renewal,
     KeyringChanged,
     LockFree,
 }
@@ -86,6 +88,8 @@ pub(super) struct Account {
     lock: SessionLock,
     lock_wait: LockWait,
     file_watcher: FileWatcher,
+    /// The task that waits, or waited, for the end of a renewal in the background.
+    renewal_wait: Option<AbortHandle>,
     /// Whether to ask for a token, to learn if the sign-in is still valid. Waits until no write is in flight or failing.
     check_sign_in: bool,
     /// Somebody signed out. The session would not notice before its next request.
@@ -138,6 +142,7 @@ impl Account {
             lock,
             lock_wait: LockWait::default(),
             file_watcher,
+            renewal_wait: None,
             check_sign_in: false,
             signed_out: false,
             asleep: false,
@@ -244,6 +249,15 @@ impl Account {
                 Done { account, ended: Ended::SignIn(authenticator, outcome) }
             });
         }
+        // A request that started one usually ends first, and shows nothing of it.
+        let is_waiting = self.renewal_wait.as_ref().is_some_and(|wait| !wait.is_finished());
+        if !is_waiting && self.in_flight.is_none() && self.authenticator.is_renewing() {
+            let authenticator = Arc::clone(&self.authenticator);
+            self.renewal_wait = Some(tasks.spawn(async move {
+                authenticator.renewal_ended().await;
+                Done { account, ended: Ended::Renewal }
+            }));
+        }
         if let Some(id) = self.verify.poll_read(self.is_quiet(now), self.keepalive(now), now.instant) {
             self.requests.sent += 1;
             let read = self.exchange(now).read().instrument(self.span());
@@ -305,8 +319,8 @@ impl Account {
             Ended::SignIn(authenticator, outcome) if Arc::ptr_eq(authenticator, &self.authenticator) => {
                 self.finish_sign_in(outcome.as_ref().err(), now);
             }
-            // It was started before the setup changed again.
-            Ended::SignIn(..) => {}
+            // A sign-in that was started before the setup changed again; a renewal shows in the report of the next turn.
+            Ended::SignIn(..) | Ended::Renewal => {}
             Ended::Read(id, outcome) => {
                 self.verify.handle_outcome(*id, outcome.as_ref(), self.ours(now), now.instant);
                 match outcome {

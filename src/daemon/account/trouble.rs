@@ -79,7 +79,9 @@ impl Account {
         let effect = self.effect_warning(now);
         let certificate =
             self.authenticator.certificate().and_then(|expiry| certificate::warning(&self.name, &expiry, now.wall));
-        let others = refusal.into_iter().chain(effect).chain(certificate).map(|warning| (warning, None));
+        let not_stored = self.authenticator.not_stored().map(|failure| self.not_stored(&failure));
+        let others = refusal.into_iter().chain(effect).chain(certificate).chain(not_stored);
+        let others = others.map(|warning| (warning, None));
         self.trouble_warning(now).into_iter().chain(others)
     }
 
@@ -109,6 +111,19 @@ impl Account {
             ),
         };
         Some(Warning { code: Code::NotInEffect, text: format!("account `{account}`: {what}"), hint: hint.to_owned() })
+    }
+
+    /// The sign-in service accepts the stored refresh token again, but not for ever.
+    fn not_stored(&self, failure: &Failure) -> Warning {
+        let hint = failure.hint.as_deref().unwrap_or("presenced tries again at the next renewal");
+        Warning {
+            code: Code::TokenNotStored,
+            text: format!(
+                "account `{}`: the newest refresh token is not stored, so a restart uses an older one: {failure}",
+                self.name
+            ),
+            hint: hint.to_owned(),
+        }
     }
 
     fn trouble_warning(&self, now: &Now) -> Option<(Warning, Option<Timestamp>)> {

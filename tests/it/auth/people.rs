@@ -187,5 +187,5 @@ async fn a_read_only_folder_is_reported() {
     let signed_in = auth::login("work", &config, &environment(&folder), false, |_| {}, pending()).await;
     let failure = signed_in.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
-    assert!(failure.text.contains("state/tokens/work.json cannot be written"), "{failure}");
+    assert!(failure.text.contains("state/tokens/work.lock cannot be written"), "{failure}");
 }
