@@ -2,8 +2,8 @@
 //! shows.
 //!
 //! It has only numbers that Microsoft's pages explain: "Microsoft Entra authentication and authorization error codes"; for
-//! 530036 "Conditional Access: Authentication flows"; for 500014, 530031, 530033, 700003, 70020 and 900023 their own
-//! descriptions.
+//! 530036 "Conditional Access: Authentication flows"; for 500014, 530031, 530033, 650053, 700003, 700025, 70020, 70044, 900023
+//! and 9002327 their own descriptions. For any other number there is [`page`].
 
 use super::remedy::Remedy::{self, Browser, Change, Pause, SignIn, SignInAnd, SignInOrBrowser, Wait};
 
@@ -17,6 +17,21 @@ const ALLOW_DEVICE: &str = "have an administrator exempt this sign-in from the p
 
 const FEDERATION: &str =
     "compare issuer, subject (also its capitals) and audience: az ad app federated-credential list --id CLIENT_ID";
+
+const MOVE_REDIRECT: &str = "after you have moved the redirect URI of the app registration from `Single-page application` to \
+                             `Mobile and desktop applications`";
+
+/// What `number` means, as the end of a sentence about the sign-in service; `None`: it is not in the table.
+pub fn meaning(number: u32) -> Option<&'static str> {
+    ROWS.iter().find(|(numbers, ..)| numbers.contains(&number)).map(|(_, wrong, _)| *wrong)
+}
+
+/// Where Microsoft explains `number`.
+///
+/// Source: "Microsoft Entra authentication and authorization error codes".
+pub fn page(number: u32) -> String {
+    format!("https://login.microsoftonline.com/error?code={number}")
+}
 
 /// All of them. No number is in it twice.
 pub(super) const ROWS: &[Row] = &[
@@ -75,6 +90,16 @@ pub(super) const ROWS: &[Row] = &[
         &[7_000_218],
         "the app registration does not let programs without a secret sign in",
         Change("turn on `Allow public client flows` in the app registration's `Authentication`"),
+    ),
+    (
+        &[700_025],
+        "the app registration is for programs without a secret, but a secret, certificate or assertion was sent",
+        Change("turn off `Allow public client flows` in the app registration's `Authentication`"),
+    ),
+    (
+        &[500_113],
+        "the app registration has no redirect URI",
+        Change("add `http://localhost` to the app registration's `Mobile and desktop applications`"),
     ),
     (
         &[70_002, 7_000_215],
@@ -139,7 +164,7 @@ pub(super) const ROWS: &[Row] = &[
              `API permissions`, with consent",
         ),
     ),
-    (&[70_011], "the requested permission does not exist there", Change("check `cloud` in the account")),
+    (&[70_011, 650_053], "the requested permission does not exist there", Change("check `cloud` in the account")),
     (
         &[65_001, 90_008, 9_002_341],
         "nobody has consented to the application's permission",
@@ -221,15 +246,13 @@ pub(super) const ROWS: &[Row] = &[
     (&[50_173], "the sign-in was revoked, for example by a changed password", SignIn),
     (&[50_132, 50_133], "the password has expired or was changed since the sign-in", SignIn),
     (&[70_008, 700_082], "the sign-in was not used for too long", SignIn),
-    (&[70_043], "the tenant requires a new sign-in from time to time, and it is due", SignIn),
+    (&[70_043, 70_044], "the tenant requires a new sign-in from time to time, and it is due", SignIn),
     (
         &[700_084],
         "the sign-in was for a single-page application, and those end after a short time",
-        SignInAnd(
-            "after you have moved the redirect URI of the app registration from `Single-page application` to \
-             `Mobile and desktop applications`",
-        ),
+        SignInAnd(MOVE_REDIRECT),
     ),
+    (&[9_002_327], "the redirect URI is registered for a single-page application", SignInAnd(MOVE_REDIRECT)),
     (&[50_085, 50_089, 70_000], "the sign-in has ended", SignIn),
     (&[700_003], "the device of the sign-in is no longer in the tenant", SignIn),
     (&[700_020], "a person has to sign in", SignIn),

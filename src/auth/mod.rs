@@ -3,7 +3,7 @@
 //! The daemon uses [`Authenticator`]; [`login`] and [`logout`] are for a person, with a code or in a browser. Leaves to others:
 //! what the token is used for (`graph/`), and what follows from a failure (`session/`).
 
-mod aadsts;
+pub mod aadsts;
 mod browser;
 mod claims;
 mod client_certificate;

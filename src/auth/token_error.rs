@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::aadsts::ROWS;
+use super::aadsts::{self, ROWS};
 use super::remedy::Remedy::{self, Change, SignIn, Wait};
 
 /// The body of a token error.
@@ -23,25 +23,31 @@ pub(super) struct ErrorBody {
 
 /// What an error means, and what to do about it.
 pub(super) struct Verdict {
-    /// The `AADSTS` number that decided, if one did.
-    pub(super) number: Option<u32>,
     /// What is wrong, as the end of a sentence about the account.
     pub(super) wrong: &'static str,
     pub(super) remedy: Remedy,
 }
 
+impl ErrorBody {
+    /// The `AADSTS` number to show: the first that the table explains, otherwise the first.
+    pub(super) fn number(&self) -> Option<u32> {
+        let explained = self.error_codes.iter().find(|number| aadsts::meaning(**number).is_some());
+        explained.or(self.error_codes.first()).copied()
+    }
+}
+
 /// What the number in `body` means, if it is known.
 pub(super) fn known(body: &ErrorBody) -> Option<Verdict> {
-    let of = |number: &u32| ROWS.iter().find(|(numbers, ..)| numbers.contains(number)).map(|row| (*number, row));
-    let (number, (_, wrong, remedy)) = body.error_codes.iter().find_map(of)?;
-    Some(Verdict { number: Some(number), wrong, remedy: *remedy })
+    let number = body.number()?;
+    let (_, wrong, remedy) = ROWS.iter().find(|(numbers, ..)| numbers.contains(&number))?;
+    Some(Verdict { wrong, remedy: *remedy })
 }
 
 /// What `body` means, in an answer with a 4xx other than 408 and 429.
 pub(super) fn verdict(body: &ErrorBody) -> Verdict {
     known(body).unwrap_or_else(|| {
         let (wrong, remedy) = by_word(&body.error);
-        Verdict { number: None, wrong, remedy }
+        Verdict { wrong, remedy }
     })
 }
 
@@ -72,13 +78,13 @@ mod tests {
 
     fn judge(error: &str, error_codes: &[u32]) -> (FailureKind, Option<u32>) {
         let body = ErrorBody { error: error.to_owned(), error_codes: error_codes.to_vec(), ..ErrorBody::default() };
-        let verdict = verdict(&body);
-        (verdict.remedy.kind(), verdict.number)
+        (verdict(&body).remedy.kind(), body.number())
     }
 
     #[test]
     fn the_number_says_more_than_oauths_word() {
         assert_eq!(judge("invalid_grant", &[]), (FailureKind::SignInNeeded, None));
+        assert_eq!(judge("invalid_grant", &[1, 2]), (FailureKind::SignInNeeded, Some(1)));
         assert_eq!(judge("invalid_grant", &[1, 53_003]), (FailureKind::Refused, Some(53_003)));
         assert_eq!(judge("invalid_client", &[7_000_222]), (FailureKind::Refused, Some(7_000_222)));
         assert_eq!(judge("invalid_client", &[65_001]), (FailureKind::SignInNeeded, Some(65_001)));

@@ -15,6 +15,7 @@ use crate::failure::{Applied, Failure, FailureKind};
 use crate::http::{self, Timeouts, retry_after};
 use crate::sanitize::printable_code;
 
+use super::aadsts;
 use super::remedy::Remedy;
 use super::token_error::{self, ErrorBody};
 
@@ -171,8 +172,15 @@ impl<'a> TokenService<'a> {
         let body: Option<ErrorBody> = serde_json::from_slice(&http::body(response).await).ok();
         let number = status.as_u16();
         let plain = |kind, hint: Option<&str>| {
-            let text = format!("the sign-in service answered with {number}");
-            Failure { retry_after, hint: hint.map(ToOwned::to_owned), ..Failure::new(kind, text) }
+            let text = match (&body, kind) {
+                (None, _) => format!("the sign-in service answered with {number}"),
+                (Some(body), FailureKind::Throttled) => {
+                    format!("the sign-in service asks to wait ({})", facts(Some(number), body))
+                }
+                (Some(body), _) => format!("the sign-in service fails ({})", facts(Some(number), body)),
+            };
+            let hint = with_page(hint.map(ToOwned::to_owned), body.as_ref());
+            Failure { retry_after, hint, ..Failure::new(kind, text) }
         };
         let puts_off = |body: &ErrorBody| {
             let kind = token_error::known(body).map(|verdict| verdict.remedy.kind());
@@ -203,10 +211,6 @@ impl<'a> TokenService<'a> {
     /// `status` is the answer's status, if there was an answer.
     fn judge(&self, status: Option<u16>, body: &ErrorBody) -> Failure {
         let verdict = token_error::verdict(body);
-        let number = verdict.number.map(|number| format!("AADSTS{number}, ")).unwrap_or_default();
-        let status = status.map(|status| format!("{status} ")).unwrap_or_default();
-        let error = printable_code(&body.error);
-        let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable_code(id))).unwrap_or_default();
         let does = match verdict.remedy {
             Remedy::Wait | Remedy::Pause => "puts it off",
             Remedy::SignIn
@@ -215,8 +219,8 @@ impl<'a> TokenService<'a> {
             | Remedy::Browser(_)
             | Remedy::Change(_) => "refuses",
         };
-        let text = format!("the sign-in service {does}: {} ({number}{status}{error}{trace})", verdict.wrong);
-        let hint = self.hint(verdict.remedy);
+        let text = format!("the sign-in service {does}: {} ({})", verdict.wrong, facts(status, body));
+        let hint = with_page(self.hint(verdict.remedy), Some(body));
         let kind = match (self.who, verdict.remedy.kind()) {
             (Who::Application, FailureKind::SignInNeeded) => FailureKind::Refused,
             (_, kind) => kind,
@@ -251,6 +255,24 @@ impl<'a> TokenService<'a> {
             Remedy::Browser(words) | Remedy::Change(words) => Some(words.to_owned()),
             Remedy::Wait | Remedy::Pause => None,
         }
+    }
+}
+
+/// What an administrator needs to look an error up: its number, the status, OAuth's word and the trace.
+fn facts(status: Option<u16>, body: &ErrorBody) -> String {
+    let number = body.number().map(|number| format!("AADSTS{number}, ")).unwrap_or_default();
+    let status = status.map(|status| format!("{status} ")).unwrap_or_default();
+    let trace = body.trace_id.as_deref().map(|id| format!(", trace {}", printable_code(id))).unwrap_or_default();
+    format!("{number}{status}{}{trace}", printable_code(&body.error))
+}
+
+/// `hint`, and where Microsoft explains the number in `body`, if presenced cannot.
+fn with_page(hint: Option<String>, body: Option<&ErrorBody>) -> Option<String> {
+    let number = body.and_then(ErrorBody::number).filter(|number| aadsts::meaning(*number).is_none());
+    let page = number.map(|number| format!("Microsoft explains AADSTS{number} at {}", aadsts::page(number)));
+    match (hint, page) {
+        (Some(hint), Some(page)) => Some(format!("{hint}; {page}")),
+        (hint, page) => hint.or(page),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What Graph's answer means. The status, the headers and `error.code` decide, never `error.message`, which is for people
-//! and may be empty.
+//! and may be empty. In one place it chooses between two hints: see `lacks_presence`.
 //!
 //! | answer | kind |
 //! |---|---|
@@ -70,6 +70,10 @@ struct Refusal {
     code: Option<String>,
     /// Whether there was no body at all.
     bodiless: bool,
+    /// Whether what does not exist is `presence` itself, and not the user. Both have the same status and code.
+    ///
+    /// Source: microsoft-graph-docs-contrib, issue 3331.
+    lacks_presence: bool,
     challenge: Challenge,
 }
 
@@ -86,6 +90,7 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     trace!(status = status.as_u16(), message = detail.as_ref().map(|detail| &*detail.message), "Graph's error");
     let refusal = Refusal {
         status,
+        lacks_presence: detail.as_ref().is_some_and(|detail| detail.message.contains("'presence'")),
         code: detail.map(|detail| detail.code).filter(|code| !code.is_empty()),
         bodiless: body.is_empty(),
         challenge,
@@ -98,10 +103,6 @@ pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) ->
     let code = refusal.code.as_deref().map(|code| format!(" {}", printable_code(code))).unwrap_or_default();
     let text = format!("Microsoft Graph answered {} with {}{code}", action.as_str(), status.as_u16());
     let mut hint = refusal.hint(endpoint);
-    if kind == FailureKind::Refused && action == Action::SetPresence && is_china(endpoint) {
-        let doubt = "Microsoft's documents do not agree whether the China cloud offers setPresence at all";
-        hint = Some(hint.map_or_else(|| doubt.to_owned(), |hint| format!("{hint}; {doubt}")));
-    }
     if action == Action::ReadPresence && status == StatusCode::FORBIDDEN {
         hint = Some(MAY_NOT_READ.to_owned());
     }
@@ -160,6 +161,10 @@ impl Refusal {
         self.bodiless || self.code.is_some()
     }
 
+    fn is_coded(&self, code: &str) -> bool {
+        self.code.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(code))
+    }
+
     fn hint(&self, endpoint: &Url) -> Option<String> {
         let hint = match (self.status, self.kind().0) {
             (StatusCode::FORBIDDEN, _) => {
@@ -171,11 +176,19 @@ impl Refusal {
                  (not the e-mail address) of who signed in"
             }
             (StatusCode::UNAUTHORIZED, FailureKind::SignInNeeded) => "run `presenced login`",
+            (StatusCode::NOT_FOUND, _) if self.is_coded("Request_ResourceNotFound") && self.lacks_presence => {
+                "this cloud has no presence: check `cloud`, and `endpoints` if the account has any"
+            }
             (StatusCode::NOT_FOUND, _) if self.is_from_graph() => {
                 "this user does not exist in this tenant: set `user` in the account to the user's object id, and check `tenant`"
             }
             (StatusCode::NOT_FOUND, _) => {
                 return Some(format!("{endpoint} is not Microsoft Graph: check `endpoints.graph`"));
+            }
+            // Requests with a wrong value get `InvalidArgument`. Source: the answer "This API is not supported for MSA accounts".
+            (StatusCode::BAD_REQUEST, _) if self.is_coded("BadRequest") => {
+                "Graph answers so for a personal Microsoft account, for which it has no presence: sign in with a work or school \
+                 account; otherwise check `client_id` and `user` in the account"
             }
             (StatusCode::BAD_REQUEST, _) => "check `client_id` and `user` in the account",
             (status, _) if status.is_redirection() => {
@@ -196,8 +209,4 @@ fn is_about_the_token(code: &str) -> bool {
 /// The directory's code for an unknown user: `Request_ResourceNotFound`; the services send `UserNotFound`.
 fn is_about_the_user(code: &str) -> bool {
     ["Request_ResourceNotFound", "UserNotFound"].iter().any(|known| code.eq_ignore_ascii_case(known))
-}
-
-fn is_china(endpoint: &Url) -> bool {
-    endpoint.host_str().is_some_and(|host| host.ends_with(".chinacloudapi.cn"))
 }

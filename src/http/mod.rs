@@ -4,8 +4,10 @@
 //! Leaves to others: what an answer means (`graph/`, `auth/`, `signals/`), and when to ask again (`session/`).
 
 mod probe;
+mod proxy;
 mod retry_after;
 
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +18,8 @@ use url::Url;
 use crate::failure::{Applied, Failure, FailureKind};
 use crate::loopback::is_loopback;
 
-pub(crate) use probe::{Answer, Stage, Unreached, probe, proxy};
+pub(crate) use probe::{Answer, Stage, Unreached, probe};
+pub(crate) use proxy::Proxy;
 pub(crate) use retry_after::retry_after;
 
 /// presenced reads at most this much of an answer. No answer that it needs is longer.
@@ -82,7 +85,8 @@ impl Client {
     ///
     /// # Errors
     /// [`FailureKind::Passing`] if no answer came: with [`Applied::No`] if there was no connection and so the request was
-    /// never sent, otherwise with [`Applied::Perhaps`]. [`FailureKind::Refused`] if the request cannot be written.
+    /// never sent, otherwise with [`Applied::Perhaps`]. [`FailureKind::Refused`] if the request cannot be written, or needs a
+    /// proxy of a kind that presenced cannot use.
     pub(crate) async fn send(
         &self,
         build: impl FnOnce(&reqwest::Client) -> RequestBuilder,
@@ -107,7 +111,13 @@ impl Client {
     fn no_answer(&self, error: reqwest::Error) -> Failure {
         let service = self.endpoint.host_str().unwrap_or_default();
         let redirected = error.is_redirect();
-        let cause = root_cause(&error.without_url());
+        // A redirect may have led to where another proxy, or none, is used.
+        let proxy = error.url().and_then(Proxy::of);
+        let error = error.without_url();
+        if let Some((proxy, fault)) = proxy.and_then(|proxy| proxy.fault(&error).map(|fault| (proxy, fault))) {
+            return proxy.failure(fault, service, &error, self.timeouts);
+        }
+        let cause = root_cause(&error);
         if cause.builder {
             let text = format!("the request to {service} cannot be written: {}", cause.text);
             return Failure::new(FailureKind::Refused, text)
@@ -181,16 +191,18 @@ struct Cause {
 }
 
 fn root_cause(error: &reqwest::Error) -> Cause {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
     Cause {
         builder: error.is_builder(),
         connect: error.is_connect(),
         timeout: error.is_timeout(),
-        text: innermost.to_string(),
+        text: chain(error).pop().unwrap_or_default(),
     }
+}
+
+/// What each layer of an error says, from the outside in.
+fn chain(error: &reqwest::Error) -> Vec<String> {
+    let outermost: &dyn Error = error;
+    std::iter::successors(Some(outermost), |&error| error.source()).map(ToString::to_string).collect()
 }
 
 /// The answer's body, up to [`MAX_BODY_BYTES`]. If it breaks off, the part that arrived is used: the status decides.

@@ -3,16 +3,12 @@
 //!
 //! It uses the same client as all other requests, and so the same proxy, certificates and time-outs.
 
-use std::error::Error;
-
-use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use reqwest::header::DATE;
 use url::Url;
 
-use crate::loopback::is_loopback;
-
-use super::{Redirects, Timeouts, body, connect, header, retry_after, root_cause};
+use super::proxy::{self, Fault, Proxy};
+use super::{Redirects, Timeouts, body, chain, connect, header, retry_after, root_cause};
 
 /// Any answer.
 #[derive(Clone, Debug)]
@@ -34,6 +30,10 @@ pub(crate) enum Stage {
     Name,
     /// Nothing accepts the connection.
     Connection,
+    /// presenced does not speak the proxy's protocol.
+    ProxyUnsupported,
+    /// There is no connection to the proxy.
+    ProxyUnreachable,
     /// The proxy does not connect to the service.
     Proxy,
     /// The two sides cannot agree on encryption, most often because the certificate is not trusted.
@@ -60,25 +60,23 @@ pub(crate) async fn probe(url: &Url, timeouts: Timeouts) -> Result<Answer, Unrea
     Ok(Answer { status: response.status().as_u16(), date, body: body(response).await })
 }
 
-/// The proxy for requests to `url`, from the environment, without the password that it may contain.
-pub(crate) fn proxy(url: &Url) -> Option<String> {
-    if is_loopback(url) {
-        return None;
-    }
-    let proxy = Matcher::from_system().intercept(&url.as_str().parse().ok()?)?;
-    let authority = proxy.uri().authority()?;
-    Some(authority.port().map_or_else(|| authority.host().to_owned(), |port| format!("{}:{port}", authority.host())))
-}
-
 fn unreached(error: reqwest::Error, url: &Url, timeouts: Timeouts) -> Unreached {
     let error = error.without_url();
+    if let Some((proxy, fault)) = Proxy::of(url).and_then(|proxy| proxy.fault(&error).map(|fault| (proxy, fault))) {
+        let address = proxy.address();
+        let (stage, reason) = match fault {
+            Fault::Unsupported => (Stage::ProxyUnsupported, proxy.unsupported_scheme().unwrap_or_default().to_owned()),
+            Fault::Unreachable => (Stage::ProxyUnreachable, proxy::reason(&error)),
+            Fault::Refuses => (Stage::Proxy, proxy::reason(&error)),
+            Fault::Late => (Stage::Proxy, format!("nothing happened within {:?}", timeouts.connect)),
+        };
+        return Unreached { stage, reason: format!("{address}: {reason}") };
+    }
     let words = chain(&error);
     let says = |text: &str| words.iter().any(|word| word.contains(text));
     let cause = root_cause(&error);
     let stage = if !cause.connect {
         Stage::Answer
-    } else if says("tunnel error") || says("proxy") {
-        Stage::Proxy
     } else if says("dns error") {
         Stage::Name
     } else if says("tcp connect error") || cause.timeout || url.scheme() == "http" {
@@ -92,12 +90,6 @@ fn unreached(error: reqwest::Error, url: &Url, timeouts: Timeouts) -> Unreached 
         (false, _) => cause.text,
     };
     Unreached { stage, reason }
-}
-
-/// What each layer says.
-fn chain(error: &reqwest::Error) -> Vec<String> {
-    let outermost: &dyn Error = error;
-    std::iter::successors(Some(outermost), |&error| error.source()).map(ToString::to_string).collect()
 }
 
 #[cfg(test)]

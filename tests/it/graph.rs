@@ -38,6 +38,14 @@ fn error(code: &str) -> String {
     format!(r#"{{"error": {{"code": "{code}", "message": "", "innerError": {{"date": "2026-11-24T08:00:00"}}}}}}"#)
 }
 
+/// Graph's error body for a missing resource. Source: microsoft-graph-docs-contrib, issue 3331.
+fn missing(resource: &str) -> String {
+    let message = format!(
+        "Resource '{resource}' does not exist or one of its queried reference-property objects are not present."
+    );
+    serde_json::json!({"error": {"code": "Request_ResourceNotFound", "message": message}}).to_string()
+}
+
 #[tokio::test]
 async fn a_presence_is_set_as_graph_documents_it() {
     let server = Server::start([answer(200, "", "")]).await;
@@ -205,7 +213,10 @@ async fn every_answer_has_one_meaning() {
         (403, "", error("Forbidden"), Refused, No, "Presence.ReadWrite.All"),
         (403, "", String::new(), Refused, No, "Presence.ReadWrite.All"),
         (400, "", error("InvalidArgument"), Refused, No, "client_id"),
+        (400, "", error("BadRequest"), Refused, No, "a work or school account"),
         (404, "", error("Request_ResourceNotFound"), Refused, No, "does not exist in this tenant"),
+        (404, "", missing("fa8bf3dc-eca7-46b7-bad1-db199b62afc3"), Refused, No, "does not exist in this tenant"),
+        (404, "", missing("presence"), Refused, No, "this cloud has no presence"),
         (404, "", error("NotFound"), Refused, No, "does not exist in this tenant"),
         (404, "", String::new(), Refused, No, "does not exist in this tenant"),
         (404, "", "<html>nginx".to_owned(), Refused, No, "endpoints.graph"),

@@ -54,6 +54,7 @@ mod not_stored;
 mod plain_english;
 mod prefer;
 mod programs;
+mod proxy;
 mod refusals;
 mod renewal;
 mod restarts;

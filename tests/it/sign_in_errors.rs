@@ -36,6 +36,14 @@ async fn refused(emulator: &Emulator, name: &str, account: &Account, folder: &Te
     Authenticator::new(name, account, &environment(folder)).token(&after(0), false).await.unwrap_err()
 }
 
+#[test]
+fn the_numbers_that_people_meet_at_set_up_are_explained() {
+    let known: Vec<u32> = rows().into_iter().flat_map(|(numbers, _)| numbers).collect();
+    for number in [9_002_327, 700_025, 70_044, 500_113, 650_053] {
+        assert!(known.contains(&number), "{number}");
+    }
+}
+
 #[tokio::test]
 async fn every_number_has_its_sentence_its_fix_and_its_kind() {
     let emulator = Emulator::new(Options::default(), ManualClock::at("2026-11-24T08:00:00Z"));

@@ -115,11 +115,6 @@ impl Scene<'_> {
             Daemon::Down | Daemon::NoSocketPath | Daemon::Failing { .. } => None,
         }
     }
-
-    /// Whether an environment variable is set.
-    fn is_set(&self, name: &str) -> bool {
-        self.environment.var(name).is_some()
-    }
 }
 
 /// Runs the command.

@@ -10,8 +10,9 @@ use url::Url;
 use super::check::{Check, Group};
 use super::text::{Kind, Part, Text, foreign, private, text};
 use super::{Scene, bounded};
+use crate::auth::aadsts;
 use crate::config::{Account, Cloud, Endpoints};
-use crate::http::{self, Answer, Stage, Timeouts, Unreached};
+use crate::http::{self, Answer, Proxy, Stage, Timeouts, Unreached};
 use crate::loopback::is_loopback;
 
 const GROUP: Group = Group::Network;
@@ -113,10 +114,7 @@ fn judge(Asked { service, url, outcome, .. }: &Asked) -> Check {
             Check::ok(GROUP, name, text![host(url), " answers, and knows the tenant"])
         }
         (Service::Login, 400) => match refusal(&answer.body) {
-            Some(number) => {
-                let found = text![host(url), " answers, but does not know the tenant (AADSTS", number, ")"];
-                Check::failed(GROUP, name, found).with_hint("check `tenant` in the account, and `cloud`")
-            }
+            Some(number) => refused(host(url), number),
             None => warning(", which a sign-in service would not", WRONG_SERVICE),
         },
         (Service::Login, 404) => {
@@ -128,6 +126,8 @@ fn judge(Asked { service, url, outcome, .. }: &Asked) -> Check {
 
 const WRONG_SERVICE: &str = "something else may answer instead, like the sign-in page of a network: open a web page in a \
                          browser; or check `endpoints` in the account";
+
+const HTTP_PROXIES_ONLY: &str = "set HTTPS_PROXY to the http:// address of a proxy; or set NO_PROXY, if none is needed";
 
 /// How far a request came, and how to fix what stopped it.
 fn explain(stage: Stage) -> (&'static str, &'static str) {
@@ -141,7 +141,14 @@ fn explain(stage: Stage) -> (&'static str, &'static str) {
             "no connection",
             "check that this machine is online, and that no firewall blocks it; behind a proxy, set HTTPS_PROXY",
         ),
-        Stage::Proxy => ("the proxy does not connect to it", "check the address and the password in HTTPS_PROXY"),
+        Stage::ProxyUnsupported => ("its proxy is of a kind that presenced cannot use", HTTP_PROXIES_ONLY),
+        Stage::ProxyUnreachable => (
+            "its proxy cannot be reached",
+            "check the proxy's address in HTTPS_PROXY or ALL_PROXY, and whether the proxy runs",
+        ),
+        Stage::Proxy => {
+            ("its proxy does not connect to it", "check the address and the password in HTTPS_PROXY or ALL_PROXY")
+        }
         Stage::Tls => (
             "no encrypted connection",
             "if a proxy decrypts connections, add its certificate to the system's: `update-ca-certificates`",
@@ -162,6 +169,25 @@ fn is_configuration(body: &[u8]) -> bool {
     serde_json::from_slice::<Configuration>(body).is_ok()
 }
 
+/// The sign-in service does not return its configuration for this tenant, with this number.
+fn refused(host: Part, number: u32) -> Check {
+    let found = text![host, " answers, but refuses"];
+    let found = match aadsts::meaning(number) {
+        Some(wrong) => found.then(": ").then(wrong),
+        None => found,
+    };
+    let check = Check::failed(GROUP, "login", found.then(" (AADSTS").then(number).then(")"));
+    let hint = "check `tenant` in the account, and `cloud`";
+    match aadsts::meaning(number) {
+        Some(_) => check.with_hint(hint),
+        None => check.with_hint(text![
+            hint,
+            "; Microsoft explains the number at ",
+            Part::Plain(aadsts::page(number).into())
+        ]),
+    }
+}
+
 /// Entra's error number (AADSTS).
 fn refusal(body: &[u8]) -> Option<u32> {
     #[derive(Deserialize)]
@@ -174,18 +200,26 @@ fn refusal(body: &[u8]) -> Option<u32> {
 /// Which proxies are used. Their addresses are shown without a password.
 fn proxies(asked: &[Asked], scene: &Scene<'_>) -> Check {
     let name = "proxy";
-    let set: Vec<Part> = PROXY_VARIABLES
-        .into_iter()
-        .filter(|name| scene.is_set(name) || scene.environment.var(&name.to_ascii_lowercase()).is_some())
-        .map(Part::from)
-        .collect();
+    let value = |name: &str| {
+        scene
+            .environment
+            .var(name)
+            .or_else(|| scene.environment.var(&name.to_ascii_lowercase()))
+            .filter(|v| !v.is_empty())
+    };
+    let set: Vec<(&'static str, String)> =
+        PROXY_VARIABLES.into_iter().filter_map(|name| Some((name, value(name)?))).collect();
     if set.is_empty() {
         return Check::ok(GROUP, name, "none is set");
     }
     let mut used: Vec<Text> = Vec::new();
+    let mut is_usable = true;
     for asked in asked {
-        let by = match http::proxy(&asked.url) {
-            Some(proxy) => text!["through ", private(Kind::Host, proxy)],
+        let by = match Proxy::of(&asked.url) {
+            Some(proxy) => {
+                is_usable &= proxy.unsupported_scheme().is_none();
+                text!["through ", private(Kind::Host, proxy.address())]
+            }
             None => text!["directly"],
         };
         let line = text![host(&asked.url), " is reached "].join(by);
@@ -193,9 +227,31 @@ fn proxies(asked: &[Asked], scene: &Scene<'_>) -> Check {
             used.push(line);
         }
     }
-    let mut found = Text::list(set).then(if used.is_empty() { " is set" } else { ": " });
+    let mut found = Text::list(set.iter().map(|(name, _)| Part::from(*name)));
+    found = found.then(if used.is_empty() { " is set" } else { ": " });
     for (number, line) in used.into_iter().enumerate() {
         found = if number == 0 { found.join(line) } else { found.then(", ").join(line) };
     }
-    Check::ok(GROUP, name, found)
+    // The HTTP library passes over what it does not know.
+    match set.iter().find(|(name, value)| *name != "NO_PROXY" && !is_proxy(value)) {
+        Some((variable, _)) => Check::warning(
+            GROUP,
+            name,
+            found
+                .then("; ")
+                .then(*variable)
+                .then(" is not the address of a proxy that presenced can use, so it is ignored"),
+        )
+        .with_hint(HTTP_PROXIES_ONLY),
+        None if !is_usable => {
+            Check::failed(GROUP, name, found.then(", which presenced cannot use")).with_hint(HTTP_PROXIES_ONLY)
+        }
+        None => Check::ok(GROUP, name, found),
+    }
+}
+
+/// Whether the HTTP library takes this for a proxy, which it may still be unable to use. Without a scheme, it is an http proxy.
+fn is_proxy(value: &str) -> bool {
+    let scheme = value.split_once("://").map_or("http", |(scheme, _)| scheme).to_ascii_lowercase();
+    matches!(&*scheme, "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h")
 }

@@ -72,6 +72,44 @@ async fn every_error_of_the_sign_in_service_has_one_meaning() {
     }
 }
 
+/// The number is the one thing that an administrator can look up, so it is shown with whatever it comes.
+#[tokio::test]
+async fn a_number_that_is_not_in_the_table_is_shown_with_where_to_look_it_up() {
+    use FailureKind::{Passing, Refused, SignInNeeded, Throttled};
+    const PAGE: &str = "https://login.microsoftonline.com/error?code=1234567";
+    let body = |error: &str| serde_json::json!({"error": error, "error_codes": [1_234_567], "trace_id": "7c4f"});
+    for (with, kind, text, hint) in [
+        (json(400, &body("never_heard_of")), Refused, "(AADSTS1234567, 400 never_heard_of, trace 7c4f)", "`client_id`"),
+        (json(200, &body("never_heard_of")), Refused, "(AADSTS1234567, 200 never_heard_of, trace 7c4f)", "`client_id`"),
+        (json(400, &body("invalid_grant")), SignInNeeded, "(AADSTS1234567, 400 invalid_grant, trace 7c4f)", "login"),
+        (json(400, &body("server_error")), Passing, "(AADSTS1234567, 400 server_error, trace 7c4f)", ""),
+        (json(408, &body("server_error")), Passing, "(AADSTS1234567, 408 server_error, trace 7c4f)", ""),
+        (json(429, &body("x")), Throttled, "(AADSTS1234567, 429 x, trace 7c4f)", ""),
+        (json(503, &body("server_error")), Passing, "(AADSTS1234567, 503 server_error, trace 7c4f)", ""),
+    ] {
+        let (server, folder) = (Server::start([with]).await, TempDir::new().unwrap());
+        sign_in(&folder, "r1");
+        let authenticator = Authenticator::new("work", &account(&server, Auth::DeviceCode), &environment(&folder));
+        let failure = bearer(&authenticator, &after(0)).await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{failure}");
+        assert!(failure.text.contains(text), "{failure} / {text}");
+        let said = failure.hint.unwrap_or_default();
+        assert!(said.contains(PAGE) && said.contains(hint), "{failure:?} / {said}", failure = failure.text);
+    }
+    // A number of the table explains itself, also with a status that decides.
+    for (with, text) in [
+        (refused("invalid_grant", 50_173), "(AADSTS50173, 400 invalid_grant, trace 7c4f)"),
+        (json(500, &serde_json::json!({"error": "x", "error_codes": [50_173]})), "(AADSTS50173, 500 x)"),
+    ] {
+        let (server, folder) = (Server::start([with]).await, TempDir::new().unwrap());
+        sign_in(&folder, "r1");
+        let authenticator = Authenticator::new("work", &account(&server, Auth::DeviceCode), &environment(&folder));
+        let failure = bearer(&authenticator, &after(0)).await.unwrap_err();
+        assert!(failure.text.contains(text), "{failure}");
+        assert!(!failure.hint.unwrap_or_default().contains("https://login"), "{failure}", failure = failure.text);
+    }
+}
+
 #[tokio::test]
 async fn odd_lifetimes_are_read_sensibly() {
     let days = |days: u64| Duration::from_hours(24 * days);

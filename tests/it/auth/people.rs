@@ -134,7 +134,7 @@ async fn a_sign_in_can_be_cancelled_while_it_waits() {
 #[tokio::test]
 async fn a_needed_sign_in_is_reported_with_its_command() {
     let folder = TempDir::new().unwrap();
-    let server = Server::start([refused("invalid_grant", 1), refused("interaction_required", 50_076)]).await;
+    let server = Server::start([refused("invalid_grant", 70_000), refused("interaction_required", 50_076)]).await;
     let authenticator = Authenticator::new("work", &account(&server, Auth::DeviceCode), &environment(&folder));
     let must_sign_in = async |text: &str| {
         let failure = bearer(&authenticator, &after(0)).await.unwrap_err();

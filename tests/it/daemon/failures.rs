@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use presenced::emulator::{Call, Then};
+use presenced::emulator::{Call, Refusal, Then};
 use presenced::status::report::{Health, Report, State};
 use presenced::warning::Code;
 
@@ -145,4 +145,21 @@ async fn another_users_presence_is_refused() {
     let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
     assert_eq!(work(&report).requests.sent, 1);
     insta::assert_snapshot!("a_401_for_another_user", warned(&report));
+}
+
+/// The emulator answers as Graph does, and what a person reads tells these refusals apart.
+#[tokio::test]
+async fn a_cloud_without_presence_and_a_personal_account_are_recognized() {
+    for (name, refusal) in [
+        ("a_404_of_a_cloud_without_presence", Refusal::NoPresence),
+        ("a_400_for_a_personal_account", Refusal::PersonalAccount),
+    ] {
+        let house = House::new().await;
+        house.inject(on(Call::Set, Then::Refuse(refusal)));
+        house.write("config.toml", house.configuration());
+        let daemon = house.start().await;
+        let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+        assert_eq!(work(&report).state, State::Refused);
+        insta::assert_snapshot!(name, warned(&report));
+    }
 }

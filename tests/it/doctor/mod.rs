@@ -1,8 +1,9 @@
-//! `presenced doctor` as a person runs it: in a healthy and a broken setup, with and without a daemon. [`calendars`] tests
-//! what it says about calendars, and [`public`] what the public report leaves out.
+//! `presenced doctor` as a person runs it: in a healthy and a broken setup, with and without a daemon. [`calendars`] tests what it
+//! says about calendars, [`network`] about the way to the services, and [`public`] what the public report leaves out.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod calendars;
+mod network;
 mod public;
 
 use std::collections::BTreeMap;
@@ -228,55 +229,13 @@ async fn each_way_the_services_can_be_unreachable_is_distinguished() {
 }
 
 #[tokio::test]
-async fn a_wrong_address_is_reported_by_how_far_the_request_got() {
-    let house = House::new().await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (graph, expected) in [
-        (format!("http://{closed}/v1.0"), "failed: 127.0.0.1: no connection: Connection refused"),
-        ("https://nobody.invalid/v1.0".to_owned(), "failed: nobody.invalid: the name has no address: "),
-        (format!("https://{}/v1.0", house.address), "failed: 127.0.0.1: no encrypted connection: "),
-    ] {
-        let right = format!("http://{}/v1.0", house.address);
-        house.write("config.toml", house.configuration().replace(&right, &graph));
-        let found = Found::of(&house).await;
-        found.says("graph", expected);
-        assert_eq!((found.code, found.verdict("login")), (1, "ok"));
+async fn an_application_that_may_write_may_also_read() {
+    for (role, expected) in [("Presence.ReadWrite.All", "ok: "), ("Presence.Read.All", "failed: ")] {
+        let apps = vec![App { roles: vec![role.to_owned()], ..App::default() }];
+        let house = House::with(Options { apps, ..Options::default() }).await;
+        house.write("config.toml", house.configuration() + "[session]\nverify = true\n");
+        Found::of(&house).await.says("permission", expected);
     }
-}
-
-#[tokio::test]
-async fn an_unknown_tenant_is_reported() {
-    let login = canned::Server::start([answer(
-        400,
-        "",
-        r#"{"error": "invalid_tenant", "error_description": "AADSTS90002: x", "error_codes": [90002]}"#,
-    )])
-    .await;
-    let house = House::new().await;
-    let right = format!("login = \"http://{}\"", house.address);
-    let other = format!("login = \"{}\"", login.url.as_str().trim_end_matches('/'));
-    house.write("config.toml", house.configuration().replace(&right, &other));
-    let found = Found::of(&house).await;
-    found.says("login", "failed: 127.0.0.1 answers, but does not know the tenant (AADSTS90002)");
-    assert!(login.requests().iter().any(|request| {
-        request.line == "GET /contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration HTTP/1.1"
-            && request.header("authorization").is_none()
-    }));
-}
-
-#[tokio::test]
-async fn proxies_are_named_without_their_passwords() {
-    let house = House::new().await;
-    let away = house.configuration().replace(&format!("http://{}/v1.0", house.address), "https://nobody.invalid/v1.0");
-    house.write("config.toml", away);
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let found = Found::by(doctor(&house, &[]).env("HTTPS_PROXY", format!("http://me:hunter2@{closed}"))).await;
-    let expected =
-        format!("ok: HTTPS_PROXY: nobody.invalid is reached through {closed}, 127.0.0.1 is reached directly");
-    found.says("proxy", &expected);
-    // The proxy resolves the name.
-    assert!(!found.said("graph").contains("has no address"), "{}", found.said("graph"));
-    assert!(!found.printed.to_string().contains("hunter2"), "{:#}", found.printed);
 }
 
 #[tokio::test]
