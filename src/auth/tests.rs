@@ -51,7 +51,7 @@ impl Issuer {
             cloud: Cloud::Global,
             auth: Auth::TokenCommand { command: vec!["/bin/sh".to_owned(), program.display().to_string()] },
             tokens: config::TokenStore::default(),
-            endpoints: Endpoints::of(Cloud::Global),
+            endpoints: Endpoints { graph: Cloud::Global.graph().unwrap(), login: Cloud::Global.login() },
         };
         let environment = Environment::bare(PathBuf::new());
         Self { authenticator: Authenticator::new("work", &config, &environment), folder }

@@ -4,11 +4,13 @@
 //!
 //! ```json
 //! {"version": 1, "valid": false, "file": "/home/me/.config/presenced/config.toml",
-//!  "problems": [{"line": 9, "column": 14, "message": "`15` needs a unit", "help": "write 5 minutes to 4 hours, …"}]}
+//!  "problems": [{"line": 9, "column": 14, "message": "`15` needs a unit", "help": "write 5 minutes to 4 hours, …"}],
+//!  "notes": []}
 //! ```
 //!
 //! `line` and `column` count from 1, the column in characters; both are null for a problem with the file as a whole, and `help` is
-//! null if there is none. The exit code is 0 for a valid configuration and 2 for an invalid one.
+//! null if there is none. `notes` has what is valid but cannot work, each as `{"text": "…"}`. The exit code is 0 for a valid
+//! configuration and 2 for an invalid one.
 //!
 //! With `--schema` it reads nothing and prints the JSON Schema of the configuration, for editors.
 
@@ -18,6 +20,7 @@ use serde::Serialize;
 
 use super::context::{Context, examples};
 use super::error::{Error, Exit};
+use super::notes::notes;
 use super::terminal::output::print;
 use super::terminal::text::{columns, pad, printable};
 use crate::calendar::BusyClass;
@@ -31,6 +34,7 @@ use crate::suggest;
     "presenced check              Explain it, or list all its problems"
     "presenced check --json       Print the result as JSON"
     "presenced check --schema     Print the JSON Schema for editor completion";
+    "A line that begins with `note:` says what is valid but cannot work. Notes do not change the exit code.";
     "Exit codes: 0 valid; 2 invalid."
 ))]
 pub(super) struct Args {
@@ -53,11 +57,13 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
     if json {
         let problems = loaded.as_ref().err();
         let file = problems.map_or(context.config.as_path(), Problems::file);
+        let notes = loaded.as_ref().map(notes).unwrap_or_default();
         let result = JsonReport {
             version: 1,
             valid: problems.is_none(),
             file: file.to_string_lossy().into_owned(),
             problems: problems.into_iter().flatten().map(Into::into).collect(),
+            notes: notes.iter().map(|note| JsonNote { text: note.to_string() }).collect(),
         };
         let json = serde_json::to_string(&result).map_err(|error| Error::new(Exit::Failed, error.to_string()))?;
         anstream::println!("{json}");
@@ -65,6 +71,13 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
     }
     let config = loaded?;
     anstream::print!("{} is valid.\n\n{}", context.config.display(), summary(&config));
+    let notes = notes(&config);
+    if !notes.is_empty() {
+        anstream::println!();
+    }
+    for note in notes {
+        anstream::println!("note: {}", printable(&note.to_string()));
+    }
     Ok(Exit::Ok)
 }
 
@@ -74,6 +87,7 @@ struct JsonReport {
     valid: bool,
     file: String,
     problems: Vec<JsonProblem>,
+    notes: Vec<JsonNote>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +96,11 @@ struct JsonProblem {
     column: Option<usize>,
     message: String,
     help: Option<String>,
+}
+
+#[derive(Serialize)]
+struct JsonNote {
+    text: String,
 }
 
 impl From<&Problem> for JsonProblem {

@@ -12,6 +12,7 @@ mod fast_clock;
 mod help_style_tests;
 mod logging;
 mod moment;
+mod notes;
 mod runtime;
 mod sign_in;
 mod systemd;

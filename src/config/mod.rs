@@ -8,14 +8,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use url::Url;
-
-use crate::loopback::is_loopback;
 use crate::policy::Rule;
 use crate::presence::Expiration;
-use presenced_core::words;
 
 mod calendar;
+mod cloud;
 mod environment;
 mod load;
 mod mask;
@@ -27,6 +24,7 @@ mod secret_file;
 mod secret_vars;
 
 pub use calendar::{Calendar, CalendarPlace, CalendarSource, SecretUrl, Subscription};
+pub use cloud::{Cloud, Endpoints};
 pub use environment::{Environment, Lookup};
 pub use load::load;
 pub use microphone::{Microphone, NoServer};
@@ -84,51 +82,6 @@ impl Account {
         same_user
             && self.endpoints.graph == other.endpoints.graph
             && self.client_id.eq_ignore_ascii_case(&other.client_id)
-    }
-}
-
-words! {
-    /// A national cloud.
-    #[derive(Default)]
-    pub enum Cloud {
-        /// Worldwide, also GCC.
-        #[default]
-        Global = "global",
-        /// US Government L4.
-        UsGov = "us-gov",
-        /// US Government L5 (`DoD`).
-        UsGovDod = "us-gov-dod",
-        /// China, operated by 21Vianet.
-        China = "china",
-    }
-}
-
-/// The addresses of a cloud's services, without a trailing slash in the path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoints {
-    /// Microsoft Graph with its version: `https://graph.microsoft.com/v1.0`.
-    pub graph: Url,
-    /// The sign-in service: `https://login.microsoftonline.com`.
-    pub login: Url,
-}
-
-impl Endpoints {
-    /// Whether both lead to this machine, like an emulator's.
-    pub fn are_loopback(&self) -> bool {
-        [&self.graph, &self.login].into_iter().all(is_loopback)
-    }
-
-    /// The addresses of `cloud`. Source: Graph's page on national cloud deployments.
-    #[expect(clippy::missing_panics_doc, reason = "the addresses are constants, and a test parses each")]
-    pub fn of(cloud: Cloud) -> Self {
-        let (graph, login) = match cloud {
-            Cloud::Global => ("https://graph.microsoft.com/v1.0", "https://login.microsoftonline.com"),
-            Cloud::UsGov => ("https://graph.microsoft.us/v1.0", "https://login.microsoftonline.us"),
-            Cloud::UsGovDod => ("https://dod-graph.microsoft.us/v1.0", "https://login.microsoftonline.us"),
-            Cloud::China => ("https://microsoftgraph.chinacloudapi.cn/v1.0", "https://login.chinacloudapi.cn"),
-        };
-        let url = |address: &str| Url::parse(address).expect("the addresses above are valid");
-        Self { graph: url(graph), login: url(login) }
     }
 }
 

@@ -98,6 +98,15 @@ impl Exchange {
 
     /// What it means that Graph refused a request about `user` with `token`, which needs the permission `needed`.
     fn judge(&self, failure: Failure, token: &Token, user: &str, needed: Permission) -> Failure {
+        let failure = self.by_token(failure, token, user, needed);
+        match self.account.cloud.obstacle() {
+            Some(obstacle) if failure.kind == FailureKind::Refused => failure.with_hint(obstacle),
+            Some(_) | None => failure,
+        }
+    }
+
+    /// The same, as far as it depends on the token.
+    fn by_token(&self, failure: Failure, token: &Token, user: &str, needed: Permission) -> Failure {
         match failure.missing.as_deref() {
             Some(Missing::Permission(needed)) => self.with_remedy(failure.clone(), token, *needed),
             Some(Missing::Claims(claims)) => {

@@ -12,7 +12,7 @@ fn account() -> config::Account {
         cloud: Cloud::Global,
         auth: Auth::Browser,
         tokens: config::TokenStore::default(),
-        endpoints: Endpoints::of(Cloud::UsGov),
+        endpoints: Endpoints { graph: Cloud::UsGov.graph().unwrap(), login: Cloud::UsGov.login() },
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::check::{Check, Group};
 use super::text::{Text, count, foreign, path, text};
 use super::{Scene, modes};
+use crate::cli::notes::{Note, notes};
 use crate::config::{CalendarPlace, Config, Problem, Problems, Signals};
 
 const GROUP: Group = Group::Configuration;
@@ -21,7 +22,14 @@ pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
         Ok(config) => Check::ok(GROUP, "configuration", text![path(file), ": "].join(summary(config))),
         Err(problems) => invalid(problems),
     };
-    vec![read].into_iter().chain(permissions(file, scene.config.as_ref().ok())).collect()
+    let config = scene.config.as_ref().ok();
+    vec![read].into_iter().chain(permissions(file, config)).chain(config.into_iter().flat_map(cannot_work)).collect()
+}
+
+/// What is valid but cannot work.
+fn cannot_work(config: &Config) -> Vec<Check> {
+    let check = |note: Note| Check::warning(GROUP, "note", foreign(note.to_string()));
+    notes(config).into_iter().map(check).collect()
 }
 
 fn summary(config: &Config) -> Text {

@@ -77,7 +77,7 @@ async fn ask(service: Service, url: Url, scene: &Scene<'_>) -> Asked {
 /// The host. It is public if it is Microsoft's or this machine itself.
 fn host(url: &Url) -> Part {
     let host = url.host_str().unwrap_or_default();
-    let public = Cloud::ALL.iter().copied().map(Endpoints::of).flat_map(|Endpoints { graph, login }| [graph, login]);
+    let public = Cloud::ALL.iter().flat_map(|cloud| cloud.graph().into_iter().chain([cloud.login()]));
     if is_loopback(url) || public.into_iter().any(|known| known.host_str() == Some(host)) {
         Part::Plain(host.to_owned().into())
     } else {

@@ -67,7 +67,15 @@ impl Reader<'_> {
         }
         // `[tokens]` applies to all accounts and is read after them.
         let tokens = TokenStore::default();
-        Some(Account { tenant: tenant?, client_id: client_id?, user, cloud, auth: auth?, tokens, endpoints })
+        Some(Account {
+            tenant: tenant?,
+            client_id: client_id?,
+            user,
+            cloud,
+            auth: auth?,
+            tokens,
+            endpoints: endpoints?,
+        })
     }
 
     fn tenant(&mut self, value: &Value<'_>, help: &str) -> Option<String> {
@@ -109,16 +117,23 @@ impl Reader<'_> {
         Some(text.to_owned())
     }
 
-    fn endpoints(&mut self, account: &mut Section<'_, '_>, cloud: Cloud) -> Endpoints {
-        let mut endpoints = Endpoints::of(cloud);
+    fn endpoints(&mut self, account: &mut Section<'_, '_>, cloud: Cloud) -> Option<Endpoints> {
+        let (mut graph, mut login) = (cloud.graph(), cloud.login());
+        let mut is_given = false;
         if let Some(mut section) = self.section(account, "endpoints", "`endpoints`") {
-            let graph = section.get("graph").and_then(|value| self.endpoint("graph", value));
-            let login = section.get("login").and_then(|value| self.endpoint("login", value));
+            if let Some(value) = section.get("graph") {
+                is_given = true;
+                graph = self.endpoint("graph", value).or(graph);
+            }
+            login = section.get("login").and_then(|value| self.endpoint("login", value)).unwrap_or(login);
             self.finish(&section);
-            endpoints.graph = graph.unwrap_or(endpoints.graph);
-            endpoints.login = login.unwrap_or(endpoints.login);
         }
-        endpoints
+        if let (None, false, Some(value)) = (&graph, is_given, account.get("cloud")) {
+            let message = format!("the address of Microsoft Graph in the cloud `{}` is not published", cloud.as_str());
+            let help = "ask the operator of the cloud for it, and write endpoints = { graph = \"https://…/v1.0\" } in the account";
+            self.wrong(value.span(), message, help);
+        }
+        Some(Endpoints { graph: graph?, login })
     }
 
     /// Tokens are sent there, and never leave this machine unencrypted.

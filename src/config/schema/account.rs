@@ -31,7 +31,7 @@ fn account() -> Value {
             "client_id": id("The Application (client) id of the app registration."),
             "user": id("The object id of the user whose presence is held; it may be left out where a person signs in."),
             "cloud": words(
-                "The cloud the tenant is in; `global` is also GCC.",
+                "The cloud the tenant is in; `global` is also GCC, `bleu` needs `endpoints.graph`, and `china` has no presence.",
                 &Cloud::ALL.iter().map(|cloud| cloud.as_str()).collect::<Vec<_>>(),
                 Some(Cloud::default().as_str()),
             ),
@@ -47,8 +47,13 @@ fn account() -> Value {
         }),
     );
     let by_itself = part(&["method"], &json!({ "method": { "enum": BY_ITSELF } }));
-    account["if"] = part(&["auth"], &json!({ "auth": by_itself }));
-    account["then"] = part(&["user"], &json!({}));
+    let unpublished: Vec<_> =
+        Cloud::ALL.iter().filter(|cloud| cloud.graph().is_none()).map(|cloud| cloud.as_str()).collect();
+    let with_graph = part(&["endpoints"], &json!({ "endpoints": part(&["graph"], &json!({})) }));
+    account["allOf"] = json!([
+        { "if": part(&["auth"], &json!({ "auth": by_itself })), "then": part(&["user"], &json!({})) },
+        { "if": part(&["cloud"], &json!({ "cloud": { "enum": unpublished } })), "then": with_graph },
+    ]);
     account
 }
 

@@ -1,6 +1,6 @@
 //! What accounts read as, and which cannot work.
 
-use presenced::config::{Auth, Cloud, Endpoints, SecretSource};
+use presenced::config::{Auth, Cloud, SecretSource};
 
 use super::{ACCOUNT, CLIENT, USER, bad, good, parse, problem};
 
@@ -68,12 +68,31 @@ fn the_clouds_have_their_own_addresses() {
         ("global", "https://graph.microsoft.com/v1.0", "https://login.microsoftonline.com/"),
         ("us-gov", "https://graph.microsoft.us/v1.0", "https://login.microsoftonline.us/"),
         ("us-gov-dod", "https://dod-graph.microsoft.us/v1.0", "https://login.microsoftonline.us/"),
-        ("china", "https://microsoftgraph.chinacloudapi.cn/v1.0", "https://login.chinacloudapi.cn/"),
+        ("china", "https://microsoftgraph.chinacloudapi.cn/v1.0", "https://login.partner.microsoftonline.cn/"),
     ] {
         let config = good(&format!("cloud = \"{cloud}\"\n"));
         let endpoints = &config.accounts["work"].endpoints;
         assert_eq!((endpoints.graph.as_str(), endpoints.login.as_str()), (graph, login));
     }
+}
+
+/// Microsoft publishes only where to sign in to Bleu.
+#[test]
+fn a_cloud_whose_graph_is_not_published_needs_its_address() {
+    let config = good("cloud = \"bleu\"\nendpoints = { graph = \"https://graph.example/v1.0/\" }\n");
+    let endpoints = &config.accounts["work"].endpoints;
+    assert_eq!(endpoints.graph.as_str(), "https://graph.example/v1.0");
+    assert_eq!(endpoints.login.as_str(), "https://login.sovcloud-identity.fr/");
+    for missing in ["", "endpoints = { login = \"https://login.example\" }\n"] {
+        let problem = bad(&format!("cloud = \"bleu\"\n{missing}"));
+        assert!(
+            problem.starts_with("the address of Microsoft Graph in the cloud `bleu` is not published"),
+            "{problem}"
+        );
+    }
+    // Only the wrong address is reported, not also a missing one.
+    let problem = bad("cloud = \"bleu\"\nendpoints = { graph = \"http://graph.example\" }\n");
+    assert!(problem.starts_with("plain http would send tokens"), "{problem}");
 }
 
 #[test]
@@ -203,7 +222,7 @@ fn tokens_go_out_encrypted_or_stay_on_this_machine() {
     ] {
         let config = good(&endpoint(address));
         assert_eq!(config.accounts["work"].endpoints.graph.as_str(), kept);
-        assert_eq!(config.accounts["work"].endpoints.login, Endpoints::of(Cloud::Global).login);
+        assert_eq!(config.accounts["work"].endpoints.login, Cloud::Global.login());
     }
     for (address, expected) in [
         ("http://graph.example", "plain http would send tokens unencrypted to graph.example"),

@@ -89,14 +89,33 @@ fn programs_get_json_either_way() {
     assert_eq!(missing["problems"][0]["message"], "the file does not exist");
 
     fs::write(&file, super::ACCOUNT).unwrap();
-    assert_eq!(read(0), json!({ "version": 1, "valid": true, "file": path, "problems": [] }));
+    assert_eq!(read(0), json!({ "version": 1, "valid": true, "file": path, "problems": [], "notes": [] }));
 
     fs::write(&file, format!("{}[session]\nexpiration = 15\n", super::ACCOUNT)).unwrap();
     let problem = json!({
         "line": 6, "column": 14, "message": "`15` needs a unit",
         "help": "write 5 minutes to 4 hours, like \"15m\", \"1h 30m\" or \"PT15M\"",
     });
-    assert_eq!(read(2), json!({ "version": 1, "valid": false, "file": path, "problems": [problem] }));
+    assert_eq!(read(2), json!({ "version": 1, "valid": false, "file": path, "problems": [problem], "notes": [] }));
+}
+
+#[test]
+fn a_cloud_without_presence_is_noted_and_valid() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    fs::write(&file, format!("{}cloud = \"china\"\n", super::ACCOUNT)).unwrap();
+    let output = check(&file, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
+    let shown = text(output.stdout);
+    let notes: Vec<_> = shown.lines().filter(|line| line.starts_with("note: ")).collect();
+    let note =
+        "[accounts.work]: Microsoft Graph has no presence in the cloud `china`, so presenced cannot hold one there";
+    assert_eq!(notes, [format!("note: {note}")], "{shown}");
+    let json: Value = serde_json::from_slice(&check(&file, &["--json"]).stdout).unwrap();
+    assert_eq!((&json["valid"], &json["notes"]), (&json!(true), &json!([{ "text": note }])));
+
+    fs::write(&file, super::ACCOUNT).unwrap();
+    assert!(!text(check(&file, &[]).stdout).contains("note:"));
 }
 
 #[test]

@@ -77,7 +77,10 @@ fn what_the_reference_file_calls_defaults_are_the_defaults() {
     assert_eq!(config.session, Session::default());
     assert_eq!(config.rules, default_rules());
     let work = &config.accounts["work"];
-    assert_eq!(work.endpoints, presenced::config::Endpoints::of(work.cloud));
+    assert_eq!(
+        (Some(&work.endpoints.graph), &work.endpoints.login),
+        (work.cloud.graph().as_ref(), &work.cloud.login())
+    );
     assert_eq!(work.tokens, TokenStore::default());
     assert_eq!(config.log, Log { level: Some("info".to_owned()), dir: Some("/home/me/.local/state/presenced".into()) });
     assert_eq!(config.signals.idle, must_load(&format!("{ACCOUNT}[signals.idle]\n"), "the default").signals.idle);

@@ -93,6 +93,12 @@ auth = { method = "client-secret", secret = { keyring = { service = "presenced",
 tenant = "contoso.com"
 client_id = "22553876-f5ab-4529-bffb-cfe50aa89f82"
 auth = { method = "browser" }
+[accounts.in-france]
+tenant = "contoso.fr"
+client_id = "22553876-f5ab-4529-bffb-cfe50aa89f83"
+cloud = "bleu"
+auth = { method = "browser" }
+endpoints = { graph = "https://graph.example/v1.0" }
 [signals.calendar]
 enabled = false
 "#,

@@ -26,7 +26,7 @@ fn a_minimal_configuration_has_the_defaults() {
         cloud: Cloud::Global,
         auth: Auth::DeviceCode,
         tokens: TokenStore::Auto,
-        endpoints: Endpoints::of(Cloud::Global),
+        endpoints: Endpoints { graph: Cloud::Global.graph().unwrap(), login: Cloud::Global.login() },
     };
     assert_eq!(config.accounts, [("work".to_owned(), work)].into());
     assert_eq!(config.session.expiration, minutes(15));

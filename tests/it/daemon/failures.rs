@@ -163,3 +163,16 @@ async fn a_cloud_without_presence_and_a_personal_account_are_recognized() {
         insta::assert_snapshot!(name, warned(&report));
     }
 }
+
+#[tokio::test]
+async fn in_a_cloud_without_presence_every_refusal_says_so() {
+    for fault in [Then::Refuse(Refusal::NoPresence), respond(404, &[]), respond(403, &[])] {
+        let house = House::new().await;
+        house.inject(on(Call::Set, fault));
+        house.write("config.toml", house.account("work") + "cloud = \"china\"\n");
+        let daemon = house.start().await;
+        let report = daemon.report("refused", |report| has(report, Code::Refused)).await;
+        let hint = &report.warnings[0].hint;
+        assert!(hint.contains("no presence in the cloud `china`"), "{hint}");
+    }
+}

@@ -229,6 +229,16 @@ async fn each_way_the_services_can_be_unreachable_is_distinguished() {
 }
 
 #[tokio::test]
+async fn what_is_valid_but_cannot_work_is_a_warning() {
+    let house = House::new().await;
+    house.write("config.toml", house.account("work") + "cloud = \"china\"\n");
+    Found::of(&house).await.says(
+        "note",
+        "warning: [accounts.work]: Microsoft Graph has no presence in the cloud `china`, so presenced cannot hold one there",
+    );
+}
+
+#[tokio::test]
 async fn an_application_that_may_write_may_also_read() {
     for (role, expected) in [("Presence.ReadWrite.All", "ok: "), ("Presence.Read.All", "failed: ")] {
         let apps = vec![App { roles: vec![role.to_owned()], ..App::default() }];
