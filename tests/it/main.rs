@@ -49,8 +49,8 @@ mod metrics;
 #[cfg(feature = "pulse")]
 mod microphone;
 mod network;
-mod one_session;
 mod not_stored;
+mod one_session;
 mod plain_english;
 mod prefer;
 mod programs;

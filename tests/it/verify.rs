@@ -49,10 +49,6 @@ async fn status_says_that_another_session_wins() {
     assert_eq!((reads(&house), work(&report).state), (1, State::Holding));
 }
 
-fn has(report: &Report, code: Code) -> bool {
-    report.warnings.iter().any(|warning| warning.code == code)
-}
-
 /// Lets each read end with this presence.
 fn everyone_sees(availability: &str, activity: &str) -> Fault {
     let body = serde_json::json!({"id": USER, "availability": availability, "activity": activity});

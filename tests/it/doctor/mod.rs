@@ -17,7 +17,6 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::stage::bus::Bus;
-use crate::stage::canned::{self, answer};
 use crate::stage::fake_daemon::{FakeDaemon, report};
 use crate::stage::faults::{on, quick_sign_in, respond};
 use crate::stage::house::{CALL, House, guarded, personal};
