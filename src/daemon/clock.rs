@@ -174,6 +174,16 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_for_the_end_of_time_does_not_end() {
+        block_on(async {
+            let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+            let never = Duration::try_from(Timestamp::MAX.duration_since(Timestamp::UNIX_EPOCH)).expect("after 1970");
+            let wait = kernel_timer(TimerfdClockId::Realtime, flags, never);
+            tokio::time::timeout(Duration::from_millis(20), wait).await.expect_err("the wait is not over");
+        });
+    }
+
+    #[test]
     fn a_fast_clock_takes_an_hour_in_an_instant() {
         block_on(async {
             let start: Timestamp = "2026-03-29T00:30:00Z".parse().expect("a time");

@@ -76,7 +76,7 @@ impl Daemon {
             self.listening.nudge(now);
             return self.accounts.iter_mut().for_each(|account| account.network_back(now));
         }
-        let was_present = self.board.is_present(now);
+        let (was_present, signs_before) = (self.board.is_present(now), self.board.signs_of_life(now));
         self.board.hear(update, now);
         match self.board.sleep() {
             Reading::Known(Sleep::Suspending) if !self.asleep => self.prepare_for_suspend(now),
@@ -84,12 +84,21 @@ impl Daemon {
             Reading::Known(_) | Reading::Unknown | Reading::Off => {}
         }
         self.nudge_if_back(was_present, now);
+        self.doubt_sleep(signs_before, now);
     }
 
     /// If the user has just come back, a backoff must not delay the new presence.
     fn nudge_if_back(&mut self, was_present: bool, now: &Now) {
         if self.board.is_present(now) && !was_present {
             self.accounts.iter_mut().for_each(Account::nudge);
+        }
+    }
+
+    /// An unlock or input suggests that the machine does not sleep, even if logind has not said so yet.
+    fn doubt_sleep(&self, signs_before: [bool; 2], now: &Now) {
+        let mut signs = signs_before.into_iter().zip(self.board.signs_of_life(now));
+        if self.asleep && signs.any(|(before, after)| after && !before) {
+            self.sources.report_sign_of_life();
         }
     }
 
@@ -105,9 +114,10 @@ impl Daemon {
                 let _ = reply.send(Ok(()));
             }
             Command::SetSignal { name, value, ttl, writer, reply } => {
-                let was_present = self.board.is_present(now);
+                let (was_present, signs_before) = (self.board.is_present(now), self.board.signs_of_life(now));
                 let _ = reply.send(self.board.set_signal(name, value, ttl, writer, now));
                 self.nudge_if_back(was_present, now);
+                self.doubt_sleep(signs_before, now);
             }
             Command::ClearSignal { name, reply } => {
                 let _ = reply.send(self.board.clear_signal(&name));

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::{self, Environment};
-use crate::signals::{self, Buses, Context, Displays, FileWatcher, Update};
+use crate::signals::{self, Buses, Context, Displays, FileWatcher, SignsOfLife, Update};
 use crate::time::Clock;
 
 /// The running signal tasks. Dropping it stops them.
@@ -18,6 +18,7 @@ pub(super) struct Sources {
     tasks: JoinSet<()>,
     /// Separate, because it says when the others must read everything again.
     sleep: JoinSet<()>,
+    signs_of_life: SignsOfLife,
     /// Needs no configuration, so it never restarts.
     _network: JoinSet<()>,
 }
@@ -42,6 +43,7 @@ impl Sources {
             displays: Displays::of(environment),
             tasks: JoinSet::new(),
             sleep: JoinSet::new(),
+            signs_of_life: SignsOfLife::default(),
             _network: network,
         };
         sources.restart(signals);
@@ -52,9 +54,14 @@ impl Sources {
     pub(super) fn restart(&mut self, signals: &config::Signals) {
         self.sleep = JoinSet::new();
         if signals.lock.is_some() {
-            self.sleep.spawn(signals::sleep::run(self.context.clone()));
+            self.sleep.spawn(signals::sleep::run(self.signs_of_life.clone(), self.context.clone()));
         }
         self.restart_signals(signals);
+    }
+
+    /// Lets the sleep signal ask again whether the machine still sleeps.
+    pub(super) fn report_sign_of_life(&self) {
+        self.signs_of_life.report();
     }
 
     /// Stops all signals except sleep, then starts those that are on, so that they read everything again.

@@ -34,7 +34,7 @@ use crate::time::Clock;
 use crate::warning::{Code, Warning};
 
 pub use crate::file_watch::FileWatcher;
-pub use sleep::SleepHold;
+pub use sleep::{SignsOfLife, SleepHold};
 
 /// What a signal says now.
 #[derive(Clone, Debug, PartialEq)]

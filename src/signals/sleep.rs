@@ -1,23 +1,32 @@
 //! The sleep signal: logind announces that the machine is about to sleep, and that it has woken up.
 //!
 //! A delay inhibitor is held all the time, because one that is requested after the announcement comes too late. When logind
-//! announces a sleep, the inhibitor goes to the daemon as a [`SleepHold`]; dropping that lets the machine sleep. Leaves to
-//! others: what is done before the sleep, and when that is finished (`daemon/sleep`).
+//! announces a sleep, the inhibitor goes to the daemon as a [`SleepHold`]; dropping that lets the machine sleep.
+//!
+//! logind may never announce that the machine has woken up
+//! (<https://github.com/systemd/systemd/issues/30666>). Therefore, while the machine counts as asleep, logind's property
+//! `PreparingForSleep` is read again: when the clocks show that the machine was suspended, when there are [`SignsOfLife`], and
+//! every 10 s. Leaves to others: when exactly to ask (`sleep_watch`), what is done before the sleep, and when that is finished
+//! (`daemon/sleep`).
 //!
 //! Source: <https://systemd.io/INHIBITOR_LOCKS/>.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use tokio::sync::Notify;
 use zbus::message::Type;
 use zbus::proxy::CacheProperties;
 use zbus::zvariant::OwnedFd;
 use zbus::{Connection, MatchRule, proxy};
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, until};
 use super::bus::{self, BusError, BusKind, Signals, none_if_refused, with_timeout};
 use super::logind::{MANAGER, NAME, PATH};
 use super::{Context, Observation, Publisher, Update};
 use crate::policy::{Reading, Sleep};
+use crate::sleep_watch::SleepWatch;
 use crate::time::Clock;
 use crate::warning::{Code, Warning};
 
@@ -64,14 +73,26 @@ impl SleepHold {
     }
 }
 
+/// Where the daemon reports that the screen was unlocked, or that there was input, while the machine counts as asleep.
+#[derive(Clone, Debug, Default)]
+pub struct SignsOfLife(Arc<Notify>);
+
+impl SignsOfLife {
+    /// There was one.
+    pub fn report(&self) {
+        self.0.notify_one();
+    }
+}
+
 /// Follows sleep. Never returns.
-pub async fn run(context: Context) {
+pub async fn run(signs: SignsOfLife, context: Context) {
     let publisher = Publisher::new(context.updates.clone(), Update::Sleep);
-    bus::keep_following(&context, OnSystemBus { context: &context, publisher }).await;
+    bus::keep_following(&context, OnSystemBus { context: &context, signs, publisher }).await;
 }
 
 struct OnSystemBus<'a> {
     context: &'a Context,
+    signs: SignsOfLife,
     publisher: Publisher<Sleep>,
 }
 
@@ -79,7 +100,7 @@ impl bus::Follow for OnSystemBus<'_> {
     const BUS: BusKind = BusKind::System;
 
     async fn follow(&mut self, bus: &Connection, backoff: &mut Backoff) -> Result<std::convert::Infallible, BusError> {
-        follow_on(&*self.context.clock, bus, &mut self.publisher, backoff).await
+        follow_on(&*self.context.clock, bus, &self.signs, &mut self.publisher, backoff).await
     }
 
     async fn lost(&mut self, lost: &BusError) {
@@ -91,6 +112,7 @@ impl bus::Follow for OnSystemBus<'_> {
 async fn follow_on(
     clock: &dyn Clock,
     bus: &Connection,
+    signs: &SignsOfLife,
     publisher: &mut Publisher<Sleep>,
     backoff: &mut Backoff,
 ) -> Result<std::convert::Infallible, BusError> {
@@ -111,7 +133,7 @@ async fn follow_on(
         let manager = ManagerProxy::builder(bus).destination(&owner)?;
         // A cache would add a match rule for this owner's unique name.
         let manager = manager.cache_properties(CacheProperties::No).build().await?;
-        let follower = Follower { clock, manager, publisher };
+        let follower = Follower { clock, manager, signs, publisher };
         tokio::select! {
             lost = follower.follow(&mut announcements, backoff) => return lost,
             changed = owner_changes.next() => {
@@ -125,6 +147,7 @@ async fn follow_on(
 struct Follower<'a> {
     clock: &'a dyn Clock,
     manager: ManagerProxy<'a>,
+    signs: &'a SignsOfLife,
     publisher: &'a mut Publisher<Sleep>,
 }
 
@@ -134,6 +157,7 @@ impl Follower<'_> {
         announcements: &mut Signals,
         backoff: &mut Backoff,
     ) -> Result<std::convert::Infallible, BusError> {
+        let mut watch = SleepWatch::default();
         loop {
             // The next answer already reflects what is announced meanwhile.
             let (taken, _) = announcements.while_draining(SleepHold::take(self.clock, &self.manager)).await?;
@@ -141,19 +165,48 @@ impl Follower<'_> {
                 Ok(hold) => (Some(hold), None),
                 Err(reason) => (None, Some(reason)),
             };
-            match none_if_refused(with_timeout(self.clock, self.manager.preparing_for_sleep()).await)? {
+            let answer = self.ask().await?;
+            match answer {
                 Some(preparing) => self.publish(preparing, denied.as_deref(), &mut hold).await,
                 None => self.publisher.publish(unknown("logind does not say whether it is preparing for sleep")).await,
             }
+            watch.handle_word(answer == Some(true), self.clock.now().instant);
             *backoff = Backoff::new();
-            let mut awake = false;
-            while !awake {
-                let Ok(preparing) = announcements.next().await?.body().deserialize() else { continue };
+            while let Some(preparing) = self.next_word(announcements, &mut watch).await? {
+                watch.handle_word(preparing, self.clock.now().instant);
                 self.publish(preparing, denied.as_deref(), &mut hold).await;
-                // The next sleep needs a new inhibitor.
-                awake = !preparing;
+                if !preparing {
+                    // The next sleep needs a new inhibitor.
+                    break;
+                }
             }
         }
+    }
+
+    /// What logind says next: what it announces, or what it answers when it is time to ask.
+    async fn next_word(&self, announcements: &mut Signals, watch: &mut SleepWatch) -> Result<Option<bool>, BusError> {
+        loop {
+            let question = watch.next_question();
+            tokio::select! {
+                announcement = announcements.next() => {
+                    if let Ok(preparing) = announcement?.body().deserialize() {
+                        return Ok(Some(preparing));
+                    }
+                }
+                () = until(self.clock, question) => return self.ask().await,
+                // The wall clock advances during a suspend and the monotonic clock does not, so for the kernel, a resume sets the
+                // wall clock (`timerfd_resume` in fs/timerfd.c).
+                () = self.clock.sleep_until_wall(Timestamp::MAX), if question.is_some() => {
+                    watch.handle_sign_of_life(self.clock.now().instant);
+                }
+                () = self.signs.0.notified() => watch.handle_sign_of_life(self.clock.now().instant),
+            }
+        }
+    }
+
+    /// Asks logind whether it is preparing for sleep, which is true until the machine has woken up. `None`: it does not say.
+    async fn ask(&self) -> Result<Option<bool>, BusError> {
+        none_if_refused(with_timeout(self.clock, self.manager.preparing_for_sleep()).await)
     }
 
     async fn publish(&mut self, preparing: bool, denied: Option<&str>, hold: &mut Option<SleepHold>) {

@@ -1,10 +1,10 @@
-//! The lock and sleep signals, against a stand-in logind and screen savers on real private buses.
+//! The lock signal, against a stand-in logind and screen savers on real private buses.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use presenced::policy::{Lock, Reading, Sleep};
-use presenced::signals::{Buses, Observation, Update, lock, sleep};
+use presenced::policy::{Lock, Reading};
+use presenced::signals::{Buses, Observation, Update, lock};
 use presenced::warning::Code;
 
 use crate::stage::bus::{Bus, NOWHERE};
@@ -45,17 +45,11 @@ fn follow_lock_in(
     Signal::start(clock, buses, unwrap, |context| lock::run(runtime_dir, context))
 }
 
-fn follow_sleep(clock: &std::sync::Arc<ManualClock>, system: &str) -> Signal<Sleep> {
-    let buses = Buses { system: Some(system.to_owned()), session: None };
-    let unwrap = |update| if let Update::Sleep(observation) = update { Some(observation) } else { None };
-    Signal::start(clock, buses, unwrap, sleep::run)
-}
-
 fn says(reading: Reading<Lock>, source: &str) -> Observation<Lock> {
     Observation { reading, source: source.to_owned(), warnings: Vec::new() }
 }
 
-fn assert_unknown<T: std::fmt::Debug + PartialEq>(observation: &Observation<T>, code: Code, words: &str) {
+fn assert_unknown(observation: &Observation<Lock>, code: Code, words: &str) {
     assert_eq!(observation.reading, Reading::Unknown, "{observation:?}");
     let [warning] = observation.warnings.as_slice() else { panic!("one warning in {observation:?}") };
     assert_eq!(warning.code, code);
@@ -393,79 +387,4 @@ async fn a_task_that_is_dropped_leaves_the_bus() {
         }
     })
     .await;
-}
-
-#[tokio::test]
-async fn sleep_is_announced() {
-    let bus = Bus::start();
-    let login1 = Login1::start(&bus).await;
-    let mut signal = follow_sleep(&ManualClock::at(NOON), &bus.address());
-    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
-    login1.prepare_for_sleep(true).await;
-    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Suspending));
-    login1.prepare_for_sleep(false).await;
-    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
-    assert_eq!(signal.holds.len(), 1);
-    assert_eq!(signal.holds[0].within, Duration::from_secs(3));
-}
-
-#[tokio::test]
-async fn sleep_is_delayed_only_as_long_as_logind_allows() {
-    let bus = Bus::start();
-    let login1 = Login1::start(&bus).await;
-    login1.set_delay_max(Duration::from_secs(2));
-    let mut signal = follow_sleep(&ManualClock::at(NOON), &bus.address());
-    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
-    login1.prepare_for_sleep(true).await;
-    login1.prepare_for_sleep(false).await;
-    signal.next().await;
-    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
-    assert_eq!(signal.holds.len(), 1);
-    assert!(signal.holds[0].within < Duration::from_secs(2), "{:?}", signal.holds[0].within);
-    assert!(signal.holds[0].within > Duration::from_secs(1), "{:?}", signal.holds[0].within);
-}
-
-#[tokio::test]
-async fn sleep_that_cannot_be_delayed_is_still_seen_and_reported() {
-    let bus = Bus::start();
-    let login1 = Login1::start(&bus).await;
-    login1.deny_inhibitors();
-    let mut signal = follow_sleep(&ManualClock::at(NOON), &bus.address());
-    let observation = signal.next().await;
-    assert_eq!(observation.reading, Reading::Known(Sleep::Awake));
-    assert_eq!(observation.warnings[0].code, Code::SleepUnavailable);
-    assert!(observation.warnings[0].text.contains("no inhibitors today"), "{observation:?}");
-    login1.prepare_for_sleep(true).await;
-    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Suspending));
-    assert!(signal.holds.is_empty());
-}
-
-#[tokio::test]
-async fn a_machine_already_going_to_sleep_is_seen() {
-    let bus = Bus::start();
-    let login1 = Login1::start(&bus).await;
-    login1.prepare_for_sleep(true).await;
-    let mut signal = follow_sleep(&ManualClock::at(NOON), &bus.address());
-    let observation = signal.next().await;
-    assert_eq!((observation.reading, observation.source.as_str()), (Reading::Known(Sleep::Suspending), "logind"));
-}
-
-#[tokio::test]
-async fn sleep_is_unknown_without_logind_and_heals() {
-    let mut bus = Bus::start();
-    let clock = ManualClock::at(NOON);
-    let mut signal = follow_sleep(&clock, &bus.address());
-    assert_unknown(&signal.next().await, Code::SleepUnavailable, "is not running");
-    let login1 = Login1::start(&bus).await;
-    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Awake));
-    bus.kill();
-    drop(login1);
-    assert_unknown(&signal.next().await, Code::SleepUnavailable, "system bus cannot be used");
-    clock.is_waited_for(Duration::from_millis(100)).await;
-    bus.resume();
-    let login1 = Login1::start(&bus).await;
-    clock.pass(Duration::from_millis(100)).await;
-    signal.until(|observation| observation.reading == Reading::Known(Sleep::Awake)).await;
-    login1.prepare_for_sleep(true).await;
-    assert_eq!(signal.next().await.reading, Reading::Known(Sleep::Suspending));
 }

@@ -63,6 +63,7 @@ mod service;
 mod sign_in;
 mod sign_in_errors;
 mod sleep;
+mod sleep_signal;
 mod stage;
 mod status;
 mod subscription;

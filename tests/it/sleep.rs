@@ -14,6 +14,7 @@ use crate::stage::bus::Bus;
 use crate::stage::desk::Desk;
 use crate::stage::house::{CLIENT_ID, Daemon, House, USER, guarded};
 use crate::stage::login1::{Login1, Session};
+use crate::stage::mutter::Shell;
 
 /// A daemon at an unlocked desktop that holds Available, and the inhibitor it took.
 async fn at_a_desk(house: &mut House, more: &str) -> (Bus, Login1, Daemon, UnixStream) {
@@ -264,4 +265,62 @@ async fn a_failure_from_before_sleep_warns_only_if_it_lasts() {
     desk.clock.advance(Duration::from_secs(30));
     let warned = |report: &Report| report.warnings.iter().any(|warning| warning.code == Code::ServiceUnavailable);
     desk.report("it lasts", warned).await;
+}
+
+/// A daemon in this process whose machine sleeps, after it held this.
+async fn asleep(bus: &Bus, login1: &Login1, more: &str) -> Desk {
+    let mut desk = Desk::start(&bus.address(), &format!("[signals.lock]\n{more}"), None).await;
+    desk.sets("Available/Available").await;
+    let inhibitor = guarded("an inhibitor", login1.inhibitor()).await;
+    login1.prepare_for_sleep(true).await;
+    desk.sets("Away/Away").await;
+    desk.stands(State::Holding).await;
+    released(inhibitor).await;
+    desk
+}
+
+#[tokio::test]
+async fn a_wake_up_that_nobody_announces_claims_again_after_10_s() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let mut desk = asleep(&bus, &login1, "").await;
+    login1.wakes_up_silently();
+    desk.clock.advance(Duration::from_secs(10));
+    desk.sets("Available/Available").await;
+    let next = guarded("the next inhibitor", login1.inhibitor()).await;
+    login1.prepare_for_sleep(true).await;
+    desk.sets("Away/Away").await;
+    desk.stands(State::Holding).await;
+    released(next).await;
+}
+
+#[tokio::test]
+async fn an_unlock_or_input_asks_at_once_whether_the_machine_still_sleeps() {
+    let bus = Bus::start();
+    let login1 = Login1::with(&bus, Session::DESKTOP).await;
+    let shell = Shell::start(&bus, Duration::ZERO).await;
+    let mut desk = asleep(&bus, &login1, "[signals.idle]\n").await;
+    // The clock does not move, so that no wait ends by itself.
+    login1.set_locked("c1", true).await;
+    desk.report("locked", |report| report.signals["lock"].value == "locked").await;
+    login1.wakes_up_silently();
+    login1.set_locked("c1", false).await;
+    desk.sets("Available/Available").await;
+
+    shell.sits_idle(Duration::from_mins(10)).await;
+    desk.sets("Away/Away").await;
+    login1.prepare_for_sleep(true).await;
+    desk.report("asleep", |report| report.accounts["work"].rule.as_deref() == Some("asleep")).await;
+    login1.wakes_up_silently();
+    shell.has_input().await;
+    desk.sets("Available/Available").await;
+
+    // What a locker says through the socket is a sign, too.
+    desk.locker_says("locked").await;
+    desk.sets("Away/Away").await;
+    login1.prepare_for_sleep(true).await;
+    desk.report("asleep", |report| report.accounts["work"].rule.as_deref() == Some("asleep")).await;
+    login1.wakes_up_silently();
+    desk.locker_says("unlocked").await;
+    desk.sets("Available/Available").await;
 }

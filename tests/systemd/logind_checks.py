@@ -16,6 +16,15 @@ ExecStart=
 ExecStart=/bin/sh -c "read -r line <{AWAKE}"
 """
 
+# While this is there, the bus delivers no announcement of sleep or of its end.
+DEAF = pathlib.Path("/etc/dbus-1/system.d/deaf.conf")
+DEAF_POLICY = """<busconfig>
+  <policy context="mandatory">
+    <deny receive_interface="org.freedesktop.login1.Manager" receive_member="PrepareForSleep"/>
+  </policy>
+</busconfig>
+"""
+
 
 def found(desk):
     """a login session begins: it is found, and the presence is set"""
@@ -132,6 +141,22 @@ def woke_up_locked(desk):
     must(set(seen_after(before)) == {"Away/Away"}, f"others saw {seen_after(before)}")
 
 
+def woke_up_silently(desk):
+    """suspend, and nobody announces its end, as after hibernation: within 10 s the presence is set, with a new inhibitor"""
+    with deaf_after_the_start():
+        desk.shows("Available/Available", "at the desk")
+        wait_for("a new inhibitor", lambda: len(inhibitors()) == 1)
+
+
+def logind_restarted_asleep(desk):
+    """suspend, and logind restarts meanwhile: the presence is set, with a new inhibitor"""
+    with asleep():
+        desk.shows("Away/Away", "asleep")
+        run("systemctl", "restart", "systemd-logind")
+        desk.shows("Available/Available", "at the desk")
+        wait_for("a new inhibitor", lambda: len(inhibitors()) == 1)
+
+
 def slept_without_graph(desk):
     """suspend while Graph does not answer: delayed for at most 3 s, and correct again afterwards"""
     with faults({"call": "set", "then": "hang"}):
@@ -158,6 +183,24 @@ def asleep():
         yield
     finally:
         AWAKE.write_text("\n")
+
+
+@contextlib.contextmanager
+def deaf_after_the_start():
+    """Suspends, and wakes the machine up while the bus delivers no announcement of that."""
+    try:
+        with asleep():
+            DEAF.write_text(DEAF_POLICY)
+            reload_bus()
+        yield
+    finally:
+        DEAF.unlink()
+        reload_bus()
+
+
+def reload_bus():
+    """Makes the system bus read its policy again."""
+    run("busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ReloadConfig")
 
 
 def seen_after(request):

@@ -23,6 +23,8 @@ CHECKS = [
     logind_checks.left_behind,
     logind_checks.slept,
     logind_checks.woke_up_locked,
+    logind_checks.woke_up_silently,
+    logind_checks.logind_restarted_asleep,
     logind_checks.slept_without_graph,
     logind_checks.logind_restarted,
     logind_checks.bus_restarted,

@@ -14,6 +14,7 @@
 //! | [`policy`] | what do the signals mean together? |
 //! | [`failure`] | what can go wrong with a request, and what happens then? |
 //! | [`session`] | what must be sent to Graph next, and when? |
+//! | [`sleep_watch`] | when must logind be asked whether sleep is over? |
 //! | [`certificate`] | what is in this certificate? |
 //! | [`time`] | what is a point in time, and which clock does it come from? |
 //! | [`finding`] | what is wrong with a text, and where in it? |
@@ -34,6 +35,7 @@ pub mod presence;
 pub mod session;
 #[cfg(test)]
 mod simulation;
+pub mod sleep_watch;
 pub mod suggest;
 pub mod time;
 pub mod warning;

@@ -84,7 +84,7 @@ async fn sleep(scene: &Scene<'_>) -> Check {
         scene,
         ("sleep", &[Code::SleepUnavailable]),
         is_on,
-        |context| Box::pin(signals::sleep::run(context)),
+        |context| Box::pin(signals::sleep::run(signals::SignsOfLife::default(), context)),
         |update| {
             if let Update::Sleep(seen) = update { Some(plain(seen, Sleep::as_str)) } else { None }
         },

@@ -106,10 +106,15 @@ impl Board {
 
     /// Whether the user is known to be at the machine: unlocked, not idle, and not about to sleep.
     pub(super) fn is_present(&self, now: &Now) -> bool {
-        let lock = lock_word::join(self.lock_word(now), self.slots.lock.last().clone());
-        let unlocked = lock == Reading::Known(Lock::Unlocked);
+        let [unlocked, _] = self.signs_of_life(now);
         let idle = *self.slots.idle.last() == Reading::Known(Idle::Idle);
         unlocked && !idle && *self.sleep() != Reading::Known(Sleep::Suspending)
+    }
+
+    /// What shows that somebody is at the machine, as two facts: the screen is unlocked, and there is input.
+    pub(super) fn signs_of_life(&self, now: &Now) -> [bool; 2] {
+        let lock = lock_word::join(self.lock_word(now), self.slots.lock.last().clone());
+        [lock == Reading::Known(Lock::Unlocked), *self.slots.idle.last() == Reading::Known(Idle::Active)]
     }
 
     /// Overrides the rules, for `ttl` or until cleared.

@@ -10,8 +10,8 @@ use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
 use presenced::emulator::{self, Call, Cause, Emulator, Fault, Outcome, RequestRecord};
 use presenced::signals::{Buses, FileWatcher};
-use presenced::status::Listen;
 use presenced::status::report::{Report, State};
+use presenced::status::{Client, Listen};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -25,7 +25,7 @@ pub(crate) struct Desk {
     pub(crate) emulator: Emulator,
     reports: watch::Receiver<Arc<Report>>,
     records: broadcast::Receiver<RequestRecord>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     running: JoinHandle<()>,
 }
 
@@ -37,8 +37,9 @@ impl Desk {
         desk
     }
 
-    /// A daemon on this system bus, with more configuration, and with a fault that meets it from its first request on.
-    pub(crate) async fn start(system: &str, more: &str, fault: Option<Fault>) -> Self {
+    /// A daemon with this as its system and its session bus, with more configuration, and with a fault that meets it from its
+    /// first request on.
+    pub(crate) async fn start(bus: &str, more: &str, fault: Option<Fault>) -> Self {
         let clock = ManualClock::at("2026-11-24T09:00:00Z");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
@@ -64,14 +65,14 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
 sources = [{{ path = "work.ics" }}]
 {more}"#
         );
-        let (serving, (reports, mut daemon)) = (emulator.clone(), run(folder.path(), &text, &clock, system));
+        let (serving, (reports, mut daemon)) = (emulator.clone(), run(folder.path(), &text, &clock, bus));
         let running = tokio::spawn(async move {
             tokio::select! {
                 served = serving.serve(listener) => panic!("{served:?}"),
                 Some(ran) = daemon.join_next() => ran.unwrap(),
             }
         });
-        Self { clock, emulator, reports, records, _folder: folder, running }
+        Self { clock, emulator, reports, records, folder, running }
     }
 
     /// Waits for the next setPresence that succeeds, which must be to this pair.
@@ -100,9 +101,15 @@ sources = [{{ path = "work.ics" }}]
         guarded(what, self.reports.wait_for(|report| matches(report))).await.unwrap().clone()
     }
 
+    /// The hook of a screen locker says this through the socket.
+    pub(crate) async fn locker_says(&self, word: &str) {
+        let mut client = Client::connect(&self.folder.path().join("presenced.sock")).await.unwrap();
+        client.set_signal(&"lock".parse().unwrap(), &word.parse().unwrap(), None).await.unwrap();
+    }
+
     /// The machine sleeps for a while without notice: both clocks advance, and nothing runs.
     pub(crate) fn suspend(&self, duration: Duration) {
-        self.clock.advance(duration);
+        self.clock.suspend(duration);
     }
 
     /// Somebody sets the wall clock.
@@ -127,7 +134,7 @@ pub(crate) fn run(
     folder: &Path,
     config: &str,
     clock: &Arc<ManualClock>,
-    system_bus: &str,
+    bus: &str,
 ) -> (watch::Receiver<Arc<Report>>, JoinSet<()>) {
     let environment = Environment {
         runtime_dir: Some(folder.to_owned()),
@@ -142,7 +149,7 @@ pub(crate) fn run(
         clock: clock.clone(),
         socket: Listen::At(folder.join("presenced.sock")),
         history: None,
-        buses: Buses { system: Some(system_bus.to_owned()), session: None },
+        buses: Buses { system: Some(bus.to_owned()), session: Some(bus.to_owned()) },
         file_watcher: FileWatcher::new(),
     })
     .unwrap();

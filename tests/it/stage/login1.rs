@@ -106,6 +106,8 @@ struct Answers {
     display: Option<String>,
     listed: Vec<String>,
     preparing: bool,
+    /// How often `PreparingForSleep` was read.
+    asked_about_sleep: usize,
     /// The other ends of the inhibitors handed out; `None` if logind refuses them.
     inhibitors: Option<Vec<UnixStream>>,
     /// `InhibitDelayMaxUSec`.
@@ -155,7 +157,9 @@ impl Manager {
     }
     #[zbus(property)]
     fn preparing_for_sleep(&self) -> bool {
-        self.answers.lock().unwrap().preparing
+        let mut answers = self.answers.lock().unwrap();
+        answers.asked_about_sleep += 1;
+        answers.preparing
     }
     #[zbus(property, name = "InhibitDelayMaxUSec")]
     fn inhibit_delay_max(&self) -> u64 {
@@ -295,6 +299,16 @@ impl Login1 {
     pub(crate) async fn prepare_for_sleep(&self, start: bool) {
         self.answers.lock().unwrap().preparing = start;
         self.manager().await.prepare_for_sleep(start).await.unwrap();
+    }
+
+    /// The machine wakes up, and nobody announces it, as after hibernation with systemd 255.
+    pub(crate) fn wakes_up_silently(&self) {
+        self.answers.lock().unwrap().preparing = false;
+    }
+
+    /// How often it was asked whether it prepares for sleep.
+    pub(crate) fn asked_about_sleep(&self) -> usize {
+        self.answers.lock().unwrap().asked_about_sleep
     }
 
     /// Waits for the inhibitor that is asked for next, or was and not taken here; gives the end that sees it closed.

@@ -96,6 +96,12 @@ impl ManualClock {
         });
     }
 
+    /// The machine sleeps: both clocks advance, and for whoever waits in wall time, the wall clock was set.
+    pub(crate) fn suspend(&self, duration: Duration) {
+        self.advance(duration);
+        self.jumps.send_modify(|jumps| *jumps += 1);
+    }
+
     fn waits_for(&self, targets: &[Until]) -> bool {
         let sleepers = self.sleepers.lock().unwrap();
         targets.iter().any(|target| sleepers.get(target).is_some_and(|&count| count > 0))

@@ -23,6 +23,15 @@ pub(super) enum Ending {
     SetupChanged,
 }
 
+/// What logind announces about a sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Announced {
+    Nothing,
+    StartAndEnd,
+    /// Not the end. For this long after it, logind does not know that the sleep is over.
+    Start(Duration),
+}
+
 /// One event of the script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -36,7 +45,7 @@ pub(super) enum Event {
     Override(Claim, Option<Duration>),
     Unset,
     Sleep {
-        announced: bool,
+        announced: Announced,
         lasts: Duration,
     },
     /// The wall clock is moved by this many seconds.
@@ -250,9 +259,8 @@ impl ScriptWriter<'_> {
                 self.add(at, Event::Revoke(after));
             }
             1 | 2 => {
-                let announced = self.random.bool();
-                let lasts = self.a_while();
-                self.add(at, Event::Sleep { announced, lasts });
+                let what = self.sleep();
+                self.add(at, what);
             }
             3 | 4 => self.unsteady(at),
             _ => {
@@ -260,6 +268,12 @@ impl ScriptWriter<'_> {
                 self.add(at, what);
             }
         }
+    }
+
+    fn sleep(&mut self) -> Event {
+        let late = Duration::from_secs_f64(25.0 * self.random.f64());
+        let announced = pick(&mut self.random, &[Announced::Nothing, Announced::StartAndEnd, Announced::Start(late)]);
+        Event::Sleep { announced, lasts: self.a_while() }
     }
 
     /// A network on which answers become slow, stop and come back, over and over, so that some come back just before a
@@ -287,8 +301,8 @@ impl ScriptWriter<'_> {
         }
         if self.random.u8(0..3) == 0 {
             let within = at + lasts.mul_f64(self.random.f64());
-            let (announced, lasts) = (self.random.bool(), self.a_while());
-            self.add(within, Event::Sleep { announced, lasts });
+            let what = self.sleep();
+            self.add(within, what);
         }
         let retry_after = Duration::from_millis(self.random.u64(100..400_000));
         let retry_after = self.random.bool().then_some(retry_after);
@@ -359,7 +373,12 @@ impl fmt::Display for Event {
             Self::Override(claim, Some(lasts)) => write!(f, "set by hand to {claim} for {}", ClockTime(*lasts)),
             Self::Unset => f.write_str("the override is unset"),
             Self::Sleep { announced, lasts } => {
-                write!(f, "sleeps for {}, {}", ClockTime(*lasts), if *announced { "announced" } else { "unannounced" })
+                write!(f, "sleeps for {}, ", ClockTime(*lasts))?;
+                match announced {
+                    Announced::Nothing => f.write_str("unannounced"),
+                    Announced::StartAndEnd => f.write_str("announced"),
+                    Announced::Start(late) => write!(f, "its end unannounced and {} late at logind", ClockTime(*late)),
+                }
             }
             Self::SetClock(seconds) => write!(f, "the wall clock is moved by {seconds} s"),
             Self::Fault { fault, lasts, ends } => write!(f, "{fault} for {}, then {ends:?}", ClockTime(*lasts)),

@@ -1,8 +1,9 @@
 //! The proof of the timing rules: the real policy and the real session, with a model of Graph, in virtual time, for ten
 //! thousand days. This module exists in tests only and stands on top of `policy/` and `session/`.
 //!
-//! A day is a script made from a seed: locks, calls, a calendar, a named signal, overrides, sleep with and without an
-//! announcement, changes of the wall clock, another program that clears the session, tokens that expire or are refused, and every way in which a request can fail,
+//! A day is a script made from a seed: locks, calls, a calendar, a named signal, overrides, sleep with and without
+//! announcements of its start and its end, changes of the wall clock, another program that clears the session, tokens that
+//! expire or are refused, and every way in which a request can fail,
 //! including failures after Graph has carried the request out. If a day breaks an invariant, it is reduced to a small script
 //! and printed. One command runs it again:
 //!
@@ -23,7 +24,8 @@
 //!   coalesced. After a fault, the next attempt comes within 5 minutes, or at once after an unlock, a resume or a change.
 //!   After a refusal, it comes within 15 minutes, or at once after a sign-in or a reload. If a request was abandoned and may
 //!   still overtake later ones, as around sleep, it takes 10 s more.
-//! - Announced sleep begins after its presence is written. Nothing is left after the exit, unless it should stay.
+//! - Announced sleep begins after its presence is written. Its end is noticed at once, or if logind does not announce it, within
+//!   10 s of the time from which logind knows it. Nothing is left after the exit, unless it should stay.
 //! - A day without faults costs at most 1.3 times the least possible: one request per change, per 300 s of Available, and per
 //!   expiration of the others.
 //!
@@ -43,7 +45,7 @@ use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
-use day::{DAY, Day, Ending, Event};
+use day::{Announced, DAY, Day, Ending, Event};
 use invariants::{Invariant, Violation};
 use network::Fault;
 use rules::{Prefers, Rules};
@@ -179,5 +181,19 @@ fn a_driver_that_drops_keepalives_is_found_with_a_short_script() {
         assert!(report.ends_with(&replay), "{report}");
         // The seed alone finds the same violation again.
         assert_eq!(run(&Day::of(day.seed), driver).err(), Some(violation));
+    }
+}
+
+#[test]
+fn a_driver_that_never_asks_whether_sleep_is_over_is_found_with_one_event() {
+    let driver = Driver::NeverAsksAboutSleep;
+    let found = (0..400).map(Day::of).filter_map(|day| run(&day, driver).err().map(|violation| (day, violation)));
+    let found: Vec<_> = found.take(5).collect();
+    assert_eq!(found.len(), 5);
+    for (day, violation) in found {
+        assert_eq!(violation.invariant, Invariant::NoticesWakeUps, "{day}");
+        let small = shrink::shrink(&day, driver, violation.invariant);
+        assert!(matches!(small.script[..], [(_, Event::Sleep { announced: Announced::Start(_), .. })]), "{small}");
+        run(&small, Driver::Honest).expect("one that asks notices it");
     }
 }

@@ -62,8 +62,8 @@ pub trait Clock: Send + Sync {
     /// Waits until `deadline` on the clock that counts suspend.
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
-    /// Waits until wall time `deadline`, or until the wall clock or the system's time zone is set, whichever comes first. The
-    /// caller must read the clock again afterwards.
+    /// Waits until wall time `deadline`, or until the wall clock or the system's time zone is set, whichever comes first. A
+    /// resume from suspend counts as setting the wall clock. The caller must read the clock again afterwards.
     fn sleep_until_wall(&self, deadline: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 

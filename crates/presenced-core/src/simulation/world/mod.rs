@@ -17,6 +17,7 @@ use super::signals::Signals;
 use crate::policy::{Idle, Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
 use crate::session::{Action, Ours, Request, Seen, Session, State, Target, Verify, Why};
+use crate::sleep_watch::SleepWatch;
 use crate::time::{Instant, Now};
 use pauses::PendingSleep;
 
@@ -31,6 +32,8 @@ pub(super) enum Driver {
     DropsKeepalivesOf(Presence),
     /// Does not set a session again that was found lost, to test that the checker notices.
     IgnoresLosses,
+    /// Never asks logind whether a sleep is over, for the same reason.
+    NeverAsksAboutSleep,
 }
 
 /// The result of a day.
@@ -86,6 +89,9 @@ struct World<'a> {
     last_confirmed: Option<Action>,
     /// Sleep that was announced.
     pending_sleep: Option<PendingSleep>,
+    /// Announced sleep has ended without notice; since when logind knows.
+    missed_wake_up: Option<Instant>,
+    sleep_watch: SleepWatch,
     /// The text for [`last_requests`], if it is wanted.
     trace: Option<Vec<String>>,
 }
@@ -116,6 +122,8 @@ impl<'a> World<'a> {
             signals_until: None,
             last_confirmed: None,
             pending_sleep: None,
+            missed_wake_up: None,
+            sleep_watch: SleepWatch::default(),
             trace: None,
         }
     }
@@ -158,6 +166,7 @@ impl<'a> World<'a> {
                 continue;
             }
             let next = self.next_step()?.min(end);
+            self.check_wake_up(next - ONE_NANOSECOND)?;
             // A mistake would show just before the next step.
             if !self.is_in_trouble() {
                 self.checker.check(&self.graph, next - ONE_NANOSECOND)?;
@@ -184,7 +193,12 @@ impl<'a> World<'a> {
         let strays = self.strays.iter().map(|(at, ..)| *at).min();
         let steps =
             [script, flight, wakeup, read, self.decided_until, self.signals_until, fault, pending_sleep, strays];
-        let next = steps.into_iter().flatten().min().unwrap_or(Instant::from_origin(self.day.ends_at));
+        let next = steps
+            .into_iter()
+            .flatten()
+            .chain(self.next_question())
+            .min()
+            .unwrap_or(Instant::from_origin(self.day.ends_at));
         if next > self.now {
             return Ok(next);
         }
@@ -204,12 +218,12 @@ impl<'a> World<'a> {
             self.day.script.get(self.next).filter(|(at, _)| Instant::from_origin(*at) <= self.now)
         {
             self.next += 1;
-            self.script(what);
+            self.script(what)?;
         }
-        Ok(())
+        self.ask_about_sleep()
     }
 
-    fn script(&mut self, what: &Event) {
+    fn script(&mut self, what: &Event) -> Result<(), Violation> {
         let was_present = self.is_present();
         self.must_decide = true;
         match what {
@@ -246,11 +260,15 @@ impl<'a> World<'a> {
                 self.network.fault = Some(*fault);
                 self.fault_ends = Some((self.now + *lasts, *ends));
             }
-            Event::Sleep { announced, lasts } => self.announce_or_sleep(*announced, *lasts),
+            Event::Sleep { announced, lasts } => self.announce_or_sleep(*announced, *lasts)?,
         }
         if self.is_present() && !was_present {
             self.nudge();
         }
+        if matches!(what, Event::Lock(Reading::Known(Lock::Unlocked)) | Event::Idle(Reading::Known(Idle::Active))) {
+            self.sleep_watch.handle_sign_of_life(self.now);
+        }
+        Ok(())
     }
 
     /// Whether the user is present, as the daemon's board defines it.

@@ -1,11 +1,12 @@
-//! Sleep and the end of a day: announced sleep, which is delayed until its presence is written; unannounced sleep; and leaving
-//! in limited time. Follows `daemon/sleep.rs` and `daemon/leave.rs`.
+//! Sleep and the end of a day: announced sleep, which is delayed until its presence is written; a wake-up that is not announced;
+//! unannounced sleep; and leaving in limited time. Follows `daemon/sleep.rs`, `signals/sleep.rs` and `daemon/leave.rs`.
 
 use std::time::Duration;
 
-use super::World;
+use super::{Driver, World};
 use crate::failure::{Applied, Failure, FailureKind};
 use crate::policy::{Reading, Sleep};
+use crate::simulation::day::Announced;
 use crate::simulation::graph::Graph;
 use crate::simulation::invariants::{Invariant, Violation, violation};
 use crate::simulation::network::{ANSWER_TIMEOUT, MAX_GRAPH_LATENCY, MAX_TOKEN_LATENCY};
@@ -16,6 +17,8 @@ use crate::time::Instant;
 const SLEEP_DELAY: Duration = Duration::from_secs(3);
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(2800);
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long after logind knows of a wake-up presenced may still believe that the machine sleeps.
+const UNNOTICED_FOR: Duration = Duration::from_secs(10);
 
 /// Sleep that was announced and has not begun.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(super) struct PendingSleep {
     last_answer: Option<Instant>,
     is_session_informed: bool,
     lasts: Duration,
+    announced: Announced,
 }
 
 impl PendingSleep {
@@ -34,27 +38,28 @@ impl PendingSleep {
 }
 
 impl World<'_> {
-    pub(super) fn announce_or_sleep(&mut self, announced: bool, lasts: Duration) {
+    pub(super) fn announce_or_sleep(&mut self, announced: Announced, lasts: Duration) -> Result<(), Violation> {
         // Without the sleep signal, announcements are not heard.
-        if announced && self.signals.sleep != Reading::Off {
-            self.signals.sleep = Reading::Known(Sleep::Suspending);
-            let now = self.now;
-            let last_answer = Some(now + LAST_ANSWER_TIMEOUT);
-            self.pending_sleep.get_or_insert(PendingSleep {
-                ends: now + SLEEP_DELAY,
-                last_answer,
-                is_session_informed: false,
-                lasts,
-            });
-        } else {
+        if announced == Announced::Nothing || self.signals.sleep == Reading::Off {
             self.suspend(lasts);
-            // The client's timeout stood still during sleep.
-            if let Some(flight) = &mut self.flight {
-                flight.ends_at = self.now + ANSWER_TIMEOUT;
-                flight.outcome = Err(unanswered());
-                flight.in_trouble = true;
-            }
+            return Ok(());
         }
+        let now = self.now;
+        self.sleep_watch.handle_word(true, now);
+        if self.missed_wake_up.is_some() {
+            // There is no inhibitor yet that could delay this sleep.
+            self.suspend(lasts);
+            return self.wake_up(announced);
+        }
+        self.signals.sleep = Reading::Known(Sleep::Suspending);
+        self.pending_sleep.get_or_insert(PendingSleep {
+            ends: now + SLEEP_DELAY,
+            last_answer: Some(now + LAST_ANSWER_TIMEOUT),
+            is_session_informed: false,
+            lasts,
+            announced,
+        });
+        Ok(())
     }
 
     /// Lets the session write the presence for sleep, which is already decided, in the time that is left.
@@ -76,13 +81,41 @@ impl World<'_> {
 
     /// The delayed sleep begins and ends.
     pub(super) fn sleep(&mut self) -> Result<(), Violation> {
-        let Some(PendingSleep { ends, lasts, .. }) = self.pending_sleep.take() else { return Ok(()) };
+        let Some(PendingSleep { ends, lasts, announced, .. }) = self.pending_sleep.take() else { return Ok(()) };
         if ends > self.now && !self.is_in_trouble() && self.checker.is_steady(self.now) {
             self.checker
                 .check_now(&self.graph, self.now)
                 .map_err(|not_written| Violation { invariant: Invariant::WrittenBeforeSleep, ..not_written })?;
         }
         self.suspend(lasts);
+        self.wake_up(announced)
+    }
+
+    /// Nothing runs for a while, but requests in flight still arrive at Graph.
+    fn suspend(&mut self, lasts: Duration) {
+        self.now = self.now + lasts;
+        self.checker.note_trouble(self.now);
+        // The client's timeout stood still during sleep.
+        if let Some(flight) = &mut self.flight {
+            flight.ends_at = self.now + ANSWER_TIMEOUT;
+            flight.outcome = Err(unanswered());
+            flight.in_trouble = true;
+        }
+    }
+
+    /// The machine runs again after an announced sleep.
+    fn wake_up(&mut self, announced: Announced) -> Result<(), Violation> {
+        if let Announced::Start(late) = announced {
+            self.missed_wake_up = Some(self.now + late);
+            return Ok(());
+        }
+        self.notice_wake_up()
+    }
+
+    /// presenced learns that the machine runs again.
+    fn notice_wake_up(&mut self) -> Result<(), Violation> {
+        self.sleep_watch.handle_word(false, self.now);
+        self.missed_wake_up = None;
         self.signals.sleep = Reading::Known(Sleep::Awake);
         self.must_decide = true;
         self.abandon()?;
@@ -90,10 +123,30 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Nothing runs for a while, but requests in flight still arrive at Graph.
-    fn suspend(&mut self, lasts: Duration) {
-        self.now = self.now + lasts;
-        self.checker.note_trouble(self.now);
+    /// When presenced asks logind whether the sleep is over.
+    pub(super) fn next_question(&self) -> Option<Instant> {
+        self.sleep_watch.next_question().filter(|_| self.driver != Driver::NeverAsksAboutSleep)
+    }
+
+    /// Asks logind, if it is time to.
+    pub(super) fn ask_about_sleep(&mut self) -> Result<(), Violation> {
+        if self.next_question().is_none_or(|at| at > self.now) {
+            return Ok(());
+        }
+        let knows = self.missed_wake_up.is_some_and(|since| since <= self.now);
+        if self.pending_sleep.is_none() && knows {
+            return self.notice_wake_up();
+        }
+        self.sleep_watch.handle_word(true, self.now);
+        Ok(())
+    }
+
+    /// Checks that presenced has noticed by `at` that the machine runs again.
+    pub(super) fn check_wake_up(&self, at: Instant) -> Result<(), Violation> {
+        match self.missed_wake_up.map(|since| since + UNNOTICED_FOR) {
+            Some(latest) if latest < at => Err(violation(Invariant::NoticesWakeUps, latest, "still asleep")),
+            _ => Ok(()),
+        }
     }
 
     /// Stops waiting for the request in flight.
