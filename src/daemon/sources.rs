@@ -1,19 +1,17 @@
 //! The signal tasks that the configuration in force asks for. They start again on a new configuration and after a suspend.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::{self, Environment};
-use crate::signals::{self, Buses, Context, Displays, FileWatcher, SignsOfLife, Update};
+use crate::signals::{self, Buses, Context, Displays, FileWatcher, LockedSessions, SignsOfLife, Update};
 use crate::time::Clock;
 
 /// The running signal tasks. Dropping it stops them.
 pub(super) struct Sources {
     context: Context,
-    runtime_dir: Option<PathBuf>,
     displays: Displays,
     tasks: JoinSet<()>,
     /// Separate, because it says when the others must read everything again.
@@ -34,12 +32,12 @@ impl Sources {
         environment: &Environment,
     ) -> Self {
         let cache_dir = environment.cache_dir.clone();
-        let context = Context { clock, updates, buses, file_watcher, cache_dir };
+        let context =
+            Context { clock, updates, buses, file_watcher, cache_dir, locked_sessions: LockedSessions::default() };
         let mut network = JoinSet::new();
         network.spawn(signals::network::run(context.clone()));
         let mut sources = Self {
             context,
-            runtime_dir: environment.runtime_dir.clone(),
             displays: Displays::of(environment),
             tasks: JoinSet::new(),
             sleep: JoinSet::new(),
@@ -81,7 +79,7 @@ impl Sources {
             self.tasks.spawn(signals::idle::run(idle, self.displays.clone(), self.context.clone()));
         }
         if signals.lock.is_some() {
-            self.tasks.spawn(signals::lock::run(self.runtime_dir.clone(), self.context.clone()));
+            self.tasks.spawn(signals::lock::run(self.displays.clone(), self.context.clone()));
         }
     }
 }

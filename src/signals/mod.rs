@@ -2,8 +2,9 @@
 //! [`Observation`] whenever that changes: one value, unknown, or off, and what is wrong with it.
 //!
 //! There is one folder per signal, and no signal uses the folder of another. They share the D-Bus connections (`bus`), the
-//! user's login session (`logind`), and the waits between attempts (`backoff`) and between batches of changes (`batch`). Their
-//! files are watched by `file_watch`. `network` is not a signal that a rule can use: it says when a retry is worthwhile.
+//! user's login session (`logind`), the sockets of compositors and X servers (`displays`), the end of another process
+//! (`process`), and the waits between attempts (`backoff`) and between batches of changes (`batch`). Their files are watched by
+//! `file_watch`. `network` is not a signal that a rule can use: it says when a retry is worthwhile.
 //!
 //! When a source fails, its task publishes unknown with a warning, and recovers by itself. A task runs until it is dropped.
 //! Leaves to others: what the readings mean (`policy/`), and how long they have held (`daemon/`).
@@ -13,12 +14,14 @@ mod batch;
 pub(crate) mod bus;
 pub mod calendar;
 pub mod call;
+mod displays;
 pub mod idle;
 pub mod lock;
 mod logind;
 #[cfg(feature = "pulse")]
 pub mod microphone;
 pub mod network;
+mod process;
 pub mod sleep;
 
 use std::path::PathBuf;
@@ -27,13 +30,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::calendar::Schedule;
-use crate::config::Environment;
 use crate::file_watch::{FileWatch, WatchFailure};
 use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::{Code, Warning};
 
 pub use crate::file_watch::FileWatcher;
+pub use displays::Displays;
+pub use logind::LockedSessions;
 pub use sleep::{SignsOfLife, SleepHold};
 
 /// What a signal says now.
@@ -81,6 +85,8 @@ pub struct Context {
     pub file_watcher: FileWatcher,
     /// The folder for copies that can be fetched again: `$XDG_CACHE_HOME/presenced`.
     pub cache_dir: PathBuf,
+    /// The sessions that were ever locked. It outlives the tasks, which start again after a suspend.
+    pub locked_sessions: LockedSessions,
 }
 
 /// D-Bus addresses; `None`: the machine's own.
@@ -90,31 +96,6 @@ pub struct Buses {
     pub system: Option<String>,
     /// The session bus, for screen savers.
     pub session: Option<String>,
-}
-
-/// Where this user's displays may be.
-#[derive(Clone, Debug, Default)]
-pub struct Displays {
-    /// `$XDG_RUNTIME_DIR`, the folder of Wayland sockets.
-    pub runtime_dir: Option<PathBuf>,
-    /// `$WAYLAND_DISPLAY`: the name of a socket in that folder, or a whole path.
-    pub wayland: Option<String>,
-    /// The folder that holds the sockets of X servers; `None`: there are none.
-    pub x11_dir: Option<PathBuf>,
-    /// `$DISPLAY`. A display on another machine says nothing about this one, and is ignored.
-    pub x11: Option<String>,
-}
-
-impl Displays {
-    /// As the environment names them.
-    pub fn of(environment: &Environment) -> Self {
-        Self {
-            runtime_dir: environment.runtime_dir.clone(),
-            wayland: environment.var("WAYLAND_DISPLAY"),
-            x11_dir: Some(PathBuf::from("/tmp/.X11-unix")),
-            x11: environment.var("DISPLAY"),
-        }
-    }
 }
 
 /// The warnings for the folders that a signal cannot watch.

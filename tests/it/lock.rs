@@ -1,20 +1,18 @@
 //! The lock signal, against a stand-in logind and screen savers on real private buses.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use presenced::policy::{Lock, Reading};
-use presenced::signals::{Buses, Observation, Update, lock};
+use presenced::policy::Reading;
+use presenced::signals::Displays;
 use presenced::warning::Code;
 
 use crate::stage::bus::{Bus, NOWHERE};
+use crate::stage::lock::{LOCKED, UNLOCKED, assert_unknown, follow_lock, follow_lock_on, says};
 use crate::stage::login1::{Login1, Session};
 use crate::stage::saver::{Cinnamon, Gnome, Kde, Mate, NewKde, Saver, Xfce};
-use crate::stage::signal_bench::{ManualClock, Signal, soon};
+use crate::stage::signal_bench::{ManualClock, soon};
 
 const NOON: &str = "2026-11-23T12:00:00Z";
-const LOCKED: Reading<Lock> = Reading::Known(Lock::Locked);
-const UNLOCKED: Reading<Lock> = Reading::Known(Lock::Unlocked);
 
 /// A browser that owns the name only to accept requests not to blank the screen.
 struct Inhibitor {
@@ -27,34 +25,6 @@ impl Inhibitor {
         self.cookie += u32::from(!application.is_empty() && !reason.is_empty());
         self.cookie
     }
-}
-
-fn follow_lock(clock: &std::sync::Arc<ManualClock>, system: &str, session: &str) -> Signal<Lock> {
-    follow_lock_in(None, clock, system, session)
-}
-
-/// The same with a runtime folder.
-fn follow_lock_in(
-    runtime_dir: Option<PathBuf>,
-    clock: &std::sync::Arc<ManualClock>,
-    system: &str,
-    session: &str,
-) -> Signal<Lock> {
-    let buses = Buses { system: Some(system.to_owned()), session: Some(session.to_owned()) };
-    let unwrap = |update| if let Update::Lock(observation) = update { Some(observation) } else { None };
-    Signal::start(clock, buses, unwrap, |context| lock::run(runtime_dir, context))
-}
-
-fn says(reading: Reading<Lock>, source: &str) -> Observation<Lock> {
-    Observation { reading, source: source.to_owned(), warnings: Vec::new() }
-}
-
-fn assert_unknown(observation: &Observation<Lock>, code: Code, words: &str) {
-    assert_eq!(observation.reading, Reading::Unknown, "{observation:?}");
-    let [warning] = observation.warnings.as_slice() else { panic!("one warning in {observation:?}") };
-    assert_eq!(warning.code, code);
-    assert!(warning.text.contains(words), "{warning:?}");
-    assert!(!warning.hint.is_empty());
 }
 
 #[tokio::test]
@@ -112,26 +82,26 @@ async fn a_user_service_finds_the_session_on_display_or_in_the_list() {
     let bus = Bus::start();
     let login1 = Login1::start(&bus).await;
     let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
-    assert_unknown(&signal.next().await, Code::LockUnavailable, "no session of this user");
+    assert_unknown(&signal.next().await, "no session of this user");
     login1.add("c7", Session { locked: true, ..Session::DESKTOP }).await;
     assert_eq!(signal.next().await, says(LOCKED, "logind"));
     login1.set_locked("c7", false).await;
     assert_eq!(signal.next().await.reading, UNLOCKED);
-    login1.add("c8", Session { locked: true, ..Session::DESKTOP }).await;
+    // Of two that are equal, the one on display counts.
+    login1.add("c8", Session { desktop: "sway", ..Session::DESKTOP }).await;
     login1.set_display("c8").await;
-    assert_eq!(signal.next().await.reading, LOCKED);
+    assert_eq!(signal.next().await.warnings[0].code, Code::LockUnproved);
 }
 
 #[tokio::test]
 async fn a_session_without_a_screen_does_not_count() {
     let bus = Bus::start();
-    let ssh = Session { kind: "tty", remote: true, ..Session::DESKTOP };
-    let login1 = Login1::with(&bus, ssh).await;
-    login1.add("c4", Session { kind: "tty", ..Session::DESKTOP }).await;
+    let login1 = Login1::with(&bus, Session::ssh()).await;
+    login1.add("c4", Session::console()).await;
     login1.add("c2", Session { class: "manager", ..Session::DESKTOP }).await;
     let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
     let observation = signal.next().await;
-    assert_unknown(&observation, Code::LockUnavailable, "no session of this user");
+    assert_unknown(&observation, "no session of this user");
     assert!(observation.warnings[0].hint.contains("loginctl"));
     login1.add("c3", Session { locked: true, ..Session::DESKTOP }).await;
     assert_eq!(signal.next().await.reading, LOCKED);
@@ -146,7 +116,7 @@ async fn an_ended_session_does_not_count_even_while_its_processes_run() {
     let mut signal = follow_lock(&ManualClock::at(NOON), &bus.address(), NOWHERE);
     assert_eq!(signal.next().await.reading, UNLOCKED);
     login1.close("c1", &systemd).await;
-    assert_unknown(&signal.next().await, Code::LockUnavailable, "no session of this user");
+    assert_unknown(&signal.next().await, "no session of this user");
     // The next one is found beside it.
     login1.add("c2", Session { locked: true, ..Session::DESKTOP }).await;
     assert_eq!(signal.next().await.reading, LOCKED);
@@ -160,7 +130,7 @@ async fn a_restart_of_logind_is_survived() {
     assert_eq!(signal.next().await.reading, UNLOCKED);
     login1
         .restart(async |login1| {
-            assert_unknown(&signal.next().await, Code::LockUnavailable, "is not running");
+            assert_unknown(&signal.next().await, "is not running");
             login1.set_locked_silently("c1", true).await;
         })
         .await;
@@ -192,7 +162,7 @@ async fn a_new_logind_that_forgot_the_lock_is_not_believed_at_once() {
     assert_eq!(signal.next().await.reading, LOCKED);
     login1
         .restart(async |login1| {
-            assert_unknown(&signal.next().await, Code::LockUnavailable, "is not running");
+            assert_unknown(&signal.next().await, "is not running");
             login1.set_locked_silently("c1", false).await;
         })
         .await;
@@ -235,8 +205,8 @@ async fn cosmic_locks_by_its_file() {
     let lock = folder.path().join("cosmic-greeter-c1.lock");
     let login1 = Login1::with(&bus, Session { desktop: "COSMIC", ..Session::DESKTOP }).await;
     std::fs::write(&lock, "").unwrap();
-    let runtime_dir = Some(folder.path().to_owned());
-    let mut signal = follow_lock_in(runtime_dir, &ManualClock::at(NOON), &bus.address(), NOWHERE);
+    let displays = Displays { runtime_dir: Some(folder.path().to_owned()), ..Displays::default() };
+    let mut signal = follow_lock_on(displays, &ManualClock::at(NOON), &bus.address(), NOWHERE);
     assert_eq!(signal.next().await, says(LOCKED, "cosmic-greeter"));
     std::fs::remove_file(&lock).unwrap();
     assert_eq!(signal.next().await, says(UNLOCKED, "cosmic-greeter"));
@@ -258,7 +228,7 @@ async fn a_bus_that_dies_is_reconnected() {
     assert_eq!(signal.next().await, says(UNLOCKED, "logind"));
     bus.kill();
     drop(login1);
-    assert_unknown(&signal.next().await, Code::LockUnavailable, "system bus cannot be used");
+    assert_unknown(&signal.next().await, "system bus cannot be used");
     clock.pass(Duration::from_millis(100)).await;
     // Still dead: the next attempt comes after twice the time.
     clock.is_waited_for(Duration::from_millis(200)).await;
@@ -276,7 +246,7 @@ async fn a_missing_bus_is_awaited_without_polling() {
     bus.vanish();
     let clock = ManualClock::at(NOON);
     let mut signal = follow_lock(&clock, &bus.address(), &bus.address());
-    assert_unknown(&signal.next().await, Code::LockUnavailable, "system bus cannot be used");
+    assert_unknown(&signal.next().await, "system bus cannot be used");
     soon("that nobody waits for any time", async {
         while clock.next_wakeup().is_some() {
             tokio::task::yield_now().await;
@@ -299,7 +269,7 @@ async fn without_logind_a_screen_saver_that_answers_decides() {
     Gnome::set(&gnome, false).await;
     assert_eq!(signal.next().await, says(UNLOCKED, "org.gnome.ScreenSaver"));
     gnome.release_name("org.gnome.ScreenSaver").await.unwrap();
-    assert_unknown(&signal.next().await, Code::LockUnavailable, "no screen saver answers");
+    assert_unknown(&signal.next().await, "no screen saver answers");
     let kde = Kde::start(&bus, true).await;
     assert_eq!(signal.next().await, says(LOCKED, "org.freedesktop.ScreenSaver"));
     Kde::set(&kde, false).await;
@@ -335,7 +305,7 @@ async fn owning_a_screen_savers_name_proves_nothing() {
     browser.object_server().at("/org/freedesktop/ScreenSaver", Inhibitor { cookie: 0 }).await.unwrap();
     browser.request_name("org.freedesktop.ScreenSaver").await.unwrap();
     let mut signal = follow_lock(&ManualClock::at(NOON), NOWHERE, &bus.address());
-    assert_unknown(&signal.next().await, Code::LockUnavailable, "no screen saver answers");
+    assert_unknown(&signal.next().await, "no screen saver answers");
 }
 
 #[tokio::test]

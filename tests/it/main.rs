@@ -40,6 +40,7 @@ mod init;
 mod kill;
 mod listen;
 mod lock;
+mod lock_sessions;
 mod lockers;
 mod logs;
 #[cfg(all(feature = "pulse", feature = "wayland"))]

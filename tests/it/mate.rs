@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use presenced::policy::{Lock, Reading};
-use presenced::signals::{Buses, Observation, Update, lock};
+use presenced::signals::{Buses, Displays, Observation, Update, lock};
 use tokio::process::{Child, Command};
 
 use crate::stage::bus::Bus;
@@ -65,8 +65,9 @@ async fn a_real_screen_saver_is_followed() {
     let nowhere = "unix:path=/nonexistent/bus".to_owned();
     let buses = Buses { system: Some(nowhere), session: Some(screen.bus.address()) };
     let unwrap = |update| if let Update::Lock(observation) = update { Some(observation) } else { None };
-    let mut signal =
-        Signal::start(&ManualClock::at("2026-11-23T12:00:00Z"), buses, unwrap, |context| lock::run(None, context));
+    let mut signal = Signal::start(&ManualClock::at("2026-11-23T12:00:00Z"), buses, unwrap, |context| {
+        lock::run(Displays::default(), context)
+    });
     assert_eq!(signal.next().await.reading, Reading::Unknown, "it does not run yet");
 
     let mut saver = screen.start_saver();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use presenced::emulator::{Fault, Matches, Then};
-use presenced::signals::{Buses, Context, FileWatcher, Update, network};
+use presenced::signals::{Buses, Context, FileWatcher, LockedSessions, Update, network};
 use presenced::status::report::State;
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -97,6 +97,7 @@ impl Follower {
             buses: Buses { system: Some(system.to_owned()), session: None },
             file_watcher: FileWatcher::new(),
             cache_dir: PathBuf::from("/nonexistent"),
+            locked_sessions: LockedSessions::default(),
         };
         Self { updates, running: tokio::spawn(network::run(context)) }
     }

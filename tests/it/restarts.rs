@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use presenced::daemon::clock::SystemClock;
 use presenced::policy::{Lock, Reading};
-use presenced::signals::{self, Buses, Update};
+use presenced::signals::{self, Buses, Displays, Update};
 use presenced::status::Client;
 use presenced::status::client::Watch;
 use presenced::status::report::{Health, Report};
@@ -239,7 +239,7 @@ async fn of_the_buses_leave_no_task_behind() {
     let buses = Buses { system: Some(bus.address()), session: Some(bus.address()) };
     let unwrap = |update| if let Update::Lock(observation) = update { Some(observation) } else { None };
     let clock = Arc::new(SystemClock::real());
-    let mut signal = Signal::start(&clock, buses, unwrap, |context| signals::lock::run(None, context));
+    let mut signal = Signal::start(&clock, buses, unwrap, |context| signals::lock::run(Displays::default(), context));
     let metrics = tokio::runtime::Handle::current().metrics();
     let mut at_first = None;
     for round in 0..rounds_of_a_slow_one() * 2 {

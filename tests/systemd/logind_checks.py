@@ -52,7 +52,7 @@ def started_locked(desk):
 
 def switched(desk):
     """another user's session becomes active on the seat: Away; and back again: Available"""
-    guest = Person("box-guest")
+    guest = Person(f"box-guest-{desk.session.id}")
     other = Session(guest)
     desk.session.becomes("Active", "no")
     desk.shows("Away/Away", "locked")
@@ -89,6 +89,24 @@ def left_behind(desk):
     finally:
         process.kill()
         process.wait()
+
+
+def on_a_console(desk):
+    """a session of type tty: a text console says nothing; with a compositor, its lock and its place on the seat count"""
+    desk.session.end()
+    desk.session = Session(desk.person, kind="tty")
+    desk.session.becomes("Type", "tty")
+    desk.warns("lock-unavailable")
+    wait_for("others see nothing", lambda: visible() == "Offline/Offline")
+    desk.session.end()
+    desk.session = Session(desk.person, kind="tty", socket="wayland-1")
+    desk.session.becomes("Type", "tty")
+    desk.shows("Available/Available", "at the desk")
+    locked(desk)
+    switched(desk)
+    desk.session.end()
+    desk.warns("lock-unavailable")
+    desk.session = None
 
 
 def logind_restarted(desk):

@@ -114,13 +114,14 @@ class Person:
 
 
 class Session:
-    """A login session on seat0, opened through PAM like a display manager does."""
+    """A login session on seat0, opened through PAM like a display manager does. A socket makes it seem to have a compositor."""
 
-    def __init__(self, person):
+    def __init__(self, person, kind="wayland", socket=""):
         self.unit = f"desktop-{person.name}.service"
         self.ready = pathlib.Path(f"/tmp/{self.unit}")
         self.ready.unlink(missing_ok=True)
-        settings = [f"-E{name}" for name in ("XDG_SEAT=seat0", "XDG_SESSION_TYPE=wayland", "XDG_SESSION_CLASS=user")]
+        variables = ("XDG_SEAT=seat0", f"XDG_SESSION_TYPE={kind}", "XDG_SESSION_CLASS=user", f"COMPOSITOR={socket}")
+        settings = [f"-E{variable}" for variable in variables]
         pam = ["-pPAMName=login", f"-pUser={person.name}"]
         run("systemd-run", "--quiet", "--collect", f"--unit={self.unit}", *pam, *settings, "/mnt/desktop", str(self.ready))
         self.id = self.listens()

@@ -26,6 +26,7 @@ CHECKS = [
     logind_checks.woke_up_silently,
     logind_checks.logind_restarted_asleep,
     logind_checks.slept_without_graph,
+    logind_checks.on_a_console,
     logind_checks.logind_restarted,
     logind_checks.bus_restarted,
     logind_checks.user_bus_restarted,

@@ -67,12 +67,12 @@ fn needs(config: Option<&config::Config>) -> (bool, bool) {
 
 async fn lock(scene: &Scene<'_>) -> Check {
     let is_on = |config: &config::Config| config.signals.lock.is_some();
-    let runtime_dir = scene.environment.runtime_dir.clone();
+    let displays = Displays::of(&scene.environment);
     signal(
         scene,
         ("lock", &[Code::LockUnavailable, Code::LockUnproved]),
         is_on,
-        |context| Box::pin(signals::lock::run(runtime_dir, context)),
+        |context| Box::pin(signals::lock::run(displays, context)),
         |update| if let Update::Lock(seen) = update { Some(plain(seen, Lock::as_str)) } else { None },
     )
     .await
@@ -205,6 +205,7 @@ async fn signal<F: Future + Unpin>(
         buses: Buses::default(),
         file_watcher: FileWatcher::new(),
         cache_dir: scene.environment.cache_dir.clone(),
+        locked_sessions: signals::LockedSessions::default(),
     };
     let first = async {
         while let Some(update) = heard.recv().await {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::file::{self, Unread};
-use super::process::Process;
 use super::state::{self, Statement};
 use crate::policy::CallState;
+use crate::signals::process::Process;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 

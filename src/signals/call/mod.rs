@@ -2,14 +2,13 @@
 //! state counts.
 //!
 //! A missing file means idle. A file that cannot be read makes the signal unknown, unless another file says that there is a
-//! call: that is still known. A state ends at the time that its file names, or with the process that its file names (`process`).
+//! call: that is still known. A state ends at the time that its file names, or with the process that its file names.
 //! presenced creates none of these files. `file` reads them without trusting them, `state` parses them, and `claim` remembers
 //! what each last said. Leaves to others: what recording programs say about calls (`microphone`), and which of the two counts
 //! (`daemon/`).
 
 mod claim;
 mod file;
-mod process;
 mod state;
 
 use std::collections::BTreeMap;

@@ -12,12 +12,17 @@ use tokio::sync::watch;
 
 use super::view::View;
 use crate::policy::Idle;
-use crate::signals::Context;
 use crate::signals::backoff::until_wall;
 use crate::signals::logind::{self, IdleHint};
+use crate::signals::{Context, Displays};
 
 /// Keeps `view` up to date. Never returns.
-pub(super) async fn follow(context: &Context, after: Duration, view: &watch::Sender<View>) -> Infallible {
+pub(super) async fn follow(
+    context: &Context,
+    displays: &Displays,
+    after: Duration,
+    view: &watch::Sender<View>,
+) -> Infallible {
     let (logind, mut logind_view) = watch::channel(logind::View::Unread);
     let publish = async {
         loop {
@@ -47,7 +52,7 @@ pub(super) async fn follow(context: &Context, after: Duration, view: &watch::Sen
         }
     };
     tokio::select! {
-        never = logind::follow(context, &logind) => never,
+        never = logind::follow(context, displays, &logind) => never,
         never = publish => never,
     }
 }

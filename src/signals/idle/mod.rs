@@ -63,7 +63,7 @@ pub async fn run(config: config::Idle, displays: Displays, context: Context) {
         mutter::follow(context, after, &mutter),
         behind(&mutter, &wayland, on_wayland),
         behind(&wayland, &x11, on_x11),
-        behind(&x11, &hint, |_| logind::follow(context, after, &hint)),
+        behind(&x11, &hint, |_| logind::follow(context, displays, after, &hint)),
         publish
     );
 }

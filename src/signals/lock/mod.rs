@@ -9,13 +9,11 @@
 mod cosmic;
 mod screensaver;
 
-use std::path::PathBuf;
-
 use tokio::sync::watch;
 
 use crate::policy::{Lock, Reading};
 use crate::signals::logind::{self, Session, Trust};
-use crate::signals::{Context, Observation, Publisher, Update};
+use crate::signals::{Context, Displays, Observation, Publisher, Update};
 use crate::warning::{Code, Warning};
 
 /// Desktops, as sessions call them, that do not report the lock: a program of the user's choice locks the screen.
@@ -25,8 +23,8 @@ const NOT_REPORTING: [&str; 12] =
 /// How the names of Budgie's sessions begin.
 const BUDGIE: &str = "budgie";
 
-/// Follows the screen lock. `runtime_dir` is `$XDG_RUNTIME_DIR`. Never returns.
-pub async fn run(runtime_dir: Option<PathBuf>, context: Context) {
+/// Follows the screen lock. Never returns.
+pub async fn run(displays: Displays, context: Context) {
     let (logind, mut logind_view) = watch::channel(logind::View::Unread);
     let (savers, mut saver_view) = watch::channel(screensaver::View::Unread);
     let (cosmic, mut cosmic_view) = watch::channel(cosmic::View::Unread);
@@ -53,8 +51,8 @@ pub async fn run(runtime_dir: Option<PathBuf>, context: Context) {
     tokio::join!(
         // In this order, so that nothing is published about another session before its file was looked for.
         biased;
-        logind::follow(&context, &logind),
-        cosmic::follow(runtime_dir.as_deref(), &context, of_cosmic, &cosmic),
+        logind::follow(&context, &displays, &logind),
+        cosmic::follow(displays.runtime_dir.as_deref(), &context, of_cosmic, &cosmic),
         screensaver::follow(&context, &savers),
         publish
     );

@@ -1,8 +1,8 @@
-//! Which of logind's sessions is the user's, and what its properties say.
+//! The user's sessions at logind, and what their properties say.
 //!
-//! presenced runs as a systemd user service, which belongs to no session, so it has to look for one: the caller's own, the one
-//! that logind shows for the user, then every session of the user. Leaves to others: when to look again (`logind`), and what
-//! follows for the lock and for idleness (`lock`, `idle::logind`).
+//! presenced runs as a systemd user service, which belongs to no session, so it has to look for them: the caller's own, the one
+//! that logind shows for the user, then every session of the user. Leaves to others: which of them counts (`screen`), when to
+//! look again (`logind`), and what follows for the lock and for idleness (`lock`, `idle::logind`).
 
 use std::collections::HashMap;
 
@@ -20,6 +20,9 @@ const USER: InterfaceName<'static> = InterfaceName::from_static_str_unchecked("o
 
 /// Session types with a screen that can be locked.
 const GRAPHICAL: [&str; 3] = ["wayland", "x11", "mir"];
+
+/// The type of a session on a text console.
+const TTY: &str = "tty";
 
 /// The user's session at a screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,8 +56,8 @@ pub(in crate::signals) enum IdleHint {
 pub(super) struct Found {
     /// The object of the user; changes of it may lead to another session.
     pub(super) user: Option<OwnedObjectPath>,
-    /// The session.
-    pub(super) session: Option<SessionObject>,
+    /// The user's sessions, the most likely first.
+    pub(super) sessions: Vec<SessionObject>,
 }
 
 /// A session, and the objects that signal its changes.
@@ -64,12 +67,27 @@ pub(super) struct SessionObject {
     pub(super) path: OwnedObjectPath,
     /// The unit of its processes, at systemd.
     pub(super) scope: Option<OwnedObjectPath>,
+    pub(super) kind: Kind,
     pub(super) session: Session,
+}
+
+/// What logind's properties say about the screen of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Its type says that it has one.
+    Graphical,
+    /// It is on a text console of this machine. A login manager like greetd begins such sessions for a desktop too, and `startx`
+    /// starts an X server in one.
+    Console,
+    /// It has none: a remote shell, or not a person's. Or it has ended except for some of its processes.
+    NoScreen,
 }
 
 #[proxy(interface = "org.freedesktop.login1.Manager", default_path = "/org/freedesktop/login1", gen_blocking = false)]
 trait Manager {
     fn get_session(&self, session_id: &str) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(name = "GetSessionByPID")]
+    fn get_session_by_pid(&self, pid: u32) -> zbus::Result<OwnedObjectPath>;
     fn get_user(&self, uid: u32) -> zbus::Result<OwnedObjectPath>;
     fn list_sessions(&self) -> zbus::Result<Vec<ListedSession>>;
 }
@@ -79,47 +97,62 @@ type ListedSession = (String, u32, String, String, OwnedObjectPath);
 
 type Properties = HashMap<String, OwnedValue>;
 
-/// Asks the logind that is `owner` for the user's session.
+/// Asks the logind that is `owner` for the user's sessions.
 pub(super) async fn find(clock: &dyn Clock, bus: &Connection, owner: &OwnedUniqueName) -> Result<Found, BusError> {
     let logind = Logind { clock, bus, owner };
     let uid = rustix::process::getuid().as_raw();
     let manager = ManagerProxy::builder(bus).destination(owner)?.build().await?;
     let user = none_if_refused(with_timeout(clock, manager.get_user(uid)).await)?;
-    let mut session = logind.at(none_if_refused(with_timeout(clock, manager.get_session("auto")).await)?).await?;
-    if session.is_none() {
-        session = logind.at(logind.display_of(user.as_ref()).await?).await?;
-    }
-    if session.is_none() {
-        let listed = none_if_refused(with_timeout(clock, manager.list_sessions()).await)?.unwrap_or_default();
-        for (_, _, _, _, path) in listed.into_iter().filter(|session| session.1 == uid) {
-            let Some(other) = logind.at(Some(path)).await? else { continue };
-            // Of several, the one in use counts.
-            if session.as_ref().is_none_or(|found| other.session.rank() > found.session.rank()) {
-                session = Some(other);
-            }
+    let own = none_if_refused(with_timeout(clock, manager.get_session("auto")).await)?;
+    let display = logind.display_of(user.as_ref()).await?;
+    let listed = none_if_refused(with_timeout(clock, manager.list_sessions()).await)?.unwrap_or_default();
+    let listed = listed.into_iter().filter(|session| session.1 == uid).map(|(.., path)| path);
+    let mut sessions: Vec<SessionObject> = Vec::new();
+    for path in own.into_iter().chain(display).chain(listed) {
+        if !sessions.iter().any(|known| known.path == path) {
+            sessions.extend(logind.at(path).await?);
         }
     }
-    Ok(Found { user, session })
+    Ok(Found { user, sessions })
+}
+
+/// Asks the logind that is `owner` which session a process belongs to. `None`: to none, as the process of a user service.
+pub(super) async fn of_process(
+    clock: &dyn Clock,
+    bus: &Connection,
+    owner: &OwnedUniqueName,
+    pid: i32,
+) -> Result<Option<OwnedObjectPath>, BusError> {
+    let Ok(pid) = pid.try_into() else { return Ok(None) };
+    let manager = ManagerProxy::builder(bus).destination(owner)?.build().await?;
+    none_if_refused(with_timeout(clock, manager.get_session_by_pid(pid)).await)
+}
+
+impl Kind {
+    /// What the properties of a session say. An older logind, or another program in its place, may not have every property: what
+    /// is missing has its usual value.
+    fn read(properties: &Properties) -> Self {
+        let text = |name| text(properties, name);
+        let of_a_service = text("Class").is_some_and(|class| !class.starts_with("user"));
+        let ended = text("State") == Some("closing");
+        let is_remote = flag(properties, "Remote").unwrap_or(false);
+        let seat = properties.get("Seat").and_then(|value| value.try_clone().ok()?.try_into().ok());
+        let has_seat = seat.is_none_or(|(seat, _): (String, OwnedObjectPath)| !seat.is_empty());
+        match text("Type") {
+            _ if of_a_service || ended => Self::NoScreen,
+            None => Self::Graphical,
+            Some(kind) if GRAPHICAL.contains(&kind) => Self::Graphical,
+            Some(TTY) if has_seat && !is_remote => Self::Console,
+            Some(_) => Self::NoScreen,
+        }
+    }
 }
 
 impl Session {
-    /// Orders sessions by how likely the user sits there.
-    const fn rank(&self) -> (bool, bool) {
-        (self.active, !self.locked_hint)
-    }
-
-    /// Reads the properties of a session; `None` if it has no screen, does not belong to a user, or has ended except for some of
-    /// its processes. An older logind, or another program in its place, may not have every property: what is missing has
-    /// its usual value.
-    fn read(properties: &Properties) -> Option<Self> {
-        let flag = |name| properties.get(name).and_then(|value| bool::try_from(value).ok());
-        let text = |name| properties.get(name).and_then(|value| <&str>::try_from(value).ok());
-        let without_screen = text("Type").is_some_and(|kind| !GRAPHICAL.contains(&kind));
-        let of_a_service = text("Class").is_some_and(|class| !class.starts_with("user"));
-        let ended = text("State") == Some("closing");
-        if without_screen || of_a_service || ended {
-            return None;
-        }
+    /// Reads the properties of a session; as above, what is missing has its usual value.
+    fn read(properties: &Properties) -> Self {
+        let flag = |name| flag(properties, name);
+        let text = |name| text(properties, name);
         // In microseconds of wall time; 0 means that the desktop never said.
         let since = properties.get("IdleSinceHint").and_then(|value| u64::try_from(value).ok());
         let since =
@@ -129,14 +162,22 @@ impl Session {
             (Some(false), Some(_)) => IdleHint::Active,
             (Some(true), Some(since)) => IdleHint::Since(since),
         };
-        Some(Self {
+        Self {
             id: text("Id").unwrap_or_default().to_owned(),
             desktop: text("Desktop").unwrap_or_default().to_owned(),
             active: flag("Active").unwrap_or(true),
             locked_hint: flag("LockedHint").unwrap_or(false),
             idle,
-        })
+        }
     }
+}
+
+fn flag(properties: &Properties, name: &str) -> Option<bool> {
+    properties.get(name).and_then(|value| bool::try_from(value).ok())
+}
+
+fn text<'a>(properties: &'a Properties, name: &str) -> Option<&'a str> {
+    properties.get(name).and_then(|value| <&str>::try_from(value).ok())
 }
 
 /// The object of a unit at systemd. In its path, only the letters and digits of the name stand for themselves.
@@ -155,12 +196,12 @@ struct Logind<'a> {
 }
 
 impl Logind<'_> {
-    /// The session that is the object `path`.
-    async fn at(&self, path: Option<OwnedObjectPath>) -> Result<Option<SessionObject>, BusError> {
-        let Some(path) = path else { return Ok(None) };
+    /// The session that is the object `path`; `None` if it does not exist (any more).
+    async fn at(&self, path: OwnedObjectPath) -> Result<Option<SessionObject>, BusError> {
         let Some(properties) = self.properties(&path, SESSION).await? else { return Ok(None) };
-        let scope = properties.get("Scope").and_then(|value| unit(<&str>::try_from(value).ok()?));
-        Ok(Session::read(&properties).map(|session| SessionObject { path, scope, session }))
+        let scope = text(&properties, "Scope").and_then(unit);
+        let (kind, session) = (Kind::read(&properties), Session::read(&properties));
+        Ok(Some(SessionObject { path, scope, kind, session }))
     }
 
     /// The session that logind shows for the user.
@@ -190,36 +231,47 @@ mod tests {
 
     use super::*;
 
-    fn read(properties: &[(&str, Value<'_>)]) -> Option<Session> {
+    fn owned(properties: &[(&str, Value<'_>)]) -> Properties {
         let owned = |(name, value): &(&str, Value<'_>)| ((*name).to_owned(), value.try_to_owned().unwrap());
-        Session::read(&properties.iter().map(owned).collect())
+        properties.iter().map(owned).collect()
     }
 
     #[test]
-    fn only_a_users_session_with_a_screen_counts() {
-        for (kind, class, counts) in [
-            ("wayland", "user", true),
-            ("x11", "user", true),
-            ("x11", "user-early", true),
-            ("tty", "user", false),
-            ("unspecified", "user", false),
-            ("wayland", "greeter", false),
-            ("unspecified", "manager", false),
-            ("wayland", "lock-screen", false),
+    fn only_a_persons_session_may_have_a_screen() {
+        for (session_type, class, kind) in [
+            ("wayland", "user", Kind::Graphical),
+            ("x11", "user", Kind::Graphical),
+            ("x11", "user-early", Kind::Graphical),
+            ("tty", "user", Kind::Console),
+            ("tty", "background", Kind::NoScreen),
+            ("unspecified", "user", Kind::NoScreen),
+            ("wayland", "greeter", Kind::NoScreen),
+            ("unspecified", "manager", Kind::NoScreen),
+            ("wayland", "lock-screen", Kind::NoScreen),
         ] {
-            let found = read(&[("Type", kind.into()), ("Class", class.into())]);
-            assert_eq!(found.is_some(), counts, "{kind} {class}");
+            let properties = owned(&[("Type", session_type.into()), ("Class", class.into())]);
+            assert_eq!(Kind::read(&properties), kind, "{session_type} {class}");
         }
-        // A remote desktop has a screen too; a remote shell does not.
-        assert!(read(&[("Type", "x11".into()), ("Remote", true.into())]).is_some());
-        assert!(read(&[("Type", "tty".into()), ("Remote", true.into())]).is_none());
+    }
+
+    #[test]
+    fn a_remote_desktop_has_a_screen_and_a_remote_shell_or_a_serial_line_has_none() {
+        let remote = |session_type: &str| owned(&[("Type", session_type.into()), ("Remote", true.into())]);
+        assert_eq!(Kind::read(&remote("x11")), Kind::Graphical);
+        assert_eq!(Kind::read(&remote("tty")), Kind::NoScreen);
+        let on = |seat: &str| {
+            let seat = Value::from((seat, OwnedObjectPath::try_from("/").unwrap()));
+            owned(&[("Type", "tty".into()), ("Seat", seat)])
+        };
+        assert_eq!((Kind::read(&on("seat0")), Kind::read(&on(""))), (Kind::Console, Kind::NoScreen));
     }
 
     #[test]
     fn what_an_older_logind_does_not_say_has_its_usual_value() {
-        assert_eq!(read(&[]), Some(Session { active: true, ..Session::default() }));
-        let hint = read(&[("LockedHint", true.into()), ("Active", false.into()), ("Desktop", "sway".into())]);
+        assert_eq!(Kind::read(&owned(&[])), Kind::Graphical);
+        assert_eq!(Session::read(&owned(&[])), Session { active: true, ..Session::default() });
+        let hint = owned(&[("LockedHint", true.into()), ("Active", false.into()), ("Desktop", "sway".into())]);
         let expected = Session { desktop: "sway".to_owned(), locked_hint: true, ..Session::default() };
-        assert_eq!(hint, Some(expected));
+        assert_eq!(Session::read(&hint), expected);
     }
 }

@@ -38,6 +38,7 @@ async fn a_locker_can_report_the_lock() {
     let (_bus, login1, daemon) = at_a_desk(&mut house).await;
     login1.set_auto(Some("2"));
     login1.add("2", Session { desktop: "sway", ..Session::DESKTOP }).await;
+    login1.remove("1").await;
     let report = daemon.report("a doubt", |report| has(report, Code::LockUnproved)).await;
     assert_eq!((report.health, &*report.signals["lock"].value), (Health::Degraded, "unlocked"));
     assert_eq!(house.ask(&["signal", "lock", "locked"]).await.0, 0);

@@ -24,6 +24,7 @@ pub(crate) struct Session {
     pub(crate) class: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) remote: bool,
+    pub(crate) seat: &'static str,
     pub(crate) desktop: &'static str,
     /// Set where it is served.
     pub(crate) id: String,
@@ -41,12 +42,23 @@ impl Session {
         class: "user",
         kind: "wayland",
         remote: false,
+        seat: "seat0",
         desktop: "",
         id: String::new(),
         state: "active",
         scope: "session-c1.scope",
         idle: (false, 0),
     };
+
+    /// A text console, or an unlocked desktop that was started on one.
+    pub(crate) fn console() -> Self {
+        Self { kind: "tty", ..Self::DESKTOP }
+    }
+
+    /// A remote shell.
+    pub(crate) fn ssh() -> Self {
+        Self { remote: true, seat: "", ..Self::console() }
+    }
 }
 
 #[interface(name = "org.freedesktop.login1.Session")]
@@ -70,6 +82,10 @@ impl Session {
     #[zbus(property)]
     fn remote(&self) -> bool {
         self.remote
+    }
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn seat(&self) -> (&str, OwnedObjectPath) {
+        (self.seat, ObjectPath::try_from("/").unwrap().into())
     }
     #[zbus(property)]
     fn desktop(&self) -> &str {
@@ -105,6 +121,8 @@ struct Answers {
     auto: Option<String>,
     display: Option<String>,
     listed: Vec<String>,
+    /// The session of a process; of any other, the caller's.
+    processes: HashMap<u32, String>,
     preparing: bool,
     /// How often `PreparingForSleep` was read.
     asked_about_sleep: usize,
@@ -129,7 +147,8 @@ impl Manager {
     #[zbus(name = "GetSessionByPID")]
     fn get_session_by_pid(&self, pid: u32) -> fdo::Result<OwnedObjectPath> {
         assert!(i32::try_from(pid).is_ok(), "{pid} is not a process id");
-        self.session_of_the_caller()
+        let known = self.answers.lock().unwrap().processes.get(&pid).cloned();
+        known.map_or_else(|| self.session_of_the_caller(), |id| Ok(path(&id)))
     }
     fn get_user(&self, uid: u32) -> fdo::Result<OwnedObjectPath> {
         let known = uid == self.uid;
@@ -279,6 +298,18 @@ impl Login1 {
         let session = self.session(id).await;
         session.get_mut().await.active = active;
         session.get().await.active_changed(session.signal_emitter()).await.unwrap();
+    }
+
+    /// Sets `Type`, as a compositor does that took control of its session.
+    pub(crate) async fn set_kind(&self, id: &str, kind: &'static str) {
+        let session = self.session(id).await;
+        session.get_mut().await.kind = kind;
+        session.get().await.type_changed(session.signal_emitter()).await.unwrap();
+    }
+
+    /// This process belongs to this session.
+    pub(crate) fn set_process(&self, pid: u32, id: &str) {
+        self.answers.lock().unwrap().processes.insert(pid, id.to_owned());
     }
 
     /// Ends a session of which processes are left. Only `systemd` tells, of its scope.

@@ -8,6 +8,7 @@ pub(crate) mod compositor;
 #[cfg(feature = "wayland")]
 pub(crate) mod compositor_stub;
 pub(crate) mod desk;
+pub(crate) mod display_server;
 pub(crate) mod entra;
 pub(crate) mod fake_daemon;
 pub(crate) mod faults;
@@ -18,6 +19,7 @@ pub(crate) mod idle;
 pub(crate) mod keyring;
 pub(crate) mod lapse;
 pub(crate) mod listener;
+pub(crate) mod lock;
 pub(crate) mod login1;
 pub(crate) mod mutter;
 pub(crate) mod openssl;

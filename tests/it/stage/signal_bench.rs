@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use presenced::signals::{Buses, Context, FileWatcher, Observation, SleepHold, Update};
+use presenced::signals::{Buses, Context, FileWatcher, LockedSessions, Observation, SleepHold, Update};
 use presenced::time::{Clock, Instant, Now};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -180,8 +180,14 @@ impl<T: Debug> Signal<T> {
         run: impl FnOnce(Context) -> F,
     ) -> Self {
         let (sender, updates) = mpsc::channel(16);
-        let context =
-            Context { clock: clock.clone(), updates: sender, buses, file_watcher: FileWatcher::new(), cache_dir };
+        let context = Context {
+            clock: clock.clone(),
+            updates: sender,
+            buses,
+            file_watcher: FileWatcher::new(),
+            cache_dir,
+            locked_sessions: LockedSessions::default(),
+        };
         let mut task = JoinSet::new();
         task.spawn(run(context));
         Self { updates, unwrap, holds: Vec::new(), task }

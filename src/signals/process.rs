@@ -19,20 +19,23 @@ const START_SLACK_SECS: i64 = 2;
 pub(super) struct Process(AsyncFd<OwnedFd>);
 
 impl Process {
+    /// The process that has the id `pid` now; `None` if there is none. What is read about the id from now on is about this
+    /// process for as long as it has not ended.
+    pub(super) fn open(pid: i32) -> io::Result<Option<Self>> {
+        let Some(id) = Pid::from_raw(pid) else { return Ok(None) };
+        match pidfd_open(id, PidfdFlags::NONBLOCK) {
+            Ok(pidfd) => Ok(Some(Self(fd::readable(pidfd)?))),
+            Err(rustix::io::Errno::SRCH) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The process `pid` that a file names, which was last written at `written` (seconds since 1970). `None`: it has ended.
     /// A process that started after the file was written is a different one with the same id.
     pub(super) fn find(pid: i32, written: i64) -> io::Result<Option<Self>> {
-        let Some(id) = Pid::from_raw(pid) else { return Ok(None) };
-        let pidfd = match pidfd_open(id, PidfdFlags::NONBLOCK) {
-            Ok(pidfd) => pidfd,
-            Err(rustix::io::Errno::SRCH) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        // Read after the pidfd is open: if the id is reused in between, the pidfd says that its process has ended.
-        if started(pid).is_some_and(|started| started > written + START_SLACK_SECS) {
-            return Ok(None);
-        }
-        Ok(Some(Self(fd::readable(pidfd)?)))
+        let process = Self::open(pid)?;
+        let is_another = started(pid).is_some_and(|started| started > written + START_SLACK_SECS);
+        Ok(process.filter(|_| !is_another))
     }
 
     /// Waits until it has ended, or until that can no longer be seen.
