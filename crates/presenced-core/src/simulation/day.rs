@@ -253,26 +253,18 @@ impl ScriptWriter<'_> {
 
     fn trouble(&mut self) {
         let at = self.moment();
-        match self.random.u8(0..10) {
-            0 => {
-                let after = self.random.u8(0..2);
-                self.add(at, Event::Revoke(after));
-            }
-            1 | 2 => {
-                let what = self.sleep();
-                self.add(at, what);
-            }
-            3 | 4 => self.unsteady(at),
-            _ => {
-                let what = self.fault(at);
-                self.add(at, what);
-            }
-        }
+        let what = match self.random.u8(0..10) {
+            0 => Event::Revoke(self.random.u8(0..2)),
+            1 | 2 => self.sleep(),
+            3 | 4 => return self.unsteady(at),
+            _ => self.fault(at),
+        };
+        self.add(at, what);
     }
 
     fn sleep(&mut self) -> Event {
-        let late = Duration::from_secs_f64(25.0 * self.random.f64());
-        let announced = pick(&mut self.random, &[Announced::Nothing, Announced::StartAndEnd, Announced::Start(late)]);
+        let start = Announced::Start(Duration::from_secs_f64(25.0 * self.random.f64()));
+        let announced = pick(&mut self.random, &[Announced::Nothing, Announced::StartAndEnd, start]);
         Event::Sleep { announced, lasts: self.a_while() }
     }
 
