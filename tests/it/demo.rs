@@ -26,15 +26,17 @@ async fn demo(arguments: &[&str], path: &str) -> (bool, String) {
 
 /// The same, with its exit code.
 async fn run(arguments: &[&str], path: &str) -> (Option<i32>, String) {
+    let home = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_presenced"))
         .arg("demo")
         .args(arguments)
         .env_clear()
         .env("PATH", path)
-        .env("HOME", "/nonexistent")
+        .env("HOME", home.path())
         .stdin(Stdio::null())
         .output();
     let output = guarded("the demo", output).await.unwrap();
+    assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0, "it leaves nothing in the user's folders");
     (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr))
 }
 

@@ -113,7 +113,13 @@ async fn play(args: &Args, environment: &Environment) -> Result<Summary, Error> 
     let daemon = Daemon::new(Options {
         config: stage.configuration(&day, desktop.is_some(), environment)?,
         config_file: None,
-        environment: environment.clone(),
+        // The demo leaves nothing in the user's folders.
+        environment: Environment {
+            state_dir: folder.path().to_owned(),
+            cache_dir: folder.path().to_owned(),
+            runtime_dir: None,
+            ..environment.clone()
+        },
         clock: clock.clone(),
         socket: Listen::At(folder.path().join("presenced.sock")),
         history: None,
