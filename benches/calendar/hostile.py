@@ -27,6 +27,10 @@ FILES = {
     "every minute since 1601": calendar(FIRST, "RRULE:FREQ=MINUTELY"),
     "a rule that never matches": calendar(FIRST, "RRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30"),
     "COUNT=4294967295": calendar(FIRST, "RRULE:FREQ=SECONDLY;BYSECOND=1,7;COUNT=4294967295"),
+    "10,000 counted rules that miss their start": "BEGIN:VCALENDAR\r\n"
+    + "".join(
+        f"BEGIN:VEVENT\r\nUID:{n}\r\n{START}\r\nRRULE:FREQ=SECONDLY;BYSETPOS=2;COUNT=5\r\nEND:VEVENT\r\n" for n in range(10_000)
+    ),
     "INTERVAL=0": calendar(START, "RRULE:FREQ=DAILY;INTERVAL=0"),
     "every part of a day by list": calendar(
         START, f"RRULE:FREQ=YEARLY;BYHOUR={numbers(24)};BYMINUTE={numbers(60)};BYSECOND={numbers(60)}"

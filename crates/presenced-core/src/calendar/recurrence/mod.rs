@@ -161,9 +161,10 @@ impl Rule {
     /// Google, Apple, Outlook; RFC 5545, 3.3.10: "DTSTART ... counts as the first occurrence").
     pub(super) fn counting_start(mut self, start: DateTime) -> Self {
         if let Some(count) = self.count {
-            // A period can begin after a time that it gives.
-            let rule = self.bounded(start, start.saturating_add(OVERSHOOT));
-            let mut given = IcalRecurExpand::new(rule, to_crate(first_period(&self, start)));
+            // A week of the year can begin after a time that it gives. Other rules need not be walked further than the start,
+            // and with every second that would take long.
+            let last = if self.by_week { start.saturating_add(OVERSHOOT) } else { start };
+            let mut given = IcalRecurExpand::new(self.bounded(start, last), to_crate(first_period(&self, start)));
             let gives_start = given.any(|at| at == to_crate(start));
             self.count = Some(count - u32::from(!gives_start));
         }
