@@ -63,14 +63,6 @@ impl Stage {
         Self { house, daemon, file, expected: vec![BUSY] }
     }
 
-    /// Writes the calendar the safe way, and waits until others see what is in it.
-    async fn set(&mut self, status: &str, pair: &'static str) {
-        let draft = self.file.with_extension("tmp");
-        fs::write(&draft, calendar(status)).unwrap();
-        fs::rename(draft, &self.file).unwrap();
-        self.sees(pair).await;
-    }
-
     /// Waits until others see this, and nothing else before it.
     async fn sees(&mut self, pair: &'static str) {
         let set = self
@@ -84,19 +76,20 @@ impl Stage {
         self.expected.push(pair);
     }
 
-    /// Waits until the daemon has seen that the file is not whole.
-    async fn is_noticed(&self) {
-        let report = self.daemon.report("a warning", has_incomplete).await;
-        assert_eq!(report.signals["calendar"].value, "busy", "{report:?}");
+    /// Waits until the daemon has seen that the file is not whole, and why.
+    async fn is_noticed(&self, reason: &str) {
+        let is_said = |report: &Report| report.warnings.iter().any(|warning| warning.text.contains(reason));
+        let report = self.daemon.report(reason, is_said).await;
+        assert_eq!((has_incomplete(&report), report.signals["calendar"].value.as_str()), (true, "busy"), "{report:?}");
     }
 
-    /// What others saw, from the first presence on.
-    fn seen(&self) -> Vec<String> {
+    /// Others saw nothing else, from the first presence on.
+    fn end(self) {
         let spans = self.house.emulator.timeline(USER).unwrap().spans;
         let pairs = spans.into_iter().map(|span| span.visible.to_string());
         let mut pairs: Vec<String> = pairs.skip_while(|pair| pair != BUSY).collect();
         pairs.dedup();
-        pairs
+        assert_eq!(pairs, self.expected);
     }
 }
 
@@ -117,62 +110,71 @@ async fn run(command: &mut Command) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// Every writer, one after the other. Between them the calendar is busy again.
-async fn each_writer(source: &str) {
-    let mut stage = Stage::new(source).await;
-    let (file, new) = (stage.file.clone(), stage.house.path("new"));
-    let away = calendar("OOF");
+/// The two ways to configure the file: by its name, and by its folder's.
+const SOURCES: [&str; 2] = ["calendars/work.ics", "calendars"];
 
-    // A download into the file itself.
-    write_slowly(&away, &new, &file).await;
-    stage.sees(AWAY).await;
-    stage.set("BUSY", BUSY).await;
-
-    // One that fails, and is repeated much later.
-    let mut download = File::create(&file).unwrap();
-    stage.is_noticed().await;
-    download.write_all(&away.as_bytes()[..away.len() / 2]).unwrap();
-    drop(download);
-    stage
-        .daemon
-        .report("half a file", |report| {
-            report.warnings.iter().any(|warning| warning.text.contains("it ends before its END:VCALENDAR"))
-        })
-        .await;
-    stage.is_noticed().await;
-    fs::write(&file, &away).unwrap();
-    stage.sees(AWAY).await;
-    stage.daemon.report("no warning", |report| !has_incomplete(report)).await;
-    stage.set("BUSY", BUSY).await;
-
-    // rsync into the file itself, over a slow line.
-    fs::write(&file, "").unwrap();
-    stage.is_noticed().await;
-    fs::write(&new, &away).unwrap();
-    run(Command::new("rsync").args(["--inplace", "--whole-file", "--bwlimit=25"]).args([&new, &file])).await;
-    stage.sees(AWAY).await;
-    stage.set("BUSY", BUSY).await;
-
-    // A careful program.
-    stage.set("OOF", AWAY).await;
-    stage.set("BUSY", BUSY).await;
-
-    // An editor that keeps a backup.
-    fs::rename(&file, file.with_extension("ics~")).unwrap();
-    write_slowly(&away, &new, &file).await;
-    stage.sees(AWAY).await;
-
-    assert_eq!(stage.seen(), stage.expected);
+#[tokio::test]
+async fn a_slow_download_into_the_file_itself() {
+    for source in SOURCES {
+        let mut stage = Stage::new(source).await;
+        write_slowly(&calendar("OOF"), &stage.house.path("new"), &stage.file).await;
+        stage.sees(AWAY).await;
+        stage.end();
+    }
 }
 
 #[tokio::test]
-async fn others_see_the_meeting_until_the_new_file_is_whole() {
-    each_writer("calendars/work.ics").await;
+async fn a_download_that_fails_and_is_repeated_later() {
+    for source in SOURCES {
+        let mut stage = Stage::new(source).await;
+        let away = calendar("OOF");
+        let mut download = File::create(&stage.file).unwrap();
+        stage.is_noticed("it is empty").await;
+        download.write_all(&away.as_bytes()[..away.len() / 2]).unwrap();
+        drop(download);
+        stage.is_noticed("it ends before its END:VCALENDAR").await;
+        fs::write(&stage.file, &away).unwrap();
+        stage.sees(AWAY).await;
+        stage.daemon.report("no warning", |report| !has_incomplete(report)).await;
+        stage.end();
+    }
 }
 
 #[tokio::test]
-async fn others_see_the_meeting_until_the_new_file_in_the_folder_is_whole() {
-    each_writer("calendars").await;
+async fn rsync_into_the_file_itself_over_a_slow_line() {
+    for source in SOURCES {
+        let mut stage = Stage::new(source).await;
+        let new = stage.house.path("new");
+        fs::write(&new, calendar("OOF")).unwrap();
+        run(Command::new("rsync").args(["--inplace", "--whole-file", "--bwlimit=25"]).args([&new, &stage.file])).await;
+        stage.sees(AWAY).await;
+        stage.end();
+    }
+}
+
+#[tokio::test]
+async fn a_careful_program_renames_the_new_file_into_place() {
+    for source in SOURCES {
+        let mut stage = Stage::new(source).await;
+        for (status, pair) in [("OOF", AWAY), ("BUSY", BUSY), ("OOF", AWAY)] {
+            let draft = stage.file.with_extension("tmp");
+            fs::write(&draft, calendar(status)).unwrap();
+            fs::rename(draft, &stage.file).unwrap();
+            stage.sees(pair).await;
+        }
+        stage.end();
+    }
+}
+
+#[tokio::test]
+async fn an_editor_that_keeps_a_backup_and_writes_slowly() {
+    for source in SOURCES {
+        let mut stage = Stage::new(source).await;
+        fs::rename(&stage.file, stage.file.with_extension("ics~")).unwrap();
+        write_slowly(&calendar("OOF"), &stage.house.path("new"), &stage.file).await;
+        stage.sees(AWAY).await;
+        stage.end();
+    }
 }
 
 #[tokio::test]
