@@ -26,8 +26,17 @@ fn event(uid: &str, properties: &str) -> String {
     format!("BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\n{properties}\r\nEND:VEVENT\r\n")
 }
 
-/// A calendar that has an event of this kind all the time, after 500 events that are over, so that half of it has none.
-fn calendar(status: &str) -> String {
+/// A calendar that has an event of this kind all the time.
+fn short(status: &str) -> String {
+    calendar_after(0, status)
+}
+
+/// The same after 500 events that are over: half of it has no event of this day.
+fn long(status: &str) -> String {
+    calendar_after(500, status)
+}
+
+fn calendar_after(past: u32, status: &str) -> String {
     let over = |number: u32| {
         event(
             &format!("over-{number}"),
@@ -36,7 +45,7 @@ fn calendar(status: &str) -> String {
     };
     let always =
         format!("DTSTART:20200101T000000\r\nDURATION:P1D\r\nRRULE:FREQ=DAILY\r\nX-MICROSOFT-CDO-BUSYSTATUS:{status}");
-    let events: String = (0..500).map(over).chain([event("always", &always)]).collect();
+    let events: String = (0..past).map(over).chain([event("always", &always)]).collect();
     format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:test\r\n{events}END:VCALENDAR\r\n")
 }
 
@@ -55,7 +64,7 @@ impl Stage {
         let mut house = House::new().await;
         fs::create_dir(house.path("calendars")).unwrap();
         let file = house.path("calendars/work.ics");
-        fs::write(&file, calendar("BUSY")).unwrap();
+        fs::write(&file, short("BUSY")).unwrap();
         let sources = format!("[signals.calendar]\nsources = [{{ path = \"{source}\" }}]\n");
         house.write("config.toml", house.account("work") + &sources);
         let daemon = house.start().await;
@@ -117,7 +126,7 @@ const SOURCES: [&str; 2] = ["calendars/work.ics", "calendars"];
 async fn a_slow_download_into_the_file_itself() {
     for source in SOURCES {
         let mut stage = Stage::new(source).await;
-        write_slowly(&calendar("OOF"), &stage.house.path("new"), &stage.file).await;
+        write_slowly(&long("OOF"), &stage.house.path("new"), &stage.file).await;
         stage.sees(AWAY).await;
         stage.end();
     }
@@ -127,7 +136,7 @@ async fn a_slow_download_into_the_file_itself() {
 async fn a_download_that_fails_and_is_repeated_later() {
     for source in SOURCES {
         let mut stage = Stage::new(source).await;
-        let away = calendar("OOF");
+        let away = long("OOF");
         let mut download = File::create(&stage.file).unwrap();
         stage.is_noticed("it is empty").await;
         download.write_all(&away.as_bytes()[..away.len() / 2]).unwrap();
@@ -145,8 +154,9 @@ async fn rsync_into_the_file_itself_over_a_slow_line() {
     for source in SOURCES {
         let mut stage = Stage::new(source).await;
         let new = stage.house.path("new");
-        fs::write(&new, calendar("OOF")).unwrap();
-        run(Command::new("rsync").args(["--inplace", "--whole-file", "--bwlimit=25"]).args([&new, &stage.file])).await;
+        // It writes 256 KiB at a time.
+        fs::write(&new, calendar_after(5000, "OOF")).unwrap();
+        run(Command::new("rsync").args(["--inplace", "--whole-file", "--bwlimit=200"]).args([&new, &stage.file])).await;
         stage.sees(AWAY).await;
         stage.end();
     }
@@ -158,7 +168,7 @@ async fn a_careful_program_renames_the_new_file_into_place() {
         let mut stage = Stage::new(source).await;
         for (status, pair) in [("OOF", AWAY), ("BUSY", BUSY), ("OOF", AWAY)] {
             let draft = stage.file.with_extension("tmp");
-            fs::write(&draft, calendar(status)).unwrap();
+            fs::write(&draft, short(status)).unwrap();
             fs::rename(draft, &stage.file).unwrap();
             stage.sees(pair).await;
         }
@@ -171,7 +181,7 @@ async fn an_editor_that_keeps_a_backup_and_writes_slowly() {
     for source in SOURCES {
         let mut stage = Stage::new(source).await;
         fs::rename(&stage.file, stage.file.with_extension("ics~")).unwrap();
-        write_slowly(&calendar("OOF"), &stage.house.path("new"), &stage.file).await;
+        write_slowly(&long("OOF"), &stage.house.path("new"), &stage.file).await;
         stage.sees(AWAY).await;
         stage.end();
     }
@@ -183,7 +193,7 @@ async fn a_daemon_that_starts_while_the_file_is_written_claims_nothing_until_it_
         let mut house = House::new().await;
         let sources = format!("[signals.calendar]\nsources = [{{ path = \"{source}\" }}]\n");
         house.write("config.toml", house.account("work") + &sources);
-        let busy = calendar("BUSY");
+        let busy = long("BUSY");
         let (first, second) = busy.split_at(busy.len() / 2);
         let mut file = File::create(house.path("work.ics")).unwrap();
         file.write_all(first.as_bytes()).unwrap();
