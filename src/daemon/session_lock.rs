@@ -43,6 +43,10 @@ impl Holder {
         Self { host, pid: std::process::id(), socket, config }
     }
 
+    fn is_same_process(&self, other: &Self) -> bool {
+        (&self.host, self.pid) == (&other.host, other.pid)
+    }
+
     /// `process 4242 on desk (socket /run/user/1000/presenced/presenced.sock, configuration …)`.
     fn describe(&self) -> String {
         let part = |name: &str, path: &Option<PathBuf>| {
@@ -114,6 +118,9 @@ impl SessionLock {
                     state.held = Some((user, file));
                     return Ok(());
                 }
+                // Another account of this daemon has the same user. They do not disturb each other, because one daemon decides for
+                // both.
+                Ok(Err(Some(holder))) if holder.is_same_process(&self.locks.holder) => return Ok(()),
                 Ok(Err(holder)) => return Err(held_by(holder.as_ref(), path)),
                 Err(error) => reasons.push(format!("{}: {error}", path.display())),
             }
@@ -212,6 +219,18 @@ mod tests {
         assert!(is_free(path));
         two.take("ada").unwrap();
         assert!(two.is_held() && two.missing().is_none());
+    }
+
+    #[test]
+    fn two_accounts_of_one_daemon_may_have_the_same_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let environment = config::Environment::bare(dir.path());
+        let (one, two) = (locks(&environment, 11), locks(&environment, 11));
+        one.take("ada").unwrap();
+        two.take("ada").unwrap();
+        drop(one);
+        two.take("ada").unwrap();
+        assert!(two.is_held(), "the next write takes over the lock");
     }
 
     #[test]
