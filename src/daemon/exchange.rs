@@ -72,6 +72,10 @@ impl Exchange {
 
     /// Takes the lock of the user's session, on a thread where it may block.
     async fn lock(&self, user: &str) -> Result<(), Failure> {
+        if self.lock.is_settled(user) {
+            // A keepalive need not start a thread.
+            return Ok(());
+        }
         let (lock, user) = (self.lock.clone(), user.to_owned());
         let taken = tokio::task::spawn_blocking(move || lock.take(&user)).await;
         taken.unwrap_or_else(|error| {

@@ -130,6 +130,12 @@ impl SessionLock {
         Ok(())
     }
 
+    /// Whether nothing is left to do for `user`: the lock is held, or there is no folder for it.
+    pub(super) fn is_settled(&self, user: &str) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.missing.is_some() || state.held.as_ref().is_some_and(|(held, _)| held.eq_ignore_ascii_case(user))
+    }
+
     /// Why there is no lock, if there is none and that is known.
     pub(super) fn missing(&self) -> Option<String> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).missing.clone()
