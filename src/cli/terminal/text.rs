@@ -72,15 +72,15 @@ fn wrap_line(line: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Splits so that the first part has at most `width` columns, but at least one character.
+/// Splits so that the first part has at most `width` columns, but at least one character. Measures the part as a whole, because a
+/// character can change the width of the one before it: `©` takes one column, and two when U+FE0F makes it an emoji. Does not
+/// split the two, if a shorter part is left.
 fn split_at_column(text: &str, width: usize) -> (&str, &str) {
-    let mut used = 0;
-    let fits = |(start, char): &(usize, char)| {
-        used += char.width().unwrap_or(0);
-        *start == 0 || used <= width
-    };
-    let end = text.char_indices().take_while(fits).map(|(start, char)| start + char.len_utf8()).last();
-    text.split_at(end.unwrap_or(0))
+    let first = text.chars().next().map_or(0, char::len_utf8);
+    let ends = text.char_indices().map(|(start, char)| start + char.len_utf8());
+    let fitting = ends.take_while(|end| columns(&text[..*end]) <= width);
+    let belongs_to_the_last = |end: usize| text[end..].chars().next().is_some_and(|next| next.width() == Some(0));
+    text.split_at(fitting.filter(|end| !belongs_to_the_last(*end)).last().unwrap_or(first))
 }
 
 #[cfg(test)]
@@ -107,9 +107,15 @@ mod tests {
         assert_eq!(wrap("", 8), [""; 0]);
     }
 
+    #[test]
+    fn a_character_stays_with_the_one_that_changes_its_width() {
+        assert_eq!(wrap("abc©\u{fe0f}d", 4), ["abc", "©\u{fe0f}d"]);
+        assert_eq!(wrap("ab©\u{fe0f}d", 4), ["ab©\u{fe0f}", "d"]);
+    }
+
     proptest! {
         #[test]
-        fn no_line_is_too_wide_and_no_word_is_lost(text in "[a-zé日 \n]{0,200}", width in 2_usize..60) {
+        fn no_line_is_too_wide_and_no_word_is_lost(text in "[a-zé日©\u{fe0f} \n]{0,200}", width in 2_usize..60) {
             let lines = wrap(&text, width);
             prop_assert!(lines.iter().all(|line| columns(line) <= width), "{lines:?}");
             let squeezed = |text: &str| text.split_whitespace().collect::<String>();
