@@ -57,7 +57,7 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
     if json {
         let problems = loaded.as_ref().err();
         let file = problems.map_or(context.config.as_path(), Problems::file);
-        let notes = loaded.as_ref().map(notes).unwrap_or_default();
+        let notes = loaded.as_ref().map(|config| notes(config, &context.environment)).unwrap_or_default();
         let result = JsonReport {
             version: 1,
             valid: problems.is_none(),
@@ -71,7 +71,7 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
     }
     let config = loaded?;
     anstream::print!("{} is valid.\n\n{}", context.config.display(), summary(&config));
-    let notes = notes(&config);
+    let notes = notes(&config, &context.environment);
     if !notes.is_empty() {
         anstream::println!();
     }

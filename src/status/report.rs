@@ -59,6 +59,9 @@ pub struct Account {
     pub rule: Option<String>,
     /// Why, in one clause.
     pub because: String,
+    /// What presenced would claim if it knew more; left out if that changes nothing, or if an older daemon does not report it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Withheld>,
     /// Since when this rule has asked for this presence; `None`: nothing was decided yet, or an older daemon does not report it.
     #[serde(default)]
     pub since: Option<Timestamp>,
@@ -81,6 +84,15 @@ pub struct Account {
     /// What is worth knowing about it although nothing is wrong, for people; left out if there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// A presence that is not claimed because something is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The presence; `None`: a rule that claims nothing.
+    pub presence: Option<Pair>,
+    /// The names of the signals that are unknown.
+    pub unknown: Vec<String>,
 }
 
 /// Who signed in, and what the newest token permits.
@@ -210,6 +222,9 @@ pub struct Signal {
     pub source: String,
     /// How healthy the source is.
     pub health: Health,
+    /// Why it is unknown, as a sentence; left out if it is known, or if nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When the value changes by itself; absent if that is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,

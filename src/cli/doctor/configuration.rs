@@ -7,7 +7,7 @@ use std::path::Path;
 use super::check::{Check, Group};
 use super::text::{Text, count, foreign, path, text};
 use super::{Scene, modes};
-use crate::cli::notes::{Note, notes};
+use crate::cli::notes::{self, Note};
 use crate::config::{CalendarPlace, Config, Problem, Problems, Signals};
 
 const GROUP: Group = Group::Configuration;
@@ -26,10 +26,10 @@ pub(super) fn checks(scene: &Scene<'_>) -> Vec<Check> {
     vec![read].into_iter().chain(permissions(file, config)).chain(config.into_iter().flat_map(cannot_work)).collect()
 }
 
-/// What is valid but cannot work.
+/// What is valid but cannot work. Other checks look at the files.
 fn cannot_work(config: &Config) -> Vec<Check> {
     let check = |note: Note| Check::warning(GROUP, "note", foreign(note.to_string()));
-    notes(config).into_iter().map(check).collect()
+    notes::settings(config).into_iter().map(check).collect()
 }
 
 fn summary(config: &Config) -> Text {

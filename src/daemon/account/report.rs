@@ -54,6 +54,10 @@ impl Account {
             desired: decision.and_then(|decision| decision.presence).map(Into::into),
             rule: decision.and_then(|decision| decision.rule.clone()),
             because: decision.map_or_else(|| "not decided yet".to_owned(), |decision| decision.because.clone()),
+            withheld: decision.and_then(|decision| decision.withheld.as_ref()).map(|withheld| report::Withheld {
+                presence: withheld.presence.map(Into::into),
+                unknown: withheld.unknown.iter().map(|name| (*name).to_owned()).collect(),
+            }),
             since: self.in_force.wished_since,
             until: decision.and_then(|decision| decision.until),
             asserted: self.asserted(now),

@@ -47,6 +47,11 @@ impl<T> Signal<T> {
         Self { is_on, word, hold: HOLD_AFTER_LOSS, survives_suspend: false, shown_when_off: true }
     }
 
+    /// A value still counts for `hold` after its source was lost.
+    pub(super) const fn with_hold(self, hold: Duration) -> Self {
+        Self { hold, ..self }
+    }
+
     /// The signal's own task decides how long a value still counts after its source was lost.
     pub(super) const fn without_hold(self) -> Self {
         Self { hold: Duration::ZERO, ..self }
@@ -80,6 +85,8 @@ pub(super) struct Row {
     pub(super) value: String,
     pub(super) source: String,
     pub(super) health: Health,
+    /// Why it is unknown.
+    pub(super) reason: Option<String>,
     pub(super) until: Option<Timestamp>,
 }
 
@@ -144,6 +151,12 @@ impl<T: Clone> Slot<T> {
         if fine || !self.heard { Health::Ok } else { Health::Degraded }
     }
 
+    /// Why it means `reading` now, if that is unknown.
+    pub(super) fn reason<U>(&self, reading: &Reading<U>) -> Option<String> {
+        let warning = self.observation.warnings.first().filter(|_| matches!(reading, Reading::Unknown))?;
+        Some(warning.text.clone())
+    }
+
     /// Whether a reading from before a suspend still counts.
     pub(super) fn survives_suspend(&self) -> bool {
         self.signal.survives_suspend
@@ -204,9 +217,10 @@ impl<T: Clone> AnySlot for Slot<T> {
             Reading::Known(value) => (self.signal.word)(&value, now.wall),
         };
         let health = self.health(&reading);
+        let reason = self.reason(&reading);
         let until = reading.known().and_then(|(_, until)| *until);
         let value = reading.map(|(word, _)| word).to_string();
-        Some(Row { value, source: self.observation.source.clone(), health, until })
+        Some(Row { value, source: self.observation.source.clone(), health, reason, until })
     }
 }
 

@@ -88,7 +88,7 @@ fn programs_get_json_either_way() {
     assert_eq!(missing["problems"][0]["line"], Value::Null);
     assert_eq!(missing["problems"][0]["message"], "the file does not exist");
 
-    fs::write(&file, super::ACCOUNT).unwrap();
+    fs::write(&file, format!("{}[signals.lock]\n", super::ACCOUNT)).unwrap();
     assert_eq!(read(0), json!({ "version": 1, "valid": true, "file": path, "problems": [], "notes": [] }));
 
     fs::write(&file, format!("{}[session]\nexpiration = 15\n", super::ACCOUNT)).unwrap();
@@ -103,7 +103,7 @@ fn programs_get_json_either_way() {
 fn a_cloud_without_presence_is_noted_and_valid() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.toml");
-    fs::write(&file, format!("{}cloud = \"china\"\n", super::ACCOUNT)).unwrap();
+    fs::write(&file, format!("{}cloud = \"china\"\n[signals.lock]\n", super::ACCOUNT)).unwrap();
     let output = check(&file, &[]);
     assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
     let shown = text(output.stdout);
@@ -114,8 +114,105 @@ fn a_cloud_without_presence_is_noted_and_valid() {
     let json: Value = serde_json::from_slice(&check(&file, &["--json"]).stdout).unwrap();
     assert_eq!((&json["valid"], &json["notes"]), (&json!(true), &json!([{ "text": note }])));
 
-    fs::write(&file, super::ACCOUNT).unwrap();
+    fs::write(&file, format!("{}[signals.lock]\n", super::ACCOUNT)).unwrap();
     assert!(!text(check(&file, &[]).stdout).contains("note:"));
+}
+
+/// The notes about a configuration with `more` after its account. The exit code is 0.
+fn notes(more: &str) -> Vec<String> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("config.toml");
+    let more = more.replace("DIR", &dir.path().display().to_string());
+    fs::write(&file, format!("{}{more}", super::ACCOUNT)).expect("it is ours");
+    let output = check(&file, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
+    let shown = text(output.stdout).replace(&dir.path().display().to_string(), "DIR");
+    shown.lines().filter_map(|line| line.strip_prefix("note: ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_configuration_that_watches_nothing_is_noted() {
+    let note = "[signals]: nothing is watched, so the presence changes only by hand; add a table, like [signals.lock] or \
+                [signals.calendar]";
+    assert_eq!(notes(""), [note]);
+    assert_eq!(notes("[signals.lock]\nenabled = false\n"), [note]);
+    assert_eq!(notes("[signals.lock]\n"), [""; 0]);
+    let rule = |when: &str| format!("[[rules]]\nname = \"one\"\nwhen = {{ {when} }}\nset = \"Away/Away\"\n");
+    assert_eq!(notes(&rule("within = \"08:00-18:00\"")), [""; 0]);
+    assert_eq!(notes(&rule("signal = { door = \"open\" }")), [""; 0]);
+    assert_eq!(notes(&rule("lock = \"off\"")), [note]);
+}
+
+#[test]
+fn paths_that_do_not_exist_are_noted() {
+    let calendar = |path: &str| format!("[signals.calendar]\nsources = [{{ path = \"{path}\" }}]\n");
+    assert_eq!(
+        notes(&calendar("DIR/none.ics")),
+        ["[signals.calendar]: DIR/none.ics does not exist, so the calendar is unknown"]
+    );
+    let optional = "[signals.calendar]\nsources = [{ path = \"DIR/none\", optional = true }, { path = \"DIR\" }]\n";
+    assert_eq!(notes(optional), ["[signals.calendar]: DIR/none does not exist, so it has no events"]);
+    assert_eq!(notes(&calendar("DIR")), [""; 0]);
+    assert_eq!(
+        notes("[signals.call]\npath = \"DIR/none/calls\"\n"),
+        [
+            "[signals.call]: the folder DIR/none does not exist, so no program can report a call; create it: `mkdir -p DIR/none`"
+        ]
+    );
+    assert_eq!(notes("[signals.call]\npath = \"DIR/calls\"\n"), [""; 0]);
+    // The daemon makes the folder of its socket.
+    assert_eq!(notes("[signals.call]\n"), [""; 0]);
+}
+
+#[test]
+fn rules_that_are_never_reached_are_noted() {
+    let rules = r#"
+[signals.lock]
+[[rules]]
+name = "meeting"
+when = { calendar = "busy" }
+set = "Busy/InAConferenceCall"
+[[rules]]
+name = "locked"
+when = { lock = "locked" }
+set = "Away/Away"
+[[rules]]
+name = "locked at night"
+when = { lock = "locked", within = "22:00-06:00" }
+set = "nothing"
+[[rules]]
+name = "no lock"
+when = { sleep = "off" }
+set = "Away/Away"
+[[rules]]
+name = "else"
+set = "Available/Available"
+[[rules]]
+name = "too late"
+set = "Away/Away"
+"#;
+    assert_eq!(
+        notes(rules),
+        [
+            "[[rules]] `meeting`: it is never reached, because it needs `calendar`, which is off; add [signals.calendar], or remove \
+             the rule",
+            "[[rules]] `locked at night`: it is never reached, because the rule `locked` above it always comes first; move it up, \
+             or remove it",
+            "[[rules]] `no lock`: it is never reached, because it needs `sleep` to be off, but it is on; remove the rule",
+            "[[rules]] `too late`: it is never reached, because the rule `else` above it always comes first; move it up, or remove \
+             it",
+        ]
+    );
+}
+
+#[test]
+fn the_examples_have_no_note_except_about_paths() {
+    for name in ["desktop.toml", "sidecar.toml"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
+        let shown = text(check(&file, &[]).stdout);
+        let is_other = |line: &&str| line.starts_with("note:") && !line.contains("does not exist");
+        assert_eq!(shown.lines().find(is_other), None, "{name}");
+    }
 }
 
 #[test]

@@ -95,6 +95,10 @@ set = \"Available/Available\"
     let daemon = house.start().await;
     let report = daemon.report("unknown", |report| has(report, Code::CalendarUnreadable)).await;
     assert_eq!((work(&report).desired.clone(), report.health), (None, Health::Degraded));
+    let status = house.ask(&["status"]).await.1;
+    let status = status.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, why) = status.split_once("Available is not claimed: the calendar has been unknown since ").expect(&status);
+    assert!(why.contains("work.ics"), "{status}");
     house.write("work.ics", "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n");
     house.seen("Available/Available").await;
     house.write(

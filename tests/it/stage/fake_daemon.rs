@@ -188,6 +188,7 @@ pub(crate) fn report() -> Report {
         since: at("2026-11-23T09:30:00Z"),
         source: source.to_owned(),
         health: Health::Ok,
+        reason: None,
         until: None,
     };
     let account = Account {
@@ -195,6 +196,7 @@ pub(crate) fn report() -> Report {
         desired: Some(busy.clone()),
         rule: Some("call".to_owned()),
         because: "call is in-call (baresip)".to_owned(),
+        withheld: None,
         since: Some(at("2026-11-23T13:58:00Z")),
         until: None,
         asserted: Some(Asserted {

@@ -7,12 +7,14 @@ mod calls;
 mod claim;
 mod decide;
 mod hours;
+mod reach;
 mod rule;
 mod snapshot;
 
 pub use calls::strongest;
 pub use claim::Claim;
-pub use decide::{Decision, decide};
+pub use decide::{Decision, Withheld, decide};
 pub use hours::{Hours, HoursError};
+pub use reach::{SignalsOn, Unreached, unreached};
 pub use rule::{Is, Rule, When, default_rules};
 pub use snapshot::{Call, CallState, Idle, Lock, Named, Override, Reading, Sleep, Snapshot};

@@ -1,6 +1,8 @@
 //! The report as text: one screen, the most important facts first. A pure function of the report, the time, the zone and the
 //! width. The caller removes the styles if the output does not support them.
 
+use std::collections::BTreeMap;
+
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -11,7 +13,7 @@ use crate::cli::terminal::times::{clock, exact_clock, exact_span, relative, span
 use crate::session::seen::{Difference, difference};
 use crate::status::report::{
     Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State,
-    Warning, word,
+    Warning, Withheld, word,
 };
 use crate::warning::Severity;
 
@@ -38,7 +40,7 @@ const RED: Style = AnsiColor::Red.on_default();
 pub(super) fn render(report: &Report, now: Timestamp, zone: &TimeZone, width: usize) -> String {
     let mut view = StatusView { lines: Vec::new(), now, zone, width: width.max(MIN_WIDTH) };
     for (name, account) in &report.accounts {
-        view.account(name, account, &report.warnings);
+        view.account(name, account, report);
         view.gap();
     }
     view.manual(report);
@@ -76,13 +78,16 @@ pub(in crate::cli) fn headline(account: &Account) -> (Style, String) {
 }
 
 impl StatusView<'_> {
-    fn account(&mut self, name: &str, account: &Account, warnings: &[Warning]) {
+    fn account(&mut self, name: &str, account: &Account, Report { warnings, signals, .. }: &Report) {
         let (style, state) = headline(account);
         let name = cut_end(&printable(name), self.width / 3);
         let state = cut_end(&printable(&state), self.width - columns(&name) - 2);
         self.lines.push(format!("{BOLD}{name}{BOLD:#}: {}", styled(style.bold(), &state)));
 
-        self.fact("because", &because(account));
+        match &account.withheld {
+            None => self.fact("because", &because(account)),
+            Some(withheld) => self.fact("why", &self.withheld(withheld, signals)),
+        }
         let when = |at| format!("{}, {}", self.clock(at), relative(at, self.now));
         match (account.since, account.until) {
             (Some(since), Some(until)) => self.fact("since", &format!("{}; until {}", when(since), when(until))),
@@ -124,6 +129,27 @@ impl StatusView<'_> {
                 self.fact("hint", hint);
             }
         }
+    }
+
+    /// What is not claimed, and which signals must be known first: since when they are unknown, and why.
+    fn withheld(&self, withheld: &Withheld, signals: &BTreeMap<String, Signal>) -> String {
+        let subject = match &withheld.presence {
+            Some(presence) => format!("{} is not claimed", presence.availability),
+            None => "Nothing is claimed".to_owned(),
+        };
+        let unknown = withheld.unknown.iter().map(|name| {
+            let what = match name.as_str() {
+                "calendar" => "the calendar",
+                "lock" => "the screen lock",
+                "call" => "the call",
+                "idle" => "user input",
+                other => other,
+            };
+            let Some(signal) = signals.get(name) else { return format!("{what} is unknown") };
+            let reason = signal.reason.as_deref().map(|reason| format!(" ({})", clause(reason))).unwrap_or_default();
+            format!("{what} has been unknown since {}{reason}", self.clock(signal.since))
+        });
+        format!("{subject}: {}", unknown.collect::<Vec<_>>().join(" and "))
     }
 
     /// When Graph last accepted the presence and how long that lasts. Names the presence if it is not the desired one.
@@ -313,6 +339,12 @@ pub(super) fn because(account: &Account) -> String {
         Some(rule) => format!("{} (rule `{rule}`)", account.because),
         None => account.because.clone(),
     }
+}
+
+/// A sentence as part of another one.
+fn clause(sentence: &str) -> String {
+    let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
+    sentence.strip_prefix("The ").map_or_else(|| sentence.to_owned(), |rest| format!("the {rest}"))
 }
 
 fn pair(pair: &Pair) -> String {

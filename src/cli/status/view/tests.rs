@@ -18,6 +18,7 @@ fn account(state: State, desired: Option<crate::presence::Presence>) -> Account 
         desired: desired.map(Pair::from),
         rule: None,
         because: "no rule matches".to_owned(),
+        withheld: None,
         since: None,
         until: None,
         asserted: None,
@@ -47,6 +48,7 @@ fn signal(value: &str, source: &str) -> Signal {
         since: at("08:30:00"),
         source: source.to_owned(),
         health: Health::Ok,
+        reason: None,
         until: None,
     }
 }
@@ -143,6 +145,47 @@ pub(in crate::cli::status) fn failing_report() -> Report {
 fn plain(report: &Report, width: usize) -> String {
     let view = render(report, at("13:10:48"), &TimeZone::fixed(Offset::constant(1)), width);
     anstream::adapter::strip_str(&view).to_string()
+}
+
+#[test]
+fn one_line_says_what_is_not_claimed_and_why() {
+    let incomplete = "The calendar /home/me/x.ics is not whole: it has no END:VCALENDAR.";
+    let unknown = |reason: Option<&str>| Signal {
+        health: Health::Degraded,
+        reason: reason.map(str::to_owned),
+        ..signal("unknown", "1 source")
+    };
+    let withheld = |presence: Option<crate::presence::Presence>, unknown: &[&str]| {
+        let unknown = unknown.iter().map(|name| (*name).to_owned()).collect();
+        Account {
+            withheld: Some(Withheld { presence: presence.map(Into::into), unknown }),
+            ..account(State::Released, None)
+        }
+    };
+    let mut report = healthy_report();
+    report.signals.insert("calendar".to_owned(), unknown(Some(incomplete)));
+    report.signals.insert("call".to_owned(), unknown(None));
+    let line = |report: &Report| {
+        let text = plain(report, 300);
+        text.lines().find(|line| line.starts_with("  why")).map(|line| line.trim().to_owned())
+    };
+    let available = crate::presence::Presence::Available;
+    for (account, expected) in [
+        (
+            withheld(Some(available), &["calendar"]),
+            "Available is not claimed: the calendar has been unknown since 09:30 (the calendar /home/me/x.ics is not whole: \
+             it has no END:VCALENDAR)",
+        ),
+        (
+            withheld(Some(available), &["call", "calendar"]),
+            "Available is not claimed: the call has been unknown since 09:30 and the calendar has been unknown since 09:30 (the \
+             calendar /home/me/x.ics is not whole: it has no END:VCALENDAR)",
+        ),
+        (withheld(None, &["idle"]), "Nothing is claimed: user input is unknown"),
+    ] {
+        report.accounts.insert("work".to_owned(), account);
+        assert_eq!(line(&report), Some(format!("why         {expected}")));
+    }
 }
 
 #[test]

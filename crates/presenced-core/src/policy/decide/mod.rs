@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::mem;
 
 use jiff::Timestamp;
 
@@ -29,6 +30,17 @@ pub struct Decision {
     /// the calendar's window until a signal changes. After thousands of calendar changes without effect the search stops; then
     /// this is merely the time to decide again.
     pub until: Option<Timestamp>,
+    /// What is not claimed only because something is unknown. `None` if a rule decides.
+    pub withheld: Option<Withheld>,
+}
+
+/// A rule that might match, but needs readings that are unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// What it would claim.
+    pub presence: Option<Presence>,
+    /// The names of the signals that it needs and that are unknown; at least one.
+    pub unknown: Vec<&'static str>,
 }
 
 /// Decides by the first rule whose conditions all hold. A condition on an unknown reading never holds, so nothing is claimed
@@ -67,18 +79,21 @@ fn decide_at(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> (
             rule: None,
             because: "set by hand".to_owned(),
             until: None,
+            withheld: None,
         };
         return (decision, manual.until);
     }
     let mut moment = Moment { snapshot, now, at, next: None };
     let Some(rule) = rules.iter().find(|rule| moment.holds(&rule.when)) else {
+        let withheld = withheld(rules, snapshot, now, at);
         let decision = Decision {
             presence: None,
             expiration: None,
             prefer: false,
             rule: None,
-            because: nothing_because(snapshot, at),
+            because: nothing_because(withheld.as_ref()),
             until: None,
+            withheld,
         };
         return (decision, moment.next);
     };
@@ -89,6 +104,7 @@ fn decide_at(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> (
         rule: Some(rule.name.clone()),
         because: because(&rule.when, snapshot, at),
         until: None,
+        withheld: None,
     };
     (decision, moment.next)
 }
@@ -148,6 +164,33 @@ impl Moment<'_> {
         (within.is_empty() || is_within) && !is_outside
     }
 
+    /// The signals that must be known before the conditions can hold. `None`: there are none, or what is known already fails a
+    /// condition.
+    fn unknown_of(&mut self, when: &When) -> Option<Vec<&'static str>> {
+        // A named signal is never unknown: it has a value, or it is not set.
+        let Snapshot { lock, sleep, call, idle, calendar: _, signals: _, manual: _ } = self.snapshot;
+        let (mut known, mut unknown) = (when.clone(), Vec::new());
+        if matches!(call, Reading::Unknown) && !mem::take(&mut known.call).is_empty() {
+            unknown.push("call");
+        }
+        if matches!(sleep, Reading::Unknown) && !mem::take(&mut known.sleep).is_empty() {
+            unknown.push("sleep");
+        }
+        if matches!(lock, Reading::Unknown) && !mem::take(&mut known.lock).is_empty() {
+            unknown.push("lock");
+        }
+        if matches!(idle, Reading::Unknown) && !mem::take(&mut known.idle).is_empty() {
+            unknown.push("idle");
+        }
+        if matches!(self.snapshot.calendar_at(self.at), Reading::Unknown) {
+            let accepted = mem::take(&mut known.calendar);
+            if known.online.take().is_some() || !accepted.is_empty() {
+                unknown.push("calendar");
+            }
+        }
+        (!unknown.is_empty() && self.holds(&known)).then_some(unknown)
+    }
+
     fn changes_at(&mut self, change: Option<Timestamp>) {
         if let Some(change) = change.filter(|change| *change > self.at) {
             self.next = Some(self.next.map_or(change, |next| next.min(change)));
@@ -203,19 +246,21 @@ fn because(when: &When, snapshot: &Snapshot, at: Timestamp) -> String {
     if clauses.is_empty() { "the rule has no conditions".to_owned() } else { clauses.join(" and ") }
 }
 
-/// Why no rule matches. Names the unknown readings, as they are usually the reason.
-fn nothing_because(snapshot: &Snapshot, at: Timestamp) -> String {
-    // A named signal is never unknown: it has a value, or it is not set.
-    let Snapshot { lock, sleep, call, idle, calendar: _, signals: _, manual: _ } = snapshot;
-    let readings = [
-        ("call", matches!(call, Reading::Unknown)),
-        ("sleep", matches!(sleep, Reading::Unknown)),
-        ("lock", matches!(lock, Reading::Unknown)),
-        ("idle", matches!(idle, Reading::Unknown)),
-        ("calendar", matches!(snapshot.calendar_at(at), Reading::Unknown)),
-    ];
-    let unknown: Vec<_> = readings.into_iter().filter_map(|(name, unknown)| unknown.then_some(name)).collect();
-    match unknown.as_slice() {
+/// The rule that might match, as all that is known fits it. Of several, the one that claims Available counts, because that is what
+/// people miss; otherwise the first.
+fn withheld(rules: &[Rule], snapshot: &Snapshot, now: &Now, at: Timestamp) -> Option<Withheld> {
+    let candidates = rules.iter().filter_map(|rule| {
+        let unknown = Moment { snapshot, now, at, next: None }.unknown_of(&rule.when)?;
+        Some(Withheld { presence: rule.set.presence(), unknown })
+    });
+    let candidates: Vec<_> = candidates.collect();
+    let available = candidates.iter().find(|candidate| candidate.presence == Some(Presence::Available));
+    available.or(candidates.first()).cloned()
+}
+
+/// Why no rule matches.
+fn nothing_because(withheld: Option<&Withheld>) -> String {
+    match withheld.map_or(&[][..], |withheld| &withheld.unknown) {
         [] => "no rule matches".to_owned(),
         [one] => format!("no rule matches while {one} is unknown"),
         several => format!("no rule matches while {} are unknown", several.join(" and ")),

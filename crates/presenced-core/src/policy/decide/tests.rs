@@ -116,6 +116,28 @@ fn available_is_not_claimed_while_a_call_or_the_calendar_is_unknown() {
 }
 
 #[test]
+fn what_is_not_claimed_is_named_with_what_must_be_known_first() {
+    let withheld = |rules: &[Rule], snapshot: Snapshot| {
+        let withheld = decide(rules, &snapshot, &now("09:00:00")).withheld;
+        withheld.map(|withheld| (withheld.presence, withheld.unknown))
+    };
+    let default = default_rules();
+    let available = Some(Presence::Available);
+    // *Out of office* and *meeting* might match too, but Available is what people miss.
+    let unread = || Snapshot { calendar: Reading::Unknown, ..desk() };
+    assert_eq!(withheld(&default, unread()), Some((available, vec!["calendar"])));
+    let blind = Snapshot { call: Reading::Unknown, lock: Reading::Unknown, idle: Reading::Unknown, ..unread() };
+    assert_eq!(withheld(&default, blind), Some((available, vec!["call", "lock", "calendar"])));
+    assert_eq!(withheld(&default, desk()), None);
+    let meetings = &default[6..7];
+    assert_eq!(withheld(meetings, unread()), Some((Some(Presence::InAConferenceCall), vec!["calendar"])));
+    assert_eq!(withheld(meetings, desk()), None);
+    // A rule that what is known already rules out.
+    let locked = When { lock: vec![Is::Value(Lock::Locked)], ..meetings[0].when.clone() };
+    assert_eq!(withheld(&[Rule { when: locked, ..meetings[0].clone() }], unread()), None);
+}
+
+#[test]
 fn a_meeting_starts_and_ends_exactly_on_time() {
     let decided = |time| {
         let decision = decide(&default_rules(), &desk(), &now(time));
