@@ -241,6 +241,9 @@ pub struct Lock {}
 pub struct Call {
     /// The call-state file, or a folder of them.
     pub path: PathBuf,
+    /// A file that was not written for this long says nothing, and neither does a missing one; at least 5 seconds. `None`: a file
+    /// counts as long as it exists, and a missing one means idle.
+    pub stale_after: Option<Duration>,
 }
 
 /// The idle signal.

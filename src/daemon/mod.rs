@@ -312,7 +312,7 @@ impl Daemon {
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
         let own = [self.config_warning.clone(), self.listening.warning(), self.history.warning()];
-        let others = self.board.warnings(now).cloned().chain(own.into_iter().flatten());
+        let others = self.board.warnings(&snapshot, now).chain(own.into_iter().flatten());
         let warnings = warnings.chain(others.map(|warning| (warning, None)));
         let report = self.report_builder.report(accounts, signals, snapshot.manual.as_ref(), warnings, now);
         self.service.show(&report, now.instant);
@@ -333,18 +333,19 @@ impl Daemon {
 
     /// When to take the next turn if nothing happens before: on the clock that counts suspend, and in wall time.
     fn wakeups(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
+        let snapshot = self.board.snapshot(now);
         let accounts = self.accounts.iter().chain(&self.leavers);
         let instant = accounts
             .clone()
             // An account that waits for a leaver continues when the leaver is done. Its own wakeup would be useless, and due at once.
             .filter(|account| !waits_for(&self.leavers, account))
             .filter_map(|account| account.next_wakeup(now))
-            .chain(self.board.next_end(now))
+            .chain(self.board.next_end(&snapshot, now))
             .chain(self.service.next_watchdog())
             .chain(self.suspend_wakeup())
             .chain(self.listening.next_wakeup())
             .min();
-        let calendar = self.board.snapshot(now).calendar_at(now.wall).known().and_then(|state| state.until);
+        let calendar = snapshot.calendar_at(now.wall).known().and_then(|state| state.until);
         // A decision that has ended stays while the first readings are missing. Its wakeup would be useless, and due at once.
         let certificates = self.accounts.iter().filter_map(|account| account.certificate_wakeup(now));
         let decisions = accounts.filter_map(Account::decision_until).filter(|_| self.can_decide());

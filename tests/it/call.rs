@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use presenced::config;
 use presenced::policy::{Call, CallState, Reading};
@@ -21,7 +22,11 @@ use crate::stage::signal_bench::{ManualClock, Signal};
 const NOON: &str = "2026-11-23T12:00:00Z";
 
 fn follow(clock: &Arc<ManualClock>, path: &Path) -> Signal<Call> {
-    let config = config::Call { path: path.to_owned() };
+    follow_with(clock, path, None)
+}
+
+fn follow_with(clock: &Arc<ManualClock>, path: &Path, stale_after: Option<Duration>) -> Signal<Call> {
+    let config = config::Call { path: path.to_owned(), stale_after };
     let unwrap = |update| if let Update::Call(observation) = update { Some(observation) } else { None };
     Signal::start(clock, Buses::default(), unwrap, |context| call::run(config, context))
 }
@@ -104,6 +109,92 @@ async fn a_folder_made_later_deleted_and_made_again_is_seen() {
     fs::create_dir(folder.join("run/presenced")).unwrap();
     fs::write(&path, "conference").unwrap();
     assert_eq!(signal.next().await.reading, is(CallState::Conference));
+}
+
+const TWO_MINUTES: Duration = Duration::from_mins(2);
+
+/// Writes the same state again.
+fn beat(path: &Path) {
+    fs::write(path, "in-call").expect("it is ours");
+}
+
+/// Sets the time when a file was last written, counted from 1970.
+fn stamp(path: &Path, written: Duration) {
+    let file = fs::OpenOptions::new().append(true).open(path).expect("it exists");
+    file.set_modified(std::time::UNIX_EPOCH + written).expect("it is ours");
+}
+
+fn noon() -> Duration {
+    let noon: Timestamp = NOON.parse().expect("a time");
+    Duration::try_from(noon.duration_since(Timestamp::UNIX_EPOCH)).expect("it is after 1970")
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_stops_makes_the_call_unknown_until_it_returns() {
+    let folder = Folder::new();
+    let path = folder.join("call-state");
+    let clock = ManualClock::at(NOON);
+    let mut signal = follow_with(&clock, &path, Some(TWO_MINUTES));
+    assert_unknown(&signal.next().await, Code::CallStateStale, "There is no call state at");
+    beat(&path);
+    assert_eq!(signal.next().await.reading, is(CallState::InCall));
+    clock.advance(Duration::from_secs(119));
+    beat(&path);
+    // The same state is not published again. The new end of its time shows that the write was seen.
+    clock.is_waited_for(TWO_MINUTES).await;
+    clock.pass(TWO_MINUTES).await;
+    assert_unknown(&signal.next().await, Code::CallStateStale, "was not written for 2m or longer");
+    // A new time stamp is enough. On a computer with a wrong clock it is in the past, or far in the future.
+    for seconds in [1, 9_000_000_000] {
+        stamp(&path, Duration::from_secs(seconds));
+        assert_eq!(signal.next().await.reading, is(CallState::InCall));
+        clock.pass(TWO_MINUTES).await;
+        assert_unknown(&signal.next().await, Code::CallStateStale, "was not written for 2m or longer");
+    }
+    fs::remove_file(&path).unwrap();
+    assert_unknown(&signal.next().await, Code::CallStateStale, "There is no call state at");
+}
+
+#[tokio::test]
+async fn a_file_from_before_the_start_is_as_old_as_its_file_system_says() {
+    let folder = Folder::new();
+    let path = folder.join("call-state");
+    beat(&path);
+    let written = |seconds_ago: u64| stamp(&path, Duration::from_secs(noon().as_secs() - seconds_ago));
+    written(120);
+    let mut old = follow_with(&ManualClock::at(NOON), &path, Some(TWO_MINUTES));
+    assert_unknown(&old.next().await, Code::CallStateStale, "was not written");
+    written(110);
+    let clock = ManualClock::at(NOON);
+    let mut recent = follow_with(&clock, &path, Some(TWO_MINUTES));
+    assert_eq!(recent.next().await.reading, is(CallState::InCall));
+    clock.pass(Duration::from_secs(10)).await;
+    assert_unknown(&recent.next().await, Code::CallStateStale, "was not written");
+}
+
+#[tokio::test]
+async fn in_a_folder_each_file_has_its_own_time() {
+    let folder = Folder::new();
+    folder.replace("one", "conference");
+    let clock = ManualClock::at(NOON);
+    stamp(&folder.join("one"), noon());
+    let mut signal = follow_with(&clock, &folder.path, Some(TWO_MINUTES));
+    assert_eq!(signal.next().await.reading, is(CallState::Conference));
+    clock.advance(Duration::from_mins(1));
+    folder.replace("two", "presenting");
+    assert_eq!(signal.next().await.reading, is(CallState::Presenting));
+    clock.pass(Duration::from_mins(1)).await;
+    let stale = signal.next().await;
+    assert_eq!((stale.reading, stale.warnings.len()), (is(CallState::Presenting), 1));
+    clock.pass(Duration::from_mins(1)).await;
+    let both = signal.next().await;
+    assert_eq!((both.reading, both.warnings.len()), (Reading::Unknown, 2));
+    for name in ["one", "two"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    let empty = signal
+        .until(|observation| observation.warnings.len() == 1 && observation.warnings[0].text.contains("no call state"));
+    assert_eq!(empty.await.reading, Reading::Unknown);
 }
 
 #[tokio::test]

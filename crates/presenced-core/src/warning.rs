@@ -29,6 +29,10 @@ pub enum Code {
     CallStateInvalid,
     /// A call-state file exists but cannot be read.
     CallStateUnreadable,
+    /// No program has written the call state for longer than the configuration allows.
+    CallStateStale,
+    /// A call has lasted for very long although nobody is at the machine.
+    LongCall,
     /// The screen lock cannot be seen.
     LockUnavailable,
     /// The desktop does not report its lock, and nothing else has reported it so far.
@@ -111,6 +115,7 @@ impl Code {
             | Self::CalendarZoneUnknown
             | Self::CallStateInvalid
             | Self::CallStateUnreadable
+            | Self::CallStateStale
             | Self::LockUnavailable
             | Self::LockUnproved
             | Self::MicrophoneUnavailable
@@ -120,7 +125,8 @@ impl Code {
             Self::Throttled => (Warning, Service, PASSING),
             Self::SignInNeeded | Self::Refused => (Error, Service, Duration::ZERO),
             Self::NotInEffect => (Error, Daemon, Duration::ZERO),
-            Self::WatchFailed
+            Self::LongCall
+            | Self::WatchFailed
             | Self::ConfigurationInvalid
             | Self::VerifyRefused
             | Self::SessionLost

@@ -12,6 +12,10 @@ const AFTER: Duration = Duration::from_mins(10);
 const AFTER_MIN: Duration = Duration::from_mins(1);
 const AFTER_MAX: Duration = Duration::from_hours(24);
 
+/// How long a call-state file may go without being written: the allowed range.
+const STALE_AFTER_MIN: Duration = Duration::from_secs(5);
+const STALE_AFTER_MAX: Duration = Duration::from_hours(24);
+
 impl Reader<'_> {
     pub(super) fn signals(&mut self, root: &mut Section<'_, '_>) -> Signals {
         let Some(mut section) = self.section(root, "signals", "[signals]") else { return Signals::default() };
@@ -76,7 +80,20 @@ impl Reader<'_> {
             self.wrong(section.span.clone(), message, "write path = \"/run/presenced/call-state\", or another place");
         }
         let path = given.map_or(default, |value| self.path("path", value));
-        Some(Call { path: path? })
+        let stale_after = section.get("stale_after").map(|value| self.stale_after(value));
+        Some(Call { path: path?, stale_after: stale_after.unwrap_or_default() })
+    }
+
+    fn stale_after(&mut self, value: &Value<'_>) -> Option<Duration> {
+        let example = "write 5 seconds to 24 hours, like \"2m\"";
+        let (duration, text) = self.duration(value, example)?;
+        let message = match Duration::try_from(duration) {
+            Ok(after) if (STALE_AFTER_MIN..=STALE_AFTER_MAX).contains(&after) => return Some(after),
+            Ok(after) if after > STALE_AFTER_MAX => format!("`{text}` is longer than 24 hours"),
+            Ok(_) | Err(_) => format!("`{text}` is shorter than 5 seconds"),
+        };
+        self.wrong(value.span(), message, example);
+        None
     }
 
     fn idle(&mut self, section: &mut Section<'_, '_>, _: bool) -> Option<Idle> {

@@ -16,6 +16,10 @@ pub(super) fn signals() -> Value {
                     "The file that says `idle`, `in-call`, `conference` or `presenting`, or a folder of such files.",
                     Some("$XDG_RUNTIME_DIR/presenced/call-state"),
                 ),
+                "stale_after": duration(
+                    "A file that was not written for so long, or is missing, makes the call unknown: 5 seconds to 24 hours; left out, never.",
+                    None,
+                ),
             })),
             "microphone": signal("Calls without a script: whoever records is in a call.", json!({
                 "allow": texts(

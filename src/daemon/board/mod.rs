@@ -5,6 +5,7 @@
 //! from it. Only a signal that is made of two sources also needs a row of the report of its own: the lock, which may be set
 //! through the socket, and calls, which the microphone also reports ([`Board::lock_row`], [`Board::call_row`]).
 
+mod long_call;
 mod slot;
 mod slots;
 
@@ -21,6 +22,7 @@ use crate::time::{Instant, Now};
 use crate::warning::Warning;
 
 use super::{lock_word, rounded};
+use long_call::{LongCall, Reporter};
 use slot::Row;
 use slots::Slots;
 
@@ -34,6 +36,7 @@ pub(super) struct Board {
     named: BTreeMap<String, Entry<Word>>,
     manual: Option<Entry<Claim>>,
     shown: BTreeMap<String, Shown>,
+    long_call: LongCall,
 }
 
 /// The value of a signal that was set through the socket, and the program that set it.
@@ -179,23 +182,28 @@ impl Board {
         }
     }
 
-    /// The first time after `now` at which something that was set expires, or a held value stops counting.
-    pub(super) fn next_end(&self, now: &Now) -> Option<Instant> {
+    /// The first time after `now` at which something that was set expires, a held value stops counting, or a call becomes suspect.
+    pub(super) fn next_end(&self, snapshot: &Snapshot, now: &Now) -> Option<Instant> {
         let named = self.named.values().filter_map(|entry| entry.until);
         let manual = self.manual.iter().filter_map(|manual| manual.until);
         let held = self.slots.all().filter_map(|(_, slot)| slot.held_until());
-        named.chain(manual).chain(held).filter(|end| *end > now.instant).min()
+        let long_call = self.long_call.begins(snapshot);
+        named.chain(manual).chain(held).chain(long_call).filter(|end| *end > now.instant).min()
     }
 
     /// The warnings of all signals. A lock that cannot be seen is fine while somebody sets it through the socket.
-    pub(super) fn warnings(&self, now: &Now) -> impl Iterator<Item = &Warning> {
+    pub(super) fn warnings(&self, snapshot: &Snapshot, now: &Now) -> impl Iterator<Item = Warning> {
+        let path = self.slots.call.source();
+        let reporter = if self.is_by_microphone(snapshot, now) { Reporter::Microphone } else { Reporter::Files(path) };
+        let long_call = self.long_call.warning(snapshot, &reporter, now);
         let lock_is_set = self.lock_word(now).is_some();
         let slots = self.slots.all().filter(move |(name, _)| !(lock_is_set && *name == lock_word::NAME));
-        slots.flat_map(|(_, slot)| slot.warnings())
+        slots.flat_map(|(_, slot)| slot.warnings().iter().cloned()).chain(long_call)
     }
 
     /// The signals' part of the report.
     pub(super) fn report(&mut self, snapshot: &Snapshot, now: &Now) -> BTreeMap<String, report::Signal> {
+        self.long_call.update(snapshot, now);
         let rows = self.slots.all().filter_map(|(name, slot)| Some((name.to_owned(), slot.row(now)?)));
         let mut rows: BTreeMap<String, Row> = rows.collect();
         rows.insert("lock".to_owned(), self.lock_row(snapshot, now));
@@ -204,11 +212,11 @@ impl Board {
             self.named.iter().map(|(name, entry)| (format!("signal.{name}"), named_row(name, entry, snapshot))),
         );
         let mut signals = BTreeMap::new();
-        for (name, Row { value, source, health, until }) in rows {
+        for (name, Row { value, source, health, reason, until }) in rows {
             let before = self.shown.get(&name).filter(|shown| shown.value == value).map(|shown| shown.since);
             let since = before.unwrap_or_else(|| rounded(now.wall));
             self.shown.insert(name.clone(), Shown { value: value.clone(), since });
-            signals.insert(name, report::Signal { value, since, source, health, until });
+            signals.insert(name, report::Signal { value, since, source, health, reason, until });
         }
         signals
     }
@@ -220,16 +228,22 @@ impl Board {
         let decided_by_word = |word| snapshot.lock == Reading::Known(word) && *slot.last() != Reading::Known(word);
         let source = if word.is_some_and(decided_by_word) { "presenced signal" } else { slot.source() };
         let health = if word.is_some() { Health::Ok } else { slot.health(&snapshot.lock) };
-        Row { value: snapshot.lock.to_string(), source: source.to_owned(), health, until: None }
+        let reason = slot.reason(&snapshot.lock);
+        Row { value: snapshot.lock.to_string(), source: source.to_owned(), health, reason, until: None }
+    }
+
+    /// Whether the reading of calls is the microphone's.
+    fn is_by_microphone(&self, snapshot: &Snapshot, now: &Now) -> bool {
+        let Slots { call, microphone, .. } = &self.slots;
+        microphone.reading(now) == snapshot.call && call.reading(now) != snapshot.call
     }
 
     /// A call comes from two slots; the row shows the one that decided.
     fn call_row(&self, snapshot: &Snapshot, now: &Now) -> Row {
         let Slots { call, microphone, .. } = &self.slots;
-        let by_microphone = microphone.reading(now) == snapshot.call && call.reading(now) != snapshot.call;
-        let slot = if by_microphone { microphone } else { call };
+        let slot = if self.is_by_microphone(snapshot, now) { microphone } else { call };
         let (source, health) = (slot.source().to_owned(), slot.health(&snapshot.call));
-        Row { value: snapshot.call.to_string(), source, health, until: None }
+        Row { value: snapshot.call.to_string(), source, health, reason: slot.reason(&snapshot.call), until: None }
     }
 }
 
@@ -240,6 +254,10 @@ fn named_row(name: &str, entry: &Entry<Word>, snapshot: &Snapshot) -> Row {
         value: in_force.map_or("unknown", |_| entry.value.value.as_str()).to_owned(),
         source: entry.value.writer.as_deref().unwrap_or("socket").to_owned(),
         health: Health::Ok,
+        reason: None,
         until: in_force.and_then(|named| named.until),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! compiler asks for its name in `Board::snapshot`, which says what rules learn from it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -67,8 +68,9 @@ slots! {
     sleep: Sleep(Sleep) = Signal::new(|on| on.lock.is_some()).surviving_suspend();
     // A call-state file has its own grace period.
     call: Call(Call) = Signal::new(|on| on.call.is_some()).without_hold();
-    // Part of the call signal, so it is shown only to those who use it.
-    microphone: Microphone(Call) = Signal::new(|on| on.microphone.is_some()).hidden_when_off();
+    // Part of the call signal, so it is shown only to those who use it. Sound servers restart.
+    microphone: Microphone(Call) =
+        Signal::new(|on| on.microphone.is_some()).hidden_when_off().with_hold(Duration::from_mins(1));
     idle: Idle(Idle) = Signal::new(|on| on.idle.is_some());
     calendar: Calendar(Arc<Schedule>) = Signal::with_word(|on| on.calendar.is_some(), busy_word);
 }

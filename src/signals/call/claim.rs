@@ -25,6 +25,20 @@ pub(super) struct Claim {
     said: Option<Said>,
     /// What is wrong with the file now.
     trouble: Option<Trouble>,
+    /// Whether the file is known not to have existed before this was made.
+    is_new: bool,
+    /// Until when the file counts, if files can be stale.
+    fresh: Option<Fresh>,
+}
+
+/// A file that was written recently enough.
+#[derive(Debug)]
+struct Fresh {
+    /// When it was written, by the clock of its file system.
+    written: Timestamp,
+    until: Instant,
+    /// What to say afterwards.
+    stale: Warning,
 }
 
 #[derive(Debug)]
@@ -45,11 +59,11 @@ impl Claim {
     /// A file that was not read yet. `was_missing`: it is known not to have existed before, which is a valid state: idle.
     pub(super) fn new(was_missing: bool) -> Self {
         let idle = Said { statement: Statement::IDLE, process: None };
-        Self { said: was_missing.then_some(idle), trouble: None }
+        Self { said: was_missing.then_some(idle), trouble: None, is_new: was_missing, fresh: None }
     }
 
-    /// Reads the file. False: it does not exist any more.
-    pub(super) fn read(&mut self, path: &Path, now: &Now) -> bool {
+    /// Reads the file. False: it does not exist any more. `stale_after`: what it says counts for so long after it was written.
+    pub(super) fn read(&mut self, path: &Path, stale_after: Option<Duration>, now: &Now) -> bool {
         let (content, written) = match file::read(path) {
             Ok(read) => read,
             Err(Unread::Vanished) => return false,
@@ -59,6 +73,9 @@ impl Claim {
                 return true;
             }
         };
+        if let Some(stale_after) = stale_after {
+            self.refresh(path, written, stale_after, now);
+        }
         let statement = match state::parse(&content) {
             Ok(statement) => statement,
             Err(malformed) => {
@@ -74,7 +91,7 @@ impl Claim {
             }
         };
         self.trouble = None;
-        let process = match statement.pid.map(|pid| Process::find(pid, written)) {
+        let process = match statement.pid.map(|pid| Process::find(pid, written.as_second())) {
             None => None,
             Some(Ok(Some(process))) => Some(process),
             Some(Ok(None)) => {
@@ -91,6 +108,19 @@ impl Claim {
         true
     }
 
+    /// Notes when the file was written. A write that is seen happens now, whatever the clock of its file system says; only the age
+    /// of a file that was there before comes from that clock.
+    fn refresh(&mut self, path: &Path, written: Timestamp, stale_after: Duration, now: &Now) {
+        let age = match &self.fresh {
+            Some(fresh) if fresh.written == written => return,
+            Some(_) => Duration::ZERO,
+            None if self.is_new => Duration::ZERO,
+            None => Duration::try_from(now.wall.duration_since(written)).unwrap_or_default(),
+        };
+        let until = now.instant + stale_after.saturating_sub(age);
+        self.fresh = Some(Fresh { written, until, stale: stale(path, stale_after) });
+    }
+
     /// Until when the last valid statement holds, if there is one. Further malformed writes do not extend it.
     fn hold(&self, now: &Now) -> Option<Instant> {
         self.said.as_ref()?;
@@ -102,6 +132,9 @@ impl Claim {
 
     /// The state and the program's name at `now`, or the warning that says why it is not known.
     pub(super) fn at(&self, now: &Now) -> Result<(CallState, Option<&str>), &Warning> {
+        if let Some(fresh) = self.fresh.as_ref().filter(|fresh| fresh.until <= now.instant) {
+            return Err(&fresh.stale);
+        }
         match (&self.said, &self.trouble) {
             (Some(said), None) => Ok(said.at(now)),
             (Some(said), Some(trouble)) if trouble.hold.is_some_and(|until| now.instant < until) => Ok(said.at(now)),
@@ -112,7 +145,9 @@ impl Claim {
 
     /// When the last valid statement stops holding.
     pub(super) fn hold_ends(&self, now: &Now) -> Option<Instant> {
-        self.trouble.as_ref()?.hold.filter(|&until| now.instant < until)
+        let hold = self.trouble.as_ref().and_then(|trouble| trouble.hold);
+        let fresh = self.fresh.as_ref().map(|fresh| fresh.until);
+        hold.into_iter().chain(fresh).filter(|&until| now.instant < until).min()
     }
 
     /// When the state expires.
@@ -154,6 +189,33 @@ pub(super) fn unread_warning(path: &Path, unread: &Unread) -> Warning {
             invalid(format!("{path} is not a regular file, so it cannot be a call state."))
         }
     }
+}
+
+/// The warning for a file that was not written for so long.
+fn stale(path: &Path, stale_after: Duration) -> Warning {
+    let after = shown(stale_after);
+    Warning {
+        code: Code::CallStateStale,
+        text: format!("The call state in {} was not written for {after} or longer.", path.display()),
+        hint: stale_hint(&after),
+    }
+}
+
+/// The warning for a path without any file, if files can be stale.
+pub(super) fn nothing_written(path: &Path, stale_after: Duration) -> Warning {
+    Warning {
+        code: Code::CallStateStale,
+        text: format!("There is no call state at {}.", path.display()),
+        hint: stale_hint(&shown(stale_after)),
+    }
+}
+
+fn stale_hint(after: &str) -> String {
+    format!("Check the program that writes it. It must write it again within {after}, even if its state is the same.")
+}
+
+fn shown(duration: Duration) -> String {
+    format!("{:#}", jiff::SignedDuration::try_from(duration).unwrap_or_default())
 }
 
 /// The warning for an invalid call state.

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rustix::fs::OFlags;
 
 use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
@@ -88,8 +89,8 @@ pub(super) fn list(path: &Path) -> Listing {
     listing
 }
 
-/// Reads a file, and says when it was last written (seconds since 1970).
-pub(super) fn read(path: &Path) -> Result<(Vec<u8>, i64), Unread> {
+/// Reads a file, and says when it was last written.
+pub(super) fn read(path: &Path) -> Result<(Vec<u8>, Timestamp), Unread> {
     let io =
         |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Unread::Vanished } else { Unread::Io(error) };
     // Checked before it is opened, because opening a device or a FIFO has effects; and again afterwards, because it may have
@@ -108,7 +109,9 @@ pub(super) fn read(path: &Path) -> Result<(Vec<u8>, i64), Unread> {
     if content.len() as u64 > MAX_FILE_BYTES {
         return Err(Unread::TooLarge);
     }
-    Ok((content, metadata.mtime()))
+    let nanos = i32::try_from(metadata.mtime_nsec()).unwrap_or_default();
+    let written = Timestamp::new(metadata.mtime(), nanos).unwrap_or(Timestamp::MIN);
+    Ok((content, written))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The call signal: programs say in a call-state file, or each in its own file of a folder, what call they are in. The strongest
 //! state counts.
 //!
-//! A missing file means idle. A file that cannot be read makes the signal unknown, unless another file says that there is a
+//! A missing file means idle, unless files can be stale. A file that cannot be read makes the signal unknown, unless another file says that there is a
 //! call: that is still known. A state ends at the time that its file names, or with the process that its file names.
 //! presenced creates none of these files. `file` reads them without trusting them, `state` parses them, and `claim` remembers
 //! what each last said. Leaves to others: what recording programs say about calls (`microphone`), and which of the two counts
@@ -13,6 +13,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::future::select_all;
 
@@ -23,7 +24,7 @@ use crate::signals::backoff::{Backoff, until, until_wall};
 use crate::signals::{Context, Observation, Publisher, Update, unwatched};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
-use claim::{Claim, invalid, unread_warning};
+use claim::{Claim, invalid, nothing_written, unread_warning};
 use file::MAX_FILES;
 
 /// Follows the call state at the configured path. Never returns.
@@ -31,7 +32,7 @@ pub async fn run(config: config::Call, context: Context) {
     let clock = &*context.clock;
     let mut publisher = Publisher::new(context.updates, Update::Call);
     let mut watch = context.file_watcher.subscribe();
-    let mut claims = Claims { path: config.path, ..Claims::default() };
+    let mut claims = Claims { path: config.path, stale_after: config.stale_after, ..Claims::default() };
     let mut backoff = Backoff::new();
     let mut changes = Some(Changes::Everything);
     loop {
@@ -54,6 +55,7 @@ pub async fn run(config: config::Call, context: Context) {
 #[derive(Default)]
 struct Claims {
     path: PathBuf,
+    stale_after: Option<Duration>,
     files: BTreeMap<PathBuf, Claim>,
     /// Why the path itself cannot be used.
     trouble: Option<Warning>,
@@ -80,7 +82,7 @@ impl Claims {
                 Changes::Paths(paths) => known.is_none() || paths.iter().any(|changed| path.starts_with(changed)),
             };
             let mut claim = known.unwrap_or_else(|| Claim::new(matches!(changes, Changes::Paths(_))));
-            if !reread || claim.read(&path, now) {
+            if !reread || claim.read(&path, self.stale_after, now) {
                 self.files.insert(path, claim);
             }
         }
@@ -97,6 +99,8 @@ impl Claims {
                 Err(warning) => warnings.push(warning.clone()),
             }
         }
+        let missing = self.stale_after.filter(|_| self.files.is_empty() && self.trouble.is_none());
+        warnings.extend(missing.map(|stale_after| nothing_written(&self.path, stale_after)));
         let (state, app) = strongest;
         let unknown = state == CallState::Idle && !warnings.is_empty();
         if self.too_many > 0 {

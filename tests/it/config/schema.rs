@@ -46,6 +46,7 @@ enabled = true
 enabled = true
 [signals.call]
 path = "/run/calls"
+stale_after = "2m"
 enabled = true
 [signals.microphone]
 allow = ["Zoom"]

@@ -55,6 +55,7 @@ identity = ["me@contoso.com", "Me.Too@contoso.com"]
 [signals.lock]
 [signals.call]
 path = "/run/calls"
+stale_after = "PT2M"
 [signals.idle]
 after = "1h 30m"
 [tokens]
@@ -103,7 +104,10 @@ set = "nothing"
     );
     assert_eq!(config.status.listen, Some("[::1]:9464".parse().unwrap()));
     assert!(config.signals.lock.is_some());
-    assert_eq!(config.signals.call, Some(Call { path: "/run/calls".into() }));
+    assert_eq!(
+        config.signals.call,
+        Some(Call { path: "/run/calls".into(), stale_after: Some(Duration::from_mins(2)) })
+    );
     assert_eq!(config.signals.idle, Some(Idle { after: Duration::from_mins(90) }));
     assert_eq!(config.log, Log { level: Some("presenced=debug,warn".to_owned()), dir: Some("/home/me/logs".into()) });
     let when = When {
@@ -149,7 +153,7 @@ fn a_signal_can_be_turned_off_and_then_needs_nothing() {
                [signals.idle]\nenabled = false\n";
     assert_eq!(good(off).signals, Signals::default());
     let on = good("[signals.call]\nenabled = true\n");
-    assert_eq!(on.signals.call, Some(Call { path: "/run/user/1000/presenced/call-state".into() }));
+    assert_eq!(on.signals.call, Some(Call { path: "/run/user/1000/presenced/call-state".into(), stale_after: None }));
     assert!(good("[signals.microphone]\nenabled = false\n").signals.microphone.is_none());
     assert_eq!(good("[signals.idle]\n").signals.idle, Some(Idle { after: Duration::from_mins(10) }));
     assert!(bad("[signals.lock]\nenabled = false\npaht = 1\n").contains("[signals.lock] has no key `paht`"));
@@ -195,7 +199,7 @@ fn paths_expand_or_say_what_is_missing() {
         ("${XDG_RUNTIME_DIR}/x", "/run/user/1000/x"),
         ("a~b/$TEAM-${TEAM}", "/etc/presenced/a~b/red-red"),
     ] {
-        assert_eq!(good(&call(written)).signals.call, Some(Call { path: path.into() }), "{written}");
+        assert_eq!(good(&call(written)).signals.call, Some(Call { path: path.into(), stale_after: None }), "{written}");
     }
     for (written, expected) in [
         ("$NOWHERE/x", "the environment variable `NOWHERE` of `$NOWHERE/x` is not set"),
