@@ -102,7 +102,14 @@ async fn of_account(name: &str, account: &Account, reads: bool, scene: &Scene<'_
         None => by_token(name, account, reads, scene).await,
     };
     checks.extend(token_file(name, account, scene));
+    checks.extend(account.auth.is_interactive().then(session));
     checks.into_iter().map(|check| check.of(named(name))).collect()
+}
+
+/// Says how two machines work together. Whether another one writes this session cannot be seen from here.
+fn session() -> Check {
+    let found = "use one registration per machine; Graph then combines them";
+    Check::ok(GROUP, "session", found)
 }
 
 /// Checks an account with the daemon's report.

@@ -141,8 +141,9 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         ServiceState::Installed | ServiceState::Unknown => args.service,
     };
 
+    let mut may_verify = false;
     for person in people.iter().filter(|person| person.will_sign_in) {
-        login::sign_in_account(&person.name, &person.account, &config, context)??;
+        may_verify |= login::sign_in_account(&person.name, &person.account, &config, context)??.may_verify;
     }
     let exit = if serve {
         service::install(false, context)?
@@ -155,8 +156,15 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let service_state = if serve { ServiceState::Installed } else { service_state };
     let people = self::people(&args, &config, false, context)?;
     print(&summary(&people, service_state, &context.config, &context.environment))?;
+    if may_verify {
+        print(VERIFY)?;
+    }
     Ok(exit)
 }
+
+/// What to offer to a person whose sign-in may read presences.
+const VERIFY: &str = "\nYour sign-in may also read presences. With `verify = true` below [session] in the\nconfiguration, `presenced \
+                      status` shows what others see, and presenced notices when\nanother program changes the session.\n";
 
 /// Uses the existing configuration.
 fn use_existing(args: &Args, folder: &Path, context: &Context) -> Result<Config, Error> {

@@ -76,7 +76,7 @@ pub(super) fn answers(
 const TENANT: &str = "Your organization in Microsoft Entra: its domain name, like contoso.onmicrosoft.com, or the Directory \
     (tenant) ID from the Overview of your app registration in https://entra.microsoft.com.";
 const CLIENT_ID: &str = "The Application (client) ID from the same Overview. Not registered yet? Choose New registration \
-    there, under App registrations; README.md has each step.";
+    there, under App registrations; README.md has each step. Use one registration per machine; Graph then combines them.";
 const CALENDAR: &str = "It shows when you are busy.";
 const CHOICE: &str =
     "Numbers from the list, a file or a folder, the address (https://…) of a published calendar, or `none`.";

@@ -70,7 +70,8 @@ impl Answers {
              [accounts.{}]\n\
              # The tenant: its domain name, or its Directory (tenant) ID.\n\
              tenant = {}\n\
-             # The app registration: its Application (client) ID.\n\
+             # The app registration: its Application (client) ID. Use one registration per\n\
+             # machine; Graph then combines them.\n\
              client_id = {}\n\
              {comment}\n\
              auth = {{ method = \"{method}\" }}\n",
@@ -149,6 +150,11 @@ const REST: &str = "\
 # Away after this time without input, unless in a call or a meeting.
 #[signals.idle]
 #after = \"10m\"
+
+# Read back what others see, to show it and to notice when another program
+# changes the session. The sign-in needs the permission Presence.Read.
+#[session]
+#verify = true
 
 # Without rules here, the default rules apply: a call, then the lock, then the
 # calendar. docs/configuration.md lists them, to copy and change.

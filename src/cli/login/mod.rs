@@ -54,7 +54,14 @@ pub(super) fn run(Args { account, status, json }: Args, context: &Context) -> Re
     let (name, account) = choose(account, &config)?;
     let permitted = sign_in_account(&name, &account, &config, context)?;
     reload_daemon(context);
-    permitted.map(|()| Exit::Ok)
+    permitted.map(|_| Exit::Ok)
+}
+
+/// A sign-in that has the necessary permissions.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Permitted {
+    /// Whether it may also read presences, although `verify` is off.
+    pub(super) may_verify: bool,
 }
 
 /// Signs a user in to an account, or checks that it does not need one. The inner result says whether the sign-in, which is
@@ -64,7 +71,7 @@ pub(super) fn sign_in_account(
     account: &config::Account,
     config: &Config,
     context: &Context,
-) -> Result<Result<(), Error>, Error> {
+) -> Result<Result<Permitted, Error>, Error> {
     let environment = context.environment.clone().hiding_secrets_of(config);
     match &account.auth {
         Auth::DeviceCode | Auth::Browser => {
@@ -93,7 +100,7 @@ pub(super) fn sign_in_account(
                 Ok::<_, Failure>(())
             })??;
             anstream::println!("Account `{name}` does not need a sign-in: it gets its own tokens, and that works.");
-            Ok(Ok(()))
+            Ok(Ok(Permitted { may_verify: false }))
         }
     }
 }
@@ -187,11 +194,13 @@ fn signed_in_text(
 }
 
 /// Checks that the sign-in has the permissions that presenced needs in Graph.
-fn check_permissions(account: &str, permissions: Option<&Permissions>, reads: bool) -> Result<(), Error> {
+fn check_permissions(account: &str, permissions: Option<&Permissions>, reads: bool) -> Result<Permitted, Error> {
     let needed = [Permission::Write].into_iter().chain(reads.then_some(Permission::Read));
     // If they are unknown, Graph will refuse what is not permitted.
-    let Some(permissions) = permissions else { return Ok(()) };
-    let Some(missing) = needed.into_iter().find(|needed| permissions.lacks(*needed)) else { return Ok(()) };
+    let Some(permissions) = permissions else { return Ok(Permitted { may_verify: false }) };
+    let Some(missing) = needed.into_iter().find(|needed| permissions.lacks(*needed)) else {
+        return Ok(Permitted { may_verify: !reads && !permissions.lacks(Permission::Read) });
+    };
     let done = match missing {
         Permission::Write => "set the presence",
         Permission::Read => "read presences",
@@ -297,9 +306,11 @@ mod tests {
             let granted = granted.iter().map(|name| (*name).to_owned()).collect();
             check_permissions("work", Some(&Permissions::Delegated(granted)), reads)
         };
-        assert_eq!(check_permissions("work", None, true), Ok(()));
-        assert_eq!(check(&["Presence.ReadWrite"], false), Ok(()));
-        assert_eq!(check(&["Presence.ReadWrite", "Presence.Read"], true), Ok(()));
+        let may = |may_verify| Ok(Permitted { may_verify });
+        assert_eq!(check_permissions("work", None, true), may(false));
+        assert_eq!(check(&["Presence.ReadWrite"], false), may(false));
+        let both = ["Presence.ReadWrite", "Presence.Read"];
+        assert_eq!((check(&both, false), check(&both, true)), (may(true), may(false)));
         for (granted, reads, text, hint) in [
             (&["User.Read"][..], true, "is not allowed to set the presence", "lacks `Presence.ReadWrite`"),
             (&["Presence.ReadWrite"][..], true, "is not allowed to read presences", "lacks `Presence.Read`"),
