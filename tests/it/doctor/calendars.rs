@@ -107,8 +107,10 @@ async fn identity_is_suggested_with_the_line_to_add() {
     let found = Found::of(&house).await;
     assert!(found.printed["checks"].as_array().unwrap().iter().all(|check| check["check"] != "identity"));
     // A calendar with another name says nothing.
-    house.write("folder/a.ics", primary("Work"));
     house.write("config.toml", house.configuration() + "[signals.calendar]\nsources = [{ path = \"folder/a.ics\" }]\n");
-    let found = Found::of(&house).await;
-    assert!(found.printed["checks"].as_array().unwrap().iter().all(|check| check["check"] != "identity"));
+    for name in ["Work", "Lunch @ noon", "@home"] {
+        house.write("folder/a.ics", primary(name));
+        let found = Found::of(&house).await;
+        assert!(found.printed["checks"].as_array().unwrap().iter().all(|check| check["check"] != "identity"), "{name}");
+    }
 }

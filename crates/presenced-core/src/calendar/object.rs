@@ -262,7 +262,7 @@ impl<'a> ObjectReader<'a> {
             self.take(draft);
         }
         let names = std::mem::take(&mut self.names);
-        if names.is_by_google && self.out.owner.is_none() && names.calendar.contains('@') {
+        if names.is_by_google && self.out.owner.is_none() && is_address(&names.calendar) {
             self.out.owner = Some(names.calendar);
         }
         self.zones.end_object();
@@ -276,4 +276,10 @@ impl<'a> ObjectReader<'a> {
         self.out.unknown_zones = self.zones.into_unknown();
         self.out
     }
+}
+
+/// Whether a calendar's name is its owner's address, and not one like `Lunch @ noon`.
+fn is_address(name: &str) -> bool {
+    let parts = name.split_once('@').filter(|(user, host)| !user.is_empty() && !host.is_empty());
+    parts.is_some() && !name.contains(char::is_whitespace)
 }
