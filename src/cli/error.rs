@@ -70,7 +70,8 @@ impl From<ClientError> for Error {
         let exit = match error {
             ClientError::NotRunning { .. } | ClientError::Stopping => Exit::NotRunning,
             ClientError::ConfigurationRefused { .. } => Exit::Usage,
-            ClientError::Connect { .. }
+            ClientError::TooManyConnections { .. }
+            | ClientError::Connect { .. }
             | ClientError::TimedOut { .. }
             | ClientError::Refused { .. }
             | ClientError::NotUnderstood { .. } => Exit::Failed,

@@ -38,6 +38,9 @@ pub(super) struct Refusal {
 /// The code of a refused reload, which the client treats differently.
 pub(super) const CONFIGURATION_REFUSED: &str = "configuration-refused";
 
+/// The code of a daemon that has no seat for one more connection.
+pub(super) const TOO_MANY_CONNECTIONS: &str = "too-many-connections";
+
 /// The code of a daemon that is stopping.
 pub(super) const STOPPING: &str = "stopping";
 
@@ -118,9 +121,17 @@ impl Refusal {
     }
 
     /// Too many connections are open.
-    pub(super) fn busy() -> Self {
-        let hint = "close one or two `presenced status --watch`";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many connections are open", hint)
+    pub(super) fn too_many_connections() -> Self {
+        let hint = "try again in a few seconds: a client that does nothing loses its connection after 5 s";
+        let message = "too many connections to presenced are open";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_CONNECTIONS, message, hint)
+    }
+
+    /// Too many connections watch.
+    pub(super) fn too_many_watchers() -> Self {
+        let hint = "close one of them, for example a `presenced status --watch`";
+        let message = "too many connections to presenced are watching";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_CONNECTIONS, message, hint)
     }
 
     /// The client is another user.

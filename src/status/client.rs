@@ -12,13 +12,17 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::UnixStream;
 
-use super::answer::{CONFIGURATION_REFUSED, ErrorBody, STOPPING};
+use super::answer::{CONFIGURATION_REFUSED, ErrorBody, STOPPING, TOO_MANY_CONNECTIONS};
 use super::report::Report;
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, write_ttl};
 use crate::policy::Claim;
 
 /// How long a connection may take. On a socket of this machine it takes no time, unless the daemon is stuck.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long to try again if the daemon has too many connections, and the time between two tries.
+const RETRY_TIME: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,6 +35,14 @@ pub enum ClientError {
     NotRunning {
         /// The socket.
         socket: PathBuf,
+    },
+    /// The daemon has too many connections, and none ended in 2 seconds.
+    #[error("{message}")]
+    TooManyConnections {
+        /// Its reason.
+        message: String,
+        /// How to fix it.
+        hint: String,
     },
     /// The daemon is stopping, or stopped before it answered.
     #[error("presenced is stopping")]
@@ -82,7 +94,9 @@ impl ClientError {
             }
             Self::Connect { .. } => "run this as the user who runs presenced, or name another socket with `--socket`",
             Self::TimedOut { .. } => "its log shows what it is doing; `systemctl --user restart presenced` restarts it",
-            Self::ConfigurationRefused { hint, .. } | Self::Refused { hint, .. } => hint,
+            Self::TooManyConnections { hint, .. }
+            | Self::ConfigurationRefused { hint, .. }
+            | Self::Refused { hint, .. } => hint,
             Self::NotUnderstood { .. } => {
                 "restart the daemon if it is older than this program; see `presenced --version`"
             }
@@ -90,30 +104,44 @@ impl ClientError {
     }
 }
 
-/// A connection to the daemon. Needs a Tokio runtime that outlives it.
+/// Why one request failed.
+enum Failed {
+    /// The connection ended without an answer: the daemon is stopping, or has too many connections even to say so.
+    Closed,
+    /// For another reason.
+    Known(ClientError),
+}
+
+impl From<ClientError> for Failed {
+    fn from(error: ClientError) -> Self {
+        Self::Known(error)
+    }
+}
+
+impl From<hyper::Error> for Failed {
+    /// Any other error than the end of the connection means that the answer is not HTTP.
+    fn from(error: hyper::Error) -> Self {
+        if error.is_parse() {
+            Self::Known(ClientError::NotUnderstood { what: error.to_string() })
+        } else {
+            Self::Closed
+        }
+    }
+}
+
+/// A connection to the daemon. Needs a Tokio runtime that outlives it. If the daemon has too many connections, a request is tried
+/// again for 2 seconds, each time on a new connection.
 #[derive(Debug)]
 pub struct Client {
+    socket: PathBuf,
     sender: SendRequest<Full<Bytes>>,
 }
 
 impl Client {
     /// Connects to the daemon at `socket`, within 2 seconds.
     pub async fn connect(socket: &Path) -> Result<Self, ClientError> {
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(socket))
-            .await
-            .map_err(|_| ClientError::TimedOut { limit: CONNECT_TIMEOUT })?
-            .map_err(|source| {
-                let socket = socket.to_owned();
-                if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
-                    ClientError::NotRunning { socket }
-                } else {
-                    ClientError::Connect { socket, source }
-                }
-            })?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| from_hyper(&error))?;
-        // An error of the connection is also returned by the request that it breaks.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender })
+        let sender = connect(socket).await.map_err(ended)?;
+        Ok(Self { socket: socket.to_owned(), sender })
     }
 
     /// `GET /v1/status`.
@@ -124,13 +152,9 @@ impl Client {
 
     /// `GET /v1/watch`: the report now and at each change.
     pub async fn watch(mut self) -> Result<Watch, ClientError> {
-        let request = request(Method::GET, "/v1/watch", Bytes::new());
-        let (status, body) = in_time(self.open(request)).await?;
-        if status.is_success() {
-            return Ok(Watch { body, unread: Vec::new(), _connection: self });
-        }
-        let body = in_time(async { Ok(body.collect().await.map_err(|error| from_hyper(&error))?.to_bytes()) }).await?;
-        Err(refusal(status, &body))
+        let request = || request(Method::GET, "/v1/watch", Bytes::new());
+        let body = self.retried(async |sender| open(sender, request()).await).await?;
+        Ok(Watch { body, unread: Vec::new(), _connection: self })
     }
 
     /// `PUT /v1/override`: holds `claim` by hand, for `ttl` or until unset.
@@ -165,25 +189,100 @@ impl Client {
         self.ask(Method::POST, "/v1/reload", None::<()>).await.map(drop)
     }
 
-    /// Sends a request and reads the whole answer, within 10 seconds.
+    /// Sends a request and reads the whole answer.
     async fn ask(&mut self, method: Method, path: &str, body: Option<impl Serialize>) -> Result<Bytes, ClientError> {
         let body = match body {
             Some(body) => serde_json::to_vec(&body).expect("strings are JSON").into(),
             None => Bytes::new(),
         };
-        let request = request(method, path, body);
-        in_time(async {
-            let (status, body) = self.open(request).await?;
-            let body = body.collect().await.map_err(|error| from_hyper(&error))?.to_bytes();
-            if status.is_success() { Ok(body) } else { Err(refusal(status, &body)) }
+        self.retried(async |sender| {
+            let answer = open(sender, request(method.clone(), path, Bytes::clone(&body))).await?;
+            Ok(answer.collect().await?.to_bytes())
         })
         .await
     }
 
-    async fn open(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Incoming), ClientError> {
-        self.sender.ready().await.map_err(|error| from_hyper(&error))?;
-        let answer = self.sender.send_request(request).await.map_err(|error| from_hyper(&error))?;
-        Ok((answer.status(), answer.into_body()))
+    /// Does something on the connection, within 10 seconds. If the daemon has too many connections, tries again on a new one.
+    async fn retried<T>(
+        &mut self,
+        work: impl AsyncFn(&mut SendRequest<Full<Bytes>>) -> Result<T, Failed>,
+    ) -> Result<T, ClientError> {
+        let first = match in_time(work(&mut self.sender)).await {
+            Err(failed @ (Failed::Closed | Failed::Known(ClientError::TooManyConnections { .. }))) => failed,
+            Err(Failed::Known(error)) => return Err(error),
+            Ok(done) => return Ok(done),
+        };
+        let mut last = None;
+        let again = async {
+            loop {
+                pause().await;
+                let tried = async {
+                    self.sender = connect(&self.socket).await?;
+                    in_time(work(&mut self.sender)).await
+                };
+                match tried.await {
+                    Err(Failed::Closed) => {}
+                    Err(Failed::Known(error @ ClientError::TooManyConnections { .. })) => last = Some(error),
+                    // It ended after it had taken the first connection.
+                    Err(Failed::Known(ClientError::NotRunning { .. })) => return Err(ClientError::Stopping),
+                    Err(Failed::Known(error)) => return Err(error),
+                    Ok(done) => return Ok(done),
+                }
+            }
+        };
+        if let Ok(done) = tokio::time::timeout(RETRY_TIME, again).await {
+            return done;
+        }
+        Err(match (last, first) {
+            (Some(error), _) | (None, Failed::Known(error)) => error,
+            (None, Failed::Closed) => ClientError::TooManyConnections {
+                message: "presenced closes new connections without an answer: too many connections are open".to_owned(),
+                hint: "try again in a few seconds; if that does not help, see its log".to_owned(),
+            },
+        })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it does no harm if a suspend makes this pause longer")]
+async fn pause() {
+    tokio::time::sleep(RETRY_INTERVAL).await;
+}
+
+async fn connect(socket: &Path) -> Result<SendRequest<Full<Bytes>>, Failed> {
+    let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(socket))
+        .await
+        .map_err(|_| ClientError::TimedOut { limit: CONNECT_TIMEOUT })?
+        .map_err(|source| {
+            let socket = socket.to_owned();
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+                ClientError::NotRunning { socket }
+            } else {
+                ClientError::Connect { socket, source }
+            }
+        })?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // An error of the connection is also returned by the request that it breaks.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+/// Sends a request; the body of its answer, if that is a success.
+async fn open(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<Incoming, Failed> {
+    sender.ready().await?;
+    let answer = sender.send_request(request).await?;
+    let (status, body) = (answer.status(), answer.into_body());
+    if status.is_success() {
+        return Ok(body);
+    }
+    let body = body.collect().await?.to_bytes();
+    Err(refusal(status, &body).into())
+}
+
+/// What a connection means that ends at once.
+fn ended(failed: Failed) -> ClientError {
+    match failed {
+        Failed::Closed => ClientError::Stopping,
+        Failed::Known(error) => error,
     }
 }
 
@@ -227,9 +326,9 @@ fn request(method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
         .expect("the paths are fixed except for a signal's name, which has only letters, digits, `-` and `_`")
 }
 
-async fn in_time<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+async fn in_time<T>(answer: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
     let timed = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
-    timed.unwrap_or(Err(ClientError::TimedOut { limit: ANSWER_TIMEOUT }))
+    timed.unwrap_or(Err(Failed::Known(ClientError::TimedOut { limit: ANSWER_TIMEOUT })))
 }
 
 fn parse_report(json: &[u8]) -> Result<Report, ClientError> {
@@ -243,12 +342,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     };
     match error.code.as_str() {
         STOPPING => ClientError::Stopping,
+        // `busy` is the word of version 0.1.
+        TOO_MANY_CONNECTIONS | "busy" => ClientError::TooManyConnections { message: error.message, hint: error.hint },
         CONFIGURATION_REFUSED => ClientError::ConfigurationRefused { message: error.message, hint: error.hint },
         _ => ClientError::Refused { message: error.message, hint: error.hint },
     }
-}
-
-/// If the connection ends in the middle of an answer, the daemon is stopping. Any other error means that the answer is not HTTP.
-fn from_hyper(error: &hyper::Error) -> ClientError {
-    if error.is_parse() { ClientError::NotUnderstood { what: error.to_string() } } else { ClientError::Stopping }
 }

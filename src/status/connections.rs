@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -36,6 +36,19 @@ impl Accept for TcpListener {
 
     async fn accept_one(&self) -> io::Result<TcpStream> {
         self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// The seat of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Seat(Arc<Mutex<OwnedSemaphorePermit>>);
+
+impl Seat {
+    /// Gives this seat up for one of `others`. False: they are all taken, and nothing changes.
+    pub(super) fn move_to(&self, others: &Arc<Semaphore>) -> bool {
+        let Ok(other) = Arc::clone(others).try_acquire_owned() else { return false };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = other;
+        true
     }
 }
 
@@ -72,16 +85,13 @@ impl Connections {
     }
 
     /// A seat for one connection; `None`: all are taken.
-    pub(super) fn seat(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.seats).try_acquire_owned().ok()
+    pub(super) fn seat(&self) -> Option<Seat> {
+        let seat = Arc::clone(&self.seats).try_acquire_owned().ok()?;
+        Some(Seat(Arc::new(Mutex::new(seat))))
     }
 
     /// Serves a connection that has a seat.
-    pub(super) fn serve(
-        &mut self,
-        seat: OwnedSemaphorePermit,
-        conversation: impl Future<Output = ()> + Send + 'static,
-    ) {
+    pub(super) fn serve(&mut self, seat: Seat, conversation: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(async move {
             conversation.await;
             drop(seat);

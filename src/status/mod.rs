@@ -37,10 +37,10 @@
 //! | 408 | `too-slow`: the body took more than 5 seconds |
 //! | 413 | `too-large`: the body has more than 64 KiB |
 //! | 422 | `refused`, `configuration-refused`: the daemon did not do what it was asked |
-//! | 503 | `busy`: 32 connections are open; `stopping`: the daemon is stopping |
+//! | 503 | `too-many-connections`: 32 connections are open, or 16 others watch; `stopping`: the daemon is stopping |
 //!
 //! Only a request that is not HTTP at all gets an answer without a body: 400, or 431 for a head of more than 16 KiB. A connection
-//! that is silent for 5 seconds before or between requests is closed.
+//! that is silent for 5 seconds before or between requests is closed. So is one that reads nothing of its answer for 5 seconds.
 
 mod answer;
 pub mod client;
@@ -54,11 +54,12 @@ mod request;
 mod routes;
 mod server;
 mod socket;
+mod write_timeout;
 
 pub use client::{Client, ClientError};
 pub use listen::Listener;
 pub use request::{Invalid, SignalName, SignalValue, parse_ttl};
-pub use server::{Listen, MAX_CONNECTIONS, Server};
+pub use server::{Listen, MAX_CONNECTIONS, MAX_WATCHERS, Server};
 pub use socket::BindError;
 
 use std::time::Duration;

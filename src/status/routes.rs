@@ -13,10 +13,11 @@ use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::Command;
 use super::answer::Refusal;
+use super::connections::Seat;
 use super::open_metrics;
 use super::peer;
 use super::report::{self, Health, Report};
@@ -38,6 +39,8 @@ pub(super) struct Peer(pub(super) i32);
 struct Daemon {
     reports: watch::Receiver<Arc<Report>>,
     commands: mpsc::Sender<Command>,
+    /// The seats of those who watch.
+    watchers: Arc<Semaphore>,
 }
 
 impl Daemon {
@@ -85,11 +88,12 @@ pub(super) fn open(view: View) -> Router {
         .with_state(view)
 }
 
-/// All routes.
+/// All routes. At most `max_watchers` connections may watch at once.
 pub(super) fn router(
     reports: watch::Receiver<Arc<Report>>,
     commands: mpsc::Sender<Command>,
     metrics: Arc<Metrics>,
+    max_watchers: usize,
 ) -> Router {
     let open = open(View::new(reports.clone(), metrics));
     Router::new()
@@ -98,7 +102,7 @@ pub(super) fn router(
         .route("/v1/override", put(set_override).delete(clear_override))
         .route("/v1/signals/{name}", put(set_signal).delete(clear_signal))
         .route("/v1/reload", post(reload))
-        .with_state(Daemon { reports, commands })
+        .with_state(Daemon { reports, commands, watchers: Arc::new(Semaphore::new(max_watchers)) })
         .merge(open)
         .method_not_allowed_fallback(async |request: Request| {
             Refusal::method_not_allowed(request.method().as_str(), request.uri().path())
@@ -110,14 +114,17 @@ async fn status(State(daemon): State<Daemon>) -> Response {
     Json(&*daemon.report()).into_response()
 }
 
-async fn watch_reports(State(daemon): State<Daemon>) -> Response {
+async fn watch_reports(State(daemon): State<Daemon>, Extension(seat): Extension<Seat>) -> Result<Response, Refusal> {
+    if !seat.move_to(&daemon.watchers) {
+        return Err(Refusal::too_many_watchers());
+    }
     let lines = futures_util::stream::unfold((daemon.reports, None), async |(mut reports, shown)| {
         let next = next_report(&mut reports, shown.as_ref()).await?;
         let mut line = serde_json::to_string(&*next).expect("a report is JSON: its keys are strings");
         line.push('\n');
         Some((Ok::<_, Infallible>(line), (reports, Some(next))))
     });
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
 /// The next report that differs from the one already shown; `None` when the daemon has stopped. A client that reads slowly may

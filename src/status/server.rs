@@ -1,8 +1,9 @@
 //! The server: serves the connections to the socket within limits.
 //!
-//! The limits: only the daemon's own user, and root; [`MAX_CONNECTIONS`] at once; a request's head within [`HEADER_TIMEOUT`] and
-//! [`MAX_HEAD_BYTES`]. The time-out also closes a kept-alive connection that stays silent. A client that sends nothing, garbage, or
-//! an endless request loses its own connection and disturbs nothing else.
+//! The limits: only the daemon's own user, and root; [`MAX_CONNECTIONS`] at once, and besides them [`MAX_WATCHERS`] that watch, so
+//! that watchers never keep a command out; a request's head within [`HEADER_TIMEOUT`] and [`MAX_HEAD_BYTES`]; an answer that the
+//! client reads ([`WriteTimeout`]). The first time-out also closes a kept-alive connection that stays silent. A client that sends
+//! nothing, garbage, or an endless request, or does not read, loses its own connection and disturbs nothing else.
 //!
 //! Leaves to others: what is answered ([`super::routes`]), and the socket's file ([`super::socket`]).
 
@@ -23,11 +24,15 @@ use super::answer::Refusal;
 use super::connections::Connections;
 use super::report::Report;
 use super::socket::{self, BindError, Socket};
+use super::write_timeout::WriteTimeout;
 use super::{Command, routes};
 use crate::metrics::Metrics;
 
 /// How many connections are served at once; further ones get a 503 and are closed.
 pub const MAX_CONNECTIONS: usize = 32;
+
+/// How many more connections may watch; further ones get a 503.
+pub const MAX_WATCHERS: usize = 16;
 
 /// How long a client may take to send a request's head, and may be silent between two requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,7 +106,7 @@ impl Server {
     ) {
         // Dropped after the connections, which are declared later.
         let _socket = self.socket;
-        let routes = routes::router(reports, commands, metrics);
+        let routes = routes::router(reports, commands, metrics, MAX_WATCHERS);
         let own_uid = rustix::process::geteuid().as_raw();
         let mut connections = Connections::new(MAX_CONNECTIONS);
         loop {
@@ -114,13 +119,14 @@ impl Server {
                 continue;
             };
             let Some(seat) = connections.seat() else {
-                connections.refuse(refuse(stream, Refusal::busy()));
+                connections.refuse(refuse(stream, Refusal::too_many_connections()));
                 continue;
             };
             let routes = match peer.pid() {
                 Some(pid) => routes.clone().layer(Extension(routes::Peer(pid))),
                 None => routes.clone(),
             };
+            let routes = routes.layer(Extension(seat.clone()));
             connections.serve(seat, converse(stream, routes));
         }
     }
@@ -132,7 +138,7 @@ async fn converse(stream: UnixStream, routes: Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .serve_connection(TokioIo::new(WriteTimeout::new(stream)), TowerToHyperService::new(routes))
         .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a status connection ended early");

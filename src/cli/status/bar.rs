@@ -95,7 +95,8 @@ impl Bar<'_> {
                 ClientError::NotRunning { .. } | ClientError::Stopping => {
                     file_watch.touched().await;
                 }
-                ClientError::Connect { .. }
+                ClientError::TooManyConnections { .. }
+                | ClientError::Connect { .. }
                 | ClientError::TimedOut { .. }
                 | ClientError::ConfigurationRefused { .. }
                 | ClientError::Refused { .. }

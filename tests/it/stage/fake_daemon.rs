@@ -37,7 +37,8 @@ pub(crate) struct FakeDaemon {
     pub(crate) reports: watch::Sender<Arc<Report>>,
     pub(crate) metrics: Arc<Metrics>,
     asked: mpsc::Receiver<Asked>,
-    answer: Arc<Mutex<Result<(), String>>>,
+    /// What every command is answered; `None`: nothing, for as long as it runs.
+    answer: Arc<Mutex<Option<Result<(), String>>>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -54,7 +55,7 @@ impl FakeDaemon {
         let metrics = Arc::new(Metrics::default());
         let counted = Arc::clone(&metrics);
         let (ask, asked) = mpsc::channel();
-        let answer = Arc::new(Mutex::new(Ok(())));
+        let answer = Arc::new(Mutex::new(Some(Ok(()))));
         let (stop, stopped) = oneshot::channel();
         let (bound, outcome) = mpsc::channel();
         let path = socket.to_owned();
@@ -70,12 +71,17 @@ impl FakeDaemon {
                     Err(error) => return bound.send(Err(error)).unwrap(),
                 };
                 let (commands, mut inbox) = tokio::sync::mpsc::channel(1);
+                let mut unanswered = Vec::new();
                 let work = async {
                     while let Some(command) = inbox.recv().await {
                         let (asked, reply) = record(command);
                         // Before the answer, so that a client with an answer finds the record.
                         let _ = ask.send(asked);
-                        let _ = reply.send(answers.lock().unwrap().clone());
+                        let answer = answers.lock().unwrap().clone();
+                        match answer {
+                            Some(answer) => drop(reply.send(answer)),
+                            None => unanswered.push(reply),
+                        }
                     }
                 };
                 tokio::select! {
@@ -92,12 +98,24 @@ impl FakeDaemon {
 
     /// Every command gets this answer from now on.
     pub(crate) fn answers(&self, answer: Result<(), &str>) {
-        *self.answer.lock().unwrap() = answer.map_err(ToOwned::to_owned);
+        *self.answer.lock().unwrap() = Some(answer.map_err(ToOwned::to_owned));
+    }
+
+    /// No command gets an answer from now on.
+    pub(crate) fn answers_nothing(&self) {
+        *self.answer.lock().unwrap() = None;
     }
 
     /// What was asked for since the last look.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.try_iter().collect()
+    }
+
+    /// Waits until this many commands were asked for.
+    pub(crate) fn until_asked(&self, commands: usize) {
+        for _ in 0..commands {
+            self.asked.recv_timeout(HANG).expect("a command");
+        }
     }
 
     /// Changes the report.

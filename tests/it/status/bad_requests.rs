@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use presenced::status::{ClientError, MAX_CONNECTIONS};
+use presenced::status::{ClientError, MAX_CONNECTIONS, MAX_WATCHERS};
 
 use super::client::client;
 use super::{assert_error, start, status_line};
-use crate::stage::fake_daemon::read_to_close;
+use crate::stage::fake_daemon::{FakeDaemon, read_to_close};
 
 #[test]
 fn wrong_bodies_are_refused_with_a_hint() {
@@ -106,25 +107,83 @@ fn a_silent_client_is_disconnected() {
     assert!(read_to_close(&mut no_body).starts_with("HTTP/1.1 408 "));
 }
 
+/// A request whose answer has begun: the connection has its seat.
+fn seated(daemon: &FakeDaemon, request: &str) -> UnixStream {
+    let mut stream = daemon.connect();
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+    stream
+}
+
+const WATCH: &str = "GET /v1/watch HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[test]
+fn watchers_have_their_own_seats_and_keep_no_command_out() {
+    let (_folder, daemon) = start();
+    let mut watchers: Vec<_> = (0..MAX_WATCHERS).map(|_| seated(&daemon, WATCH)).collect();
+    assert_error(&daemon.request("GET", "/v1/watch", ""), 503, "too-many-connections");
+    for _ in 0..2 * MAX_CONNECTIONS {
+        assert_eq!(status_line(&daemon.request("GET", "/v1/status", "").0), "HTTP/1.1 200 OK");
+    }
+    drop(watchers.pop());
+    // The server sees the close when it next looks; until then it may still count the seat.
+    let freed = std::iter::repeat_with(|| {
+        let mut stream = daemon.connect();
+        stream.write_all(WATCH.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        head
+    });
+    assert!(freed.take(10_000).any(|head| head == *b"HTTP/1.1 200"), "the seat is free again");
+}
+
 #[test]
 fn a_connection_over_the_limit_gets_an_answer() {
     let (_folder, daemon) = start();
-    let mut open = Vec::new();
-    for _ in 0..MAX_CONNECTIONS {
-        let mut stream = daemon.connect();
-        stream.write_all(b"GET /v1/watch HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        // The first bytes of an answer: the connection has its seat.
-        stream.read_exact(&mut [0; 12]).unwrap();
-        open.push(stream);
-    }
-    assert_error(&daemon.request("GET", "/v1/status", ""), 503, "busy");
+    daemon.answers_nothing();
+    let busy: Vec<_> = (0..MAX_CONNECTIONS)
+        .map(|_| {
+            let mut stream = daemon.connect();
+            stream.write_all(b"POST /v1/reload HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    daemon.until_asked(MAX_CONNECTIONS);
+    assert_error(&daemon.request("GET", "/v1/status", ""), 503, "too-many-connections");
+    // The client tries again for a while first.
     let refused = client(&daemon.socket, async |mut client| client.status().await).unwrap_err();
-    assert!(matches!(&refused, ClientError::Refused { message, .. } if message.contains("too many")), "{refused:?}");
+    assert!(matches!(&refused, ClientError::TooManyConnections { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("too many connections"), "{refused}");
+    let command = std::process::Command::new(env!("CARGO_BIN_EXE_presenced"))
+        .args(["--socket".as_ref(), daemon.socket.as_os_str()])
+        .arg("status")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(command.stderr).unwrap();
+    assert_eq!(command.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: too many connections to presenced are open\nhint: "), "{said}");
+    drop(busy);
+}
 
-    drop(open.pop());
-    // The server sees the close when it next looks; until then it may still count the seat.
-    let freed = std::iter::repeat_with(|| daemon.request("GET", "/v1/status", "")).take(10_000);
-    assert!(freed.into_iter().any(|(head, _)| head.starts_with("HTTP/1.1 200 ")), "the seat is free again");
+#[test]
+fn a_client_that_does_not_read_loses_its_seat() {
+    let (_folder, daemon) = start();
+    // Enough answers to fill every buffer on the way.
+    let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let deaf: Vec<_> = (0..MAX_CONNECTIONS)
+        .map(|_| {
+            let mut stream = daemon.connect();
+            stream.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
+            // The server stops reading when it cannot write.
+            let _ = stream.write_all(many.as_bytes());
+            stream
+        })
+        .collect();
+    let watchers: Vec<_> = (0..MAX_WATCHERS).map(|_| seated(&daemon, WATCH)).collect();
+    let request = b"GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut answers = std::iter::repeat_with(|| daemon.raw(request)).take(1_000_000);
+    assert!(answers.any(|answer| answer.starts_with("HTTP/1.1 200 ")), "the seats are free again");
+    drop((deaf, watchers));
 }
 
 #[test]
