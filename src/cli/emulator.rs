@@ -18,6 +18,7 @@ use crate::certificate::{Certificate, pem};
 use crate::config::Problems;
 use crate::daemon::clock::SystemClock;
 use crate::emulator::{App, Consent, Emulator, Fault, Options, Outcome, RequestRecord, User};
+use crate::local_request;
 use crate::time::Clock;
 
 /// The arguments of `emulator`.
@@ -60,7 +61,7 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Runs it until Ctrl-C or SIGTERM.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
 pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
-    if !args.listen.ip().is_loopback() {
+    if !local_request::is_loopback(args.listen.ip()) {
         let text =
             format!("`--listen {}` is not a loopback address, and the emulator only listens on loopback", args.listen);
         return Err(Error::new(Exit::Usage, text).with_hint("use 127.0.0.1 or [::1] with a port"));

@@ -61,9 +61,10 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not-found", format!("{path} does not exist"), hint)
     }
 
-    /// The request over TCP uses a name that may be anybody's.
+    /// The request over TCP uses a name that may be anybody's, or comes from a page of another machine.
     pub(super) fn not_by_name() -> Self {
-        let message = "presenced only answers requests to an address here, not to a name";
+        let message =
+            "presenced only answers requests to an address here, not to a name, and not from pages of other machines";
         Self::new(StatusCode::FORBIDDEN, "not-by-name", message, "use 127.0.0.1, [::1] or localhost")
     }
 

@@ -2,17 +2,16 @@
 //! kubelet. It answers anybody who can connect, so it shows nothing else and changes nothing.
 //!
 //! The limits: [`MAX_CONNECTIONS`] at once, and further ones are closed without an answer; one request per connection, within
-//! [`MAX_CONNECTION_TIME`]. On a loopback address, the request must use an address or `localhost`: the domain of a page in a browser
-//! on this machine may point here, and a script of that page would read the answer (DNS rebinding).
+//! [`MAX_CONNECTION_TIME`]. On a loopback address, the request must be meant for this machine ([`local_request`]): otherwise a page in
+//! a browser on this machine could send it.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +26,7 @@ use super::connections::Connections;
 use super::report::Report;
 use super::routes::{self, View};
 use super::server::MAX_HEAD_BYTES;
+use crate::local_request;
 use crate::metrics::Metrics;
 
 /// How many connections are served at once.
@@ -67,8 +67,8 @@ impl Listener {
                 Refusal::method_not_allowed(request.method().as_str(), request.uri().path())
             })
             .fallback(async |request: Request| Refusal::not_found_here(request.uri().path()));
-        if self.address.ip().is_loopback() {
-            routes = routes.layer(middleware::from_fn(by_address));
+        if local_request::is_loopback(self.address.ip()) {
+            routes = routes.layer(middleware::from_fn(only_local));
         }
         let mut connections = Connections::new(MAX_CONNECTIONS);
         loop {
@@ -97,41 +97,12 @@ async fn answer(stream: TcpStream, routes: Router) {
     }
 }
 
-async fn by_address(request: Request, next: Next) -> Response {
-    if is_by_address(request.headers()) { next.run(request).await } else { Refusal::not_by_name().into_response() }
+async fn only_local(request: Request, next: Next) -> Response {
+    if is_local(request.headers()) { next.run(request).await } else { Refusal::not_by_name().into_response() }
 }
 
-/// Whether the request names this machine by an address or as `localhost`, or not at all, which no browser leaves out.
-fn is_by_address(headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    hosts.all(|host| {
-        let Some(host) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else { return false };
-        let host = host.host().trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_anybody_may_own_is_not_this_machine() {
-        for (host, own) in [
-            ("127.0.0.1:9464", true),
-            ("127.0.0.1", true),
-            ("[::1]:9464", true),
-            ("LocalHost:9464", true),
-            ("10.1.2.3:9464", true),
-            ("rebound.example:9464", false),
-            ("localhost.rebound.example", false),
-            ("127.0.0.1.rebound.example:9464", false),
-            ("", false),
-            ("a b", false),
-        ] {
-            let headers = [(header::HOST, host.parse().unwrap())].into_iter().collect();
-            assert_eq!(is_by_address(&headers), own, "{host}");
-        }
-        assert!(is_by_address(&HeaderMap::new()), "HTTP/1.0");
-    }
+/// Whether all of its headers say that it was meant for this machine. A request without them does not come from a browser.
+fn is_local(headers: &HeaderMap) -> bool {
+    let all = |name, is: fn(&str) -> bool| headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(is));
+    all(header::HOST, local_request::is_local_host) && all(header::ORIGIN, local_request::is_local_origin)
 }

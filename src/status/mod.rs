@@ -31,7 +31,7 @@
 //! | status | code |
 //! |---|---|
 //! | 400 | `bad-json`, `bad-presence`, `bad-duration`, `bad-signal-name`, `bad-signal-value`, `body-lost` |
-//! | 403 | `not-yours`: the client is another user, and not root; `not-by-name`: over TCP on loopback, the request uses a name other than `localhost` |
+//! | 403 | `not-yours`: the client is another user, and not root; `not-by-name`: over TCP on loopback, the request uses a name other than `localhost`, or its `Origin` does |
 //! | 404 | `not-found` |
 //! | 405 | `method-not-allowed`, with an `Allow` header |
 //! | 408 | `too-slow`: the body took more than 5 seconds |

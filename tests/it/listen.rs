@@ -52,10 +52,25 @@ async fn it_serves_metrics_and_health_and_nothing_else() {
         assert!(rebound.starts_with("HTTP/1.1 403 ") && rebound.contains("not-by-name"), "{rebound}");
         assert!(!rebound.contains("presenced_account"), "{rebound}");
         assert!(ask(address, "GET /healthz", "localhost").starts_with("HTTP/1.1 200 "));
+        // A page of another machine, in a browser on this one.
+        let page = ask(address, "GET /metrics", "localhost\r\nOrigin: https://evil.example");
+        assert!(page.starts_with("HTTP/1.1 403 ") && !page.contains("presenced_account"), "{page}");
         assert!(ask(address, "hello", &host).starts_with("HTTP/1.1 400 "));
     })
     .await;
     assert!(daemon.stop().await.success());
+}
+
+#[tokio::test]
+async fn an_ipv4_address_in_the_form_of_ipv6_is_loopback_too() {
+    let house = House::new().await;
+    let daemon = start(&house, "[::ffff:127.0.0.1]:0").await;
+    let address = address(&daemon).await;
+    blocking(move || {
+        assert!(ask(address, "GET /healthz", "localhost").starts_with("HTTP/1.1 200 "));
+        assert!(ask(address, "GET /healthz", "rebound.example").starts_with("HTTP/1.1 403 "));
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@
 //! | [`session`] | what must be sent to Graph next, and when? |
 //! | [`sleep_watch`] | when must logind be asked whether sleep is over? |
 //! | [`certificate`] | what is in this certificate? |
+//! | [`local_request`] | was this HTTP request meant for this machine? |
 //! | [`time`] | what is a point in time, and which clock does it come from? |
 //! | [`finding`] | what is wrong with a text, and where in it? |
 //! | [`warning`] | which warnings exist? |
@@ -30,6 +31,7 @@ pub mod calendar;
 pub mod certificate;
 pub mod failure;
 pub mod finding;
+pub mod local_request;
 pub mod policy;
 pub mod presence;
 pub mod session;

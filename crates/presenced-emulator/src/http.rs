@@ -13,6 +13,7 @@ use hyper::header::{DATE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use presenced_core::local_request::is_loopback;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -62,7 +63,7 @@ pub(super) async fn serve(emulator: &Emulator, listener: TcpListener) -> io::Res
 }
 
 pub(super) fn only_loopback(address: SocketAddr) -> io::Result<()> {
-    if address.ip().is_loopback() {
+    if is_loopback(address.ip()) {
         return Ok(());
     }
     let text = format!("the emulator serves only loopback addresses, and {address} is not one");

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderName};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use serde_json::Value;
 
 use super::entra::Entra;
@@ -21,6 +21,7 @@ use super::message::{Reply, Request};
 use super::options::Options;
 use super::route::{Call, Route};
 use super::state::{State, UserState};
+use presenced_core::local_request::{is_local_host, is_local_origin};
 use presenced_core::time::Now;
 
 /// The service.
@@ -69,6 +70,12 @@ impl Service {
 
     /// Takes a request and decides what happens to it.
     pub(super) fn arrive(&mut self, request: &Request, now: &Now) -> Arrival {
+        if !is_local(request) {
+            let text =
+                "The emulator only answers requests to an address or localhost, and from pages of this machine.\n";
+            let refused = Reply::text(StatusCode::FORBIDDEN, text.to_owned());
+            return Arrival { journal_entry: None, delay: Duration::ZERO, fate: Fate::Reply(refused) };
+        }
         let route = Route::of(&request.path);
         let Some(call) = route.call() else {
             return Arrival { journal_entry: None, delay: Duration::ZERO, fate: Fate::Answer };
@@ -195,10 +202,18 @@ impl Service {
     }
 }
 
+/// Whether all headers say that the request was meant for this machine. A request without them does not come from a browser.
+fn is_local(request: &Request) -> bool {
+    let all =
+        |name, is: fn(&str) -> bool| request.headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(is));
+    all(HOST, is_local_host) && all(ORIGIN, is_local_origin)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use hyper::body::Bytes;
     use hyper::{HeaderMap, Method};
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
@@ -207,6 +222,34 @@ mod tests {
 
     use super::*;
     use presenced_core::time::Instant;
+
+    #[test]
+    fn only_requests_for_this_machine_are_answered() {
+        let now = Now { instant: Instant::default(), wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
+        let mut service = Service::new(Options::default(), &now);
+        let mut status = |headers: &[(HeaderName, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
+            let request = Request {
+                method: Method::POST,
+                path: "/_emulator/faults".to_owned(),
+                query: String::new(),
+                headers: headers.collect(),
+                body: Some(Bytes::from_static(b"{}")),
+            };
+            match service.arrive(&request, &now).fate {
+                Fate::Reply(reply) => Some(reply.status),
+                Fate::Answer | Fate::Reset | Fate::Hang => None,
+            }
+        };
+        let forbidden = Some(StatusCode::FORBIDDEN);
+        assert_eq!(status(&[(HOST, "127.0.0.1:8765")]), None);
+        assert_eq!(status(&[(HOST, "localhost"), (ORIGIN, "http://localhost:3000")]), None);
+        assert_eq!(status(&[]), None, "HTTP/1.0");
+        assert_eq!(status(&[(HOST, "rebound.example:8765")]), forbidden);
+        assert_eq!(status(&[(HOST, "127.0.0.1:8765"), (ORIGIN, "https://evil.example")]), forbidden);
+        assert_eq!(status(&[(HOST, "127.0.0.1:8765"), (ORIGIN, "null")]), forbidden);
+        assert_eq!(status(&[(HOST, "127.0.0.1:8765"), (HOST, "rebound.example")]), forbidden);
+    }
 
     /// Paths of known and unknown segments.
     fn path() -> impl Strategy<Value = String> {
