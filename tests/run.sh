@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # swayidle with swaylock on sway, and xss-lock with i3lock on i3, lock the screen by the hooks of config/hooks; xset asks for it.
 # dbus-daemon: the lock and sleep tests speak to a real bus. tzdata: zones by name. iproute2: routes that come and go.
 # mate-screensaver, on Xvfb: a screen saver that locks for real. curl, git, lua5.4 and python3 run the hooks of config/hooks.
-# rsync: it rewrites calendars in place.
+# rsync: it rewrites calendars in place. bindfs: a FUSE file system, which stands for one on another machine.
 # openssl: keys and certificates, and a second opinion on signatures. gnome-keyring and secret-tool: a real keyring.
 # PipeWire and PulseAudio: the microphone tests record from each. python3-jsonschema: a second opinion on configurations.
 # systemd: its tool for socket activation. prometheus with promtool, and its Python library: what they say of the metrics and
@@ -22,7 +22,7 @@ command -v Xvfb >/dev/null || need+=(xvfb)
 [ -e /usr/bin/kwin_wayland ] || need+=(kwin-wayland)
 command -v i3 >/dev/null || need+=(i3-wm)
 command -v xset >/dev/null || need+=(x11-xserver-utils)
-for program in curl git i3lock lua5.4 openssl python3 rsync sway swayidle swaylock weston xdotool xss-lock; do
+for program in bindfs curl git i3lock lua5.4 openssl python3 rsync sway swayidle swaylock weston xdotool xss-lock; do
     command -v "$program" >/dev/null || need+=("$program")
 done
 for program in pipewire wireplumber pipewire-pulse pulseaudio; do

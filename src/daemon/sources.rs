@@ -19,6 +19,8 @@ pub(super) struct Sources {
     signs_of_life: SignsOfLife,
     /// Needs no configuration, so it never restarts.
     _network: JoinSet<()>,
+    /// The same; the file watcher is for all signals.
+    _mounts: JoinSet<()>,
 }
 
 impl Sources {
@@ -34,6 +36,9 @@ impl Sources {
         let cache_dir = environment.cache_dir.clone();
         let context =
             Context { clock, updates, buses, file_watcher, cache_dir, locked_sessions: LockedSessions::default() };
+        // Before the signals look at their files for the first time.
+        let mut mounts = JoinSet::new();
+        mounts.spawn(context.file_watcher.clone().follow_mounts());
         let mut network = JoinSet::new();
         network.spawn(signals::network::run(context.clone()));
         let mut sources = Self {
@@ -43,6 +48,7 @@ impl Sources {
             sleep: JoinSet::new(),
             signs_of_life: SignsOfLife::default(),
             _network: network,
+            _mounts: mounts,
         };
         sources.restart(signals);
         sources

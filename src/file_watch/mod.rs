@@ -1,29 +1,52 @@
-//! Watching files: one inotify instance with one thread (the crate `notify`) for everything that waits for a file to change,
-//! however many folders that takes.
+//! Watching files: one watcher for everything that waits for a file to change, however many folders that takes.
 //!
 //! A [`FileWatch`] is one subscriber's share of it: it says which changes matter and then waits for them. Changes that happen
 //! while the subscriber is busy are collected for its next turn. A file that is being written is reported once it is closed,
 //! or has been quiet for as long as the subscriber says; one that wants each write at once asks for that. After an overflow of the kernel's
 //! queue everything counts as changed.
-//! inotify does not see what another machine does to a network file system, nor that the *grandparent* of a folder is renamed.
-//! Leaves to others: which folders a path leads through (`resolve`), which subscriber an event concerns (`subscribers`), and
-//! reading what changed.
+//!
+//! The rename of a folder above, and a mount over it, are events too. What inotify cannot see is what another machine does to a
+//! network file system, and the like (`file_system`). For a subscriber that asks for looks, everything there counts as changed once
+//! a minute, and with each keepalive. On other file systems that costs nothing: no timer, no wake-up.
+//! Leaves to others: which folders a path leads through (`resolve`), which subscriber an event concerns (`subscribers`), the
+//! kernel's two sources of events (`inotify`, `mounts`), and reading what changed.
 
+mod file_system;
+mod inotify;
+mod mounts;
 pub(crate) mod resolve;
 mod subscribers;
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use notify::{Config, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use self::resolve::{Resolved, WatchSet};
+use self::inotify::Inotify;
+use self::mounts::Mounts;
+use self::resolve::{Extent, Resolved, WatchSet};
 use self::subscribers::{Pending, Subscribers};
 use crate::time::{Clock, Instant};
 
+pub(crate) use self::file_system::Unreported;
 pub(crate) use self::subscribers::Changes;
+
+/// How long a change may go unnoticed that no event reports. The looks of all subscribers are at the same times, so that they
+/// are one wake-up.
+const BETWEEN_LOOKS: Duration = Duration::from_mins(1);
+
+/// How presenced learns of changes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watched {
+    /// The kernel reports each change.
+    Events,
+    /// The kernel may not report each change, so presenced also looks once a minute.
+    Polled,
+}
 
 /// How long files that were written but not closed must be quiet before they are reported.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +60,6 @@ impl WriteQuiet {
     /// For small files, which are written at once.
     const SHORT: Self = Self { after: Duration::from_millis(100), at_most: Duration::from_secs(2) };
 }
-
-/// The events that the kernel reports. Not that a file is opened or read: in `/etc`, that happens whenever a program starts,
-/// and would wake the daemon each time.
-const WATCHED_EVENTS: EventKindMask = EventKindMask::CORE.union(EventKindMask::ACCESS_CLOSE);
 
 /// All watched folders; cheap to clone. While no folder is watched there is no inotify instance and no thread.
 #[derive(Clone, Debug, Default)]
@@ -60,15 +79,52 @@ impl FileWatcher {
     /// The same, for files that are written like this.
     pub(crate) fn subscribe_to_writers(&self, quiet: WriteQuiet) -> FileWatch {
         let (id, notify) = lock(&self.0.subscribers).subscribe();
-        FileWatch { shared: self.0.clone(), id, notify, quiet, failures: Vec::new(), writing: None }
+        FileWatch {
+            shared: self.0.clone(),
+            id,
+            notify,
+            quiet,
+            failures: Vec::new(),
+            writing: None,
+            looks: false,
+            unreported: None,
+            look_due: None,
+        }
     }
+
+    /// A keepalive is due at `now`: a good time to look where events do not report every change.
+    pub(crate) fn look(&self, now: Instant) {
+        lock(&self.0.subscribers).look(now);
+    }
+
+    /// Reports what is mounted over watched folders, or unmounted from them. Never returns, unless the kernel does not report it.
+    pub(crate) async fn follow_mounts(self) {
+        let Err(error) = self.mounts().await;
+        tracing::debug!(%error, "mounts over watched folders are not noticed");
+    }
+
+    async fn mounts(&self) -> std::io::Result<Infallible> {
+        let mut mounts = Mounts::follow()?;
+        loop {
+            for place in mounts.changed().await? {
+                lock(&self.0.subscribers).handle_mount(&place);
+            }
+        }
+    }
+}
+
+/// Why events do not report every change at this path, if so. Blocks on the file system.
+pub(crate) fn unreported(path: &Path) -> Option<Unreported> {
+    let mut watch_set = WatchSet::default();
+    watch_set.resolve(path);
+    watch_set.unreported()
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Locked while the set of watched folders changes. The inotify thread never takes this lock, because it must answer
+    /// Locked while the set of watched folders changes. The inotify threads never take this lock, because they must answer
     /// those calls.
-    inotify: Mutex<Option<RecommendedWatcher>>,
+    inotify: Mutex<Inotify>,
     subscribers: Arc<Mutex<Subscribers>>,
 }
 
@@ -82,6 +138,12 @@ pub(crate) struct FileWatch {
     failures: Vec<WatchFailure>,
     /// Files are being written.
     writing: Option<Writing>,
+    /// Whether it asks for looks.
+    looks: bool,
+    /// Why it needs them; `None`: it does not.
+    unreported: Option<Unreported>,
+    /// When the next one is due.
+    look_due: Option<Instant>,
 }
 
 /// Writes to files that are not closed yet.
@@ -104,6 +166,23 @@ pub(crate) struct WatchFailure {
 }
 
 impl FileWatch {
+    /// The same subscriber, which also asks for looks: where events do not report every change, everything counts as changed once
+    /// a minute.
+    pub(crate) fn with_looks(mut self) -> Self {
+        self.looks = true;
+        self
+    }
+
+    /// Why events did not report every change of what the last scan found to matter; `None`: they did.
+    pub(crate) fn unreported(&self) -> Option<&Unreported> {
+        self.unreported.as_ref()
+    }
+
+    /// How changes are noticed of what the last scan found to matter.
+    pub(crate) fn watched(&self) -> Watched {
+        if self.unreported.is_some() { Watched::Polled } else { Watched::Events }
+    }
+
     /// Scans the file system, watches what the scan found to matter, and scans again if that was not watched before. So any
     /// change after the scan whose result is returned will be reported. Blocks on the file system.
     pub(crate) fn scan<T>(&mut self, mut scan: impl FnMut() -> (WatchSet, T)) -> T {
@@ -137,29 +216,39 @@ impl FileWatch {
 
     /// From now on watches exactly this.
     fn set(&mut self, watch_set: &WatchSet) {
+        // A file system that does not answer blocks here, before it could block whoever else watches something.
+        self.unreported = if self.looks { watch_set.unreported() } else { None };
         let mut inotify = lock(&self.shared.inotify);
         let plan = lock(&self.shared.subscribers).set_watch_set(self.id, watch_set);
-        for folder in &plan.unwatch {
-            unwatch(&mut inotify, folder);
+        for watched in &plan.unwatch {
+            inotify.unwatch(watched);
         }
         self.failures.clear();
-        for (folder, was_lost) in &plan.watch {
+        for (watched, was_lost) in &plan.watch {
             if *was_lost {
-                unwatch(&mut inotify, folder);
+                inotify.unwatch(watched);
             }
-            let Err(error) = watch(&mut inotify, &self.shared.subscribers, folder) else { continue };
+            let Err(error) = inotify.watch(watched, &self.shared.subscribers) else { continue };
             let mut subscribers = lock(&self.shared.subscribers);
-            subscribers.watch_failed(self.id, folder);
+            subscribers.watch_failed(self.id, watched);
+            let (extent, folder) = watched;
             if matches!(error.kind, notify::ErrorKind::PathNotFound) {
                 // It vanished after the scan: scan again.
                 subscribers.rescan(self.id);
+            } else if *extent == Extent::Itself && is_denied(&error) {
+                if self.looks && self.unreported.is_none() {
+                    self.unreported = Some(Unreported::Rename(folder.clone()));
+                }
             } else {
                 self.failures.push(WatchFailure::new(folder, &error));
             }
         }
-        if lock(&self.shared.subscribers).no_folders() {
-            *inotify = None;
+        for extent in [Extent::Inside, Extent::Itself] {
+            if lock(&self.shared.subscribers).has_none(extent) {
+                inotify.end(extent);
+            }
         }
+        lock(&self.shared.subscribers).set_needs_looks(self.id, self.unreported.is_some());
     }
 
     /// Waits for changes that matter, until files that are being written are complete. Nothing is lost when the future is
@@ -172,8 +261,14 @@ impl FileWatch {
                 Pending::Writing(count) => count,
                 Pending::Nothing => {
                     self.writing = None;
-                    self.notify.notified().await;
-                    continue;
+                    let due = self.look_due(clock);
+                    tokio::select! {
+                        () = self.notify.notified() => continue,
+                        () = sleep_until(clock, due) => {
+                            self.look_due = None;
+                            return Changes::Everything;
+                        }
+                    }
                 }
             };
             let now = clock.now().instant;
@@ -191,6 +286,17 @@ impl FileWatch {
                 }
             }
         }
+    }
+
+    /// When the next look is due: at the next whole minute. It stays until it is taken.
+    fn look_due(&mut self, clock: &dyn Clock) -> Option<Instant> {
+        self.look_due = self.unreported.as_ref().map(|_| {
+            self.look_due.unwrap_or_else(|| {
+                let minutes = clock.now().instant.since_origin().as_secs() / BETWEEN_LOOKS.as_secs();
+                Instant::from_origin(Duration::from_secs((minutes + 1) * BETWEEN_LOOKS.as_secs()))
+            })
+        });
+        self.look_due
     }
 
     /// Waits for the next change that matters; a write counts at once. Nothing is lost when the future is dropped.
@@ -236,25 +342,15 @@ impl WatchFailure {
     }
 }
 
-/// Watches a folder; starts the inotify thread with the first one.
-fn watch(
-    inotify: &mut Option<RecommendedWatcher>,
-    subscribers: &Arc<Mutex<Subscribers>>,
-    folder: &Path,
-) -> notify::Result<()> {
-    if inotify.is_none() {
-        let subscribers = subscribers.clone();
-        let handler = move |event| lock(&subscribers).handle_event(event);
-        *inotify = Some(RecommendedWatcher::new(handler, Config::default().with_event_kinds(WATCHED_EVENTS))?);
-    }
-    let inotify = inotify.as_mut().expect("made above");
-    inotify.watch(folder, RecursiveMode::NonRecursive)
+/// Whether the folder may not be read. Without that right it cannot be watched (`EACCES` of `inotify_add_watch(2)`).
+fn is_denied(error: &notify::Error) -> bool {
+    matches!(&error.kind, notify::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
-/// Stops watching a folder. A folder that is gone is not watched any more, which is not a failure.
-fn unwatch(inotify: &mut Option<RecommendedWatcher>, folder: &Path) {
-    if let Some(Err(error)) = inotify.as_mut().map(|inotify| inotify.unwatch(folder)) {
-        tracing::trace!(%error, "inotify");
+async fn sleep_until(clock: &dyn Clock, deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => clock.sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -264,141 +360,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::{self, File};
-    use std::future::Future;
-    use std::io::Write as _;
-    use std::os::unix::fs::MetadataExt as _;
-    use std::pin::Pin;
-
-    use futures_util::future::poll_immediate;
-    use jiff::Timestamp;
-    use jiff::tz::TimeZone;
-
-    use super::*;
-    use crate::time::Now;
-
-    /// A clock on which no time passes.
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Now {
-            Now { instant: Instant::default(), wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC }
-        }
-
-        fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-            Box::pin(std::future::pending())
-        }
-
-        fn sleep_until_wall(&self, _: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-            Box::pin(std::future::pending())
-        }
-    }
-
-    fn folder_set(folder: &Path) -> WatchSet {
-        let mut watch_set = WatchSet::default();
-        watch_set.add_folder(folder);
-        watch_set
-    }
-
-    fn paths<const N: usize>(paths: [&Path; N]) -> Changes {
-        Changes::Paths(paths.into_iter().map(Path::to_owned).collect())
-    }
-
-    #[tokio::test]
-    async fn subscribers_of_one_folder_do_not_disturb_each_other() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().canonicalize().unwrap();
-        let watcher = FileWatcher::new();
-        let (mut one, mut two) = (watcher.subscribe(), watcher.subscribe());
-        one.set(&folder_set(&folder));
-        two.set(&folder_set(&folder));
-        fs::create_dir(folder.join("a")).unwrap();
-        assert_eq!(one.changed(&Still).await, paths([&folder.join("a")]));
-        assert_eq!(two.changed(&Still).await, paths([&folder.join("a")]));
-        drop(one);
-        fs::create_dir(folder.join("b")).unwrap();
-        assert_eq!(two.changed(&Still).await, paths([&folder.join("b")]));
-        drop(two);
-        assert!(lock(&watcher.0.inotify).is_none(), "while no folder is watched there is no thread");
-    }
-
-    #[tokio::test]
-    async fn a_folder_that_was_replaced_is_watched_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().canonicalize().unwrap().join("folder");
-        fs::create_dir(&folder).unwrap();
-        let watcher = FileWatcher::new();
-        let mut watch = watcher.subscribe();
-        watch.scan(|| (folder_set(&folder), ()));
-        fs::rename(&folder, dir.path().join("old")).unwrap();
-        fs::create_dir(&folder).unwrap();
-        assert_eq!(watch.changed(&Still).await, paths([&folder]));
-        watch.scan(|| (folder_set(&folder), ()));
-        assert!(watch.failures().is_empty(), "{:?}", watch.failures());
-        fs::create_dir(folder.join("new")).unwrap();
-        assert_eq!(watch.changed(&Still).await, paths([&folder.join("new")]));
-    }
-
-    #[tokio::test]
-    async fn a_file_in_folders_that_do_not_exist_yet_is_awaited_step_by_step() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap().join("run/presenced/presenced.sock");
-        let mut watch = FileWatcher::new().subscribe();
-        assert!(matches!(watch.resolve(&path), Resolved::Missing));
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        watch.touched().await;
-        assert!(matches!(watch.resolve(&path), Resolved::Missing));
-        fs::write(&path, "").unwrap();
-        watch.touched().await;
-        assert!(matches!(watch.resolve(&path), Resolved::File(_)));
-        fs::remove_dir_all(path.parent().unwrap()).unwrap();
-        watch.touched().await;
-        assert!(matches!(watch.resolve(&path), Resolved::Missing));
-        fs::create_dir(path.parent().unwrap()).unwrap();
-        watch.touched().await;
-    }
-
-    #[tokio::test]
-    async fn a_write_to_an_open_file_counts_at_once_where_that_is_asked_for() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().canonicalize().unwrap();
-        let mut file = File::create(folder.join("log")).unwrap();
-        let watcher = FileWatcher::new();
-        let (mut whole, mut each) = (watcher.subscribe(), watcher.subscribe());
-        whole.set(&folder_set(&folder));
-        each.set(&folder_set(&folder));
-        file.write_all(b"line\n").unwrap();
-        each.touched().await;
-        assert_eq!(poll_immediate(whole.changed(&Still)).await, None, "the file may not be complete");
-        drop(file);
-        assert_eq!(whole.changed(&Still).await, paths([&folder.join("log")]));
-    }
-
-    #[test]
-    fn the_kernel_does_not_report_reads() {
-        const READS: u32 = 0x01 | 0x10 | 0x20; // IN_ACCESS, IN_CLOSE_NOWRITE, IN_OPEN
-        let dir = tempfile::tempdir().unwrap();
-        let mut watch = FileWatcher::new().subscribe();
-        watch.resolve(&dir.path().canonicalize().unwrap().join("file"));
-        // `inotify wd:1 ino:9e7e sdev:800013 mask:800afce …`, in hexadecimal (proc_pid_fdinfo(5)).
-        let inode = format!("ino:{:x}", dir.path().metadata().unwrap().ino());
-        let infos = fs::read_dir("/proc/self/fdinfo").unwrap().flatten();
-        let infos: Vec<String> = infos.filter_map(|info| fs::read_to_string(info.path()).ok()).collect();
-        let lines = infos.iter().flat_map(|info| info.lines()).filter(|line| line.starts_with("inotify "));
-        let watched = lines.map(|line| line.split(' ').collect::<Vec<_>>()).find(|words| words.contains(&&*inode));
-        let mask = watched.unwrap().into_iter().find_map(|word| word.strip_prefix("mask:")).unwrap();
-        assert_eq!(u32::from_str_radix(mask, 16).unwrap() & READS, 0, "a read would wake the daemon");
-    }
-
-    #[test]
-    fn a_limit_names_the_command_that_raises_it() {
-        let folder = Path::new("/home/me/.calendars");
-        let watches = WatchFailure::new(folder, &notify::Error::new(notify::ErrorKind::MaxFilesWatch));
-        assert!(watches.command.unwrap().contains("max_user_watches"));
-        let io = std::io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
-        assert!(WatchFailure::new(folder, &notify::Error::io(io)).command.unwrap().contains("max_user_instances"));
-        let io = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        assert_eq!(WatchFailure::new(folder, &notify::Error::io(io)).command, None);
-    }
-}
+mod tests;

@@ -1,13 +1,16 @@
 //! Path resolution: what a path leads to right now, and which folders must be watched to see that change.
 //!
 //! A file is watched through its folder, because a careful program replaces a file by renaming another over it. A missing path
-//! is watched through its nearest existing ancestor, and a symbolic link through the folder that holds it.
+//! is watched through its nearest existing ancestor, and a symbolic link through the folder that holds it. Of the folders that
+//! the path leads through, only their own rename matters: it makes the path lead elsewhere, and no folder below reports it.
 //! Leaves to others: the watching (the parent module), and reading what is there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use super::file_system::Unreported;
 
 /// The number of symbolic links that the kernel follows in one path (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -27,9 +30,23 @@ pub(crate) enum Resolved {
     Unreachable(io::Error),
 }
 
-/// Which changes matter, by the real path of the folder in which they happen.
+/// Which changes matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct WatchSet(BTreeMap<PathBuf, Entries>);
+pub(crate) struct WatchSet {
+    /// By the real path of the folder in which they happen.
+    entries: BTreeMap<PathBuf, Entries>,
+    /// The real folders that paths lead through.
+    passed: BTreeSet<PathBuf>,
+}
+
+/// How much of a folder is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    /// What happens inside it, and that it is moved away or deleted.
+    Inside,
+    /// Only that it is moved away. That wakes nobody while files in it are written.
+    Itself,
+}
 
 /// Which entries of a folder matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +60,7 @@ enum Entries {
 impl WatchSet {
     /// Every change in `folder`, a real path, matters.
     pub(crate) fn add_folder(&mut self, folder: &Path) {
-        self.0.insert(folder.to_owned(), Entries::All);
+        self.entries.insert(folder.to_owned(), Entries::All);
     }
 
     /// A change of what is at the real path `path` matters, but not what happens inside it.
@@ -55,7 +72,7 @@ impl WatchSet {
 
     /// A change of the entry `name` of `folder` matters.
     fn add_name(&mut self, folder: &Path, name: &OsStr) {
-        let entries = self.0.entry(folder.to_owned()).or_insert_with(|| Entries::Named(BTreeSet::new()));
+        let entries = self.entries.entry(folder.to_owned()).or_insert_with(|| Entries::Named(BTreeSet::new()));
         match entries {
             Entries::Named(names) => drop(names.insert(name.to_owned())),
             Entries::All => {}
@@ -82,6 +99,7 @@ impl WatchSet {
                 }
             };
             if kind.is_dir() {
+                self.passed.insert(here.clone());
                 real = here;
                 continue;
             }
@@ -110,23 +128,32 @@ impl WatchSet {
         Resolved::Folder(real)
     }
 
-    /// The folders to watch.
-    pub(crate) fn folders(&self) -> impl Iterator<Item = &PathBuf> {
-        self.0.keys()
+    /// All folders to watch, each once.
+    pub(super) fn to_watch(&self) -> impl Iterator<Item = (Extent, PathBuf)> {
+        let passed = self.passed.iter().filter(|folder| !self.entries.contains_key(*folder));
+        let inside = self.entries.keys().map(|folder| (Extent::Inside, folder.clone()));
+        inside.chain(passed.map(|folder| (Extent::Itself, folder.clone())))
+    }
+
+    /// Why events do not report every change in these folders, if so. Blocks on the file system.
+    pub(crate) fn unreported(&self) -> Option<Unreported> {
+        Unreported::among(self.entries.keys())
     }
 
     /// Whether a change of what is at `path` matters.
     pub(crate) fn contains(&self, path: &Path) -> bool {
-        let entry = path.parent().and_then(|folder| self.0.get(folder)).is_some_and(|entries| match entries {
+        let entry = path.parent().and_then(|folder| self.entries.get(folder)).is_some_and(|entries| match entries {
             Entries::All => true,
             Entries::Named(names) => path.file_name().is_some_and(|name| names.contains(name)),
         });
-        entry || self.0.contains_key(path)
+        entry || self.entries.contains_key(path)
     }
 
     /// Whether a folder that matters is `path` or lies below it.
-    pub(crate) fn has_folder_within(&self, path: &Path) -> bool {
-        self.0.range(path.to_owned()..).next().is_some_and(|(folder, _)| folder.starts_with(path))
+    pub(super) fn has_folder_within(&self, path: &Path) -> bool {
+        let entries = self.entries.range(path.to_owned()..).next().map(|(folder, _)| folder);
+        let passed = self.passed.range(path.to_owned()..).next();
+        [entries, passed].into_iter().flatten().any(|folder| folder.starts_with(path))
     }
 }
 
@@ -169,7 +196,7 @@ mod tests {
         let root = dir.path().canonicalize().unwrap();
         let mut watch_set = WatchSet::default();
         assert!(matches!(watch_set.resolve(&root.join("a/b/c")), Resolved::Missing));
-        assert_eq!(watch_set.folders().collect::<Vec<_>>(), [&root]);
+        assert_eq!(watch_set.entries.keys().collect::<Vec<_>>(), [&root]);
         assert!(watch_set.contains(&root.join("a")));
     }
 
@@ -182,6 +209,22 @@ mod tests {
         let mut watch_set = WatchSet::default();
         assert!(matches!(watch_set.resolve(&root.join("link")), Resolved::Folder(real) if real == root.join("real")));
         assert!(watch_set.contains(&root.join("link")));
+        assert!(watch_set.has_folder_within(&root.join("real/deep")), "without it, the link leads nowhere");
+    }
+
+    #[test]
+    fn the_folders_above_are_watched_for_their_own_rename() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(root.join("a/b/state"), "idle").unwrap();
+        let mut watch_set = WatchSet::default();
+        watch_set.resolve(&root.join("a/b/state"));
+        let of = |extent| watch_set.to_watch().filter(move |(of, _)| *of == extent).map(|(_, folder)| folder);
+        assert_eq!(of(Extent::Inside).collect::<Vec<_>>(), [root.join("a/b")]);
+        let above: BTreeSet<_> = root.join("a").ancestors().map(Path::to_owned).collect();
+        let above: Vec<_> = above.into_iter().filter(|folder| folder != Path::new("/")).collect();
+        assert_eq!(of(Extent::Itself).collect::<Vec<_>>(), above);
     }
 
     #[test]

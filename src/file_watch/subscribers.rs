@@ -1,19 +1,24 @@
-//! The subscribers of the inotify thread: who hears of which event. Events that matter to a subscriber are collected until it
+//! The subscribers of the inotify threads: who hears of which event. Events that matter to a subscriber are collected until it
 //! takes them.
 //!
-//! Leaves to others: inotify itself, and waiting (the parent module).
+//! Leaves to others: inotify itself (`inotify`), and waiting (the parent module).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use tokio::sync::Notify;
 
-use super::resolve::WatchSet;
+use super::resolve::{Extent, WatchSet};
+use crate::time::Instant;
 
 /// With more changed paths than this, looking at everything is cheaper than remembering them.
 const MAX_CHANGED_PATHS: usize = 10_000;
+
+/// Looks that are asked for more often than this are one: with many accounts, a keepalive is always due.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 
 /// What changed since the last scan.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,14 +34,21 @@ pub(crate) enum Changes {
 pub(super) struct Subscribers {
     next_id: u64,
     by_id: BTreeMap<u64, Subscriber>,
-    folders: BTreeMap<PathBuf, Folder>,
+    folders: BTreeMap<WatchedFolder, Folder>,
+    /// When a look was last asked for.
+    look_asked_at: Option<Instant>,
 }
+
+/// A folder, and how much of it is watched.
+pub(super) type WatchedFolder = (Extent, PathBuf);
 
 #[derive(Debug, Default)]
 struct Subscriber {
     watch_set: WatchSet,
     /// The folders that are watched for it.
-    folders: BTreeSet<PathBuf>,
+    folders: BTreeSet<WatchedFolder>,
+    /// Whether events do not report everything that matters to it.
+    needs_looks: bool,
     collected: Collected,
     notify: Arc<Notify>,
 }
@@ -72,13 +84,13 @@ pub(super) enum Pending {
     Changes(Changes),
 }
 
-/// What to do with inotify, in this order.
+/// What to do with inotify, in this order. If the kernel's limit is reached, what happens inside of folders matters most.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// Folders that no subscriber needs any more.
-    pub(super) unwatch: Vec<PathBuf>,
+    pub(super) unwatch: Vec<WatchedFolder>,
     /// Folders to watch; `true`: an old folder of this path is still watched and must be given up first.
-    pub(super) watch: Vec<(PathBuf, bool)>,
+    pub(super) watch: Vec<(WatchedFolder, bool)>,
 }
 
 /// How an event changes what is at a path.
@@ -126,7 +138,7 @@ impl Subscribers {
     /// Whether the subscriber watches exactly this already, and has lost none of its folders since.
     pub(super) fn is_watching(&self, id: u64, watch_set: &WatchSet) -> bool {
         self.by_id.get(&id).is_some_and(|subscriber| {
-            let lost = |path: &PathBuf| self.folders.get(path).is_none_or(|folder| folder.lost);
+            let lost = |folder: &WatchedFolder| self.folders.get(folder).is_none_or(|folder| folder.lost);
             subscriber.watch_set == *watch_set && !subscriber.folders.iter().any(lost)
         })
     }
@@ -136,47 +148,62 @@ impl Subscribers {
         let mut plan = Plan::default();
         let Some(subscriber) = self.by_id.get_mut(&id) else { return plan };
         subscriber.watch_set = watch_set.clone();
-        let wanted: BTreeSet<PathBuf> = watch_set.folders().cloned().collect();
+        let wanted: BTreeSet<WatchedFolder> = watch_set.to_watch().collect();
         let mut before = std::mem::replace(&mut subscriber.folders, wanted.clone());
-        for path in wanted {
-            let folder = self.folders.entry(path.clone()).or_default();
-            folder.subscribers += usize::from(!before.remove(&path));
+        for watched in wanted {
+            let folder = self.folders.entry(watched.clone()).or_default();
+            folder.subscribers += usize::from(!before.remove(&watched));
             if folder.lost || folder.subscribers == 1 {
-                plan.watch.push((path, std::mem::take(&mut folder.lost)));
+                plan.watch.push((watched, std::mem::take(&mut folder.lost)));
             }
         }
-        for path in before {
-            if self.release(&path) {
-                plan.unwatch.push(path);
+        for watched in before {
+            if self.release(&watched) {
+                plan.unwatch.push(watched);
             }
         }
         plan
     }
 
-    /// A folder could not be watched. If others share it, they have lost it too.
-    pub(super) fn watch_failed(&mut self, id: u64, path: &Path) {
-        if self.by_id.get_mut(&id).is_some_and(|subscriber| subscriber.folders.remove(path)) {
-            self.release(path);
+    /// Whether events do not report everything that matters to the subscriber.
+    pub(super) fn set_needs_looks(&mut self, id: u64, needs_looks: bool) {
+        if let Some(subscriber) = self.by_id.get_mut(&id) {
+            subscriber.needs_looks = needs_looks;
         }
-        if let Some(folder) = self.folders.get_mut(path) {
+    }
+
+    /// For those to whom events do not report everything, everything may have changed.
+    pub(super) fn look(&mut self, now: Instant) {
+        if self.look_asked_at.is_none_or(|at| now.saturating_since(at) >= BETWEEN_LOOKS) {
+            self.look_asked_at = Some(now);
+            self.by_id.values_mut().filter(|subscriber| subscriber.needs_looks).for_each(Subscriber::rescan);
+        }
+    }
+
+    /// A folder could not be watched. If others share it, they have lost it too.
+    pub(super) fn watch_failed(&mut self, id: u64, watched: &WatchedFolder) {
+        if self.by_id.get_mut(&id).is_some_and(|subscriber| subscriber.folders.remove(watched)) {
+            self.release(watched);
+        }
+        if let Some(folder) = self.folders.get_mut(watched) {
             folder.lost = true;
         }
     }
 
     /// One subscriber fewer for a folder; true when it was the last.
-    fn release(&mut self, path: &Path) -> bool {
-        let Some(folder) = self.folders.get_mut(path) else { return false };
+    fn release(&mut self, watched: &WatchedFolder) -> bool {
+        let Some(folder) = self.folders.get_mut(watched) else { return false };
         folder.subscribers -= 1;
         let last = folder.subscribers == 0;
         if last {
-            self.folders.remove(path);
+            self.folders.remove(watched);
         }
         last
     }
 
-    /// Whether no folder is watched.
-    pub(super) fn no_folders(&self) -> bool {
-        self.folders.is_empty()
+    /// Whether no folder is watched to this extent.
+    pub(super) fn has_none(&self, extent: Extent) -> bool {
+        !self.folders.keys().any(|(of, _)| *of == extent)
     }
 
     /// Everything may have changed for the subscriber.
@@ -217,13 +244,36 @@ impl Subscribers {
         };
         let Some(change) = Change::of(event.kind) else { return };
         for path in event.paths {
-            if change == Change::Gone {
-                let below = self.folders.range_mut(path.clone()..);
-                below.take_while(|(folder, _)| folder.starts_with(&path)).for_each(|(_, folder)| folder.lost = true);
-            }
-            for subscriber in self.by_id.values_mut() {
-                subscriber.handle(change, &path);
-            }
+            self.hand_out(change, &path);
+        }
+    }
+
+    /// Something was mounted at `path`, or unmounted there: what was there is not what is there now.
+    pub(super) fn handle_mount(&mut self, path: &Path) {
+        self.hand_out(Change::Gone, path);
+    }
+
+    fn hand_out(&mut self, change: Change, path: &Path) {
+        if change == Change::Gone {
+            self.lose(path);
+        }
+        for subscriber in self.by_id.values_mut() {
+            subscriber.handle(change, path);
+        }
+    }
+
+    /// What is at `path` is gone from there, with everything below it.
+    fn lose(&mut self, path: &Path) {
+        let was_folder = self.folders.contains_key(&(Extent::Inside, path.to_owned()));
+        for extent in [Extent::Inside, Extent::Itself] {
+            let below = self.folders.range_mut((extent, path.to_owned())..);
+            let below = below.take_while(|((of, folder), _)| *of == extent && folder.starts_with(path));
+            below.for_each(|(_, folder)| folder.lost = true);
+        }
+        if was_folder {
+            // The folders above may have been deleted with it, which only the deletion of a folder inside shows.
+            let above = self.folders.range_mut((Extent::Itself, PathBuf::new())..);
+            above.filter(|((_, folder), _)| path.starts_with(folder)).for_each(|(_, folder)| folder.lost = true);
         }
     }
 }
@@ -259,7 +309,7 @@ impl Subscriber {
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{DataChange, Flag};
+    use notify::event::{DataChange, Flag, RemoveKind};
 
     use super::*;
 
@@ -268,6 +318,10 @@ mod tests {
     const CLOSE: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
     const OPEN: EventKind = EventKind::Access(AccessKind::Open(AccessMode::Any));
     const MOVED: EventKind = EventKind::Modify(ModifyKind::Name(RenameMode::From));
+
+    fn inside(folder: &str) -> WatchedFolder {
+        (Extent::Inside, PathBuf::from(folder))
+    }
 
     fn folder_set(folder: &str) -> WatchSet {
         let mut watch_set = WatchSet::default();
@@ -279,7 +333,7 @@ mod tests {
         let mut subscribers = Subscribers::default();
         let (id, _) = subscribers.subscribe();
         let plan = subscribers.set_watch_set(id, &folder_set(FOLDER));
-        assert_eq!((plan.watch, plan.unwatch), (vec![(PathBuf::from(FOLDER), false)], vec![]));
+        assert_eq!((plan.watch, plan.unwatch), (vec![(inside(FOLDER), false)], vec![]));
         (subscribers, id)
     }
 
@@ -340,8 +394,43 @@ mod tests {
         handle(&mut subscribers, MOVED, "/nowhere");
         assert_eq!(subscribers.take(id), paths(["/nowhere"]));
         assert!(!subscribers.is_watching(id, &below));
-        assert_eq!(subscribers.set_watch_set(id, &below).watch, [(PathBuf::from("/nowhere/below"), true)]);
+        assert_eq!(subscribers.set_watch_set(id, &below).watch, [(inside("/nowhere/below"), true)]);
         assert!(subscribers.is_watching(id, &below));
+    }
+
+    #[test]
+    fn a_folder_above_that_is_moved_takes_what_is_below_with_it() {
+        let (mut subscribers, id) = subscriber();
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().canonicalize().unwrap();
+        let mut watch_set = WatchSet::default();
+        watch_set.resolve(&folder.join("file"));
+        subscribers.set_watch_set(id, &watch_set);
+        let above = folder.parent().unwrap().to_owned();
+        handle(&mut subscribers, MOVED, above.to_str().unwrap());
+        assert_eq!(subscribers.take(id), Pending::Changes(Changes::Paths([above].into())));
+        assert!(!subscribers.is_watching(id, &watch_set));
+        assert!(subscribers.set_watch_set(id, &watch_set).watch.iter().all(|(_, was_lost)| *was_lost));
+        assert!(subscribers.is_watching(id, &watch_set));
+        // All folders are deleted, and made again at once. Only the innermost is reported.
+        handle(&mut subscribers, EventKind::Remove(RemoveKind::Folder), folder.to_str().unwrap());
+        let again = subscribers.set_watch_set(id, &watch_set).watch;
+        assert_eq!(again.len(), folder.ancestors().count() - 1, "{again:?}");
+    }
+
+    #[test]
+    fn looks_are_for_those_who_need_them_and_a_keepalive_of_each_account_is_one() {
+        let (mut subscribers, id) = subscriber();
+        let at = |seconds| Instant::from_origin(Duration::from_secs(seconds));
+        subscribers.look(at(100));
+        assert_eq!(subscribers.take(id), Pending::Nothing);
+        subscribers.set_needs_looks(id, true);
+        subscribers.look(at(110));
+        assert_eq!(subscribers.take(id), Pending::Changes(Changes::Everything));
+        subscribers.look(at(119));
+        assert_eq!(subscribers.take(id), Pending::Nothing);
+        subscribers.look(at(120));
+        assert_eq!(subscribers.take(id), Pending::Changes(Changes::Everything));
     }
 
     #[test]
@@ -350,7 +439,7 @@ mod tests {
         let (two, _) = subscribers.subscribe();
         assert!(subscribers.set_watch_set(two, &folder_set(FOLDER)).watch.is_empty());
         assert!(subscribers.set_watch_set(one, &WatchSet::default()).unwatch.is_empty());
-        assert_eq!(subscribers.set_watch_set(two, &WatchSet::default()).unwatch, [PathBuf::from(FOLDER)]);
-        assert!(subscribers.no_folders());
+        assert_eq!(subscribers.set_watch_set(two, &WatchSet::default()).unwatch, [inside(FOLDER)]);
+        assert!(subscribers.has_none(Extent::Inside));
     }
 }

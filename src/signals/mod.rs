@@ -3,8 +3,8 @@
 //!
 //! There is one folder per signal, and no signal uses the folder of another. They share the D-Bus connections (`bus`), the
 //! user's login session (`logind`), the sockets of compositors and X servers (`displays`), the end of another process
-//! (`process`), and the waits between attempts (`backoff`) and between batches of changes (`batch`). Their files are watched by
-//! `file_watch`. `network` is not a signal that a rule can use: it says when a retry is worthwhile.
+//! (`process`), the waits between attempts (`backoff`) and between batches of changes (`batch`), and work that may block on a
+//! file system (`off_the_loop`). Their files are watched by `file_watch`. `network` is not a signal that a rule can use: it says when a retry is worthwhile.
 //!
 //! When a source fails, its task publishes unknown with a warning, and recovers by itself. A task runs until it is dropped.
 //! Leaves to others: what the readings mean (`policy/`), and how long they have held (`daemon/`).
@@ -21,6 +21,7 @@ mod logind;
 #[cfg(feature = "pulse")]
 pub mod microphone;
 pub mod network;
+mod off_the_loop;
 mod process;
 pub mod sleep;
 
@@ -35,7 +36,7 @@ use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::{Code, Warning};
 
-pub use crate::file_watch::FileWatcher;
+pub use crate::file_watch::{FileWatcher, Watched};
 pub use displays::Displays;
 pub use logind::LockedSessions;
 pub use sleep::{SignsOfLife, SleepHold};
@@ -49,6 +50,8 @@ pub struct Observation<T> {
     pub source: String,
     /// Everything that is wrong with the signal now; empty if nothing is.
     pub warnings: Vec<Warning>,
+    /// How changes of its files are noticed; `None`: it does not come from files.
+    pub watched: Option<Watched>,
 }
 
 /// A change of one signal.
@@ -126,6 +129,11 @@ impl<T: Clone + PartialEq> Publisher<T> {
     /// Publishes as the update that `wrap` makes.
     fn new(updates: mpsc::Sender<Update>, wrap: fn(Observation<T>) -> Update) -> Self {
         Self { updates, wrap, last: None }
+    }
+
+    /// The last observation; `None`: there was none yet.
+    fn last(&self) -> Option<&Observation<T>> {
+        self.last.as_ref()
     }
 
     /// Publishes an observation that differs from the last; waits while the daemon is busy.

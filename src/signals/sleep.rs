@@ -229,7 +229,7 @@ fn known(preparing: bool, denied: Option<&str>) -> Observation<Sleep> {
                 .to_owned(),
     });
     let warnings = warning.into_iter().collect();
-    Observation { reading: Reading::Known(sleep), source: "logind".to_owned(), warnings }
+    Observation { reading: Reading::Known(sleep), source: "logind".to_owned(), warnings, watched: None }
 }
 
 fn unknown(reason: &str) -> Observation<Sleep> {
@@ -240,5 +240,5 @@ fn unknown(reason: &str) -> Observation<Sleep> {
             "Check `systemctl status dbus systemd-logind`; without logind, presenced only notices a sleep afterwards."
                 .to_owned(),
     };
-    Observation { reading: Reading::Unknown, source: "logind".to_owned(), warnings: vec![warning] }
+    Observation { reading: Reading::Unknown, source: "logind".to_owned(), warnings: vec![warning], watched: None }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::file_watch::Watched;
 pub use crate::session::State;
 use crate::warning::{Code, Severity};
 
@@ -228,6 +229,9 @@ pub struct Signal {
     /// When the value changes by itself; absent if that is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// How changes of its files are noticed; absent if it does not come from files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
 }
 
 /// A manual override.

@@ -76,6 +76,22 @@ pub(crate) fn the_warning(seen: &Seen, code: Code) -> &Warning {
 }
 
 #[tokio::test]
+async fn a_folder_above_that_is_renamed_takes_the_calendar_with_it() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.join("sync/work/team")).unwrap();
+    fs::write(folder.join("sync/work/team/a.ics"), at_noon("a")).unwrap();
+    let mut signal = follow(&running(), &[&folder.join("sync/work")]);
+    assert!(busy(&signal.next().await));
+    for _ in 0..2 {
+        fs::rename(folder.join("sync"), folder.join("away")).unwrap();
+        let gone = signal.until(|seen| seen.reading == Reading::Unknown).await;
+        assert!(the_warning(&gone, Code::CalendarUnreadable).text.contains("does not exist"), "{gone:?}");
+        fs::rename(folder.join("away"), folder.join("sync")).unwrap();
+        assert!(busy(&signal.until(|seen| seen.warnings.is_empty()).await));
+    }
+}
+
+#[tokio::test]
 async fn files_of_a_folder_are_read_and_read_again() {
     let folder = Folder::new();
     fs::write(folder.join("a.ics"), at_noon("a")).unwrap();

@@ -198,6 +198,31 @@ async fn in_a_folder_each_file_has_its_own_time() {
 }
 
 #[tokio::test]
+async fn the_rename_of_any_folder_above_counts_at_once_and_so_does_its_return() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.join("a/b/c/d")).unwrap();
+    symlink(folder.join("a/b"), folder.join("link")).unwrap();
+    fs::write(folder.join("a/b/c/d/call-state"), "in-call").unwrap();
+    let mut signal = follow(&ManualClock::at(NOON), &folder.join("link/c/d/call-state"));
+    assert_eq!(signal.next().await.reading, is(CallState::InCall));
+    for name in ["a", "a/b", "a/b/c", "a/b/c/d"] {
+        fs::rename(folder.join(name), folder.join("away")).unwrap();
+        signal.until(|seen| seen.reading == is(CallState::Idle)).await;
+        fs::rename(folder.join("away"), folder.join(name)).unwrap();
+        signal.until(|seen| seen.reading == is(CallState::InCall)).await;
+    }
+    // Another folder takes its place at once.
+    fs::create_dir_all(folder.join("new/b/c/d")).unwrap();
+    fs::write(folder.join("new/b/c/d/call-state"), "presenting").unwrap();
+    let exchange = rustix::fs::RenameFlags::EXCHANGE;
+    rustix::fs::renameat_with(rustix::fs::CWD, folder.join("new"), rustix::fs::CWD, folder.join("a"), exchange)
+        .unwrap();
+    signal.until(|seen| seen.reading == is(CallState::Presenting)).await;
+    fs::write(folder.join("a/b/c/d/call-state"), "conference").unwrap();
+    signal.until(|seen| seen.reading == is(CallState::Conference)).await;
+}
+
+#[tokio::test]
 async fn of_a_folder_of_files_the_strongest_counts() {
     let folder = Folder::new();
     folder.replace("baresip", r#"{"state": "in-call", "app": "baresip"}"#);

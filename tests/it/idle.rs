@@ -20,7 +20,7 @@ fn on_buses(system: &str, session: &str) -> Signal<Idle> {
 }
 
 fn says(reading: Reading<Idle>, source: &str) -> Observation<Idle> {
-    Observation { reading, source: source.to_owned(), warnings: Vec::new() }
+    Observation { reading, source: source.to_owned(), warnings: Vec::new(), watched: None }
 }
 
 #[tokio::test]

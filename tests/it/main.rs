@@ -26,6 +26,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod emulator;
+mod file_systems;
 mod floors;
 mod graph;
 mod history;

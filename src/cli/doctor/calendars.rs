@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::check::{Check, Group, Verdict};
 use super::text::{Kind, Part, Text, count, foreign, path, private, text};
+use super::unreported::noted;
 use super::{Scene, bounded};
 use crate::calendar::Timeline;
 use crate::cli::terminal::times::span;
@@ -63,7 +64,8 @@ async fn check_source(source: &CalendarSource, identity: &[String], scene: &Scen
         match &source.place {
             CalendarPlace::Path(_) => {
                 let Some(outcome) = read(place.clone(), identity, scene).await else { return late() };
-                Checked::new(of_files(&place.path, &outcome), outcome.folders, Some(&outcome))
+                let check = noted(of_files(&place.path, &outcome), outcome.unreported.as_ref());
+                Checked::new(check, outcome.folders, Some(&outcome))
             }
             CalendarPlace::Subscription(subscription) => {
                 let copied_at = once::confirmed_at(subscription, &scene.environment.cache_dir);

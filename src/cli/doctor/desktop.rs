@@ -10,8 +10,10 @@ use tokio::sync::mpsc;
 
 use super::check::{Check, Group, Verdict};
 use super::text::{Kind, Part, Text, foreign, path, private, text};
+use super::unreported::noted;
 use super::{Scene, bounded, sign_in};
 use crate::config;
+use crate::file_watch;
 use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::signals::bus::probe;
 use crate::signals::{self, Buses, Displays, FileWatcher, Observation, Update};
@@ -120,14 +122,27 @@ async fn call(scene: &Scene<'_>) -> Check {
         |update| if let Update::Call(seen) = update { Some(of_call(seen)) } else { None },
     )
     .await;
-    if check.verdict == Verdict::Ok { writable(&place, scene).unwrap_or(check) } else { check }
+    if check.verdict != Verdict::Ok {
+        return check;
+    }
+    // The daemon creates the folder of its socket when it starts.
+    let made_by_daemon = scene.context.socket.as_deref().and_then(Path::parent).map(Path::to_owned);
+    // A file system on another machine may not answer.
+    let look = tokio::task::spawn_blocking(move || {
+        let not_writable = writable(&place, made_by_daemon.as_deref());
+        (not_writable, file_watch::unreported(&place))
+    });
+    match bounded(look).await {
+        Some(Ok((not_writable, unreported))) => not_writable.unwrap_or_else(|| noted(check, unreported.as_ref())),
+        Some(Err(_)) | None => Check::failed(GROUP, name, "its folder did not answer within 10 s")
+            .with_hint("if it is on another machine, check that the machine responds"),
+    }
 }
 
-/// What prevents other programs from writing their call state.
-fn writable(place: &Path, scene: &Scene<'_>) -> Option<Check> {
+/// What prevents other programs from writing their call state. Blocks on the file system.
+fn writable(place: &Path, made_by_daemon: Option<&Path>) -> Option<Check> {
     let folder = if place.is_dir() { place } else { place.parent()? };
-    // The daemon creates the folder of its socket when it starts.
-    let comes_with_daemon = scene.context.socket.as_deref().and_then(Path::parent) == Some(folder);
+    let comes_with_daemon = made_by_daemon == Some(folder);
     if !folder.exists() {
         if comes_with_daemon {
             return None;

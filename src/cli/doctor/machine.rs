@@ -19,7 +19,7 @@ const MIN_FREE_BYTES: u64 = 16 * 1024 * 1024;
 /// Watches besides the calendars' folders: call-state files, sockets, the time zone, and the parents of all these.
 const WATCHES_BESIDES_CALENDARS: usize = 32;
 
-/// How many inotify instances a daemon has: one for its files and one for the time zone.
+/// How many inotify instances a daemon has: one for what happens in folders, and one for the rename of those above.
 const INOTIFY_INSTANCES: usize = 2;
 
 /// All checks of the machine except that of the watches, which needs the number of calendar folders.

@@ -37,6 +37,7 @@ mod sign_in;
 mod suspect;
 mod text;
 mod under_way;
+mod unreported;
 mod view;
 
 use std::sync::Arc;

@@ -232,7 +232,11 @@ impl Account {
             }
             self.session.handle_lost();
         }
+        let is_keepalive = self.keepalive(now).is_some_and(|at| at <= now.instant);
         if let Some(request) = self.session.poll_request(now.instant) {
+            if is_keepalive {
+                self.file_watcher.look(now.instant);
+            }
             self.requests.sent += 1;
             let id = request.id;
             let span = self.span();

@@ -212,11 +212,11 @@ impl Board {
             self.named.iter().map(|(name, entry)| (format!("signal.{name}"), named_row(name, entry, snapshot))),
         );
         let mut signals = BTreeMap::new();
-        for (name, Row { value, source, health, reason, until }) in rows {
+        for (name, Row { value, source, health, reason, until, watched }) in rows {
             let before = self.shown.get(&name).filter(|shown| shown.value == value).map(|shown| shown.since);
             let since = before.unwrap_or_else(|| rounded(now.wall));
             self.shown.insert(name.clone(), Shown { value: value.clone(), since });
-            signals.insert(name, report::Signal { value, since, source, health, reason, until });
+            signals.insert(name, report::Signal { value, since, source, health, reason, until, watched });
         }
         signals
     }
@@ -229,7 +229,7 @@ impl Board {
         let source = if word.is_some_and(decided_by_word) { "presenced signal" } else { slot.source() };
         let health = if word.is_some() { Health::Ok } else { slot.health(&snapshot.lock) };
         let reason = slot.reason(&snapshot.lock);
-        Row { value: snapshot.lock.to_string(), source: source.to_owned(), health, reason, until: None }
+        Row { value: snapshot.lock.to_string(), source: source.to_owned(), health, reason, until: None, watched: None }
     }
 
     /// Whether the reading of calls is the microphone's.
@@ -243,7 +243,14 @@ impl Board {
         let Slots { call, microphone, .. } = &self.slots;
         let slot = if self.is_by_microphone(snapshot, now) { microphone } else { call };
         let (source, health) = (slot.source().to_owned(), slot.health(&snapshot.call));
-        Row { value: snapshot.call.to_string(), source, health, reason: slot.reason(&snapshot.call), until: None }
+        Row {
+            value: snapshot.call.to_string(),
+            source,
+            health,
+            reason: slot.reason(&snapshot.call),
+            until: None,
+            watched: call.watched(),
+        }
     }
 }
 
@@ -256,6 +263,7 @@ fn named_row(name: &str, entry: &Entry<Word>, snapshot: &Snapshot) -> Row {
         health: Health::Ok,
         reason: None,
         until: in_force.and_then(|named| named.until),
+        watched: None,
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::config;
 use crate::policy::Reading;
-use crate::signals::Observation;
+use crate::signals::{Observation, Watched};
 use crate::status::report::Health;
 use crate::time::{Instant, Now};
 use crate::warning::Warning;
@@ -88,6 +88,7 @@ pub(super) struct Row {
     /// Why it is unknown.
     pub(super) reason: Option<String>,
     pub(super) until: Option<Timestamp>,
+    pub(super) watched: Option<Watched>,
 }
 
 /// What the board does with every slot, whatever the type of its values.
@@ -137,6 +138,11 @@ impl<T: Clone> Slot<T> {
         &self.observation.source
     }
 
+    /// How changes of its files are noticed.
+    pub(super) fn watched(&self) -> Option<Watched> {
+        self.observation.watched
+    }
+
     /// What it means at `now`.
     pub(super) fn reading(&self, now: &Now) -> Reading<T> {
         match (&self.observation.reading, &self.held) {
@@ -179,7 +185,7 @@ impl<T: Clone> Slot<T> {
 
 /// What a signal says of itself before its task does.
 fn observation<T>(reading: Reading<T>, source: &str) -> Observation<T> {
-    Observation { reading, source: source.to_owned(), warnings: Vec::new() }
+    Observation { reading, source: source.to_owned(), warnings: Vec::new(), watched: None }
 }
 
 impl<T: Clone> AnySlot for Slot<T> {
@@ -220,7 +226,7 @@ impl<T: Clone> AnySlot for Slot<T> {
         let reason = self.reason(&reading);
         let until = reading.known().and_then(|(_, until)| *until);
         let value = reading.map(|(word, _)| word).to_string();
-        Some(Row { value, source: self.observation.source.clone(), health, reason, until })
+        Some(Row { value, source: self.observation.source.clone(), health, reason, until, watched: self.watched() })
     }
 }
 

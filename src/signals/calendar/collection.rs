@@ -17,7 +17,7 @@ use super::fault::{self, Loss, Need, Since, Trouble, Why};
 use super::files::{self, Found, Origin, Source, Stamp};
 use crate::calendar::{FileReport, Schedule, SourceId, Timeline};
 use crate::config::{self, CalendarPlace};
-use crate::file_watch::{Changes, FileWatch};
+use crate::file_watch::{Changes, FileWatch, Unreported};
 use crate::policy::Reading;
 use crate::signals::{Observation, unwatched};
 use crate::time::{Clock, Instant, Now};
@@ -173,6 +173,15 @@ impl Collection {
     /// When the window must be moved.
     pub(super) fn window_moves(&self) -> Timestamp {
         later(self.window_set_at, WINDOW_STAYS)
+    }
+
+    /// Where the files are, or some of them, for people. A file system that does not report every change comes first: it may be on
+    /// another machine, which may not answer.
+    pub(super) fn place(&self) -> &Path {
+        let unreported = self.watch.unreported().map(Unreported::folder);
+        let configured = || self.paths.first().map(|(_, source)| source.path.as_path());
+        let copy = || self.subscriptions.first().map(|subscription| subscription.copy.as_path());
+        unreported.or_else(configured).or_else(copy).unwrap_or(Path::new("/"))
     }
 
     /// Waits for changes.
@@ -345,7 +354,9 @@ impl Collection {
         let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let sources = self.paths.len() + self.subscriptions.len();
         let source = format!("{}, {}", count(sources, "source"), count(self.timeline.events(), "event"));
-        Observation { reading, source, warnings }
+        // Only presenced writes the copies of subscriptions.
+        let watched = (!self.paths.is_empty()).then(|| self.watch.watched());
+        Observation { reading, source, warnings, watched }
     }
 }
 

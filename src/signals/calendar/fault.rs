@@ -7,12 +7,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::calendar::FileReport;
+use crate::calendar::{FileReport, Schedule};
+use crate::policy::Reading;
+use crate::signals::Observation;
+use crate::signals::off_the_loop::LATE_AFTER;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
@@ -234,6 +238,34 @@ pub(super) fn not_fetched(host: &str) -> Warning {
         text: format!("The calendar subscription at {host} has not been fetched yet."),
         hint: "Wait a moment: presenced is fetching it.".to_owned(),
     }
+}
+
+/// What the calendar says while its files are being read for so long that their file system may not answer. `before`: what it said
+/// before, which still counts.
+pub(super) fn late(place: &Path, before: Option<Observation<Arc<Schedule>>>) -> Observation<Arc<Schedule>> {
+    let consequence = if before.as_ref().is_some_and(|before| before.reading.known().is_some()) {
+        "presenced uses what it read before"
+    } else {
+        "the calendar is unknown until they are read"
+    };
+    let warning = Warning {
+        code: Code::CalendarUnreadable,
+        text: format!(
+            "Reading the calendar files takes longer than {} seconds, because the file system of {} does not answer or is slow; \
+             {consequence}.",
+            LATE_AFTER.as_secs(),
+            place.display()
+        ),
+        hint: "If the files are on another machine, check that it responds. presenced continues by itself.".to_owned(),
+    };
+    let mut observation = before.unwrap_or_else(|| Observation {
+        reading: Reading::Unknown,
+        source: "not read yet".to_owned(),
+        warnings: Vec::new(),
+        watched: None,
+    });
+    observation.warnings.insert(0, warning);
+    observation
 }
 
 /// One warning for everything that was skipped in a file.

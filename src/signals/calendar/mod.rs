@@ -5,7 +5,8 @@
 //! folder. `files` finds and opens the files, `collection` remembers what was read and reads only files that changed,
 //! `subscription` keeps a copy fresh. `once` and `extent` read the same files for commands that do not follow them.
 //!
-//! All reading and parsing runs off the event loop, one batch at a time; changes during a batch go into the next.
+//! All reading and parsing runs off the event loop, one batch at a time; changes during a batch go into the next. While a file
+//! system does not answer, what was read before counts, with a warning.
 //!
 //! A file counts only when it is whole. Until it is, its last good reading counts. If there is none, the calendar is unknown,
 //! because the meeting that matters may be in there: for as long as the file is not whole if it is named, for a minute if it was
@@ -34,6 +35,7 @@ use crate::config::{self, CalendarPlace, CalendarSource};
 use crate::file_watch::{Changes, WriteQuiet};
 use crate::signals::backoff::{Backoff, until};
 use crate::signals::batch::Batch;
+use crate::signals::off_the_loop::off_the_loop;
 use crate::signals::{Context, Publisher, Update};
 use collection::Collection;
 use subscription::{Subscription, SubscriptionStatus};
@@ -48,7 +50,7 @@ pub async fn run(config: config::Calendar, context: Context) {
     let mut subscriptions = Subscriptions::start(&config.sources, &context);
     let copy_of =
         |subscription: &config::Subscription| CachedCopy::of(&subscription.url, &context.cache_dir).path().to_owned();
-    let watch = context.file_watcher.subscribe_to_writers(QUIET);
+    let watch = context.file_watcher.subscribe_to_writers(QUIET).with_looks();
     let mut collection = Collection::new(config, copy_of, watch, &clock.now());
     let mut publisher = Publisher::new(context.updates, Update::Calendar);
     let (mut backoff, mut batch) = (Backoff::new(), Batch::default());
@@ -60,16 +62,24 @@ pub async fn run(config: config::Calendar, context: Context) {
         let now = clock.now();
         let is_settled = subscriptions.pass_on(&mut collection, &mut changes);
         let wanted = Arc::downgrade(&wanted);
-        let observation;
-        (collection, observation) = off_the_loop(move || {
+        let place = collection.place().to_owned();
+        let mut before = None;
+        let when_late = async {
+            before = publisher.last().cloned();
+            publisher.publish(fault::late(&place, before.clone())).await;
+        };
+        let work = move || {
             collection.update(&changes, &now, || Weak::strong_count(&wanted) > 0);
             let observation = collection.observe(&now);
             (collection, observation)
-        })
-        .await;
+        };
+        let observation;
+        (collection, observation) = off_the_loop(work, when_late).await;
         if observation.is_some() {
             batch.note(clock.now().instant);
             unpublished = observation;
+        } else if before.is_some() {
+            unpublished = before;
         }
         // Until the first fetch has ended, it is not known whether something is wrong.
         if is_settled && let Some(observation) = unpublished.take() {
@@ -160,15 +170,5 @@ impl Subscriptions {
             // Its task has panicked, which ends the daemon too.
             std::future::pending::<()>().await;
         }
-    }
-}
-
-/// Runs `work` on a thread where it may block.
-async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is shutting down and drops this task next.
-        Err(_) => std::future::pending().await,
     }
 }

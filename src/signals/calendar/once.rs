@@ -14,6 +14,7 @@ use super::subscription_fetch;
 use crate::calendar::{FileReport, Skipped, SourceId, Timeline};
 use crate::config::{CalendarPlace, CalendarSource, Subscription};
 use crate::failure::Failure;
+use crate::file_watch::Unreported;
 
 pub(crate) use super::fault::Need;
 pub(crate) use super::files::Source;
@@ -27,6 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) unread: Vec<Unread>,
     /// How many folders were searched: following them takes one watch each.
     pub(crate) folders: usize,
+    /// Why events do not report every change there, if so.
+    pub(crate) unreported: Option<Unreported>,
 }
 
 impl Outcome {
@@ -86,9 +89,10 @@ pub(crate) async fn is_published(subscription: &Subscription) -> Result<(), Fail
 /// Reads the files of all sources into the timeline. A file that two sources have belongs to the first.
 pub(crate) fn read(sources: &[Source], timeline: &mut Timeline) -> Outcome {
     let sources: Vec<(SourceId, Source)> = (0..).map(SourceId).zip(sources.iter().cloned()).collect();
-    let (_, Found { files, folders, troubles }) = files::find(&sources);
+    let (watch_set, Found { files, folders, troubles }) = files::find(&sources);
     let unread = troubles.into_iter().map(|(need, trouble)| Unread::new(need, trouble)).collect();
-    let mut outcome = Outcome { unread, folders: folders.len(), ..Outcome::default() };
+    let unreported = watch_set.unreported();
+    let mut outcome = Outcome { unread, folders: folders.len(), unreported, ..Outcome::default() };
     let mut files: Vec<(PathBuf, Origin)> = files.into_iter().collect();
     files.sort_by_key(|(_, origin)| origin.source);
     for (path, Origin { source, need }) in files {

@@ -12,7 +12,7 @@ mod file;
 mod state;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::select_all;
@@ -21,9 +21,10 @@ use crate::config;
 use crate::file_watch::{Changes, FileWatch};
 use crate::policy::{Call, CallState, Reading};
 use crate::signals::backoff::{Backoff, until, until_wall};
-use crate::signals::{Context, Observation, Publisher, Update, unwatched};
+use crate::signals::off_the_loop::{LATE_AFTER, off_the_loop};
+use crate::signals::{Context, Observation, Publisher, Update, Watched, unwatched};
 use crate::time::{Clock, Instant, Now};
-use crate::warning::Warning;
+use crate::warning::{Code, Warning};
 use claim::{Claim, invalid, nothing_written, unread_warning};
 use file::MAX_FILES;
 
@@ -31,15 +32,22 @@ use file::MAX_FILES;
 pub async fn run(config: config::Call, context: Context) {
     let clock = &*context.clock;
     let mut publisher = Publisher::new(context.updates, Update::Call);
-    let mut watch = context.file_watcher.subscribe();
-    let mut claims = Claims { path: config.path, stale_after: config.stale_after, ..Claims::default() };
+    let mut watch = context.file_watcher.subscribe().with_looks();
+    let path = config.path;
+    let mut claims = Claims { path: path.clone(), stale_after: config.stale_after, ..Claims::default() };
     let mut backoff = Backoff::new();
     let mut changes = Some(Changes::Everything);
     loop {
-        let now = clock.now();
-        if let Some(changes) = &changes {
-            claims.look(changes, &mut watch, &now);
+        if let Some(changes) = changes {
+            let now = clock.now();
+            let late = late(&path, claims.watched);
+            let look = move || {
+                claims.look(&changes, &mut watch, &now);
+                (claims, watch)
+            };
+            (claims, watch) = off_the_loop(look, publisher.publish(late)).await;
         }
+        let now = clock.now();
         publisher.publish(claims.observe(&now)).await;
         let retry = if claims.unwatched.is_empty() {
             backoff = Backoff::new();
@@ -62,6 +70,8 @@ struct Claims {
     too_many: usize,
     /// Folders that could not be watched.
     unwatched: Vec<Warning>,
+    /// How changes are noticed.
+    watched: Option<Watched>,
 }
 
 impl Claims {
@@ -71,7 +81,7 @@ impl Claims {
             let mut listing = file::list(&self.path);
             (std::mem::take(&mut listing.watch_set), listing)
         });
-        self.unwatched = unwatched(watch);
+        (self.unwatched, self.watched) = (unwatched(watch), Some(watch.watched()));
         self.trouble = listing.trouble.map(|trouble| unread_warning(&self.path, &trouble));
         self.too_many = listing.too_many;
         let mut before = std::mem::take(&mut self.files);
@@ -115,7 +125,7 @@ impl Claims {
         warnings.extend(self.unwatched.iter().cloned());
         let reading =
             if unknown { Reading::Unknown } else { Reading::Known(Call { state, app: app.map(str::to_owned) }) };
-        Observation { reading, source: self.path.display().to_string(), warnings }
+        Observation { reading, source: self.path.display().to_string(), warnings, watched: self.watched }
     }
 
     /// Waits until something may have changed. `None`: not a file, but what one of them says expires, or its process has ended.
@@ -131,7 +141,8 @@ impl Claims {
         let ended = tokio::select! {
             changes = watch.changed(clock) => return Some(changes),
             () = until(clock, retry) => return Some(Changes::Everything),
-            () = until(clock, hold) => None,
+            // The last reading may have been in the middle of a write, whose end nothing reports.
+            () = until(clock, hold) => return (self.watched == Some(Watched::Polled)).then_some(Changes::Everything),
             () = until_wall(clock, expires) => None,
             path = one_ended(&self.files) => Some(path),
         };
@@ -140,6 +151,21 @@ impl Claims {
         }
         None
     }
+}
+
+/// What the signal says while its files are being read for so long that their file system may not answer: a call may have begun or
+/// ended.
+fn late(path: &Path, watched: Option<Watched>) -> Observation<Call> {
+    let warning = Warning {
+        code: Code::CallStateUnreadable,
+        text: format!(
+            "Reading the call state in {} takes longer than {} seconds, because its file system does not answer or is slow.",
+            path.display(),
+            LATE_AFTER.as_secs()
+        ),
+        hint: "If it is on another machine, check that it responds. presenced continues by itself.".to_owned(),
+    };
+    Observation { reading: Reading::Unknown, source: path.display().to_string(), warnings: vec![warning], watched }
 }
 
 /// The file whose process ends first.

@@ -108,7 +108,12 @@ fn reconcile(views: [View; 4]) -> Option<Observation<Idle>> {
             View::Unread => return None,
             View::Absent { reason, .. } => reasons.push(reason),
             View::Says { idle, source } => {
-                return Some(Observation { reading: Reading::Known(idle), source, warnings: Vec::new() });
+                return Some(Observation {
+                    reading: Reading::Known(idle),
+                    source,
+                    warnings: Vec::new(),
+                    watched: None,
+                });
             }
         }
     }
@@ -125,5 +130,5 @@ fn reconcile(views: [View; 4]) -> Option<Observation<Idle>> {
              'presenced signal away no'` does, with a rule for that signal; and remove [signals.idle] from the configuration."
         ),
     };
-    Some(Observation { reading: Reading::Unknown, source: "none".to_owned(), warnings: vec![warning] })
+    Some(Observation { reading: Reading::Unknown, source: "none".to_owned(), warnings: vec![warning], watched: None })
 }

@@ -122,12 +122,12 @@ const fn locked_if(locked: bool) -> Lock {
 }
 
 fn known(lock: Lock, source: &str) -> Observation<Lock> {
-    Observation { reading: Reading::Known(lock), source: source.to_owned(), warnings: Vec::new() }
+    Observation { reading: Reading::Known(lock), source: source.to_owned(), warnings: Vec::new(), watched: None }
 }
 
 fn unknown(text: String, hint: &str) -> Observation<Lock> {
     let warning = Warning { code: Code::LockUnavailable, text, hint: hint.to_owned() };
-    Observation { reading: Reading::Unknown, source: "logind".to_owned(), warnings: vec![warning] }
+    Observation { reading: Reading::Unknown, source: "logind".to_owned(), warnings: vec![warning], watched: None }
 }
 
 /// The warning where "unlocked" may only mean that the lock is not reported.

@@ -14,7 +14,7 @@ fn session(desktop: &str, active: bool, locked_hint: bool) -> Session {
 fn said(logind: &logind::View, savers: screensaver::View, cosmic: cosmic::View) -> String {
     reconcile(logind, savers, cosmic).map_or_else(
         || "-".to_owned(),
-        |Observation { reading, source, warnings }| {
+        |Observation { reading, source, warnings, watched: _ }| {
             let doubt = if warnings.is_empty() { "" } else { "!" };
             format!("{reading} {source}{doubt}")
         },

@@ -130,7 +130,7 @@ impl Microphone {
 
     async fn publish(&mut self, reading: Reading<Call>, warnings: Vec<Warning>) {
         let source = self.config.socket.display().to_string();
-        self.publisher.publish(Observation { reading, source, warnings }).await;
+        self.publisher.publish(Observation { reading, source, warnings, watched: None }).await;
     }
 }
 

@@ -208,6 +208,7 @@ pub(crate) fn report() -> Report {
         health: Health::Ok,
         reason: None,
         until: None,
+        watched: None,
     };
     let account = Account {
         state: State::Holding,

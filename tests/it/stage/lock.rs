@@ -30,7 +30,7 @@ pub(crate) fn follow_lock_on(
 
 /// What this source says, without a warning.
 pub(crate) fn says(reading: Reading<Lock>, source: &str) -> Observation<Lock> {
-    Observation { reading, source: source.to_owned(), warnings: Vec::new() }
+    Observation { reading, source: source.to_owned(), warnings: Vec::new(), watched: None }
 }
 
 pub(crate) fn assert_unknown(observation: &Observation<Lock>, words: &str) {

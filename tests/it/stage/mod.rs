@@ -21,6 +21,7 @@ pub(crate) mod lapse;
 pub(crate) mod listener;
 pub(crate) mod lock;
 pub(crate) mod login1;
+pub(crate) mod mounts;
 pub(crate) mod mutter;
 pub(crate) mod openssl;
 pub(crate) mod privilege;

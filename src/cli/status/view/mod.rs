@@ -13,7 +13,7 @@ use crate::cli::terminal::times::{clock, exact_clock, exact_span, relative, span
 use crate::session::seen::{Difference, difference};
 use crate::status::report::{
     Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State,
-    Warning, Withheld, word,
+    Warning, Watched, Withheld, word,
 };
 use crate::warning::Severity;
 
@@ -25,6 +25,9 @@ const LABEL_COLUMNS: usize = 12;
 
 /// A signal's source with less space than this is left out.
 const MIN_SOURCE_COLUMNS: usize = 8;
+
+/// What is added to the source of a signal if events do not report every change of its files.
+const POLLED: &str = ", checked each minute";
 
 /// The gap between two columns of the table.
 const GAP_COLUMNS: usize = 2;
@@ -231,7 +234,8 @@ impl StatusView<'_> {
                 self.clock(signal.since),
                 printable(&signal.source),
             ];
-            (signal.health, cells)
+            let note = if signal.watched == Some(Watched::Polled) { POLLED } else { "" };
+            (signal.health, cells, note)
         };
         let rows: Vec<_> = report.signals.iter().map(row).collect();
         if rows.is_empty() {
@@ -239,15 +243,21 @@ impl StatusView<'_> {
         }
         let titles = ["signal", "value", "since", "source"].map(str::to_owned);
         let wide = |column: usize| {
-            rows.iter().map(|(_, cells)| columns(&cells[column])).chain([columns(&titles[column])]).max().unwrap_or(0)
+            rows.iter()
+                .map(|(_, cells, _)| columns(&cells[column]))
+                .chain([columns(&titles[column])])
+                .max()
+                .unwrap_or(0)
         };
         let (name, value, since) = (wide(0), wide(1), wide(2));
         let room = self.width.saturating_sub(name + value + since + 4 * GAP_COLUMNS);
-        let line = |cells: &[String; 4], mark: &str, style: Style| {
+        let line = |cells: &[String; 4], note: &str, mark: &str, style: Style| {
+            let left = room.saturating_sub(columns(note));
             let source = match &cells[3] {
                 _ if room < MIN_SOURCE_COLUMNS => String::new(),
-                path if path.starts_with('/') => cut_start(path, room),
-                source => cut_end(source, room),
+                _ if left < MIN_SOURCE_COLUMNS => cut_end(note.trim_start_matches(", "), room),
+                path if path.starts_with('/') => cut_start(path, left) + note,
+                source => cut_end(source, left) + note,
             };
             let value = styled(style, &pad(&cells[1], value + GAP_COLUMNS));
             format!(
@@ -256,11 +266,11 @@ impl StatusView<'_> {
                 pad(&cells[2], since + GAP_COLUMNS)
             )
         };
-        let head = line(&titles, " ", PLAIN);
-        let body = rows.iter().map(|(health, cells)| match health {
-            Health::Ok => line(cells, " ", PLAIN),
-            Health::Degraded => line(cells, "!", YELLOW),
-            Health::Failing => line(cells, "!", RED),
+        let head = line(&titles, "", " ", PLAIN);
+        let body = rows.iter().map(|(health, cells, note)| match health {
+            Health::Ok => line(cells, note, " ", PLAIN),
+            Health::Degraded => line(cells, note, "!", YELLOW),
+            Health::Failing => line(cells, note, "!", RED),
         });
         let body: Vec<String> = body.collect();
         self.lines.push(styled(DIM, head.trim_end()));

@@ -50,6 +50,7 @@ fn signal(value: &str, source: &str) -> Signal {
         health: Health::Ok,
         reason: None,
         until: None,
+        watched: None,
     }
 }
 
@@ -313,6 +314,21 @@ fn the_user_and_the_permissions_are_shown() {
 }
 
 #[test]
+fn a_signal_whose_changes_no_event_reports_is_marked() {
+    let polled = |source: &str| Signal { watched: Some(Watched::Polled), ..signal("free", source) };
+    let report = |source| Report { signals: [("calendar".to_owned(), polled(source))].into(), ..healthy_report() };
+    let line = |source, width| {
+        let text = plain(&report(source), width);
+        let line = text.lines().find(|line| line.trim_start().starts_with("calendar")).unwrap();
+        line.trim_start().to_owned()
+    };
+    let of = |source: &str| format!("calendar  free   09:30  {source}");
+    assert_eq!(line("2 sources, 1204 events", 80), of("2 sources, 1204 events, checked each minute"));
+    assert_eq!(line("/srv/calls/of/everyone/call-state", 60), of("…ne/call-state, checked each minute"));
+    assert_eq!(line("2 sources, 1204 events", 50), of("checked each minute"));
+}
+
+#[test]
 fn an_override_without_an_end() {
     let manual = Some(Override { presence: "nothing".to_owned(), until: None });
     let text = plain(&Report { manual, ..healthy_report() }, 80);
@@ -351,7 +367,8 @@ proptest! {
         });
         let (because, rule) = (odd.clone(), Some(odd.clone()));
         report.accounts.insert(odd.clone(), Account { rule, because, seen, sign_in, ..contoso });
-        report.signals.insert(odd.clone(), Signal { until: Some(at("14:00:00")), ..signal(&odd, &odd) });
+        let watched = Some(Watched::Polled);
+        report.signals.insert(odd.clone(), Signal { until: Some(at("14:00:00")), watched, ..signal(&odd, &odd) });
         report.manual = Some(Override { presence: odd.clone(), until: None });
         report.warnings.push(warning(Code::Refused, &odd, &odd));
         report.version = odd;
