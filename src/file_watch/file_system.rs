@@ -4,10 +4,9 @@
 //!
 //! Leaves to others: what to do about it.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::statfs;
+use rustix::fs::{AtFlags, CWD, FileType, StatxAttributes, StatxFlags, statfs, statx};
 
 /// The types of these file systems (`f_type` of statfs(2)), each with its name for people. The numbers are from `linux/magic.h`,
 /// or from where the comment says.
@@ -45,6 +44,9 @@ const UNREPORTED: [(u32, &str); 17] = [
 pub(crate) enum Unreported {
     /// This folder is on a file system of this type.
     FileSystem(PathBuf, &'static str),
+    /// This file is mounted over another, as single files are into a container. Its events are those of the folder that it comes
+    /// from.
+    Mounted(PathBuf),
     /// This folder may be passed but not read, so its rename is not reported.
     Rename(PathBuf),
 }
@@ -55,21 +57,26 @@ impl Unreported {
         folders.find_map(|folder| Some(Self::FileSystem(folder.clone(), unreported(folder)?)))
     }
 
-    /// The folder.
-    pub(crate) fn folder(&self) -> &Path {
+    /// Looks for the first of these files that is mounted by itself. Blocks on the file system.
+    pub(super) fn mounted(mut files: impl Iterator<Item = PathBuf>) -> Option<Self> {
+        files.find(|file| is_mounted(file)).map(Self::Mounted)
+    }
+
+    /// The folder or file.
+    pub(crate) fn place(&self) -> &Path {
         match self {
-            Self::FileSystem(folder, _) | Self::Rename(folder) => folder,
+            Self::FileSystem(place, _) | Self::Mounted(place) | Self::Rename(place) => place,
         }
     }
 }
 
-impl fmt::Display for Unreported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FileSystem(folder, name) => write!(f, "{} is on {name}", folder.display()),
-            Self::Rename(folder) => write!(f, "{} may not be read", folder.display()),
-        }
-    }
+/// Whether there is a file that is the root of a mount (statx(2), `STATX_ATTR_MOUNT_ROOT`). A folder that is one is watched itself.
+fn is_mounted(file: &Path) -> bool {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    statx(CWD, file, flags, StatxFlags::TYPE).is_ok_and(|found| {
+        let is_file = FileType::from_raw_mode(found.stx_mode.into()) == FileType::RegularFile;
+        is_file && found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    })
 }
 
 /// The name of the file system that a folder is on, if it does not report every change.

@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 use self::inotify::Inotify;
 use self::mounts::Mounts;
 use self::resolve::{Extent, Resolved, WatchSet};
-use self::subscribers::{Pending, Subscribers};
+use self::subscribers::{FileSystems, Pending, Subscribers};
 use crate::time::{Clock, Instant};
 
 pub(crate) use self::file_system::Unreported;
@@ -183,6 +183,11 @@ impl FileWatch {
         if self.unreported.is_some() { Watched::Polled } else { Watched::Events }
     }
 
+    /// Whether a scan may wait for another machine. A subscriber that asks for looks learns that it may not.
+    pub(crate) fn may_wait(&self) -> bool {
+        lock(&self.shared.subscribers).file_systems(self.id) != FileSystems::Ordinary
+    }
+
     /// Scans the file system, watches what the scan found to matter, and scans again if that was not watched before. So any
     /// change after the scan whose result is returned will be reported. Blocks on the file system.
     pub(crate) fn scan<T>(&mut self, mut scan: impl FnMut() -> (WatchSet, T)) -> T {
@@ -248,7 +253,12 @@ impl FileWatch {
                 inotify.end(extent);
             }
         }
-        lock(&self.shared.subscribers).set_needs_looks(self.id, self.unreported.is_some());
+        let file_systems = match (self.looks, &self.unreported) {
+            (false, _) => FileSystems::Unknown,
+            (true, None) => FileSystems::Ordinary,
+            (true, Some(_)) => FileSystems::Unreported,
+        };
+        lock(&self.shared.subscribers).set_file_systems(self.id, file_systems);
     }
 
     /// Waits for changes that matter, until files that are being written are complete. Nothing is lost when the future is

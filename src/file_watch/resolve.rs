@@ -137,7 +137,11 @@ impl WatchSet {
 
     /// Why events do not report every change in these folders, if so. Blocks on the file system.
     pub(crate) fn unreported(&self) -> Option<Unreported> {
-        Unreported::among(self.entries.keys())
+        let named = |(folder, entries): (&PathBuf, &Entries)| match entries {
+            Entries::Named(names) => names.iter().map(|name| folder.join(name)).collect(),
+            Entries::All => Vec::new(),
+        };
+        Unreported::among(self.entries.keys()).or_else(|| Unreported::mounted(self.entries.iter().flat_map(named)))
     }
 
     /// Whether a change of what is at `path` matters.

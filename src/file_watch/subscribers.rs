@@ -47,10 +47,21 @@ struct Subscriber {
     watch_set: WatchSet,
     /// The folders that are watched for it.
     folders: BTreeSet<WatchedFolder>,
-    /// Whether events do not report everything that matters to it.
-    needs_looks: bool,
+    file_systems: FileSystems,
     collected: Collected,
     notify: Arc<Notify>,
+}
+
+/// What is known of the file systems on which a subscriber watches something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum FileSystems {
+    /// Nothing: it did not ask for looks, or has not looked since the last mount.
+    #[default]
+    Unknown,
+    /// They report every change, and always answer.
+    Ordinary,
+    /// One of them does not report every change. It may be on another machine.
+    Unreported,
 }
 
 /// A watched folder.
@@ -165,18 +176,24 @@ impl Subscribers {
         plan
     }
 
-    /// Whether events do not report everything that matters to the subscriber.
-    pub(super) fn set_needs_looks(&mut self, id: u64, needs_looks: bool) {
+    /// Takes over what the subscriber found out about its file systems.
+    pub(super) fn set_file_systems(&mut self, id: u64, file_systems: FileSystems) {
         if let Some(subscriber) = self.by_id.get_mut(&id) {
-            subscriber.needs_looks = needs_looks;
+            subscriber.file_systems = file_systems;
         }
+    }
+
+    /// What is known of its file systems.
+    pub(super) fn file_systems(&self, id: u64) -> FileSystems {
+        self.by_id.get(&id).map(|subscriber| subscriber.file_systems).unwrap_or_default()
     }
 
     /// For those to whom events do not report everything, everything may have changed.
     pub(super) fn look(&mut self, now: Instant) {
         if self.look_asked_at.is_none_or(|at| now.saturating_since(at) >= BETWEEN_LOOKS) {
             self.look_asked_at = Some(now);
-            self.by_id.values_mut().filter(|subscriber| subscriber.needs_looks).for_each(Subscriber::rescan);
+            let unreported = |subscriber: &&mut Subscriber| subscriber.file_systems == FileSystems::Unreported;
+            self.by_id.values_mut().filter(unreported).for_each(Subscriber::rescan);
         }
     }
 
@@ -250,6 +267,15 @@ impl Subscribers {
 
     /// Something was mounted at `path`, or unmounted there: what was there is not what is there now.
     pub(super) fn handle_mount(&mut self, path: &Path) {
+        for subscriber in self.by_id.values_mut().filter(|subscriber| subscriber.is_concerned(Change::Gone, path)) {
+            subscriber.file_systems = FileSystems::Unknown;
+        }
+        // A file may be mounted over a file. What is watched is the same then, and yet must be found out about again.
+        if let Some(folder) = path.parent()
+            && let Some(folder) = self.folders.get_mut(&(Extent::Inside, folder.to_owned()))
+        {
+            folder.lost = true;
+        }
         self.hand_out(Change::Gone, path);
     }
 
@@ -284,9 +310,12 @@ impl Subscriber {
         self.notify.notify_one();
     }
 
+    fn is_concerned(&self, change: Change, path: &Path) -> bool {
+        self.watch_set.contains(path) || change == Change::Gone && self.watch_set.has_folder_within(path)
+    }
+
     fn handle(&mut self, change: Change, path: &Path) {
-        let matters = self.watch_set.contains(path) || change == Change::Gone && self.watch_set.has_folder_within(path);
-        if !matters || self.collected.everything {
+        if !self.is_concerned(change, path) || self.collected.everything {
             return;
         }
         match change {
@@ -424,7 +453,7 @@ mod tests {
         let at = |seconds| Instant::from_origin(Duration::from_secs(seconds));
         subscribers.look(at(100));
         assert_eq!(subscribers.take(id), Pending::Nothing);
-        subscribers.set_needs_looks(id, true);
+        subscribers.set_file_systems(id, FileSystems::Unreported);
         subscribers.look(at(110));
         assert_eq!(subscribers.take(id), Pending::Changes(Changes::Everything));
         subscribers.look(at(119));

@@ -71,6 +71,35 @@ async fn below_an_overlay() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_mounted_by_itself_is_looked_at() {
+    in_mounts_of_its_own("file_systems::mounted_by_itself").await;
+}
+
+#[tokio::test]
+#[ignore = "runs in mounts of its own: `a_file_that_is_mounted_by_itself_is_looked_at` starts it there"]
+async fn mounted_by_itself() {
+    on_a_tmpfs().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (there, here) = (folder.path().join("there"), folder.path().join("here"));
+    fs::write(&there, "conference").unwrap();
+    fs::write(&here, "idle").unwrap();
+    let house = house_with(&here, &folder.path().join("work.ics")).await;
+    let daemon = house.start_fast(60).await;
+    let watched = |call: &'static str, watched| {
+        move |report: &Report| {
+            report.signals.get("call").is_some_and(|signal| (&*signal.value, signal.watched) == (call, Some(watched)))
+        }
+    };
+    daemon.report("the file", watched("idle", Watched::Events)).await;
+    mount(&["--bind", there.to_str().unwrap()], &here).await;
+    daemon.report("the file over it", watched("conference", Watched::Polled)).await;
+    fs::write(&there, "in-call").unwrap();
+    daemon.report("its change", watched("in-call", Watched::Polled)).await;
+    unmount(&here).await;
+    daemon.report("the file again", watched("idle", Watched::Events)).await;
+}
+
+#[tokio::test]
 async fn a_keepalive_looks_too() {
     in_mounts_of_its_own("file_systems::with_a_keepalive").await;
 }
@@ -122,9 +151,12 @@ async fn on_an_ordinary_file_system() {
 
 /// A house whose call-state file and calendar are in `folder`.
 async fn house(folder: &Path) -> House {
+    house_with(&folder.join("call-state"), &folder.join("work.ics")).await
+}
+
+async fn house_with(call: &Path, calendar: &Path) -> House {
     let house = House::new().await;
-    let place = |name: &str| toml::Value::from(folder.join(name).to_str().unwrap()).to_string();
-    let (call, calendar) = (place("call-state"), place("work.ics"));
+    let [call, calendar] = [call, calendar].map(|path| toml::Value::from(path.to_str().unwrap()).to_string());
     let signals = format!("[signals.call]\npath = {call}\n[signals.calendar]\nsources = [{{ path = {calendar} }}]\n");
     house.write("config.toml", house.account("work") + &signals);
     house

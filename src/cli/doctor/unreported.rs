@@ -24,6 +24,11 @@ fn meaning(unreported: &Unreported) -> Text {
             ", where the kernel may not report each change, so presenced also checks it once a minute; changes count at once on a \
              local disk"
         ],
+        Unreported::Mounted(file) => text![
+            path(file),
+            " is mounted by itself, so the kernel may not report each change, and presenced also checks it once a minute; changes \
+             count at once if its folder is mounted"
+        ],
         Unreported::Rename(folder) => text![
             path(folder),
             " may not be read, so the kernel does not report if it is renamed, and presenced also checks once a minute"

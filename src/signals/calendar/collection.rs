@@ -178,7 +178,7 @@ impl Collection {
     /// Where the files are, or some of them, for people. A file system that does not report every change comes first: it may be on
     /// another machine, which may not answer.
     pub(super) fn place(&self) -> &Path {
-        let unreported = self.watch.unreported().map(Unreported::folder);
+        let unreported = self.watch.unreported().map(Unreported::place);
         let configured = || self.paths.first().map(|(_, source)| source.path.as_path());
         let copy = || self.subscriptions.first().map(|subscription| subscription.copy.as_path());
         unreported.or_else(configured).or_else(copy).unwrap_or(Path::new("/"))

@@ -40,12 +40,16 @@ pub async fn run(config: config::Call, context: Context) {
     loop {
         if let Some(changes) = changes {
             let now = clock.now();
-            let late = late(&path, claims.watched);
-            let look = move || {
+            if watch.may_wait() {
+                let late = late(&path, claims.watched);
+                let look = move || {
+                    claims.look(&changes, &mut watch, &now);
+                    (claims, watch)
+                };
+                (claims, watch) = off_the_loop(look, publisher.publish(late)).await;
+            } else {
                 claims.look(&changes, &mut watch, &now);
-                (claims, watch)
-            };
-            (claims, watch) = off_the_loop(look, publisher.publish(late)).await;
+            }
         }
         let now = clock.now();
         publisher.publish(claims.observe(&now)).await;

@@ -49,7 +49,7 @@ pub(crate) async fn unmount(place: &Path) {
     assert!(status.success(), "umount {}", place.display());
 }
 
-/// An overlay: folders that are shown as one. Changes of a layer are no events of the merged folder.
+/// An overlay: folders that are shown as one. Changes of a layer are not events of the merged folder.
 pub(crate) struct Overlay {
     pub(crate) upper: PathBuf,
     pub(crate) merged: PathBuf,
@@ -71,8 +71,8 @@ impl Overlay {
     }
 }
 
-/// A FUSE file system that shows the folder `source` at `mounted`, and has another machine's faults: changes of `source` are no
-/// events of `mounted`, and when it is stopped, whoever looks there waits.
+/// A FUSE file system that shows the folder `source` at `mounted`, and has another machine's faults: changes of `source` are
+/// not events of `mounted`, and when it is stopped, whoever looks there waits.
 pub(crate) struct Fuse {
     pub(crate) source: PathBuf,
     pub(crate) mounted: PathBuf,

@@ -324,7 +324,7 @@ fn a_signal_whose_changes_no_event_reports_is_marked() {
     };
     let of = |source: &str| format!("calendar  free   09:30  {source}");
     assert_eq!(line("2 sources, 1204 events", 80), of("2 sources, 1204 events, checked each minute"));
-    assert_eq!(line("/srv/calls/of/everyone/call-state", 60), of("…ne/call-state, checked each minute"));
+    assert_eq!(line("/srv/calls/of/everyone/call-state", 60), of("…e/call-state, checked each minute"));
     assert_eq!(line("2 sources, 1204 events", 50), of("checked each minute"));
 }
 
