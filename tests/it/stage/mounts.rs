@@ -3,11 +3,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::stage::house::guarded;
+
+/// A hang guard for a whole test.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Runs the test `name` in mounts of its own, where temporary folders are on a tmpfs: an ordinary file system, whatever the
 /// machine has.
@@ -20,7 +24,9 @@ pub(crate) async fn in_mounts_of_its_own(name: &str) {
         .env("TMPDIR", folder.path())
         .kill_on_drop(true)
         .output();
-    let inner = guarded("the test within", inner).await.expect("this test needs `unshare` (Debian package util-linux)");
+    // Longer than any wait of that test, which says what it waited for and takes its programs down.
+    let inner = tokio::time::timeout(PATIENCE, inner).await.expect("the test within ends");
+    let inner = inner.expect("this test needs `unshare` (Debian package util-linux)");
     let text = String::from_utf8_lossy(&inner.stdout) + String::from_utf8_lossy(&inner.stderr);
     assert!(
         inner.status.success(),
