@@ -25,6 +25,7 @@ mod decision_log;
 mod demo;
 mod doctor;
 mod documents;
+mod edges_day;
 mod emulator;
 mod file_systems;
 mod floors;

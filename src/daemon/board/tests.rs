@@ -14,7 +14,7 @@ fn at(second: u64) -> Now {
 }
 
 fn seen<T>(reading: Reading<T>) -> Observation<T> {
-    Observation { reading, source: "/run/calls".to_owned(), warnings: Vec::new() }
+    Observation { reading, source: "/run/calls".to_owned(), warnings: Vec::new(), watched: None }
 }
 
 fn call(state: CallState) -> Observation<Call> {

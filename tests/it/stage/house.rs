@@ -107,7 +107,8 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
 
     /// presenced with its own configuration and socket.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_presenced"));
+        let ours = || env!("CARGO_BIN_EXE_presenced").into();
+        let mut command = Command::new(std::env::var_os("PRESENCED_BINARY").unwrap_or_else(ours));
         command
             .args(["--config".as_ref(), self.path("config.toml").as_os_str()])
             .args(["--socket".as_ref(), self.path("presenced.sock").as_os_str()])
