@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use presenced::config;
 use presenced::policy::{Call, CallState, Reading};
-use presenced::signals::{Buses, Observation, Update, call};
+use presenced::signals::{Buses, Observation, Update, Watched, call};
 use presenced::warning::Code;
 
 use crate::stage::folder::Folder;
@@ -397,4 +397,22 @@ async fn a_folder_that_cannot_be_watched_is_looked_at_now_and_then() {
     assert!(signal.next().await.warnings.is_empty());
     fs::write(&path, "presenting").unwrap();
     assert_eq!(signal.next().await.reading, is(CallState::Presenting));
+}
+
+#[tokio::test]
+async fn the_rename_of_a_folder_above_that_may_not_be_read_counts_within_a_minute() {
+    obey_permissions();
+    let folder = Folder::new();
+    let clock = ManualClock::at(NOON);
+    fs::create_dir_all(folder.join("closed/open")).unwrap();
+    fs::write(folder.join("closed/open/call-state"), "in-call").unwrap();
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o300)).unwrap();
+    let mut signal = follow(&clock, &folder.join("closed/open/call-state"));
+    let first = signal.next().await;
+    assert_eq!((first.reading, first.watched), (is(CallState::InCall), Some(Watched::Polled)));
+    assert!(first.warnings.is_empty(), "nothing is wrong: {:?}", first.warnings);
+    fs::rename(folder.join("closed"), folder.join("away")).unwrap();
+    clock.pass(Duration::from_secs(20)).await;
+    assert_eq!(signal.next().await.reading, is(CallState::Idle));
+    fs::set_permissions(folder.join("away"), fs::Permissions::from_mode(0o700)).unwrap();
 }
