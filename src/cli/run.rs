@@ -1,6 +1,6 @@
 //! `presenced run`: runs the daemon.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::runtime::block_on_and_go;
 use super::systemd::activation;
 use crate::config::{self, Config};
 use crate::daemon::clock::SystemClock;
-use crate::daemon::{Daemon, Options};
+use crate::daemon::{Daemon, Options, kept_path};
 use crate::history;
 use crate::signals::{Buses, FileWatcher};
 use crate::status::Listen;
@@ -70,12 +70,15 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
     logging::start(&log, &context.environment)?;
     let file_watcher = FileWatcher::new();
     let clock = clock(speed, since, &config, file_watcher.clone(), context)?;
-    // Times of a fast clock do not belong in the history.
-    let history = context.socket.as_ref().filter(|_| speed.is_none());
-    let history = history.map(|socket| history::path(&context.environment.state_dir, socket));
-    let history = history.transpose().map_err(|error| {
-        Error::new(Exit::Failed, format!("`--socket` is relative to a folder that no longer exists: {error}"))
-    })?;
+    // Times of a fast clock do not belong in the files of the state folder.
+    let state_file = |path: fn(&Path, &Path) -> std::io::Result<PathBuf>| {
+        let socket = context.socket.as_ref().filter(|_| speed.is_none());
+        let file = socket.map(|socket| path(&context.environment.state_dir, socket));
+        file.transpose().map_err(|error| {
+            Error::new(Exit::Failed, format!("`--socket` is relative to a folder that no longer exists: {error}"))
+        })
+    };
+    let (history, kept) = (state_file(history::path)?, state_file(kept_path)?);
     let options = Options {
         environment: context.environment.clone().hiding_secrets_of(&config),
         config,
@@ -83,6 +86,7 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
         clock,
         socket,
         history,
+        kept,
         buses: Buses::default(),
         file_watcher,
     };

@@ -23,7 +23,8 @@ use crate::status::parse_ttl;
     "presenced set call --for 30m      Show as in a call for half an hour"
     "presenced set dnd                 Do not disturb, until `presenced unset`"
     "presenced set Busy/InACall        Microsoft Graph's own names also work"
-    "presenced set nothing --for 1h    Claim nothing and let Teams decide"
+    "presenced set nothing --for 1h    Claim nothing and let Teams decide";
+    "It survives a restart of presenced, a logout and a reboot; the time goes on."
 ))]
 pub(super) struct Args {
     /// The presence to set

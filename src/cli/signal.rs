@@ -16,7 +16,8 @@ use crate::status::{SignalName, SignalValue, parse_ttl};
     "presenced signal door closed               Keep it until it changes"
     "presenced signal recording on --ttl 2m     Let it expire after two minutes"
     "presenced signal door --unset              Clear it";
-    "A rule matches it with `when = { signal = { door = \"closed\" } }`."
+    "A rule matches it with `when = { signal = { door = \"closed\" } }`.";
+    "It survives a restart of presenced, but not a logout or a reboot."
 ))]
 pub(super) struct Args {
     /// The signal's name: letters, digits, `-` and `_`

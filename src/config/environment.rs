@@ -1,7 +1,10 @@
 //! The environment that the program was started with, read once by `cli/`: the library never reads the process's environment.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Config;
@@ -18,7 +21,7 @@ pub struct Environment {
     pub runtime_dir: Option<PathBuf>,
     /// The folder of `config.toml`: `$XDG_CONFIG_HOME/presenced`.
     pub config_dir: PathBuf,
-    /// Where tokens, logs and the history are kept: `$XDG_STATE_HOME/presenced`; for a system service `$STATE_DIRECTORY`.
+    /// Where tokens, logs, the history and what was set through the socket are kept: `$XDG_STATE_HOME/presenced`; for a system service `$STATE_DIRECTORY`.
     pub state_dir: PathBuf,
     /// Where copies are kept that can be fetched again: `$XDG_CACHE_HOME/presenced`.
     pub cache_dir: PathBuf,
@@ -71,5 +74,42 @@ impl fmt::Debug for Environment {
             .field("state_dir", &self.state_dir)
             .field("cache_dir", &self.cache_dir)
             .finish_non_exhaustive()
+    }
+}
+
+/// The file in this folder of the state folder that belongs to the daemon at `socket`. Each socket has its own file, because each
+/// has its own daemon.
+///
+/// # Errors
+/// The path is relative, and the current folder no longer exists.
+pub fn state_file(state_dir: &Path, folder: &str, socket: &Path, extension: &str) -> io::Result<PathBuf> {
+    let mut name = Vec::new();
+    // Like `systemd-escape`, but what does not have to be escaped stays readable.
+    for &byte in std::path::absolute(socket)?.as_os_str().as_bytes() {
+        match byte {
+            b'/' => name.push(b'-'),
+            b'-' | b'%' => name.extend(format!("%{byte:02X}").into_bytes()),
+            other => name.push(other),
+        }
+    }
+    let mut name = OsString::from_vec(name);
+    name.push(".");
+    name.push(extension);
+    Ok(state_dir.join(folder).join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_socket_has_its_own_file() {
+        let name = |socket: &str| state_file(Path::new("/s"), "history", Path::new(socket), "jsonl").unwrap();
+        assert_eq!(
+            name("/run/user/1000/presenced/presenced.sock"),
+            Path::new("/s/history/-run-user-1000-presenced-presenced.sock.jsonl")
+        );
+        assert_ne!(name("/run/a-b"), name("/run/a/b"));
+        assert_ne!(name("/run/a%2Db"), name("/run/a-b"));
     }
 }

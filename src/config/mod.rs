@@ -25,7 +25,7 @@ mod secret_vars;
 
 pub use calendar::{Calendar, CalendarPlace, CalendarSource, SecretUrl, Subscription};
 pub use cloud::{Cloud, Endpoints};
-pub use environment::{Environment, Lookup};
+pub use environment::{Environment, Lookup, state_file};
 pub use load::load;
 pub use microphone::{Microphone, NoServer};
 pub use problems::{Position, Problem, Problems};

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::account::{Account, Done};
+use super::kept::Reply;
 use super::{Daemon, sleep_or_never, timeout_ends};
 use crate::metrics::Wakeup;
 use crate::policy::{Reading, Sleep};
@@ -107,24 +108,34 @@ impl Daemon {
         match command {
             Command::SetOverride { claim, ttl, reply } => {
                 self.board.set_override(claim, ttl, now);
-                let _ = reply.send(Ok(()));
+                self.keep(Ok(()), reply, now);
             }
             Command::ClearOverride { reply } => {
                 self.board.clear_override();
-                let _ = reply.send(Ok(()));
+                self.keep(Ok(()), reply, now);
             }
             Command::SetSignal { name, value, ttl, writer, reply } => {
                 let (was_present, signs_before) = (self.board.is_present(now), self.board.signs_of_life(now));
-                let _ = reply.send(self.board.set_signal(name, value, ttl, writer, now));
+                let set = self.board.set_signal(name, value, ttl, writer, now);
+                self.keep(set, reply, now);
                 self.nudge_if_back(was_present, now);
                 self.doubt_sleep(signs_before, now);
             }
             Command::ClearSignal { name, reply } => {
-                let _ = reply.send(self.board.clear_signal(&name));
+                let cleared = self.board.clear_signal(&name);
+                self.keep(cleared, reply, now);
             }
             Command::Reload { reply } => {
                 let _ = reply.send(self.reload());
             }
+        }
+    }
+
+    /// Answers a command once what it changed is kept over a restart, or at once if it was refused.
+    fn keep(&self, outcome: Result<(), String>, reply: Reply, now: &Now) {
+        match outcome {
+            Ok(()) => self.keeper.keep(self.board.kept(&self.life, now), Some(reply)),
+            Err(_) => drop(reply.send(outcome)),
         }
     }
 

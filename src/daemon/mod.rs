@@ -20,7 +20,8 @@
 //! - `board` has the signals' present state, `account` one account at work, `sources` the running signal tasks.
 //! - `sleep`, `reload` and `leave` are what happens around a suspend, on a new configuration, and at the end.
 //! - `clock` is the machine's clock, with `zone` for changes of its time zone.
-//! - `service` talks to the service manager, `listening` serves metrics over TCP, `history` writes what was held.
+//! - `service` talks to the service manager, `listening` serves metrics over TCP, `history` writes what was held, and `kept` writes
+//!   what was set through the socket, and reads it at the next start.
 
 mod account;
 mod board;
@@ -30,6 +31,7 @@ mod decision_log;
 mod events;
 mod exchange;
 mod history;
+mod kept;
 mod leave;
 mod listening;
 mod lock_word;
@@ -42,7 +44,8 @@ mod sleep;
 mod sources;
 mod zone;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +55,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Environment};
+use crate::config::{self, Config, Environment};
 use crate::failure::Failure;
+use crate::kept::Life;
 use crate::metrics::{Metrics, Wakeup};
 use crate::policy::decide;
 use crate::signals::{Buses, FileWatcher, Update};
@@ -66,6 +70,7 @@ use account::{Account, AccountId, Done};
 use board::Board;
 use decision_log::DecisionLog;
 use history::History;
+use kept::Keeper;
 use listening::Listening;
 use report::ReportBuilder;
 use service::Service;
@@ -91,10 +96,20 @@ pub struct Options {
     pub socket: Listen,
     /// The history's file; `None`: no history is kept.
     pub history: Option<PathBuf>,
+    /// The file that keeps what is set through the socket over a restart; `None`: a restart forgets it.
+    pub kept: Option<PathBuf>,
     /// The D-Bus addresses.
     pub buses: Buses,
     /// Watches the files of all signals, and the file that names the time zone.
     pub file_watcher: FileWatcher,
+}
+
+/// The file in the state folder that keeps what is set through `socket`.
+///
+/// # Errors
+/// The path is relative, and the current folder no longer exists.
+pub fn kept_path(state_dir: &Path, socket: &Path) -> io::Result<PathBuf> {
+    config::state_file(state_dir, "kept", socket, "json")
 }
 
 /// Why a daemon cannot start.
@@ -125,7 +140,7 @@ pub enum StartError {
         /// What the daemon tried to do.
         what: &'static str,
         /// Why it failed.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -146,6 +161,9 @@ pub struct Daemon {
     server: Option<Server>,
     report_builder: ReportBuilder,
     history: History,
+    keeper: Keeper,
+    /// The boot and the login that it belongs to.
+    life: Life,
     reports: watch::Sender<Arc<Report>>,
     decision_log: DecisionLog,
     locks: Locks,
@@ -169,13 +187,22 @@ pub struct Daemon {
 impl Daemon {
     /// Binds the socket, sets up the accounts and starts the signals. Needs a running tokio runtime.
     pub fn new(options: Options) -> Result<Self, StartError> {
-        let Options { config, config_file, environment, clock, socket, history, buses, file_watcher } = options;
+        let Options { config, config_file, environment, clock, socket, history, kept, buses, file_watcher } = options;
         let socket_path = if let Listen::At(path) = &socket { Some(path.clone()) } else { None };
         let locks = Locks::new(&environment, Holder::this(socket_path, config_file.clone()));
         let server = Server::listen(socket)?;
         let now = clock.now();
         let mut board = Board::default();
         board.configure(&config.signals);
+        let life = kept::this_life(&environment);
+        let keeper = Keeper::new(kept.clone());
+        if let Some(restored) = kept.as_deref().and_then(|path| kept::restore(path, &life, &now)) {
+            let differs = restored.differs;
+            board.restore(restored);
+            if differs {
+                keeper.keep(board.kept(&life, &now), None);
+            }
+        }
         let (sender, updates) = mpsc::channel(64);
         let sources =
             Sources::start(&config.signals, Arc::clone(&clock), sender, buses, file_watcher.clone(), &environment);
@@ -194,6 +221,8 @@ impl Daemon {
             server: Some(server),
             report_builder,
             history: History::new(history, config.history.enabled),
+            keeper,
+            life,
             reports,
             decision_log: DecisionLog::default(),
             locks,
@@ -259,6 +288,7 @@ impl Daemon {
         };
         self.leave(&mut commands).await;
         self.history.stop(&self.clock.now());
+        self.keeper.stop().await;
         if let Some(server) = server {
             // Dropping the server removes its socket.
             server.abort();

@@ -10,14 +10,13 @@
 mod book;
 mod read;
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::config;
 use crate::session::State;
 
 pub use book::Book;
@@ -88,34 +87,12 @@ pub struct Held {
 /// # Errors
 /// The path is relative, and the current folder no longer exists.
 pub fn path(state_dir: &Path, socket: &Path) -> io::Result<PathBuf> {
-    let mut name = Vec::new();
-    // Like `systemd-escape`, but what does not have to be escaped stays readable.
-    for &byte in std::path::absolute(socket)?.as_os_str().as_bytes() {
-        match byte {
-            b'/' => name.push(b'-'),
-            b'-' | b'%' => name.extend(format!("%{byte:02X}").into_bytes()),
-            other => name.push(other),
-        }
-    }
-    let mut name = OsString::from_vec(name);
-    name.push(".jsonl");
-    Ok(state_dir.join("history").join(name))
+    config::state_file(state_dir, "history", socket, "jsonl")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_socket_has_its_own_file() {
-        let name = |socket: &str| path(Path::new("/s"), Path::new(socket)).unwrap();
-        assert_eq!(
-            name("/run/user/1000/presenced/presenced.sock"),
-            Path::new("/s/history/-run-user-1000-presenced-presenced.sock.jsonl")
-        );
-        assert_ne!(name("/run/a-b"), name("/run/a/b"));
-        assert_ne!(name("/run/a%2Db"), name("/run/a-b"));
-    }
 
     #[test]
     fn a_record_is_a_line_of_json_that_never_changes() {

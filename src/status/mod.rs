@@ -21,6 +21,9 @@
 //! | `GET /readyz` | | 200 `ok` or `degraded`, 503 `starting`, `failing` or `stopping`: whether the presence is kept |
 //! | `GET /metrics` | | 200, `OpenMetrics` 1.0 |
 //!
+//! A change of an override or a signal is in force at once. The answer comes when the change is also in the file that survives a
+//! restart, but after a second at the latest.
+//!
 //! The last three, and nothing else, are also answered over TCP where `[status] listen` says so ([`Listener`]).
 //!
 //! Durations are written `30m`, `1h 30m` or `PT15M`, from one second to 366 days (`8784h`). A signal's name is 1 to 64 of

@@ -161,6 +161,7 @@ path = "call-state"
         clock: clock.clone(),
         socket: Listen::At(folder.path().join("presenced.sock")),
         history: None,
+        kept: None,
         buses: Buses::default(),
         file_watcher: FileWatcher::new(),
     })

@@ -39,6 +39,8 @@ mod idle_wayland;
 #[cfg(feature = "x11")]
 mod idle_x11;
 mod init;
+mod kept;
+mod kept_clock;
 mod kill;
 mod listen;
 mod lock;

@@ -14,6 +14,7 @@
 //! | [`policy`] | what do the signals mean together? |
 //! | [`failure`] | what can go wrong with a request, and what happens then? |
 //! | [`session`] | what must be sent to Graph next, and when? |
+//! | [`kept`] | what of that which was set through the socket still holds after a restart? |
 //! | [`sleep_watch`] | when must logind be asked whether sleep is over? |
 //! | [`certificate`] | what is in this certificate? |
 //! | [`local_request`] | was this HTTP request meant for this machine? |
@@ -31,6 +32,7 @@ pub mod calendar;
 pub mod certificate;
 pub mod failure;
 pub mod finding;
+pub mod kept;
 pub mod local_request;
 pub mod policy;
 pub mod presence;

@@ -123,6 +123,7 @@ async fn play(args: &Args, environment: &Environment) -> Result<Summary, Error> 
         clock: clock.clone(),
         socket: Listen::At(folder.path().join("presenced.sock")),
         history: None,
+        kept: None,
         buses: Buses { system: desktop.as_ref().map(|desktop| desktop.address().to_owned()), session: None },
         file_watcher: FileWatcher::new(),
     })?;

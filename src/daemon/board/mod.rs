@@ -15,52 +15,30 @@ use std::time::Duration;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::config;
+use crate::kept::{Kept, Lasting, Life, Restored};
 use crate::policy::{Claim, Idle, Lock, Named, Override, Reading, Sleep, Snapshot, strongest};
 use crate::signals::Update;
 use crate::status::report::{self, Health};
 use crate::time::{Instant, Now};
 use crate::warning::Warning;
 
+use super::kept::Word;
 use super::{lock_word, rounded};
 use long_call::{LongCall, Reporter};
 use slot::Row;
 use slots::Slots;
 
 /// How many signals may be set through the socket, so that a runaway script cannot fill the memory.
-const MAX_NAMED_SIGNALS: usize = 256;
+pub(super) const MAX_NAMED_SIGNALS: usize = 256;
 
 /// The present state of every signal.
 #[derive(Debug, Default)]
 pub(super) struct Board {
     slots: Slots,
-    named: BTreeMap<String, Entry<Word>>,
-    manual: Option<Entry<Claim>>,
+    named: BTreeMap<String, Lasting<Word>>,
+    manual: Option<Lasting<Claim>>,
     shown: BTreeMap<String, Shown>,
     long_call: LongCall,
-}
-
-/// The value of a signal that was set through the socket, and the program that set it.
-#[derive(Debug)]
-struct Word {
-    value: String,
-    writer: Option<String>,
-}
-
-/// Something that was set through the socket.
-#[derive(Debug)]
-struct Entry<T> {
-    value: T,
-    until: Option<Instant>,
-}
-
-impl<T> Entry<T> {
-    fn new(value: T, ttl: Option<Duration>, now: &Now) -> Self {
-        Self { value, until: ttl.map(|ttl| now.instant + ttl) }
-    }
-
-    fn is_in_force(&self, now: &Now) -> bool {
-        self.until.is_none_or(|until| now.instant < until)
-    }
 }
 
 /// The value that the report last showed, and since when.
@@ -122,7 +100,7 @@ impl Board {
 
     /// Overrides the rules, for `ttl` or until cleared.
     pub(super) fn set_override(&mut self, claim: Claim, ttl: Option<Duration>, now: &Now) {
-        self.manual = Some(Entry::new(claim, ttl, now));
+        self.manual = Some(Lasting::new(claim, ttl, now));
     }
 
     /// Ends an override.
@@ -139,13 +117,17 @@ impl Board {
         writer: Option<String>,
         now: &Now,
     ) -> Result<(), String> {
-        if name == lock_word::NAME && lock_word::read(&value).is_none() {
+        self.insert(name, Lasting::new(Word { value, writer }, ttl, now))
+    }
+
+    fn insert(&mut self, name: String, signal: Lasting<Word>) -> Result<(), String> {
+        if name == lock_word::NAME && lock_word::read(&signal.value.value).is_none() {
             return Err("the signal `lock` is either locked or unlocked".to_owned());
         }
         if self.named.len() >= MAX_NAMED_SIGNALS && !self.named.contains_key(&name) {
             return Err(format!("{MAX_NAMED_SIGNALS} signals are set already; unset one first"));
         }
-        self.named.insert(name, Entry::new(Word { value, writer }, ttl, now));
+        self.named.insert(name, signal);
         Ok(())
     }
 
@@ -153,6 +135,28 @@ impl Board {
     pub(super) fn clear_signal(&mut self, name: &str) -> Result<(), String> {
         self.shown.remove(&format!("signal.{name}"));
         self.named.remove(name).map(|_| ()).ok_or_else(|| format!("no signal `{name}` is set"))
+    }
+
+    /// What was set through the socket and has not ended, to be kept over a restart.
+    pub(super) fn kept(&self, life: &Life, now: &Now) -> Kept<Word> {
+        let in_force = self.named.iter().filter(|(_, signal)| signal.is_in_force(now));
+        Kept {
+            life: life.clone(),
+            instant: now.instant,
+            wall: now.wall,
+            manual: self.manual.clone().filter(|manual| manual.is_in_force(now)),
+            signals: in_force.map(|(name, signal)| (name.clone(), signal.clone())).collect(),
+        }
+    }
+
+    /// Sets what still holds after a restart.
+    pub(super) fn restore(&mut self, Restored { manual, signals, outdated: _, differs: _ }: Restored<Word>) {
+        self.manual = manual;
+        for (name, signal) in signals {
+            if let Err(refused) = self.insert(name, signal) {
+                tracing::warn!("a signal from before the restart is not set: {refused}");
+            }
+        }
     }
 
     /// All readings, for a decision.
@@ -163,7 +167,7 @@ impl Board {
         let until = |until: Option<Instant>| {
             until.map(|until| now.wall_at(until)).map(|until| until.round(up).unwrap_or(until))
         };
-        let named = |(name, entry): (&String, &Entry<Word>)| {
+        let named = |(name, entry): (&String, &Lasting<Word>)| {
             (name.clone(), Named { value: entry.value.value.clone(), until: until(entry.until) })
         };
         let Slots { lock, sleep, call, microphone, idle, calendar } = &self.slots;
@@ -255,7 +259,7 @@ impl Board {
 }
 
 /// The row of a signal that was set through the socket. One that has expired is not a fault.
-fn named_row(name: &str, entry: &Entry<Word>, snapshot: &Snapshot) -> Row {
+fn named_row(name: &str, entry: &Lasting<Word>, snapshot: &Snapshot) -> Row {
     let in_force = snapshot.signals.get(name);
     Row {
         value: in_force.map_or("unknown", |_| entry.value.value.as_str()).to_owned(),

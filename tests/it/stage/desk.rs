@@ -149,6 +149,7 @@ pub(crate) fn run(
         clock: clock.clone(),
         socket: Listen::At(folder.join("presenced.sock")),
         history: None,
+        kept: Some(folder.join("kept.json")),
         buses: Buses { system: Some(bus.to_owned()), session: Some(bus.to_owned()) },
         file_watcher: FileWatcher::new(),
     })

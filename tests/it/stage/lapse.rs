@@ -137,6 +137,7 @@ path = "call-state"
             clock: self.clock.clone(),
             socket: Listen::At(socket.clone()),
             history: Some(self.history()),
+            kept: None,
             buses: Buses { system: Some("unix:path=/nonexistent".to_owned()), session: None },
             file_watcher: FileWatcher::new(),
         })

@@ -32,6 +32,15 @@ pub(super) enum Announced {
     Start(Duration),
 }
 
+/// How presenced ends before it starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Stopped,
+    Killed,
+    /// It is stopped, and the machine boots again.
+    Rebooted,
+}
+
 /// One event of the script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -46,6 +55,11 @@ pub(super) enum Event {
     Unset,
     Sleep {
         announced: Announced,
+        lasts: Duration,
+    },
+    /// presenced ends, and starts again after this long.
+    Restart {
+        end: End,
         lasts: Duration,
     },
     /// The wall clock is moved by this many seconds.
@@ -64,9 +78,9 @@ pub(super) enum Event {
 }
 
 impl Event {
-    /// Whether requests may fail because of it, or the machine sleeps.
+    /// Whether requests may fail because of it, the machine sleeps, or presenced does not run.
     pub(super) fn is_trouble(&self) -> bool {
-        matches!(self, Self::Sleep { .. } | Self::Fault { .. } | Self::Revoke(_))
+        matches!(self, Self::Sleep { .. } | Self::Restart { .. } | Self::Fault { .. } | Self::Revoke(_))
     }
 }
 
@@ -218,19 +232,11 @@ impl ScriptWriter<'_> {
             0 => Event::Lock(Reading::Unknown),
             1 => Event::Call(Reading::Unknown),
             2 => Event::Calendar(self.calendar()),
-            3 | 4 => {
-                let claim = Claim::Hold(pick(&mut self.random, &Presence::ALL));
-                let claim = if self.random.u8(0..4) == 0 { Claim::Nothing } else { claim };
-                Event::Override(claim, (self.random.u8(0..3) > 0).then(|| self.a_while()))
-            }
+            3 | 4 => self.set_override(),
             5 => Event::Unset,
             6 => Event::SetClock(self.random.i64(-8000..8000)),
             7 => Event::Nudge,
-            8 | 9 => {
-                let value = pick(&mut self.random, &FOCUS_VALUES);
-                let lasts = (self.random.u8(0..3) > 0).then(|| self.a_while());
-                Event::Focus((self.random.u8(0..4) > 0).then_some((value, lasts)))
-            }
+            8 | 9 => self.set_focus(),
             10 => Event::Idle(Reading::Unknown),
             11 | 12 => Event::Idle(Reading::Known(pick(&mut self.random, Idle::ALL))),
             _ => Event::Teams(pick(
@@ -238,6 +244,18 @@ impl ScriptWriter<'_> {
                 &[None, Some(("Available", "Available")), Some(("Away", "Away")), Some(("Busy", "InAMeeting"))],
             )),
         }
+    }
+
+    fn set_override(&mut self) -> Event {
+        let claim = Claim::Hold(pick(&mut self.random, &Presence::ALL));
+        let claim = if self.random.u8(0..4) == 0 { Claim::Nothing } else { claim };
+        Event::Override(claim, (self.random.u8(0..3) > 0).then(|| self.a_while()))
+    }
+
+    fn set_focus(&mut self) -> Event {
+        let value = pick(&mut self.random, &FOCUS_VALUES);
+        let lasts = (self.random.u8(0..3) > 0).then(|| self.a_while());
+        Event::Focus((self.random.u8(0..4) > 0).then_some((value, lasts)))
     }
 
     /// A signal that changes back and forth.
@@ -253,10 +271,11 @@ impl ScriptWriter<'_> {
 
     fn trouble(&mut self) {
         let at = self.moment();
-        let what = match self.random.u8(0..10) {
+        let what = match self.random.u8(0..12) {
             0 => Event::Revoke(self.random.u8(0..2)),
             1 | 2 => self.sleep(),
             3 | 4 => return self.unsteady(at),
+            5 | 6 => self.restart(at),
             _ => self.fault(at),
         };
         self.add(at, what);
@@ -266,6 +285,27 @@ impl ScriptWriter<'_> {
         let start = Announced::Start(Duration::from_secs_f64(25.0 * self.random.f64()));
         let announced = pick(&mut self.random, &[Announced::Nothing, Announced::StartAndEnd, start]);
         Event::Sleep { announced, lasts: self.a_while() }
+    }
+
+    /// A restart. Often something was set just before, and sometimes the clock was moved after that.
+    fn restart(&mut self, at: Duration) -> Event {
+        match self.random.u8(0..4) {
+            0 => {}
+            1 => {
+                let what = self.set_focus();
+                self.add(at, what);
+            }
+            _ => {
+                let what = self.set_override();
+                self.add(at, what);
+            }
+        }
+        if self.random.u8(0..4) == 0 {
+            let what = Event::SetClock(self.random.i64(-8000..8000));
+            self.add(at, what);
+        }
+        let end = pick(&mut self.random, &[End::Stopped, End::Killed, End::Rebooted]);
+        Event::Restart { end, lasts: self.a_while() }
     }
 
     /// A network on which answers become slow, stop and come back, over and over, so that some come back just before a
@@ -371,6 +411,14 @@ impl fmt::Display for Event {
                     Announced::StartAndEnd => f.write_str("announced"),
                     Announced::Start(late) => write!(f, "its end unannounced and {} late at logind", ClockTime(*late)),
                 }
+            }
+            Self::Restart { end, lasts } => {
+                let how = match end {
+                    End::Stopped => "is stopped",
+                    End::Killed => "is killed",
+                    End::Rebooted => "is stopped and the machine rebooted",
+                };
+                write!(f, "presenced {how}, and starts again after {}", ClockTime(*lasts))
             }
             Self::SetClock(seconds) => write!(f, "the wall clock is moved by {seconds} s"),
             Self::Fault { fault, lasts, ends } => write!(f, "{fault} for {}, then {ends:?}", ClockTime(*lasts)),

@@ -118,6 +118,8 @@ pub(super) struct Checker {
     strays_until: Instant,
     /// Until when another program's write to the session may stay unnoticed.
     unnoticed_until: Instant,
+    /// Until when a preferred presence may stay that an earlier process has set. This one does not know about it.
+    left_over_until: Instant,
     forbidden_until: Instant,
     refused_until: Instant,
     failures: u32,
@@ -143,6 +145,7 @@ impl Checker {
             backoff_ends: now,
             strays_until: now,
             unnoticed_until: now,
+            left_over_until: now,
             forbidden_until: now,
             refused_until: now,
             failures: 0,
@@ -222,6 +225,18 @@ impl Checker {
         self.least += 1.0;
     }
 
+    /// presenced starts again and knows nothing of its last process's requests, not even a `Retry-After`. A preferred presence is
+    /// left over from that process until `left_over_until`.
+    pub(super) fn note_restart(&mut self, left_over_until: Option<Instant>, now: Instant) {
+        self.note_trouble(now);
+        (self.backoff_ends, self.forbidden_until, self.refused_until) = (now, now, now);
+        (self.unnoticed_until, self.left_over_until) = (now, left_over_until.unwrap_or(now));
+        self.expected_since = now;
+        self.changes.clear();
+        self.sent = Default::default();
+        self.carried_out = Default::default();
+    }
+
     pub(super) fn note_setup_changed(&mut self, now: Instant) {
         self.refused_until = self.refused_until.min(now);
         self.note_nudge(now);
@@ -295,12 +310,18 @@ impl Checker {
         now >= self.forbidden_until.max(self.refused_until)
     }
 
+    /// Whether a preferred presence of an earlier process may still be there.
+    pub(super) fn has_left_over(&self, now: Instant) -> bool {
+        now < self.left_over_until
+    }
+
     /// Whether there has been no fault for long enough, and so few changes, that a wish is sent at once.
     pub(super) fn is_steady(&self, now: Instant) -> bool {
         self.may_send(now)
             && now >= self.backoff_ends
             && now >= self.trouble_ended + REFRESH_TIME
             && now >= self.unnoticed_until
+            && !self.has_left_over(now)
             && !self.is_bursting()
     }
 
@@ -309,7 +330,7 @@ impl Checker {
         self.check_deadlines(graph, REFRESH_TIME, at)?;
         let changed = self.expected_since + self.window();
         let settled = changed.max(self.free_since()).max(self.backoff_ends).max(self.strays_until);
-        let settled = settled.max(self.unnoticed_until);
+        let settled = settled.max(self.unnoticed_until).max(self.left_over_until);
         if at < settled + SETTLE_TIME {
             return Ok(());
         }

@@ -2,9 +2,9 @@
 //! thousand days. This module exists in tests only and stands on top of `policy/` and `session/`.
 //!
 //! A day is a script made from a seed: locks, calls, a calendar, a named signal, overrides, sleep with and without
-//! announcements of its start and its end, changes of the wall clock, another program that clears the session, tokens that
-//! expire or are refused, and every way in which a request can fail,
-//! including failures after Graph has carried the request out. If a day breaks an invariant, it is reduced to a small script
+//! announcements of its start and its end, restarts of presenced and of the machine, changes of the wall clock, another program
+//! that clears the session, tokens that expire or are refused, and every way in which a request can fail, including failures after
+//! Graph has carried the request out. If a day breaks an invariant, it is reduced to a small script
 //! and printed. One command runs it again:
 //!
 //!     PRESENCED_SIM_SEED=123 cargo test -p presenced-core simulation -- --nocapture
@@ -15,7 +15,7 @@
 //! The expected presence (`rules`) is computed independently of the policy, for the default rules and for a set that uses
 //! every feature of a rule. `invariants` checks at every moment:
 //!
-//! - The policy decides what the rules say, with their expirations.
+//! - The policy decides what the rules say, with their expirations, and from the first decision after a restart on.
 //! - Only the five pairs and 5 to 240 minutes are requested. One request is in flight. `Retry-After` is obeyed. However much a
 //!   signal flaps, at most 12 changes are sent in 30 s.
 //! - A presence is set again before its deadline, counted from the sending of the request, if requests could succeed during
@@ -195,5 +195,23 @@ fn a_driver_that_never_asks_whether_sleep_is_over_is_found_with_one_event() {
         let small = shrink::shrink(&day, driver, violation.invariant);
         assert!(matches!(small.script[..], [(_, Event::Sleep { announced: Announced::Start(_), .. })]), "{small}");
         run(&small, Driver::Honest).expect("one that asks notices it");
+    }
+}
+
+#[test]
+fn a_driver_that_forgets_what_was_set_is_found_with_two_events() {
+    let driver = Driver::ForgetsWhatWasSet;
+    let found = (0..4000).map(Day::of).filter_map(|day| run(&day, driver).err().map(|violation| (day, violation)));
+    let found: Vec<_> = found.take(5).collect();
+    assert_eq!(found.len(), 5);
+    for (day, violation) in found {
+        assert_eq!(violation.invariant, Invariant::DecidesByTheRules, "{day}");
+        let small = shrink::shrink(&day, driver, violation.invariant);
+        let is_set = |what: &Event| matches!(what, Event::Focus(Some(_)) | Event::Override(..));
+        assert!(
+            matches!(&small.script[..], [(_, set), (_, Event::Restart { .. })] if is_set(set)),
+            "something is set, and then there is a restart:\n{small}"
+        );
+        run(&small, Driver::Honest).expect("one that keeps it decides right");
     }
 }

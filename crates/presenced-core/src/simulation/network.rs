@@ -118,6 +118,11 @@ impl Network {
         self.refused_tokens = 0;
     }
 
+    /// presenced starts again, without its last access token.
+    pub(super) fn restart(&mut self) {
+        self.token = None;
+    }
+
     /// Whether the token lets the next request succeed.
     pub(super) fn has_good_tokens(&self) -> bool {
         self.refused_tokens == 0 && !self.token.is_some_and(|token| token.revoked)

@@ -98,6 +98,9 @@ fn plainer((at, what): &(Duration, Event)) -> Vec<(Duration, Event)> {
         Event::Sleep { announced, lasts } => {
             plainer.extend(shorter(*lasts).map(|lasts| (*at, Event::Sleep { announced: *announced, lasts })));
         }
+        Event::Restart { end, lasts } => {
+            plainer.extend(shorter(*lasts).map(|lasts| (*at, Event::Restart { end: *end, lasts })));
+        }
         Event::Fault { fault, lasts, ends } => {
             plainer.extend(shorter(*lasts).map(|lasts| (*at, Event::Fault { fault: *fault, lasts, ends: *ends })));
         }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::day::DAY;
-use super::rules::{Expected, FOCUS, Moment, Rules};
+use super::rules::{Expected, Moment, Rules};
 use crate::calendar::{BusyClass, Schedule};
+use crate::kept::Lasting;
 use crate::policy::{Call, CallState, Claim, Idle, Lock, Named, Override, Reading, Sleep, Snapshot};
 use crate::presence::Expiration;
 use crate::session::Target;
@@ -21,12 +22,24 @@ pub(super) struct Signals {
     pub(super) sleep: Reading<Sleep>,
     pub(super) call: Reading<CallState>,
     pub(super) idle: Reading<Idle>,
+    /// What somebody set, and has not ended.
     pub(super) manual: Option<(Claim, Option<Instant>)>,
     pub(super) focus: Option<(&'static str, Option<Instant>)>,
+    /// When one of the two was last changed.
+    pub(super) set_at: (Instant, Timestamp),
+    /// What presenced knows of the two.
+    pub(super) board: Board,
     /// The time of each change, the new class, and whether it is online, ascending.
     calendar: Vec<(Timestamp, BusyClass, bool)>,
     schedule: Arc<Schedule>,
     midnight: Timestamp,
+}
+
+/// What was set through the socket, as presenced knows it.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    pub(super) manual: Option<Lasting<Claim>>,
+    pub(super) signals: BTreeMap<String, Lasting<&'static str>>,
 }
 
 impl Signals {
@@ -35,8 +48,9 @@ impl Signals {
         let call = Reading::Known(CallState::Idle);
         let schedule = Arc::new(Schedule::new(midnight, midnight, Vec::new()));
         let idle = Reading::Known(Idle::Active);
-        let (manual, focus, calendar) = (None, None, Vec::new());
-        let mut signals = Self { lock, sleep, call, idle, manual, focus, calendar, schedule, midnight };
+        let (set_at, board, calendar) = ((Instant::default(), midnight), Board::default(), Vec::new());
+        let (manual, focus) = (None, None);
+        let mut signals = Self { lock, sleep, call, idle, manual, focus, set_at, board, calendar, schedule, midnight };
         signals.set_calendar(&[]);
         signals
     }
@@ -51,16 +65,21 @@ impl Signals {
     /// The snapshot that the daemon's board would give to the policy.
     pub(super) fn snapshot(&self, now: &Now) -> Snapshot {
         let ends_at = |until: Option<Instant>| until.map(|until| now.wall_at(until));
-        let named = active(self.focus, now)
-            .map(|(value, until)| (FOCUS.to_owned(), Named { value: value.to_owned(), until: ends_at(until) }));
+        let Board { manual, signals } = &self.board;
+        let named = signals.iter().filter(|(_, signal)| signal.is_in_force(now)).map(|(name, signal)| {
+            (name.clone(), Named { value: signal.value.to_owned(), until: ends_at(signal.until) })
+        });
         Snapshot {
             lock: self.lock.clone(),
             sleep: self.sleep.clone(),
             call: self.call.clone().map(|state| Call { state, app: None }),
             idle: self.idle.clone(),
             calendar: Reading::Known(Arc::clone(&self.schedule)),
-            signals: BTreeMap::from_iter(named),
-            manual: active(self.manual, now).map(|(claim, until)| Override { claim, until: ends_at(until) }),
+            signals: named.collect(),
+            manual: manual
+                .as_ref()
+                .filter(|manual| manual.is_in_force(now))
+                .map(|manual| Override { claim: manual.value, until: ends_at(manual.until) }),
         }
     }
 

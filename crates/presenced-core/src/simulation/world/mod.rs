@@ -2,6 +2,7 @@
 //! every step.
 
 mod pauses;
+mod restarts;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::invariants::{Checker, Invariant, Violation, violation};
 use super::network::{Fault, Flight, Network};
 use super::rules::Expected;
 use super::signals::Signals;
+use crate::kept::Kept;
 use crate::policy::{Idle, Lock, Reading, Rule, Sleep, decide};
 use crate::presence::Presence;
 use crate::session::{Action, Ours, Request, Seen, Session, State, Target, Verify, Why};
@@ -34,6 +36,8 @@ pub(super) enum Driver {
     IgnoresLosses,
     /// Never asks logind whether a sleep is over, for the same reason.
     NeverAsksAboutSleep,
+    /// Starts again without what was set through the socket, for the same reason.
+    ForgetsWhatWasSet,
 }
 
 /// The result of a day.
@@ -92,6 +96,9 @@ struct World<'a> {
     /// Announced sleep has ended without notice; since when logind knows.
     missed_wake_up: Option<Instant>,
     sleep_watch: SleepWatch,
+    /// The boot that presenced runs in, and the file that it keeps over a restart.
+    boot: u32,
+    kept: Option<Kept<&'static str>>,
     /// The text for [`last_requests`], if it is wanted.
     trace: Option<Vec<String>>,
 }
@@ -124,6 +131,8 @@ impl<'a> World<'a> {
             pending_sleep: None,
             missed_wake_up: None,
             sleep_watch: SleepWatch::default(),
+            boot: 0,
+            kept: None,
             trace: None,
         }
     }
@@ -232,11 +241,10 @@ impl<'a> World<'a> {
             Event::Call(call) => self.signals.call = call.clone(),
             Event::Idle(idle) => self.signals.idle = idle.clone(),
             Event::Calendar(changes) => self.signals.set_calendar(changes),
-            Event::Override(claim, lasts) => self.signals.manual = Some((*claim, lasts.map(|lasts| self.now + lasts))),
-            Event::Unset => self.signals.manual = None,
-            Event::Focus(set) => {
-                self.signals.focus = set.map(|(value, lasts)| (value, lasts.map(|lasts| self.now + lasts)));
-            }
+            Event::Override(claim, lasts) => self.set_override(Some((*claim, *lasts))),
+            Event::Unset => self.set_override(None),
+            Event::Focus(set) => self.set_focus(*set),
+            Event::Restart { end, lasts } => self.restart(*end, *lasts)?,
             Event::SetClock(seconds) => self.wall_origin += SignedDuration::from_secs(*seconds),
             Event::Nudge => self.nudge(),
             Event::Teams(pair) => self.graph.teams = *pair,

@@ -170,6 +170,7 @@ impl World<'_> {
         let free = self.network.fault.is_none() && self.checker.may_send(begun) && self.network.has_good_tokens();
         // A slow request may arrive after everything is cleared.
         let free = free && self.flight.as_ref().is_none_or(|flight| !flight.in_trouble) && self.strays.is_empty();
+        let free = free && !self.checker.has_left_over(begun);
         let held = |graph: &Graph| (graph.session(begun), graph.preferred(begun));
         let (requests, before) = (self.checker.requests, held(&self.graph));
         // A request in flight may still arrive.
