@@ -6,7 +6,7 @@ use presenced::warning::Code;
 
 use crate::stage::bus::Bus;
 use crate::stage::compositor_stub::CompositorStub;
-use crate::stage::house::{House, guarded};
+use crate::stage::house::{FAST, House, guarded};
 use crate::stage::login1::{Login1, Session};
 use crate::stage::sound_stub::SoundStub;
 
@@ -48,7 +48,7 @@ async fn are_unknown_with_a_warning_and_heal_by_themselves() {
     house.write("config.toml", house.account("work") + settings);
     house.write("work.ics", CALENDAR);
     let daemon = compositor
-        .serve_until(house.start_with(&[], |command| {
+        .serve_until(house.start_with(&FAST, |command| {
             command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).env("PULSE_SERVER", &sound.socket);
         }))
         .await;

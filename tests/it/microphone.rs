@@ -14,7 +14,7 @@ use presenced::time::Clock;
 use presenced::warning::Code;
 use pulseaudio::protocol::stream::StreamFlags;
 
-use crate::stage::house::House;
+use crate::stage::house::{FAST, House};
 use crate::stage::reports::{has, work};
 use crate::stage::signal_bench::{ManualClock, Signal, soon};
 use crate::stage::sound::{Kind, MICROPHONE, MONITOR, Recorder, SoundServer};
@@ -158,7 +158,7 @@ async fn recording_counts_as_a_call() {
     house.write("config.toml", house.account("work") + "[signals.microphone]\nsettle = \"0s\"\n");
     let socket = server.socket();
     let daemon = house
-        .start_with(&[], |command| {
+        .start_with(&FAST, |command| {
             command.env("PULSE_SERVER", format!("unix:{}", socket.display()));
         })
         .await;
@@ -184,7 +184,7 @@ async fn the_files_and_the_microphone_tell_of_calls_together() {
     let (house, stub) = (House::new().await, SoundStub::start());
     house.write("config.toml", house.configuration() + "[signals.microphone]\nsettle = \"0s\"\n");
     let daemon = house
-        .start_with(&[], |command| {
+        .start_with(&FAST, |command| {
             command.env("PULSE_SERVER", &stub.socket);
         })
         .await;

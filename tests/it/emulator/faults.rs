@@ -144,7 +144,7 @@ async fn graph_can_refuse_without_saying_what_is_wrong() {
 #[tokio::test]
 async fn a_reset_is_a_reset() {
     let rig = Rig::new().await;
-    let request = "POST /v1.0/me/presence/setPresence HTTP/1.1\r\nHost: emulator\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+    let request = "POST /v1.0/me/presence/setPresence HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
     assert!(raw(&rig, request).await.unwrap().starts_with(b"HTTP/1.1 401"));
     rig.fault(json!({"then": "reset", "times": 1})).await;
     let error = raw(&rig, request).await.unwrap_err();
