@@ -168,6 +168,8 @@ impl Writer {
         orders: &mut mpsc::UnboundedReceiver<Order>,
     ) -> Option<Kept<Word>> {
         let (write, path, text) = (self.write, self.path.clone(), kept.clone());
+        // What follows from the change goes out first.
+        tokio::task::yield_now().await;
         let mut write = tokio::task::spawn_blocking(move || write(&path, &text));
         let mut next = None;
         let ended = if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut write).await {
