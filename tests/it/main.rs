@@ -25,6 +25,7 @@ mod decision_log;
 mod demo;
 mod doctor;
 mod documents;
+#[cfg(feature = "pulse")]
 mod edges_day;
 mod emulator;
 mod file_systems;
