@@ -25,6 +25,7 @@ pub(crate) const CLIENT_ID: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
 pub(crate) const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
 
 /// The arguments of a daemon for which a minute, as the microphone's value holds without a sound server, takes five seconds.
+#[cfg(feature = "pulse")]
 pub(crate) const FAST: [&str; 4] = ["--speed", "12", "--since", "2026-11-23T12:00:00Z"];
 
 /// Nothing in these tests takes this long. It only ends a test that would otherwise wait for ever.
