@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures presenced against its budgets: an idle daemon with 1,000 calendar events on an emulated Graph, first with only the
 # calendar and calls, then also with input from a real X server and the microphone from a real PulseAudio; the size of the
-# release binary; the time from a signal to its request; the time to start. Prints the results; asserts nothing.
+# release binary; the time from a signal to its request; the time to start, also with large calendars. Prints the results; asserts
+# nothing.
 #
 #     benches/budgets.sh              idle for 30 seconds, 1,000 changes of each signal: about four minutes
 #     IDLE=3600 benches/budgets.sh    idle for an hour, with keepalives
@@ -63,6 +64,9 @@ sources = [{ path = "$dir/calendars" }]
 [signals.call]
 path = "$dir/calls"
 TOML
+for calendar in 10000.ics 20000; do sed "s#$dir/calendars#$dir/$calendar#" "$dir/config.toml" >"$dir/$calendar.toml"; done
+python3 benches/calendar/events.py file "$dir/10000.ics" 10000
+python3 benches/calendar/events.py folder "$dir/20000" 20000
 (cat "$dir/config.toml"; printf '[signals.idle]\n[signals.microphone]\n') >"$dir/more.toml"
 
 python3 - "$bin" "$dir" "$address" "${IDLE:-30}" <<'PY'
@@ -78,8 +82,8 @@ def requests():
 def sets():
     return len(requests())
 
-def measure(config, signals):
-    """What an idle daemon uses, once these signals are healthy."""
+def start(config):
+    """A daemon, and the seconds until its first request."""
     before = sets()
     with open(f"{folder}/display") as file:
         environment = {**os.environ, "DISPLAY": ":" + file.read().strip(), "PULSE_SERVER": f"{folder}/pulse/native"}
@@ -89,10 +93,24 @@ def measure(config, signals):
         [binary, "--config", f"{folder}/{config}", "--socket", socket, "run"],
         stderr=subprocess.DEVNULL, env={**environment, "XDG_RUNTIME_DIR": folder},
     )
+    while sets() == before:
+        pass
+    return daemon, time.monotonic() - started
+
+def best_start(config):
+    """The milliseconds until its first request, at best."""
+    best = None
+    for _ in range(3):
+        daemon, seconds = start(config)
+        daemon.terminate()
+        daemon.wait()
+        best = min(best or seconds, seconds)
+    return f"{best * 1000:.0f} ms"
+
+def measure(config, signals):
+    """What an idle daemon uses, once these signals are healthy."""
+    daemon, seconds = start(config)
     try:
-        while sets() == before:
-            pass
-        start = time.monotonic() - started
         status = json.loads(subprocess.check_output([binary, "--socket", socket, "status", "--json"]))
         for signal in signals:
             if status["signals"][signal]["health"] != "ok":
@@ -108,7 +126,7 @@ def measure(config, signals):
         threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
         return [
             f"{memory['VmRSS'] / 1024:.1f} MB", f"{memory['RssAnon'] / 1024:.1f} MB", f"{wakeups} ({keepalives})",
-            f"{used:.2f} s", f"{threads}", f"{start * 1000:.0f} ms",
+            f"{used:.2f} s", f"{threads}", f"{seconds * 1000:.0f} ms",
         ]
     finally:
         daemon.terminate()
@@ -139,6 +157,11 @@ more = measure("more.toml", ["calendar", "call", "idle", "microphone"])
 print(f"{'':38}{'measured':>12}{'+ idle, mic.':>14}{'budget':>12}")
 for (name, budget), measured, with_more in zip(rows, alone, more):
     print(f"{name:38}{measured:>12}{with_more:>14}{budget:>12}")
+for name, config, budget in [
+    ("  with 10,000 events in one file", "10000.ics.toml", "60 ms"),
+    ("  with 20,000 files of one event", "20000.toml", "400 ms"),
+]:
+    print(f"{name:38}{best_start(config):>12}{'':14}{budget:>12}")
 print(f"{'binary, stripped':38}{os.path.getsize(binary) / 1e6:>9.1f} MB{'':14}{'8 MB':>12}")
 PY
 "${bin%/presenced}/examples/signals" "$bin"
