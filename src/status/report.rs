@@ -223,7 +223,7 @@ pub struct Signal {
     pub source: String,
     /// How healthy the source is.
     pub health: Health,
-    /// Why it is unknown, as a sentence; left out if it is known, or if nobody can say.
+    /// Why it is unknown, as a clause; left out if it is known, or if nobody can say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When the value changes by itself; absent if that is unknown.

@@ -160,7 +160,7 @@ impl<T: Clone> Slot<T> {
     /// Why it means `reading` now, if that is unknown.
     pub(super) fn reason<U>(&self, reading: &Reading<U>) -> Option<String> {
         let warning = self.observation.warnings.first().filter(|_| matches!(reading, Reading::Unknown))?;
-        Some(warning.text.clone())
+        Some(cause(&warning.text))
     }
 
     /// Whether a reading from before a suspend still counts.
@@ -180,6 +180,21 @@ impl<T: Clone> Slot<T> {
     fn stop(&mut self) {
         self.observation = observation(Reading::Off, "not configured");
         (self.heard, self.held) = (true, None);
+    }
+}
+
+/// The cause in a warning's text, as part of a sentence: without the time before it, which the report has, and without what follows
+/// from it.
+fn cause(text: &str) -> String {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let text = text.split_once("; ").map_or(text, |(cause, _)| cause);
+    let text = text.strip_prefix("Since ").and_then(|rest| rest.split_once(", ")).map_or(text, |(_, cause)| cause);
+    // A name keeps its case.
+    match text.split_once(' ') {
+        Some((first @ ("The" | "There" | "This" | "Use" | "Reading"), rest)) => {
+            format!("{} {rest}", first.to_lowercase())
+        }
+        Some(_) | None => text.to_owned(),
     }
 }
 
@@ -257,6 +272,21 @@ mod tests {
         assert_eq!((slot.reading(&at(14)), slot.last()), (Reading::Known(Locked), &Reading::Unknown));
         assert_eq!((slot.reading(&at(15)), slot.held_until()), (Reading::Unknown, Some(at(15).instant)));
         assert_eq!(lost(Signal::new(|_| true).without_hold()).reading(&at(10)), Reading::Unknown);
+    }
+
+    #[test]
+    fn the_cause_of_a_warning_is_a_clause() {
+        for (text, clause) in [
+            (
+                "Since 14:21 on 30 Nov, the calendar /x.ics cannot be used, because it is not complete: it ends before its \
+                 END:VCALENDAR; the calendar is unknown until it is whole.",
+                "the calendar /x.ics cannot be used, because it is not complete: it ends before its END:VCALENDAR",
+            ),
+            ("There is no call state at /run/call-state.", "there is no call state at /run/call-state"),
+            ("D-Bus does not answer.", "D-Bus does not answer"),
+        ] {
+            assert_eq!(cause(text), clause);
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl StatusView<'_> {
                 other => other,
             };
             let Some(signal) = signals.get(name) else { return format!("{what} is unknown") };
-            let reason = signal.reason.as_deref().map(|reason| format!(" ({})", clause(reason))).unwrap_or_default();
+            let reason = signal.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             format!("{what} has been unknown since {}{reason}", self.clock(signal.since))
         });
         format!("{subject}: {}", unknown.collect::<Vec<_>>().join(" and "))
@@ -349,12 +349,6 @@ pub(super) fn because(account: &Account) -> String {
         Some(rule) => format!("{} (rule `{rule}`)", account.because),
         None => account.because.clone(),
     }
-}
-
-/// A sentence as part of another one.
-fn clause(sentence: &str) -> String {
-    let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
-    sentence.strip_prefix("The ").map_or_else(|| sentence.to_owned(), |rest| format!("the {rest}"))
 }
 
 fn pair(pair: &Pair) -> String {

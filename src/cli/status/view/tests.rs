@@ -150,7 +150,7 @@ fn plain(report: &Report, width: usize) -> String {
 
 #[test]
 fn one_line_says_what_is_not_claimed_and_why() {
-    let incomplete = "The calendar /home/me/x.ics is not whole: it has no END:VCALENDAR.";
+    let incomplete = "the calendar /home/me/x.ics is not whole: it has no END:VCALENDAR";
     let unknown = |reason: Option<&str>| Signal {
         health: Health::Degraded,
         reason: reason.map(str::to_owned),
