@@ -104,28 +104,10 @@ impl ClientError {
     }
 }
 
-/// Why one request failed.
-enum Failed {
-    /// The connection ended without an answer: the daemon is stopping, or has too many connections even to say so.
-    Closed,
-    /// For another reason.
-    Known(ClientError),
-}
-
-impl From<ClientError> for Failed {
-    fn from(error: ClientError) -> Self {
-        Self::Known(error)
-    }
-}
-
-impl From<hyper::Error> for Failed {
-    /// Any other error than the end of the connection means that the answer is not HTTP.
+impl From<hyper::Error> for ClientError {
+    /// If the connection ends without an answer, the daemon is stopping. Any other error means that the answer is not HTTP.
     fn from(error: hyper::Error) -> Self {
-        if error.is_parse() {
-            Self::Known(ClientError::NotUnderstood { what: error.to_string() })
-        } else {
-            Self::Closed
-        }
+        if error.is_parse() { Self::NotUnderstood { what: error.to_string() } } else { Self::Stopping }
     }
 }
 
@@ -140,7 +122,7 @@ pub struct Client {
 impl Client {
     /// Connects to the daemon at `socket`, within 2 seconds.
     pub async fn connect(socket: &Path) -> Result<Self, ClientError> {
-        let sender = connect(socket).await.map_err(ended)?;
+        let sender = connect(socket).await?;
         Ok(Self { socket: socket.to_owned(), sender })
     }
 
@@ -205,41 +187,24 @@ impl Client {
     /// Does something on the connection, within 10 seconds. If the daemon has too many connections, tries again on a new one.
     async fn retried<T>(
         &mut self,
-        work: impl AsyncFn(&mut SendRequest<Full<Bytes>>) -> Result<T, Failed>,
+        work: impl AsyncFn(&mut SendRequest<Full<Bytes>>) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let first = match in_time(work(&mut self.sender)).await {
-            Err(failed @ (Failed::Closed | Failed::Known(ClientError::TooManyConnections { .. }))) => failed,
-            Err(Failed::Known(error)) => return Err(error),
-            Ok(done) => return Ok(done),
+        let mut refused = match in_time(work(&mut self.sender)).await {
+            Err(refused @ ClientError::TooManyConnections { .. }) => refused,
+            other => return other,
         };
-        let mut last = None;
         let again = async {
             loop {
                 pause().await;
-                let tried = async {
-                    self.sender = connect(&self.socket).await?;
-                    in_time(work(&mut self.sender)).await
-                };
-                match tried.await {
-                    Err(Failed::Closed) => {}
-                    Err(Failed::Known(error @ ClientError::TooManyConnections { .. })) => last = Some(error),
-                    // It ended after it had taken the first connection.
-                    Err(Failed::Known(ClientError::NotRunning { .. })) => return Err(ClientError::Stopping),
-                    Err(Failed::Known(error)) => return Err(error),
-                    Ok(done) => return Ok(done),
+                self.sender = connect(&self.socket).await?;
+                match in_time(work(&mut self.sender)).await {
+                    Err(again @ ClientError::TooManyConnections { .. }) => refused = again,
+                    other => return other,
                 }
             }
         };
-        if let Ok(done) = tokio::time::timeout(RETRY_TIME, again).await {
-            return done;
-        }
-        Err(match (last, first) {
-            (Some(error), _) | (None, Failed::Known(error)) => error,
-            (None, Failed::Closed) => ClientError::TooManyConnections {
-                message: "presenced closes new connections without an answer: too many connections are open".to_owned(),
-                hint: "try again in a few seconds; if that does not help, see its log".to_owned(),
-            },
-        })
+        let answered = tokio::time::timeout(RETRY_TIME, again).await;
+        answered.unwrap_or(Err(refused))
     }
 }
 
@@ -248,7 +213,7 @@ async fn pause() {
     tokio::time::sleep(RETRY_INTERVAL).await;
 }
 
-async fn connect(socket: &Path) -> Result<SendRequest<Full<Bytes>>, Failed> {
+async fn connect(socket: &Path) -> Result<SendRequest<Full<Bytes>>, ClientError> {
     let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(socket))
         .await
         .map_err(|_| ClientError::TimedOut { limit: CONNECT_TIMEOUT })?
@@ -267,7 +232,7 @@ async fn connect(socket: &Path) -> Result<SendRequest<Full<Bytes>>, Failed> {
 }
 
 /// Sends a request; the body of its answer, if that is a success.
-async fn open(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<Incoming, Failed> {
+async fn open(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<Incoming, ClientError> {
     sender.ready().await?;
     let answer = sender.send_request(request).await?;
     let (status, body) = (answer.status(), answer.into_body());
@@ -275,15 +240,7 @@ async fn open(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes
         return Ok(body);
     }
     let body = body.collect().await?.to_bytes();
-    Err(refusal(status, &body).into())
-}
-
-/// What a connection means that ends at once.
-fn ended(failed: Failed) -> ClientError {
-    match failed {
-        Failed::Closed => ClientError::Stopping,
-        Failed::Known(error) => error,
-    }
+    Err(refusal(status, &body))
 }
 
 /// The daemon's reports, as they arrive.
@@ -326,9 +283,9 @@ fn request(method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
         .expect("the paths are fixed except for a signal's name, which has only letters, digits, `-` and `_`")
 }
 
-async fn in_time<T>(answer: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+async fn in_time<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
     let timed = tokio::time::timeout(ANSWER_TIMEOUT, answer).await;
-    timed.unwrap_or(Err(Failed::Known(ClientError::TimedOut { limit: ANSWER_TIMEOUT })))
+    timed.unwrap_or(Err(ClientError::TimedOut { limit: ANSWER_TIMEOUT }))
 }
 
 fn parse_report(json: &[u8]) -> Result<Report, ClientError> {

@@ -56,20 +56,26 @@ impl Seat {
 #[derive(Debug)]
 pub(super) struct Connections {
     seats: Arc<Semaphore>,
-    limit: usize,
+    /// How many tasks there may be at once, refusals and all.
+    max_tasks: usize,
     tasks: JoinSet<()>,
 }
 
 impl Connections {
-    /// No connections yet, and never more than `limit` that are served at once.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { seats: Arc::new(Semaphore::new(limit)), limit, tasks: JoinSet::new() }
+    /// No connections yet, and never more than `limit` that are served at once, and `others` that have left their seat or are being
+    /// refused.
+    pub(super) fn new(limit: usize, others: usize) -> Self {
+        Self { seats: Arc::new(Semaphore::new(limit)), max_tasks: limit + others, tasks: JoinSet::new() }
     }
 
-    /// Waits for the next connection to `listener`, which the log calls `place`.
+    /// Waits for the next connection to `listener`, which the log calls `place`. If too many refusals are still in progress, new
+    /// connections wait in the listener's queue, so that each one gets an answer.
     pub(super) async fn next<L: Accept + Sync>(&mut self, listener: &L, place: &(dyn Display + Sync)) -> L::Stream {
         // Lets connections that have just ended give up their seat, before the next one asks for it.
         tokio::task::yield_now().await;
+        while self.tasks.len() >= self.max_tasks {
+            self.tasks.join_next().await;
+        }
         loop {
             match listener.accept_one().await {
                 Ok(stream) => {
@@ -98,11 +104,9 @@ impl Connections {
         });
     }
 
-    /// Refuses a connection that gets no seat. If too many refusals are still in progress, it is just closed.
+    /// Refuses a connection that gets no seat. A refusal must not take long.
     pub(super) fn refuse(&mut self, refusal: impl Future<Output = ()> + Send + 'static) {
-        if self.tasks.len() < 2 * self.limit {
-            self.tasks.spawn(refusal);
-        }
+        self.tasks.spawn(refusal);
     }
 }
 

@@ -70,7 +70,7 @@ impl Listener {
         if local_request::is_loopback(self.address.ip()) {
             routes = routes.layer(middleware::from_fn(only_local));
         }
-        let mut connections = Connections::new(MAX_CONNECTIONS);
+        let mut connections = Connections::new(MAX_CONNECTIONS, 1);
         loop {
             let stream = connections.next(&self.listener, &self.address).await;
             if let Some(seat) = connections.seat() {

@@ -40,6 +40,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest head of a request; larger ones get a 431.
 pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
 
+/// How many connections are being refused at once; further ones wait.
+const MAX_REFUSALS: usize = 32;
+
 /// How long a refused client may take to read the answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -108,7 +111,7 @@ impl Server {
         let _socket = self.socket;
         let routes = routes::router(reports, commands, metrics, MAX_WATCHERS);
         let own_uid = rustix::process::geteuid().as_raw();
-        let mut connections = Connections::new(MAX_CONNECTIONS);
+        let mut connections = Connections::new(MAX_CONNECTIONS, MAX_WATCHERS + MAX_REFUSALS);
         loop {
             let stream = connections.next(&self.listener, &"the status socket").await;
             // The mode of the socket keeps everyone else out. Root is let in: it could get in anyway, and nobody else can look

@@ -150,6 +150,10 @@ fn a_connection_over_the_limit_gets_an_answer() {
         .collect();
     daemon.until_asked(MAX_CONNECTIONS);
     assert_error(&daemon.request("GET", "/v1/status", ""), 503, "too-many-connections");
+    // Even while more clients than can be refused at once say nothing.
+    let silent: Vec<_> = (0..3 * MAX_CONNECTIONS).map(|_| daemon.connect()).collect();
+    assert_error(&daemon.request("GET", "/v1/status", ""), 503, "too-many-connections");
+    drop(silent);
     // The client tries again for a while first.
     let refused = client(&daemon.socket, async |mut client| client.status().await).unwrap_err();
     assert!(matches!(&refused, ClientError::TooManyConnections { .. }), "{refused:?}");
