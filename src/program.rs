@@ -4,7 +4,10 @@
 //! Leaves to others: which variables those are ([`Environment::secret_vars`]), and the program's arguments and output.
 
 use std::ffi::OsStr;
+use std::io;
 use std::process::Command;
+
+use rustix::io::Errno;
 
 use crate::config::Environment;
 
@@ -21,4 +24,11 @@ pub(crate) fn command(program: impl AsRef<OsStr>, environment: &Environment) -> 
 /// The same for a program that the event loop waits for.
 pub(crate) fn async_command(program: impl AsRef<OsStr>, environment: &Environment) -> tokio::process::Command {
     command(program, environment).into()
+}
+
+/// Whether starting a program failed because of a limit of the system, so that it may work later: the reasons of fork(2) and
+/// pipe(2), and a program that is being written (execve(2)).
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    let passing = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::TXTBSY];
+    passing.into_iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -24,7 +24,8 @@ const MAX_QUOTE_CHARS: usize = 200;
 /// since they may contain a secret.
 ///
 /// # Errors
-/// [`FailureKind::Passing`] if it fails or takes longer than 30 s, which a missing network may cause;
+/// [`FailureKind::Passing`] if it fails or takes longer than 30 s, which a missing network may cause, or if the system has no
+/// process left for it;
 /// [`FailureKind::Refused`] if it cannot be run or prints nothing, more than 64 KiB, or something other than UTF-8.
 pub(super) async fn output(command: &[String], what: &str, environment: &Environment) -> Result<SecretString, Failure> {
     output_within(command, what, environment, TIMEOUT).await
@@ -49,7 +50,11 @@ async fn output_within(
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| {
-            refused(format!("{what} `{program}` cannot be run: {error}")).with_hint(
+            let text = format!("{what} `{program}` cannot be run: {error}");
+            if program::is_passing(&error) {
+                return Failure::new(FailureKind::Passing, text);
+            }
+            refused(text).with_hint(
                 "`command` is run without a shell: give the program's full path, and each argument separately",
             )
         })?;

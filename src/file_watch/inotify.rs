@@ -40,7 +40,7 @@ impl Inotify {
         if instance.is_none() {
             let subscribers = subscribers.clone();
             let handler = move |event| subscribers.lock().unwrap_or_else(PoisonError::into_inner).handle_event(event);
-            *instance = Some(RecommendedWatcher::new(handler, Config::default().with_event_kinds(events))?);
+            *instance = Some(alive(RecommendedWatcher::new(handler, Config::default().with_event_kinds(events))?)?);
         }
         instance.as_mut().expect("made above").watch(folder, RecursiveMode::NonRecursive)
     }
@@ -68,4 +68,14 @@ impl Inotify {
     pub(super) fn is_idle(&self) -> bool {
         self.inside.is_none() && self.itself.is_none()
     }
+}
+
+/// A new instance, if it has a thread: `notify` does not say that the system refused it one.
+fn alive(instance: RecommendedWatcher) -> notify::Result<RecommendedWatcher> {
+    if instance.watched_paths().is_ok() {
+        return Ok(instance);
+    }
+    // Dropping it would panic, because its thread cannot be told to end.
+    std::mem::forget(instance);
+    Err(notify::Error::generic("the limit of processes is reached"))
 }

@@ -59,6 +59,7 @@ mod not_stored;
 mod one_session;
 mod plain_english;
 mod prefer;
+mod process_limit;
 mod programs;
 mod proxy;
 mod refusals;

@@ -1,7 +1,7 @@
 //! The progress line: for anything that takes longer than half a second, a line on standard error that disappears when the work
 //! is done. It needs a terminal: scripts do not get it.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -28,7 +28,8 @@ impl Progress {
     pub(in crate::cli) fn new(what: &str) -> Self {
         let what = what.to_owned();
         let is_seen = std::io::stderr().is_terminal() && !terminal_is_dumb();
-        Self { thread: is_seen.then(|| show(draw, what)) }
+        // Without a thread, the work is done all the same.
+        Self { thread: is_seen.then(|| show(draw, what).ok()).flatten() }
     }
 
     /// Changes what is in progress.
@@ -51,10 +52,13 @@ impl Drop for Progress {
 }
 
 #[expect(clippy::disallowed_types, reason = "the user waits in real time")]
-fn show(mut draw: impl FnMut(&str, &str) + Send + 'static, mut what: String) -> (Sender<String>, JoinHandle<()>) {
+fn show(
+    mut draw: impl FnMut(&str, &str) + Send + 'static,
+    mut what: String,
+) -> io::Result<(Sender<String>, JoinHandle<()>)> {
     let (changes, received) = mpsc::channel();
     let begun = std::time::Instant::now();
-    let thread = thread::spawn(move || {
+    let thread = thread::Builder::new().spawn(move || {
         let mut is_shown = false;
         loop {
             let passed = begun.elapsed();
@@ -78,8 +82,8 @@ fn show(mut draw: impl FnMut(&str, &str) + Send + 'static, mut what: String) -> 
         if is_shown {
             draw("", "");
         }
-    });
-    (changes, thread)
+    })?;
+    Ok((changes, thread))
 }
 
 /// Draws the line over the last one. It is cut to the terminal's width, because a wrapped line could not be cleared.
@@ -99,7 +103,8 @@ mod tests {
     #[test]
     fn long_work_is_shown_and_cleared() {
         let (drawn, seen) = mpsc::channel();
-        let (changes, thread) = show(move |what, end| drop(drawn.send(format!("{what}{end}"))), "Reading".to_owned());
+        let shown = show(move |what, end| drop(drawn.send(format!("{what}{end}"))), "Reading".to_owned());
+        let (changes, thread) = shown.unwrap();
         assert_eq!(seen.recv().unwrap(), "Reading …");
         assert_eq!(seen.recv().unwrap(), "Reading … 1 s");
         changes.send("Writing".to_owned()).unwrap();
@@ -112,7 +117,8 @@ mod tests {
     #[test]
     fn finished_work_shows_nothing_more() {
         let (drawn, seen) = mpsc::channel();
-        let (changes, thread) = show(move |what, end| drop(drawn.send(format!("{what}{end}"))), "Reading".to_owned());
+        let shown = show(move |what, end| drop(drawn.send(format!("{what}{end}"))), "Reading".to_owned());
+        let (changes, thread) = shown.unwrap();
         drop(changes);
         thread.join().unwrap();
         assert!(seen.iter().all(|line| line != "Reading … 1 s"));

@@ -146,8 +146,8 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
     pub(crate) async fn start_with(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Daemon {
         let log = std::fs::File::create(self.path("log")).unwrap();
         let mut command = self.command(&[&["run"], arguments].concat());
-        command.stdout(Stdio::null()).stderr(log);
         change(&mut command);
+        command.stdout(Stdio::null()).stderr(log);
         let child = command.spawn().unwrap();
         let mut daemon = Daemon { child, socket: self.path("presenced.sock"), log: self.path("log") };
         daemon.wait_for_socket().await;

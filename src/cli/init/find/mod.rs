@@ -77,8 +77,8 @@ impl Search {
     pub(super) fn start(environment: &Environment) -> Self {
         let (sender, steps) = mpsc::channel();
         let environment = environment.clone();
-        // A thread that hangs on a disk ends with the process.
-        thread::spawn(move || search(&environment, &sender));
+        // A thread that hangs on a disk ends with the process. Without a thread, nothing is found.
+        let _ = thread::Builder::new().spawn(move || search(&environment, &sender));
         Self { steps }
     }
 
