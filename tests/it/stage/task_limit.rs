@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::process::Command;
 
+/// The most that a test may allow.
+const MOST: u32 = 100;
+
 /// The limit of one program. Dropped, a control group goes when its program is gone.
 pub(crate) enum TaskLimit {
     Group(PathBuf),
@@ -38,7 +41,7 @@ impl TaskLimit {
             }
             Self::Namespace => {
                 let mut shell = Command::new("unshare");
-                shell.args(["--user", "--map-current-user", "prlimit"]).arg(format!("--nproc={tasks}"));
+                shell.args(["--user", "--map-current-user", "prlimit"]).arg(format!("--nproc={tasks}:{MOST}"));
                 shell
             }
         };
@@ -55,8 +58,8 @@ impl TaskLimit {
         match self {
             Self::Group(group) => fs::write(group.join("pids.max"), tasks.to_string()).unwrap(),
             Self::Namespace => {
-                let most = Some(u64::from(tasks));
-                prlimit(Some(pid), Resource::Nproc, Rlimit { current: most, maximum: most }).unwrap();
+                let limit = Rlimit { current: Some(tasks.into()), maximum: Some(MOST.into()) };
+                prlimit(Some(pid), Resource::Nproc, limit).unwrap();
             }
         }
     }
