@@ -54,7 +54,7 @@ pub use device_code::DevicePrompt;
 pub use keyring::{KeyringState, keyring_state};
 pub use login::{Prompt, SignedIn, login};
 pub use permissions::Permissions;
-pub use store::{ensure_storable, logout, sign_in_file, stored, unlock};
+pub use store::{ensure_storable, logout, sign_in_file, stored, sweep, unlock};
 pub use token::{Token, TokenStatus};
 
 /// How long to wait after an early renewal failed, while the current token is still valid. The second is for failures that

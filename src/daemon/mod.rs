@@ -55,11 +55,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::auth;
 use crate::config::{self, Config, Environment};
 use crate::failure::Failure;
 use crate::kept::Life;
 use crate::metrics::{Metrics, Wakeup};
 use crate::policy::decide;
+use crate::signals::calendar;
 use crate::signals::{Buses, FileWatcher, Update};
 use crate::status::report::Report;
 use crate::status::{BindError, Listen, Server};
@@ -239,6 +241,7 @@ impl Daemon {
             clock,
             config,
         };
+        sweep(&daemon.environment);
         let accounts = daemon.config.accounts.clone();
         daemon.accounts = daemon.new_accounts(&accounts)?;
         daemon.listening.configure(daemon.config.status.listen, &now);
@@ -386,6 +389,20 @@ impl Daemon {
 /// Whether an account must wait for one that is leaving.
 fn waits_for(leavers: &[Account], account: &Account) -> bool {
     leavers.iter().any(|leaver| leaver.id != account.id && leaver.holds_up(account))
+}
+
+/// Removes the files that killed processes left, on a thread where that may block.
+fn sweep(environment: &Environment) {
+    let (state_dir, cache_dir) = (environment.state_dir.clone(), environment.cache_dir.clone());
+    tokio::task::spawn_blocking(move || {
+        let swept =
+            [(state_dir.join("tokens"), auth::sweep(&state_dir)), (cache_dir.clone(), calendar::sweep(&cache_dir))];
+        for (folder, outcome) in swept {
+            if let Err(error) = outcome {
+                tracing::warn!("what a killed presenced left in {} cannot be removed: {error}", folder.display());
+            }
+        }
+    });
 }
 
 /// A time for people, without the jitter of reading two clocks.

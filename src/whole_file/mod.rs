@@ -165,6 +165,43 @@ pub(crate) fn remove(path: &Path) -> io::Result<bool> {
     Ok(was_there)
 }
 
+/// Removes what killed processes left in a folder: each draft, of any file, that no process is writing.
+///
+/// # Errors
+/// The folder cannot be listed, or a draft cannot be removed; the others are removed all the same. No folder is no error.
+pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
+    sweep_names(folder, is_draft, |draft| clear(draft).map(drop))
+}
+
+/// Calls `remove` with the path of each file in a folder whose name is like this.
+///
+/// # Errors
+/// As for [`sweep`].
+pub(crate) fn sweep_names(
+    folder: &Path,
+    is_leftover: impl Fn(&str) -> bool,
+    mut remove: impl FnMut(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    let mut outcome = Ok(());
+    for entry in entries {
+        let name = entry?.file_name();
+        if name.to_str().is_some_and(&is_leftover) {
+            outcome = outcome.and(remove(&folder.join(&name)));
+        }
+    }
+    outcome
+}
+
+/// Whether a file of this name is a draft of another one.
+fn is_draft(name: &str) -> bool {
+    let Some((of, number)) = name.strip_prefix('.').and_then(|name| name.rsplit_once(".draft")) else { return false };
+    !of.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The folder that a file is in.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))

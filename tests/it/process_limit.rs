@@ -79,9 +79,7 @@ async fn a_limit_that_is_reached_later_changes_nothing() {
     // Its names are looked up by the system's resolver, on a thread.
     house.write("config.toml", configuration(&house).replace("http://127.0.0.1", "http://localhost"));
     assert_eq!(house.ask(&["reload"]).await.0, 0);
-    let report = daemon
-        .report("the refused process", |report| report.accounts["work"].state == State::Retrying)
-        .await;
+    let report = daemon.report("the refused process", |report| report.accounts["work"].state == State::Retrying).await;
     let error = report.accounts["work"].last_error.as_ref().expect("it retries");
     assert!(error.text.contains("cannot be run: Resource temporarily unavailable"), "{}", error.text);
     limit.set(daemon.pid(), 100);

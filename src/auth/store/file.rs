@@ -1,9 +1,13 @@
 //! A sign-in in a file: `{state_dir}/tokens/{account}.json`. Only its owner can read it, and it is whole or absent.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::failure::{Failure, FailureKind};
 use crate::whole_file;
@@ -66,25 +70,43 @@ impl TokenFile {
         whole_file::replace(&self.path, sign_in, whole_file::PRIVATE)
     }
 
-    /// Removes drafts that killed processes of version 0.1 left: their names contain a process id. No live process has one,
-    /// because the account is locked while its sign-in changes.
+    /// Removes drafts that killed processes of version 0.1 left. No live process has one, because the account is locked while
+    /// its sign-in changes.
     fn sweep_old_drafts(&self) -> io::Result<()> {
-        let entries = match fs::read_dir(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
-        for entry in entries {
-            let name = entry?.file_name();
-            let pid = name.to_str().and_then(|name| {
-                name.strip_prefix(&*stem)?.strip_prefix('.')?.strip_suffix(".draft").filter(|pid| !pid.is_empty())
-            });
-            if pid.is_some_and(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())) {
-                fs::remove_file(self.dir.join(&name))?;
-            }
-        }
-        Ok(())
+        let stem = self.path.file_stem().unwrap_or_default().to_str();
+        let is_own = |name: &str| old_draft_of(name).is_some_and(|of| Some(of) == stem);
+        whole_file::sweep_names(&self.dir, is_own, |draft| fs::remove_file(draft))
     }
+}
+
+/// Removes what killed processes left of the sign-in to any account.
+///
+/// # Errors
+/// Something cannot be removed.
+pub(super) fn sweep(state_dir: &Path) -> io::Result<()> {
+    let dir = state_dir.join("tokens");
+    let swept = whole_file::sweep(&dir);
+    let remove = |draft: &Path| {
+        let stem = draft.file_name().and_then(OsStr::to_str).and_then(old_draft_of).unwrap_or_default();
+        let lock = match File::open(dir.join(format!("{stem}.lock"))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            lock => Some(lock?),
+        };
+        match lock.as_ref().map(|lock| flock(lock, FlockOperation::NonBlockingLockExclusive)) {
+            // Whoever has the lock removes it.
+            Some(Err(Errno::WOULDBLOCK)) => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(())) | None => fs::remove_file(draft),
+        }
+    };
+    swept.and(whole_file::sweep_names(&dir, |name| old_draft_of(name).is_some(), remove))
+}
+
+/// The account, as in a file's name, whose draft version 0.1 gave this name: it contains a process id.
+fn old_draft_of(name: &str) -> Option<&str> {
+    let (stem, pid) = name.strip_suffix(".draft")?.rsplit_once('.')?;
+    let is_pid = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+    (is_pid && !stem.is_empty()).then_some(stem)
 }
 
 fn unusable(path: &Path, done: &str, error: &io::Error) -> Failure {
@@ -143,6 +165,36 @@ mod tests {
         }
         assert_eq!(names(), of_others.map(str::to_owned).into());
         assert!(!file.remove().unwrap());
+    }
+
+    #[test]
+    fn a_start_removes_the_drafts_of_all_accounts_but_none_that_is_being_written() {
+        let folder = TempDir::new().unwrap();
+        sweep(folder.path()).unwrap();
+        let (work, home) = (TokenFile::new("work", folder.path()), TokenFile::new("home", folder.path()));
+        work.write(b"{}").unwrap();
+        home.write(b"{}").unwrap();
+        let put = |name: &str| fs::write(work.dir.join(name), "half of a refresh tok").unwrap();
+        for name in ["work.7.draft", "home.4194304.draft", "gone.1.draft", ".work.json.draft", ".gone.json.draft16"] {
+            put(name);
+        }
+        for name in ["work.x.draft", "5.draft", ".draft", "notes.draft"] {
+            put(name);
+        }
+        let (lock, mut draft) = (home.open_lock().unwrap(), whole_file::Draft::new(&home.path, 0o600).unwrap());
+        flock(&lock, FlockOperation::LockExclusive).unwrap();
+        io::Write::write_all(&mut draft, b"{}").unwrap();
+        sweep(folder.path()).unwrap();
+        let mut names: Vec<_> =
+            fs::read_dir(&work.dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        let mut left =
+            [".draft", ".home.json.draft", "5.draft", "home.4194304.draft", "home.json", "home.lock"].to_vec();
+        left.extend(["notes.draft", "work.json", "work.x.draft"]);
+        assert_eq!(names, left);
+        drop((lock, draft));
+        sweep(folder.path()).unwrap();
+        assert!(!work.dir.join("home.4194304.draft").exists());
     }
 
     #[test]

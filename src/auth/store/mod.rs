@@ -19,7 +19,8 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -106,6 +107,14 @@ pub async fn logout(
 pub async fn stored(account: &str, config: &config::Account, environment: &Environment) -> Result<SignedIn, Failure> {
     let SignIn { user, tenant, username, .. } = Store::new(account, config, environment).load().await?;
     Ok(SignedIn { user, tenant, username })
+}
+
+/// Removes what killed processes left of the sign-in to any account in the state folder. Blocks on the file system.
+///
+/// # Errors
+/// Something cannot be removed.
+pub fn sweep(state_dir: &Path) -> io::Result<()> {
+    file::sweep(state_dir)
 }
 
 /// The file for the sign-in of `account`. It need not exist.

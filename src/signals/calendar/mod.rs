@@ -39,6 +39,8 @@ use crate::signals::off_the_loop::off_the_loop;
 use crate::signals::{Context, Publisher, Update};
 use collection::Collection;
 use subscription::{Subscription, SubscriptionStatus};
+pub(crate) use subscription_copy::sweep;
+
 use subscription_copy::CachedCopy;
 
 /// Other programs write a calendar in pieces, some of them slowly.

@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::config::SecretUrl;
-use crate::whole_file::{Draft, PRIVATE, folder_of};
+use crate::whole_file::{self, Draft, PRIVATE, folder_of};
+
+/// The folder of all copies, in the cache folder.
+const FOLDER: &str = "subscriptions";
 
 /// What is known about a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +43,7 @@ impl CachedCopy {
     /// Where the copy of the calendar at `url` is kept. Its name is a name-based UUID (RFC 9562, 5.5): the same for the same
     /// address, which cannot be read out of it.
     pub(super) fn of(url: &SecretUrl, cache_dir: &Path) -> Self {
-        let folder = cache_dir.join("subscriptions");
+        let folder = cache_dir.join(FOLDER);
         let name = Uuid::new_v5(&Uuid::NAMESPACE_URL, url.expose().as_str().as_bytes());
         Self { calendar: folder.join(format!("{name}.ics")), facts: folder.join(format!("{name}.json")) }
     }
@@ -83,6 +86,21 @@ impl CachedCopy {
         draft.write_all(&serde_json::to_vec(facts)?)?;
         draft.replace()
     }
+}
+
+/// Removes what killed processes left in the cache folder: parts of copies. Blocks on the file system.
+///
+/// # Errors
+/// Something cannot be removed.
+pub(crate) fn sweep(cache_dir: &Path) -> io::Result<()> {
+    let folder = cache_dir.join(FOLDER);
+    let swept = whole_file::sweep(&folder);
+    swept.and(whole_file::sweep_names(&folder, is_old_draft, |draft| fs::remove_file(draft)))
+}
+
+/// Whether version 0.1 gave a draft this name.
+fn is_old_draft(name: &str) -> bool {
+    name.strip_prefix(".tmp").is_some_and(|random| random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 fn draft_of(path: &Path) -> io::Result<Draft> {
@@ -140,6 +158,27 @@ mod tests {
         fs::write(&copy.facts, r#"{"etag": "\"1\"", "last_modified": null, "confirmed_at": "1970-01-01T00:00:00Z"}"#)
             .unwrap();
         assert_eq!(copy.facts(), Some(unconfirmed));
+    }
+
+    #[test]
+    fn parts_of_copies_are_removed_and_copies_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        sweep(dir.path()).unwrap();
+        let copy = CachedCopy::of(&url("https://cal.example/a"), dir.path());
+        let mut draft = copy.draft().unwrap();
+        draft.write_all(CALENDAR).unwrap();
+        copy.replace(draft, &facts()).unwrap();
+        let folder = folder_of(copy.path());
+        let name = copy.path().file_name().unwrap().to_str().unwrap();
+        for left in [".tmpAb3xYz", ".tmp000000", &format!(".{name}.draft"), &format!(".{name}.draft3")] {
+            fs::write(folder.join(left), CALENDAR).unwrap();
+        }
+        let under_way = copy.draft().unwrap();
+        fs::write(folder.join(".tmp-mine"), CALENDAR).unwrap();
+        sweep(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 4, "the copy, its facts, a draft, and a file of others");
+        drop(under_way);
+        assert_eq!(copy.facts(), Some(facts()));
     }
 
     #[test]
