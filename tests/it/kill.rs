@@ -98,7 +98,9 @@ async fn two_hundred_kills_leave_no_token_and_no_pile_of_drafts() {
     // What version 0.1 left: the kills below remove it, and never add to it.
     let old = [tokens.join("work.4194304.draft"), tokens.join("gone.17.draft"), cache.join(".tmpAb3xYz")];
     std::fs::create_dir_all(&cache).unwrap();
-    old.iter().for_each(|path| std::fs::write(path, "a refresh token").unwrap());
+    for path in &old {
+        std::fs::write(path, "a refresh token").unwrap();
+    }
     let mut most = 0;
     for round in 0..200 {
         let fetches = calendars.requests().len();
@@ -133,10 +135,10 @@ async fn two_hundred_kills_leave_no_token_and_no_pile_of_drafts() {
 }
 
 fn is_draft(path: &Path) -> bool {
-    let name = path.file_name().unwrap().to_string_lossy();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.contains(".draft") || name.starts_with(".tmp")
 }
 
 fn files(folder: &Path) -> BTreeSet<PathBuf> {
-    std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }

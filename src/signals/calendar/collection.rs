@@ -236,13 +236,15 @@ impl Collection {
         (self.folders, self.touched) = (folders, true);
         self.note_places(troubles, now);
         for subscription in &self.subscriptions {
-            files.entry(subscription.copy.clone()).or_insert(subscription.origin);
+            files.entry(subscription.copy.clone().into()).or_insert(subscription.origin);
         }
-        let gone = self.files.keys().filter(|path| !files.contains_key(*path) && !self.is_behind_trouble(path));
+        let gone =
+            self.files.keys().filter(|path| !files.contains_key(path.as_os_str()) && !self.is_behind_trouble(path));
         for path in gone.cloned().collect::<Vec<_>>() {
             self.vanish(&path, now);
         }
         for (path, origin) in files.into_iter().take_while(|_| wanted()) {
+            let path = PathBuf::from(path);
             let unchanged = self.files.get(&path).is_some_and(|file| {
                 file.origin == origin && file.stamp.is_some() && file.stamp == Stamp::read(&path).ok()
             });

@@ -4,7 +4,7 @@
 //! Leaves to others: finding and opening files (`files`), reading them ([`Timeline`]).
 
 use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -37,6 +37,7 @@ pub(crate) fn extent(source: &Path, has_time: &dyn Fn() -> bool) -> Extent {
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1));
     let mut timeline = Timeline::new(Vec::new(), TimeZone::UTC, from, to);
     for (path, origin) in files {
+        let path = PathBuf::from(path);
         let read =
             files::open(&path).and_then(|(file, _)| timeline.update(SourceId(0), &path, Timed { file, has_time }));
         match read {

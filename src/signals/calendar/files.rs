@@ -3,7 +3,7 @@
 //! Leaves to others: when to look and what to remember (`collection`, `once`).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -39,8 +39,9 @@ pub(super) struct Origin {
 /// What there is to read.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The files by their real path; a link keeps its own name.
-    pub(super) files: BTreeMap<PathBuf, Origin>,
+    /// The files by their real path; a link keeps its own name. Compared as bytes: paths compare by their parts, which takes
+    /// much longer.
+    pub(super) files: BTreeMap<OsString, Origin>,
     /// The folders that were searched, by their real path, and why their files are there.
     pub(super) folders: BTreeMap<PathBuf, Origin>,
     /// Why sources, or parts of them, cannot be read.
@@ -49,11 +50,11 @@ pub(super) struct Found {
 
 impl Found {
     fn file(&mut self, path: PathBuf, origin: Origin) {
-        note(&mut self.files, path, origin);
+        note(&mut self.files, path.into(), origin);
     }
 }
 
-fn note(known: &mut BTreeMap<PathBuf, Origin>, path: PathBuf, origin: Origin) {
+fn note<Path: Ord>(known: &mut BTreeMap<Path, Origin>, path: Path, origin: Origin) {
     let known = known.entry(path).or_insert(origin);
     known.need = known.need.max(origin.need);
 }
@@ -222,7 +223,8 @@ mod tests {
             fs::write(root.join("work").join(name), "").unwrap();
         }
         let (_, found) = find(&[root.join("work")]);
-        let names: Vec<_> = found.files.keys().map(|path| path.strip_prefix(root.join("work")).unwrap()).collect();
+        let names: Vec<_> =
+            found.files.keys().map(|path| Path::new(path).strip_prefix(root.join("work")).unwrap()).collect();
         assert_eq!(names, [Path::new("B.ICS"), Path::new("a.ics"), Path::new("team/c.ics")]);
         assert!(found.troubles.is_empty());
     }
@@ -236,7 +238,7 @@ mod tests {
         symlink(root.join("work"), root.join("work/inner/again")).unwrap();
         symlink("../elsewhere.ics", root.join("work/linked.ics")).unwrap();
         let (watch_set, found) = find(&[root.join("work")]);
-        assert_eq!(found.files.into_keys().collect::<Vec<_>>(), [root.join("work/linked.ics")]);
+        assert_eq!(found.files.into_keys().collect::<Vec<_>>(), [root.join("work/linked.ics").into_os_string()]);
         assert_eq!(found.folders.len(), 2);
         assert!(watch_set.contains(&root.join("elsewhere.ics")));
     }
@@ -249,7 +251,7 @@ mod tests {
         fs::write(root.join("inner/a.ics"), "").unwrap();
         let (_, found) = find(&[root.join("inner/a.ics"), root.clone(), root.join("inner")]);
         let origin = Origin { source: SourceId(0), need: Need::Named };
-        assert_eq!(found.files.into_iter().collect::<Vec<_>>(), [(root.join("inner/a.ics"), origin)]);
+        assert_eq!(found.files.into_iter().collect::<Vec<_>>(), [(root.join("inner/a.ics").into(), origin)]);
     }
 
     #[test]
@@ -260,7 +262,7 @@ mod tests {
         let need = |sources: &[(&str, bool)]| {
             let source = |(name, optional): &(&str, bool)| Source { path: root.join(name), optional: *optional };
             let sources: Vec<_> = (0..).map(SourceId).zip(sources.iter().map(source)).collect();
-            super::find(&sources).1.files[&root.join("a.ics")].need
+            super::find(&sources).1.files[root.join("a.ics").as_os_str()].need
         };
         assert_eq!(need(&[("", false)]), Need::Found);
         assert_eq!(need(&[("", true)]), Need::Optional);

@@ -93,7 +93,7 @@ pub(crate) fn read(sources: &[Source], timeline: &mut Timeline) -> Outcome {
     let unread = troubles.into_iter().map(|(need, trouble)| Unread::new(need, trouble)).collect();
     let unreported = watch_set.unreported();
     let mut outcome = Outcome { unread, folders: folders.len(), unreported, ..Outcome::default() };
-    let mut files: Vec<(PathBuf, Origin)> = files.into_iter().collect();
+    let mut files: Vec<(PathBuf, Origin)> = files.into_iter().map(|(path, origin)| (path.into(), origin)).collect();
     files.sort_by_key(|(_, origin)| origin.source);
     for (path, Origin { source, need }) in files {
         match files::read(timeline, source, &path) {
