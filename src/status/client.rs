@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::net::UnixStream;
 
 use super::answer::{CONFIGURATION_REFUSED, ErrorBody, STOPPING, TOO_MANY_CONNECTIONS};
+use super::peer;
 use super::report::Report;
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, write_ttl};
 use crate::policy::Claim;
@@ -225,6 +226,11 @@ async fn connect(socket: &Path) -> Result<SendRequest<Full<Bytes>>, ClientError>
                 ClientError::Connect { socket, source }
             }
         })?;
+    // Whoever may write to the folder could put a socket there, and would get what is asked.
+    if !stream.peer_cred().is_ok_and(|peer| peer::may_answer(peer.uid())) {
+        let source = io::Error::new(io::ErrorKind::PermissionDenied, "another user listens there");
+        return Err(ClientError::Connect { socket: socket.to_owned(), source });
+    }
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // An error of the connection is also returned by the request that it breaks.
     tokio::spawn(async move { drop(connection.await) });

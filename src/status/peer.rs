@@ -1,9 +1,19 @@
-//! The peer: the name of the program at the other end of a connection, so that people can see which script set a signal.
+//! The peer: whose the program at the other end of a connection is, and its name, so that people can see which script set a signal.
 
 use std::fs;
 
+/// The user id of root.
+pub(super) const ROOT: u32 = 0;
+
 /// The name of presenced's own commands, which somebody else runs.
 const OWN: &str = "presenced";
+
+/// Whether this process may talk to a process of the user `uid`: its own user, and root, who could read everything anyway. To root
+/// itself anyone may answer, because nobody else can look after a service whose user exists only while it runs.
+pub(super) fn may_answer(uid: u32) -> bool {
+    let own = rustix::process::geteuid();
+    own.is_root() || uid == own.as_raw() || uid == ROOT
+}
 
 /// The program with the process id `pid`, or the one that started it if that is `presenced signal`. `None`: it has ended, or
 /// belongs to another process namespace. A program chooses its own name, so the name proves nothing.

@@ -25,7 +25,7 @@ use super::connections::Connections;
 use super::report::Report;
 use super::socket::{self, BindError, Socket};
 use super::write_timeout::WriteTimeout;
-use super::{Command, routes};
+use super::{Command, peer, routes};
 use crate::metrics::Metrics;
 
 /// How many connections are served at once; further ones get a 503 and are closed.
@@ -45,9 +45,6 @@ const MAX_REFUSALS: usize = 32;
 
 /// How long a refused client may take to read the answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The superuser's id.
-const ROOT: u32 = 0;
 
 /// Where a server listens.
 #[derive(Debug)]
@@ -116,7 +113,7 @@ impl Server {
             let stream = connections.next(&self.listener, &"the status socket").await;
             // The mode of the socket keeps everyone else out. Root is let in: it could get in anyway, and nobody else can look
             // after a service whose user exists only while it runs.
-            let peer = stream.peer_cred().ok().filter(|peer| peer.uid() == own_uid || peer.uid() == ROOT);
+            let peer = stream.peer_cred().ok().filter(|peer| peer.uid() == own_uid || peer.uid() == peer::ROOT);
             let Some(peer) = peer else {
                 connections.refuse(refuse(stream, Refusal::not_yours()));
                 continue;

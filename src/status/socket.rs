@@ -42,6 +42,12 @@ pub enum BindError {
         /// The socket.
         path: PathBuf,
     },
+    /// Another user's program listens there.
+    #[error("another user listens at {}", path.display())]
+    Foreign {
+        /// The socket.
+        path: PathBuf,
+    },
     /// The service manager passed something that cannot be listened on.
     #[error("systemd passed {found} instead of the status socket")]
     WrongDescriptor {
@@ -85,6 +91,7 @@ impl BindError {
                 "`systemctl --user start presenced` runs it there; to run it by hand, first \
                  `systemctl --user stop presenced.socket presenced`"
             }
+            Self::Foreign { .. } => "choose another path with `--socket`, in a folder that only this user may write to",
             Self::WrongDescriptor { .. } => {
                 "its unit needs one `ListenStream=` with the path of a Unix socket, and `Accept=no`"
             }
@@ -187,6 +194,7 @@ fn lock(path: &Path) -> Result<File, BindError> {
         Err(Errno::WOULDBLOCK) => {
             let pid = match probe(path) {
                 Probe::Alive { pid } => pid,
+                Probe::Foreign => return Err(BindError::Foreign { path: path.to_owned() }),
                 Probe::Held | Probe::Stale | Probe::Failed(_) => None,
             };
             Err(BindError::InUse { path: path.to_owned(), pid })
@@ -206,6 +214,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
     match probe(path) {
         Probe::Alive { pid } => Err(BindError::InUse { path: path.to_owned(), pid }),
         Probe::Held => Err(BindError::Held { path: path.to_owned() }),
+        Probe::Foreign => Err(BindError::Foreign { path: path.to_owned() }),
         Probe::Stale => match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(io_error("remove the stale socket", path)(error))
@@ -222,6 +231,8 @@ enum Probe {
     Alive { pid: Option<u32> },
     /// The service manager does, whether or not a daemon runs.
     Held,
+    /// A process of another user does.
+    Foreign,
     /// Nothing does.
     Stale,
     /// Unknown.
@@ -236,7 +247,11 @@ fn probe(path: &Path) -> Probe {
     });
     match connected {
         Ok(socket) => {
-            let pid = sockopt::socket_peercred(&socket).ok().map(|peer| peer.pid.as_raw_nonzero().get());
+            let peer = sockopt::socket_peercred(&socket).ok();
+            if peer.as_ref().is_some_and(|peer| !peer::may_answer(peer.uid.as_raw())) {
+                return Probe::Foreign;
+            }
+            let pid = peer.map(|peer| peer.pid.as_raw_nonzero().get());
             if pid.and_then(peer::comm).as_deref() == Some(SERVICE_MANAGER) {
                 return Probe::Held;
             }

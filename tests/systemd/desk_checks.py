@@ -1,6 +1,10 @@
 """Daily events of the service: meetings, log rotation, and access by other users."""
 
 import datetime
+import os
+import subprocess
+import sys
+import tempfile
 
 from machine import must, run, wait_for
 
@@ -60,6 +64,46 @@ def keeps_others_out(desk):
     for place in (desk.person.runtime / "presenced", desk.person.home / ".local/state/presenced"):
         for path in (place, *place.rglob("*")) if place.exists() else ():
             must(path.lstat().st_mode & 0o077 == 0, f"others may read {path}")
+
+
+IMPOSTOR = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+listener.listen()
+print("listens", flush=True)
+while True:
+    try:
+        connection = listener.accept()[0]
+        if connection.recv(1):
+            print("was asked", flush=True)
+    except OSError:
+        pass
+"""
+
+
+def trusts_no_other_user(desk):
+    """where another user listens, the commands ask nothing, and the daemon neither starts nor calls that one its own"""
+    other = {"user": 65534, "group": 65534, "extra_groups": []}
+    with tempfile.TemporaryDirectory() as shared:
+        os.chmod(shared, 0o1777)
+        place = f"{shared}/presenced.sock"
+        impostor = subprocess.Popen([sys.executable, "-c", IMPOSTOR, place], text=True, stdout=subprocess.PIPE, **other)
+        try:
+            must(impostor.stdout.readline() == "listens\n", "nobody listens")
+            for command in (["status"], ["set", "busy"], ["signal", "door", "open"]):
+                said = desk.person.refused(1, "presenced", "--socket", place, *command)
+                must("another user listens there" in said, f"{command} said {said}")
+            said = desk.person.refused(1, "presenced", "--socket", place, "run")
+            must(f"another user listens at {place}" in said, f"it said {said}")
+        finally:
+            impostor.kill()
+        must("was asked" not in impostor.stdout.read(), "it was asked something")
+        # Nobody listens any more, but only its owner may remove it.
+        said = desk.person.refused(1, "presenced", "--socket", place, "run")
+        must("cannot remove the stale socket" in said, f"it said {said}")
+        impostor.wait()
 
 
 def journal(desk):

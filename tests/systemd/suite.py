@@ -33,6 +33,7 @@ CHECKS = [
     desk_checks.meets,
     desk_checks.logs_rotate,
     desk_checks.keeps_others_out,
+    desk_checks.trusts_no_other_user,
     journal_checks.followed,
     journal_checks.alone,
     service_checks.reloaded,
