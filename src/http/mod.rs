@@ -3,6 +3,7 @@
 //!
 //! Leaves to others: what an answer means (`graph/`, `auth/`, `signals/`), and when to ask again (`session/`).
 
+mod certificate;
 mod probe;
 mod proxy;
 mod retry_after;
@@ -116,6 +117,9 @@ impl Client {
         let error = error.without_url();
         if let Some((proxy, fault)) = proxy.and_then(|proxy| proxy.fault(&error).map(|fault| (proxy, fault))) {
             return proxy.failure(fault, service, &error, self.timeouts);
+        }
+        if let Some(failure) = certificate::failure(&error, service) {
+            return failure;
         }
         let cause = root_cause(&error);
         if cause.builder {

@@ -75,6 +75,7 @@ mod stage;
 mod status;
 mod subscription;
 mod terminal;
+mod tls;
 mod tokens;
 mod trouble;
 mod verify;

@@ -70,6 +70,19 @@ impl Keys {
         );
     }
 
+    /// A key `NAME.key` and its certificate `NAME.pem` for a server of this name, from 2001 until then.
+    pub(crate) fn make_for(&self, name: &str, host: &str, until: &str) {
+        std::fs::write(self.path("extensions"), format!("subjectAltName = DNS:{host}\n")).unwrap();
+        let (key, request, certificate) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        let kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+        let subject = format!("/CN={name}");
+        let ask = ["req", "-config", "openssl.cnf", "-new", "-nodes", "-subj", &subject, "-keyout", &key, "-out"];
+        self.run(&[&ask[..], &[&request], &kind].concat());
+        let sign = ["ca", "-config", "openssl.cnf", "-batch", "-notext", "-selfsign", "-startdate", "20010101000000Z"];
+        let to = ["-enddate", until, "-extfile", "extensions", "-keyfile", &key, "-in", &request, "-out", &certificate];
+        self.run(&[&sign[..], &to].concat());
+    }
+
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
