@@ -10,6 +10,7 @@ mod error;
 mod fast_clock;
 #[cfg(test)]
 mod help_style_tests;
+mod log_line;
 mod logging;
 mod moment;
 mod notes;

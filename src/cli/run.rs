@@ -67,7 +67,7 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
         None => Listen::At(context.require_socket()?.to_owned()),
     };
     let log = config::Log { dir: log_dir.or_else(|| config.log.dir.clone()), ..config.log.clone() };
-    logging::start(&log, &context.environment)?;
+    let _last_words = logging::start(&log, &context.environment)?;
     let file_watcher = FileWatcher::new();
     let clock = clock(speed, since, &config, file_watcher.clone(), context)?;
     // Times of a fast clock do not belong in the files of the state folder.

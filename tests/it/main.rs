@@ -47,6 +47,7 @@ mod listen;
 mod lock;
 mod lock_sessions;
 mod lockers;
+mod log_limits;
 mod logs;
 #[cfg(all(feature = "pulse", feature = "wayland"))]
 mod losses;

@@ -4,17 +4,17 @@
 //! Protocol: systemd's *Native Journal Protocol*, one datagram per line. Longer lines would need a memory file, so they are cut
 //! instead; presenced logs none that long.
 
-use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::cli::log_line::{Fields, append};
 
 /// Where journald listens.
 pub(in crate::cli) const SOCKET: &str = "/run/systemd/journal/socket";
@@ -71,18 +71,15 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let mut message = std::mem::take(&mut fields.message);
-        for (name, value) in &fields.others {
-            append(&mut message, name, value);
-        }
+        let mut message = fields.text();
         for span in context.event_scope(event).into_iter().flatten() {
             let extensions = span.extensions();
-            for (name, value) in extensions.get::<Fields>().into_iter().flat_map(|of| &of.others) {
+            for (name, value) in extensions.get::<Fields>().into_iter().flat_map(Fields::others) {
                 // Request ids are only journal fields, for searches.
                 if matches!(*name, "account" | "decision") && fields.get(name).is_none() {
                     append(&mut message, name, value);
                 }
-                fields.others.push((name, value.clone()));
+                fields.put(name, value.clone());
             }
         }
         let priority = match *event.metadata().level() {
@@ -110,55 +107,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
     }
 }
 
-/// Appends ` name=value`, with quotes if the value needs them.
-fn append(message: &mut String, name: &str, value: &str) {
-    let is_plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() && c != '"');
-    let _ = if is_plain { write!(message, " {name}={value}") } else { write!(message, " {name}={value:?}") };
-}
-
-/// Adds one field to an entry.
+/// Adds one field to an entry. A value has no line breaks, as [`Fields`] makes sure: one would begin another field.
 fn put(entry: &mut Vec<u8>, name: &str, value: &str) {
     entry.extend_from_slice(name.as_bytes());
-    if value.contains('\n') {
-        entry.push(b'\n');
-        entry.extend_from_slice(&(value.len() as u64).to_le_bytes());
-    } else {
-        entry.push(b'=');
-    }
+    entry.push(b'=');
     entry.extend_from_slice(value.as_bytes());
     entry.push(b'\n');
-}
-
-/// The fields of a line or a span.
-#[derive(Debug, Default)]
-struct Fields {
-    message: String,
-    others: Vec<(&'static str, String)>,
-}
-
-impl Fields {
-    /// The first field of this name, which is from the innermost span.
-    fn get(&self, name: &str) -> Option<&str> {
-        self.others.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
-    }
-
-    fn put(&mut self, field: &Field, value: String) {
-        if field.name() == "message" {
-            self.message = value;
-        } else {
-            self.others.push((field.name(), value));
-        }
-    }
-}
-
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
-    }
 }
 
 #[cfg(test)]
@@ -177,15 +131,9 @@ mod tests {
             let end = entry.iter().position(|byte| *byte == b'\n').expect("a field ends");
             let (line, rest) = (&entry[..end], &entry[end + 1..]);
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            if let Some(equals) = line.iter().position(|byte| *byte == b'=') {
-                fields.insert(text(&line[..equals]), text(&line[equals + 1..]));
-                entry = rest;
-            } else {
-                let length = usize::try_from(u64::from_le_bytes(rest[..8].try_into().unwrap())).unwrap();
-                fields.insert(text(line), text(&rest[8..8 + length]));
-                assert_eq!(rest[8 + length], b'\n');
-                entry = &rest[8 + length + 1..];
-            }
+            let equals = line.iter().position(|byte| *byte == b'=').expect("a value on one line");
+            fields.insert(text(&line[..equals]), text(&line[equals + 1..]));
+            entry = rest;
         }
         fields
     }
@@ -232,10 +180,11 @@ mod tests {
     #[test]
     fn quoted_text_adds_no_fields_and_long_lines_are_cut() {
         let entries = entries(|| {
-            tracing::info!("wrong\nPRIORITY=0\nPRESENCED_DECISION=1");
-            tracing::info!("{}", "ü".repeat(MAX_MESSAGE_BYTES));
+            tracing::info!(why = %"\u{1b}[2J\nPRIORITY=0", "wrong\nPRIORITY=0\nPRESENCED_DECISION=1");
+            let long = "x".repeat(MAX_MESSAGE_BYTES);
+            tracing::info!(a = long, b = long, c = long, d = long, e = long, f = long, g = long, h = long, "{long}");
         });
-        assert_eq!(entries[0]["MESSAGE"], "wrong\nPRIORITY=0\nPRESENCED_DECISION=1");
+        assert_eq!(entries[0]["MESSAGE"], "wrong PRIORITY=0 PRESENCED_DECISION=1 why=\"\u{fffd}[2J PRIORITY=0\"");
         assert_eq!((&*entries[0]["PRIORITY"], entries[0].contains_key("PRESENCED_DECISION")), ("6", false));
         assert_eq!(entries[1]["MESSAGE"].len(), MAX_MESSAGE_BYTES);
     }
