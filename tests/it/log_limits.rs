@@ -168,3 +168,56 @@ async fn planted_links_and_pipes_are_not_written_to() {
         );
     }
 }
+
+/// What a compositor sends when a client made a mistake (`wl_display.error` of the core protocol), with this message.
+#[cfg(feature = "wayland")]
+fn protocol_error(message: &str) -> Vec<u8> {
+    let mut text = [message.as_bytes(), b"\0"].concat();
+    let length = u32::try_from(text.len()).unwrap();
+    text.resize(text.len().next_multiple_of(4), 0);
+    let size = u32::try_from(20 + text.len()).unwrap();
+    // The display is object 1. Its event 0 names an object, a code and a text.
+    [1, size << 16, 1, 3, length].into_iter().flat_map(u32::to_ne_bytes).chain(text).collect()
+}
+
+#[cfg(feature = "wayland")]
+#[tokio::test]
+async fn a_compositors_words_reach_standard_error_only_as_clean_log_lines() {
+    let mut house = House::new().await;
+    let level = "[signals.idle]\n[log]\nlevel = \"debug\"\n";
+    house.write("config.toml", house.configuration() + level);
+    let compositor = std::os::unix::net::UnixListener::bind(house.path("wayland-0")).unwrap();
+    compositor.set_nonblocking(true).unwrap();
+    let compositor = tokio::net::UnixListener::from_std(compositor).unwrap();
+    let error = protocol_error("\u{1b}]0;owned\u{7}\r\n2026-01-01T00:00:00Z  INFO forged \u{9b}2J");
+    let serving = tokio::spawn(async move {
+        let mut open = Vec::new();
+        loop {
+            let (mut stream, _) = compositor.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, &error).await.unwrap();
+            open.push(stream);
+        }
+    });
+    let daemon = house
+        .start_with(&[], |command| {
+            command.env("WAYLAND_DISPLAY", "wayland-0");
+        })
+        .await;
+    house.seen("Available/Available").await;
+    let log = guarded("the words", async {
+        loop {
+            let log = daemon.log();
+            if log.contains("owned") && log.ends_with('\n') {
+                return log;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    serving.abort();
+    assert!(!log.contains(|char: char| char.is_control() && char != '\n'), "{log:?}");
+    for line in log.lines() {
+        let time = line.split(' ').next().unwrap();
+        assert!(time.parse::<jiff::Timestamp>().is_ok() && !line.starts_with("2026-01-01"), "{line}");
+    }
+}
