@@ -13,6 +13,11 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
+/// The same for a text of several lines.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// A value for a log line, which must stay one line: white space becomes spaces, other control characters are replaced, and what is
 /// longer than [`MAX_LOGGED_BYTES`] is cut.
 pub(crate) fn logged(value: fmt::Arguments<'_>) -> String {

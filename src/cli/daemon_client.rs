@@ -4,6 +4,7 @@ use super::context::Context;
 use super::error::{Error, Exit};
 use super::runtime::block_on;
 use super::terminal::progress::Progress;
+use crate::sanitize::printable_lines;
 use crate::status::Client;
 
 /// Connects to the daemon and runs `question`, which must not print anything.
@@ -27,17 +28,18 @@ pub(super) fn stream<T, E: Into<Error>>(
 /// Makes a running daemon reload, or prints a note saying why it did not. It is fine if none is running.
 pub(super) fn reload_daemon(context: &Context) {
     if let Some(text) = reload_running(context) {
+        let text = printable_lines(&text);
         anstream::eprintln!("note: {text}. The daemon will use this the next time it starts.");
     }
 }
 
 /// The same, but if no daemon is running it returns that message instead of printing it.
 pub(super) fn reload_running(context: &Context) -> Option<String> {
-    let Error { exit, text, hint } = request(context, async |mut daemon| daemon.reload().await).err()?;
+    let Error { exit, text, hint, .. } = request(context, async |mut daemon| daemon.reload().await).err()?;
     if exit == Exit::NotRunning {
         return Some(text);
     }
     let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    anstream::eprintln!("The running daemon did not reload: {text}{hint}");
+    anstream::eprintln!("{}", printable_lines(&format!("The running daemon did not reload: {text}{hint}")));
     None
 }

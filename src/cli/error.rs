@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::config::Problems;
 use crate::daemon::StartError;
 use crate::failure::{Failure, FailureKind};
+use crate::sanitize::printable_lines;
 use crate::status::ClientError;
 
 /// How a command ended.
@@ -39,12 +40,14 @@ pub(super) struct Error {
     pub(super) text: String,
     /// The command to run, or the line to change, to fix it.
     pub(super) hint: Option<String>,
+    /// Whether the text has its own styles. Any other control character in a text is from elsewhere, and not printed.
+    is_styled: bool,
 }
 
 impl Error {
     /// An error without a hint.
     pub(super) fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into(), hint: None }
+        Self { exit, text: text.into(), hint: None, is_styled: false }
     }
 
     /// The same error with a hint.
@@ -56,12 +59,17 @@ impl Error {
 
     /// Prints it on standard error: `error: …`, then `hint: …`.
     pub(super) fn print(&self) {
+        // If standard error is closed, only the exit code is left.
+        let _ = anstream::stderr().write_all(self.message().as_bytes());
+    }
+
+    fn message(&self) -> String {
         let red = anstyle::AnsiColor::Red.on_default().bold();
         let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
-        let hint = self.hint.as_ref().map(|hint| format!("{cyan}hint:{cyan:#} {hint}\n")).unwrap_or_default();
-        let message = format!("{red}error:{red:#} {}\n{hint}", self.text.trim_end());
-        // If standard error is closed, only the exit code is left.
-        let _ = anstream::stderr().write_all(message.as_bytes());
+        let hint = self.hint.as_deref().map(printable_lines);
+        let hint = hint.map(|hint| format!("{cyan}hint:{cyan:#} {hint}\n")).unwrap_or_default();
+        let text = if self.is_styled { self.text.clone() } else { printable_lines(&self.text) };
+        format!("{red}error:{red:#} {}\n{hint}", text.trim_end())
     }
 }
 
@@ -88,7 +96,7 @@ impl From<Failure> for Error {
                 Exit::Failed
             }
         };
-        Self { exit, text: failure.text, hint: failure.hint }
+        Self { hint: failure.hint, ..Self::new(exit, failure.text) }
     }
 }
 
@@ -97,7 +105,7 @@ impl From<Problems> for Error {
     fn from(problems: Problems) -> Self {
         let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
         let width = if columns == 0 { 80 } else { columns.min(120) };
-        Self::new(Exit::Usage, problems.render(width, true))
+        Self { is_styled: true, ..Self::new(Exit::Usage, problems.render(width, true)) }
     }
 }
 
@@ -111,6 +119,40 @@ impl From<StartError> for Error {
         };
         // A service manager must not start it again and again.
         let exit = if matches!(error, StartError::Held { .. }) { Exit::Usage } else { Exit::Failed };
-        Self { exit, text: error.to_string(), hint }
+        Self { hint, ..Self::new(exit, error.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::config::{self, Environment};
+
+    /// What a terminal is told to do, besides showing text and its styles.
+    fn commands(message: &str) -> Vec<char> {
+        let text = anstream::adapter::strip_str(message).to_string();
+        let styles = message.matches("\u{1b}[").count();
+        let others = message.matches('\u{1b}').count() - styles;
+        assert_eq!(others, 0, "{message:?}");
+        text.chars().filter(|char| char.is_control() && *char != '\n').collect()
+    }
+
+    #[test]
+    fn text_from_elsewhere_does_not_control_the_terminal() {
+        let words = "its words\u{1b}]0;owned\u{7}\r\u{9b}2J\nand more";
+        let message = Error::new(Exit::Failed, words).with_hint(words).message();
+        assert!(commands(&message).is_empty(), "{message:?}");
+        assert!(message.contains("its words\u{fffd}]0;owned") && message.contains("\nand more\n"), "{message:?}");
+        // The value of a wrong key is quoted.
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config\u{1b}[2J.toml");
+        std::fs::write(&file, "[accounts.\"x\\u001b]0;owned\\u0007\"]\n\"k\\u009b2J\" = 1\n").unwrap();
+        let problems = config::load(&file, &Environment::bare(PathBuf::new())).unwrap_err();
+        let message = Error::from(problems).message();
+        assert!(message.contains("owned"), "{message}");
+        assert!(commands(&message).is_empty(), "{message:?}");
+        assert!(!message.contains("[2J\u{1b}") && !message.contains("\u{1b}[2J"), "{message:?}");
     }
 }

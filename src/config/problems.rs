@@ -12,6 +12,7 @@ use presenced_core::finding::Finding;
 use textwrap::{WordSeparator, WordSplitter};
 
 use super::mask::redact;
+use crate::sanitize::{printable, printable_lines};
 
 /// How many problems are kept: a file that is not a configuration at all may have a hundred thousand.
 pub(super) const MAX_KEPT: usize = 100;
@@ -96,14 +97,14 @@ impl Problems {
             let mut one = String::new();
             match handler.render_report(&mut one, &shown) {
                 Ok(()) => report.push_str(one.trim_matches('\n')),
-                Err(fmt::Error) => report.push_str(&problem.message),
+                Err(fmt::Error) => report.push_str(&printable_lines(&problem.message)),
             }
         }
         report
     }
 
     fn headline(&self) -> String {
-        let file = self.file.display();
+        let file = self.shown_file();
         match self.list.len() {
             1 => format!("a problem in {file}"),
             many if self.there_are_more => format!("more than {many} problems in {file}; the first {MAX_SHOWN}:"),
@@ -112,10 +113,15 @@ impl Problems {
         }
     }
 
+    /// The file's name, which a terminal may show.
+    fn shown_file(&self) -> String {
+        printable(&self.file.display().to_string())
+    }
+
     /// The source with the name in the snippet's heading. It is our own type, because miette counts columns in bytes.
     fn named_source(&self, problem: &Problem) -> Option<NamedSource<Arc<String>>> {
         let Position { line, column } = problem.position?;
-        let name = format!("{}:{line}:{column}", self.file.display());
+        let name = format!("{}:{line}:{column}", self.shown_file());
         Some(NamedSource::new(name, Arc::clone(&self.source)))
     }
 }
@@ -170,7 +176,7 @@ struct Shown<'a> {
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+        f.write_str(&printable_lines(&self.problem.message))
     }
 }
 
@@ -178,7 +184,7 @@ impl std::error::Error for Shown<'_> {}
 
 impl Diagnostic for Shown<'_> {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.problem.help.as_ref().map(|help| Box::new(printable_lines(help)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {

@@ -187,6 +187,7 @@ fn set_up(args: &Args, terminal: Option<&Terminal>, folder: &Path, context: &Con
         if let CalendarPlace::Path(path) = &source.place
             && let Some(trouble) = questions::trouble(path)
         {
+            let trouble = printable(&trouble);
             anstream::eprintln!("note: {trouble}. Until it can be read, the calendar is unknown.");
         }
     }

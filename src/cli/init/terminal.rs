@@ -31,7 +31,8 @@ impl InvalidAnswer {
 
     /// The error to end the program with.
     pub(super) fn error(self) -> Error {
-        Error { exit: Exit::Usage, text: self.message, hint: self.hint }
+        let error = Error::new(Exit::Usage, self.message);
+        if let Some(hint) = self.hint { error.with_hint(hint) } else { error }
     }
 
     /// The same for the value of a flag.

@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Write};
 
 use crate::cli::error::{Error, Exit};
+use crate::sanitize::printable_lines;
 
 /// Prints text, without its styles if the output does not support them. Returns `false` if the reader has closed the output:
 /// then there is no point in printing more.
@@ -20,7 +21,7 @@ pub(in crate::cli) fn print_drawing(drawing: &str) -> Result<bool, Error> {
 pub(in crate::cli) fn warn(text: &str) {
     let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
     // If standard error is closed, no one can read the warning.
-    let _ = writeln!(anstream::stderr(), "{yellow}warning:{yellow:#} {text}");
+    let _ = writeln!(anstream::stderr(), "{yellow}warning:{yellow:#} {}", printable_lines(text));
 }
 
 fn write(mut stdout: impl Write, text: &str) -> Result<bool, Error> {
