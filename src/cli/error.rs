@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::config::{self, Environment};
 
-    /// What a terminal is told to do, besides showing text and its styles.
+    /// What a text makes a terminal do, besides showing it and its styles.
     fn commands(message: &str) -> Vec<char> {
         let text = anstream::adapter::strip_str(message).to_string();
         let styles = message.matches("\u{1b}[").count();

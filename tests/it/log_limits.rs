@@ -169,6 +169,28 @@ async fn planted_links_and_pipes_are_not_written_to() {
     }
 }
 
+#[tokio::test]
+async fn a_folder_of_another_user_is_refused_and_one_that_others_write_to_is_named() {
+    let mut house = House::new().await;
+    house.write("config.toml", house.configuration());
+    let folder = house.path("logs");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("other"), "").unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    run_with_logs(&mut house, &folder, "022").await;
+    let log: String = logs_in(&folder).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    assert!(log.contains("WARN") && log.contains("others may write to"), "{log}");
+
+    // Only root can give a folder away.
+    if std::os::unix::fs::chown(&folder, Some(12345), None).is_err() {
+        return;
+    }
+    let (code, _, error) = house.ask(&["run", "--log-dir", folder.to_str().unwrap()]).await;
+    assert_eq!(code, 1);
+    assert!(error.contains("the folder belongs to another user (number 12345)"), "{error}");
+    assert!(error.contains("hint: use `--log-dir`"), "{error}");
+}
+
 /// What a compositor sends when a client made a mistake (`wl_display.error` of the core protocol), with this message.
 #[cfg(feature = "wayland")]
 fn protocol_error(message: &str) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Daily log files, which only their owner can read. `tracing-appender` writes and removes them. It opens them by name with the
-//! usual mode, so each file is made ready before that: it exists, with mode 0600, and is no link, pipe or somebody else's file.
+//! usual mode, so each file is made ready before that: it exists with mode 0600, belongs to
+//! this user, and is neither a link nor a pipe.
 //!
 //! A folder that presenced makes has mode 0700. An existing folder of this user that holds only logs is narrowed to that; any
 //! other folder, such as `/tmp`, keeps its mode. There the files are private, but whoever may write to it may also replace

@@ -32,7 +32,7 @@ const BURST: u32 = 60;
 /// How long it takes until another line of the kind may be written.
 const REFILL: Duration = Duration::from_secs(30);
 
-/// How many kinds are told apart. Beyond that, only the place in the code counts; there are few of these.
+/// How many kinds have a budget of their own. Beyond that, only the place in the code counts, and there are few of these.
 const MAX_KINDS: usize = 256;
 
 /// When a kind is forgotten. The budgets of [`MAX_KINDS`] texts that others make up are new only then.
