@@ -43,6 +43,7 @@ mod init;
 mod kept;
 mod kept_clock;
 mod kill;
+mod leaks;
 mod listen;
 mod lock;
 mod lock_sessions;

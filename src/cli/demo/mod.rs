@@ -10,6 +10,8 @@ mod summary;
 mod view;
 mod viewer;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +99,10 @@ fn check_calendar(calendar: &Path) -> Result<(), Error> {
 
 /// Plays the day, or the requested part of it.
 async fn play(args: &Args, environment: &Environment) -> Result<Summary, Error> {
-    let folder = tempfile::Builder::new().prefix("presenced-demo-").tempdir().map_err(|error| failed(&error))?;
+    let mut builder = tempfile::Builder::new();
+    // Its bus would let in any user who can reach it.
+    let folder = builder.prefix("presenced-demo-").permissions(Permissions::from_mode(0o700)).tempdir();
+    let folder = folder.map_err(|error| failed(&error))?;
     let zone = TimeZone::system();
     let day = Day::new(Context::today(&zone), zone.clone());
     let clock = Arc::new(SystemClock::scaled(args.speed, day.start(), zone));

@@ -32,6 +32,7 @@ pub(crate) mod signal_bench;
 pub(crate) mod sound;
 #[cfg(feature = "pulse")]
 pub(crate) mod sound_stub;
+pub(crate) mod stand_ins;
 pub(crate) mod task_limit;
 pub(crate) mod terminal;
 #[cfg_attr(not(feature = "x11"), expect(dead_code, reason = "without x11 only the screen is used"))]
