@@ -1,8 +1,6 @@
 //! No program that presenced starts gets a variable that the configuration names with `{ env = … }`. Stand-ins for all these
 //! programs are first on PATH and save their environment.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-
 use std::path::Path;
 use std::process::Stdio;
 
