@@ -221,7 +221,7 @@ impl Scene {
         }
         for (path, (_, mode)) in self.files() {
             let shown = path.display().to_string();
-            // A unit is no secret. In its own folder the demo writes as usual.
+            // A unit holds nothing secret. In its own folder the demo writes as usual.
             let is_unit = shown.contains("/.config/systemd") || shown.ends_with("/.config");
             let demo = shown.split_once("/tmp/presenced-demo-");
             let is_public = is_unit || demo.is_some_and(|(_, name)| name.contains('/'));
