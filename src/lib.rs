@@ -8,8 +8,8 @@
 //! * **the join**: [`daemon`] owns the clock and the one event loop.
 //! * **edges**: [`signals`], [`graph`], [`auth`], [`status`], [`history`] and the crate [`emulator`] each talk to one kind of
 //!   outside system, and none uses another.
-//! * **ground of the edges**: [`config`], [`metrics`], `http`, `file_watch`, `whole_file`, `program`, `fd`, `loopback` and
-//!   `sanitize` are what several edges share.
+//! * **ground of the edges**: [`config`], [`metrics`], `http`, `file_watch`, `regular_file`, `whole_file`, `off_the_loop`,
+//!   `program`, `fd`, `loopback` and `sanitize` are what several edges share.
 //! * **core**: the crate `presenced-core`, whose modules are re-exported here. It has no clock, no I/O and no runtime.
 
 pub use presenced_core::{
@@ -23,7 +23,9 @@ mod file_watch;
 mod http;
 mod loopback;
 pub mod metrics;
+mod off_the_loop;
 mod program;
+mod regular_file;
 mod sanitize;
 mod whole_file;
 

@@ -62,7 +62,7 @@ impl Credential {
         let shown = path.display();
         let readers = if key.is_some() { Readers::Anyone } else { Readers::Owner };
         let blocks =
-            blocks(&secret::file(path, readers, "the certificate")?, "the certificate", &format!(" in {shown}"))?;
+            blocks(&secret::file(path, readers, "the certificate").await?, "the certificate", &format!(" in {shown}"))?;
         let certificates = certificates(&blocks, path)?;
         let key = match key {
             None => private_key(&blocks, &format!("the key in {shown}")).map_err(|failure| match failure.hint {

@@ -6,10 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::certificate::Certificate;
 use crate::config::Auth;
+use crate::failure::Failure;
 use crate::time::Now;
 
 use super::credential::{self, Expiry};
 use super::secret::{self, Readers};
+
+const WHAT: &str = "the certificate";
 
 /// What is known of an account's certificate.
 #[derive(Debug)]
@@ -26,7 +29,8 @@ impl Watch {
     pub(super) fn new(auth: &Auth) -> Self {
         let watch = Self(Mutex::new(None));
         if let Auth::ClientCertificate { certificate, .. } = auth {
-            watch.look(certificate);
+            // At the start, or after a reload that has already looked at the file.
+            watch.take(certificate, secret::read_file(certificate, Readers::Anyone, WHAT));
         }
         watch
     }
@@ -42,22 +46,20 @@ impl Watch {
     }
 
     /// Checks whether a certificate that has nearly expired was replaced, while no new token is needed.
-    pub(super) fn look_again(&self, auth: &Auth, now: &Now) {
+    pub(super) async fn look_again(&self, auth: &Auth, now: &Now) {
         if let Auth::ClientCertificate { certificate, .. } = auth
             && self.expiry().is_none_or(|expiry| expiry.notice_at() <= now.wall)
         {
-            self.look(certificate);
+            self.take(certificate, secret::file(certificate, Readers::Anyone, WHAT).await);
         }
     }
 
     /// Notes the first certificate in the file, unless the noted one is still in it. A file that cannot be read is ignored: the
     /// next token will report it.
-    fn look(&self, file: &Path) {
-        let read = || {
-            let bytes = secret::file(file, Readers::Anyone, "the certificate").ok()?;
-            credential::certificates(&credential::blocks(&bytes, "the certificate", "").ok()?, file).ok()
-        };
-        let Some(certificates) = read() else { return };
+    fn take(&self, file: &Path, read: Result<impl AsRef<[u8]>, Failure>) {
+        let read =
+            read.and_then(|bytes| credential::certificates(&credential::blocks(bytes.as_ref(), WHAT, "")?, file));
+        let Ok(certificates) = read else { return };
         let is_there = |noted: &Noted| certificates.contains(&noted.certificate);
         let (Some(first), false) = (certificates.first(), self.noted().as_ref().is_some_and(is_there)) else { return };
         self.note(file, first);

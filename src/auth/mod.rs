@@ -162,7 +162,7 @@ impl Authenticator {
         let shared = &self.shared;
         let seen = shared.renewals.load(Ordering::Acquire);
         if !fresh && let Some(token) = shared.held(|token| now.instant < token.expires_at) {
-            shared.certificate.look_again(&shared.config.auth, now);
+            shared.certificate.look_again(&shared.config.auth, now).await;
             shared.renew_ahead(now);
             return Ok(token);
         }

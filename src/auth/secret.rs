@@ -1,7 +1,5 @@
 //! Reads a secret from the place in the configuration. It is read for each use, so that a change counts at once.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
@@ -9,6 +7,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Environment, SecretSource, shown_to_others};
 use crate::failure::{Failure, FailureKind};
+use crate::off_the_loop::off_the_loop_in_time;
+use crate::regular_file::{self, Unfit};
 
 use super::command;
 use super::keyring::{Attributes, Keyring};
@@ -51,8 +51,8 @@ pub(super) async fn bytes(
     environment: &Environment,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     match source {
-        SecretSource::File(path) => file(path, readers, what),
-        SecretSource::Credential(name) => credential(name, what, environment),
+        SecretSource::File(path) => file(path, readers, what).await,
+        SecretSource::Credential(name) => credential(name, what, environment).await,
         SecretSource::Env(name) => environment.var(name).map(|value| value.into_bytes().into()).ok_or_else(|| {
             refused(format!("the environment variable `{name}` with {what} is not set"))
                 .with_hint("set it where presenced is started, or use `{ file = … }`")
@@ -89,25 +89,31 @@ async fn keyring(
     }
 }
 
-fn credential(name: &str, what: &str, environment: &Environment) -> Result<Zeroizing<Vec<u8>>, Failure> {
+async fn credential(name: &str, what: &str, environment: &Environment) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let Some(folder) = environment.var("CREDENTIALS_DIRECTORY") else {
         return Err(refused(format!("the credential `{name}` does not exist: $CREDENTIALS_DIRECTORY is not set"))
             .with_hint(format!("run presenced as a systemd service with `LoadCredential={name}:…`")));
     };
-    file(&Path::new(&folder).join(name), Readers::Anyone, what)
+    file(&Path::new(&folder).join(name), Readers::Anyone, what).await
 }
 
 /// The content of a file of at most 64 KiB.
-pub(super) fn file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(super) async fn file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let (owned, what_owned) = (path.to_owned(), what.to_owned());
+    let read = off_the_loop_in_time(path, move || read_file(&owned, readers, &what_owned)).await;
+    read.unwrap_or_else(|| {
+        let text = format!("{what} in {} cannot be read: its file system does not answer", path.display());
+        Err(Failure::new(FailureKind::Passing, text))
+    })
+}
+
+/// The same. May block on the file system.
+pub(super) fn read_file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shown = path.display();
-    let unreadable = |error| refused(format!("{what} in {shown} cannot be read: {error}"));
-    // A pipe would block until somebody writes to it.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(refused(format!("{what} in {shown} cannot be read: it is not a file")));
-    }
-    let file = File::open(path).map_err(unreadable)?;
+    let unreadable = |unfit: Unfit| refused(format!("{what} in {shown} cannot be read: {unfit}"));
+    let file = regular_file::open(path).map_err(unreadable)?;
     // Checked on the open file: the path may lead elsewhere a moment later.
-    let metadata = file.metadata().map_err(unreadable)?;
+    let metadata = file.metadata().map_err(|error| unreadable(error.into()))?;
     if readers == Readers::Owner
         && let Some(mode) = shown_to_others(&metadata)
     {
@@ -116,10 +122,7 @@ pub(super) fn file(path: &Path, readers: Readers, what: &str) -> Result<Zeroizin
     }
     // As much room as it can need, so that the bytes never move and leave a copy.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_BYTES + 1));
-    file.take(MAX_SECRET_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > MAX_SECRET_BYTES {
-        return Err(refused(format!("{what} in {shown} is larger than {} KiB", MAX_SECRET_BYTES / 1024)));
-    }
+    regular_file::read_into(&file, MAX_SECRET_BYTES as u64, &mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }
 

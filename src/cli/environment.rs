@@ -1,7 +1,6 @@
 //! Reads the process's environment, as the only place that does. It also finds the variables that hold secrets of the
 //! configuration, before presenced starts any program that could get them.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,9 +8,7 @@ use std::sync::Arc;
 use directories::{BaseDirs, ProjectDirs};
 
 use crate::config::{self, Environment};
-
-/// The largest configuration that is searched for secrets, in bytes.
-const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+use crate::regular_file;
 
 /// The variables that programs get even when the secret ones are unknown: what a program needs to run, to find the user's
 /// desktop and services, and to use the user's language.
@@ -119,10 +116,7 @@ pub(super) fn hiding_secrets_in(config: &Path, environment: Environment) -> Envi
 }
 
 fn read_config(path: &Path) -> io::Result<String> {
-    if !path.metadata()?.is_file() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_CONFIG_BYTES).read_to_end(&mut bytes)?;
+    regular_file::open(path)?.take(config::MAX_FILE_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

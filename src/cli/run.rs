@@ -9,7 +9,7 @@ use super::context::{Context, examples};
 use super::error::{Error, Exit};
 use super::fast_clock::{fast_clock, speed};
 use super::logging;
-use super::runtime::serve_and_go;
+use super::runtime::serve;
 use super::systemd::activation;
 use crate::config::{self, Config};
 use crate::daemon::clock::SystemClock;
@@ -91,7 +91,7 @@ pub(super) fn run(Args { log_dir, speed, since }: Args, context: &Context) -> Re
         file_watcher,
     };
     // A signal may be reading from a file system that does not answer. Stopping must not wait for that.
-    serve_and_go(async {
+    serve(async {
         let daemon = Daemon::new(options)?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
         daemon.run(std::future::pending()).await

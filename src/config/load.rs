@@ -6,20 +6,38 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::{Config, Environment, Loaded, Problems, shown_to_others};
+use crate::regular_file::{self, Unfit};
 use presenced_core::finding::Finding;
 
 /// A longer file is not a configuration.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+pub(crate) const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Reads the configuration in the file `path`, and checks that the secret files it names exist and that nobody else can read
-/// them.
+/// them. What is at `path` may also be a pipe, which a shell makes of `--config <(…)`; then this waits until somebody writes to it.
 ///
 /// # Errors
 /// All problems with it.
 pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> {
+    load_with(path, environment, |file| Ok(fs::File::open(file)?))
+}
+
+/// The same for a daemon that runs. It must not wait for whoever writes to a pipe, and a pipe like `<(…)` of a shell is empty when
+/// it is read again. So only a regular file is read.
+///
+/// # Errors
+/// All problems with it.
+pub fn load_again(path: &Path, environment: &Environment) -> Result<Config, Problems> {
+    load_with(path, environment, regular_file::open)
+}
+
+fn load_with(
+    path: &Path,
+    environment: &Environment,
+    open: impl FnOnce(&Path) -> Result<fs::File, Unfit>,
+) -> Result<Config, Problems> {
     // Relative paths in it start from its folder, even if the process changes its own folder later.
     let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let bytes = read(&file).map_err(|error| unreadable(&file, &error, environment))?;
+    let bytes = open(&file).and_then(read).map_err(|unfit| unreadable(&file, unfit, environment))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let help = "this is not a presenced configuration; use --config FILE to name another file".to_owned();
         return Err(Problems::of_file(&file, "the file is larger than 1 MB".to_owned(), help));
@@ -38,13 +56,22 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Problems> 
 }
 
 /// One byte more than the limit is enough to know that the file is too long.
-fn read(file: &Path) -> io::Result<Vec<u8>> {
+fn read(file: fs::File) -> Result<Vec<u8>, Unfit> {
     let mut bytes = Vec::new();
-    fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn unreadable(file: &Path, error: &io::Error, environment: &Environment) -> Problems {
+fn unreadable(file: &Path, unfit: Unfit, environment: &Environment) -> Problems {
+    if let Unfit::NotRegular("a pipe" | "a socket" | "a device") = unfit {
+        let help =
+            "presenced reads a pipe only when it starts; to reload, start it with `--config FILE` and a regular file";
+        return Problems::of_file(file, unfit.to_string(), help.to_owned());
+    }
+    let error = match unfit {
+        Unfit::NotRegular(_) => ErrorKind::IsADirectory.into(),
+        unfit => io::Error::from(unfit),
+    };
     let (message, help) = if error.kind() == ErrorKind::NotFound {
         let default = environment.config_dir.join("config.toml");
         let help = format!(

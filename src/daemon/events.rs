@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use super::account::{Account, Done};
 use super::kept::Reply;
+use super::reload::{Loaded, loaded};
 use super::{Daemon, sleep_or_never, timeout_ends};
 use crate::metrics::Wakeup;
 use crate::policy::{Reading, Sleep};
@@ -16,6 +17,7 @@ pub(super) enum Event {
     Update(Update),
     Command(Command),
     Done(Done),
+    Loaded(Loaded),
     FirstReadingsTimeout,
     Time,
 }
@@ -25,7 +27,7 @@ impl Event {
     pub(super) fn wakeup(&self) -> Wakeup {
         match self {
             Self::Update(_) => Wakeup::Signal,
-            Self::Command(_) => Wakeup::Command,
+            Self::Command(_) | Self::Loaded(_) => Wakeup::Command,
             Self::Done(_) => Wakeup::Answer,
             Self::FirstReadingsTimeout | Self::Time => Wakeup::Time,
         }
@@ -45,6 +47,7 @@ impl Daemon {
                 // Only abandoned requests are cancelled, and those were already counted as failed.
                 Err(_) => Event::Time,
             },
+            loaded = loaded(&mut self.loading) => Event::Loaded(loaded),
             () = timeout_ends(&mut self.first_readings_timeout) => Event::FirstReadingsTimeout,
             () = until_instant => Event::Time,
             () = until_wall => Event::Time,
@@ -63,6 +66,7 @@ impl Daemon {
             }
             Event::Command(command) => self.execute(command, &now),
             Event::Done(done) => self.finish(&done, &now),
+            Event::Loaded(loaded) => self.finish_reload(loaded),
             Event::FirstReadingsTimeout => self.first_readings_timeout = None,
             Event::Time => {}
         }
@@ -125,9 +129,7 @@ impl Daemon {
                 let cleared = self.board.clear_signal(&name);
                 self.keep(cleared, reply, now);
             }
-            Command::Reload { reply } => {
-                let _ = reply.send(self.reload());
-            }
+            Command::Reload { reply } => self.reload(Some(reply)),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::config::{self, Auth};
 use crate::failure::{Applied, Failure, FailureKind, Missing, Permission};
 use crate::graph::Client;
 use crate::metrics::{Call, Metrics, Outcome};
+use crate::off_the_loop::off_the_loop_in_time;
 use crate::session::{Action, Request, Seen, Target};
 use crate::time::Now;
 
@@ -77,9 +78,9 @@ impl Exchange {
             return Ok(());
         }
         let (lock, user) = (self.lock.clone(), user.to_owned());
-        let taken = tokio::task::spawn_blocking(move || lock.take(&user)).await;
-        taken.unwrap_or_else(|error| {
-            Err(Failure::new(FailureKind::Passing, format!("cannot lock the session: {error}")))
+        off_the_loop_in_time(self.lock.place(), move || lock.take(&user)).await.unwrap_or_else(|| {
+            let text = format!("the session cannot be locked: {} does not answer", self.lock.place().display());
+            Err(Failure::new(FailureKind::Passing, text))
         })
     }
 

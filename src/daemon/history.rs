@@ -5,14 +5,20 @@
 //! that is a warning, and the next change tries again. Leaves to others: the file (`history/`).
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::account::Account;
 use crate::history::{Book, Event, Held, Record};
+use crate::off_the_loop::handed_over;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
+
+/// How long the loop waits for the file. An ordinary file system takes less than a millisecond. One that does not answer costs this
+/// once.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How often a daemon without anything to record shows that it is alive.
 const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_mins(1);
@@ -21,7 +27,13 @@ const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct History {
     /// `None`: no location is available for it.
+    path: Option<PathBuf>,
+    /// `None`: there is no location, or a thread still has it.
     book: Option<Book>,
+    /// Where the thread that has it gives it back.
+    lent: Option<mpsc::Receiver<Returned>>,
+    /// Whether that takes long.
+    is_late: bool,
     enabled: bool,
     begun: bool,
     /// The last record about each account.
@@ -35,8 +47,17 @@ pub(super) struct History {
 impl History {
     /// A history in `file`, where nothing was written yet.
     pub(super) fn new(file: Option<PathBuf>, enabled: bool) -> Self {
-        let book = file.map(Book::new);
-        Self { book, enabled, begun: false, recorded: BTreeMap::new(), shown_at: None, failure: None }
+        Self {
+            book: file.clone().map(Book::new),
+            path: file,
+            lent: None,
+            is_late: false,
+            enabled,
+            begun: false,
+            recorded: BTreeMap::new(),
+            shown_at: None,
+            failure: None,
+        }
     }
 
     /// Turns it on or off, as the configuration says.
@@ -90,28 +111,33 @@ impl History {
     /// Something happened that is not worth a record, but shows that the daemon is alive.
     pub(super) fn sign_of_life(&mut self, now: &Now) {
         let is_due = self.shown_at.is_none_or(|at| at + SIGN_OF_LIFE_INTERVAL <= now.instant);
-        if let Some(book) = self.book.as_ref().filter(|_| self.enabled && self.begun && is_due) {
-            // If this fails, so will the next record, and that is reported.
-            let _ = book.sign_of_life();
+        if self.enabled && self.begun && is_due && self.failure.is_none() && self.is_at_hand() {
+            self.lend(|book, _| {
+                // If this fails, so will the next record, and that is reported.
+                let _ = book.sign_of_life();
+                Ok(())
+            });
             self.shown_at = Some(now.instant);
         }
     }
 
     /// The warning that it cannot be written.
     pub(super) fn warning(&self) -> Option<Warning> {
-        let (book, error) = self.book.as_ref().zip(self.failure.as_ref())?;
+        let (path, error) = self.path.as_ref().zip(self.failure.as_ref())?;
+        let remedy = match error.kind() {
+            ErrorKind::InvalidInput => "move it away",
+            ErrorKind::TimedOut => "see why its file system does not answer",
+            _ => "free disk space or make its folder writable",
+        };
         Some(Warning {
             code: Code::HistoryUnwritable,
-            text: format!(
-                "the history {} cannot be written: {error}; the presence is still kept",
-                book.path().display()
-            ),
-            hint: "free disk space or make its folder writable, or set `enabled = false` in [history]".to_owned(),
+            text: format!("the history {} cannot be written: {error}; the presence is still kept", path.display()),
+            hint: format!("{remedy}, or set `enabled = false` in [history]"),
         })
     }
 
     fn is_on(&self) -> bool {
-        self.enabled && self.book.is_some()
+        self.enabled && self.path.is_some()
     }
 
     fn record(&mut self, event: Event, now: &Now) {
@@ -122,16 +148,64 @@ impl History {
 
     /// Whether it was written. After a failure everything is recorded again, because nobody knows what was lost.
     fn write(&mut self, record: &Record, now: &Now) -> bool {
-        let Some(book) = &mut self.book else { return false };
-        let begun = if self.begun { Ok(()) } else { book.begin(env!("CARGO_PKG_VERSION"), now.wall) };
-        self.begun |= begun.is_ok();
-        self.failure = begun.and_then(|()| book.write(record)).err();
+        if !self.is_at_hand() {
+            return false;
+        }
+        let (record, wall) = (record.clone(), now.wall);
+        self.lend(move |book, begun| {
+            if !*begun {
+                book.begin(env!("CARGO_PKG_VERSION"), wall)?;
+                *begun = true;
+            }
+            book.write(&record)
+        });
+        self.shown_at = Some(now.instant);
+        // If it is late, it will be written, or else everything again.
+        self.is_at_hand() && self.failure.is_none() || self.is_late
+    }
+
+    /// Lets a thread work with the book, because its file system may not answer.
+    fn lend(&mut self, work: impl FnOnce(&mut Book, &mut bool) -> io::Result<()> + Send + 'static) {
+        if let Some(mut book) = self.book.take() {
+            let mut begun = self.begun;
+            self.lent = Some(handed_over(move || {
+                let outcome = work(&mut book, &mut begun);
+                Returned { book, begun, outcome }
+            }));
+        }
+    }
+
+    /// Whether the book is here. If a thread has it, waits a moment for it, unless that was in vain before.
+    fn is_at_hand(&mut self) -> bool {
+        let Some(lent) = &self.lent else { return self.book.is_some() };
+        match lent.recv_timeout(if self.is_late { Duration::ZERO } else { PATIENCE }) {
+            Ok(Returned { book, begun, outcome }) => {
+                (self.book, self.begun, self.failure) = (Some(book), begun, outcome.err());
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.is_late = true;
+                self.failure = Some(io::Error::new(ErrorKind::TimedOut, "its file system does not answer"));
+                return false;
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                self.book = self.path.clone().map(Book::new);
+                self.failure = Some(io::Error::other("its thread has ended"));
+            }
+        }
+        (self.lent, self.is_late) = (None, false);
         if self.failure.is_some() {
             self.recorded.clear();
         }
-        self.shown_at = Some(now.instant);
-        self.failure.is_none()
+        true
     }
+}
+
+/// A book that a thread gives back.
+#[derive(Debug)]
+struct Returned {
+    book: Book,
+    begun: bool,
+    outcome: io::Result<()>,
 }
 
 /// The reason, without what a program said about itself unless that is a program's name: it might be a meeting's title or

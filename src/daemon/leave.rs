@@ -10,7 +10,7 @@ use crate::config::OnExit;
 use crate::status::Command;
 
 /// How long leaving may take. In real time, as the service manager counts.
-const LEAVE_TIMEOUT: Duration = Duration::from_millis(2800);
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(2500);
 /// How much of that a request gets that was already in flight.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -74,6 +74,7 @@ use decision_log::DecisionLog;
 use history::History;
 use kept::Keeper;
 use listening::Listening;
+use reload::Loading;
 use report::ReportBuilder;
 use service::Service;
 use session_lock::{Holder, Locks};
@@ -175,6 +176,8 @@ pub struct Daemon {
     service: Service,
     /// Why the configuration on disk is not the one in force.
     config_warning: Option<Warning>,
+    /// The configuration is being read again.
+    loading: Option<Loading>,
     /// Ends the wait for the first readings; `None`: it is over.
     first_readings_timeout: Option<Pin<Box<tokio::time::Sleep>>>,
     /// The time left for the last writes before a suspend; `None`: no suspend is coming, or the writes are done.
@@ -233,6 +236,7 @@ impl Daemon {
             listening: Listening::default(),
             service: Service::new(now.instant),
             config_warning: None,
+            loading: None,
             first_readings_timeout: Some(first_readings_timeout()),
             suspend_window: None,
             asleep: false,
@@ -281,7 +285,7 @@ impl Daemon {
                 () = &mut stop => break Ok(()),
                 _ = hangup.recv() => {
                     self.metrics.note_wakeup(Wakeup::Command);
-                    drop(self.reload());
+                    self.reload(None);
                 }
                 event = self.next_event(&now, &mut commands) => {
                     self.metrics.note_wakeup(event.wakeup());
@@ -289,9 +293,10 @@ impl Daemon {
                 }
             }
         };
-        self.leave(&mut commands).await;
+        // Nothing is set any more, so the last write has as long as leaving takes anyway.
+        let mut keeper = std::mem::replace(&mut self.keeper, Keeper::new(None));
+        tokio::join!(self.leave(&mut commands), keeper.stop());
         self.history.stop(&self.clock.now());
-        self.keeper.stop().await;
         if let Some(server) = server {
             // Dropping the server removes its socket.
             server.abort();

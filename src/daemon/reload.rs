@@ -2,28 +2,91 @@
 //! others see no flicker.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use super::account::{Account, AccountId};
+use super::kept::Reply;
 use super::service::Service;
 use super::{Daemon, StartError, first_readings_timeout};
-use crate::config::{self, Config, OnExit};
+use crate::config::{self, Config, OnExit, Problems};
+use crate::off_the_loop::off_the_loop_in_time;
 use crate::time::Now;
 use crate::warning::{Code, Warning};
 
+/// The result of reading the configuration again; `None`: its file system does not answer.
+pub(super) type Loaded = Option<Result<Config, Problems>>;
+
+/// The configuration is being read, on a thread where that may block.
+pub(super) struct Loading {
+    task: JoinHandle<Loaded>,
+    /// Who is answered afterwards.
+    replies: Vec<Reply>,
+    /// Whether it must be read again afterwards, because somebody asked meanwhile, and who is answered then.
+    again: Option<Vec<Reply>>,
+}
+
+/// Waits until the configuration was read.
+pub(super) async fn loaded(loading: &mut Option<Loading>) -> Loaded {
+    match loading {
+        Some(loading) => match (&mut loading.task).await {
+            Ok(loaded) => loaded,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => None,
+        },
+        None => std::future::pending().await,
+    }
+}
+
 impl Daemon {
-    /// Reads the configuration again and puts it in force if it is valid. The error is the full report for the client.
-    pub(super) fn reload(&mut self) -> Result<(), String> {
-        let Some(file) = &self.config_file else {
-            return Err("this daemon has no configuration file to reload".to_owned());
+    /// Starts to read the configuration again. `reply` gets the outcome: the error is the full report for the client.
+    pub(super) fn reload(&mut self, reply: Option<Reply>) {
+        let Some(file) = self.config_file.clone() else {
+            let refused = Err("this daemon has no configuration file to reload".to_owned());
+            return reply.into_iter().for_each(|reply| drop(reply.send(refused.clone())));
         };
+        if let Some(loading) = &mut self.loading {
+            return loading.again.get_or_insert_default().extend(reply);
+        }
         if self.ready {
             Service::reloading();
         }
+        let environment = self.environment.clone();
+        let task = tokio::spawn(async move {
+            let place = file.clone();
+            off_the_loop_in_time(&place, move || config::load_again(&file, &environment)).await
+        });
+        self.loading = Some(Loading { task, replies: reply.into_iter().collect(), again: None });
+    }
+
+    /// Puts the configuration in force if it is valid, and answers.
+    pub(super) fn finish_reload(&mut self, loaded: Loaded) {
+        let Some(Loading { replies, again, .. }) = self.loading.take() else { return };
+        let outcome = self.take_over(loaded);
+        for reply in replies {
+            // A client that has left does not need its answer.
+            let _ = reply.send(outcome.clone());
+        }
+        if let Some(replies) = again {
+            self.reload(None);
+            if let Some(loading) = &mut self.loading {
+                loading.replies = replies;
+            }
+        }
+    }
+
+    fn take_over(&mut self, loaded: Loaded) -> Result<(), String> {
         let now = self.clock.now();
-        let outcome = match config::load(file, &self.environment) {
-            Ok(config) => self.put_in_force(config, &now),
-            Err(problems) => Err((problems.to_string(), problems.render(100, false))),
+        let outcome = match loaded {
+            Some(Ok(config)) => self.put_in_force(config, &now),
+            Some(Err(problems)) => Err((problems.to_string(), problems.render(100, false))),
+            None => {
+                let file = self.config_file.as_deref().unwrap_or(Path::new(""));
+                let text = format!("{} cannot be read: its file system does not answer", file.display());
+                Err((text.clone(), text))
+            }
         };
         if self.ready {
             Service::ready();

@@ -6,19 +6,20 @@
 //!
 //! Leaves to others: two machines (docs/seen.md), and accounts of one daemon (`leaving`).
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::config;
 use crate::failure::{Failure, FailureKind, Missing};
+use crate::regular_file;
 use crate::sanitize::printable;
 
 /// More of a lock file is not read.
@@ -104,18 +105,17 @@ impl SessionLock {
     /// [`FailureKind::Refused`] if another process holds it.
     pub(super) fn take(&self, user: &str) -> Result<(), Failure> {
         let user = user.to_lowercase();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.held.as_ref().is_some_and(|(held, _)| *held == user) || state.missing.is_some() {
+        if self.is_settled(&user) {
             return Ok(());
         }
-        state.held = None;
+        self.state().held = None;
         let name = format!("{}.lock", Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{} {user}", self.key).as_bytes()));
         let mut reasons = Vec::new();
         for folder in &self.locks.folders {
             let path = folder.join(&name);
             match lock(&path, &self.locks.holder) {
                 Ok(Ok(file)) => {
-                    state.held = Some((user, file));
+                    self.state().held = Some((user, file));
                     return Ok(());
                 }
                 // Another account of this daemon has the same user. They do not disturb each other, because one daemon decides for
@@ -126,37 +126,47 @@ impl SessionLock {
             }
         }
         tracing::warn!("the session is not locked against a second presenced: {}", reasons.join("; "));
-        state.missing = Some(reasons.join("; "));
+        self.state().missing = Some(reasons.join("; "));
         Ok(())
+    }
+
+    /// Where the lock is, unless there is no folder for it.
+    pub(super) fn place(&self) -> &Path {
+        self.locks.folders.first().map_or(Path::new("/"), PathBuf::as_path)
     }
 
     /// Whether nothing is left to do for `user`: the lock is held, or there is no folder for it.
     pub(super) fn is_settled(&self, user: &str) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         state.missing.is_some() || state.held.as_ref().is_some_and(|(held, _)| held.eq_ignore_ascii_case(user))
     }
 
     /// Why there is no lock, if there is none and that is known.
     pub(super) fn missing(&self) -> Option<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).missing.clone()
+        self.state().missing.clone()
     }
 
     /// Whether it is held.
     pub(super) fn is_held(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).held.is_some()
+        self.state().held.is_some()
+    }
+
+    /// Never held while the file system is asked, because the loop looks at it too.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whether nobody holds the lock at `path` now. May block on the file system.
 pub(super) fn is_free(path: &Path) -> bool {
-    let Ok(file) = open(path) else { return true };
+    let Ok(file) = regular_file::open_or_create(path) else { return true };
     flock(&file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
 }
 
 /// Locks the file and writes who holds it; or says who does.
 fn lock(path: &Path, holder: &Holder) -> io::Result<Result<File, Option<Holder>>> {
     DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(path))?;
-    let mut file = open(path)?;
+    let mut file = regular_file::open_or_create(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => {
@@ -169,15 +179,6 @@ fn lock(path: &Path, holder: &Holder) -> io::Result<Result<File, Option<Holder>>
     file.set_len(0)?;
     file.write_all(&serde_json::to_vec(holder)?)?;
     Ok(Ok(file))
-}
-
-/// Opens the file and creates it if it does not exist. A link is not followed.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).expect("open(2) takes its flags as an int");
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 fn held_by(holder: Option<&Holder>, path: PathBuf) -> Failure {

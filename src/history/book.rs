@@ -1,15 +1,16 @@
 //! The daemon's end: appends records, and keeps the file small.
 
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, Unit};
-use rustix::fs::{OFlags, Timestamps};
+use rustix::fs::Timestamps;
 
 use super::{Event, KEPT_FOR, MAX_FILE_BYTES, Record, read};
+use crate::regular_file;
 use crate::whole_file;
 
 /// The size to which a file is shortened that became too large.
@@ -83,10 +84,7 @@ impl Book {
 
     fn open(&mut self) -> io::Result<File> {
         self.make_folder()?;
-        let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
-        let options =
-            OpenOptions::new().append(true).read(true).create(true).mode(0o600).custom_flags(nofollow).open(&self.path);
-        let mut file = options?;
+        let mut file = regular_file::open_or_create_to_append(&self.path)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
         self.length = file.metadata()?.len();
         let mut last = [b'\n'];
@@ -226,7 +224,7 @@ mod tests {
     fn an_incomplete_line_spoils_no_other() {
         let (_folder, mut book) = book();
         book.begin("0.1.0", at("24T09:00")).unwrap();
-        let mut file = OpenOptions::new().append(true).open(book.path()).unwrap();
+        let mut file = File::options().append(true).open(book.path()).unwrap();
         file.write_all(br#"{"at":"2020-11-24T09:00:01Z","event":"#).unwrap();
         let mut book = Book::new(book.path().to_owned());
         book.write(&held("24T09:02", "work", "one")).unwrap();

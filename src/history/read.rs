@@ -1,6 +1,5 @@
 //! Reading the file: every line that can be read, in order.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{MAX_FILE_BYTES, Record};
+use crate::regular_file;
 
 /// What the file holds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Read {
 /// # Errors
 /// It cannot be read, or does not exist.
 pub fn read(path: &Path) -> io::Result<Read> {
-    let file = File::open(path)?;
+    let file = regular_file::open(path)?;
     let alive_at = Timestamp::new(file.metadata()?.mtime(), 0).ok();
     let mut bytes = Vec::new();
     // No history is larger than that; a larger file is something else.

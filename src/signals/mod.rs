@@ -3,8 +3,8 @@
 //!
 //! There is one folder per signal, and no signal uses the folder of another. They share the D-Bus connections (`bus`), the
 //! user's login session (`logind`), the sockets of compositors and X servers (`displays`), the end of another process
-//! (`process`), the waits between attempts (`backoff`) and between batches of changes (`batch`), and work that may block on a
-//! file system (`off_the_loop`). Their files are watched by `file_watch`. `network` is not a signal that a rule can use: it says when a retry is worthwhile.
+//! (`process`), and the waits between attempts (`backoff`) and between batches of changes (`batch`). Their files are watched by
+//! `file_watch`, and read in `off_the_loop`. `network` is not a signal that a rule can use: it says when a retry is worthwhile.
 //!
 //! When a source fails, its task publishes unknown with a warning, and recovers by itself. A task runs until it is dropped.
 //! Leaves to others: what the readings mean (`policy/`), and how long they have held (`daemon/`).
@@ -21,7 +21,6 @@ mod logind;
 #[cfg(feature = "pulse")]
 pub mod microphone;
 pub mod network;
-mod off_the_loop;
 mod process;
 pub mod sleep;
 

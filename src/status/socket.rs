@@ -3,18 +3,19 @@
 //!
 //! Leaves to others: what happens on the socket ([`super::server`]).
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 use super::peer;
+use crate::regular_file::{self, Unfit};
 
 /// The longest socket path: `sun_path` of unix(7) has 108 bytes, including the final NUL.
 pub(super) const MAX_PATH_BYTES: usize = 107;
@@ -60,6 +61,14 @@ pub enum BindError {
         /// What is there.
         path: PathBuf,
     },
+    /// Something else has the name of the socket's lock. It is never touched.
+    #[error("{} cannot lock the socket: {reason}", path.display())]
+    NotALock {
+        /// What is there.
+        path: PathBuf,
+        /// Why it cannot be one.
+        reason: String,
+    },
     /// The path does not fit a socket address.
     #[error("the socket path {} has {length} bytes; a socket path has at most {MAX_PATH_BYTES}", path.display())]
     PathTooLong {
@@ -95,7 +104,7 @@ impl BindError {
             Self::WrongDescriptor { .. } => {
                 "its unit needs one `ListenStream=` with the path of a Unix socket, and `Accept=no`"
             }
-            Self::NotASocket { .. } => "move it away, or choose another path with `--socket`",
+            Self::NotASocket { .. } | Self::NotALock { .. } => "move it away, or choose another path with `--socket`",
             Self::PathTooLong { .. } => "choose a shorter path with `--socket`",
             Self::Io { .. } => "make the folder writable for this user, or choose another path with `--socket`",
         }
@@ -180,15 +189,10 @@ fn lock(path: &Path) -> Result<File, BindError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
-    let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
-    let lock = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(nofollow)
-        .open(&lock_path)
-        .map_err(io_error("create the lock file", &lock_path))?;
+    let lock = regular_file::open_or_create(&lock_path).map_err(|unfit| match unfit {
+        Unfit::Io(error) => io_error("create the lock file", &lock_path)(error),
+        unfit => BindError::NotALock { path: lock_path.clone(), reason: unfit.to_string() },
+    })?;
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
         Err(Errno::WOULDBLOCK) => {

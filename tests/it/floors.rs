@@ -243,6 +243,38 @@ fn circle(arrows: &BTreeMap<String, BTreeSet<String>>, start: &str) -> Option<Ve
     None
 }
 
+/// What may open a file at a path by itself, besides `regular_file`, and what it opens.
+const OPENERS: [(&str, &str); 6] = [
+    ("src/regular_file.rs", "every other file"),
+    ("src/whole_file/mod.rs", "its own drafts, and folders"),
+    ("src/config/load.rs", "a configuration that may be a pipe, before there is a loop"),
+    ("src/cli/emulator.rs", "what the command line names, before there is a loop"),
+    ("src/cli/service/paths.rs", "units of systemd, which a command looks at"),
+    ("src/cli/doctor/clock.rs", "the system's time zones, which a command looks at"),
+];
+
+/// A pipe, a device or a huge file must not stop the daemon, whichever path it is at.
+#[test]
+fn every_file_is_opened_in_one_way() {
+    let opens = ["File::open(", "fs::read(", "fs::read_to_string(", "OpenOptions::new("];
+    // The kernel's files, and the one that describes the system, are what they are.
+    let of_the_system = ["/proc/", "TABLE)", "\"/etc/os-release\"", "fdinfo"];
+    let mut wrong = Vec::new();
+    for file in source_files(&root().join("src")) {
+        let name = file.strip_prefix(root()).expect("a file below").display().to_string();
+        if OPENERS.iter().any(|(opener, _)| *opener == name) || name.ends_with("tests.rs") {
+            continue;
+        }
+        for line in code(&fs::read_to_string(&file).expect("a source file")).lines() {
+            let is_open = opens.iter().any(|open| line.contains(open));
+            if is_open && !of_the_system.iter().any(|part| line.contains(part)) {
+                wrong.push(format!("{name}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "use crate::regular_file:\n{}", wrong.join("\n"));
+}
+
 /// A copy of the core with one more line in `session/timing.rs` does not pass the lint, and does without it.
 #[test]
 fn a_planted_breach_of_the_core_fails_the_lint() {

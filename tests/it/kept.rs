@@ -191,11 +191,11 @@ async fn a_file_that_cannot_be_used_is_named_and_the_next_change_replaces_it() {
         ("is damaged: ", &|path| write(path, "")),
         ("is damaged: ", &|path| write(path, "{\"version\": 1, \"signals\": ")),
         ("has version 7, and this presenced reads version 1", &|path| write(path, "{\"version\": 7}")),
-        ("has more than 1048576 bytes", &|path| write(path, " ".repeat(1_100_000))),
-        ("is not a regular file", &fifo),
-        ("cannot be read: ", &link),
-        ("belongs to another user, or others may write to it", &others),
-        ("belongs to another user, or others may write to it", &foreign),
+        ("cannot be read: it is larger than 1 MiB", &|path| write(path, " ".repeat(1_100_000))),
+        ("cannot be read: it is a pipe, not a regular file", &fifo),
+        ("cannot be read: it is a symbolic link, not a regular file", &link),
+        ("cannot be read: it belongs to another user, or others may write to it", &others),
+        ("cannot be read: it belongs to another user, or others may write to it", &foreign),
     ];
     for (why, plant) in plants {
         plant(&path);

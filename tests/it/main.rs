@@ -21,6 +21,7 @@ mod cli;
 mod clock;
 mod config;
 mod daemon;
+mod dead_files;
 mod decision_log;
 mod demo;
 mod doctor;
@@ -56,6 +57,7 @@ mod mate;
 mod metrics;
 #[cfg(feature = "pulse")]
 mod microphone;
+mod misplaced;
 mod network;
 mod not_stored;
 mod one_session;

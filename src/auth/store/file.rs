@@ -1,18 +1,29 @@
 //! A sign-in in a file: `{state_dir}/tokens/{account}.json`. Only its owner can read it, and it is whole or absent.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::failure::{Failure, FailureKind};
+use crate::off_the_loop::off_the_loop_in_time;
+use crate::regular_file::{self, Unfit};
 use crate::whole_file;
 
+use super::lock::{Lock, Untaken};
+
+/// More than any sign-in has: an answer of the sign-in service has at most half of it.
+const MAX_BYTES: u64 = 128 * 1024;
+
 /// The file of one account.
+#[derive(Clone)]
 pub(super) struct TokenFile {
     dir: PathBuf,
     path: PathBuf,
@@ -30,38 +41,82 @@ impl TokenFile {
     }
 
     /// Its content; `None` if there is no file.
-    pub(super) fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
-        match fs::read(&self.path) {
+    pub(super) async fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
+        self.patiently("read", |file| match regular_file::read(&file.path, MAX_BYTES) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unusable(&self.path, "read", &error)),
-        }
+            Err(unfit) if unfit.is_missing() => Ok(None),
+            Err(unfit) => Err(unfit),
+        })
+        .await
     }
 
     /// Writes all or nothing, even if the power fails: half a refresh token would cost a sign-in.
-    pub(super) fn write(&self, sign_in: &[u8]) -> Result<(), Failure> {
-        self.replace(sign_in).map_err(|error| unusable(&self.path, "written", &error))
+    /// The lock is held until that has happened, even if nobody waits for it any more.
+    pub(super) async fn write(&self, sign_in: SecretString, lock: &Arc<Lock>) -> Result<(), Failure> {
+        let lock = Arc::clone(lock);
+        self.patiently("written", move |file| {
+            let _lock = lock;
+            Ok(file.replace(sign_in.expose_secret().as_bytes())?)
+        })
+        .await
     }
 
     /// Removes it; false: there was none.
-    pub(super) fn remove(&self) -> Result<bool, Failure> {
-        let removed = self.sweep_old_drafts().and_then(|()| whole_file::remove(&self.path));
-        removed.map_err(|error| unusable(&self.path, "removed", &error))
+    pub(super) async fn remove(&self, lock: &Arc<Lock>) -> Result<bool, Failure> {
+        let lock = Arc::clone(lock);
+        self.patiently("removed", move |file| {
+            let _lock = lock;
+            Ok(file.clear()?)
+        })
+        .await
     }
 
-    /// The file to lock around each change of the sign-in, wherever the sign-in is kept.
-    pub(super) fn open_lock(&self) -> Result<File, Failure> {
-        let lock = self.path.with_extension("lock");
-        let open = || {
-            self.make_folder()?;
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock)
-        };
-        open().map_err(|error| unusable(&lock, "written", &error))
+    /// Waits for the lock that is held around each change of the sign-in, wherever the sign-in is kept.
+    pub(super) async fn lock(&self) -> Result<Arc<Lock>, Failure> {
+        let file = self.clone();
+        let taken = Lock::take(&self.lock_path(), move || file.open_lock()).await;
+        taken.map(Arc::new).map_err(|untaken| {
+            let path = self.lock_path();
+            match untaken {
+                Untaken::Unfit(unfit) => unusable(&path, "written", &unfit),
+                Untaken::Late => late(&path, "written"),
+                Untaken::Held(error) => {
+                    Failure::new(FailureKind::Passing, format!("{} cannot be locked: {error}", path.display()))
+                }
+            }
+        })
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+
+    fn open_lock(&self) -> Result<File, Unfit> {
+        self.make_folder()?;
+        regular_file::open_or_create(&self.lock_path())
+    }
+
+    /// Does something with the file where it may block, and gives up if the file system does not answer.
+    async fn patiently<T: Send + 'static>(
+        &self,
+        done: &str,
+        work: impl FnOnce(&Self) -> Result<T, Unfit> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let file = self.clone();
+        match off_the_loop_in_time(&self.path, move || work(&file)).await {
+            Some(outcome) => outcome.map_err(|unfit| unusable(&self.path, done, &unfit)),
+            None => Err(late(&self.path, done)),
+        }
     }
 
     fn make_folder(&self) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         fs::set_permissions(&self.dir, Permissions::from_mode(0o700))
+    }
+
+    fn clear(&self) -> io::Result<bool> {
+        self.sweep_old_drafts()?;
+        whole_file::remove(&self.path)
     }
 
     fn replace(&self, sign_in: &[u8]) -> io::Result<()> {
@@ -109,9 +164,13 @@ fn old_draft_of(name: &str) -> Option<&str> {
     (is_pid && !stem.is_empty()).then_some(stem)
 }
 
-fn unusable(path: &Path, done: &str, error: &io::Error) -> Failure {
-    Failure::new(FailureKind::Refused, format!("{} cannot be {done}: {error}", path.display()))
-        .with_hint("check the owner and the permissions of the file and its folder, and whether the disk is full")
+fn unusable(path: &Path, done: &str, unfit: &Unfit) -> Failure {
+    Failure::new(FailureKind::Refused, format!("{} cannot be {done}: {unfit}", path.display())).with_hint(unfit.hint())
+}
+
+fn late(path: &Path, done: &str) -> Failure {
+    let text = format!("{} cannot be {done}: its file system does not answer", path.display());
+    Failure::new(FailureKind::Passing, text)
 }
 
 /// The account's name as a file name. Characters that could lead out of the folder, or confuse a shell, are percent-encoded.
@@ -135,7 +194,7 @@ mod tests {
         let file = TokenFile::new("work", folder.path());
         fs::create_dir(&file.dir).unwrap();
         fs::set_permissions(&file.dir, Permissions::from_mode(0o755)).unwrap();
-        file.write(b"{}").unwrap();
+        file.replace(b"{}").unwrap();
         drop(file.open_lock().unwrap());
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&file.dir), mode(&file.path)), (0o700, 0o600));
@@ -151,12 +210,12 @@ mod tests {
             let names = fs::read_dir(&file.dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
             names.collect::<std::collections::BTreeSet<_>>()
         };
-        file.write(b"{}").unwrap();
+        file.replace(b"{}").unwrap();
         for name in of_others {
             fs::write(file.dir.join(name), "").unwrap();
         }
         let clean = names();
-        for change in [|file: &TokenFile| file.write(b"{}"), |file: &TokenFile| file.remove().map(drop)] {
+        for change in [|file: &TokenFile| file.replace(b"{}"), |file: &TokenFile| file.clear().map(drop)] {
             for name in ["work.1.draft", "work.4194304.draft", ".work.json.draft", ".work.json.draft2"] {
                 fs::write(file.dir.join(name), "half of a refresh tok").unwrap();
             }
@@ -164,7 +223,7 @@ mod tests {
             assert!(names().is_subset(&clean), "{:?}", names());
         }
         assert_eq!(names(), of_others.map(str::to_owned).into());
-        assert!(!file.remove().unwrap());
+        assert!(!file.clear().unwrap());
     }
 
     #[test]
@@ -172,8 +231,8 @@ mod tests {
         let folder = TempDir::new().unwrap();
         sweep(folder.path()).unwrap();
         let (work, home) = (TokenFile::new("work", folder.path()), TokenFile::new("home", folder.path()));
-        work.write(b"{}").unwrap();
-        home.write(b"{}").unwrap();
+        work.replace(b"{}").unwrap();
+        home.replace(b"{}").unwrap();
         let put = |name: &str| fs::write(work.dir.join(name), "half of a refresh tok").unwrap();
         for name in ["work.7.draft", "home.4194304.draft", "gone.1.draft", ".work.json.draft", ".gone.json.draft16"] {
             put(name);

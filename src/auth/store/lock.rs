@@ -2,12 +2,16 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
+
+use crate::off_the_loop::off_the_loop_in_time;
+use crate::regular_file::Unfit;
 
 /// A process that holds the lock longer than this is stuck: each step under the lock has a shorter time-out.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
@@ -17,17 +21,42 @@ pub(super) struct Lock {
     _file: File,
 }
 
+/// Why it was not taken.
+#[derive(Debug)]
+pub(super) enum Untaken {
+    /// The file cannot be locked.
+    Unfit(Unfit),
+    /// The file's system does not answer.
+    Late,
+    /// Another process keeps it locked.
+    Held(io::Error),
+}
+
 impl Lock {
-    /// Waits for the lock on `file`. Other holders in the same process count too.
+    /// Waits for the lock on the file at `path`, which `open` opens. Other holders in the same process count too.
     ///
     /// # Errors
     /// Also if that takes longer than a minute.
-    pub(super) async fn take(file: File) -> io::Result<Self> {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Self { _file: file }),
-            Err(Errno::WOULDBLOCK) => {}
-            Err(error) => return Err(error.into()),
+    pub(super) async fn take(
+        path: &Path,
+        open: impl FnOnce() -> Result<File, Unfit> + Send + 'static,
+    ) -> Result<Self, Untaken> {
+        let tried = move || {
+            let file = open()?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok((file, true)),
+                Err(Errno::WOULDBLOCK) => Ok((file, false)),
+                Err(error) => Err(Unfit::Io(error.into())),
+            }
+        };
+        let (file, is_taken) = off_the_loop_in_time(path, tried).await.ok_or(Untaken::Late)?.map_err(Untaken::Unfit)?;
+        if is_taken {
+            return Ok(Self { _file: file });
         }
+        Self::wait_for(file).await.map_err(Untaken::Held)
+    }
+
+    async fn wait_for(file: File) -> io::Result<Self> {
         // A separate thread, not one of the runtime's: the runtime waits for its threads when the program ends. If nobody
         // waits any more when the thread gets the lock, dropping the file releases it.
         let (sender, receiver) = oneshot::channel();
@@ -61,11 +90,14 @@ mod tests {
     async fn one_at_a_time_has_it_and_the_next_gets_it_when_it_is_dropped() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("lock");
-        let open = || File::create(&path).unwrap();
+        let open = || {
+            let path = path.clone();
+            move || Ok(File::create(path)?)
+        };
         let inside = AtomicU32::new(0);
-        let first = Lock::take(open()).await.unwrap();
+        let first = Lock::take(&path, open()).await.unwrap();
         let others = futures_util::future::join_all((0..4).map(async |_| {
-            let lock = Lock::take(open()).await.unwrap();
+            let lock = Lock::take(&path, open()).await.unwrap();
             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
             tokio::task::yield_now().await;
             assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
@@ -78,9 +110,9 @@ mod tests {
         };
         tokio::join!(others, release);
         // A waiter that gives up leaves nothing locked.
-        let held = Lock::take(open()).await.unwrap();
-        assert!(futures_util::FutureExt::now_or_never(Lock::take(open())).is_none());
+        let held = Lock::take(&path, open()).await.unwrap();
+        assert!(futures_util::FutureExt::now_or_never(Lock::take(&path, open())).is_none());
         drop(held);
-        drop(Lock::take(open()).await.unwrap());
+        drop(Lock::take(&path, open()).await.unwrap());
     }
 }

@@ -22,7 +22,7 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
@@ -54,6 +54,11 @@ pub(super) struct SignIn {
 }
 
 impl SignIn {
+    /// Reads one as it is stored; `None`: it is damaged. The parser's own message is left out, because it may quote the token.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
     fn is_of(&self, other: &Self) -> bool {
         self.refresh_token.expose_secret() == other.refresh_token.expose_secret()
     }
@@ -239,20 +244,20 @@ impl Store {
     }
 
     async fn replace(&self, used: &SignIn, renewed: &SignIn) -> Result<(), Failure> {
-        let _lock = self.lock().await?;
+        let lock = self.file.lock().await?;
         match self.find().await? {
-            Some((stored, place)) if stored.is_of(used) => self.write(renewed, &place).await,
+            Some((stored, place)) if stored.is_of(used) => self.write(renewed, &place, &lock).await,
             Some(_) | None => Ok(()),
         }
     }
 
     async fn write_new(&self, sign_in: &SignIn) -> Result<(), Failure> {
-        let _lock = self.lock().await?;
+        let lock = self.file.lock().await?;
         let place = self.place_for_new().await?;
-        self.write(sign_in, &place).await?;
+        self.write(sign_in, &place, &lock).await?;
         match place {
             Place::File => self.clean_keyring().await,
-            Place::Keyring(_) => drop(self.file.remove()?),
+            Place::Keyring(_) => drop(self.file.remove(&lock).await?),
         }
         // A renewal of the previous sign-in has nothing left to store.
         *self.unsaved() = None;
@@ -295,22 +300,22 @@ impl Store {
         }
     }
 
-    async fn write(&self, sign_in: &SignIn, place: &Place) -> Result<(), Failure> {
-        let json = serde_json::to_string(sign_in).expect("the keys are strings");
+    async fn write(&self, sign_in: &SignIn, place: &Place, lock: &Arc<Lock>) -> Result<(), Failure> {
+        let json = SecretString::from(serde_json::to_string(sign_in).expect("the keys are strings"));
         match place {
-            Place::File => self.file.write(json.as_bytes()),
+            Place::File => self.file.write(json, lock).await,
             Place::Keyring(keyring) => {
                 let label = format!("presenced: sign-in to account {}", self.account);
-                let put = keyring.put(&label, &self.attributes(), &json.into()).await;
+                let put = keyring.put(&label, &self.attributes(), &json).await;
                 put.map_err(|trouble| self.failure(trouble))
             }
         }
     }
 
     async fn remove(&self, was_there: &mut bool) -> Result<(), Failure> {
-        let _lock = self.lock().await?;
+        let lock = self.file.lock().await?;
         if self.kind != TokenStore::Keyring {
-            *was_there |= self.file.remove()?;
+            *was_there |= self.file.remove(&lock).await?;
         }
         if self.kind == TokenStore::File {
             return Ok(());
@@ -330,16 +335,16 @@ impl Store {
     /// The sign-in in force, and its place.
     async fn find(&self) -> Result<Option<(SignIn, Place)>, Failure> {
         match self.kind {
-            TokenStore::File => self.find_in_file(),
+            TokenStore::File => self.find_in_file().await,
             TokenStore::Keyring => self.find_in_keyring().await.map_err(|trouble| self.failure(trouble))?.transpose(),
             TokenStore::Auto => {
-                if let Some(found) = self.find_in_file()? {
+                if let Some(found) = self.find_in_file().await? {
                     return Ok(Some(found));
                 }
                 match self.find_in_keyring().await {
                     Ok(Some(found)) => found.map(Some),
                     // It may have moved to the file in the meantime.
-                    Ok(None) => self.find_in_file(),
+                    Ok(None) => self.find_in_file().await,
                     Err(Trouble::NoBus(_)) if !self.met_bus.load(Ordering::Relaxed) => Ok(None),
                     // A keyring that comes later may have it.
                     Err(Trouble::Absent) => {
@@ -351,12 +356,11 @@ impl Store {
         }
     }
 
-    fn find_in_file(&self) -> Result<Option<(SignIn, Place)>, Failure> {
-        let Some(bytes) = self.file.read()? else { return Ok(None) };
-        // Without the parser's own message: it may quote the token.
+    async fn find_in_file(&self) -> Result<Option<(SignIn, Place)>, Failure> {
+        let Some(bytes) = self.file.read().await? else { return Ok(None) };
         let damaged =
-            |_| self.sign_in_needed(format!("the sign-in stored in {} is damaged", self.file.path().display()));
-        Ok(Some((serde_json::from_slice(&bytes).map_err(damaged)?, Place::File)))
+            || self.sign_in_needed(format!("the sign-in stored in {} is damaged", self.file.path().display()));
+        Ok(Some((SignIn::parse(&bytes).ok_or_else(damaged)?, Place::File)))
     }
 
     async fn find_in_keyring(&self) -> Result<Option<Result<(SignIn, Place), Failure>>, Trouble> {
@@ -366,18 +370,11 @@ impl Store {
         }
         let keyring = keyring?;
         let found = keyring.find(&self.attributes()).await?;
-        let damaged = |_| self.sign_in_needed("the sign-in stored in the keyring is damaged".to_owned());
-        Ok(found
-            .first()
-            .map(|json| Ok((serde_json::from_str(json.expose_secret()).map_err(damaged)?, Place::Keyring(keyring)))))
-    }
-
-    async fn lock(&self) -> Result<Lock, Failure> {
-        let failed = |error| {
-            let text = format!("the sign-in to account `{}` cannot be locked for writing: {error}", self.account);
-            Failure::new(FailureKind::Passing, text)
-        };
-        Lock::take(self.file.open_lock()?).await.map_err(failed)
+        let damaged = || self.sign_in_needed("the sign-in stored in the keyring is damaged".to_owned());
+        Ok(found.first().map(|json| {
+            let parsed = SignIn::parse(json.expose_secret().as_bytes());
+            Ok((parsed.ok_or_else(damaged)?, Place::Keyring(keyring)))
+        }))
     }
 
     fn attributes(&self) -> Attributes {

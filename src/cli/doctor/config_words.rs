@@ -4,8 +4,9 @@ use std::path::Path;
 
 use toml::Value;
 
-use crate::config::Vocabulary;
+use crate::config::{MAX_FILE_BYTES, Vocabulary};
 use crate::presence::Presence;
+use crate::regular_file;
 
 /// Whether it is a word of the configuration, as a key or as a value.
 pub(super) fn is_own_word(word: &str) -> bool {
@@ -14,8 +15,8 @@ pub(super) fn is_own_word(word: &str) -> bool {
 
 /// Everything that the user chose in an invalid configuration, if it is at least TOML.
 pub(super) fn values(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let mut waiting = vec![Value::Table(text.parse().unwrap_or_default())];
+    let bytes = regular_file::read(file, MAX_FILE_BYTES).unwrap_or_default();
+    let mut waiting = vec![Value::Table(String::from_utf8_lossy(&bytes).parse().unwrap_or_default())];
     let mut chosen = Vec::new();
     while let Some(value) = waiting.pop() {
         match value {

@@ -45,7 +45,7 @@ use std::time::Duration;
 
 use super::context::{Context, examples};
 use super::error::{Error, Exit};
-use super::runtime::block_on_and_go;
+use super::runtime::block_on;
 use super::terminal::output::print;
 use super::terminal::screen;
 use crate::config::{self, Config, Environment, Problems};
@@ -127,7 +127,7 @@ pub(super) fn run(Args { json, report }: Args, context: &Context) -> Result<Exit
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::of(&environment, FileWatcher::new()));
     let now = clock.now();
-    let (scene, checks) = block_on_and_go(async {
+    let (scene, checks) = block_on(async {
         let under_way = UnderWay::new();
         let daemon = under_way.of("daemon", ask(context)).await;
         let scene = Scene { context, config, environment, daemon, clock, now };

@@ -9,7 +9,8 @@ use super::check::{Check, Group};
 use super::redact::Redactor;
 use super::redacted_config;
 use super::view::Marks;
-use crate::config::Environment;
+use crate::config::{Environment, MAX_FILE_BYTES};
+use crate::regular_file;
 
 /// Common desktops. Any other name may be private.
 const DESKTOPS: [&str; 22] = [
@@ -63,8 +64,8 @@ pub(super) fn render(scene: &Scene<'_>, checks: &[Check]) -> String {
 
 /// The redacted configuration.
 fn configuration(scene: &Scene<'_>, redactor: &mut Redactor) -> String {
-    let Ok(text) = std::fs::read_to_string(&scene.context.config) else { return String::new() };
-    match redacted_config::of(&text, redactor) {
+    let Ok(bytes) = regular_file::read(&scene.context.config, MAX_FILE_BYTES) else { return String::new() };
+    match redacted_config::of(&String::from_utf8_lossy(&bytes), redactor) {
         Some(config) => format!("\n**Configuration**, with placeholders\n\n```toml\n{}\n```\n", config.trim()),
         None => "\n**Configuration**: left out, because it is not TOML.\n".to_owned(),
     }

@@ -1,7 +1,7 @@
 //! Shows the log files, one per day (UTC): `presenced.2026-11-24.log`. Each line begins with its time.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use crate::cli::terminal::output::print;
 use crate::cli::terminal::text::printable;
 use crate::file_watch::resolve::{Resolved, WatchSet};
 use crate::file_watch::{FileWatch, FileWatcher};
+use crate::regular_file;
 
 /// How many bytes are collected before they are printed.
 const PRINT_BYTES: usize = 64 * 1024;
@@ -152,7 +153,7 @@ fn show_lines(lines: VecDeque<String>) -> Result<bool, Error> {
 /// Reads the complete lines of a file from a position, and returns where they end. A file that became shorter is read from the
 /// start.
 fn each_line(file: &Path, from: u64, mut line: impl FnMut(&str)) -> io::Result<u64> {
-    let mut file = File::open(file)?;
+    let mut file = regular_file::open(file)?;
     let mut at = if file.metadata()?.len() < from { 0 } else { from };
     file.seek(SeekFrom::Start(at))?;
     let mut reader = BufReader::new(file);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::failure::{Failure, Missing};
+use crate::off_the_loop::off_the_loop;
 use crate::signals::FileWatcher;
 
 use super::super::session_lock::is_free;
@@ -39,8 +40,15 @@ impl LockWait {
             let (path, mut watch) = (std::mem::take(path), watcher.subscribe());
             *self = Self::Waiting(tasks.spawn(async move {
                 loop {
-                    watch.resolve(&path);
-                    if is_free(&path) {
+                    let there = path.clone();
+                    let look = move || {
+                        watch.resolve(&there);
+                        let is_free = is_free(&there);
+                        (watch, is_free)
+                    };
+                    let is_now_free;
+                    (watch, is_now_free) = off_the_loop(look).await;
+                    if is_now_free {
                         break Done { account, ended: Ended::LockFree };
                     }
                     watch.touched().await;

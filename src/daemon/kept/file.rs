@@ -5,20 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::Word;
 use crate::kept::{Kept, Lasting, Life};
 use crate::policy::Claim;
 use crate::presence::Presence;
+use crate::regular_file::{self, Unfit};
 use crate::status::{SignalName, SignalValue};
 use crate::time::Instant;
 use crate::whole_file;
@@ -32,10 +32,8 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// Why a file cannot be used, as the end of a sentence about it.
 #[derive(Debug)]
 pub(super) enum Problem {
-    Unreadable(io::Error),
-    NotAFile,
-    Foreign,
-    TooLarge,
+    Unread(Unfit),
+    Late,
     Newer(u32),
     Damaged(String),
 }
@@ -43,10 +41,8 @@ pub(super) enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(error) => write!(f, "cannot be read: {error}"),
-            Self::NotAFile => f.write_str("is not a regular file"),
-            Self::Foreign => f.write_str("belongs to another user, or others may write to it"),
-            Self::TooLarge => write!(f, "has more than {MAX_BYTES} bytes"),
+            Self::Unread(unfit) => write!(f, "cannot be read: {unfit}"),
+            Self::Late => f.write_str("cannot be read: its file system does not answer"),
             Self::Newer(version) => write!(f, "has version {version}, and this presenced reads version {VERSION}"),
             Self::Damaged(why) => write!(f, "is damaged: {why}"),
         }
@@ -91,23 +87,11 @@ struct FormSignal {
 
 /// Reads the file; `None`: there is none. Neither a link nor a pipe in its place is followed or waited for.
 pub(super) fn read(path: &Path) -> Result<Option<Kept<Word>>, Problem> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Problem::Unreadable(error)),
-    };
-    let metadata = file.metadata().map_err(Problem::Unreadable)?;
-    if !metadata.is_file() {
-        return Err(Problem::NotAFile);
-    }
-    if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
-        return Err(Problem::Foreign);
-    }
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Problem::Unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Problem::TooLarge);
+    let opened = regular_file::open_own(path);
+    match opened.and_then(|file| regular_file::read_into(&file, MAX_BYTES, &mut bytes)) {
+        Err(unfit) if unfit.is_missing() => return Ok(None),
+        read => read.map_err(Problem::Unread)?,
     }
     parse(&bytes).map(Some)
 }
@@ -258,7 +242,7 @@ mod tests {
             (&TEXT.replace("door", "a door"), "is damaged: it has an invalid name of a signal"),
             (&TEXT.replace("closed", "a\\nb"), "is damaged: it has an invalid value of a signal"),
             (&long, "is damaged: it has an invalid value of a signal"),
-            (&large, "has more than 1048576 bytes"),
+            (&large, "cannot be read: it is larger than 1 MiB"),
         ] {
             put(&path, text);
             let problem = read(&path).unwrap_err().to_string();
@@ -267,16 +251,16 @@ mod tests {
         put(&path, TEXT);
         read(&path).unwrap().unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o622)).unwrap();
-        assert!(matches!(read(&path), Err(Problem::Foreign)));
+        assert!(matches!(read(&path), Err(Problem::Unread(Unfit::Foreign))));
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(read(&path), Err(Problem::NotAFile)));
+        assert!(matches!(read(&path), Err(Problem::Unread(Unfit::NotRegular(_)))));
         fs::remove_dir(&path).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-        assert!(matches!(read(&path), Err(Problem::NotAFile)));
+        assert!(matches!(read(&path), Err(Problem::Unread(Unfit::NotRegular(_)))));
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert!(matches!(read(&path), Err(Problem::Unreadable(_))));
+        assert!(matches!(read(&path), Err(Problem::Unread(Unfit::Io(_)))));
     }
 
     #[test]

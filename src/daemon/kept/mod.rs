@@ -24,7 +24,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::Environment;
 use crate::kept::{Kept, Life, Restored};
+use crate::off_the_loop::handed_over;
 use crate::time::Now;
+
+use file::Problem;
 
 /// The value of a signal that was set through the socket, and the program that set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +54,12 @@ pub(super) fn this_life(environment: &Environment) -> Life {
     }
 }
 
-/// Reads what still holds. A file that cannot be used is left as it is until the next change, and the log says why.
+/// Reads what still holds, at the start. A file that cannot be used is left as it is until the next change, and the log says why.
+/// Needs a running tokio runtime.
 pub(super) fn restore(path: &Path, life: &Life, now: &Now) -> Option<Restored<Word>> {
-    match file::read(path) {
+    let there = path.to_owned();
+    let read = handed_over(move || file::read(&there)).recv_timeout(PATIENCE);
+    match read.unwrap_or(Err(Problem::Late)) {
         Ok(kept) => {
             let restored = kept?.restore(life, now);
             if !restored.outdated.is_empty() {

@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::calendar::{FileReport, Schedule};
+use crate::off_the_loop::LATE_AFTER;
 use crate::policy::Reading;
 use crate::signals::Observation;
-use crate::signals::off_the_loop::LATE_AFTER;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 

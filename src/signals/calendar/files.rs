@@ -4,16 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 use super::fault::{Need, Trouble};
 use crate::calendar::{self, FileReport, SourceId, Timeline};
 use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
+use crate::regular_file::{self, Unfit};
 
 /// How deep below a source folders are searched.
 const MAX_DEPTH: usize = 16;
@@ -158,9 +157,7 @@ pub(super) struct Stamp {
 impl Stamp {
     /// The stamp of a regular file; for anything else an error of kind `InvalidInput`.
     fn of(metadata: &fs::Metadata) -> io::Result<Self> {
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
+        regular_file::check(metadata)?;
         Ok(Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -183,17 +180,12 @@ pub(super) fn read(timeline: &mut Timeline, source: SourceId, path: &Path) -> io
     Ok((report, stamp))
 }
 
-/// Opens a regular file, and nothing else. Checks that before, because opening a FIFO or a device has effects, and again
-/// afterwards, because the file may have been replaced. A file that is larger than [`calendar::MAX_FILE_BYTES`] is an error of kind
-/// `FileTooLarge`.
+/// Opens a regular file. One that is larger than [`calendar::MAX_FILE_BYTES`] is an error of kind `FileTooLarge`.
 pub(super) fn open(path: &Path) -> io::Result<(fs::File, Stamp)> {
-    Stamp::read(path)?;
-    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).expect("open(2) takes its flags as an int");
-    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
+    let file = regular_file::open(path)?;
     let stamp = Stamp::of(&file.metadata()?)?;
     if stamp.size > calendar::MAX_FILE_BYTES {
-        let reason = format!("it is larger than {} MiB", calendar::MAX_FILE_BYTES / 1024 / 1024);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+        return Err(Unfit::TooLarge(calendar::MAX_FILE_BYTES).into());
     }
     Ok((file, stamp))
 }

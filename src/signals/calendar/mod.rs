@@ -33,12 +33,12 @@ use tokio::task::JoinSet;
 
 use crate::config::{self, CalendarPlace, CalendarSource};
 use crate::file_watch::{Changes, WriteQuiet};
+use crate::off_the_loop::off_the_loop_or_late;
 use crate::signals::backoff::{Backoff, until};
 use crate::signals::batch::Batch;
-use crate::signals::off_the_loop::off_the_loop;
 use crate::signals::{Context, Publisher, Update};
 use collection::Collection;
-use subscription::{Subscription, SubscriptionStatus};
+use subscription::SubscriptionStatus;
 pub(crate) use subscription_copy::sweep;
 
 use subscription_copy::CachedCopy;
@@ -76,7 +76,7 @@ pub async fn run(config: config::Calendar, context: Context) {
             (collection, observation)
         };
         let observation;
-        (collection, observation) = off_the_loop(work, when_late).await;
+        (collection, observation) = off_the_loop_or_late(work, when_late).await;
         if observation.is_some() {
             batch.note(clock.now().instant);
             unpublished = observation;
@@ -135,13 +135,12 @@ struct Followed {
 impl Subscriptions {
     fn start(sources: &[CalendarSource], context: &Context) -> Self {
         let (mut followed, mut tasks) = (Vec::new(), JoinSet::new());
-        let now = context.clock.now();
         for source in sources {
             let CalendarPlace::Subscription(subscription) = &source.place else { continue };
-            let subscription = Subscription::new(subscription.clone(), &context.cache_dir, &now);
-            let (sender, status) = watch::channel(subscription.status(&now));
-            followed.push(Followed { copy: subscription.path().to_owned(), status, copies: 0 });
-            tasks.spawn(subscription.follow(Arc::clone(&context.clock), sender));
+            let copy = CachedCopy::of(&subscription.url, &context.cache_dir);
+            let (sender, status) = watch::channel(SubscriptionStatus::default());
+            followed.push(Followed { copy: copy.path().to_owned(), status, copies: 0 });
+            tasks.spawn(subscription::follow(subscription.clone(), copy, Arc::clone(&context.clock), sender));
         }
         Self { followed, _tasks: tasks }
     }

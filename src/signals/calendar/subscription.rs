@@ -3,17 +3,17 @@
 //! The copy survives everything: a network outage, a server that sends nonsense, a restart. Leaves to others: the
 //! fetch itself (`subscription_fetch`), and reading the copy (`collection`).
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::subscription_copy::CachedCopy;
+use super::subscription_copy::{CachedCopy, Facts};
 use super::subscription_fetch::{Fetched, Unfetched, fetch};
 use crate::config;
 use crate::failure::FailureKind;
+use crate::off_the_loop::off_the_loop;
 use crate::session::timing;
 use crate::time::{Clock, Instant, Now};
 use crate::warning::{Code, Warning};
@@ -32,9 +32,23 @@ pub(super) struct SubscriptionStatus {
     pub(super) warning: Option<Warning>,
 }
 
+/// Fetches a subscription whenever that is due, and reports its status. Ends when the receiver is gone.
+pub(super) async fn follow(
+    config: config::Subscription,
+    copy: CachedCopy,
+    clock: Arc<dyn Clock>,
+    statuses: watch::Sender<SubscriptionStatus>,
+) {
+    let known = copy.clone();
+    let facts = off_the_loop(move || known.facts()).await;
+    let subscription = Subscription::new(config, copy, facts, &clock.now());
+    statuses.send_replace(subscription.status(&clock.now()));
+    subscription.follow(clock, statuses).await;
+}
+
 /// One subscription.
 #[derive(Debug)]
-pub(super) struct Subscription {
+struct Subscription {
     config: config::Subscription,
     copy: CachedCopy,
     /// When the server last confirmed the copy; `None`: there is no copy.
@@ -48,11 +62,9 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// A subscription whose copy is in `cache_dir`, if it has one. The first fetch happens when that copy is due, or at once if it
-    /// is not what the server sent.
-    pub(super) fn new(config: config::Subscription, cache_dir: &Path, now: &Now) -> Self {
-        let copy = CachedCopy::of(&config.url, cache_dir);
-        let facts = copy.facts();
+    /// A subscription with what is known about its copy, if it has one. The first fetch happens when that copy is due, or at once
+    /// if it is not what the server sent.
+    fn new(config: config::Subscription, copy: CachedCopy, facts: Option<Facts>, now: &Now) -> Self {
         let confirmed_at = facts.as_ref().map(|facts| facts.confirmed_at);
         // After the clock was set back, a copy from the future does not delay the fetch for long.
         let due = |at| now.instant_at(later(at, config.refresh));
@@ -61,13 +73,8 @@ impl Subscription {
         Self { config, copy, confirmed_at, copies: 0, failure: None, failures: 0, next }
     }
 
-    /// Where the copy is.
-    pub(super) fn path(&self) -> &Path {
-        self.copy.path()
-    }
-
     /// Its status at `now`.
-    pub(super) fn status(&self, now: &Now) -> SubscriptionStatus {
+    fn status(&self, now: &Now) -> SubscriptionStatus {
         SubscriptionStatus {
             is_settled: self.confirmed_at.is_some() || self.failure.is_some(),
             copies: self.copies,
@@ -75,8 +82,7 @@ impl Subscription {
         }
     }
 
-    /// Fetches it whenever that is due, and reports its status. Ends when the receiver is gone.
-    pub(super) async fn follow(mut self, clock: Arc<dyn Clock>, statuses: watch::Sender<SubscriptionStatus>) {
+    async fn follow(mut self, clock: Arc<dyn Clock>, statuses: watch::Sender<SubscriptionStatus>) {
         let mut random = fastrand::Rng::new();
         loop {
             let now = clock.now();

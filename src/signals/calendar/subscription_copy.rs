@@ -13,10 +13,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::config::SecretUrl;
+use crate::regular_file;
 use crate::whole_file::{self, Draft, PRIVATE, folder_of};
 
 /// The folder of all copies, in the cache folder.
 const FOLDER: &str = "subscriptions";
+
+/// More is not known about a copy.
+const MAX_FACTS_BYTES: u64 = 64 * 1024;
 
 /// What is known about a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +59,7 @@ impl CachedCopy {
 
     /// What is known about the copy; `None` if there is no copy.
     pub(super) fn facts(&self) -> Option<Facts> {
-        let facts: Facts = serde_json::from_slice(&fs::read(&self.facts).ok()?).ok()?;
+        let facts: Facts = serde_json::from_slice(&regular_file::read(&self.facts, MAX_FACTS_BYTES).ok()?).ok()?;
         let copy = fs::metadata(&self.calendar).ok().filter(fs::Metadata::is_file)?;
         if facts.size == Some(copy.len()) {
             return Some(facts);

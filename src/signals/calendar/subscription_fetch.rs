@@ -17,6 +17,7 @@ use crate::calendar::{SourceId, Timeline};
 use crate::config::SecretUrl;
 use crate::failure::{Failure, FailureKind};
 use crate::http::{self, Client, Redirects, Timeouts};
+use crate::off_the_loop::off_the_loop;
 use crate::whole_file::Draft;
 
 /// The largest calendar that is fetched.
@@ -24,6 +25,9 @@ const MAX_CALENDAR_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A large calendar takes a while over a slow connection.
 const FETCH_TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(10), whole: Duration::from_mins(2) };
+
+/// How much of it is collected before it is written.
+const WRITTEN_BYTES: usize = 256 * 1024;
 
 /// A calendar must begin within these bytes, after a byte order mark and blank lines.
 const MAX_HEAD_BYTES: usize = 1024;
@@ -59,7 +63,8 @@ impl From<Failure> for Unfetched {
 /// # Errors
 /// The copy stays as it is.
 pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) -> Result<Fetched, Unfetched> {
-    let known = copy.facts();
+    let looked = copy.clone();
+    let known = off_the_loop(move || looked.facts()).await;
     // A new one for each fetch: TLS need not stay in memory for a quarter of an hour.
     let client = Client::redirected(url.expose(), FETCH_TIMEOUTS, Redirects::Followed)?;
     let mut response = client.send(|http| conditional(http.get(url.expose().clone()), known.as_ref())).await?;
@@ -84,9 +89,10 @@ pub(super) async fn fetch(url: &SecretUrl, copy: &CachedCopy, now: Timestamp) ->
                 copy.path().display()
             ))
     };
-    let mut draft = copy.draft().map_err(not_written)?;
+    let looked = copy.clone();
+    let draft = off_the_loop(move || looked.draft()).await.map_err(not_written)?;
     let broken = |failure| Unfetched { failure, is_broken_answer: true };
-    let Received { head, size } = receive(url, &mut response, &mut draft).await.map_err(broken)?;
+    let Received { head, size, draft } = receive(url, &mut response, draft).await.map_err(broken)?;
     if size > 0 && !is_calendar(&head) {
         return Err(broken(not_a_calendar(url)));
     }
@@ -154,10 +160,12 @@ struct Received {
     head: Vec<u8>,
     /// In bytes.
     size: u64,
+    /// All of it.
+    draft: Draft,
 }
 
 /// Writes the body of the answer into `draft` as it arrives.
-async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::Write) -> Result<Received, Failure> {
+async fn receive(url: &SecretUrl, response: &mut Response, mut draft: Draft) -> Result<Received, Failure> {
     let too_large = || {
         Failure::new(FailureKind::Refused, format!("{url} sent more than {} MiB", MAX_CALENDAR_BYTES / 1024 / 1024))
             .with_hint("publish a shorter period, if the service lets you choose")
@@ -167,7 +175,7 @@ async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::
     }
     let mut head = Vec::new();
     let mut size = 0;
-    let mut draft = io::BufWriter::new(draft);
+    let mut unwritten = Vec::new();
     let not_written =
         |error: io::Error| Failure::new(FailureKind::Refused, format!("the copy of {url} cannot be written: {error}"));
     while let Some(part) = http::next_part(response).await.map_err(|failure| named(url, failure))? {
@@ -177,10 +185,13 @@ async fn receive(url: &SecretUrl, response: &mut Response, draft: &mut impl io::
             return Err(too_large());
         }
         head.extend_from_slice(&part[..part.len().min(MAX_HEAD_BYTES - head.len())]);
-        draft.write_all(part).map_err(not_written)?;
+        unwritten.extend_from_slice(part);
+        if unwritten.len() >= WRITTEN_BYTES {
+            draft = append(draft, std::mem::take(&mut unwritten)).await.map_err(not_written)?;
+        }
     }
-    draft.flush().map_err(not_written)?;
-    Ok(Received { head, size })
+    draft = append(draft, unwritten).await.map_err(not_written)?;
+    Ok(Received { head, size, draft })
 }
 
 fn not_a_calendar(url: &SecretUrl) -> Failure {
@@ -218,9 +229,8 @@ fn failure_of(url: &SecretUrl, status: StatusCode, response: &Response) -> Failu
     }
 }
 
-/// Runs `work` on a thread where it may block.
-async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+async fn append(mut draft: Draft, bytes: Vec<u8>) -> io::Result<Draft> {
+    off_the_loop(move || draft.write_all(&bytes).map(|()| draft)).await
 }
 
 #[cfg(test)]

@@ -1,18 +1,17 @@
-//! Reading call-state files without trusting them: only regular files are opened, nothing large is read, and nothing makes the
-//! reader wait.
+//! Finding call-state files, and reading those that are small regular files.
 //!
 //! Leaves to others: what is in them (`state`).
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::OFlags;
 
 use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
+use crate::regular_file::{self, Unfit};
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -44,6 +43,23 @@ pub(super) enum Unread {
     Special,
     /// The system refused to open or read it.
     Io(io::Error),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound { Self::Vanished } else { Self::Io(error) }
+    }
+}
+
+impl From<Unfit> for Unread {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            // Anybody may tell of a call, so no file is foreign.
+            Unfit::NotRegular(_) | Unfit::Foreign => Self::Special,
+            Unfit::TooLarge(_) => Self::TooLarge,
+            Unfit::Io(error) => error.into(),
+        }
+    }
 }
 
 /// Looks at a file, or at the files of a folder, where anything but a regular file is ignored.
@@ -91,24 +107,10 @@ pub(super) fn list(path: &Path) -> Listing {
 
 /// Reads a file, and says when it was last written.
 pub(super) fn read(path: &Path) -> Result<(Vec<u8>, Timestamp), Unread> {
-    let io =
-        |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Unread::Vanished } else { Unread::Io(error) };
-    // Checked before it is opened, because opening a device or a FIFO has effects; and again afterwards, because it may have
-    // been replaced.
-    if !fs::metadata(path).map_err(io)?.is_file() {
-        return Err(Unread::Special);
-    }
-    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).expect("open(2) takes its flags as an int");
-    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(io)?;
-    let metadata = file.metadata().map_err(io)?;
-    if !metadata.is_file() {
-        return Err(Unread::Special);
-    }
+    let file = regular_file::open(path)?;
+    let metadata = file.metadata()?;
     let mut content = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content).map_err(io)?;
-    if content.len() as u64 > MAX_FILE_BYTES {
-        return Err(Unread::TooLarge);
-    }
+    regular_file::read_into(&file, MAX_FILE_BYTES, &mut content)?;
     let nanos = i32::try_from(metadata.mtime_nsec()).unwrap_or_default();
     let written = Timestamp::new(metadata.mtime(), nanos).unwrap_or(Timestamp::MIN);
     Ok((content, written))

@@ -19,9 +19,9 @@ use futures_util::future::select_all;
 
 use crate::config;
 use crate::file_watch::{Changes, FileWatch};
+use crate::off_the_loop::{LATE_AFTER, off_the_loop_or_late};
 use crate::policy::{Call, CallState, Reading};
 use crate::signals::backoff::{Backoff, until, until_wall};
-use crate::signals::off_the_loop::{LATE_AFTER, off_the_loop};
 use crate::signals::{Context, Observation, Publisher, Update, Watched, unwatched};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::{Code, Warning};
@@ -46,7 +46,7 @@ pub async fn run(config: config::Call, context: Context) {
                     claims.look(&changes, &mut watch, &now);
                     (claims, watch)
                 };
-                (claims, watch) = off_the_loop(look, publisher.publish(late)).await;
+                (claims, watch) = off_the_loop_or_late(look, publisher.publish(late)).await;
             } else {
                 claims.look(&changes, &mut watch, &now);
             }

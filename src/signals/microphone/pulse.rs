@@ -4,7 +4,6 @@
 //! It uses its own socket, so it needs no thread and causes no wake-up while nothing happens. Leaves to others: what a message
 //! is (`pulse_message`), and what it means that a program records (the parent module).
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::pulse_message::{Garbage, Kind, Message, command};
+use crate::regular_file;
 use crate::signals::backoff::within;
 use crate::time::Clock;
 
@@ -188,13 +188,10 @@ impl TagStructRead for Source {
     }
 }
 
-/// The cookie in a file, if there is one. Never waits, as reading a FIFO would.
+/// The cookie in a file, if there is one.
 fn cookie(path: &Path) -> Option<Vec<u8>> {
-    if !path.metadata().ok()?.is_file() {
-        return None;
-    }
     let mut cookie = Vec::with_capacity(COOKIE_BYTES);
-    File::open(path).ok()?.take(COOKIE_BYTES as u64).read_to_end(&mut cookie).ok()?;
+    regular_file::open(path).ok()?.take(COOKIE_BYTES as u64).read_to_end(&mut cookie).ok()?;
     cookie.resize(COOKIE_BYTES, 0);
     Some(cookie)
 }

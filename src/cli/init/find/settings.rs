@@ -1,12 +1,9 @@
 //! Reads the settings files of other programs: sections of `key = value`, as vdirsyncer, khal, Mozilla, GNOME and KDE write them. It
 //! skips other lines, and leaves the meaning of values to its callers.
 
-use std::fs::{self, OpenOptions};
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use crate::regular_file;
 
 /// A longer file is not a settings file.
 const MAX_SETTINGS_BYTES: u64 = 8 * 1024 * 1024;
@@ -28,15 +25,9 @@ impl Section {
     }
 }
 
-/// The text of a settings file. `None` if it cannot be read. It opens only regular files, because a FIFO would block.
+/// The text of a settings file. `None` if it cannot be read.
 pub(super) fn read(path: &Path) -> Option<String> {
-    let is_file = |metadata: &fs::Metadata| metadata.is_file() && metadata.len() <= MAX_SETTINGS_BYTES;
-    fs::metadata(path).ok().filter(is_file)?;
-    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
-    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).ok()?;
-    file.metadata().ok().filter(is_file)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_SETTINGS_BYTES).read_to_end(&mut bytes).ok()?;
+    let bytes = regular_file::read(path, MAX_SETTINGS_BYTES).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

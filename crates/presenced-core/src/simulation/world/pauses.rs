@@ -15,7 +15,7 @@ use crate::time::Instant;
 
 /// How long sleep is delayed, how long leaving may take, and how long either waits for the request in flight.
 const SLEEP_DELAY: Duration = Duration::from_secs(3);
-const LEAVE_TIMEOUT: Duration = Duration::from_millis(2800);
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(2500);
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long after logind knows of a wake-up presenced may still believe that the machine sleeps.
 const UNNOTICED_FOR: Duration = Duration::from_secs(10);
