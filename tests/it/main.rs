@@ -30,6 +30,7 @@ mod documents;
 mod edges_day;
 mod emulator;
 mod file_systems;
+mod floods;
 mod floors;
 mod graph;
 mod history;

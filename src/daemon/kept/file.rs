@@ -260,7 +260,7 @@ mod tests {
         assert!(matches!(read(&path), Err(Problem::Unread(Unfit::NotRegular(_)))));
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-        assert!(matches!(read(&path), Err(Problem::Unread(Unfit::Io(_)))));
+        assert!(matches!(read(&path), Err(Problem::Unread(Unfit::NotRegular("a symbolic link")))));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
+use tokio::time::Instant as Stopwatch;
 
 use crate::signals::Context;
 use crate::signals::backoff::{Backoff, until, within};
@@ -18,6 +19,14 @@ use crate::time::Clock;
 
 /// How long a display may take to accept a connection, or to give its first answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many messages a display may send in [`PACE_SPAN`]. A desktop announces a hundred things when a client connects, and then
+/// tells of each change of input.
+const MAX_MESSAGES: u32 = 4096;
+const PACE_SPAN: Duration = Duration::from_secs(1);
+
+/// How much is ignored at once of what a display sends that cannot be used.
+const MAX_IGNORED_BYTES: usize = 4096;
 
 /// How often a socket that refuses connections is tried. The server of a new socket may not listen yet; a socket that a crash
 /// has left behind stays dead.
@@ -38,6 +47,60 @@ impl From<io::Error> for Denied {
     }
 }
 
+/// Why a display that was followed is not followed any more, for people.
+#[derive(Debug)]
+pub(super) enum Gone {
+    /// It ended, or does not have any more what is needed.
+    Ended(String),
+    /// It sends more than there can be to say.
+    Flooded(String),
+}
+
+impl From<io::Error> for Gone {
+    fn from(error: io::Error) -> Self {
+        Self::Ended(error.to_string())
+    }
+}
+
+impl From<Gone> for Denied {
+    fn from(gone: Gone) -> Self {
+        let (Gone::Ended(why) | Gone::Flooded(why)) = gone;
+        Self::Later(why)
+    }
+}
+
+/// Counts the messages of a display, which must not keep the event loop busy.
+pub(super) struct Pace {
+    since: Stopwatch,
+    messages: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { since: Stopwatch::now(), messages: 0 }
+    }
+}
+
+impl Pace {
+    /// Notes a message of `whom`.
+    ///
+    /// # Errors
+    /// There were more than [`MAX_MESSAGES`] in the last second.
+    pub(super) fn note(&mut self, whom: &str) -> Result<(), Gone> {
+        self.messages += 1;
+        if self.messages <= MAX_MESSAGES {
+            return Ok(());
+        }
+        let is_flood = self.since.elapsed() < PACE_SPAN;
+        *self = Self::default();
+        if is_flood {
+            Err(Gone::Flooded(format!("{whom} sends more than {MAX_MESSAGES} messages a second")))
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// What a source does on one display for as long as the connection lasts.
 pub(super) trait Follow {
     type Open;
@@ -45,8 +108,8 @@ pub(super) trait Follow {
     /// Finds out on a new connection whether the display can answer.
     async fn open(&mut self, stream: UnixStream, path: &Path) -> Result<Self::Open, Denied>;
 
-    /// Follows one that can until it is gone. Returns the reason, for people.
-    async fn follow(&mut self, open: Self::Open) -> String;
+    /// Follows one that can until it is gone.
+    async fn follow(&mut self, open: Self::Open) -> Gone;
 
     /// There is no display that can answer. `denied`: what is wrong with the first of those that exist.
     fn absent(&mut self, denied: Option<&Denied>);
@@ -67,7 +130,7 @@ pub(super) async fn keep_following(context: &Context, sockets: &[PathBuf], mut f
         for path in &found {
             let why = match attempt(clock, &mut follower, path).await {
                 Ok(opened) => {
-                    open = Some(opened);
+                    open = Some((opened, path));
                     break;
                 }
                 Err(Refusal::Dead) => {
@@ -82,13 +145,24 @@ pub(super) async fn keep_following(context: &Context, sockets: &[PathBuf], mut f
             later |= matches!(why, Denied::Later(_));
             denied.get_or_insert(why.at(path));
         }
-        if let Some(open) = open {
+        if let Some((open, path)) = open {
             // The connection shows when this display ends.
             drop(watch);
-            (backoff, tries) = (Backoff::new(), 0);
-            let why = follower.follow(open).await;
-            tracing::debug!(why, "display");
-            follower.absent(None);
+            tries = 0;
+            let since = Stopwatch::now();
+            let gone = follower.follow(open).await;
+            tracing::debug!(?gone, "display");
+            match gone {
+                Gone::Ended(_) if since.elapsed() >= PACE_SPAN => {
+                    backoff = Backoff::new();
+                    follower.absent(None);
+                    continue;
+                }
+                // One that comes and goes must not keep the event loop busy either.
+                Gone::Ended(_) => follower.absent(None),
+                Gone::Flooded(_) => follower.absent(Some(&Denied::from(gone).at(path))),
+            }
+            backoff.wait(clock).await;
             continue;
         }
         follower.absent(denied.as_ref());
@@ -96,7 +170,7 @@ pub(super) async fn keep_following(context: &Context, sockets: &[PathBuf], mut f
         let retry = again.then(|| backoff.next(clock.now().instant));
         tokio::select! {
             _ = watch.changed(clock) => (backoff, tries) = (Backoff::new(), 0),
-            () = one_ends(&mut unfit) => (backoff, tries) = (Backoff::new(), 0),
+            () = one_ends(clock, &mut unfit) => (backoff, tries) = (Backoff::new(), 0),
             () = until(clock, retry) => tries += 1,
         }
     }
@@ -153,13 +227,21 @@ async fn attempt<F: Follow>(clock: &dyn Clock, follower: &mut F, path: &Path) ->
     }
 }
 
-/// Waits until one of these connections ends; whatever arrives on them meanwhile is ignored.
-async fn one_ends(connections: &mut [UnixStream]) {
+/// Waits until one of these connections ends; whatever arrives on them meanwhile is ignored, but not read faster than it could
+/// make sense.
+async fn one_ends(clock: &dyn Clock, connections: &mut [UnixStream]) {
     if connections.is_empty() {
         return std::future::pending().await;
     }
     let ends = connections.iter_mut().map(|connection| {
-        Box::pin(async move { while connection.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {} })
+        Box::pin(async move {
+            let mut room = vec![0; MAX_IGNORED_BYTES];
+            while let Ok(read @ 1..) = connection.read(&mut room).await {
+                if read == room.len() {
+                    clock.sleep_until(clock.now().instant + PACE_SPAN).await;
+                }
+            }
+        })
     });
     select_all(ends).await;
 }

@@ -15,6 +15,8 @@ mod mutter;
 mod view;
 #[cfg(feature = "wayland")]
 mod wayland;
+#[cfg(feature = "wayland")]
+mod wayland_wire;
 #[cfg(feature = "x11")]
 mod x11;
 

@@ -2,36 +2,37 @@
 //!
 //! Version 2 of the protocol reports input alone; in version 1, a film that inhibits idleness also keeps the user active. The
 //! time counts from the connection, because a compositor does not say what happened before.
+//!
+//! Leaves to others: the bytes of the messages (`wayland_wire`).
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
-use wayland_client::backend::WaylandError;
-use wayland_client::protocol::wl_callback::{self, WlCallback};
-use wayland_client::protocol::wl_registry::{self, WlRegistry};
-use wayland_client::protocol::wl_seat::WlSeat;
-use wayland_client::{Connection, Dispatch, EventQueue, QueueHandle, delegate_noop};
-use wayland_protocols::ext::idle_notify::v1::client::ext_idle_notification_v1::{self, ExtIdleNotificationV1};
-use wayland_protocols::ext::idle_notify::v1::client::ext_idle_notifier_v1::{
-    ExtIdleNotifierV1, REQ_GET_INPUT_IDLE_NOTIFICATION_SINCE,
-};
 
-use super::display::{self, Denied};
+use super::display::{self, Denied, Gone, Pace};
 use super::view::View;
-use crate::fd;
+use super::wayland_wire::{self as wire, DISPLAY, Event, FIRST_SYNC, NEXT_OBJECT, REGISTRY};
 use crate::policy::Idle;
+use crate::sanitize::printable;
 use crate::signals::{Context, Displays};
 
 const NOTIFIER: &str = "ext_idle_notifier_v1";
-/// The newest version that this client supports.
+const SEAT: &str = "wl_seat";
+/// The newest version that this client supports, and the first that reports input alone.
 const MAX_VERSION: u32 = 2;
+const INPUT_ALONE_SINCE: u32 = 2;
+
+/// How much is received at once.
+const RECEIVE_BYTES: usize = 4096;
+
+/// More seats than any compositor has.
+const MAX_SEATS: usize = 64;
 
 /// Keeps `view` up to date. Never returns.
 pub(super) async fn follow(
@@ -51,28 +52,32 @@ struct Follower<'a> {
 }
 
 impl display::Follow for Follower<'_> {
-    type Open = Wire;
+    type Open = Compositor;
 
-    async fn open(&mut self, stream: UnixStream, path: &Path) -> Result<Wire, Denied> {
+    async fn open(&mut self, stream: UnixStream, path: &Path) -> Result<Compositor, Denied> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut wire = Wire::new(stream, self.after, format!("ext-idle-notify-v1 of {name}"))?;
-        while !wire.seats.is_complete {
-            wire.receive().await?;
+        let source = format!("ext-idle-notify-v1 of {name}");
+        let mut compositor =
+            Compositor { stream, received: Vec::new(), pace: Pace::default(), seats: Seats::new(self.after), source };
+        compositor.stream.write_all(&wire::hello()).await?;
+        while !compositor.seats.is_complete {
+            compositor.receive().await?;
         }
-        if wire.seats.notifier.is_none() {
+        if compositor.seats.notifier.is_none() {
             return Err(Denied::Unfit("the compositor does not have ext-idle-notify-v1".to_owned()));
         }
-        Ok(wire)
+        Ok(compositor)
     }
 
-    async fn follow(&mut self, mut wire: Wire) -> String {
+    async fn follow(&mut self, mut compositor: Compositor) -> Gone {
         loop {
-            View::Says { idle: wire.seats.idle(), source: wire.source.clone() }.show(self.view);
-            if let Err(error) = wire.receive().await {
-                return error.to_string();
+            let seats = &compositor.seats;
+            View::Says { idle: seats.idle(), source: compositor.source.clone() }.show(self.view);
+            if let Err(gone) = compositor.receive().await {
+                return gone;
             }
-            if wire.seats.notifier.is_none() {
-                return "the compositor has withdrawn ext-idle-notify-v1".to_owned();
+            if compositor.seats.notifier.is_none() {
+                return Gone::Ended("the compositor has withdrawn ext-idle-notify-v1".to_owned());
             }
         }
     }
@@ -84,48 +89,29 @@ impl display::Follow for Follower<'_> {
 }
 
 /// A connection to a compositor, and what it said.
-struct Wire {
-    connection: Connection,
-    queue: EventQueue<Seats>,
-    readable: AsyncFd<OwnedFd>,
+struct Compositor {
+    stream: UnixStream,
+    received: Vec<u8>,
+    pace: Pace,
     seats: Seats,
     source: String,
 }
 
-impl Wire {
-    fn new(stream: UnixStream, after: u32, source: String) -> io::Result<Self> {
-        let stream = stream.into_std()?;
-        let readable = fd::readable(stream.try_clone()?.into())?;
-        let connection = Connection::from_socket(stream).map_err(io::Error::other)?;
-        let queue = connection.new_event_queue();
-        let handle = queue.handle();
-        let display = connection.display();
-        display.get_registry(&handle, ());
-        // The answer to this comes after everything that the registry announces at first.
-        display.sync(&handle, ());
-        let seats = Seats { after, notifier: None, by_number: BTreeMap::new(), is_complete: false };
-        Ok(Self { connection, queue, readable, seats, source })
-    }
-
-    /// Handles the next events from the compositor.
-    async fn receive(&mut self) -> io::Result<()> {
+impl Compositor {
+    /// Handles the next event from the compositor, and asks what follows from it.
+    async fn receive(&mut self) -> Result<(), Gone> {
         loop {
-            let handled = self.queue.dispatch_pending(&mut self.seats).map_err(io::Error::other)?;
-            match self.connection.flush() {
+            if let Some(event) = Event::take(&mut self.received)? {
+                self.pace.note("the compositor")?;
+                let mut requests = Vec::new();
+                self.seats.handle(&event, &mut requests)?;
                 // Little is sent here. A compositor that does not read it does not answer either.
-                Ok(()) => {}
-                Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(io::Error::other(error)),
+                return Ok(self.stream.write_all(&requests).await?);
             }
-            if handled > 0 {
-                return Ok(());
-            }
-            let mut ready = self.readable.readable().await?;
-            let Some(guard) = self.queue.prepare_read() else { continue };
-            match guard.read() {
-                Ok(_) => {}
-                Err(WaylandError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-                Err(error) => return Err(io::Error::other(error)),
+            self.received.reserve(RECEIVE_BYTES);
+            let mut part = (&mut self.stream).take(RECEIVE_BYTES as u64);
+            if part.read_buf(&mut self.received).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
         }
     }
@@ -134,87 +120,108 @@ impl Wire {
 /// The compositor's seats: the user is active when there is input at any of them.
 struct Seats {
     after: u32,
-    /// The number under which the compositor may withdraw it, and the object.
-    notifier: Option<(u32, ExtIdleNotifierV1)>,
+    notifier: Option<Notifier>,
+    /// By the number under which the compositor may withdraw them.
     by_number: BTreeMap<u32, Seat>,
+    /// The next object that is created.
+    next: u32,
     /// Whether the compositor has announced everything that it has.
     is_complete: bool,
 }
 
+struct Notifier {
+    /// The number under which the compositor may withdraw it.
+    number: u32,
+    object: u32,
+    version: u32,
+}
+
 struct Seat {
-    proxy: WlSeat,
-    notification: Option<ExtIdleNotificationV1>,
+    object: u32,
+    notification: Option<u32>,
     idle: bool,
 }
 
 impl Seats {
+    const fn new(after: u32) -> Self {
+        Self { after, notifier: None, by_number: BTreeMap::new(), next: NEXT_OBJECT, is_complete: false }
+    }
+
     fn idle(&self) -> Idle {
         let idle = !self.by_number.is_empty() && self.by_number.values().all(|seat| seat.idle);
         if idle { Idle::Idle } else { Idle::Active }
     }
 
-    /// Asks for notifications of each seat for which that was not done yet.
-    fn subscribe(&mut self, handle: &QueueHandle<Self>) {
-        let Some((_, notifier)) = &self.notifier else { return };
-        for (number, seat) in &mut self.by_number {
-            seat.notification.get_or_insert_with(|| {
-                if wayland_client::Proxy::version(notifier) >= REQ_GET_INPUT_IDLE_NOTIFICATION_SINCE {
-                    notifier.get_input_idle_notification(self.after, &seat.proxy, handle, *number)
-                } else {
-                    notifier.get_idle_notification(self.after, &seat.proxy, handle, *number)
+    /// Takes over what an event says, and adds the requests that follow from it. Events of objects that are gone may still arrive.
+    fn handle(&mut self, event: &Event, requests: &mut Vec<u8>) -> Result<(), Gone> {
+        let mut arguments = event.arguments();
+        match (event.object, event.opcode) {
+            // wl_display.error
+            (DISPLAY, 0) => {
+                let (_object, _code, text) = (arguments.number(), arguments.number(), arguments.text());
+                let text = String::from_utf8_lossy(text.unwrap_or_default());
+                return Err(Gone::Ended(format!("the compositor reports an error: {}", printable(&text))));
+            }
+            // wl_callback.done
+            (FIRST_SYNC, 0) => self.is_complete = true,
+            // wl_registry.global
+            (REGISTRY, 0) => {
+                let (number, interface, version) = (arguments.number(), arguments.text(), arguments.number());
+                let (Some(number), Some(interface), Some(version)) = (number, interface, version) else {
+                    return Err(Gone::Ended("the compositor does not speak Wayland".to_owned()));
+                };
+                self.announced(number, interface, version, requests)?;
+            }
+            // wl_registry.global_remove
+            (REGISTRY, 1) => {
+                let number = arguments.number();
+                self.notifier.take_if(|notifier| Some(notifier.number) == number);
+                let seat = number.and_then(|number| self.by_number.remove(&number));
+                requests.extend(seat.and_then(|seat| seat.notification).map(wire::destroy).unwrap_or_default());
+            }
+            // ext_idle_notification_v1.idled and .resumed
+            (object, opcode @ (0 | 1)) => {
+                let seat = self.by_number.values_mut().find(|seat| seat.notification == Some(object));
+                if let Some(seat) = seat {
+                    seat.idle = opcode == 0;
                 }
-            });
-        }
-    }
-}
-
-impl Dispatch<WlRegistry, ()> for Seats {
-    fn event(
-        state: &mut Self,
-        registry: &WlRegistry,
-        event: wl_registry::Event,
-        (): &(),
-        _: &Connection,
-        handle: &QueueHandle<Self>,
-    ) {
-        if let wl_registry::Event::Global { name, interface, version } = event {
-            if interface == NOTIFIER {
-                state.notifier = Some((name, registry.bind(name, version.min(MAX_VERSION), handle, ())));
-            } else if interface == "wl_seat" {
-                let proxy = registry.bind(name, 1, handle, ());
-                state.by_number.insert(name, Seat { proxy, notification: None, idle: false });
             }
-        } else if let wl_registry::Event::GlobalRemove { name } = event {
-            state.notifier.take_if(|(number, _)| *number == name);
-            if let Some(notification) = state.by_number.remove(&name).and_then(|seat| seat.notification) {
-                notification.destroy();
+            _ => {}
+        }
+        self.subscribe(requests);
+        Ok(())
+    }
+
+    fn announced(&mut self, number: u32, interface: &[u8], version: u32, requests: &mut Vec<u8>) -> Result<(), Gone> {
+        if interface == NOTIFIER.as_bytes() {
+            let (object, version) = (self.new_object(), version.min(MAX_VERSION));
+            requests.extend(wire::bind(number, NOTIFIER, version, object));
+            self.notifier = Some(Notifier { number, object, version });
+        } else if interface == SEAT.as_bytes() {
+            if self.by_number.len() == MAX_SEATS {
+                return Err(Gone::Flooded(format!("the compositor sends more than {MAX_SEATS} seats")));
             }
+            let object = self.new_object();
+            requests.extend(wire::bind(number, SEAT, 1, object));
+            self.by_number.insert(number, Seat { object, notification: None, idle: false });
         }
-        state.subscribe(handle);
+        Ok(())
     }
-}
 
-impl Dispatch<ExtIdleNotificationV1, u32> for Seats {
-    fn event(
-        state: &mut Self,
-        _: &ExtIdleNotificationV1,
-        event: ext_idle_notification_v1::Event,
-        number: &u32,
-        _: &Connection,
-        _: &QueueHandle<Self>,
-    ) {
-        let idle = matches!(event, ext_idle_notification_v1::Event::Idled);
-        if let Some(seat) = state.by_number.get_mut(number) {
-            seat.idle = idle;
+    /// Asks for notifications of each seat for which that was not done yet.
+    fn subscribe(&mut self, requests: &mut Vec<u8>) {
+        let Some(Notifier { object: notifier, version, .. }) = self.notifier else { return };
+        for seat in self.by_number.values_mut().filter(|seat| seat.notification.is_none()) {
+            let object = self.next;
+            self.next += 1;
+            requests.extend(wire::notify(notifier, version >= INPUT_ALONE_SINCE, object, self.after, seat.object));
+            seat.notification = Some(object);
         }
     }
-}
 
-impl Dispatch<WlCallback, ()> for Seats {
-    fn event(state: &mut Self, _: &WlCallback, _: wl_callback::Event, (): &(), _: &Connection, _: &QueueHandle<Self>) {
-        state.is_complete = true;
+    fn new_object(&mut self) -> u32 {
+        let object = self.next;
+        self.next += 1;
+        object
     }
 }
-
-delegate_noop!(Seats: ignore WlSeat);
-delegate_noop!(Seats: ExtIdleNotifierV1);

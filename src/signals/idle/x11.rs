@@ -25,7 +25,7 @@ use x11rb_protocol::protocol::xproto::{QueryExtensionReply, QueryExtensionReques
 use x11rb_protocol::x11_utils::{ReplyRequest, Request, TryParse};
 use x11rb_protocol::xauth::Family;
 
-use super::display::{self, Denied};
+use super::display::{self, Denied, Gone, Pace};
 use super::view::View;
 use crate::policy::Idle;
 use crate::signals::{Context, Displays};
@@ -115,18 +115,18 @@ impl display::Follow for Follower<'_> {
         })
     }
 
-    async fn follow(&mut self, mut armed: Armed) -> String {
+    async fn follow(&mut self, mut armed: Armed) -> Gone {
         loop {
             let idle = if armed.idle_time >= self.after { Idle::Idle } else { Idle::Active };
             View::Says { idle, source: armed.source.clone() }.show(self.view);
             let packet = match armed.wire.next().await {
                 Ok(packet) => packet,
-                Err(error) => return error.to_string(),
+                Err(gone) => return gone,
             };
             if packet[0] & !SENT_BY_CLIENT == armed.alarm_event {
                 match AlarmNotifyEvent::try_parse(&packet) {
                     Ok((event, _)) => armed.idle_time = i64_of(event.counter_value),
-                    Err(error) => return error.to_string(),
+                    Err(error) => return Gone::Ended(error.to_string()),
                 }
             }
         }
@@ -142,6 +142,7 @@ struct Wire {
     stream: UnixStream,
     /// The first of the ids that this client may use.
     first_id: u32,
+    pace: Pace,
 }
 
 impl Wire {
@@ -163,7 +164,7 @@ impl Wire {
             }
         }
         let setup = connect.into_setup().map_err(denied)?;
-        Ok(Self { stream, first_id: setup.resource_id_base })
+        Ok(Self { stream, first_id: setup.resource_id_base, pace: Pace::default() })
     }
 
     async fn extension(&mut self, name: &'static str) -> Result<QueryExtensionReply, Denied> {
@@ -192,14 +193,15 @@ impl Wire {
     }
 
     /// The next complete packet.
-    async fn next(&mut self) -> io::Result<Vec<u8>> {
+    async fn next(&mut self) -> Result<Vec<u8>, Gone> {
+        self.pace.note("the X server")?;
         let mut packet = vec![0; MIN_PACKET_BYTES];
         self.stream.read_exact(&mut packet).await?;
         if packet[0] == REPLY {
             let words = u32::from_ne_bytes([packet[4], packet[5], packet[6], packet[7]]);
             let more = usize::try_from(words).unwrap_or(usize::MAX).saturating_mul(4);
             if more > MAX_REPLY_BYTES {
-                return Err(io::Error::other("the X server's answer is too long"));
+                return Err(Gone::Ended("the X server's answer is too long".to_owned()));
             }
             packet.resize(MIN_PACKET_BYTES + more, 0);
             self.stream.read_exact(&mut packet[MIN_PACKET_BYTES..]).await?;

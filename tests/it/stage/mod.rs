@@ -12,6 +12,7 @@ pub(crate) mod display_server;
 pub(crate) mod entra;
 pub(crate) mod fake_daemon;
 pub(crate) mod faults;
+pub(crate) mod flood;
 pub(crate) mod folder;
 pub(crate) mod hooks;
 pub(crate) mod house;
