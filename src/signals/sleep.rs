@@ -118,13 +118,10 @@ async fn follow_on(
 ) -> Result<std::convert::Infallible, BusError> {
     let mut owner_changes = Signals::listen(clock, bus, vec![bus::owner_changed(&NAME)?]).await?;
     loop {
-        let (owner, arrived) = owner_changes.while_draining(bus::owner(clock, bus, &NAME)).await?;
-        if arrived {
-            continue;
-        }
+        let Some(owner) = owner_changes.look(clock, bus::owner(clock, bus, &NAME)).await? else { continue };
         let Some(owner) = owner? else {
             publisher.publish(unknown("logind (org.freedesktop.login1) is not running")).await;
-            owner_changes.next().await?;
+            owner_changes.changed().await?;
             continue;
         };
         let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME)?.path(PATH)?;
@@ -136,9 +133,7 @@ async fn follow_on(
         let follower = Follower { clock, manager, signs, publisher };
         tokio::select! {
             lost = follower.follow(&mut announcements, backoff) => return lost,
-            changed = owner_changes.next() => {
-                changed?;
-            }
+            changed = owner_changes.changed() => changed?,
         }
     }
 }

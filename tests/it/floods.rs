@@ -166,16 +166,27 @@ fn lock(report: &Report) -> &str {
 #[tokio::test]
 async fn a_screen_saver_that_flaps_delays_nothing() {
     let bus = Arc::new(Bus::start());
-    let (house, daemon, before) = with_the_lock(&bus).await;
+    let (address, there) = (bus.address(), Arc::clone(&bus));
+    let saver = Gnome::start(&bus, false).await;
+    let signals = "[signals.lock]\n[[rules]]\nname = \"call\"\nwhen = { call = \"in-call\" }\nset = \"Busy/InACall\"\n\
+                   [[rules]]\nname = \"rest\"\nset = \"Available/Available\"\n";
+    let (house, daemon, before) =
+        start(signals, |_, command| _ = command.env("DBUS_SESSION_BUS_ADDRESS", address)).await;
+    drop(saver);
     let _flood = endless(async move |ended| {
-        let saver = Gnome::start(&bus, false).await;
+        let saver = Gnome::start(&there, false).await;
         let mut active = false;
         while !ended.load(Ordering::Relaxed) {
             active = !active;
             Gnome::set(&saver, active).await;
+            // It also answers.
+            tokio::task::yield_now().await;
         }
     });
-    daemon.report("the saver", |report| lock(report) != "unknown").await;
+    // What it says is seen now and then, although it never stops.
+    for value in ["locked", "unlocked"] {
+        daemon.report(value, |report| lock(report) == value).await;
+    }
     withstands(house, daemon, before).await;
 }
 
@@ -189,6 +200,8 @@ async fn a_program_that_comes_and_goes_hides_no_lock() {
     let address = bus.address();
     let flood = endless(async move |ended| {
         let other = zbus::connection::Builder::address(address.as_str()).unwrap().build().await.unwrap();
+        // So that questions are answered: it is not a screen saver.
+        other.object_server();
         while !ended.load(Ordering::Relaxed) {
             other.request_name("org.xfce.ScreenSaver").await.unwrap();
             other.release_name("org.xfce.ScreenSaver").await.unwrap();

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
+use tokio::time::Instant as Stopwatch;
 use zbus::address::Address;
 use zbus::address::transport::{Transport, UnixSocket};
 use zbus::connection::Builder;
@@ -171,9 +172,29 @@ pub(super) fn owner_changed(name: &WellKnownName<'_>) -> zbus::Result<MatchRule<
     Ok(rule.build())
 }
 
+/// This many signals in [`FLOOD_SPAN`], or looks in a row during which a signal arrived, are a flood: a program that never stops to
+/// send, or to take and give up a name, must not hide what all others say, nor keep answers waiting behind its signals.
+const MAX_SIGNALS: u32 = 1000;
+const MAX_DISTURBED_LOOKS: u32 = 5;
+const FLOOD_SPAN: Duration = Duration::from_secs(1);
+
+/// How long nothing is listened to in a flood, before a look.
+const FLOOD_PAUSE: Duration = Duration::from_millis(500);
+
 /// Signals that mean "look again".
-#[derive(Default)]
-pub(super) struct Signals(SelectAll<MessageStream>);
+pub(super) struct Signals {
+    bus: Connection,
+    rules: Vec<MatchRule<'static>>,
+    streams: SelectAll<MessageStream>,
+    /// How many looks in a row were disturbed.
+    disturbed: u32,
+    /// How many signals arrived since then.
+    signals: u32,
+    since: Stopwatch,
+    is_flood: bool,
+    /// Whether something may have changed while nothing was listened to.
+    is_unseen: bool,
+}
 
 impl Signals {
     /// Listens to all signals that match `rules`.
@@ -182,22 +203,79 @@ impl Signals {
         bus: &Connection,
         rules: Vec<MatchRule<'_>>,
     ) -> Result<Self, BusError> {
-        let mut signals = Self::default();
-        for rule in rules {
-            // The streams that exist already are drained while the next is set up: zbus stops reading when one is full.
-            let next = with_timeout(clock, MessageStream::for_match_rule(rule.into_owned(), bus, None));
-            let (stream, _) = signals.while_draining(next).await?;
-            signals.0.push(stream?);
-        }
+        let mut signals = Self {
+            bus: bus.clone(),
+            rules: rules.into_iter().map(MatchRule::into_owned).collect(),
+            streams: SelectAll::new(),
+            disturbed: 0,
+            signals: 0,
+            since: Stopwatch::now(),
+            is_flood: false,
+            is_unseen: false,
+        };
+        signals.begin(clock).await?;
         Ok(signals)
+    }
+
+    async fn begin(&mut self, clock: &dyn Clock) -> Result<(), BusError> {
+        for rule in self.rules.clone() {
+            // The streams that exist already are drained while the next is set up: zbus stops reading when one is full.
+            let bus = self.bus.clone();
+            let next = with_timeout(clock, MessageStream::for_match_rule(rule, &bus, None));
+            let (stream, _) = self.while_draining(next).await?;
+            self.streams.push(stream?);
+        }
+        Ok(())
     }
 
     /// The next signal.
     pub(super) async fn next(&mut self) -> Result<Message, BusError> {
-        match self.0.next().await {
-            Some(message) => Ok(message?),
+        match self.streams.next().await {
+            Some(message) => {
+                self.note();
+                Ok(message?)
+            }
             None => Err(closed()),
         }
+    }
+
+    /// Waits until it is time to look again.
+    pub(super) async fn changed(&mut self) -> Result<(), BusError> {
+        if std::mem::take(&mut self.is_unseen) { Ok(()) } else { self.next().await.map(drop) }
+    }
+
+    /// Looks: does `work` and drains signals meanwhile. `None`: a signal arrived, so the result may be stale, and it is time to look
+    /// again. In a flood nothing is listened to meanwhile, and the result counts.
+    pub(super) async fn look<T>(
+        &mut self,
+        clock: &dyn Clock,
+        work: impl Future<Output = T>,
+    ) -> Result<Option<T>, BusError> {
+        if self.is_flood || self.disturbed >= MAX_DISTURBED_LOOKS {
+            self.streams.clear();
+            pause().await;
+            let seen = work.await;
+            (self.is_flood, self.is_unseen, self.disturbed) = (false, true, 0);
+            (self.signals, self.since) = (0, Stopwatch::now());
+            self.begin(clock).await?;
+            return Ok(Some(seen));
+        }
+        let (seen, arrived) = self.while_draining(work).await?;
+        self.disturbed = if arrived { self.disturbed + 1 } else { 0 };
+        Ok((!arrived).then_some(seen))
+    }
+
+    /// Listens to other signals from now on, because of what a look found. That disturbs too: what changed before must be looked for.
+    pub(super) async fn change(&mut self, clock: &dyn Clock, rules: Vec<MatchRule<'_>>) -> Result<(), BusError> {
+        self.disturbed += 1;
+        self.rules = rules.into_iter().map(MatchRule::into_owned).collect();
+        self.streams.clear();
+        self.begin(clock).await
+    }
+
+    /// Whether the last look was in a flood.
+    pub(super) const fn is_flooded(&self) -> bool {
+        self.is_unseen
     }
 
     /// Does `work` and drains signals meanwhile, because zbus stops reading the connection, and with it answers, when they
@@ -207,14 +285,33 @@ impl Signals {
         let mut arrived = false;
         loop {
             tokio::select! {
-                Some(message) = self.0.next() => {
+                Some(message) = self.streams.next() => {
                     message?;
                     arrived = true;
+                    self.note();
+                    if self.is_flood {
+                        // The answers come after all that was sent before.
+                        self.streams.clear();
+                    }
                 }
                 outcome = &mut work => return Ok((outcome, arrived)),
             }
         }
     }
+
+    /// Notes that a signal arrived.
+    fn note(&mut self) {
+        self.signals += 1;
+        if self.signals > MAX_SIGNALS {
+            self.is_flood = self.since.elapsed() < FLOOD_SPAN;
+            (self.signals, self.since) = (0, Stopwatch::now());
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program does not send less when the daemon's clock runs fast")]
+async fn pause() {
+    tokio::time::sleep(FLOOD_PAUSE).await;
 }
 
 fn closed() -> BusError {

@@ -53,25 +53,20 @@ impl bus::Follow for Follower<'_> {
         let clock = &*self.context.clock;
         let mut owner_changes = Signals::listen(clock, bus, vec![bus::owner_changed(&NAME)?]).await?;
         loop {
-            let (owner, arrived) = owner_changes.while_draining(bus::owner(clock, bus, &NAME)).await?;
-            if arrived {
-                continue;
-            }
+            let Some(owner) = owner_changes.look(clock, bus::owner(clock, bus, &NAME)).await? else { continue };
             *backoff = Backoff::new();
             let Some(owner) = owner? else {
                 View::absent("GNOME's idle monitor is not on the session bus").show(self.view);
-                owner_changes.next().await?;
+                owner_changes.changed().await?;
                 continue;
             };
             tokio::select! {
                 watched = self.watch(bus, &owner) => {
                     watched?;
                     View::absent("GNOME's idle monitor does not answer as expected").show(self.view);
-                    owner_changes.next().await?;
+                    owner_changes.changed().await?;
                 }
-                changed = owner_changes.next() => {
-                    changed?;
-                }
+                changed = owner_changes.changed() => changed?,
             }
         }
     }
@@ -97,11 +92,10 @@ impl Follower<'_> {
         // Whether the next input will be reported.
         let mut is_armed = false;
         loop {
-            let (idle_time, arrived) = fired.while_draining(with_timeout(clock, monitor.get_idletime())).await?;
-            let Some(idle_time) = none_if_refused(idle_time)? else { return Ok(()) };
-            if arrived {
+            let Some(idle_time) = fired.look(clock, with_timeout(clock, monitor.get_idletime())).await? else {
                 continue;
-            }
+            };
+            let Some(idle_time) = none_if_refused(idle_time)? else { return Ok(()) };
             let idle = idle_time >= after;
             if idle && !is_armed {
                 let (added, _) = fired.while_draining(with_timeout(clock, monitor.add_user_active_watch())).await?;
@@ -115,7 +109,7 @@ impl Follower<'_> {
             is_armed = idle;
             let idle = if idle { Idle::Idle } else { Idle::Active };
             View::Says { idle, source: INTERFACE.to_owned() }.show(self.view);
-            fired.next().await?;
+            fired.changed().await?;
         }
     }
 }

@@ -106,17 +106,19 @@ async fn follow_on(
     let mut proven = Vec::new();
     let mut signals = Signals::listen(clock, bus, rules(&proven)?).await?;
     loop {
-        let (looked, arrived) = signals.while_draining(look(clock, bus)).await?;
+        let Some(looked) = signals.look(clock, look(clock, bus)).await? else { continue };
         let (found, seen) = looked?;
         *backoff = Backoff::new();
-        if found != proven {
+        let is_changed = found != proven;
+        if is_changed {
             proven = found;
-            signals = Signals::listen(clock, bus, rules(&proven)?).await?;
-            continue;
+            signals.change(clock, rules(&proven)?).await?;
         }
-        if !arrived {
+        if !is_changed || signals.is_flooded() {
             view.send_if_modified(|view| std::mem::replace(view, seen) != seen);
-            signals.next().await?;
+        }
+        if !is_changed {
+            signals.changed().await?;
         }
     }
 }

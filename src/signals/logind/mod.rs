@@ -98,7 +98,7 @@ impl bus::Follow for Follower<'_> {
         let mut signals = Signals::listen(clock, bus, subject.rules()?).await?;
         loop {
             let look = look(clock, bus, &mut self.servers, &self.context.locked_sessions);
-            let (looked, arrived) = signals.while_draining(look).await?;
+            let Some(looked) = signals.look(clock, look).await? else { continue };
             let (found, seen) = looked?;
             *backoff = Backoff::new();
             if found != subject {
@@ -106,11 +106,8 @@ impl bus::Follow for Follower<'_> {
                     self.record.new_owner(found.owner.as_ref());
                 }
                 subject = found;
-                signals = Signals::listen(clock, bus, subject.rules()?).await?;
+                signals.change(clock, subject.rules()?).await?;
                 // Look once more, to see what changed before these signals were subscribed to.
-                continue;
-            }
-            if arrived {
                 continue;
             }
             let seen = match seen {
@@ -123,7 +120,7 @@ impl bus::Follow for Follower<'_> {
             };
             self.view.send_if_modified(|view| std::mem::replace(view, seen.clone()) != seen);
             tokio::select! {
-                signal = signals.next() => drop(signal?),
+                changed = signals.changed() => changed?,
                 () = self.servers.changed() => {}
                 () = until(clock, self.record.look_again_at()) => {}
             }
