@@ -78,6 +78,7 @@ mod sleep;
 mod sleep_signal;
 mod stage;
 mod status;
+mod storm;
 mod subscription;
 mod terminal;
 mod tls;

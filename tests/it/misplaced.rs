@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,46 +10,15 @@ use presenced::daemon::kept_path;
 use presenced::emulator::{Approval, DeviceCodeOptions, Options};
 use presenced::status::report::{Report, State};
 use presenced::warning::Code;
-use rustix::fs::{CWD, FileType, mknodat};
 use rustix::process::Signal;
 
 use crate::stage::canned::{Server, answer};
 use crate::stage::house::{CALL, Daemon, House, guarded, personal};
+use crate::stage::odd_file::Odd;
 use crate::stage::reports::{has, warned, work};
 
 /// How long the daemon may take to end, whatever it was told to read.
 const END: Duration = Duration::from_secs(3);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Odd {
-    Pipe,
-    Device,
-    Folder,
-    Huge,
-}
-
-const ALL: [Odd; 4] = [Odd::Pipe, Odd::Device, Odd::Folder, Odd::Huge];
-
-/// Puts it in place of a file.
-fn put(odd: Odd, path: &Path) {
-    remove(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    match odd {
-        Odd::Pipe => mknodat(CWD, path, FileType::Fifo, 0o600.into(), 0).unwrap(),
-        Odd::Device => symlink("/dev/zero", path).unwrap(),
-        Odd::Folder => fs::create_dir(path).unwrap(),
-        // Sparse, so that it takes no room.
-        Odd::Huge => fs::File::create(path).unwrap().set_len(1 << 40).unwrap(),
-    }
-}
-
-fn remove(path: &Path) {
-    if path.is_dir() && !path.is_symlink() {
-        fs::remove_dir(path).unwrap();
-    } else if path.symlink_metadata().is_ok() {
-        fs::remove_file(path).unwrap();
-    }
-}
 
 fn state(house: &House, name: &str) -> PathBuf {
     house.path(".local/state/presenced").join(name)
@@ -98,11 +66,11 @@ async fn signed_in() -> House {
 
 #[tokio::test]
 async fn a_token_file_is_small_and_regular_or_not_read() {
-    for (name, kinds) in [("tokens/work.json", &ALL[..]), ("tokens/work.lock", &ALL[..3])] {
+    for (name, kinds) in [("tokens/work.json", &Odd::ALL[..]), ("tokens/work.lock", &Odd::ALL[..3])] {
         for &odd in kinds {
             let mut house = signed_in().await;
             let path = state(&house, name);
-            put(odd, &path);
+            odd.put(&path);
             let daemon = house.start().await;
             let failed = |report: &Report| work(report).last_error.is_some() || has(report, Code::TokenNotStored);
             let report = daemon.report("what is wrong with it", failed).await;
@@ -118,14 +86,14 @@ async fn a_token_file_is_small_and_regular_or_not_read() {
 
 #[tokio::test]
 async fn a_history_is_a_regular_file_or_not_written() {
-    for odd in ALL {
+    for odd in Odd::ALL {
         let mut house = House::new().await;
         house.write("config.toml", house.configuration());
         let daemon = house.start().await;
         house.seen("Available/Available").await;
         ends(daemon).await;
         let path = only(&state(&house, "history"), ".jsonl");
-        put(odd, &path);
+        odd.put(&path);
         let daemon = house.start().await;
         house.seen("Available/Available").await;
         if odd != Odd::Huge {
@@ -144,7 +112,7 @@ async fn a_socket_whose_lock_is_something_else_is_refused() {
         let house = House::new().await;
         house.write("config.toml", house.configuration());
         let path = house.path("presenced.sock.lock");
-        put(odd, &path);
+        odd.put(&path);
         let output = house.command(&["run"]).output();
         let output = guarded("the end", output).await.unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
@@ -155,11 +123,11 @@ async fn a_socket_whose_lock_is_something_else_is_refused() {
 
 #[tokio::test]
 async fn what_was_set_is_in_a_regular_file_or_forgotten() {
-    for odd in ALL {
+    for odd in Odd::ALL {
         let mut house = House::new().await;
         house.write("config.toml", house.configuration());
         let path = kept_path(&state(&house, ""), &house.path("presenced.sock")).unwrap();
-        put(odd, &path);
+        odd.put(&path);
         let daemon = house.start().await;
         house.seen("Available/Available").await;
         assert!(daemon.log().contains(&format!("{} ", path.display())), "{odd:?}: {}", daemon.log());
@@ -171,13 +139,13 @@ async fn what_was_set_is_in_a_regular_file_or_forgotten() {
 
 #[tokio::test]
 async fn a_configuration_that_is_reloaded_is_a_regular_file() {
-    for odd in ALL {
+    for odd in Odd::ALL {
         let mut house = House::new().await;
         house.write("config.toml", house.configuration());
         let daemon = house.start().await;
         house.seen("Available/Available").await;
         let path = house.path("config.toml");
-        put(odd, &path);
+        odd.put(&path);
         daemon.signal(Signal::HUP);
         let report = daemon.report("the warning", |report| has(report, Code::ConfigurationInvalid)).await;
         assert!(warned(&report).contains(path.to_str().unwrap()), "{odd:?}: {}", warned(&report));
@@ -192,7 +160,7 @@ async fn a_pipe_is_a_configuration_once() {
     let mut house = House::new().await;
     let text = house.configuration();
     let pipe = house.path("config.toml");
-    mknodat(CWD, &pipe, FileType::Fifo, 0o600.into(), 0).unwrap();
+    Odd::Pipe.put(&pipe);
     let writer = tokio::task::spawn_blocking(move || fs::write(pipe, text));
     let daemon = house.start().await;
     guarded("the reader", writer).await.unwrap().unwrap();
@@ -207,7 +175,7 @@ async fn a_subscription_is_fetched_again_if_its_copy_is_something_else() {
     let calendar = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTART:20200101T000000Z\r\nDTEND:20991231T000000Z\r\n\
                     SUMMARY:x\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
     for name in [".json", ".ics"] {
-        for odd in ALL {
+        for odd in Odd::ALL {
             let server = Server::start([answer(200, "", calendar)]).await;
             let mut house = House::new().await;
             let source = format!("[signals.calendar]\nsources = [{{ url = \"{}a.ics\" }}]\n", server.url);
@@ -216,7 +184,7 @@ async fn a_subscription_is_fetched_again_if_its_copy_is_something_else() {
             let daemon = house.start().await;
             daemon.report("busy", busy).await;
             ends(daemon).await;
-            put(odd, &only(&house.path(".cache/presenced/subscriptions"), name));
+            odd.put(&only(&house.path(".cache/presenced/subscriptions"), name));
             let daemon = house.start().await;
             if odd != Odd::Folder {
                 daemon.report(&format!("busy with {odd:?} as {name}"), busy).await;
@@ -229,7 +197,7 @@ async fn a_subscription_is_fetched_again_if_its_copy_is_something_else() {
 
 #[tokio::test]
 async fn a_secret_is_in_a_small_regular_file_or_refused() {
-    for odd in ALL {
+    for odd in Odd::ALL {
         let mut house = House::new().await;
         let account = house.account("work").replace("env = \"BOT_SECRET\"", "file = \"secret\"");
         house.write("config.toml", account + CALL);
@@ -238,7 +206,7 @@ async fn a_secret_is_in_a_small_regular_file_or_refused() {
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let daemon = house.start().await;
         house.seen("Available/Available").await;
-        put(odd, &path);
+        odd.put(&path);
         // The next token needs it.
         let tokens = format!("http://{}/_emulator/tokens", house.address);
         assert!(reqwest::Client::new().delete(tokens).send().await.is_ok());

@@ -24,6 +24,7 @@ pub(crate) mod lock;
 pub(crate) mod login1;
 pub(crate) mod mounts;
 pub(crate) mod mutter;
+pub(crate) mod odd_file;
 pub(crate) mod openssl;
 pub(crate) mod privilege;
 pub(crate) mod reports;
