@@ -3,6 +3,7 @@
 //!
 //! Leaves to others: what an answer means (`graph/`, `auth/`, `signals/`), and when to ask again (`session/`).
 
+mod aside;
 mod certificate;
 mod probe;
 mod proxy;
@@ -14,10 +15,13 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode};
+use tokio::runtime::Handle;
 use url::Url;
 
 use crate::failure::{Applied, Failure, FailureKind};
 use crate::loopback::is_loopback;
+
+use aside::{Aside, Resolver};
 
 pub(crate) use probe::{Answer, Stage, Unreached, probe};
 pub(crate) use proxy::Proxy;
@@ -65,6 +69,8 @@ pub(crate) struct Client {
     redirects: Redirects,
     /// Replaced by [`Client::reconnect`].
     connections: Mutex<reqwest::Client>,
+    /// `None`: the connections are encrypted, or there is no thread for them.
+    aside: Option<Aside>,
 }
 
 impl Client {
@@ -79,7 +85,8 @@ impl Client {
     /// The same, but the caller chooses what to do with redirects.
     pub(crate) fn redirected(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<Self, Failure> {
         let connections = Mutex::new(connect(endpoint, timeouts, redirects)?);
-        Ok(Self { endpoint: endpoint.clone(), timeouts, redirects, connections })
+        let aside = (endpoint.scheme() == "http").then(Aside::start).flatten();
+        Ok(Self { endpoint: endpoint.clone(), timeouts, redirects, connections, aside })
     }
 
     /// Sends the request that `build` makes and returns its answer, whatever the status; the body is not read yet.
@@ -93,8 +100,19 @@ impl Client {
         build: impl FnOnce(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, Failure> {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let sent = build(&connections).send().await;
-        let response = sent.map_err(|error| self.no_answer(error))?;
+        let sent = async {
+            let sent = build(&connections).send();
+            let sent = match &self.aside {
+                Some(aside) => aside.with(sent).await,
+                None => sent.await,
+            };
+            sent.map_err(|error| self.no_answer(error))
+        };
+        // The library counts the time too, but where the connection is, and that may be late.
+        let response = match tokio::time::timeout(self.timeouts.whole, sent).await {
+            Ok(sent) => sent?,
+            Err(_) => return Err(self.no_answer_in_time()),
+        };
         // Graph asks for a 503 to be retried on a new connection, which may reach a healthy server.
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             self.reconnect();
@@ -107,6 +125,12 @@ impl Client {
         if let Ok(fresh) = connect(&self.endpoint, self.timeouts, self.redirects) {
             *self.connections.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
+    }
+
+    fn no_answer_in_time(&self) -> Failure {
+        let service = self.endpoint.host_str().unwrap_or_default();
+        let text = format!("no answer from {service} within {:?}", self.timeouts.whole);
+        Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, text) }
     }
 
     fn no_answer(&self, error: reqwest::Error) -> Failure {
@@ -133,7 +157,7 @@ impl Client {
         let (applied, text) = match (cause.connect, cause.timeout) {
             (true, true) => (Applied::No, format!("no connection to {service} within {:?}", self.timeouts.connect)),
             (true, false) => (Applied::No, format!("no connection to {service}: {}", cause.text)),
-            (false, true) => (Applied::Perhaps, format!("no answer from {service} within {:?}", self.timeouts.whole)),
+            (false, true) => return self.no_answer_in_time(),
             (false, false) => (Applied::Perhaps, format!("{service} broke off without an answer: {}", cause.text)),
         };
         Failure { applied, ..Failure::new(FailureKind::Passing, text) }
@@ -166,6 +190,9 @@ fn connect(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<r
     if endpoint.scheme() == "http" {
         // Plain http needs no root certificates, and a machine without any could not even run the demo.
         builder = builder.tls_certs_only([]);
+        if let Ok(runtime) = Handle::try_current() {
+            builder = builder.dns_resolver(Resolver(runtime));
+        }
     }
     builder.build().map_err(|error| {
         let text = format!("TLS cannot be set up: {}", root_cause(&error).text);

@@ -132,8 +132,8 @@ mod tests {
         let mut both = whole.clone();
         assert!(Event::take(&mut both).unwrap().is_some());
         assert_eq!(both, whole[12..]);
-        for size in [0, 4, 7, 9, 10] {
-            let head = [1_u32.to_ne_bytes(), (size << 16_u32).to_ne_bytes()].concat();
+        for size in [0_u32, 4, 7, 9, 10] {
+            let head = [1_u32.to_ne_bytes(), (size << 16).to_ne_bytes()].concat();
             Event::take(&mut head.clone()).unwrap_err();
         }
     }
