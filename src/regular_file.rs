@@ -173,7 +173,8 @@ mod tests {
 
     use super::*;
 
-    const OPENERS: [fn(&Path) -> Result<File, Unfit>; 4] = [open, open_own, open_or_create, open_or_create_to_append];
+    type Opener = fn(&Path) -> Result<File, Unfit>;
+    const OPENERS: [Opener; 4] = [open, open_own, open_or_create, open_or_create_to_append];
 
     #[test]
     fn whatever_is_not_a_regular_file_is_named_and_never_waited_for() {

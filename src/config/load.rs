@@ -70,7 +70,7 @@ fn unreadable(file: &Path, unfit: Unfit, environment: &Environment) -> Problems 
     }
     let error = match unfit {
         Unfit::NotRegular(_) => ErrorKind::IsADirectory.into(),
-        unfit => io::Error::from(unfit),
+        Unfit::Foreign | Unfit::TooLarge(_) | Unfit::Io(_) => io::Error::from(unfit),
     };
     let (message, help) = if error.kind() == ErrorKind::NotFound {
         let default = environment.config_dir.join("config.toml");

@@ -124,10 +124,12 @@ impl History {
     /// The warning that it cannot be written.
     pub(super) fn warning(&self) -> Option<Warning> {
         let (path, error) = self.path.as_ref().zip(self.failure.as_ref())?;
-        let remedy = match error.kind() {
-            ErrorKind::InvalidInput => "move it away",
-            ErrorKind::TimedOut => "see why its file system does not answer",
-            _ => "free disk space or make its folder writable",
+        let remedy = if error.kind() == ErrorKind::InvalidInput {
+            "move it away"
+        } else if error.kind() == ErrorKind::TimedOut {
+            "see why its file system does not answer"
+        } else {
+            "free disk space or make its folder writable"
         };
         Some(Warning {
             code: Code::HistoryUnwritable,

@@ -17,7 +17,7 @@ use crate::time::Now;
 use crate::warning::{Code, Warning};
 
 /// The result of reading the configuration again; `None`: its file system does not answer.
-pub(super) type Loaded = Option<Result<Config, Problems>>;
+pub(super) type Loaded = Option<Result<Box<Config>, Problems>>;
 
 /// The configuration is being read, on a thread where that may block.
 pub(super) struct Loading {
@@ -56,7 +56,7 @@ impl Daemon {
         let environment = self.environment.clone();
         let task = tokio::spawn(async move {
             let place = file.clone();
-            off_the_loop_in_time(&place, move || config::load_again(&file, &environment)).await
+            off_the_loop_in_time(&place, move || config::load_again(&file, &environment).map(Box::new)).await
         });
         self.loading = Some(Loading { task, replies: reply.into_iter().collect(), again: None });
     }
@@ -80,7 +80,7 @@ impl Daemon {
     fn take_over(&mut self, loaded: Loaded) -> Result<(), String> {
         let now = self.clock.now();
         let outcome = match loaded {
-            Some(Ok(config)) => self.put_in_force(config, &now),
+            Some(Ok(config)) => self.put_in_force(*config, &now),
             Some(Err(problems)) => Err((problems.to_string(), problems.render(100, false))),
             None => {
                 let file = self.config_file.as_deref().unwrap_or(Path::new(""));

@@ -2,7 +2,7 @@
 //!
 //! hyper reads informational answers (RFC 9110, 15.2) for as long as they come, up to 50 MB before any other task has a turn, and
 //! reqwest does not let its callers limit that. With TLS, a turn ends after 2 MB at most. Only a server on this machine is spoken to
-//! without TLS, so only that one gets a thread; it ends with the client.
+//! without TLS, so only that one gets a thread; it ends with the client and its last answer.
 
 use std::future::poll_fn;
 use std::net::ToSocketAddrs as _;

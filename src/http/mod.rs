@@ -10,7 +10,7 @@ mod proxy;
 mod retry_after;
 
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -70,7 +70,7 @@ pub(crate) struct Client {
     /// Replaced by [`Client::reconnect`].
     connections: Mutex<reqwest::Client>,
     /// `None`: the connections are encrypted, or there is no thread for them.
-    aside: Option<Aside>,
+    aside: Option<Arc<Aside>>,
 }
 
 impl Client {
@@ -85,7 +85,7 @@ impl Client {
     /// The same, but the caller chooses what to do with redirects.
     pub(crate) fn redirected(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<Self, Failure> {
         let connections = Mutex::new(connect(endpoint, timeouts, redirects)?);
-        let aside = (endpoint.scheme() == "http").then(Aside::start).flatten();
+        let aside = (endpoint.scheme() == "http").then(Aside::start).flatten().map(Arc::new);
         Ok(Self { endpoint: endpoint.clone(), timeouts, redirects, connections, aside })
     }
 
@@ -109,10 +109,14 @@ impl Client {
             sent.map_err(|error| self.no_answer(error))
         };
         // The library counts the time too, but where the connection is, and that may be late.
-        let response = match tokio::time::timeout(self.timeouts.whole, sent).await {
+        let mut response = match tokio::time::timeout(self.timeouts.whole, sent).await {
             Ok(sent) => sent?,
             Err(_) => return Err(self.no_answer_in_time()),
         };
+        if let Some(aside) = &self.aside {
+            // The body may be read when the client is gone.
+            response.extensions_mut().insert(Arc::clone(aside));
+        }
         // Graph asks for a 503 to be retried on a new connection, which may reach a healthy server.
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             self.reconnect();

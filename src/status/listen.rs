@@ -23,9 +23,9 @@ use tokio::sync::watch;
 
 use super::answer::Refusal;
 use super::connections::Connections;
+use super::conversation::MAX_HEAD_BYTES;
 use super::report::Report;
 use super::routes::{self, View};
-use super::server::MAX_HEAD_BYTES;
 use crate::local_request;
 use crate::metrics::Metrics;
 

@@ -48,6 +48,7 @@
 mod answer;
 pub mod client;
 mod connections;
+mod conversation;
 mod listen;
 mod open_metrics;
 mod peer;
@@ -60,6 +61,7 @@ mod socket;
 mod write_timeout;
 
 pub use client::{Client, ClientError};
+pub use conversation::rehearse;
 pub use listen::Listener;
 pub use request::{Invalid, SignalName, SignalValue, parse_ttl};
 pub use server::{Listen, MAX_CONNECTIONS, MAX_WATCHERS, Server};

@@ -1,30 +1,25 @@
 //! The server: serves the connections to the socket within limits.
 //!
 //! The limits: only the daemon's own user, and root; [`MAX_CONNECTIONS`] at once, and besides them [`MAX_WATCHERS`] that watch, so
-//! that watchers never keep a command out; a request's head within [`HEADER_TIMEOUT`] and [`MAX_HEAD_BYTES`]; an answer that the
-//! client reads ([`WriteTimeout`]). The first time-out also closes a kept-alive connection that stays silent. A client that sends
-//! nothing, garbage, or an endless request, or does not read, loses its own connection and disturbs nothing else.
+//! that watchers never keep a command out.
 //!
-//! Leaves to others: what is answered ([`super::routes`]), and the socket's file ([`super::socket`]).
+//! Leaves to others: what happens on one connection ([`super::conversation`]), and the socket's file ([`super::socket`]).
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use axum::Extension;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 
 use super::answer::Refusal;
 use super::connections::Connections;
+use super::conversation::converse;
 use super::report::Report;
 use super::socket::{self, BindError, Socket};
-use super::write_timeout::WriteTimeout;
 use super::{Command, peer, routes};
 use crate::metrics::Metrics;
 
@@ -33,12 +28,6 @@ pub const MAX_CONNECTIONS: usize = 32;
 
 /// How many more connections may watch; further ones get a 503.
 pub const MAX_WATCHERS: usize = 16;
-
-/// How long a client may take to send a request's head, and may be silent between two requests.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The largest head of a request; larger ones get a 431.
-pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// How many connections are being refused at once; further ones wait.
 const MAX_REFUSALS: usize = 32;
@@ -129,19 +118,6 @@ impl Server {
             let routes = routes.layer(Extension(seat.clone()));
             connections.serve(seat, converse(stream, routes));
         }
-    }
-}
-
-/// Answers one connection's requests until either side closes it.
-async fn converse(stream: UnixStream, routes: Router) {
-    let ended = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(WriteTimeout::new(stream)), TowerToHyperService::new(routes))
-        .await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a status connection ended early");
     }
 }
 

@@ -191,7 +191,9 @@ fn lock(path: &Path) -> Result<File, BindError> {
     let lock_path = PathBuf::from(name);
     let lock = regular_file::open_or_create(&lock_path).map_err(|unfit| match unfit {
         Unfit::Io(error) => io_error("create the lock file", &lock_path)(error),
-        unfit => BindError::NotALock { path: lock_path.clone(), reason: unfit.to_string() },
+        Unfit::NotRegular(_) | Unfit::Foreign | Unfit::TooLarge(_) => {
+            BindError::NotALock { path: lock_path.clone(), reason: unfit.to_string() }
+        }
     })?;
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),

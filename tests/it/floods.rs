@@ -231,7 +231,7 @@ async fn a_program_that_comes_and_goes_hides_no_lock() {
 
 /// A server whose answers never come to a status.
 fn informational(number: u32) -> Vec<u8> {
-    let line = if number % 2 == 0 { "HTTP/1.1 100 Continue" } else { "HTTP/1.1 103 Early Hints\r\nLink: </>" };
+    let line = if number.is_multiple_of(2) { "HTTP/1.1 100 Continue" } else { "HTTP/1.1 103 Early Hints\r\nLink: </>" };
     format!("{line}\r\n\r\n").into_bytes()
 }
 

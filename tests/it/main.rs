@@ -20,6 +20,7 @@ mod call;
 mod cli;
 mod clock;
 mod config;
+mod corpus;
 mod daemon;
 mod dead_files;
 mod decision_log;

@@ -189,7 +189,7 @@ pub(super) struct Signals {
     /// How many looks in a row were disturbed.
     disturbed: u32,
     /// How many signals arrived since then.
-    signals: u32,
+    arrived: u32,
     since: Stopwatch,
     is_flood: bool,
     /// Whether something may have changed while nothing was listened to.
@@ -208,7 +208,7 @@ impl Signals {
             rules: rules.into_iter().map(MatchRule::into_owned).collect(),
             streams: SelectAll::new(),
             disturbed: 0,
-            signals: 0,
+            arrived: 0,
             since: Stopwatch::now(),
             is_flood: false,
             is_unseen: false,
@@ -256,7 +256,7 @@ impl Signals {
             pause().await;
             let seen = work.await;
             (self.is_flood, self.is_unseen, self.disturbed) = (false, true, 0);
-            (self.signals, self.since) = (0, Stopwatch::now());
+            (self.arrived, self.since) = (0, Stopwatch::now());
             self.begin(clock).await?;
             return Ok(Some(seen));
         }
@@ -301,10 +301,10 @@ impl Signals {
 
     /// Notes that a signal arrived.
     fn note(&mut self) {
-        self.signals += 1;
-        if self.signals > MAX_SIGNALS {
+        self.arrived += 1;
+        if self.arrived > MAX_SIGNALS {
             self.is_flood = self.since.elapsed() < FLOOD_SPAN;
-            (self.signals, self.since) = (0, Stopwatch::now());
+            (self.arrived, self.since) = (0, Stopwatch::now());
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Event {
     /// The object that it is about.
     pub(super) object: u32,
     /// Its number among the events of that object's interface.
-    pub(super) opcode: u16,
+    pub(super) opcode: u32,
     arguments: Vec<u8>,
 }
 
@@ -42,7 +42,7 @@ impl Event {
             return Ok(None);
         }
         let arguments = received.drain(..size).skip(HEAD_BYTES).collect();
-        Ok(Some(Self { object, opcode: opcode as u16, arguments }))
+        Ok(Some(Self { object, opcode, arguments }))
     }
 
     /// Its arguments.
@@ -133,8 +133,8 @@ mod tests {
         assert!(Event::take(&mut both).unwrap().is_some());
         assert_eq!(both, whole[12..]);
         for size in [0_u32, 4, 7, 9, 10] {
-            let head = [1_u32.to_ne_bytes(), (size << 16).to_ne_bytes()].concat();
-            Event::take(&mut head.clone()).unwrap_err();
+            let mut head = [1_u32.to_ne_bytes(), (size << 16).to_ne_bytes()].concat();
+            Event::take(&mut head).unwrap_err();
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 mod checks;
 
 #[expect(clippy::print_stdout, reason = "names the file that a failure is about")]
-fn replay(target: &str, check: fn(&[u8])) {
+pub(crate) fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut files = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers may, as its tests do")]
 
 mod busy;
-mod corpus;
+pub(crate) mod corpus;
 mod exporters;
 mod guards;
 mod overrides;
