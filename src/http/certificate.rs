@@ -17,6 +17,7 @@ const ISSUER: &str = "if your company has its own certificate authority, install
                       (`update-ca-certificates`), or name its file in `SSL_CERT_FILE`";
 
 /// The failure of a request to `service`, if it is about the service's certificate.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library has a dozen more reasons, and may have new ones")]
 pub(super) fn failure(error: &reqwest::Error, service: &str) -> Option<Failure> {
     let rustls::Error::InvalidCertificate(fault) = tls_error(error)? else { return None };
     let (what, hint) = match fault {

@@ -26,8 +26,8 @@ use crate::stage::task_limit::TaskLimit;
 /// How long it lasts.
 const STORM: Duration = Duration::from_mins(2);
 
-/// How long a call lasts, and a pause after it.
-const CALL_TIME: Duration = Duration::from_secs(6);
+/// How long a call lasts, and a pause after it. A session collects changes that come more often than five times in 30 s.
+const CALL_TIME: Duration = Duration::from_secs(8);
 
 /// For how long others may see something wrong after a change.
 const WRONG: Duration = Duration::from_secs(5);
@@ -139,7 +139,8 @@ fn files(house: &House) -> Vec<PathBuf> {
     let mut files = vec![state.join("tokens/work.json"), house.path("presenced.sock.lock")];
     for folder in ["history", "kept"] {
         let entries = std::fs::read_dir(state.join(folder)).into_iter().flatten().flatten();
-        files.extend(entries.map(|entry| entry.path()));
+        let is_whole = |path: &PathBuf| !path.to_string_lossy().contains(".draft");
+        files.extend(entries.map(|entry| entry.path()).filter(is_whole));
     }
     files
 }
