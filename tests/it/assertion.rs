@@ -155,8 +155,8 @@ async fn a_certificate_or_key_that_will_not_do_is_refused_in_one_sentence() {
 
     let rows: &[(&str, Option<&str>, &str, &str)] = &[
         ("missing.pem", None, "cannot be read: No such file", ""),
-        ("folder", None, "cannot be read: it is not a file", ""),
-        ("pipe", None, "cannot be read: it is not a file", ""),
+        ("folder", None, "cannot be read: it is a folder, not a regular file", ""),
+        ("pipe", None, "cannot be read: it is a pipe, not a regular file", ""),
         ("open.pem", None, "can be read by others (mode 644)", "chmod 600"),
         ("garbage.pem", None, "there is no certificate in", "openssl req -x509"),
         ("empty.pem", Some("key.pem"), "there is no certificate in", "openssl req -x509"),

@@ -14,12 +14,12 @@ use crate::stage::house::{CALL, Daemon, House, personal};
 use crate::stage::mounts::{Fuse, in_mounts_of_its_own, on_a_tmpfs};
 use crate::stage::reports::{has, warned, work};
 
-/// How long the daemon may take to end.
-const END: Duration = Duration::from_secs(3);
+/// How long the daemon may take to end. It takes less than 3 s, and the test machine's load comes on top.
+const END: Duration = Duration::from_secs(5);
 
 async fn ends(daemon: Daemon) {
     let ended = tokio::time::timeout(END, daemon.stop()).await;
-    assert!(ended.expect("it ends within 3 s").success());
+    assert!(ended.expect("it ends in time").success());
 }
 
 /// A house whose state folder is on a file system that may die.

@@ -16,8 +16,8 @@ use crate::stage::house::{CLIENT_ID, Daemon, House, guarded};
 use crate::stage::reports::{has, warned};
 use crate::stage::saver::{Gnome, Saver as _};
 
-/// How long the daemon may take to end.
-const END: Duration = Duration::from_secs(3);
+/// How long the daemon may take to end. It takes less than 3 s, and the test machine's load comes on top.
+const END: Duration = Duration::from_secs(5);
 
 /// How long a command may take. It takes milliseconds; the daemon's turn may come after a second of the test machine's load.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ async fn withstands(mut house: House, daemon: Daemon, before: usize) {
     let now = resident(&daemon);
     assert!(now < before + LEVEL, "{before} KiB became {now} KiB");
     let ended = tokio::time::timeout(END, daemon.stop()).await;
-    assert!(ended.expect("it ends within 3 s").success());
+    assert!(ended.expect("it ends in time").success());
 }
 
 /// A house with these signals and an emulator that answers, the daemon in it, and its memory before the flood begins.

@@ -17,8 +17,8 @@ use crate::stage::house::{CALL, Daemon, House, guarded, personal};
 use crate::stage::odd_file::Odd;
 use crate::stage::reports::{has, warned, work};
 
-/// How long the daemon may take to end, whatever it was told to read.
-const END: Duration = Duration::from_secs(3);
+/// How long the daemon may take to end. It takes less than 3 s, and the test machine's load comes on top.
+const END: Duration = Duration::from_secs(5);
 
 fn state(house: &House, name: &str) -> PathBuf {
     house.path(".local/state/presenced").join(name)
@@ -43,7 +43,7 @@ async fn obeys(house: &mut House) {
 
 async fn ends(daemon: Daemon) {
     let ended = tokio::time::timeout(END, daemon.stop()).await;
-    assert!(ended.expect("it ends within 3 s").success());
+    assert!(ended.expect("it ends in time").success());
 }
 
 fn trouble(report: &Report) -> String {

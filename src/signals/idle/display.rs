@@ -153,16 +153,19 @@ pub(super) async fn keep_following(context: &Context, sockets: &[PathBuf], mut f
             let gone = follower.follow(open).await;
             tracing::debug!(?gone, "display");
             match gone {
-                Gone::Ended(_) if since.elapsed() >= PACE_SPAN => {
+                Gone::Ended(_) => {
                     backoff = Backoff::new();
                     follower.absent(None);
-                    continue;
+                    // One that comes and goes must not keep the event loop busy either.
+                    if since.elapsed() < PACE_SPAN {
+                        Backoff::new().wait(clock).await;
+                    }
                 }
-                // One that comes and goes must not keep the event loop busy either.
-                Gone::Ended(_) => follower.absent(None),
-                Gone::Flooded(_) => follower.absent(Some(&Denied::from(gone).at(path))),
+                Gone::Flooded(_) => {
+                    follower.absent(Some(&Denied::from(gone).at(path)));
+                    backoff.wait(clock).await;
+                }
             }
-            backoff.wait(clock).await;
             continue;
         }
         follower.absent(denied.as_ref());
