@@ -56,7 +56,8 @@ pub(super) struct SignIn {
 impl SignIn {
     /// Reads one as it is stored; `None`: it is damaged. The parser's own message is left out, because it may quote the token.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        // serde would skip a value that it does not know, whatever its bytes.
+        serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()
     }
 
     fn is_of(&self, other: &Self) -> bool {
