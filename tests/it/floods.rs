@@ -73,7 +73,6 @@ async fn is_given_up(daemon: &Daemon, code: Code, words: &str) {
     assert!(warned(&report).contains(words), "{}", warned(&report));
 }
 
-#[cfg(feature = "wayland")]
 #[tokio::test]
 async fn a_compositor_that_announces_without_end_is_given_up() {
     for interface in ["wl_output", "wl_seat"] {
@@ -85,7 +84,6 @@ async fn a_compositor_that_announces_without_end_is_given_up() {
     }
 }
 
-#[cfg(feature = "wayland")]
 #[tokio::test]
 async fn a_compositor_that_reports_input_without_end_is_given_up() {
     let (house, daemon, before) = start("[signals.idle]\n", |_, _| {}).await;
@@ -100,7 +98,6 @@ async fn a_compositor_that_reports_input_without_end_is_given_up() {
     withstands(house, daemon, before).await;
 }
 
-#[cfg(feature = "x11")]
 #[tokio::test]
 async fn an_x_server_that_sends_without_end_is_given_up() {
     let server = crate::stage::x_server::XServer::reserve();
@@ -118,7 +115,6 @@ async fn an_x_server_that_sends_without_end_is_given_up() {
     std::fs::remove_file(server.socket()).unwrap();
 }
 
-#[cfg(feature = "pulse")]
 #[tokio::test]
 async fn a_sound_server_that_reports_without_end_delays_nothing() {
     let sound = crate::stage::sound_stub::SoundStub::start();

@@ -12,6 +12,7 @@ pub(crate) mod display_server;
 pub(crate) mod entra;
 pub(crate) mod fake_daemon;
 pub(crate) mod faults;
+#[cfg_attr(not(feature = "wayland"), expect(dead_code, reason = "without displays only loopback is flooded"))]
 pub(crate) mod flood;
 pub(crate) mod folder;
 pub(crate) mod hooks;
