@@ -14,6 +14,7 @@
 //! | [`policy`] | what do the signals mean together? |
 //! | [`failure`] | what can go wrong with a request, and what happens then? |
 //! | [`session`] | what must be sent to Graph next, and when? |
+//! | [`pacer`] | whose request goes to Graph next, so that nobody fades and nothing is throttled? |
 //! | [`kept`] | what of that which was set through the socket still holds after a restart? |
 //! | [`sleep_watch`] | when must logind be asked whether sleep is over? |
 //! | [`certificate`] | what is in this certificate? |
@@ -34,6 +35,7 @@ pub mod failure;
 pub mod finding;
 pub mod kept;
 pub mod local_request;
+pub mod pacer;
 pub mod policy;
 pub mod presence;
 pub mod session;

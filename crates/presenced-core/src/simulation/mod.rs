@@ -33,6 +33,7 @@
 //! day as the daemon would, and `shrink` makes a script small.
 
 mod day;
+mod fleet;
 mod graph;
 mod invariants;
 mod network;

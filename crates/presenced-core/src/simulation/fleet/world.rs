@@ -1,0 +1,390 @@
+//! A fleet at work: the real pacer and the model of Graph in virtual time, driven as the daemon will drive it. Each answer takes
+//! 60 to 250 ms. At each request, it checks the order and the form of what is sent.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::graph::{Graph, Status};
+use crate::pacer::{Answer, Cause, Item, Next, Pacer, Rate, ReadIndex, Ticket, UserIndex, Work};
+use crate::presence::{Expiration, Presence};
+use crate::session::Target;
+use crate::time::{Instant, Now};
+
+/// How many users one read returns.
+const READ: usize = 650;
+/// How often the earliest slot is stored.
+const STORED_EVERY: Duration = Duration::from_secs(10);
+/// How long the client waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn hold(presence: Presence) -> Target {
+    Target { presence, expiration: Expiration::default() }
+}
+
+struct User {
+    id: String,
+    wish: Target,
+    asserted: Option<(Target, Instant)>,
+    /// Since when its change waits to be sent.
+    waits_since: Option<Instant>,
+    in_flight: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// A request reaches Graph.
+    Arrive {
+        life: u32,
+        request: usize,
+    },
+    /// Its answer reaches the process.
+    Answer {
+        life: u32,
+        request: usize,
+    },
+    Change,
+    Store,
+}
+
+#[derive(Clone, Copy)]
+struct Request {
+    item: Item,
+    target: Target,
+    sent_at: Instant,
+    answer: Option<Answer>,
+}
+
+/// The worst that Graph does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weather {
+    /// No request arrives from one instant to the other.
+    pub(super) outage: Option<(Instant, Instant)>,
+    /// Each request from then on gets a 429, until so long after it.
+    pub(super) throttle: Option<(Instant, Duration)>,
+}
+
+pub(super) struct World {
+    pub(super) graph: Graph,
+    pub(super) weather: Weather,
+    pub(super) now: Instant,
+    pub(super) wall: Timestamp,
+    pacer: Pacer,
+    users: Vec<User>,
+    events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
+    requests: Vec<Request>,
+    number: u64,
+    /// Counts the processes. An answer to an earlier one is lost.
+    life: u32,
+    stored: Option<Timestamp>,
+    changes_in_a_second: u32,
+    waiting: BTreeSet<usize>,
+    random: fastrand::Rng,
+    /// How long each change waited until it was sent.
+    pub(super) waits: Vec<Duration>,
+    pub(super) answered_429: usize,
+    /// How many requests went out, and in how many sends.
+    pub(super) sent: usize,
+    pub(super) sends: usize,
+    pub(super) by_deadline: usize,
+    /// The most that a keepalive was late.
+    pub(super) latest: Duration,
+}
+
+impl World {
+    /// A fleet whose process starts now, for the first time.
+    pub(super) fn new(available: usize, others: usize, seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let presence = |n| if n < available { Presence::Available } else { Presence::Away };
+        let user = |n| User {
+            id: format!("{:032x}", random.u128(..)),
+            wish: hold(presence(n)),
+            asserted: None,
+            waits_since: None,
+            in_flight: false,
+        };
+        let users: Vec<_> = (0..available + others).map(user).collect();
+        let now = Instant::from_origin(Duration::from_hours(1));
+        let wall = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_796_000_000);
+        let clocks = Now { instant: now, wall, zone: TimeZone::UTC };
+        let mut world = Self {
+            graph: Graph::new(users.len()),
+            weather: Weather::default(),
+            now,
+            wall,
+            pacer: Pacer::new(Rate::default(), None, &clocks),
+            users,
+            events: BinaryHeap::new(),
+            requests: Vec::new(),
+            number: 0,
+            life: 0,
+            stored: None,
+            changes_in_a_second: 0,
+            waiting: BTreeSet::new(),
+            random,
+            waits: Vec::new(),
+            answered_429: 0,
+            sent: 0,
+            sends: 0,
+            by_deadline: 0,
+            latest: Duration::ZERO,
+        };
+        world.at(now + STORED_EVERY, Event::Store);
+        world.start(None);
+        world
+    }
+
+    /// The fleet after it was started and has been steady for a while. What was counted so far is forgotten.
+    pub(super) fn steady(available: usize, others: usize, seed: u64) -> Self {
+        let mut world = Self::new(available, others, seed);
+        world.run(Duration::from_mins(25));
+        assert_eq!(world.graph.ended.len(), 0, "nobody fades at the start");
+        world.waits.clear();
+        (world.sent, world.sends, world.by_deadline, world.latest) = (0, 0, 0, Duration::ZERO);
+        (world.graph.busiest, world.graph.longest_gap) = (0, Duration::ZERO);
+        world
+    }
+
+    fn clocks(&self) -> Now {
+        Now { instant: self.now, wall: self.wall, zone: TimeZone::UTC }
+    }
+
+    fn at(&mut self, at: Instant, event: Event) {
+        self.number += 1;
+        self.events.push(Reverse((at, self.number, event)));
+    }
+
+    /// The process starts, and reads all users first.
+    fn start(&mut self, stored: Option<Timestamp>) {
+        self.pacer = Pacer::new(Rate::default(), stored, &self.clocks());
+        for (index, user) in (0..).map(UserIndex).zip(&mut self.users) {
+            (user.asserted, user.in_flight) = (None, false);
+            self.pacer.handle_added(index, Some(&user.id));
+        }
+        for read in (0..).take(self.users.len().div_ceil(READ)) {
+            self.pacer.handle_read(ReadIndex(read));
+        }
+    }
+
+    /// The process is killed. It is back after `down`, with the stored slot or without.
+    pub(super) fn kill(&mut self, down: Duration, has_stored: bool) {
+        self.life += 1;
+        self.waiting.clear();
+        let until = self.now + down;
+        while let Some(Reverse((at, _, event))) = self.events.peek().copied().filter(|Reverse((at, ..))| *at <= until) {
+            self.events.pop();
+            self.pass_to(at);
+            match event {
+                // The file stays as it is.
+                Event::Store => self.at(until + STORED_EVERY, Event::Store),
+                event => self.happen(event),
+            }
+        }
+        self.pass_to(until);
+        self.start(self.stored.filter(|_| has_stored));
+    }
+
+    /// This many changes in each second from now on.
+    pub(super) fn change_often(&mut self, in_a_second: u32) {
+        self.changes_in_a_second = in_a_second;
+        self.at(self.now, Event::Change);
+    }
+
+    /// The wish of a random user changes: into a call, or from a call to Available.
+    pub(super) fn change_one(&mut self) {
+        let into_call = self.number % 2 == 0;
+        let (from, to) =
+            if into_call { (Presence::Available, Presence::InACall) } else { (Presence::InACall, Presence::Available) };
+        self.number += 1;
+        let has = |user: &User, presence| user.wish == hold(presence);
+        // Without anybody in a call, somebody's call begins.
+        let Some(index) =
+            (0..1000).map(|_| self.random.usize(..self.users.len())).find(|at| has(&self.users[*at], from))
+        else {
+            return;
+        };
+        self.users[index].wish = hold(to);
+        self.want(index);
+    }
+
+    fn want(&mut self, index: usize) {
+        let user = &mut self.users[index];
+        user.waits_since.get_or_insert(self.now);
+        let is_call = user.wish == hold(Presence::InACall);
+        self.pacer.handle_change(user_index(index), is_call);
+        if !user.in_flight {
+            self.waiting.insert(index);
+        }
+    }
+
+    /// The wall clock is set.
+    pub(super) fn step(&mut self, by: SignedDuration) {
+        self.wall += by;
+    }
+
+    fn pass_to(&mut self, instant: Instant) {
+        self.wall += instant.saturating_since(self.now);
+        self.now = instant;
+    }
+
+    /// Runs for `time`.
+    pub(super) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let wakeup = loop {
+                match self.pacer.poll(&self.clocks()) {
+                    Next::Send(items) => self.send(&items),
+                    Next::Wait(until) => break until,
+                }
+            };
+            assert!(wakeup.is_none_or(|at| at > self.now), "it wakes up for nothing");
+            let event = self.events.peek().map(|Reverse((at, ..))| *at);
+            let next = [wakeup, event].into_iter().flatten().min().unwrap_or(end).min(end);
+            self.pass_to(next);
+            if next == end {
+                return;
+            }
+            while let Some(Reverse((_, _, event))) = self.events.peek().copied().filter(|Reverse((at, ..))| *at <= next)
+            {
+                self.events.pop();
+                self.happen(event);
+            }
+        }
+    }
+
+    fn send(&mut self, items: &[Item]) {
+        assert!((1..=20).contains(&items.len()), "{} in one batch", items.len());
+        (self.sent, self.sends) = (self.sent + items.len(), self.sends + 1);
+        for item in items {
+            let target = match item.work {
+                Work::Read(_) => hold(Presence::Away),
+                Work::User { user, cause } => self.send_user(user, cause),
+            };
+            let request = Request { item: *item, target, sent_at: self.now, answer: None };
+            self.requests.push(request);
+            let (life, request) = (self.life, self.requests.len() - 1);
+            let half = Duration::from_millis(self.random.u64(30..125));
+            self.at(self.now + half, Event::Arrive { life, request });
+        }
+    }
+
+    fn send_user(&mut self, index: UserIndex, cause: Cause) -> Target {
+        let waiting = self.waiting.len();
+        let user = &mut self.users[index.0 as usize];
+        assert!(!std::mem::replace(&mut user.in_flight, true), "one request of a user is in flight");
+        match cause {
+            Cause::Change => {}
+            Cause::Keepalive => {
+                assert_eq!(waiting, 0, "a change waits only for keepalives without which a presence would fade");
+            }
+            Cause::Deadline => {
+                let (target, set_at) = user.asserted.expect("this process set it");
+                let lasts = if target == hold(Presence::Available) { 300 } else { 900 };
+                let left = (set_at + Duration::from_secs(lasts)).saturating_since(self.now);
+                assert!(left <= Duration::from_secs(15), "{left:?} are left");
+                self.by_deadline += 1;
+            }
+        }
+        self.waiting.remove(&(index.0 as usize));
+        if let Some(since) = user.waits_since.take() {
+            self.waits.push(self.now.saturating_since(since));
+        }
+        user.wish
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrive { life, request } => self.arrive(life, request),
+            Event::Answer { life, request } if life == self.life => self.answer(request),
+            Event::Answer { .. } => {}
+            Event::Change => {
+                self.change_one();
+                if let Some(pause) = Duration::from_secs(1).checked_div(self.changes_in_a_second) {
+                    self.at(self.now + pause, Event::Change);
+                }
+            }
+            Event::Store => {
+                self.stored = self.pacer.earliest_slot();
+                let late = self.stored.map(|stored| self.wall.duration_since(stored)).unwrap_or_default();
+                self.latest = self.latest.max(late.try_into().unwrap_or_default());
+                self.at(self.now + STORED_EVERY, Event::Store);
+            }
+        }
+    }
+
+    fn arrive(&mut self, life: u32, index: usize) {
+        let Request { item, target, sent_at, .. } = self.requests[index];
+        let back = self.now + self.now.saturating_since(sent_at);
+        let is_out = self.weather.outage.is_some_and(|(from, to)| (from..to).contains(&self.now));
+        let (answer, at) = if is_out {
+            (Answer::Unavailable { retry_after: None }, sent_at + TIMEOUT)
+        } else {
+            let throttle = self.weather.throttle.filter(|(from, wait)| *from <= self.now && self.now < *from + *wait);
+            let status = match (self.graph.arrive(self.now), throttle) {
+                (Status::Ok, Some((from, wait))) => Status::TooManyRequests((from + wait).saturating_since(self.now)),
+                (status, _) => status,
+            };
+            let answer = match status {
+                Status::TooManyRequests(wait) => Answer::Throttled { retry_after: Some(wait) },
+                Status::Ok => match item.work {
+                    Work::Read(_) => Answer::Done(None),
+                    Work::User { user, .. } => {
+                        self.graph.set(user.0 as usize, Some(target), self.now);
+                        Answer::Done(Some((target, sent_at)))
+                    }
+                },
+            };
+            (answer, back)
+        };
+        self.requests[index].answer = Some(answer);
+        self.at(at, Event::Answer { life, request: index });
+    }
+
+    fn answer(&mut self, index: usize) {
+        let Request { item, answer, target, .. } = self.requests[index];
+        let answer = answer.expect("it arrived");
+        self.answered_429 += usize::from(matches!(answer, Answer::Throttled { .. }));
+        let Ticket { .. } = item.ticket;
+        self.pacer.handle_answer(item.ticket, answer, &self.clocks());
+        match item.work {
+            Work::Read(read) => self.note_read(read, answer),
+            Work::User { user: index, .. } => {
+                let index = index.0 as usize;
+                let user = &mut self.users[index];
+                user.in_flight = false;
+                let differs = match answer {
+                    Answer::Done(held) => {
+                        user.asserted = held;
+                        user.wish != target
+                    }
+                    // The pacer sends it again by itself.
+                    _ => false,
+                };
+                if differs {
+                    self.want(index);
+                }
+            }
+        }
+    }
+
+    /// Those who have what they should have are on the wheel; the others are set.
+    fn note_read(&mut self, read: ReadIndex, answer: Answer) {
+        let Answer::Done(_) = answer else { return };
+        let from = read.0 as usize * READ;
+        for index in from..(from + READ).min(self.users.len()) {
+            let wish = self.users[index].wish;
+            if self.graph.read(index, self.now) == Some(wish) {
+                self.pacer.handle_found(user_index(index), wish, &self.clocks());
+            } else {
+                self.want(index);
+            }
+        }
+    }
+}
+
+fn user_index(index: usize) -> UserIndex {
+    UserIndex(u32::try_from(index).expect("a small number"))
+}
