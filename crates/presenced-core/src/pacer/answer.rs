@@ -121,19 +121,18 @@ impl Pacer {
             };
             let change = flight.change.or(user.change);
             user.stage = Stage::Ready;
+            if let Setback::Outage | Setback::Trouble = setback {
+                user.troubles = user.troubles.saturating_add(u8::from(user.successes_seen != successes));
+                user.successes_seen = successes;
+            }
             match setback {
                 Setback::None => user.change = change,
-                Setback::Outage => (user.stage, user.change) = (Stage::Benched, change),
-                Setback::Trouble => {
-                    user.troubles = user.troubles.saturating_add(u8::from(user.successes_seen != successes));
-                    user.successes_seen = successes;
-                    if user.troubles < TROUBLES {
-                        (user.stage, user.change) = (Stage::Resting(now.instant + REST), change);
-                    } else {
-                        user.slot = slot_after(Duration::from_secs(1));
-                        user.deadline = None;
-                    }
+                // Not even in what looks like an outage: a batch of such users would begin the next one, again and again.
+                Setback::Outage | Setback::Trouble if user.troubles >= TROUBLES => {
+                    (user.slot, user.deadline) = (slot_after(Duration::from_secs(1)), None);
                 }
+                Setback::Outage => (user.stage, user.change) = (Stage::Benched, change),
+                Setback::Trouble => (user.stage, user.change) = (Stage::Resting(now.instant + REST), change),
                 Setback::Refused => {
                     (user.is_refused, user.change, user.deadline) = (true, None, None);
                     user.slot = slot_after(timing::REFUSED_RETRY_INTERVAL);

@@ -99,7 +99,7 @@ use wheel::{Interval, Place, Second, begin_of, second_of};
 /// How long before its deadline a user goes before everybody else.
 const URGENT: Duration = Duration::from_secs(15);
 /// How far back the wheel begins if no slot was stored, in seconds.
-const UNKNOWN_BEGIN: Second = 60;
+const UNKNOWN_BEGIN: Second = 45;
 /// How long a user rests that fails while others succeed, and how often in a row before it waits for its slot.
 const REST: Duration = Duration::from_secs(2);
 const TROUBLES: u8 = 3;
@@ -221,7 +221,7 @@ pub struct Pacer {
 
 impl Pacer {
     /// A pacer without users. The wheel begins at `stored`, an earlier process's [`Pacer::earliest_slot`]; without it, or if it
-    /// is in the future, 60 s back.
+    /// is in the future, 45 s back.
     pub fn new(rate: Rate, stored: Option<Timestamp>, now: &Now) -> Self {
         let begin = stored.filter(|stored| *stored <= now.wall);
         Self {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::session::Target;
 use crate::time::Instant;
 
-const LIMIT: usize = 1500;
+pub(super) const LIMIT: usize = 1500;
 const WINDOW: Duration = Duration::from_secs(30);
 const FADES_AFTER: Duration = Duration::from_mins(5);
 
@@ -38,6 +38,7 @@ pub(super) enum Status {
 }
 
 pub(super) struct Graph {
+    pub(super) limit: usize,
     sessions: Vec<Option<Held>>,
     /// When the requests of the last 30 s came.
     recent: VecDeque<Instant>,
@@ -53,6 +54,7 @@ pub(super) struct Graph {
 impl Graph {
     pub(super) fn new(users: usize) -> Self {
         Self {
+            limit: LIMIT,
             sessions: vec![None; users],
             recent: VecDeque::new(),
             busiest: 0,
@@ -69,7 +71,7 @@ impl Graph {
         }
         self.recent.push_back(now);
         self.busiest = self.busiest.max(self.recent.len());
-        if self.recent.len() <= LIMIT {
+        if self.recent.len() <= self.limit {
             return Status::Ok;
         }
         self.throttled += 1;

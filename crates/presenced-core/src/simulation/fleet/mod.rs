@@ -1,77 +1,205 @@
-//! The proof of the pacer: 12,000 users, a model of Graph's limit, and everything that goes wrong.
+//! The proof of the pacer: 12,000 users of one application, 9,600 of them Available, in virtual time, with a model of Graph's limit
+//! and everything that goes wrong. Each scenario prints its figures:
+//!
+//!     cargo test -p presenced-core fleet -- --nocapture
+//!     PRESENCED_FLEET_MINUTES=1440 cargo test --release -p presenced-core fleet -- --nocapture
+//!
+//! `PRESENCED_FLEET_MINUTES` sets how long each scenario runs after what happens in it.
+//!
+//! `graph` is the model of Graph, and `world` drives the pacer as the daemon will. `world` checks at each request:
+//!
+//! - One request of a user is in flight. At most 20 go together.
+//! - No keepalive goes while a change waits, except those that are within 15 s of their deadline.
+//! - A user goes first only if its deadline is within 15 s.
+//!
+//! The scenarios check that no session fades or expires, that Graph never answers 429 by itself, and how long changes wait.
+
 mod graph;
 mod world;
 
-use jiff::SignedDuration;
 use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::number_from_environment;
+use crate::pacer::Rate;
+use graph::LIMIT;
 use world::{Weather, World};
 
 const AVAILABLE: usize = 9600;
 const OTHERS: usize = 2400;
+/// How long a scenario runs if `PRESENCED_FLEET_MINUTES` does not say otherwise: longer than the interval of PT15M.
+const MINUTES: u64 = 13;
 
-fn report(name: &str, world: &mut World) {
+fn minutes() -> Duration {
+    Duration::from_mins(number_from_environment("PRESENCED_FLEET_MINUTES").unwrap_or(MINUTES))
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What came of a scenario.
+#[derive(Debug)]
+struct Figures {
+    ended: usize,
+    /// The longest that a change waited, and what 99 % of them waited at most.
+    longest_wait: Duration,
+    p99: Duration,
+    requests: usize,
+    sends: usize,
+}
+
+/// Prints the figures of a scenario, and checks what holds in each.
+fn figures(name: &str, world: &mut World) -> Figures {
     world.graph.close(world.now);
     world.waits.sort();
-    let at = |share: f64| world.waits.get(((world.waits.len() as f64) * share) as usize).copied().unwrap_or_default();
+    let p99 = world.waits.get(world.waits.len() * 99 / 100).copied().unwrap_or_default();
+    let figures = Figures {
+        ended: world.graph.ended.len(),
+        longest_wait: world.waits.last().copied().unwrap_or_default(),
+        p99,
+        requests: world.sent,
+        sends: world.sends,
+    };
     println!(
-        "{name}: {} fades, {} 429, busiest {}, {} requests in {} sends, {} by deadline, latest {:?}, gap {:?}, changes {} p50 {:?} p99 {:?} max {:?}",
-        world.graph.ended.len(),
-        world.answered_429,
+        "{name}: {} ended; busiest 30 s {}; {} requests in {} sends, {} by deadline; longest gap {:.1} s, latest slot {} s; \
+         {} changes, p99 {:.3} s, longest {:.3} s",
+        figures.ended,
         world.graph.busiest,
-        world.sent,
-        world.sends,
+        figures.requests,
+        figures.sends,
         world.by_deadline,
-        world.latest,
-        world.graph.longest_gap,
+        world.graph.longest_gap.as_secs_f64(),
+        world.latest.as_secs(),
         world.waits.len(),
-        at(0.5),
-        at(0.99),
-        world.waits.last()
+        figures.p99.as_secs_f64(),
+        figures.longest_wait.as_secs_f64(),
     );
+    assert_eq!(world.graph.throttled, 0, "Graph throttles");
+    assert!(world.graph.busiest <= 1397 && 1397 < LIMIT, "{} in 30 s", world.graph.busiest);
+    figures
+}
+
+fn steady() -> World {
+    World::steady(AVAILABLE, OTHERS, 1)
 }
 
 #[test]
-fn explore() {
-    let mins = Duration::from_mins;
-    let mut w = World::new(AVAILABLE, OTHERS, 1);
-    w.run(mins(25));
-    report("start", &mut w);
-    let mut w = World::steady(AVAILABLE, OTHERS, 1);
-    w.run(mins(30));
-    report("steady", &mut w);
-    let mut w = World::steady(AVAILABLE, OTHERS, 1);
-    w.change_often(5);
-    w.run(mins(60));
-    report("5/s", &mut w);
-    w.kill(Duration::from_secs(30), true);
-    w.run(mins(20));
-    report("5/s then kill", &mut w);
-    let mut w = World::steady(AVAILABLE, OTHERS, 1);
+fn nobody_fades_at_the_first_start() {
+    let mut world = World::new(AVAILABLE, OTHERS, Rate::default(), 1);
+    world.run(minutes());
+    let figures = figures("start", &mut world);
+    assert_eq!((figures.ended, world.waits.len()), (0, AVAILABLE + OTHERS));
+    assert!(figures.longest_wait < seconds(270), "12,000 at 45 a second");
+}
+
+#[test]
+fn nobody_fades_in_steady_state_with_changes() {
+    let mut world = steady();
+    world.run(minutes());
+    let calm = figures("steady", &mut world);
+    assert_eq!(calm.ended, 0);
+    assert!(calm.sends * 5 < calm.requests, "keepalives go in batches");
+    world.change_often(5);
+    world.run(minutes());
+    let busy = figures("5 changes a second", &mut world);
+    assert_eq!(busy.ended, 0);
+    assert!(busy.p99 < Duration::from_millis(100), "{busy:?}");
+}
+
+#[test]
+fn nobody_fades_in_a_storm() {
+    let mut world = steady();
     for _ in 0..1000 {
-        w.run(Duration::from_millis(1));
-        w.change_one();
+        world.run(Duration::from_millis(1));
+        world.begin_call();
     }
-    w.run(mins(20));
-    report("storm", &mut w);
-    for stored in [true, false] {
-        let mut w = World::steady(AVAILABLE, OTHERS, 1);
-        w.run(mins(1));
-        w.kill(Duration::from_secs(30), stored);
-        w.run(mins(20));
-        report(&format!("kill stored {stored}"), &mut w);
+    world.run(minutes());
+    let figures = figures("a storm of 1,000", &mut world);
+    assert_eq!(figures.ended, 0);
+    assert_eq!(world.waits.len(), 1000);
+    assert!(figures.longest_wait <= seconds(23), "1,000 at 45 a second: {figures:?}");
+}
+
+#[test]
+fn nobody_fades_after_a_kill() {
+    for (name, has_stored) in [("killed for 30 s", true), ("killed for 30 s, no slot stored", false)] {
+        let mut world = steady();
+        world.run(seconds(17));
+        world.kill(seconds(30), has_stored);
+        world.run(minutes());
+        assert_eq!(figures(name, &mut world).ended, 0);
     }
-    let mut w = World::steady(AVAILABLE, OTHERS, 1);
-    w.weather = Weather { outage: Some((w.now, w.now + Duration::from_secs(50))), throttle: None };
-    w.run(mins(20));
-    report("outage 50", &mut w);
-    let mut w = World::steady(AVAILABLE, OTHERS, 1);
-    w.weather = Weather { throttle: Some((w.now, Duration::from_secs(20))), outage: None };
-    w.run(mins(20));
-    report("429 20", &mut w);
-    for by in [1000, -1000, 120, 3] {
-        let mut w = World::steady(AVAILABLE, OTHERS, 1);
-        w.step(SignedDuration::from_secs(by));
-        w.run(mins(20));
-        report(&format!("step {by}"), &mut w);
+    let mut world = steady();
+    world.change_often(5);
+    world.stored_every = seconds(1);
+    world.run(minutes());
+    world.kill(seconds(30), true);
+    world.run(minutes());
+    assert_eq!(figures("5 changes a second, and killed for 30 s", &mut world).ended, 0);
+}
+
+#[test]
+fn nobody_fades_in_an_outage_of_50_s() {
+    for is_silent in [true, false] {
+        let mut world = steady();
+        let until = world.now + seconds(50);
+        world.weather = if is_silent { Weather::Silent { until } } else { Weather::Failing { until } };
+        world.run(minutes());
+        let name = if is_silent { "50 s without answers" } else { "50 s of 503" };
+        assert_eq!(figures(name, &mut world).ended, 0);
+    }
+}
+
+#[test]
+fn nobody_fades_after_a_429_out_of_nowhere() {
+    let mut world = steady();
+    world.weather = Weather::Throttling { until: world.now + seconds(20) };
+    world.run(minutes());
+    assert_eq!(figures("a 429 with Retry-After 20", &mut world).ended, 0);
+    assert!(world.answered_429 <= 50, "{} requests were on their way at most", world.answered_429);
+}
+
+#[test]
+fn nobody_fades_when_the_wall_clock_is_set() {
+    for by in [1000, -1000, 120, -3] {
+        let mut world = steady();
+        world.step(SignedDuration::from_secs(by));
+        world.run(minutes());
+        assert_eq!(figures(&format!("the wall clock is set by {by} s"), &mut world).ended, 0);
+    }
+}
+
+#[test]
+fn users_who_fail_hold_up_nobody() {
+    let mut world = World::new(AVAILABLE, OTHERS, Rate::default(), 1);
+    (world.refuses_one_in, world.fails_one_in) = (Some(120), Some(300));
+    world.run(minutes());
+    assert_eq!(figures("100 users are refused, and 40 always fail", &mut world).ended, 0);
+}
+
+/// How many Available users there can be before the first one is not held: what goes by its deadline alone, which is 285 s times
+/// 45 a second.
+#[test]
+fn the_ceiling_is_where_the_arithmetic_says() {
+    let curve = [10_800, 11_600, 12_000, 12_400, 12_800, 13_000, 13_200, 13_600, 14_000];
+    let curve = if minutes() > Duration::from_mins(MINUTES) { &curve[..] } else { &[12_800, 13_200][..] };
+    for available in curve {
+        let mut world = World::new(*available, 0, Rate::default(), 1);
+        world.run(minutes() * 2);
+        let not_held = world.not_held();
+        figures(&format!("{available} Available, {not_held} not held"), &mut world);
+        assert_eq!(not_held > 0, *available > 285 * 45, "{available}: {not_held} are not held");
+    }
+}
+#[test]
+fn explore_begin() {
+    for seed in 1..5 {
+        let mut world = World::steady(AVAILABLE, OTHERS, seed);
+        world.run(seconds(17 * seed));
+        world.kill(seconds(30), false);
+        world.run(seconds(400));
+        figures(&format!("no slot, seed {seed}"), &mut world);
     }
 }

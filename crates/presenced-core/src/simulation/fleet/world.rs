@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::graph::{Graph, Status};
-use crate::pacer::{Answer, Cause, Item, Next, Pacer, Rate, ReadIndex, Ticket, UserIndex, Work};
+use super::graph::{Graph, LIMIT, Status};
+use crate::pacer::{Answer, Cause, Item, Next, Pacer, Rate, ReadIndex, UserIndex, Work};
 use crate::presence::{Expiration, Presence};
 use crate::session::Target;
 use crate::time::{Instant, Now};
@@ -58,21 +58,30 @@ struct Request {
     answer: Option<Answer>,
 }
 
-/// The worst that Graph does.
+/// What Graph does to requests.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Weather {
-    /// No request arrives from one instant to the other.
-    pub(super) outage: Option<(Instant, Instant)>,
-    /// Each request from then on gets a 429, until so long after it.
-    pub(super) throttle: Option<(Instant, Duration)>,
+pub(super) enum Weather {
+    #[default]
+    Fair,
+    /// No answer comes until then.
+    Silent { until: Instant },
+    /// Everything is answered with 503 until then.
+    Failing { until: Instant },
+    /// Everything is answered with 429 and `Retry-After` until then.
+    Throttling { until: Instant },
 }
 
 pub(super) struct World {
     pub(super) graph: Graph,
     pub(super) weather: Weather,
+    /// Graph answers 404 for one user in this many.
+    pub(super) refuses_one_in: Option<usize>,
+    /// It answers 500 for one user in this many.
+    pub(super) fails_one_in: Option<usize>,
     pub(super) now: Instant,
     pub(super) wall: Timestamp,
     pacer: Pacer,
+    rate: Rate,
     users: Vec<User>,
     events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     requests: Vec<Request>,
@@ -80,7 +89,9 @@ pub(super) struct World {
     /// Counts the processes. An answer to an earlier one is lost.
     life: u32,
     stored: Option<Timestamp>,
+    pub(super) stored_every: Duration,
     changes_in_a_second: u32,
+    calls_end: bool,
     waiting: BTreeSet<usize>,
     random: fastrand::Rng,
     /// How long each change waited until it was sent.
@@ -96,7 +107,7 @@ pub(super) struct World {
 
 impl World {
     /// A fleet whose process starts now, for the first time.
-    pub(super) fn new(available: usize, others: usize, seed: u64) -> Self {
+    pub(super) fn new(available: usize, others: usize, rate: Rate, seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let presence = |n| if n < available { Presence::Available } else { Presence::Away };
         let user = |n| User {
@@ -113,16 +124,21 @@ impl World {
         let mut world = Self {
             graph: Graph::new(users.len()),
             weather: Weather::default(),
+            refuses_one_in: None,
+            fails_one_in: None,
             now,
             wall,
-            pacer: Pacer::new(Rate::default(), None, &clocks),
+            pacer: Pacer::new(rate, None, &clocks),
+            rate,
             users,
             events: BinaryHeap::new(),
             requests: Vec::new(),
             number: 0,
             life: 0,
             stored: None,
+            stored_every: STORED_EVERY,
             changes_in_a_second: 0,
+            calls_end: false,
             waiting: BTreeSet::new(),
             random,
             waits: Vec::new(),
@@ -137,11 +153,19 @@ impl World {
         world
     }
 
-    /// The fleet after it was started and has been steady for a while. What was counted so far is forgotten.
+    /// A fleet that has been steady for a long time: the wheel is not late, and the process knows all deadlines. To get there fast, it
+    /// starts at ten times the rate, and is then restarted at the real one.
     pub(super) fn steady(available: usize, others: usize, seed: u64) -> Self {
-        let mut world = Self::new(available, others, seed);
-        world.run(Duration::from_mins(25));
-        assert_eq!(world.graph.ended.len(), 0, "nobody fades at the start");
+        let ten_times = Rate::new(15_000, Duration::from_secs(30)).expect("a rate");
+        let mut world = Self::new(available, others, ten_times, seed);
+        world.graph.limit = usize::MAX;
+        world.run(Duration::from_mins(5));
+        world.stored = world.pacer.earliest_slot();
+        world.rate = Rate::default();
+        world.kill(Duration::ZERO, true);
+        world.run(Duration::from_mins(5));
+        world.graph.limit = LIMIT;
+        assert_eq!(world.graph.ended.len(), 0, "nobody fades until then");
         world.waits.clear();
         (world.sent, world.sends, world.by_deadline, world.latest) = (0, 0, 0, Duration::ZERO);
         (world.graph.busiest, world.graph.longest_gap) = (0, Duration::ZERO);
@@ -159,7 +183,8 @@ impl World {
 
     /// The process starts, and reads all users first.
     fn start(&mut self, stored: Option<Timestamp>) {
-        self.pacer = Pacer::new(Rate::default(), stored, &self.clocks());
+        self.pacer = Pacer::new(self.rate, stored, &self.clocks());
+        self.waiting.clear();
         for (index, user) in (0..).map(UserIndex).zip(&mut self.users) {
             (user.asserted, user.in_flight) = (None, false);
             self.pacer.handle_added(index, Some(&user.id));
@@ -172,7 +197,6 @@ impl World {
     /// The process is killed. It is back after `down`, with the stored slot or without.
     pub(super) fn kill(&mut self, down: Duration, has_stored: bool) {
         self.life += 1;
-        self.waiting.clear();
         let until = self.now + down;
         while let Some(Reverse((at, _, event))) = self.events.peek().copied().filter(|Reverse((at, ..))| *at <= until) {
             self.events.pop();
@@ -193,19 +217,24 @@ impl World {
         self.at(self.now, Event::Change);
     }
 
-    /// The wish of a random user changes: into a call, or from a call to Available.
-    pub(super) fn change_one(&mut self) {
-        let into_call = self.number % 2 == 0;
-        let (from, to) =
-            if into_call { (Presence::Available, Presence::InACall) } else { (Presence::InACall, Presence::Available) };
-        self.number += 1;
-        let has = |user: &User, presence| user.wish == hold(presence);
-        // Without anybody in a call, somebody's call begins.
-        let Some(index) =
-            (0..1000).map(|_| self.random.usize(..self.users.len())).find(|at| has(&self.users[*at], from))
-        else {
-            return;
-        };
+    /// A random user who is Available begins a call, and the next time one ends a call.
+    fn change_one(&mut self) {
+        if self.calls_end {
+            self.change(Presence::InACall, Presence::Available);
+        } else {
+            self.begin_call();
+        }
+        self.calls_end = !self.calls_end;
+    }
+
+    /// A random user who is Available begins a call.
+    pub(super) fn begin_call(&mut self) {
+        self.change(Presence::Available, Presence::InACall);
+    }
+
+    fn change(&mut self, from: Presence, to: Presence) {
+        let mut candidates = std::iter::repeat_with(|| self.random.usize(..self.users.len())).take(1_000_000);
+        let index = candidates.find(|at| self.users[*at].wish == hold(from)).expect("somebody");
         self.users[index].wish = hold(to);
         self.want(index);
     }
@@ -223,6 +252,11 @@ impl World {
     /// The wall clock is set.
     pub(super) fn step(&mut self, by: SignedDuration) {
         self.wall += by;
+    }
+
+    /// How many users do not have in Graph what they should have.
+    pub(super) fn not_held(&self) -> usize {
+        (0..self.users.len()).filter(|user| self.graph.read(*user, self.now) != Some(self.users[*user].wish)).count()
     }
 
     fn pass_to(&mut self, instant: Instant) {
@@ -310,44 +344,49 @@ impl World {
                 self.stored = self.pacer.earliest_slot();
                 let late = self.stored.map(|stored| self.wall.duration_since(stored)).unwrap_or_default();
                 self.latest = self.latest.max(late.try_into().unwrap_or_default());
-                self.at(self.now + STORED_EVERY, Event::Store);
+                self.at(self.now + self.stored_every, Event::Store);
             }
         }
     }
 
     fn arrive(&mut self, life: u32, index: usize) {
         let Request { item, target, sent_at, .. } = self.requests[index];
-        let back = self.now + self.now.saturating_since(sent_at);
-        let is_out = self.weather.outage.is_some_and(|(from, to)| (from..to).contains(&self.now));
-        let (answer, at) = if is_out {
-            (Answer::Unavailable { retry_after: None }, sent_at + TIMEOUT)
-        } else {
-            let throttle = self.weather.throttle.filter(|(from, wait)| *from <= self.now && self.now < *from + *wait);
-            let status = match (self.graph.arrive(self.now), throttle) {
-                (Status::Ok, Some((from, wait))) => Status::TooManyRequests((from + wait).saturating_since(self.now)),
-                (status, _) => status,
-            };
-            let answer = match status {
-                Status::TooManyRequests(wait) => Answer::Throttled { retry_after: Some(wait) },
-                Status::Ok => match item.work {
-                    Work::Read(_) => Answer::Done(None),
-                    Work::User { user, .. } => {
-                        self.graph.set(user.0 as usize, Some(target), self.now);
-                        Answer::Done(Some((target, sent_at)))
-                    }
-                },
-            };
-            (answer, back)
+        let now = self.now;
+        let back = now + now.saturating_since(sent_at);
+        let silence = Answer::Unavailable { retry_after: None };
+        let (answer, at) = match self.weather {
+            Weather::Silent { until } if now < until => (silence, sent_at + TIMEOUT),
+            Weather::Failing { until } if now < until => (silence, back),
+            Weather::Throttling { until } if now < until => {
+                (Answer::Throttled { retry_after: Some(until.saturating_since(now)) }, back)
+            }
+            _ => (self.serve(item.work, target, sent_at), back),
         };
         self.requests[index].answer = Some(answer);
         self.at(at, Event::Answer { life, request: index });
+    }
+
+    /// Graph's answer if nothing is wrong with it.
+    fn serve(&mut self, work: Work, target: Target, sent_at: Instant) -> Answer {
+        if let Status::TooManyRequests(wait) = self.graph.arrive(self.now) {
+            return Answer::Throttled { retry_after: Some(wait) };
+        }
+        let Work::User { user, .. } = work else { return Answer::Done(None) };
+        let user = user.0 as usize;
+        if self.refuses_one_in.is_some_and(|many| user % many == 0) {
+            Answer::Refused
+        } else if self.fails_one_in.is_some_and(|many| user % many == 1) {
+            Answer::Unavailable { retry_after: None }
+        } else {
+            self.graph.set(user, Some(target), self.now);
+            Answer::Done(Some((target, sent_at)))
+        }
     }
 
     fn answer(&mut self, index: usize) {
         let Request { item, answer, target, .. } = self.requests[index];
         let answer = answer.expect("it arrived");
         self.answered_429 += usize::from(matches!(answer, Answer::Throttled { .. }));
-        let Ticket { .. } = item.ticket;
         self.pacer.handle_answer(item.ticket, answer, &self.clocks());
         match item.work {
             Work::Read(read) => self.note_read(read, answer),
@@ -361,7 +400,8 @@ impl World {
                         user.wish != target
                     }
                     // The pacer sends it again by itself.
-                    _ => false,
+                    Answer::Again | Answer::Failed | Answer::Refused => false,
+                    Answer::Throttled { .. } | Answer::Unavailable { .. } => false,
                 };
                 if differs {
                     self.want(index);
