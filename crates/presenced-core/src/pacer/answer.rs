@@ -84,7 +84,7 @@ impl Pacer {
     }
 
     fn succeed(&mut self, index: UserIndex, flight: &Flight, held: Option<(Target, Instant)>, now: &Now) {
-        let wheel_at = self.wheel_at(now);
+        let wheel_at = self.wheel_at(second_of(now.wall));
         let after_sending = second_of(now.wall_at(flight.sent_at)) + 1;
         self.users.update(index, |user| {
             user.stage = Stage::Ready;
@@ -96,10 +96,9 @@ impl Pacer {
                     Some(place.slot_from(wheel_at, interval))
                 }
                 (Some(place), Some(interval)) if is_slot_done => Some(place.slot_from(after_sending, interval)),
-                (Some(_), Some(_)) => user.slot,
                 (Some(_), None) => None,
-                // Its session may want the next one already.
-                (None, _) => user.slot,
+                // Without a place, its session may want the next one already.
+                (Some(_), Some(_)) | (None, _) => user.slot,
             };
             user.interval = interval;
             user.deadline = held.map(|(target, set_at)| set_at + timing::interval(target));

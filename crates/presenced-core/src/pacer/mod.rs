@@ -53,8 +53,9 @@
 //! 3. keepalives, in the order of their slots, not of their deadlines;
 //! 4. reads; at a start they go before everything else. The start ends when nothing is left of reads and changes.
 //!
-//! One [`Next::Send`] has items of one of these four only. Where a full batch of them waits, it waits for the tokens of a full
-//! batch, 0.44 s at the default rate. Fewer go at once, so a lone change goes alone at once. Reads always go alone.
+//! One [`Next::Send`] has items of one of these four only. A full batch waits for all its tokens, 0.44 s at the default rate. Fewer
+//! go as soon as there is a token, so a lone change goes alone at once; only keepalives then wait for the tokens of all that are
+//! due. Reads always go alone.
 //!
 //! **The wheel** (`wheel`) is for users of accounts with `users`. Each has a slot by hash in each interval, and a slot is done by the
 //! request that is sent for it (1 or 3), not by a change. So everybody's turn comes in the same order every time, however far the
@@ -81,6 +82,13 @@ mod rate;
 mod turn;
 mod user;
 mod wheel;
+
+#[cfg(test)]
+mod failure_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -317,23 +325,20 @@ impl Pacer {
         self.last_number
     }
 
-    /// Where the wheel is: behind the wall clock if slots are late.
-    fn wheel_at(&self, now: &Now) -> Second {
-        let second = second_of(now.wall);
+    /// Where the wheel is in this second: behind it if slots are late.
+    fn wheel_at(&self, second: Second) -> Second {
         self.users.earliest_slot().map_or(second, |earliest| earliest.min(second))
     }
 
     /// Looks whether the wall clock was set since it was last seen.
     fn notice_step(&mut self, now: &Now) {
         let (instant, wall) = std::mem::replace(&mut self.seen, (now.instant, now.wall));
-        let expected = Now { instant, wall, zone: now.zone.clone() };
-        let expected = Now { wall: expected.wall_at(now.instant), ..now.clone() };
-        let step = now.wall.duration_since(expected.wall);
-        if step.unsigned_abs() < STEP {
+        let expected = wall.checked_add(now.instant.saturating_since(instant)).unwrap_or(Timestamp::MAX);
+        if now.wall.duration_since(expected).unsigned_abs() < STEP {
             return;
         }
-        let step = second_of(now.wall) - second_of(expected.wall);
-        let wheel_at = self.wheel_at(&expected) + step;
+        let step = second_of(now.wall) - second_of(expected);
+        let wheel_at = self.wheel_at(second_of(expected)) + step;
         self.begin += step;
         self.users.update_all(|user| {
             user.slot = match (user.place, user.interval, user.deadline) {

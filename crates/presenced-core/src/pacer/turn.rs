@@ -23,14 +23,14 @@ impl Pacer {
             Allowed::Probe => (1, true),
             Allowed::All => (self.bucket.batch(), false),
         };
-        let turn = self.turn(limit, now).or_else(|| if is_probe { self.from_the_bench() } else { None });
+        let turn = self.turn(limit, now).or_else(|| if is_probe { self.bench_turn() } else { None });
         let Some(turn) = turn else { return Next::Wait(self.next_event(now)) };
-        let waiting = match &turn {
-            Turn::Read => 1,
-            Turn::Users(_, users) => users.len(),
+        // A backlog goes in full batches. Keepalives have the time to go together even if they are fewer.
+        let needed = match &turn {
+            Turn::Users(Cause::Keepalive, users) => users.len(),
+            Turn::Users(_, users) if users.len() == limit => limit,
+            Turn::Users(..) | Turn::Read => 1,
         };
-        // A full batch waits for its tokens, so that a backlog goes in batches.
-        let needed = if waiting == limit { limit } else { 1 };
         let tokens = self.bucket.tokens(now.instant);
         if tokens < needed {
             let then = self.bucket.has_at(needed);
@@ -90,7 +90,7 @@ impl Pacer {
     }
 
     /// Nobody else is there as a probe, so one that failed before is.
-    fn from_the_bench(&mut self) -> Option<Turn> {
+    fn bench_turn(&mut self) -> Option<Turn> {
         while let Some(index) = self.bench.pop_front() {
             let Some(user) = self.users.get(index).filter(|user| user.stage == Stage::Benched) else { continue };
             let cause = if user.change.is_some() { Cause::Change } else { Cause::Keepalive };

@@ -121,15 +121,8 @@ mod tests {
     }
 
     fn uuid(random: &mut fastrand::Rng) -> String {
-        let bits = random.u128(..);
-        format!(
-            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
-            bits as u32,
-            bits as u16,
-            bits & 0xfff,
-            bits >> 116,
-            bits >> 80
-        )
+        let digits = format!("{:032x}", random.u128(..));
+        format!("{}-{}-4{}-8{}-{}", &digits[..8], &digits[8..12], &digits[13..16], &digits[17..20], &digits[20..])
     }
 
     #[test]

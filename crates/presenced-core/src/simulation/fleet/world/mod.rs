@@ -1,6 +1,8 @@
 //! A fleet at work: the real pacer and the model of Graph in virtual time, driven as the daemon will drive it. Each answer takes
 //! 60 to 250 ms. At each request, it checks the order and the form of what is sent.
 
+mod join;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
@@ -204,7 +206,7 @@ impl World {
             match event {
                 // The file stays as it is.
                 Event::Store => self.at(until + STORED_EVERY, Event::Store),
-                event => self.happen(event),
+                event @ (Event::Arrive { .. } | Event::Answer { .. } | Event::Change) => self.happen(event),
             }
         }
         self.pass_to(until);
@@ -215,38 +217,6 @@ impl World {
     pub(super) fn change_often(&mut self, in_a_second: u32) {
         self.changes_in_a_second = in_a_second;
         self.at(self.now, Event::Change);
-    }
-
-    /// A random user who is Available begins a call, and the next time one ends a call.
-    fn change_one(&mut self) {
-        if self.calls_end {
-            self.change(Presence::InACall, Presence::Available);
-        } else {
-            self.begin_call();
-        }
-        self.calls_end = !self.calls_end;
-    }
-
-    /// A random user who is Available begins a call.
-    pub(super) fn begin_call(&mut self) {
-        self.change(Presence::Available, Presence::InACall);
-    }
-
-    fn change(&mut self, from: Presence, to: Presence) {
-        let mut candidates = std::iter::repeat_with(|| self.random.usize(..self.users.len())).take(1_000_000);
-        let index = candidates.find(|at| self.users[*at].wish == hold(from)).expect("somebody");
-        self.users[index].wish = hold(to);
-        self.want(index);
-    }
-
-    fn want(&mut self, index: usize) {
-        let user = &mut self.users[index];
-        user.waits_since.get_or_insert(self.now);
-        let is_call = user.wish == hold(Presence::InACall);
-        self.pacer.handle_change(user_index(index), is_call);
-        if !user.in_flight {
-            self.waiting.insert(index);
-        }
     }
 
     /// The wall clock is set.
@@ -360,7 +330,9 @@ impl World {
             Weather::Throttling { until } if now < until => {
                 (Answer::Throttled { retry_after: Some(until.saturating_since(now)) }, back)
             }
-            _ => (self.serve(item.work, target, sent_at), back),
+            Weather::Fair | Weather::Silent { .. } | Weather::Failing { .. } | Weather::Throttling { .. } => {
+                (self.serve(item.work, target, sent_at), back)
+            }
         };
         self.requests[index].answer = Some(answer);
         self.at(at, Event::Answer { life, request: index });
@@ -373,7 +345,7 @@ impl World {
         }
         let Work::User { user, .. } = work else { return Answer::Done(None) };
         let user = user.0 as usize;
-        if self.refuses_one_in.is_some_and(|many| user % many == 0) {
+        if self.refuses_one_in.is_some_and(|many| user.is_multiple_of(many)) {
             Answer::Refused
         } else if self.fails_one_in.is_some_and(|many| user % many == 1) {
             Answer::Unavailable { retry_after: None }
@@ -382,49 +354,4 @@ impl World {
             Answer::Done(Some((target, sent_at)))
         }
     }
-
-    fn answer(&mut self, index: usize) {
-        let Request { item, answer, target, .. } = self.requests[index];
-        let answer = answer.expect("it arrived");
-        self.answered_429 += usize::from(matches!(answer, Answer::Throttled { .. }));
-        self.pacer.handle_answer(item.ticket, answer, &self.clocks());
-        match item.work {
-            Work::Read(read) => self.note_read(read, answer),
-            Work::User { user: index, .. } => {
-                let index = index.0 as usize;
-                let user = &mut self.users[index];
-                user.in_flight = false;
-                let differs = match answer {
-                    Answer::Done(held) => {
-                        user.asserted = held;
-                        user.wish != target
-                    }
-                    // The pacer sends it again by itself.
-                    Answer::Again | Answer::Failed | Answer::Refused => false,
-                    Answer::Throttled { .. } | Answer::Unavailable { .. } => false,
-                };
-                if differs {
-                    self.want(index);
-                }
-            }
-        }
-    }
-
-    /// Those who have what they should have are on the wheel; the others are set.
-    fn note_read(&mut self, read: ReadIndex, answer: Answer) {
-        let Answer::Done(_) = answer else { return };
-        let from = read.0 as usize * READ;
-        for index in from..(from + READ).min(self.users.len()) {
-            let wish = self.users[index].wish;
-            if self.graph.read(index, self.now) == Some(wish) {
-                self.pacer.handle_found(user_index(index), wish, &self.clocks());
-            } else {
-                self.want(index);
-            }
-        }
-    }
-}
-
-fn user_index(index: usize) -> UserIndex {
-    UserIndex(u32::try_from(index).expect("a small number"))
 }
