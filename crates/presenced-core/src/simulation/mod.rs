@@ -29,6 +29,8 @@
 //! - A day without faults costs at most 1.3 times the least possible: one request per change, per 300 s of Available, and per
 //!   expiration of the others.
 //!
+//! `fleet` is about many users of one application: the pacer, with another model of Graph.
+//!
 //! `day` makes the scripts, `signals` holds the readings, and `network` is the way to Graph with its faults. `world` runs a
 //! day as the daemon would, and `shrink` makes a script small.
 

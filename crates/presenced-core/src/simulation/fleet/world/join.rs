@@ -38,7 +38,7 @@ impl World {
     }
 
     pub(super) fn answer(&mut self, index: usize) {
-        let Request { item, answer, target, .. } = self.requests[index];
+        let Request { item, answer, target, .. } = self.requests.remove(index);
         let answer = answer.expect("it arrived");
         self.answered_429 += usize::from(matches!(answer, Answer::Throttled { .. }));
         self.pacer.handle_answer(item.ticket, answer, &self.clocks());

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use slab::Slab;
 
 use super::graph::{Graph, LIMIT, Status};
 use crate::pacer::{Answer, Cause, Item, Next, Pacer, Rate, ReadIndex, UserIndex, Work};
@@ -86,7 +87,8 @@ pub(super) struct World {
     rate: Rate,
     users: Vec<User>,
     events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
-    requests: Vec<Request>,
+    /// Those that are on their way.
+    requests: Slab<Request>,
     number: u64,
     /// Counts the processes. An answer to an earlier one is lost.
     life: u32,
@@ -134,7 +136,7 @@ impl World {
             rate,
             users,
             events: BinaryHeap::new(),
-            requests: Vec::new(),
+            requests: Slab::new(),
             number: 0,
             life: 0,
             stored: None,
@@ -268,8 +270,7 @@ impl World {
                 Work::User { user, cause } => self.send_user(user, cause),
             };
             let request = Request { item: *item, target, sent_at: self.now, answer: None };
-            self.requests.push(request);
-            let (life, request) = (self.life, self.requests.len() - 1);
+            let (life, request) = (self.life, self.requests.insert(request));
             let half = Duration::from_millis(self.random.u64(30..125));
             self.at(self.now + half, Event::Arrive { life, request });
         }
@@ -303,7 +304,7 @@ impl World {
         match event {
             Event::Arrive { life, request } => self.arrive(life, request),
             Event::Answer { life, request } if life == self.life => self.answer(request),
-            Event::Answer { .. } => {}
+            Event::Answer { request, .. } => drop(self.requests.remove(request)),
             Event::Change => {
                 self.change_one();
                 if let Some(pause) = Duration::from_secs(1).checked_div(self.changes_in_a_second) {
