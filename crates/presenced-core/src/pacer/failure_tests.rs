@@ -95,3 +95,48 @@ fn a_user_that_fails_while_others_succeed_rests_and_then_waits_for_its_slot() {
     assert!(desk.wait().is_some_and(|wait| wait > seconds(2)), "until its slot");
     assert_eq!(works(&desk.wait_and_send()), [turn(0, Cause::Keepalive)]);
 }
+
+#[test]
+fn a_batch_of_users_who_always_fail_does_not_stop_the_others() {
+    let mut desk = Desk::with_users(40);
+    desk.pass(seconds(1));
+    for user in 0..40 {
+        desk.pacer.handle_change(UserIndex(user), false);
+    }
+    let begin = desk.now.instant;
+    let mut set = 0;
+    while set < 20 {
+        for item in desk.wait_and_send() {
+            if matches!(item.work, Work::User { user: UserIndex(..20), .. }) {
+                desk.answer(item, SILENCE);
+            } else {
+                desk.done(item, Some(Presence::Away));
+                set += 1;
+            }
+        }
+    }
+    let after = desk.now.instant.saturating_since(begin);
+    assert!(after < seconds(6), "each batch of them costs a pause and a probe, three times: {after:?}");
+}
+
+#[test]
+fn one_that_faded_during_a_pause_goes_when_it_ends_even_if_its_slot_is_later() {
+    // The wall clock is set by 2 s, so that the slots of most users are later.
+    let is_later = [1, 2, 3, 4, 5, 6].map(|user| {
+        let mut desk = Desk::with_users(7);
+        desk.set(user, Presence::Available);
+        desk.pass(seconds(235));
+        desk.pacer.handle_change(UserIndex(0), false);
+        let item = desk.one();
+        desk.answer(item, Answer::Throttled { retry_after: Some(seconds(80)) });
+        desk.pacer.handle_removed(UserIndex(0));
+        desk.now.wall += jiff::SignedDuration::from_secs(2);
+        assert_eq!(desk.wait(), Some(seconds(80)));
+        let slot = desk.pacer.users.get(UserIndex(user)).and_then(|user| user.slot).expect("a slot");
+        desk.pass(seconds(80));
+        let is_later = slot > second_of(desk.now.wall);
+        assert_eq!(desk.one().work, turn(user, Cause::Keepalive));
+        is_later
+    });
+    assert!(is_later.contains(&true), "{is_later:?}");
+}
