@@ -180,8 +180,8 @@ fn users_who_fail_hold_up_nobody() {
     assert_eq!(figures("100 users are refused, and 40 always fail", &mut world).ended, 0);
 }
 
-/// How many Available users there can be before the first one is not held: what goes by its deadline alone, which is 285 s times
-/// 45 a second.
+/// How many Available users there can be before the first one is not held. If everybody is sent 15 s before the deadline, there is room
+/// for 285 s times 45 a second.
 #[test]
 fn the_ceiling_is_where_the_arithmetic_says() {
     let curve = [10_800, 11_600, 12_000, 12_400, 12_800, 13_000, 13_200, 13_600, 14_000];
