@@ -106,7 +106,9 @@ fn a_batch_of_users_who_always_fail_does_not_stop_the_others() {
     let begin = desk.now.instant;
     let mut set = 0;
     while set < 20 {
-        for item in desk.wait_and_send() {
+        let items = desk.wait_and_send();
+        desk.pass(Duration::from_millis(100));
+        for item in items {
             if matches!(item.work, Work::User { user: UserIndex(..20), .. }) {
                 desk.answer(item, SILENCE);
             } else {
