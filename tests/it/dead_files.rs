@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use presenced::emulator::{Approval, DeviceCodeOptions, Options};
-use presenced::status::report::Report;
+use presenced::status::report::{Report, State};
 use presenced::warning::Code;
 use rustix::process::Signal;
 
@@ -20,6 +20,16 @@ const END: Duration = Duration::from_secs(5);
 async fn ends(daemon: Daemon) {
     let ended = tokio::time::timeout(END, daemon.stop()).await;
     assert!(ended.expect("it ends in time").success());
+}
+
+/// Waits until the daemon knows that Graph holds this. Then it has written its history, and nothing is under way to the file system:
+/// the kernel keeps a process until what was already passed to a FUSE server is answered.
+async fn holds(daemon: &Daemon, activity: &str) {
+    let is_held = |report: &Report| {
+        let asserted = work(report).asserted.as_ref();
+        work(report).state == State::Holding && asserted.is_some_and(|asserted| asserted.activity == activity)
+    };
+    daemon.report(activity, is_held).await;
 }
 
 /// A house whose state folder is on a file system that may die.
@@ -44,7 +54,7 @@ async fn the_state_folder() {
     let fuse = Fuse::in_folder(folder.path()).await;
     let mut house = on(&fuse, Options::default(), |house| house.account("work")).await;
     let daemon = house.start().await;
-    house.seen("Available/Available").await;
+    holds(&daemon, "Available").await;
 
     fuse.stall();
     // What was decided goes out, although neither the history nor what was set can be written.
@@ -62,6 +72,7 @@ async fn the_state_folder() {
     // The next record shows it.
     house.write("call-state", "in-call");
     daemon.report("no warning", |report| !has(report, Code::HistoryUnwritable)).await;
+    holds(&daemon, "InACall").await;
 
     fuse.stall();
     ends(daemon).await;
