@@ -117,6 +117,12 @@ fn anchor(heading: &str) -> String {
 }
 
 /// CONTRIBUTING.md: a test waits for a state, never for a while. `clippy.toml` cannot say so, since the tests start programs.
+/// Where time itself is what a test is about, and why.
+const TIMED: [(&str, &str); 2] = [
+    ("process_limit.rs", "tokio ends an idle thread after 10 s, and a thread that does not end has no event"),
+    ("storm.rs", "the storm has a rhythm; it waits for nothing"),
+];
+
 #[test]
 fn no_test_waits_for_a_while() {
     let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")];
@@ -126,10 +132,13 @@ fn no_test_waits_for_a_while() {
             waiting.extend(fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = fs::read_to_string(&path).expect("a source");
+            read += 1;
+            if TIMED.iter().any(|(name, _)| path.ends_with(name)) {
+                continue;
+            }
             for banned in ["sleep", "interval"].map(|name| format!("tokio::time::{name}")) {
                 assert!(!source.contains(&banned), "{} has {banned}", path.display());
             }
-            read += 1;
         }
     }
     assert!(read > 50, "only {read} files were found");

@@ -244,9 +244,13 @@ fn circle(arrows: &BTreeMap<String, BTreeSet<String>>, start: &str) -> Option<Ve
 }
 
 /// What may open a file at a path by itself, besides `regular_file`, and what it opens.
-const OPENERS: [(&str, &str); 6] = [
+const OPENERS: [(&str, &str); 7] = [
     ("src/regular_file.rs", "every other file"),
     ("src/whole_file/mod.rs", "its own drafts, and folders"),
+    (
+        "src/cli/logging/files.rs",
+        "the day's log, a new file that nobody planted; no link is followed, and nothing is waited for",
+    ),
     ("src/config/load.rs", "a configuration that may be a pipe, before there is a loop"),
     ("src/cli/emulator.rs", "what the command line names, before there is a loop"),
     ("src/cli/service/paths.rs", "units of systemd, which a command looks at"),

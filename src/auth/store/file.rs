@@ -143,8 +143,8 @@ pub(super) fn sweep(state_dir: &Path) -> io::Result<()> {
     let swept = whole_file::sweep(&dir);
     let remove = |draft: &Path| {
         let stem = draft.file_name().and_then(OsStr::to_str).and_then(old_draft_of).unwrap_or_default();
-        let lock = match File::open(dir.join(format!("{stem}.lock"))) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        let lock = match regular_file::open(&dir.join(format!("{stem}.lock"))) {
+            Err(unfit) if unfit.is_missing() => None,
             lock => Some(lock?),
         };
         match lock.as_ref().map(|lock| flock(lock, FlockOperation::NonBlockingLockExclusive)) {
