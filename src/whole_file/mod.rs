@@ -168,7 +168,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<bool> {
 /// Removes what killed processes left in a folder: each draft, of any file, that no process is writing.
 ///
 /// # Errors
-/// The folder cannot be listed, or a draft cannot be removed; the others are removed all the same. No folder is no error.
+/// The folder cannot be listed, or a draft cannot be removed; the others are still removed. A folder that does not exist counts as empty.
 pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
     sweep_names(folder, is_draft, |draft| clear(draft).map(drop))
 }

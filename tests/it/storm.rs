@@ -236,7 +236,7 @@ async fn two_minutes_of_everything_cost_no_presence_no_memory_and_no_obedience()
         let wrong = timeline.wrong(&[(*from, pair.clone())], *from, to);
         assert!(wrong <= WRONG, "round {index}: {wrong:?} something other than {pair}\n{}", daemon.log());
     }
-    // It is whole: it holds, and does what it is told.
+    // It still holds a presence, and does what a command says.
     limit.set(daemon.pid(), 100);
     daemon.report("holding", |report| report.accounts["work"].state == State::Holding).await;
     assert_eq!(house.ask(&["set", "Away/Away"]).await.0, 0);

@@ -68,7 +68,7 @@ async fn a_certificate_that_has_expired_or_is_not_trusted_is_named_and_tried_aga
     let expired = error(&daemon, "certificate").await;
     assert_eq!(expired.text, "no connection to localhost: its certificate has expired");
     assert!(expired.hint.as_deref().unwrap_or_default().contains("clock"), "{expired:?}");
-    // The server is mended, but its authority is not known here.
+    // The server has a new certificate, but its authority is not known here.
     server.kill().await.expect("it runs");
     let (mut server, _) = serve(&keys, "good", port).await;
     let foreign = error(&daemon, "is not trusted on this machine").await;

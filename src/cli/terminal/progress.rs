@@ -28,7 +28,7 @@ impl Progress {
     pub(in crate::cli) fn new(what: &str) -> Self {
         let what = what.to_owned();
         let is_seen = std::io::stderr().is_terminal() && !terminal_is_dumb();
-        // Without a thread, the work is done all the same.
+        // Without a thread, the work is still done.
         Self { thread: is_seen.then(|| show(draw, what).ok()).flatten() }
     }
 
