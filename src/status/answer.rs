@@ -31,8 +31,8 @@ pub(super) struct ErrorDetail {
 pub(super) struct Refusal {
     status: StatusCode,
     code: &'static str,
-    message: String,
-    hint: String,
+    pub(super) message: String,
+    pub(super) hint: String,
 }
 
 /// The code of a refused reload, which the client treats differently.

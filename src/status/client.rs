@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::UnixStream;
 
-use super::answer::{CONFIGURATION_REFUSED, ErrorBody, STOPPING, TOO_MANY_CONNECTIONS};
+use super::answer::{CONFIGURATION_REFUSED, ErrorBody, Refusal, STOPPING, TOO_MANY_CONNECTIONS};
 use super::peer;
 use super::report::Report;
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, write_ttl};
@@ -209,23 +209,40 @@ impl Client {
     }
 }
 
+/// What the daemon would say if it could accept the connection.
+fn full() -> ClientError {
+    let Refusal { message, hint, .. } = Refusal::too_many_connections();
+    ClientError::TooManyConnections { message, hint }
+}
+
 #[expect(clippy::disallowed_methods, reason = "it does no harm if a suspend makes this pause longer")]
 async fn pause() {
     tokio::time::sleep(RETRY_INTERVAL).await;
 }
 
 async fn connect(socket: &Path) -> Result<SendRequest<Full<Bytes>>, ClientError> {
-    let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(socket))
-        .await
-        .map_err(|_| ClientError::TimedOut { limit: CONNECT_TIMEOUT })?
-        .map_err(|source| {
-            let socket = socket.to_owned();
-            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
-                ClientError::NotRunning { socket }
-            } else {
-                ClientError::Connect { socket, source }
+    let mut is_full = false;
+    let connected = async {
+        loop {
+            match UnixStream::connect(socket).await {
+                // More connections wait for the daemon than the kernel keeps (connect(2), `EAGAIN`).
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => is_full = true,
+                connected => return connected,
             }
-        })?;
+            pause().await;
+        }
+    };
+    let Ok(connected) = tokio::time::timeout(CONNECT_TIMEOUT, connected).await else {
+        return Err(if is_full { full() } else { ClientError::TimedOut { limit: CONNECT_TIMEOUT } });
+    };
+    let stream = connected.map_err(|source| {
+        let socket = socket.to_owned();
+        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+            ClientError::NotRunning { socket }
+        } else {
+            ClientError::Connect { socket, source }
+        }
+    })?;
     // Whoever may write to the folder could put a socket there, and would get what is asked.
     if !stream.peer_cred().is_ok_and(|peer| peer::may_answer(peer.uid())) {
         let source = io::Error::new(io::ErrorKind::PermissionDenied, "another user listens there");

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use presenced::status::{ClientError, MAX_CONNECTIONS, MAX_WATCHERS};
+use presenced::status::{Client, ClientError, MAX_CONNECTIONS, MAX_WATCHERS};
 
 use super::client::client;
 use super::{assert_error, start, status_line};
@@ -188,6 +188,21 @@ fn a_client_that_does_not_read_loses_its_seat() {
     let mut answers = std::iter::repeat_with(|| daemon.raw(request)).take(1_000_000);
     assert!(answers.any(|answer| answer.starts_with("HTTP/1.1 200 ")), "the seats are free again");
     drop((deaf, watchers));
+}
+
+/// A daemon that is too busy to accept connections: the kernel keeps some waiting, and refuses the next one.
+#[tokio::test]
+async fn a_client_whose_connection_is_not_even_queued_says_that_there_are_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("presenced.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connection) = tokio::net::UnixStream::connect(&socket).await {
+        waiting.push(connection);
+    }
+    let refused = Client::connect(&socket).await.unwrap_err();
+    assert!(matches!(refused, ClientError::TooManyConnections { .. }), "{refused:?}");
+    assert_eq!(refused.to_string(), "too many connections to presenced are open");
 }
 
 #[test]
