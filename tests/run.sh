@@ -46,8 +46,8 @@ if [ "${#need[@]}" -gt 0 ]; then
 fi
 
 cargo test --locked --workspace "$@"
-# One by one, since they must not wait for other tests: about three minutes.
-[ "$#" -gt 0 ] || cargo test --locked --test it -- --ignored --test-threads 1 week_at_speed storm
+# Alone, since it must not wait for other tests: about a minute.
+[ "$#" -gt 0 ] || cargo test --locked --test it week_at_speed -- --ignored
 
 # The minimal build, without Wayland, X11 and PulseAudio, in the same target folder: all but a handful of crates are the same for
 # both. Of the suite only what the features change, and what such a build is for: the configuration, the command line, the socket,

@@ -72,12 +72,12 @@ impl Used {
 struct Actor(Arc<AtomicBool>);
 
 impl Actor {
-    fn start(mut act: impl FnMut() + Send + 'static) -> Self {
+    fn start(mut act: impl FnMut(&AtomicBool) + Send + 'static) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&ended);
         std::thread::spawn(move || {
             while !seen.load(Ordering::Relaxed) {
-                act();
+                act(&seen);
             }
         });
         Self(ended)
@@ -93,7 +93,7 @@ impl Drop for Actor {
 /// Takes all seats of the socket, asks for more than it reads, and leaves when the daemon has closed the last one.
 fn take_all_seats(socket: PathBuf) -> Actor {
     let many = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
-    Actor::start(move || {
+    Actor::start(move |ended| {
         let mut seats = Vec::new();
         for number in 0..MAX_CONNECTIONS + MAX_WATCHERS {
             let Ok(mut stream) = UnixStream::connect(&socket) else { continue };
@@ -107,9 +107,7 @@ fn take_all_seats(socket: PathBuf) -> Actor {
             let failed = stream.write_all(b"\r\n").err();
             failed.is_none_or(|error| error.kind() == std::io::ErrorKind::WouldBlock)
         };
-        let mut tries = 0;
-        while tries < 5000 && seats.iter_mut().any(is_open) {
-            tries += 1;
+        while !ended.load(Ordering::Relaxed) && seats.iter_mut().any(is_open) {
             std::thread::yield_now();
         }
     })
@@ -118,7 +116,7 @@ fn take_all_seats(socket: PathBuf) -> Actor {
 /// Sets a signal by the socket as fast as that goes, also while there is no seat.
 fn flap(socket: PathBuf) -> Actor {
     let mut number = 0_u32;
-    Actor::start(move || {
+    Actor::start(move |_| {
         let Ok(mut stream) = UnixStream::connect(&socket) else { return };
         stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
         for _ in 0..100 {
@@ -146,7 +144,7 @@ fn files(house: &House) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-#[ignore = "alone, because it takes all of a machine: `tests/run.sh` runs it after all others"]
+#[ignore = "it takes two minutes, and all of a machine: `.ci/long storm`"]
 #[expect(clippy::disallowed_methods, reason = "the rhythm of the storm; nothing is waited for")]
 async fn two_minutes_of_everything_cost_no_presence_no_memory_and_no_obedience() {
     let device = DeviceCodeOptions {
