@@ -115,7 +115,7 @@ def measure(config, signals):
         for signal in signals:
             if status["signals"][signal]["health"] != "ok":
                 sys.exit(f"{signal} is not healthy: {status['warnings']}")
-        # The threads that read the calendar end after 10 s without work. Their counts end with them.
+        # The connections of the start are closed after 5 s, and whatever else ends with it is over after 12.
         time.sleep(12)
         switches_before, cpu_before, sets_before = switches(daemon.pid), cpu(daemon.pid), sets()
         time.sleep(int(idle))
