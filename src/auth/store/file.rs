@@ -7,10 +7,9 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::failure::{Failure, FailureKind};
 use crate::off_the_loop::off_the_loop_in_time;

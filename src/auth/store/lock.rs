@@ -57,7 +57,7 @@ impl Lock {
     }
 
     async fn wait_for(file: File) -> io::Result<Self> {
-        // A separate thread, not one of the runtime's: the runtime waits for its threads when the program ends. If nobody
+        // A separate thread, not one of the runtime's: it may wait for a minute, and the runtime may have only one. If nobody
         // waits any more when the thread gets the lock, dropping the file releases it.
         let (sender, receiver) = oneshot::channel();
         thread::Builder::new().spawn(move || sender.send(wait(&file).map(|()| Self { _file: file })))?;
