@@ -5,6 +5,7 @@
 //! without TLS, so only that one gets a thread; it ends with the client and its last answer.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::ToSocketAddrs as _;
 use std::pin::pin;
 use std::sync::mpsc;
@@ -23,20 +24,27 @@ pub(super) struct Aside {
 }
 
 impl Aside {
-    /// Starts the thread; `None`: the system refuses it.
-    pub(super) fn start() -> Option<Self> {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system refuses it. Without it, nothing may be sent: the answer could stop the loop.
+    pub(super) fn start() -> io::Result<Self> {
         let (ready, runtime) = mpsc::sync_channel(1);
         let (alive, dropped) = oneshot::channel::<()>();
         let thread = thread::Builder::new().name("http".to_owned());
         let serve = move || {
-            let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
-            let _ = ready.send(runtime.handle().clone());
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            let _ = ready.send(Ok(runtime.handle().clone()));
             // It is never sent.
             let _ = runtime.block_on(dropped);
             runtime.shutdown_background();
         };
-        thread.spawn(serve).ok()?;
-        Some(Self { runtime: runtime.recv().ok()?, _alive: alive })
+        thread.spawn(serve)?;
+        let runtime = runtime.recv().map_err(io::Error::other)??;
+        Ok(Self { runtime, _alive: alive })
     }
 
     /// Does `work` here, and the connections that it opens there.

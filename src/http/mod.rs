@@ -10,7 +10,7 @@ mod proxy;
 mod retry_after;
 
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -69,8 +69,8 @@ pub(crate) struct Client {
     redirects: Redirects,
     /// Replaced by [`Client::reconnect`].
     connections: Mutex<reqwest::Client>,
-    /// `None`: the connections are encrypted, or there is no thread for them.
-    aside: Option<Arc<Aside>>,
+    /// Empty: the connections are encrypted, or nothing was sent yet.
+    aside: OnceLock<Arc<Aside>>,
 }
 
 impl Client {
@@ -85,24 +85,39 @@ impl Client {
     /// The same, but the caller chooses what to do with redirects.
     pub(crate) fn redirected(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<Self, Failure> {
         let connections = Mutex::new(connect(endpoint, timeouts, redirects)?);
-        let aside = (endpoint.scheme() == "http").then(Aside::start).flatten().map(Arc::new);
-        Ok(Self { endpoint: endpoint.clone(), timeouts, redirects, connections, aside })
+        Ok(Self { endpoint: endpoint.clone(), timeouts, redirects, connections, aside: OnceLock::new() })
+    }
+
+    /// The thread for connections without encryption; `None`: they are encrypted.
+    fn aside(&self) -> Result<Option<&Arc<Aside>>, Failure> {
+        if self.endpoint.scheme() != "http" || self.aside.get().is_some() {
+            return Ok(self.aside.get());
+        }
+        let started = Aside::start().map_err(|error| {
+            let service = self.endpoint.host_str().unwrap_or_default();
+            Failure::new(
+                FailureKind::Passing,
+                format!("the system refuses a thread for the connection to {service}: {error}"),
+            )
+        })?;
+        Ok(Some(self.aside.get_or_init(|| Arc::new(started))))
     }
 
     /// Sends the request that `build` makes and returns its answer, whatever the status; the body is not read yet.
     ///
     /// # Errors
     /// [`FailureKind::Passing`] if no answer came: with [`Applied::No`] if there was no connection and so the request was
-    /// never sent, otherwise with [`Applied::Perhaps`]. [`FailureKind::Refused`] if the request cannot be written, or needs a
-    /// proxy of a kind that presenced cannot use.
+    /// never sent, or no thread for it, otherwise with [`Applied::Perhaps`]. [`FailureKind::Refused`] if the request cannot be
+    /// written, or needs a proxy of a kind that presenced cannot use.
     pub(crate) async fn send(
         &self,
         build: impl FnOnce(&reqwest::Client) -> RequestBuilder,
     ) -> Result<Response, Failure> {
+        let aside = self.aside()?;
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let sent = async {
             let sent = build(&connections).send();
-            let sent = match &self.aside {
+            let sent = match aside {
                 Some(aside) => aside.with(sent).await,
                 None => sent.await,
             };
@@ -113,7 +128,7 @@ impl Client {
             Ok(sent) => sent?,
             Err(_) => return Err(self.no_answer_in_time()),
         };
-        if let Some(aside) = &self.aside {
+        if let Some(aside) = aside {
             // The body may be read when the client is gone.
             response.extensions_mut().insert(Arc::clone(aside));
         }

@@ -15,6 +15,7 @@ use crate::stage::flood::{self, wayland_event, wayland_global};
 use crate::stage::house::{CLIENT_ID, Daemon, House, guarded};
 use crate::stage::reports::{has, warned};
 use crate::stage::saver::{Gnome, Saver as _};
+use crate::stage::task_limit::TaskLimit;
 
 /// How long the daemon may take to end. It takes less than 3 s, and the test machine's load comes on top.
 const END: Duration = Duration::from_secs(5);
@@ -238,6 +239,26 @@ fn flooded_account(house: &House, kind: &str, flood: &str) -> String {
     let secret = r#"{ method = "client-secret", secret = { env = "BOT_SECRET" } }"#;
     let other = if kind == "graph" { other.replace(secret, token) } else { other };
     other.replace(&format!("{kind} = \"http://{}", house.address), &format!("{kind} = \"http://{flood}"))
+}
+
+/// Such a server may only be spoken to on a thread of its own.
+#[tokio::test]
+async fn a_server_is_not_asked_while_there_is_no_thread_for_its_answer() {
+    let (address, _sent) = flood::on_loopback(|_| Vec::new(), informational);
+    let mut limit = None;
+    let (house, daemon, before) = start("", |_, command| limit = Some(TaskLimit::of(command, 100))).await;
+    let limit = limit.unwrap();
+    limit.set(daemon.pid(), 1);
+    house.write("config.toml", house.configuration() + &flooded_account(&house, "login", &address));
+    daemon.signal(rustix::process::Signal::HUP);
+    let failed = |report: &Report| report.accounts.get("other").is_some_and(|other| other.last_error.is_some());
+    let report = daemon.report("that it is not asked", failed).await;
+    let error = &report.accounts["other"].last_error.as_ref().unwrap().text;
+    assert!(error.contains("the system refuses a thread for the connection to 127.0.0.1"), "{error}");
+    let asked = tokio::time::timeout(ANSWER, house.ask(&["status"])).await;
+    assert_eq!(asked.expect("an answer").0, 0);
+    limit.set(daemon.pid(), 100);
+    withstands(house, daemon, before).await;
 }
 
 #[tokio::test]
