@@ -28,6 +28,7 @@
 mod coalesce;
 mod doubt;
 mod holding;
+mod paced;
 mod reconnect;
 mod request;
 pub mod seen;
@@ -47,6 +48,7 @@ use coalesce::Coalescer;
 pub use doubt::NoEffect;
 use holding::{Holding, Wish};
 use reconnect::Reconnects;
+pub use paced::PacedSession;
 pub use request::{Action, Request, RequestId, Target};
 pub use seen::Seen;
 pub use state::{State, Why};
