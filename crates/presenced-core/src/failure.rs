@@ -60,6 +60,15 @@ pub enum Applied {
     PerhapsLater,
 }
 
+/// How far a passing failure reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// To the whole service, as far as it tells: no connection, no answer, 5xx. Other requests would fail now, too.
+    Service,
+    /// To this request only, because the service answered it: 401 `ServiceError`, 408.
+    Request,
+}
+
 /// One failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -67,6 +76,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// Whether it may have taken effect.
     pub applied: Applied,
+    /// How far it reaches, if it passes.
+    pub extent: Extent,
     /// The service's `Retry-After`: the next attempt must not come earlier.
     pub retry_after: Option<Duration>,
     /// One sentence: what went wrong, with the status and the code if there are any. Never a secret.
@@ -78,9 +89,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that had no effect, without `Retry-After` and hint.
+    /// A failure that had no effect, without `Retry-After` and hint. If it passes, it is about the whole service.
     pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
-        Self { kind, applied: Applied::No, retry_after: None, text: text.into(), hint: None, missing: None }
+        let (applied, extent) = (Applied::No, Extent::Service);
+        Self { kind, applied, extent, retry_after: None, text: text.into(), hint: None, missing: None }
     }
 
     /// The same failure with a hint.

@@ -1,11 +1,12 @@
 //! What follows from an answer: for everybody, and for the user it is about.
 //!
-//! Leaves to others: what is sent next ([`super::turn`]), and which failure is which (the caller).
+//! Leaves to others: what is sent next ([`super::turn`]), and what kind of failure it was (`graph/`).
 
 use std::time::Duration;
 
 use super::wheel::{Interval, second_of};
 use super::{Answer, Flight, Pacer, REST, Stage, TROUBLES, Ticket, UserIndex, Work};
+use crate::failure::{Extent, Failure, FailureKind};
 use crate::session::{Target, timing};
 use crate::time::{Instant, Now};
 
@@ -22,6 +23,19 @@ enum Setback {
     /// It fails while others succeed.
     Trouble,
     Refused,
+}
+
+impl From<&Failure> for Answer {
+    fn from(failure: &Failure) -> Self {
+        let retry_after = failure.retry_after;
+        match (failure.kind, failure.extent) {
+            (FailureKind::Throttled, _) => Self::Throttled { retry_after },
+            (FailureKind::Passing, Extent::Service) => Self::Unavailable { retry_after },
+            (FailureKind::Passing, Extent::Request) => Self::Failed,
+            (FailureKind::TokenRefused | FailureKind::SignInNeeded, _) => Self::Again,
+            (FailureKind::Refused, _) => Self::Refused,
+        }
+    }
 }
 
 impl Pacer {

@@ -2,7 +2,29 @@
 
 use super::tests::{Desk, SILENCE, seconds, turn, works};
 use super::*;
+use crate::failure::{Extent, Failure, FailureKind};
 use crate::presence::Presence;
+
+#[test]
+fn each_failure_is_one_answer() {
+    use Extent::{Request, Service};
+    use FailureKind::{Passing, Refused, SignInNeeded, Throttled, TokenRefused};
+    let wait = Some(seconds(7));
+    for (kind, extent, retry_after, expected) in [
+        (Throttled, Service, wait, Answer::Throttled { retry_after: wait }),
+        (Throttled, Request, None, Answer::Throttled { retry_after: None }),
+        (Passing, Service, wait, Answer::Unavailable { retry_after: wait }),
+        (Passing, Service, None, Answer::Unavailable { retry_after: None }),
+        (Passing, Request, wait, Answer::Failed),
+        (TokenRefused, Request, None, Answer::Again),
+        (SignInNeeded, Service, None, Answer::Again),
+        (Refused, Request, wait, Answer::Refused),
+        (Refused, Service, None, Answer::Refused),
+    ] {
+        let failure = Failure { extent, retry_after, ..Failure::new(kind, "") };
+        assert_eq!(Answer::from(&failure), expected, "{kind:?} of {extent:?}");
+    }
+}
 
 #[test]
 fn a_429_pauses_everybody_and_then_the_pace_is_the_same() {
