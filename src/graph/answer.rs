@@ -5,7 +5,8 @@
 //! |---|---|
 //! | any 2xx; `clearPresence`: 404 for the session | success |
 //! | 429 | throttled |
-//! | 5xx, 408, 401 `ServiceError` | passing, perhaps applied |
+//! | 5xx | passing, perhaps applied |
+//! | 408, 401 `ServiceError` | passing, perhaps applied, and only about this request |
 //! | a redirect, which Graph does not use: something else answered | passing |
 //! | 401 for the token, or for claims it lacks (Continuous Access Evaluation) | token refused |
 //! | 401 for claims that cannot be read | sign-in needed |
@@ -21,13 +22,14 @@
 //! permission, or also that the service fails for a moment. The caller (`daemon/`) has the token and knows what was accepted
 //! before, so it decides.
 
-use reqwest::{Response, StatusCode};
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use tracing::trace;
 use url::Url;
 
-use crate::failure::{Applied, Failure, FailureKind, Missing, Permission};
-use crate::http::{self, retry_after};
+use crate::failure::{Applied, Extent, Failure, FailureKind, Missing, Permission};
+use crate::http::retry_after;
 use crate::sanitize::printable_code;
 use presenced_core::words;
 
@@ -39,13 +41,29 @@ const MAY_NOT_READ: &str = "the app registration or the sign-in lacks the permis
      `Presence.ReadWrite.All` or `Presence.Read.All` with an administrator's consent; or remove `verify` from [session]";
 
 words! {
-    /// What is asked of Graph: the last part of the URL. Reading has no such part, so it is named after what it reads.
+    /// What is asked of Graph: the last part of the URL. Reading one presence has no such part, so it is named after what it reads.
     pub(super) enum Action {
         SetPresence = "setPresence",
         ClearPresence = "clearPresence",
         SetPreferred = "setUserPreferredPresence",
         ClearPreferred = "clearUserPreferredPresence",
         ReadPresence = "GET presence",
+        ReadPresences = "getPresencesByUserId",
+        Batch = "$batch",
+    }
+}
+
+impl Action {
+    /// Whether one user is the reason if it is refused.
+    const fn is_about_one_user(self) -> bool {
+        match self {
+            Self::SetPresence
+            | Self::ClearPresence
+            | Self::SetPreferred
+            | Self::ClearPreferred
+            | Self::ReadPresence => true,
+            Self::ReadPresences | Self::Batch => false,
+        }
     }
 }
 
@@ -77,37 +95,44 @@ struct Refusal {
     challenge: Challenge,
 }
 
-/// Whether `response` to `action` is a success, and if not, what has to happen next.
-pub(super) async fn judge(action: Action, endpoint: &Url, response: Response) -> Result<(), Failure> {
-    let status = response.status();
+/// Whether an answer to `action` is a success, and if not, what has to happen next.
+pub(super) fn judge(
+    action: Action,
+    endpoint: &Url,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), Failure> {
     if status.is_success() {
         return Ok(());
     }
-    let challenge = Challenge::of(response.headers());
-    let retry_after = retry_after(response.headers());
-    let body = http::body(response).await;
-    let detail = serde_json::from_slice::<ErrorBody>(&body).ok().map(|body| body.error);
+    let detail = serde_json::from_slice::<ErrorBody>(body).ok().map(|body| body.error);
     trace!(status = status.as_u16(), message = detail.as_ref().map(|detail| &*detail.message), "Graph's error");
     let refusal = Refusal {
         status,
         lacks_presence: detail.as_ref().is_some_and(|detail| detail.message.contains("'presence'")),
         code: detail.map(|detail| detail.code).filter(|code| !code.is_empty()),
         bodiless: body.is_empty(),
-        challenge,
+        challenge: Challenge::of(headers),
     };
     if action == Action::ClearPresence && refusal.is_no_such_session() {
         return Ok(());
     }
 
     let (kind, applied) = refusal.kind();
+    let extent = if status.is_client_error() { Extent::Request } else { Extent::Service };
     let code = refusal.code.as_deref().map(|code| format!(" {}", printable_code(code))).unwrap_or_default();
     let text = format!("Microsoft Graph answered {} with {}{code}", action.as_str(), status.as_u16());
-    let mut hint = refusal.hint(endpoint);
-    if action == Action::ReadPresence && status == StatusCode::FORBIDDEN {
-        hint = Some(MAY_NOT_READ.to_owned());
-    }
+    let hint = match (action, status) {
+        (Action::ReadPresence | Action::ReadPresences, StatusCode::FORBIDDEN) => Some(MAY_NOT_READ.to_owned()),
+        (Action::ReadPresences | Action::Batch, StatusCode::NOT_FOUND) => Some(not_graph(endpoint)),
+        // The hint would be about the user.
+        (_, StatusCode::BAD_REQUEST) if !action.is_about_one_user() => None,
+        (_, StatusCode::UNAUTHORIZED) if !action.is_about_one_user() && kind == FailureKind::Refused => None,
+        _ => refusal.hint(endpoint),
+    };
     let missing = refusal.missing(action).map(Box::new);
-    Err(Failure { kind, applied, retry_after, text, hint, missing })
+    Err(Failure { kind, applied, extent, retry_after: retry_after(headers), text, hint, missing })
 }
 
 impl Refusal {
@@ -137,13 +162,17 @@ impl Refusal {
     fn missing(&self, action: Action) -> Option<Missing> {
         match (self.status, &self.challenge) {
             (StatusCode::FORBIDDEN, _) => Some(Missing::Permission(match action {
-                Action::ReadPresence => Permission::Read,
-                Action::SetPresence | Action::ClearPresence | Action::SetPreferred | Action::ClearPreferred => {
-                    Permission::Write
-                }
+                Action::ReadPresence | Action::ReadPresences => Permission::Read,
+                Action::SetPresence
+                | Action::ClearPresence
+                | Action::SetPreferred
+                | Action::ClearPreferred
+                | Action::Batch => Permission::Write,
             })),
             (StatusCode::UNAUTHORIZED, Challenge::Claims(claims)) => claims.clone().map(Missing::Claims),
-            (StatusCode::UNAUTHORIZED, _) if self.kind().0 == FailureKind::Refused => Some(Missing::User),
+            (StatusCode::UNAUTHORIZED, _) if self.kind().0 == FailureKind::Refused && action.is_about_one_user() => {
+                Some(Missing::User)
+            }
             _ => None,
         }
     }
@@ -182,9 +211,7 @@ impl Refusal {
             (StatusCode::NOT_FOUND, _) if self.is_from_graph() => {
                 "this user does not exist in this tenant: set `user` in the account to the user's object id, and check `tenant`"
             }
-            (StatusCode::NOT_FOUND, _) => {
-                return Some(format!("{endpoint} is not Microsoft Graph: check `endpoints.graph`"));
-            }
+            (StatusCode::NOT_FOUND, _) => return Some(not_graph(endpoint)),
             // Requests with a wrong value get `InvalidArgument`. Source: the answer "This API is not supported for MSA accounts".
             (StatusCode::BAD_REQUEST, _) if self.is_coded("BadRequest") => {
                 "Graph answers so for a personal Microsoft account, for which it has no presence: sign in with a work or school \
@@ -198,6 +225,10 @@ impl Refusal {
         };
         Some(hint.to_owned())
     }
+}
+
+fn not_graph(endpoint: &Url) -> String {
+    format!("{endpoint} is not Microsoft Graph: check `endpoints.graph`")
 }
 
 /// Graph's codes for a token that it rejected: `InvalidAuthenticationToken`, `Authentication_ExpiredToken`, …

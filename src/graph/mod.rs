@@ -1,11 +1,15 @@
 //! The Graph client: sets one presence session with `setPresence` and clears it with `clearPresence`, does the same for the
-//! preferred presence, and reads back what others see.
+//! preferred presence, and reads back what others see. Each call is one request and returns its outcome. For many users, one
+//! request does several of these (`batch`), or reads all (`presences`).
 //!
-//! Each call is one request and returns its outcome. Leaves to others: the bearer token (`auth/`), and when to send and resend
+//! Leaves to others: the bearer token (`auth/`), and when to send and resend
 //! (`session/`).
 
 mod answer;
+mod batch;
 mod challenge;
+mod presences;
+mod write;
 
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,8 +22,9 @@ use uuid::Uuid;
 use crate::failure::{Failure, FailureKind};
 use crate::http::{self, Timeouts, header};
 use crate::presence::{Expiration, Presence};
-use crate::session::Seen;
+use crate::session::{self, Seen, Target};
 use answer::Action;
+use write::Write;
 
 /// A client for one Microsoft Graph.
 #[derive(Debug)]
@@ -27,36 +32,6 @@ pub struct Client {
     endpoint: Url,
     http: http::Client,
 }
-
-/// The body of `setPresence`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SetPresence<'a> {
-    session_id: &'a str,
-    availability: &'static str,
-    activity: &'static str,
-    expiration_duration: String,
-}
-
-/// The body of `clearPresence`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ClearPresence<'a> {
-    session_id: &'a str,
-}
-
-/// The body of `setUserPreferredPresence`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SetPreferred {
-    availability: &'static str,
-    activity: &'static str,
-    expiration_duration: String,
-}
-
-/// The body of `clearUserPreferredPresence`: an empty object.
-#[derive(Serialize)]
-struct ClearPreferred {}
 
 /// The part of the `presence` resource that presenced reads.
 #[derive(Deserialize)]
@@ -96,20 +71,15 @@ impl Client {
         presence: Presence,
         expiration: Expiration,
     ) -> Result<(), Failure> {
-        let body = SetPresence {
-            session_id,
-            availability: presence.availability(),
-            activity: presence.activity(),
-            expiration_duration: expiration.to_iso(),
-        };
-        self.post(bearer, user, Action::SetPresence, &body).await
+        let action = session::Action::Set(Target { presence, expiration });
+        self.write(bearer, user, &Write::new(session_id, action)).await
     }
 
     /// Clears the session `session_id` of `user`. If it does not exist, that is a success.
     ///
     /// Source: Graph API reference, `presence: clearPresence`.
     pub async fn clear_presence(&self, bearer: &SecretString, user: &str, session_id: &str) -> Result<(), Failure> {
-        self.post(bearer, user, Action::ClearPresence, &ClearPresence { session_id }).await
+        self.write(bearer, user, &Write::new(session_id, session::Action::Clear)).await
     }
 
     /// Sets the preferred presence of `user` to the pair that matches `presence`, for `expiration`. It replaces any
@@ -123,19 +93,15 @@ impl Client {
         presence: Presence,
         expiration: Expiration,
     ) -> Result<(), Failure> {
-        let body = SetPreferred {
-            availability: presence.availability(),
-            activity: presence.preferred_activity(),
-            expiration_duration: expiration.to_iso(),
-        };
-        self.post(bearer, user, Action::SetPreferred, &body).await
+        let action = session::Action::Prefer(Target { presence, expiration });
+        self.write(bearer, user, &Write::new("", action)).await
     }
 
     /// Clears the preferred presence of `user`, whoever set it.
     ///
     /// Source: Graph API reference, `presence: clearUserPreferredPresence`.
     pub async fn clear_preferred_presence(&self, bearer: &SecretString, user: &str) -> Result<(), Failure> {
-        self.post(bearer, user, Action::ClearPreferred, &ClearPreferred {}).await
+        self.write(bearer, user, &Write::new("", session::Action::ClearPreferred)).await
     }
 
     /// Reads what others see of `user`.
@@ -143,36 +109,41 @@ impl Client {
     /// Source: Graph API reference, `Get presence`.
     pub async fn read_presence(&self, bearer: &SecretString, user: &str) -> Result<Seen, Failure> {
         let action = Action::ReadPresence;
-        let response = self.send(bearer, user, action, |request| request).await?;
+        let url = presence_url(&self.endpoint, user, action)?;
+        let response = self.send(bearer, Method::GET, url, action, |request| request).await?;
         if !response.status().is_success() {
-            answer::judge(action, &self.endpoint, response).await?;
+            self.judge(action, response).await?;
         } else if let Ok(read) = serde_json::from_slice::<PresenceResource>(&http::body(response).await) {
             return Ok(Seen::new(&read.availability, &read.activity));
         }
         Err(Failure::new(FailureKind::Passing, "Microsoft Graph's answer to GET presence contains no presence"))
     }
 
+    async fn write(&self, bearer: &SecretString, user: &str, write: &Write<'_>) -> Result<(), Failure> {
+        let url = presence_url(&self.endpoint, user, write.action)?;
+        let response = self.post(bearer, url, write.action, &write.body).await?;
+        self.judge(write.action, response).await
+    }
+
     async fn post(
         &self,
         bearer: &SecretString,
-        user: &str,
+        url: Url,
         action: Action,
         body: &impl Serialize,
-    ) -> Result<(), Failure> {
-        let response = self.send(bearer, user, action, |request| request.json(body)).await?;
-        answer::judge(action, &self.endpoint, response).await
+    ) -> Result<Response, Failure> {
+        self.send(bearer, Method::POST, url, action, |request| request.json(body)).await
     }
 
     /// Sends one request. `complete` may give it a body.
     async fn send(
         &self,
         bearer: &SecretString,
-        user: &str,
+        method: Method,
+        url: Url,
         action: Action,
         complete: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Failure> {
-        let url = self.presence_url(user, action)?;
-        let method = if action == Action::ReadPresence { Method::GET } else { Method::POST };
         let client_request_id = Uuid::new_v4().to_string();
         Span::current().record("client_request_id", &client_request_id);
         let started = Instant::now();
@@ -187,22 +158,34 @@ impl Client {
         sent
     }
 
-    /// `{graph}/users/{user}/presence/{action}`; for reading, without the action.
-    fn presence_url(&self, user: &str, action: Action) -> Result<Url, Failure> {
-        // `Url` removes dot segments, and the request would go somewhere else.
-        if matches!(user, "" | "." | "..") {
-            let failure = Failure::new(FailureKind::Refused, format!("`{user}` is not the object id of a user"));
-            return Err(failure.with_hint("set `user` in the account to the user's object id"));
+    /// Whether `response` to `action` is a success. The body of a success is not read.
+    async fn judge(&self, action: Action, response: Response) -> Result<(), Failure> {
+        if response.status().is_success() {
+            return Ok(());
         }
-        let mut url = self.endpoint.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["users", user, "presence"]);
-            if action != Action::ReadPresence {
-                path.push(action.as_str());
-            }
-        }
-        Ok(url)
+        let (status, headers) = (response.status(), response.headers().clone());
+        answer::judge(action, &self.endpoint, status, &headers, &http::body(response).await)
     }
+}
+
+/// `{graph}/{segments}`.
+fn url_of(graph: &Url, segments: &[&str]) -> Url {
+    let mut url = graph.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
+/// `{graph}/users/{user}/presence/{action}`; for reading, without the action.
+fn presence_url(graph: &Url, user: &str, action: Action) -> Result<Url, Failure> {
+    // `Url` removes dot segments, and the request would go somewhere else.
+    if matches!(user, "" | "." | "..") {
+        let failure = Failure::new(FailureKind::Refused, format!("`{user}` is not the object id of a user"));
+        return Err(failure.with_hint("set `user` in the account to the user's object id"));
+    }
+    let segments = ["users", user, "presence", action.as_str()];
+    Ok(url_of(graph, if action == Action::ReadPresence { &segments[..3] } else { &segments }))
 }
 
 /// What Microsoft's support asks for to trace a request: our id and Graph's id. The current span records them if it has these

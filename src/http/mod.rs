@@ -268,6 +268,22 @@ pub(crate) async fn body(mut response: Response) -> Vec<u8> {
     body
 }
 
+/// The whole body of an answer.
+///
+/// # Errors
+/// [`FailureKind::Passing`] if it is longer than `limit`, breaks off or takes too long.
+pub(crate) async fn whole_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(part) = next_part(&mut response).await? {
+        if part.as_ref().len() > limit - body.len() {
+            let text = format!("the answer is longer than {limit} bytes");
+            return Err(Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, text) });
+        }
+        body.extend_from_slice(part.as_ref());
+    }
+    Ok(body)
+}
+
 /// The next part of the answer's body; `None` at its end.
 ///
 /// # Errors

@@ -35,6 +35,7 @@ mod file_systems;
 mod floods;
 mod floors;
 mod graph;
+mod graph_many;
 mod history;
 mod hooks;
 mod idle;
