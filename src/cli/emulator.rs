@@ -28,7 +28,8 @@ use crate::time::Clock;
     "presenced emulator --listen 127.0.0.1:0      Serve on a free port"
     "presenced emulator --speed 60                Run an hour in a minute"
     "presenced emulator --plan faults.toml        Inject faults from a plan"
-    "presenced emulator --certificate bot.pem     Also accept a certificate sign-in";
+    "presenced emulator --certificate bot.pem     Also accept a certificate sign-in"
+    "presenced emulator --users 12000             Have 12,000 users in the directory";
     "A plan is a list of [[fault]] tables: at = \"1h\", for = \"10m\", call = \"token\", then = \"reset\". The emulator's own page \
      lists the keys and their values: curl http://127.0.0.1:8765/";
     "It prints an account for your configuration, and where to look."
@@ -53,7 +54,14 @@ pub(super) struct Args {
     /// PEM file with a certificate for `client-certificate` sign-ins; the application's secret still works
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+
+    /// How many users the directory has, from 1 to 100000
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=MAX_USERS))]
+    users: u32,
 }
+
+/// The most users of a directory. Graph's limit serves 12,000 Available users of one application.
+const MAX_USERS: i64 = 100_000;
 
 /// The largest file it reads, in bytes. Plans and certificates are much smaller.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -68,7 +76,8 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
     }
     let plan = args.plan.as_deref().map_or(Ok(Vec::new()), plan)?;
     // A user is there to approve the sign-in.
-    let mut options = Options { consent: Consent::ByHand, ..Options::default() };
+    let users = (1..=args.users).map(User::numbered).collect();
+    let mut options = Options { consent: Consent::ByHand, users, ..Options::default() };
     if let (Some(file), Some(app)) = (&args.certificate, options.apps.first_mut()) {
         app.certificates = certificates(file)?;
     }
@@ -160,6 +169,11 @@ fn introduction(address: SocketAddr, speed: f64, options: &Options) -> String {
     let heading = format!("Microsoft Graph, emulated on http://{address}{pace}. Ctrl-C stops it.");
     let (Some(app), Some(user)) = (options.apps.first(), options.users.first()) else { return heading };
     let account = account(address, app, user);
+    let users_file = if options.users.len() > 1 {
+        format!("\nA file of all users   curl http://{address}/_emulator/users")
+    } else {
+        String::new()
+    };
     format!(
         "{heading}
 
@@ -168,7 +182,7 @@ To use it with presenced, add this to the configuration:
 {account}
 What others see now   curl http://{address}/_emulator/state
 What others saw       curl http://{address}/_emulator/users/{}/timeline
-Requests received     curl http://{address}/_emulator/requests
+Requests received     curl http://{address}/_emulator/requests{users_file}
 How to inject faults  curl http://{address}/
 ",
         user.id

@@ -21,6 +21,7 @@ Entra
 Control
   GET    /_emulator/state                            everything, as JSON
   GET    /_emulator/requests[?after=N]               the recorded requests, without secrets
+  GET    /_emulator/users                            all users, as a users file: object id and name on each line
   GET    /_emulator/users/{id}/timeline              what others saw, when and why
   POST   /_emulator/users/{id}/timeline              compare it with what was expected: for how long it was wrong,
                                                      and how often it faded

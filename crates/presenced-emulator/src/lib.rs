@@ -71,6 +71,7 @@
 //! All time comes from one [`Clock`], so it can run fast or stand still.
 
 pub mod clock;
+mod directory;
 mod emulator;
 mod entra;
 mod faults;

@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 /// The id of every tenant that is named by a domain rather than by its id.
 pub(super) const TENANT_ID: &str = "84841066-274d-4ec0-a5c1-276be684bdd3";
 
@@ -122,6 +124,27 @@ impl User {
 
     /// The [`principal_name`](Self::principal_name) of the default user.
     pub const DEFAULT_PRINCIPAL_NAME: &str = "me@contoso.onmicrosoft.com";
+
+    /// User `number` of a large directory. Number 1 is the default user; number 2 is `user2@contoso.onmicrosoft.com`. The object id
+    /// depends only on the number, and has the form of a random UUID (version 4).
+    ///
+    /// ```
+    /// # use presenced_emulator::{Options, User};
+    /// let options = Options { users: (1..=12_000).map(User::numbered).collect(), ..Options::default() };
+    /// assert_eq!(options.users[0], User::default());
+    /// ```
+    pub fn numbered(number: u32) -> Self {
+        if number == 1 {
+            return Self::default();
+        }
+        let hash = digest(&SHA256, format!("presenced-emulator user {number}").as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.as_ref()[..16]);
+        Self {
+            id: uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
+            principal_name: format!("user{number}@contoso.onmicrosoft.com"),
+        }
+    }
 }
 
 impl Default for User {
@@ -179,5 +202,27 @@ impl Default for Throttle {
     /// The presence service's documented limit: 1,500 requests in 30 seconds.
     fn default() -> Self {
         Self { requests: 1500, window: Duration::from_secs(30) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn numbered_users_are_distinct_and_always_the_same() {
+        let users: Vec<User> = (1..=100_000).map(User::numbered).collect();
+        assert_eq!(users[0], User::default());
+        // Users files that somebody saved must stay right.
+        assert_eq!(users[1].id, "80230f63-e69a-4c50-a96a-4bcb9df0962e");
+        assert_eq!(users[99_999].id, "03618d8b-fafd-4cb4-9bee-e1768b37790c");
+        assert_eq!(users[1].principal_name, "user2@contoso.onmicrosoft.com");
+        assert_eq!(users.iter().map(|user| &user.id).collect::<BTreeSet<_>>().len(), users.len());
+        for user in &users {
+            let id = uuid::Uuid::try_parse(&user.id).unwrap();
+            assert_eq!((id.get_version_num(), id.get_variant()), (4, uuid::Variant::RFC4122));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use presenced::emulator::User;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -76,6 +77,32 @@ async fn it_prints_what_to_paste_and_one_line_for_each_request() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ended = tokio::time::timeout(GUARD, child.wait()).await.expect("Ctrl-C ends it").unwrap();
     assert_eq!(ended.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_directory_of_many_users_gives_a_users_file() {
+    let (_child, address, mut lines) = start(&["--users", "1000"]).await;
+    let url = loop {
+        if let Some(command) = next(&mut lines).await.strip_prefix("A file of all users") {
+            break command.trim().strip_prefix("curl ").unwrap().to_owned();
+        }
+    };
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = Answer::of(client.get(&url)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/plain; charset=utf-8"));
+    let users: Vec<&str> = answer.body.lines().collect();
+    assert_eq!((users.len(), users[0]), (1_000, format!("{USER} me").as_str()));
+    let last = User::numbered(1_000);
+    assert_eq!(users[999], format!("{} user1000", last.id));
+    let state = Answer::of(client.get(format!("http://{address}/_emulator/users/{}/timeline", last.id))).await;
+    assert_eq!(state.status, 200);
+}
+
+#[tokio::test]
+async fn a_directory_has_between_one_and_a_hundred_thousand_users() {
+    for wrong in ["0", "100001", "-1", "many"] {
+        assert_eq!(fails(&["--users", wrong]).await.0, Some(2), "{wrong}");
+    }
 }
 
 #[tokio::test]

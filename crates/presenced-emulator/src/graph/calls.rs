@@ -114,7 +114,8 @@ impl Graph {
 
     /// The object id of the user whose presence the call is about, if the token permits the call.
     fn permit(&self, call: Call, whose: &Whose, access: &Access) -> Result<String, GraphError> {
-        let known = |id: &str| self.user(id).map(|user| user.id.clone()).ok_or_else(|| GraphError::unknown_user(id));
+        let known =
+            |id: &str| self.directory.user(id).map(|user| user.id.clone()).ok_or_else(|| GraphError::unknown_user(id));
         match (&access.subject, whose) {
             (Subject::Application { .. }, Whose::Me) => {
                 Err(GraphError::bad_request("/me request is only valid with delegated authentication flow."))
@@ -131,7 +132,7 @@ impl Graph {
                     Whose::Me => true,
                     // Users report that Graph refuses to write with a principal name, even the user's own.
                     Whose::User(id) if writes(call) => id.eq_ignore_ascii_case(own),
-                    Whose::User(id) => self.user(id).is_some_and(|user| user.id == *own),
+                    Whose::User(id) => self.directory.user(id).is_some_and(|user| user.id == *own),
                 };
                 let permitted = match (writes(call), is_own) {
                     (true, _) => has("Presence.ReadWrite"),

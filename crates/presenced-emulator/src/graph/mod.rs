@@ -9,18 +9,17 @@ mod batch;
 mod calls;
 mod error;
 
-use std::collections::BTreeMap;
-
 use hyper::StatusCode;
 use hyper::header::{DATE, HeaderName};
 
 use self::error::GraphError;
+use super::directory::Directory;
 use super::entra::{Access, Entra, Subject};
 use super::faults::Refusal;
 use super::journal::Journal;
 use super::message::{Reply, Request};
 use super::model::UserPresence;
-use super::options::{Options, User};
+use super::options::Options;
 use super::route::{Route, Whose};
 use super::throttle::Throttler;
 use presenced_core::time::{Instant, Now};
@@ -32,8 +31,9 @@ const DIAGNOSTIC_HEADER: &str =
 /// Graph's presence service.
 #[derive(Debug)]
 pub(super) struct Graph {
-    users: Vec<User>,
-    presences: BTreeMap<String, UserPresence>,
+    directory: Directory,
+    /// In the order of the directory.
+    presences: Vec<UserPresence>,
     throttler: Throttler,
     rng: fastrand::Rng,
 }
@@ -49,8 +49,8 @@ impl Graph {
     /// A fresh service, in which no user has a session.
     pub(super) fn new(options: &Options, now: &Now) -> Self {
         Self {
-            users: options.users.clone(),
-            presences: options.users.iter().map(|user| (user.id.clone(), UserPresence::new(now))).collect(),
+            directory: Directory::new(options.users.clone()),
+            presences: options.users.iter().map(|_| UserPresence::new(now)).collect(),
             throttler: Throttler::new(options.throttle),
             rng: fastrand::Rng::with_seed(options.seed.wrapping_add(1)),
         }
@@ -111,21 +111,14 @@ impl Graph {
         Self::finish(GraphError::nothing_here().reply(&ids, now), &ids, now)
     }
 
-    /// The users, in the order of the options.
-    pub(super) fn users(&self) -> &[User] {
-        &self.users
-    }
-
-    /// The user with this object id or principal name.
-    pub(super) fn user(&self, id: &str) -> Option<&User> {
-        let is = |user: &&User| user.id.eq_ignore_ascii_case(id) || user.principal_name.eq_ignore_ascii_case(id);
-        self.users.iter().find(is)
+    /// The users.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// A user's presence, advanced to `now`.
     pub(super) fn presence(&mut self, id: &str, now: &Now) -> Option<&mut UserPresence> {
-        let id = self.user(id)?.id.clone();
-        let presence = self.presences.get_mut(&id)?;
+        let presence = &mut self.presences[self.directory.place(id)?];
         presence.advance(now);
         Some(presence)
     }
@@ -134,7 +127,7 @@ impl Graph {
     pub(super) fn user_concerned(&self, route: &Route, request: &Request, entra: &Entra, now: &Now) -> Option<String> {
         let Route::Presence(_, whose) = route else { return None };
         match whose {
-            Whose::User(id) => self.user(id).map(|user| user.id.clone()),
+            Whose::User(id) => self.directory.user(id).map(|user| user.id.clone()),
             Whose::Me => match &entra.authenticate(bearer(request)?, now).ok()?.subject {
                 Subject::User { id, .. } => Some(id.clone()),
                 Subject::Application { .. } => None,

@@ -122,6 +122,7 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
             let sent_back = service.entra.consent(id, user, now);
             sent_back.ok_or_else(|| (StatusCode::NOT_FOUND, format!("no sign-in waits for consent with the id `{id}`")))
         }
+        ("GET", ["users"]) => Ok(Reply::text(StatusCode::OK, service.graph.directory().users_file())),
         ("GET", ["users", id, "timeline"]) => {
             let presence = service.graph.presence(id, now).ok_or_else(|| unknown_user(id))?;
             Ok(ok(&presence.timeline()))
@@ -132,7 +133,7 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
             compare(&presence.timeline(), comparison, now)
         }
         ("POST", ["users", id, "revoke"]) => {
-            let user = service.graph.user(id).ok_or_else(|| unknown_user(id))?;
+            let user = service.graph.directory().user(id).ok_or_else(|| unknown_user(id))?;
             service.entra.revoke(user);
             Ok(done)
         }
@@ -165,15 +166,15 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
 /// The user who signs in: the one in the query, or the first.
 fn signing_in(service: &Service, request: &Request) -> Result<User, ControlError> {
     match request.parameter("user") {
-        Some(id) => service.graph.user(&id).cloned().ok_or_else(|| unknown_user(&id)),
-        None => service.graph.users().first().cloned().ok_or_else(|| unknown_user("")),
+        Some(id) => service.graph.directory().user(&id).cloned().ok_or_else(|| unknown_user(&id)),
+        None => service.graph.directory().users().first().cloned().ok_or_else(|| unknown_user("")),
     }
 }
 
 /// The error for a path that does not exist, or that does not allow this method.
 fn not_found_or_not_allowed(segments: &[&str]) -> ControlError {
     let allowed = match segments {
-        ["state" | "requests" | "device"] => "GET",
+        ["state" | "requests" | "device" | "users"] => "GET",
         ["users", _, "timeline"] => "GET and POST",
         ["faults"] => "GET, POST and DELETE",
         ["tokens"] | ["users", _, "sessions", _] => "DELETE",

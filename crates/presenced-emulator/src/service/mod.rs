@@ -143,7 +143,7 @@ impl Service {
     /// The whole state.
     pub(super) fn state(&mut self, now: &Now) -> State {
         let mut users = BTreeMap::new();
-        for user in self.graph.users().to_vec() {
+        for user in self.graph.directory().users().to_vec() {
             if let Some(presence) = self.graph.presence(&user.id, now) {
                 users.insert(user.id.clone(), UserState::of(&user, presence, now));
             }
