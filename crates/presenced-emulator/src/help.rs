@@ -11,6 +11,7 @@ Graph
   POST /v1.0/users/{id}/presence/setPresence | clearPresence
   POST /v1.0/users/{id}/presence/setUserPreferredPresence | clearUserPreferredPresence | setStatusMessage
   GET  /v1.0/users/{id}/presence
+  POST /v1.0/communications/getPresencesByUserId
   POST /v1.0/$batch
 
 Entra
@@ -40,8 +41,8 @@ Control
   DELETE /_emulator/faults                           remove all faults
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
-  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, batch, authorize, token,
-         device-code, other
+  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, read-many, batch,
+         authorize, token, device-code, other
   at     when it starts to count calls: a duration from now, or a time; default: now
   after  how many matching calls pass before it begins; default: 0
   times  how many calls it hits; default: no limit

@@ -156,6 +156,7 @@ fn shown(route: &Route, request: &Request) -> String {
         Route::Help
         | Route::Control(_)
         | Route::Presence(..)
+        | Route::ReadMany
         | Route::Batch
         | Route::UnknownSegment(_)
         | Route::Unknown => String::from_utf8_lossy(body).into_owned(),

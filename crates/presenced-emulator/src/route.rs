@@ -23,6 +23,8 @@ words! {
         StatusMessage = "status-message",
         /// `GET …/presence`.
         Read = "read",
+        /// `getPresencesByUserId`.
+        ReadMany = "read-many",
         /// `POST /$batch`. The requests in it are also counted, as their own kind.
         Batch = "batch",
         /// The authorization endpoint, which a user opens in a browser.
@@ -54,6 +56,8 @@ pub(super) enum Route {
     Control(Vec<String>),
     /// A call about a user's presence.
     Presence(Call, Whose),
+    /// Graph's `getPresencesByUserId`.
+    ReadMany,
     /// Graph's `$batch`.
     Batch,
     /// A path within Graph; this is its first unknown segment.
@@ -88,6 +92,7 @@ impl Route {
         let unknown = |segment: &str| Self::UnknownSegment(segment.to_owned());
         let (whose, rest) = match segments {
             ["$batch"] => return Self::Batch,
+            ["communications", "getPresencesByUserId"] => return Self::ReadMany,
             ["me", rest @ ..] => (Whose::Me, rest),
             ["users", id, rest @ ..] if !id.is_empty() => (Whose::User((*id).to_owned()), rest),
             // An alias of `/users/{id}/presence`.
@@ -121,6 +126,7 @@ impl Route {
         match self {
             Self::Help | Self::Control(_) => None,
             Self::Presence(call, _) | Self::Entra(call, _) => Some(*call),
+            Self::ReadMany => Some(Call::ReadMany),
             Self::Batch => Some(Call::Batch),
             Self::UnknownSegment(_) | Self::Unknown => Some(Call::Other),
         }
@@ -130,7 +136,7 @@ impl Route {
     pub(super) fn method(&self) -> Option<Method> {
         match self {
             Self::Presence(Call::Read, _) | Self::Entra(Call::Authorize, _) | Self::Help => Some(Method::GET),
-            Self::Presence(..) | Self::Batch | Self::Entra(..) => Some(Method::POST),
+            Self::Presence(..) | Self::ReadMany | Self::Batch | Self::Entra(..) => Some(Method::POST),
             Self::Control(_) | Self::UnknownSegment(_) | Self::Unknown => None,
         }
     }
@@ -150,6 +156,7 @@ mod tests {
             ("/beta/users/1/presence/clearPresence", user(Call::Clear, "1")),
             ("/v1.0/users/me%40contoso.com/presence", user(Call::Read, "me@contoso.com")),
             ("/v1.0/communications/presences/1", user(Call::Read, "1")),
+            ("/v1.0/communications/getPresencesByUserId", Route::ReadMany),
             ("/v1.0/me/presence/setStatusMessage", Route::Presence(Call::StatusMessage, Whose::Me)),
             ("/v1.0/$batch", Route::Batch),
             ("/v1.0", unknown("")),

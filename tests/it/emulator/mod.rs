@@ -7,6 +7,7 @@ mod binary;
 mod control;
 mod faults;
 mod graph;
+mod read_many;
 mod sign_in;
 
 use std::future::Future;

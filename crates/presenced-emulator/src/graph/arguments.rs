@@ -52,16 +52,22 @@ impl Arguments {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    /// A required list of texts that is not empty.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<&str>, GraphError> {
+        match self.value(name) {
+            Some(Value::Array(values)) if !values.is_empty() => {
+                values.iter().map(|value| value.as_str().ok_or_else(|| wrong_type(name))).collect()
+            }
+            Some(Value::Array(_)) | None => Err(required(name)),
+            Some(_) => Err(wrong_type(name)),
+        }
+    }
+
     /// A required text.
     pub(super) fn text(&self, name: &str) -> Result<&str, GraphError> {
         match self.value(name) {
             Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
-            Some(Value::String(_)) | None => {
-                let mut letters = name.chars();
-                let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-                let field: String = first.into_iter().chain(letters).collect();
-                Err(GraphError::invalid_argument(format!("[{field}]: The {field} field is required.")))
-            }
+            Some(Value::String(_)) | None => Err(required(name)),
             Some(_) => Err(wrong_type(name)),
         }
     }
@@ -78,6 +84,13 @@ impl Arguments {
             Some(_) => Err(wrong_type(name)),
         }
     }
+}
+
+fn required(name: &str) -> GraphError {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    let field: String = first.into_iter().chain(letters).collect();
+    GraphError::invalid_argument(format!("[{field}]: The {field} field is required."))
 }
 
 fn wrong_type(name: &str) -> GraphError {

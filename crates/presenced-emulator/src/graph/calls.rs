@@ -13,7 +13,7 @@ use super::arguments::{Arguments, ExpirationDuration};
 use super::error::GraphError;
 use crate::entra::{Access, Subject};
 use crate::message::{Reply, Request};
-use crate::model::{Availability, Pair, Session, SessionOwner};
+use crate::model::{Availability, Pair, Session, SessionOwner, UserPresence};
 use crate::route::{Call, Whose};
 use presenced_core::presence::{Expiration, Presence};
 use presenced_core::time::Now;
@@ -61,7 +61,7 @@ impl Payload {
             }
             Call::StatusMessage => Self::StatusMessage(read("setStatusMessage", &["statusMessage"])?),
             Call::Read => Self::Read,
-            Call::Batch | Call::Authorize | Call::Token | Call::DeviceCode | Call::Other => {
+            Call::ReadMany | Call::Batch | Call::Authorize | Call::Token | Call::DeviceCode | Call::Other => {
                 return Err(GraphError::nothing_here());
             }
         })
@@ -106,7 +106,10 @@ impl Graph {
             Payload::ClearPreferred => user_presence.clear_preferred(now),
             Payload::StatusMessage(arguments) => user_presence.status_message = Some(status_message(&arguments)?),
             Payload::Read => {
-                return Ok(shown(&id, &user_presence.visible(), user_presence.status_message.as_ref()));
+                let mut body = resource(&id, user_presence);
+                let context = format!("https://graph.microsoft.com/v1.0/$metadata#users('{id}')/presence/$entity");
+                body["@odata.context"] = context.into();
+                return Ok(Reply::json(StatusCode::OK, &body));
             }
         }
         Ok(Reply::empty(StatusCode::OK))
@@ -213,15 +216,14 @@ fn status_message(arguments: &Arguments) -> Result<Value, GraphError> {
     Ok(Value::Object(message.clone()))
 }
 
-/// The answer with the `presence` resource.
-fn shown(id: &str, visible: &Pair, message: Option<&Value>) -> Reply {
-    let body = json!({
-        "@odata.context": format!("https://graph.microsoft.com/v1.0/$metadata#users('{id}')/presence/$entity"),
+/// The `presence` resource of a user.
+pub(super) fn resource(id: &str, presence: &UserPresence) -> Value {
+    let visible = presence.visible();
+    json!({
         "id": id,
         "availability": visible.availability,
         "activity": visible.activity,
-        "statusMessage": message,
+        "statusMessage": presence.status_message,
         "outOfOfficeSettings": { "message": null, "isOutOfOffice": false },
-    });
-    Reply::json(StatusCode::OK, &body)
+    })
 }

@@ -8,6 +8,7 @@ mod arguments;
 mod batch;
 mod calls;
 mod error;
+mod read_many;
 
 use hyper::StatusCode;
 use hyper::header::{DATE, HeaderName};
@@ -68,6 +69,7 @@ impl Graph {
         let ids = self.ids(request);
         let answered = self.check(route, request, entra, now).and_then(|access| match route {
             Route::Presence(call, whose) => self.call(*call, whose, request, &access, now),
+            Route::ReadMany => self.read_many(request, &access, now),
             Route::Batch => self.batch(request, entra, journal, now),
             Route::UnknownSegment(segment) => Err(GraphError::unknown_segment(segment)),
             Route::Help | Route::Control(_) | Route::Entra(..) | Route::Unknown => Err(GraphError::nothing_here()),

@@ -116,7 +116,7 @@ impl Service {
                 let base = format!("http://{}", request.header("host").unwrap_or("127.0.0.1"));
                 self.entra.handle(*call, tenant, request, &base, now)
             }
-            Route::Presence(..) | Route::Batch | Route::UnknownSegment(_) => {
+            Route::Presence(..) | Route::ReadMany | Route::Batch | Route::UnknownSegment(_) => {
                 self.graph.answer(&route, request, &self.entra, &mut self.journal, now)
             }
             Route::Unknown => self.graph.nothing_here(request, now),
@@ -178,6 +178,7 @@ impl Service {
             | Call::ClearPreferred
             | Call::StatusMessage
             | Call::Read
+            | Call::ReadMany
             | Call::Batch
             | Call::Other => self.graph.fault(status, request, now),
         };
@@ -266,6 +267,7 @@ mod tests {
             "$batch",
             "communications",
             "presences",
+            "getPresencesByUserId",
             "oauth2",
             "v2.0",
             "token",
@@ -301,6 +303,7 @@ mod tests {
             r#"{"statusMessage": {"message": {"content": ""}}}"#,
             r#"{"then": {"respond": {"status": 599, "body": {"error": 1}}}, "times": 1}"#,
             r#"{"delay": "PT9000000000000000S", "for": "1s", "after": 4294967295}"#,
+            r#"{"ids": ["fa8bf3dc-eca7-46b7-bad1-db199b62afc3", "nobody", ""]}"#,
             r#"{"requests": [{"id": "1", "method": "POST", "url": "/me/presence", "body": null}]}"#,
             "grant_type=client_credentials&client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&scope=/.default",
             "client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&scope=openid",
