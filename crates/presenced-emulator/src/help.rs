@@ -20,7 +20,9 @@ Entra
   POST /{tenant}/oauth2/v2.0/devicecode
 
 Control
-  GET    /_emulator/state                            everything, as JSON
+  GET    /_emulator/state[?users=all|?user={id}]     everything, as JSON; with more than 20 users, in numbers, without
+                                                     each user: `users=all` adds all of them, `user` adds one
+  DELETE /_emulator/busiest                          look for the busiest 30 seconds from now on, as after a start
   GET    /_emulator/requests[?after=N]               the recorded requests, without secrets
   GET    /_emulator/users                            all users, as a users file: object id and name on each line
   GET    /_emulator/users/{id}/timeline              what others saw, when and why

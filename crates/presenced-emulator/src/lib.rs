@@ -98,6 +98,6 @@ pub use self::options::{
 };
 pub use self::route::Call;
 pub use self::server::Server;
-pub use self::state::{PreferredPresence, SessionState, State, UserState};
+pub use self::state::{Busiest, PreferredPresence, SessionState, State, Summary, UserState};
 pub use jiff;
 pub use presenced_core::finding::Finding;

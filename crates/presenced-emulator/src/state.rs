@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::journal::RequestCounts;
@@ -16,7 +16,10 @@ use presenced_core::time::Now;
 pub struct State {
     /// The emulator's time.
     pub time: Timestamp,
-    /// The users by object id.
+    /// All users in numbers.
+    pub summary: Summary,
+    /// The users by object id. Left out if the directory has more than 20, unless they are asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<String, UserState>,
     /// All requests since the start, by kind of call.
     pub requests: BTreeMap<Call, RequestCounts>,
@@ -28,6 +31,45 @@ pub struct State {
     pub consents: Vec<String>,
     /// How many faults are active.
     pub faults: usize,
+}
+
+/// All users in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How many users the directory has.
+    pub users: usize,
+    /// How many users others see with each presence, such as `Busy/InACall`.
+    pub visible: BTreeMap<String, usize>,
+    /// How many times a session faded from Available to `AvailableInactive`, whether others saw it or not.
+    pub fades: u64,
+    /// How many sessions expired.
+    pub expired: u64,
+    /// How many requests were answered with 429: the same as [`State::throttled`].
+    pub throttled: u64,
+    /// When the throttle admitted the most requests.
+    pub busiest: Busiest,
+}
+
+/// The window of the throttle in which the most requests of one application in one tenant were admitted. Each part of a batch
+/// counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Busiest {
+    /// How many.
+    pub requests: usize,
+    /// The window's length: 30 seconds, unless the options say otherwise.
+    pub window: SignedDuration,
+    /// When the window ended; `None` before the first request.
+    pub until: Option<Timestamp>,
+}
+
+/// Which users a state has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShownUsers {
+    /// All, unless there are more than 20.
+    IfFew,
+    All,
+    /// The one at this place of the directory.
+    One(usize),
 }
 
 /// One user's presence at one moment.

@@ -12,12 +12,24 @@ use presenced_core::time::Instant;
 pub(super) struct Throttler {
     limit: options::Throttle,
     recent: HashMap<(String, String), VecDeque<Instant>>,
+    busiest: BusiestWindow,
+}
+
+/// The window in which the most requests of one application in one tenant were admitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct BusiestWindow {
+    /// How many.
+    pub(super) requests: usize,
+    /// When the window ended; `None` before the first request.
+    pub(super) until: Option<Instant>,
+    /// Requests before this do not count.
+    from: Instant,
 }
 
 impl Throttler {
     /// A throttler that has seen no requests.
     pub(super) fn new(limit: options::Throttle) -> Self {
-        Self { limit, recent: HashMap::new() }
+        Self { limit, recent: HashMap::new(), busiest: BusiestWindow::default() }
     }
 
     /// Counts one request of `app` in `tenant`.
@@ -32,9 +44,28 @@ impl Throttler {
         }
         if recent.len() < self.limit.requests {
             recent.push_back(now);
+            let requests = recent.len() - recent.partition_point(|at| *at < self.busiest.from);
+            if requests > self.busiest.requests {
+                self.busiest = BusiestWindow { requests, until: Some(now), ..self.busiest };
+            }
             return Ok(());
         }
         Err(recent.front().map_or(window, |first| window.saturating_sub(now.saturating_since(*first))))
+    }
+
+    /// The length of a window.
+    pub(super) fn window(&self) -> Duration {
+        self.limit.window
+    }
+
+    /// The busiest window since [`forget_busiest`](Self::forget_busiest).
+    pub(super) fn busiest(&self) -> BusiestWindow {
+        self.busiest
+    }
+
+    /// Looks for the busiest window from `now` on. The windows themselves go on.
+    pub(super) fn forget_busiest(&mut self, now: Instant) {
+        self.busiest = BusiestWindow { from: now, ..BusiestWindow::default() };
     }
 }
 
@@ -53,6 +84,25 @@ mod tests {
         assert_eq!(throttle.admit("u", "a", at(29)), Ok(()));
         assert_eq!(throttle.admit("t", "a", at(30)), Ok(()));
         assert_eq!(throttle.admit("t", "a", at(30)), Err(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn the_busiest_window_has_the_most_admitted_requests() {
+        let at = |secs| Instant::from_origin(Duration::from_secs(secs));
+        let mut throttle = Throttler::new(options::Throttle { requests: 3, window: Duration::from_secs(30) });
+        let busiest = |throttle: &Throttler| (throttle.busiest().requests, throttle.busiest().until);
+        assert_eq!(busiest(&throttle), (0, None));
+        for secs in [0, 20, 40, 60, 61] {
+            throttle.admit("t", "a", at(secs)).unwrap();
+        }
+        assert_eq!(busiest(&throttle), (3, Some(at(61))));
+        throttle.admit("t", "a", at(62)).unwrap_err();
+        throttle.admit("t", "b", at(62)).unwrap();
+        assert_eq!(busiest(&throttle), (3, Some(at(61))), "refused ones and those of others do not count");
+        throttle.forget_busiest(at(62));
+        assert_eq!(busiest(&throttle), (0, None));
+        throttle.admit("t", "a", at(80)).unwrap();
+        assert_eq!(busiest(&throttle), (1, Some(at(80))), "those before do not count");
     }
 
     #[test]

@@ -150,6 +150,8 @@ async fn the_control_endpoint_helps_whoever_is_lost() {
         (Method::GET, "/_emulator", 404),
         (Method::POST, "/_emulator/state", 405),
         (Method::PUT, "/_emulator/faults", 405),
+        (Method::GET, "/_emulator/busiest", 405),
+        (Method::DELETE, "/_emulator/users", 405),
         (Method::GET, "/_emulator/device/CODE/approve", 405),
         (Method::POST, "/_emulator/device/CODE/approve", 404),
         (Method::GET, "/_emulator/users/nobody/timeline", 404),

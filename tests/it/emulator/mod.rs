@@ -9,6 +9,7 @@ mod faults;
 mod graph;
 mod read_many;
 mod sign_in;
+mod summary;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -79,8 +79,7 @@ impl Graph {
         now: &Now,
     ) -> Result<Reply, GraphError> {
         let payload = Payload::read(call, request)?;
-        let id = self.permit(call, whose, access)?;
-        let user_presence = self.presence(&id, now).ok_or_else(|| GraphError::unknown_user(&id))?;
+        let place = self.permit(call, whose, access)?;
         match payload {
             Payload::Set { session, arguments } => {
                 let lifetime = expiration(&arguments)?;
@@ -92,21 +91,26 @@ impl Graph {
                     fades: presence.fades(),
                     expires_at: Some(now.instant + lifetime.as_duration()),
                 };
-                user_presence.set(&session, set, now);
+                self.population.change(place, now, |user| user.set(&session, set, now));
             }
             Payload::Clear { session } => {
-                if !user_presence.clear(&session, SessionOwner::Application, now) {
+                let clear = |user: &mut UserPresence| user.clear(&session, SessionOwner::Application, now);
+                if !self.population.change(place, now, clear) {
                     return Err(GraphError::no_session());
                 }
             }
             Payload::Prefer(arguments) => {
                 let (pair, lasts) = preferred(&arguments)?;
-                user_presence.prefer(pair, lasts, now);
+                self.population.change(place, now, |user| user.prefer(pair, lasts, now));
             }
-            Payload::ClearPreferred => user_presence.clear_preferred(now),
-            Payload::StatusMessage(arguments) => user_presence.status_message = Some(status_message(&arguments)?),
+            Payload::ClearPreferred => self.population.change(place, now, |user| user.clear_preferred(now)),
+            Payload::StatusMessage(arguments) => {
+                let message = status_message(&arguments)?;
+                self.population.change(place, now, |user| user.status_message = Some(message));
+            }
             Payload::Read => {
-                let mut body = resource(&id, user_presence);
+                let id = &self.directory.users()[place].id;
+                let mut body = resource(id, self.population.get(place, now));
                 let context = format!("https://graph.microsoft.com/v1.0/$metadata#users('{id}')/presence/$entity");
                 body["@odata.context"] = context.into();
                 return Ok(Reply::json(StatusCode::OK, &body));
@@ -115,10 +119,9 @@ impl Graph {
         Ok(Reply::empty(StatusCode::OK))
     }
 
-    /// The object id of the user whose presence the call is about, if the token permits the call.
-    fn permit(&self, call: Call, whose: &Whose, access: &Access) -> Result<String, GraphError> {
-        let known =
-            |id: &str| self.directory.user(id).map(|user| user.id.clone()).ok_or_else(|| GraphError::unknown_user(id));
+    /// The place in the directory of the user whose presence the call is about, if the token permits the call.
+    fn permit(&self, call: Call, whose: &Whose, access: &Access) -> Result<usize, GraphError> {
+        let known = |id: &str| self.directory.place(id).ok_or_else(|| GraphError::unknown_user(id));
         match (&access.subject, whose) {
             (Subject::Application { .. }, Whose::Me) => {
                 Err(GraphError::bad_request("/me request is only valid with delegated authentication flow."))

@@ -19,9 +19,10 @@ use super::entra::{Access, Entra, Subject};
 use super::faults::Refusal;
 use super::journal::Journal;
 use super::message::{Reply, Request};
-use super::model::UserPresence;
+use super::model::{Population, Totals, UserPresence};
 use super::options::Options;
 use super::route::{Route, Whose};
+use super::state::UserState;
 use super::throttle::Throttler;
 use presenced_core::time::{Instant, Now};
 
@@ -33,8 +34,7 @@ const DIAGNOSTIC_HEADER: &str =
 #[derive(Debug)]
 pub(super) struct Graph {
     directory: Directory,
-    /// In the order of the directory.
-    presences: Vec<UserPresence>,
+    population: Population,
     throttler: Throttler,
     rng: fastrand::Rng,
 }
@@ -51,7 +51,7 @@ impl Graph {
     pub(super) fn new(options: &Options, now: &Now) -> Self {
         Self {
             directory: Directory::new(options.users.clone()),
-            presences: options.users.iter().map(|_| UserPresence::new(now)).collect(),
+            population: Population::new(options.users.len(), now),
             throttler: Throttler::new(options.throttle),
             rng: fastrand::Rng::with_seed(options.seed.wrapping_add(1)),
         }
@@ -119,10 +119,29 @@ impl Graph {
     }
 
     /// A user's presence, advanced to `now`.
-    pub(super) fn presence(&mut self, id: &str, now: &Now) -> Option<&mut UserPresence> {
-        let presence = &mut self.presences[self.directory.place(id)?];
-        presence.advance(now);
-        Some(presence)
+    pub(super) fn presence(&mut self, id: &str, now: &Now) -> Option<&UserPresence> {
+        Some(self.population.get(self.directory.place(id)?, now))
+    }
+
+    /// The object id and the state of the user at `place` of the directory.
+    pub(super) fn user_state(&mut self, place: usize, now: &Now) -> Option<(String, UserState)> {
+        let user = self.directory.users().get(place)?;
+        Some((user.id.clone(), UserState::of(user, self.population.get(place, now), now)))
+    }
+
+    /// Changes a user's presence, advanced to `now`. `None` if there is no such user.
+    pub(super) fn change<T>(&mut self, id: &str, now: &Now, change: impl FnOnce(&mut UserPresence) -> T) -> Option<T> {
+        Some(self.population.change(self.directory.place(id)?, now, change))
+    }
+
+    /// What all users add up to.
+    pub(super) fn totals(&mut self, now: &Now) -> &Totals {
+        self.population.totals(now)
+    }
+
+    /// The throttle.
+    pub(super) fn throttler(&mut self) -> &mut Throttler {
+        &mut self.throttler
     }
 
     /// The object id of the user whose presence a request is about, if it is known.

@@ -34,11 +34,11 @@ impl Graph {
 
     /// The `presence` resource of the user with this object id. A principal name is not an object id.
     fn presence_of_object(&mut self, id: &str, now: &Now) -> Value {
-        match self.directory.user(id).map(|user| user.id.clone()).filter(|known| known.eq_ignore_ascii_case(id)) {
-            Some(known) => self.presence(&known, now).map(|presence| calls::resource(&known, presence)),
-            None => None,
+        let users = self.directory.users();
+        match self.directory.place(id).filter(|place| users[*place].id.eq_ignore_ascii_case(id)) {
+            Some(place) => calls::resource(&users[place].id, self.population.get(place, now)),
+            None => json!({ "id": id, "availability": "PresenceUnknown", "activity": "PresenceUnknown" }),
         }
-        .unwrap_or_else(|| json!({ "id": id, "availability": "PresenceUnknown", "activity": "PresenceUnknown" }))
     }
 }
 

@@ -4,9 +4,11 @@
 //! left to `graph/`.
 
 mod pair;
+mod population;
 mod timeline;
 mod user_presence;
 
 pub use pair::{Availability, Pair};
+pub(super) use population::{Population, Totals};
 pub use timeline::{Cause, Span, Timeline};
 pub(super) use user_presence::{Session, SessionOwner, UserPresence};

@@ -8,9 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Availability, Pair};
 
-/// How many changes are kept. The oldest are dropped first.
-const MAX_CHANGES: usize = 10_000;
-
 /// Why what others see changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -93,13 +90,15 @@ impl Timeline {
 #[derive(Clone, Debug)]
 pub(super) struct History {
     changes: VecDeque<(Timestamp, Pair, Cause)>,
+    /// How many are kept. The oldest are dropped first.
+    max_changes: usize,
     dropped: u64,
 }
 
 impl History {
     /// Offline since `from`.
-    pub(super) fn new(from: Timestamp) -> Self {
-        Self { changes: VecDeque::from([(from, Pair::offline(), Cause::Start)]), dropped: 0 }
+    pub(super) fn new(from: Timestamp, max_changes: usize) -> Self {
+        Self { changes: VecDeque::from([(from, Pair::offline(), Cause::Start)]), max_changes, dropped: 0 }
     }
 
     /// Notes what others see from `at` on, if that is a change.
@@ -107,7 +106,7 @@ impl History {
         if self.changes.back().is_some_and(|latest| latest.1 == visible) {
             return;
         }
-        if self.changes.len() == MAX_CHANGES {
+        if self.changes.len() >= self.max_changes {
             self.changes.pop_front();
             self.dropped += 1;
         }
@@ -146,7 +145,7 @@ mod tests {
 
     #[test]
     fn wrong_is_the_time_in_which_others_saw_something_unexpected() {
-        let mut history = History::new(at(0));
+        let mut history = History::new(at(0), 10);
         history.note(at(10), pair(Availability::Available), Cause::Set);
         history.note(at(10), pair(Availability::Available), Cause::Set);
         history.note(at(100), pair(Availability::Away), Cause::Set);
@@ -164,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_fade_counts_once_when_it_begins() {
-        let mut history = History::new(at(0));
+        let mut history = History::new(at(0), 10);
         history.note(at(10), pair(Availability::Available), Cause::Set);
         history.note(at(310), Pair::new(Availability::Available, "AvailableInactive"), Cause::Faded);
         history.note(at(610), pair(Availability::Away), Cause::Faded);
@@ -175,13 +174,13 @@ mod tests {
 
     #[test]
     fn old_changes_are_dropped_and_counted() {
-        let mut history = History::new(at(0));
-        for second in 1..=i64::try_from(MAX_CHANGES).unwrap() + 4 {
+        let mut history = History::new(at(0), 10);
+        for second in 1..=14 {
             let availability = if second % 2 == 0 { Availability::Busy } else { Availability::Away };
             history.note(at(second), pair(availability), Cause::Set);
         }
         let timeline = history.timeline();
-        assert_eq!(timeline.spans.len(), MAX_CHANGES);
+        assert_eq!(timeline.spans.len(), 10);
         assert_eq!(timeline.dropped, 5);
         assert_eq!(timeline.spans[0].from, at(5));
     }

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::Service;
 use crate::faults::Fault;
 use crate::message::{Reply, Request};
-use crate::model::{Availability, Pair, Session, SessionOwner, Timeline};
+use crate::model::{Availability, Pair, Session, SessionOwner, Timeline, UserPresence};
 use crate::options::User;
+use crate::state::ShownUsers;
 use presenced_core::time::Now;
 
 /// The name of a client's session if the request does not give one.
@@ -77,7 +78,14 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let done = Reply::empty(StatusCode::NO_CONTENT);
     match (request.method.as_str(), segments.as_slice()) {
-        ("GET", ["state"]) => Ok(ok(&service.state(now))),
+        ("GET", ["state"]) => {
+            let shown = shown_users(service, request)?;
+            Ok(ok(&service.state(shown, now)))
+        }
+        ("DELETE", ["busiest"]) => {
+            service.graph.throttler().forget_busiest(now.instant);
+            Ok(done)
+        }
         ("GET", ["requests"]) => {
             let after = request.parameter("after").map_or(Ok(0), |after| after.parse());
             let after = after.map_err(|_| bad("`after` must be the number of a request"))?;
@@ -145,21 +153,36 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
         ("DELETE", ["users", id, "sessions"]) => {
             let presence = service.graph.presence(id, now).ok_or_else(|| unknown_user(id))?;
             let clients = presence.sessions().iter().filter(|(_, session)| session.owner == SessionOwner::Client);
-            for name in clients.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-                presence.clear(&name, SessionOwner::Client, now);
-            }
+            let names: Vec<_> = clients.map(|(name, _)| name.clone()).collect();
+            service.graph.change(id, now, |presence| {
+                for name in &names {
+                    presence.clear(name, SessionOwner::Client, now);
+                }
+            });
             Ok(done)
         }
         ("DELETE", ["users", id, "sessions", name]) => {
-            let presence = service.graph.presence(id, now).ok_or_else(|| unknown_user(id))?;
-            let closed = presence.clear(name, SessionOwner::Client, now);
-            if closed {
+            let close = |presence: &mut UserPresence| presence.clear(name, SessionOwner::Client, now);
+            if service.graph.change(id, now, close).ok_or_else(|| unknown_user(id))? {
                 Ok(done)
             } else {
                 Err((StatusCode::NOT_FOUND, format!("no client has a session named `{name}`")))
             }
         }
         (_, other) => Err(not_found_or_not_allowed(other)),
+    }
+}
+
+/// Which users the state must have: `user=ID` or `users=all` in the query say so.
+fn shown_users(service: &Service, request: &Request) -> Result<ShownUsers, ControlError> {
+    match (request.parameter("user"), request.parameter("users").as_deref()) {
+        (Some(id), None) => {
+            let place = service.graph.directory().place(&id);
+            place.map(ShownUsers::One).ok_or_else(|| unknown_user(&id))
+        }
+        (None, Some("all")) => Ok(ShownUsers::All),
+        (None, None) => Ok(ShownUsers::IfFew),
+        (_, Some(_)) => Err(bad("write `users=all` for all users, or `user=ID` for one")),
     }
 }
 
@@ -177,7 +200,7 @@ fn not_found_or_not_allowed(segments: &[&str]) -> ControlError {
         ["state" | "requests" | "device" | "users"] => "GET",
         ["users", _, "timeline"] => "GET and POST",
         ["faults"] => "GET, POST and DELETE",
-        ["tokens"] | ["users", _, "sessions", _] => "DELETE",
+        ["tokens" | "busiest"] | ["users", _, "sessions", _] => "DELETE",
         ["users", _, "sessions"] => "POST and DELETE",
         ["device" | "consent", _, "approve" | "deny"] | ["users", _, "revoke"] => "POST",
         _ => return (StatusCode::NOT_FOUND, "there is nothing here; `GET /` lists all endpoints".to_owned()),
@@ -212,7 +235,7 @@ fn open(service: &mut Service, id: &str, client: ClientSession, now: &Now) -> Re
         fades: client.fades && client.availability == Availability::Available,
         expires_at: lifetime.map(|lifetime| now.instant + lifetime),
     };
-    presence.set(&client.name, session, now);
+    service.graph.change(id, now, |presence| presence.set(&client.name, session, now));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::entra::Entra;
@@ -18,11 +19,15 @@ use super::graph::Graph;
 use super::help;
 use super::journal::{Journal, Outcome, RequestRecord};
 use super::message::{Reply, Request};
+use super::model::UserPresence;
 use super::options::Options;
 use super::route::{Call, Route};
-use super::state::{State, UserState};
+use super::state::{Busiest, ShownUsers, State, Summary};
 use presenced_core::local_request::{is_local_host, is_local_origin};
 use presenced_core::time::Now;
+
+/// How many users the state shows without being asked for them.
+const MAX_SHOWN_USERS: usize = 20;
 
 /// The service.
 #[derive(Debug)]
@@ -135,23 +140,40 @@ impl Service {
         let (call, id) = journal_entry;
         let route = Route::of(&request.path);
         let user = self.graph.user_concerned(&route, request, &self.entra, now);
-        let visible = user.and_then(|user| self.graph.presence(&user, now).map(|presence| presence.visible()));
+        let visible = user.and_then(|user| self.graph.presence(&user, now).map(UserPresence::visible));
         let answer = reply.map(|reply| (reply.status.as_u16(), reply.code.clone()));
         self.journal.finish(id, call, outcome, answer, visible)
     }
 
-    /// The whole state.
-    pub(super) fn state(&mut self, now: &Now) -> State {
-        let mut users = BTreeMap::new();
-        for user in self.graph.directory().users().to_vec() {
-            if let Some(presence) = self.graph.presence(&user.id, now) {
-                users.insert(user.id.clone(), UserState::of(&user, presence, now));
-            }
-        }
+    /// The state, with these users.
+    pub(super) fn state(&mut self, shown: ShownUsers, now: &Now) -> State {
+        let count = self.graph.directory().users().len();
+        let places = match shown {
+            ShownUsers::IfFew if count > MAX_SHOWN_USERS => 0..0,
+            ShownUsers::IfFew | ShownUsers::All => 0..count,
+            ShownUsers::One(place) => place..place + 1,
+        };
+        let throttled = self.journal.counts().values().filter_map(|counts| counts.answered.get(&429)).sum();
+        let busiest = self.graph.throttler().busiest();
+        let window = SignedDuration::try_from(self.graph.throttler().window()).unwrap_or(SignedDuration::MAX);
+        let totals = self.graph.totals(now);
+        let summary = Summary {
+            users: count,
+            visible: totals.visible.iter().map(|(pair, count)| (pair.to_string(), *count)).collect(),
+            fades: totals.fades,
+            expired: totals.expired,
+            throttled,
+            busiest: Busiest {
+                requests: busiest.requests,
+                window,
+                until: busiest.until.map(|until| now.wall_at(until)),
+            },
+        };
         State {
             time: now.wall,
-            users,
-            throttled: self.journal.counts().values().filter_map(|counts| counts.answered.get(&429)).sum(),
+            summary,
+            users: places.filter_map(|place| self.graph.user_state(place, now)).collect(),
+            throttled,
             requests: self.journal.counts().clone(),
             devices: self.entra.waiting(now),
             consents: self.entra.waiting_for_consent(now),
@@ -357,7 +379,7 @@ mod tests {
                     service.finish(journal_entry, &request, Outcome::Answered, Some(&reply), &now);
                 }
                 form.headers.clear();
-                let state = service.state(&now);
+                let state = service.state(ShownUsers::IfFew, &now);
                 let json = serde_json::to_string(&state).unwrap();
                 prop_assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
             }

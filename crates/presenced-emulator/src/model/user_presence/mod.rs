@@ -66,19 +66,21 @@ pub(crate) struct UserPresence {
     /// Graph's `presenceStatusMessage`, as it was last set. It never expires in the emulator.
     pub(crate) status_message: Option<serde_json::Value>,
     fades: u64,
+    expired: u64,
     history: History,
     as_of: Instant,
 }
 
 impl UserPresence {
-    /// A user without sessions.
-    pub(crate) fn new(now: &Now) -> Self {
+    /// A user without sessions, whose timeline keeps the newest `max_changes` changes.
+    pub(crate) fn new(now: &Now, max_changes: usize) -> Self {
         Self {
             sessions: BTreeMap::new(),
             preferred: None,
             status_message: None,
             fades: 0,
-            history: History::new(now.wall),
+            expired: 0,
+            history: History::new(now.wall, max_changes),
             as_of: now.instant,
         }
     }
@@ -134,6 +136,7 @@ impl UserPresence {
             let faded = self.sessions.values().filter(|session| session.fade_times().contains(&Some(at))).count();
             let inactive = self.sessions.values().filter(|session| session.fade_times()[0] == Some(at)).count();
             self.fades += inactive as u64;
+            self.expired += ended as u64;
             self.preferred.take_if(|preferred| preferred.1 <= at);
             let cause = match (ended, faded) {
                 (0, 0) => Cause::PreferredExpired,
@@ -170,6 +173,11 @@ impl UserPresence {
         self.fades
     }
 
+    /// How many sessions of this user expired.
+    pub(crate) fn expired(&self) -> u64 {
+        self.expired
+    }
+
     /// The sessions by id.
     pub(crate) fn sessions(&self) -> &BTreeMap<String, Session> {
         &self.sessions
@@ -185,8 +193,8 @@ impl UserPresence {
         self.history.timeline()
     }
 
-    /// The time of the next fade or expiry after `as_of`.
-    fn next_change(&self) -> Option<Instant> {
+    /// The time of the next fade or expiry after the last [`advance`](Self::advance).
+    pub(crate) fn next_change(&self) -> Option<Instant> {
         let sessions = self.sessions.values().flat_map(|session| {
             let [inactive, away] = session.fade_times();
             [inactive, away, session.expires_at]

@@ -15,6 +15,10 @@ fn at(millis: u64) -> Now {
     }
 }
 
+fn offline() -> UserPresence {
+    UserPresence::new(&at(0), 100)
+}
+
 fn app(presence: Presence, minutes: u64, now: &Now) -> Session {
     Session {
         owner: SessionOwner::Application,
@@ -36,7 +40,7 @@ fn seen(user: &mut UserPresence, millis: u64) -> String {
 
 #[test]
 fn available_fades_after_exactly_five_and_ten_minutes_and_expires_separately() {
-    let mut user = UserPresence::new(&at(0));
+    let mut user = offline();
     user.set("app", app(Presence::Available, 240, &at(0)), &at(0));
     assert_eq!(seen(&mut user, 299_999), "Available/Available");
     assert_eq!(seen(&mut user, 300_000), "Available/AvailableInactive");
@@ -49,7 +53,7 @@ fn available_fades_after_exactly_five_and_ten_minutes_and_expires_separately() {
 
 #[test]
 fn a_late_look_finds_each_change_at_its_exact_time() {
-    let mut user = UserPresence::new(&at(0));
+    let mut user = offline();
     user.set("app", app(Presence::Available, 15, &at(1_000)), &at(1_000));
     user.advance(&at(86_400_000));
     let timeline = user.timeline();
@@ -72,7 +76,7 @@ fn a_late_look_finds_each_change_at_its_exact_time() {
 
 #[test]
 fn a_session_that_would_fade_and_expire_at_the_same_time_expires() {
-    let mut user = UserPresence::new(&at(0));
+    let mut user = offline();
     user.set("app", app(Presence::Available, 5, &at(0)), &at(0));
     assert_eq!(seen(&mut user, 300_000), "Offline/Offline");
     assert_eq!(user.fades(), 0);
@@ -84,7 +88,7 @@ fn a_session_that_would_fade_and_expire_at_the_same_time_expires() {
 #[test]
 fn only_available_fades() {
     for presence in Presence::ALL.into_iter().filter(|presence| !presence.fades()) {
-        let mut user = UserPresence::new(&at(0));
+        let mut user = offline();
         user.set("app", app(presence, 240, &at(0)), &at(0));
         assert_eq!(seen(&mut user, 240 * 60_000 - 1), presence.to_string());
     }
@@ -92,7 +96,7 @@ fn only_available_fades() {
 
 #[test]
 fn setting_a_session_again_restarts_fade_and_expiry() {
-    let mut user = UserPresence::new(&at(0));
+    let mut user = offline();
     user.set("app", app(Presence::Available, 5, &at(0)), &at(0));
     user.set("app", app(Presence::InACall, 15, &at(200_000)), &at(200_000));
     assert_eq!(seen(&mut user, 1_099_999), "Busy/InACall");
@@ -111,7 +115,7 @@ fn the_strongest_session_is_seen() {
         (&[InAConferenceCall, InACall], "Busy/InACall"),
     ];
     for (presences, expected) in cases {
-        let mut user = UserPresence::new(&at(0));
+        let mut user = offline();
         for (order, presence) in presences.iter().enumerate() {
             let now = at(order as u64);
             user.set(&format!("session {order}"), app(*presence, 30, &now), &now);
@@ -122,7 +126,7 @@ fn the_strongest_session_is_seen() {
 
 #[test]
 fn an_application_s_away_is_hidden_by_a_client_s_available() {
-    let mut user = UserPresence::new(&at(0));
+    let mut user = offline();
     user.set("desktop", client(Presence::Available, &at(0)), &at(0));
     user.set("app", app(Presence::Away, 30, &at(1)), &at(1));
     assert_eq!(seen(&mut user, 1_000_000), "Available/Available");
@@ -136,7 +140,7 @@ fn an_application_s_away_is_hidden_by_a_client_s_available() {
 
 #[test]
 fn a_fresh_session_wins_over_a_faded_one() {
-    let mut user = UserPresence::new(&at(0));
+    let mut user = offline();
     user.set("desktop", client(Presence::Available, &at(0)), &at(0));
     user.set("app", app(Presence::Available, 30, &at(10)), &at(10));
     assert_eq!(seen(&mut user, 400_000), "Available/Available");
@@ -145,7 +149,7 @@ fn a_fresh_session_wins_over_a_faded_one() {
 
 #[test]
 fn a_preferred_presence_wins_while_there_is_a_session_and_expires() {
-    let mut user = UserPresence::new(&at(0));
+    let mut user = offline();
     let away = || Pair::new(Availability::Away, "Away");
     user.prefer(away(), Duration::from_hours(1), &at(0));
     assert_eq!(seen(&mut user, 1), "Offline/Offline", "without a session there is nothing to replace");
@@ -160,7 +164,7 @@ fn a_preferred_presence_wins_while_there_is_a_session_and_expires() {
 
 #[test]
 fn clearing_the_last_session_shows_offline_and_a_missing_session_is_reported() {
-    let mut user = UserPresence::new(&at(0));
+    let mut user = offline();
     assert!(!user.clear("app", SessionOwner::Application, &at(0)));
     user.set("app", app(Presence::InACall, 5, &at(1)), &at(1));
     assert!(user.clear("app", SessionOwner::Application, &at(2)));
@@ -173,7 +177,7 @@ proptest! {
     /// What a keepalive relies on.
     #[test]
     fn a_session_set_again_in_time_never_fades(gaps in prop::collection::vec(1_u64..300_000, 1..60)) {
-        let mut user = UserPresence::new(&at(0));
+        let mut user = offline();
         let mut millis = 0;
         for gap in gaps {
             user.set("app", app(Presence::Available, 15, &at(millis)), &at(millis));
@@ -190,8 +194,8 @@ proptest! {
         actions in prop::collection::vec((0_u64..900_000, 0_usize..3, 0_usize..5, 5_u64..30), 1..20),
         looks in prop::collection::vec(0_u64..20_000_000, 0..30),
     ) {
-        let mut often = UserPresence::new(&at(0));
-        let mut once = UserPresence::new(&at(0));
+        let mut often = offline();
+        let mut once = offline();
         let mut looks = looks;
         looks.sort_unstable();
         let mut looks = looks.into_iter().peekable();
