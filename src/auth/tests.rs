@@ -48,6 +48,8 @@ impl Issuer {
             tenant: "contoso.onmicrosoft.com".to_owned(),
             client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
             user: None,
+            users: None,
+            rate: crate::pacer::Rate::default(),
             cloud: Cloud::Global,
             auth: Auth::TokenCommand { command: vec!["/bin/sh".to_owned(), program.display().to_string()] },
             tokens: config::TokenStore::default(),

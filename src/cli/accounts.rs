@@ -34,6 +34,8 @@ pub(super) mod tests {
             tenant: "contoso.onmicrosoft.com".to_owned(),
             client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
             user: None,
+            users: None,
+            rate: crate::pacer::Rate::default(),
             cloud: config::Cloud::Global,
             auth: Auth::DeviceCode,
             tokens: config::TokenStore::File,

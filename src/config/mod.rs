@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::pacer::Rate;
 use crate::policy::Rule;
 use crate::presence::Expiration;
 
@@ -19,9 +20,12 @@ mod mask;
 mod microphone;
 mod problems;
 mod read;
+mod same_session;
 mod schema;
 mod secret_file;
 mod secret_vars;
+mod users;
+pub mod users_file;
 
 pub use calendar::{Calendar, CalendarPlace, CalendarSource, SecretUrl, Subscription};
 pub use cloud::{Cloud, Endpoints};
@@ -32,10 +36,12 @@ pub use microphone::{Microphone, NoServer};
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
 pub(crate) use read::expand;
+pub(crate) use same_session::shared_sessions;
 pub use schema::schema;
 pub(crate) use schema::{Meaning, Vocabulary};
 pub(crate) use secret_file::shown_to_others;
 pub use secret_vars::secret_vars;
+pub use users::{UserEntry, Users};
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +69,12 @@ pub struct Account {
     pub tenant: String,
     /// The application (client) id; also Graph's `sessionId`.
     pub client_id: String,
-    /// The object id of the user whose presence is held; `None`: whoever signed in.
+    /// The object id of the user whose presence is held; `None`: whoever signed in, or [`Account::users`].
     pub user: Option<String>,
+    /// Whose presence is held, if it is not one user's.
+    pub users: Option<Users>,
+    /// How many requests Graph allows this application in this tenant.
+    pub rate: Rate,
     /// The national cloud.
     pub cloud: Cloud,
     /// How to get tokens.
@@ -73,17 +83,6 @@ pub struct Account {
     pub tokens: TokenStore,
     /// The cloud's addresses, or the configured ones.
     pub endpoints: Endpoints,
-}
-
-impl Account {
-    /// Whether both are known to hold the same session in Graph: that of one application, for one user, in one cloud.
-    pub fn is_same_session(&self, other: &Self) -> bool {
-        let same_user =
-            self.user.as_ref().zip(other.user.as_ref()).is_some_and(|(one, two)| one.eq_ignore_ascii_case(two));
-        same_user
-            && self.endpoints.graph == other.endpoints.graph
-            && self.client_id.eq_ignore_ascii_case(&other.client_id)
-    }
 }
 
 /// How an account gets its tokens.

@@ -56,6 +56,8 @@ async fn every_number_has_its_sentence_its_fix_and_its_kind() {
         tenant: "contoso.onmicrosoft.com".to_owned(),
         client_id: CLIENT_ID.to_owned(),
         user: None,
+        users: None,
+        rate: presenced::pacer::Rate::default(),
         cloud: Cloud::Global,
         auth: Auth::DeviceCode,
         tokens: TokenStore::default(),

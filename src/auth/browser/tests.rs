@@ -9,6 +9,8 @@ fn account() -> config::Account {
         tenant: "contoso.onmicrosoft.com".to_owned(),
         client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
         user: None,
+        users: None,
+        rate: crate::pacer::Rate::default(),
         cloud: Cloud::Global,
         auth: Auth::Browser,
         tokens: config::TokenStore::default(),

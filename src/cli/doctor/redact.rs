@@ -13,7 +13,7 @@ use super::commands::is_command;
 use super::config_words;
 use super::suspect::suspect;
 use super::text::{Kind, Part, Text};
-use crate::config::{Auth, CalendarPlace, Config, SecretSource};
+use crate::config::{Auth, CalendarPlace, Config, SecretSource, Users};
 use crate::loopback::is_loopback_host;
 
 /// They enclose the number of a placeholder during the work. No text contains them, because they are removed first.
@@ -217,6 +217,16 @@ fn note_config(config: &Config, note: &mut impl FnMut(Kind, &str)) {
         note(Kind::Tenant, &account.tenant);
         note(Kind::Id, &account.client_id);
         note(Kind::Id, account.user.as_deref().unwrap_or_default());
+        match &account.users {
+            Some(Users::Listed(users)) => {
+                for user in users {
+                    note(Kind::Id, &user.id);
+                    note(Kind::Person, user.name.as_deref().unwrap_or_default());
+                }
+            }
+            Some(Users::File(path)) => note(Kind::Path, &path.to_string_lossy()),
+            Some(Users::Signalled) | None => {}
+        }
         for url in [&account.endpoints.graph, &account.endpoints.login] {
             note(Kind::Host, url.host_str().unwrap_or_default());
         }

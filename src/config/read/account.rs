@@ -1,13 +1,14 @@
-//! `[accounts.NAME]`: who signs in, where, and whose presence is held.
+//! `[accounts.NAME]`: who signs in, where, and whose presence is held. Several users are in `users`.
 
 use std::collections::BTreeMap;
 
 use url::Url;
-use uuid::Uuid;
 
 use super::auth::Method;
 use super::section::Section;
 use super::{Reader, Value};
+use crate::config::same_session::shared_sessions;
+use crate::config::users::is_object_id;
 use crate::config::{Account, Cloud, Endpoints, TokenStore};
 use crate::loopback::is_loopback;
 
@@ -22,17 +23,23 @@ impl Reader<'_> {
             self.wrong(span, "the configuration has no account", help);
         }
         let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
+        let mut places = Vec::new();
         for (key, value) in entries {
             let name = self.name("an account", key);
             let Some(mut section) = self.table(format!("[accounts.{name}]"), value) else { continue };
             section.span = key.span();
             let Some(account) = self.account(section) else { continue };
-            if let Some((other, _)) = accounts.iter().find(|(_, other)| account.is_same_session(other)) {
-                let message = format!("[accounts.{name}] holds the same session as [accounts.{other}]");
-                let help = "one `client_id` has one session for each `user`; two accounts would fight over it";
-                self.wrong(key.span(), message, help);
-            }
-            accounts.insert(name, account);
+            accounts.insert(name.clone(), account);
+            places.push((name, key.span()));
+        }
+        let shared = shared_sessions(&accounts);
+        for (name, span) in places {
+            let Some((other, user)) = shared.get(name.as_str()) else { continue };
+            let is_one_of_many = accounts.get(&name).is_some_and(|account| account.users.is_some());
+            let user = user.as_ref().filter(|_| is_one_of_many).map(|id| format!(": that of {id}")).unwrap_or_default();
+            let message = format!("[accounts.{name}] holds the same session as [accounts.{other}]{user}");
+            let help = "one `client_id` has one session for each user; two accounts would fight over it";
+            self.wrong(span, message, help);
         }
         accounts
     }
@@ -45,6 +52,9 @@ impl Reader<'_> {
             self.required(&mut section, "client_id", help).and_then(|value| self.guid("client_id", value, help));
         let user_given = section.get("user");
         let user = user_given.and_then(|value| self.user(value));
+        let many_given = section.get("users");
+        let many = many_given.map(|value| self.users(value));
+        let rate = self.rate(&mut section);
         let clouds: Vec<_> = Cloud::ALL.iter().map(|cloud| (cloud.as_str(), *cloud)).collect();
         let cloud = section.get("cloud");
         let cloud = cloud.and_then(|value| self.word("cloud", value, &clouds)).unwrap_or_default();
@@ -61,9 +71,26 @@ impl Reader<'_> {
             Some(Method::TokenCommand) => Some("the command's token does not say whose it is"),
             Some(Method::DeviceCode | Method::Browser) | None => None,
         };
-        if let (Some(why), None) = (needs_user, user_given) {
-            let message = format!("{} has no `user`: {why}", section.name);
-            self.wrong(section.span, message, "write the object id of the user whose presence is held: user = \"…\"");
+        match (needs_user, user_given, many_given) {
+            (_, Some(_), Some(value)) => {
+                let message = format!("{} has both `user` and `users`", section.name);
+                self.wrong(value.span(), message, "remove one of them; `users` can also hold a single user");
+            }
+            (None, None, Some(value)) if method.is_some() => {
+                let message = "`users` needs an application's own permission, but here a person signs in";
+                let help = "use another method: client-secret, client-certificate, federated or token-command";
+                self.wrong(value.span(), message, help);
+            }
+            (Some(why), None, None) => {
+                let message = format!("{} has no `user`: {why}", section.name);
+                let help =
+                    "write the object id of the user whose presence is held: user = \"…\"; for many, write `users`";
+                self.wrong(section.span, message, help);
+            }
+            _ => {}
+        }
+        if many_given.is_some() {
+            self.of_many = Some(section.name);
         }
         // `[tokens]` applies to all accounts and is read after them.
         let tokens = TokenStore::default();
@@ -71,6 +98,9 @@ impl Reader<'_> {
             tenant: tenant?,
             client_id: client_id?,
             user,
+            // Wrong users are not the same as none.
+            users: many.map_or(Some(None), |users| users.map(Some))?,
+            rate: rate?,
             cloud,
             auth: auth?,
             tokens,
@@ -84,7 +114,7 @@ impl Reader<'_> {
             && text
                 .split('.')
                 .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-        if is_domain || is_guid(text) {
+        if is_domain || is_object_id(text) {
             return Some(text.to_owned());
         }
         let message = match text {
@@ -109,7 +139,7 @@ impl Reader<'_> {
 
     fn guid(&mut self, key: &str, value: &Value<'_>, help: &str) -> Option<String> {
         let text = self.text(key, value)?;
-        if !is_guid(text) {
+        if !is_object_id(text) {
             let message = format!("`{key}` is not an id; an id looks like 22553876-f5ab-4529-bffb-cfe50aa89f87");
             self.wrong(value.span(), message, help);
             return None;
@@ -176,9 +206,4 @@ impl Reader<'_> {
         }
         None
     }
-}
-
-/// Only the form with hyphens, as Entra shows it.
-fn is_guid(text: &str) -> bool {
-    text.len() == 36 && Uuid::try_parse(text).is_ok()
 }

@@ -15,6 +15,7 @@ use crate::policy::default_rules;
 use crate::suggest;
 use presenced_core::finding::Finding;
 use section::Section;
+pub(super) use users::MAX_REQUESTS;
 pub(crate) use values::expand;
 
 mod account;
@@ -24,6 +25,7 @@ mod rules;
 mod section;
 mod signals;
 mod sources;
+mod users;
 mod values;
 
 /// A value with its place in the file.
@@ -54,8 +56,8 @@ impl Config {
             return Err(Problems::new(file, text, first_of_each_line(syntax, text)));
         }
         let folder = file.parent().unwrap_or(Path::new(""));
-        let mut reader =
-            Reader { environment, folder, findings: Vec::new(), secret_files: Vec::new(), public_files: Vec::new() };
+        let (findings, secret_files, public_files) = (Vec::new(), Vec::new(), Vec::new());
+        let mut reader = Reader { environment, folder, findings, secret_files, public_files, of_many: None };
         let config = reader.config(document.get_ref());
         // A word without quotes that would also be wrong with quotes needs only one finding.
         let is_told =
@@ -78,6 +80,8 @@ struct Reader<'a> {
     findings: Vec<Finding>,
     secret_files: Vec<(PathBuf, Range<usize>)>,
     public_files: Vec<(PathBuf, Range<usize>)>,
+    /// An account with `users`, as it is called in messages.
+    of_many: Option<String>,
 }
 
 impl Reader<'_> {

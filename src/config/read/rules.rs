@@ -56,6 +56,10 @@ impl Reader<'_> {
                 "set a presence, or leave out `prefer`: then a preferred presence is cleared",
             );
         }
+        if let (Some(value), true, Some(account)) = (prefer_given, prefer, &self.of_many) {
+            let message = format!("presenced cannot prefer a presence for the many users of {account}");
+            self.wrong(value.span(), message, "leave out `prefer`, or give the account one `user` instead of `users`");
+        }
         Some(Rule { name: name?.to_owned(), when, set: set?, expiration, prefer })
     }
 

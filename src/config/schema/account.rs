@@ -2,13 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::value::{ID, Meaning, SOMETHING, id, named, part, path, table, text, texts, with_meaning, words};
+use super::value::{
+    ID, Meaning, SOMETHING, duration, id, named, part, path, table, text, texts, with_default, with_meaning, words,
+};
 use crate::config::Cloud;
+use crate::config::read::MAX_REQUESTS;
+use crate::pacer::Rate;
 
 /// The methods by which a person signs in.
 const BY_PERSON: [&str; 2] = ["device-code", "browser"];
 /// Those that need no person: for them the configuration must say whose presence to hold.
 const BY_ITSELF: [&str; 4] = ["client-secret", "client-certificate", "federated", "token-command"];
+
+/// An object id, then optionally a name. The reader knows more about names.
+const USER: &str = r"^\s*[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(\s.*)?$";
 
 pub(super) fn accounts() -> Value {
     let mut accounts = named("The accounts, each with a name of your choice; at least one.", &account());
@@ -30,6 +37,23 @@ fn account() -> Value {
             ),
             "client_id": id("The Application (client) id of the app registration."),
             "user": id("The object id of the user whose presence is held; it may be left out where a person signs in."),
+            "users": users(),
+            "rate": table(
+                "How many requests Microsoft Graph allows this application in this tenant; presenced stays below it.",
+                &[],
+                json!({
+                    "requests": with_default(
+                        json!({
+                            "type": "integer",
+                            "description": "How many.",
+                            "minimum": 1,
+                            "maximum": MAX_REQUESTS,
+                        }),
+                        Some(Rate::default().requests()),
+                    ),
+                    "per": duration("In how long: 1 second to 1 hour.", Some("30s")),
+                }),
+            ),
             "cloud": words(
                 "The cloud the tenant is in; `global` is also GCC, `bleu` needs `endpoints.graph`, and `china` has no presence.",
                 &Cloud::ALL.iter().map(|cloud| cloud.as_str()).collect::<Vec<_>>(),
@@ -51,10 +75,33 @@ fn account() -> Value {
         Cloud::ALL.iter().filter(|cloud| cloud.graph().is_none()).map(|cloud| cloud.as_str()).collect();
     let with_graph = part(&["endpoints"], &json!({ "endpoints": part(&["graph"], &json!({})) }));
     account["allOf"] = json!([
-        { "if": part(&["auth"], &json!({ "auth": by_itself })), "then": part(&["user"], &json!({})) },
+        {
+            "if": part(&["auth"], &json!({ "auth": by_itself })),
+            "then": { "anyOf": [part(&["user"], &json!({})), part(&["users"], &json!({}))] },
+        },
+        {
+            "if": part(&["users"], &json!({})),
+            "then": part(&[], &json!({ "user": false, "auth": by_itself })),
+        },
         { "if": part(&["cloud"], &json!({ "cloud": { "enum": unpublished } })), "then": with_graph },
     ]);
     account
+}
+
+/// One of three types, without `anyOf` around them: so each has its keys where tools look for them.
+fn users() -> Value {
+    let file = path("A file with one object id a line, each followed by a name if you like.", None);
+    let user = json!({ "type": "string", "pattern": USER });
+    json!({
+        "description": "Many users whose presence is held: a list, a file, or `signalled`, everyone whom a signal for one user names.",
+        "type": ["array", "object", "string"],
+        "items": with_meaning(user, Meaning::Id),
+        "minItems": 1,
+        "properties": { "file": file },
+        "required": ["file"],
+        "additionalProperties": false,
+        "anyOf": [{ "type": ["array", "object"] }, { "enum": ["signalled"] }],
+    })
 }
 
 fn address(description: &str) -> Value {

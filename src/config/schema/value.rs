@@ -112,7 +112,7 @@ pub(super) fn part(required: &[&str], properties: &Value) -> Value {
     json!({ "required": required, "properties": properties, "additionalProperties": true })
 }
 
-fn with_default<D: Into<Value>>(mut schema: Value, default: Option<D>) -> Value {
+pub(super) fn with_default<D: Into<Value>>(mut schema: Value, default: Option<D>) -> Value {
     if let Some(default) = default {
         schema["default"] = default.into();
     }

@@ -15,6 +15,7 @@ mod reports;
 #[cfg(feature = "pulse")]
 mod schema;
 mod subscriptions;
+mod users;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -100,6 +100,23 @@ client_id = "22553876-f5ab-4529-bffb-cfe50aa89f83"
 cloud = "bleu"
 auth = { method = "browser" }
 endpoints = { graph = "https://graph.example/v1.0" }
+[accounts.of-a-list]
+tenant = "contoso.com"
+client_id = "22553876-f5ab-4529-bffb-cfe50aa89f84"
+users = ["fa8bf3dc-eca7-46b7-bad1-db199b62afc3", "FA8BF3DC-eca7-46b7-bad1-db199b62afc4 Anna Arendt"]
+rate = { requests = 3000, per = "1m" }
+auth = { method = "token-command", command = ["graph-token"] }
+[accounts.of-a-file]
+tenant = "contoso.com"
+client_id = "22553876-f5ab-4529-bffb-cfe50aa89f84"
+users = { file = "~/agents" }
+rate = {}
+auth = { method = "federated", assertion = { file = "/run/assertion" } }
+[accounts.of-whoever-calls]
+tenant = "contoso.com"
+client_id = "22553876-f5ab-4529-bffb-cfe50aa89f84"
+users = "signalled"
+auth = { method = "client-certificate", certificate = "/etc/bot.pem" }
 [signals.calendar]
 enabled = false
 "#,
@@ -303,8 +320,10 @@ fn reader_and_schema_know_the_same_keys() {
     for text in EVERY_KEY {
         let good = document(text);
         for place in places(&schema, &good) {
-            if let Some(properties) = place.schema["properties"].as_object() {
-                let mut more = good.clone();
+            let mut more = good.clone();
+            let is_table = at(&mut more, &place.path).is_object();
+            // What may be a table has keys, and may also be something else.
+            if let Some(properties) = place.schema["properties"].as_object().filter(|_| is_table) {
                 at(&mut more, &place.path)["zzz"] = json!("zzz");
                 let problems = read(&more).expect_err("there is no such key");
                 let [(message, help)] = &problems[..] else { panic!("{problems:?}") };
@@ -366,7 +385,8 @@ fn reader_and_schema_know_the_same_words() {
 fn what_the_schema_calls_the_default_is_what_the_reader_takes_without() {
     let schema = schema();
     let mut looked_at = BTreeSet::new();
-    let good = document(EVERY_KEY[0]);
+    let mut good = document(EVERY_KEY[0]);
+    good["accounts"]["work"]["rate"] = json!({ "requests": 1, "per": "1s" });
     for place in places(&schema, &good) {
         let Some(default) = place.schema.get("default") else { continue };
         let [before @ .., Step::Key(key)] = &place.path[..] else { panic!("a default of {:?}", place.path) };

@@ -23,6 +23,8 @@ fn a_minimal_configuration_has_the_defaults() {
         tenant: "contoso.onmicrosoft.com".to_owned(),
         client_id: CLIENT.to_owned(),
         user: None,
+        users: None,
+        rate: presenced::pacer::Rate::default(),
         cloud: Cloud::Global,
         auth: Auth::DeviceCode,
         tokens: TokenStore::Auto,

@@ -36,6 +36,8 @@ pub(crate) fn account(server: &Server, auth: Auth) -> Account {
         tenant: "contoso.onmicrosoft.com".to_owned(),
         client_id: "22553876-f5ab-4529-bffb-cfe50aa89f87".to_owned(),
         user: None,
+        users: None,
+        rate: presenced::pacer::Rate::default(),
         cloud: Cloud::Global,
         auth,
         tokens: TokenStore::Auto,

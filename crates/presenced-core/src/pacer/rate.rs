@@ -35,6 +35,16 @@ impl Rate {
         if requests == 0 || per.is_zero() { Err(RateOfNothing) } else { Ok(Self { requests, per }) }
     }
 
+    /// How many requests are allowed in [`Rate::per`].
+    pub const fn requests(self) -> u32 {
+        self.requests
+    }
+
+    /// The time in which [`Rate::requests`] are allowed.
+    pub const fn per(self) -> Duration {
+        self.per
+    }
+
     /// The time between two requests at the pace that is used. Rounded up, so that the pace is never above it.
     fn spacing(self) -> Duration {
         let (used, of) = USED;

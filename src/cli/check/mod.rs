@@ -9,11 +9,14 @@
 //! ```
 //!
 //! `line` and `column` count from 1, the column in characters; both are null for a problem with the file as a whole, and `help` is
-//! null if there is none. `notes` has what is valid but cannot work, each as `{"text": "…"}`. The exit code is 0 for a valid
+//! null if there is none. A problem in a users file has its path as `file`, and no column. `notes` has what is valid but cannot work, each as `{"text": "…"}`. The exit code is 0 for a valid
 //! configuration and 2 for an invalid one.
 //!
 //! With `--schema` it reads nothing and prints the JSON Schema of the configuration, for editors.
 
+mod users;
+
+use std::collections::BTreeMap;
 use std::iter;
 
 use serde::Serialize;
@@ -24,9 +27,11 @@ use super::notes::notes;
 use super::terminal::output::print;
 use super::terminal::text::{columns, pad, printable};
 use crate::calendar::BusyClass;
-use crate::config::{self, Account, Config, Problem, Problems, Signals};
+use crate::config::{self, Account, Config, Problem, Problems, Signals, Users};
+use crate::pacer::Rate;
 use crate::policy::{CallState, Idle, Is, Lock, Rule, Sleep, When, default_rules};
 use crate::suggest;
+use users::{UsersProblem, UsersReport};
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -54,24 +59,30 @@ pub(super) fn run(Args { json, schema }: Args, context: &Context) -> Result<Exit
         return Ok(Exit::Ok);
     }
     let loaded = config::load(&context.config, &context.environment);
+    let users = loaded.as_ref().map(UsersReport::of).unwrap_or_default();
     if json {
         let problems = loaded.as_ref().err();
         let file = problems.map_or(context.config.as_path(), Problems::file);
         let notes = loaded.as_ref().map(|config| notes(config, &context.environment)).unwrap_or_default();
+        let in_config = problems.into_iter().flatten().map(JsonProblem::from);
         let result = JsonReport {
             version: 1,
-            valid: problems.is_none(),
+            valid: problems.is_none() && users.problems.is_empty(),
             file: file.to_string_lossy().into_owned(),
-            problems: problems.into_iter().flatten().map(Into::into).collect(),
-            notes: notes.iter().map(|note| JsonNote { text: note.to_string() }).collect(),
+            problems: in_config.chain(users.problems.iter().map(JsonProblem::from)).collect(),
+            notes: notes.iter().chain(&users.notes).map(|note| JsonNote { text: note.to_string() }).collect(),
         };
         let json = serde_json::to_string(&result).map_err(|error| Error::new(Exit::Failed, error.to_string()))?;
         anstream::println!("{json}");
         return Ok(if result.valid { Exit::Ok } else { Exit::Usage });
     }
     let config = loaded?;
-    anstream::print!("{} is valid.\n\n{}", context.config.display(), summary(&config));
+    if let Some(error) = users.error() {
+        return Err(error);
+    }
+    anstream::print!("{} is valid.\n\n{}", context.config.display(), summary(&config, &users));
     let notes = notes(&config, &context.environment);
+    let notes: Vec<_> = notes.iter().chain(&users.notes).collect();
     if !notes.is_empty() {
         anstream::println!();
     }
@@ -92,6 +103,8 @@ struct JsonReport {
 
 #[derive(Serialize)]
 struct JsonProblem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     line: Option<usize>,
     column: Option<usize>,
     message: String,
@@ -106,6 +119,7 @@ struct JsonNote {
 impl From<&Problem> for JsonProblem {
     fn from(problem: &Problem) -> Self {
         Self {
+            file: None,
             line: problem.position.map(|position| position.line),
             column: problem.position.map(|position| position.column),
             message: problem.message.clone(),
@@ -114,17 +128,34 @@ impl From<&Problem> for JsonProblem {
     }
 }
 
-/// Explains a configuration to the user. Ends with a line break.
-fn summary(config: &Config) -> String {
-    let rules: Vec<_> = config.rules.iter().map(|rule| (rule.name.clone(), describe_rule(rule))).collect();
-    let title = if config.rules == default_rules() { "Default rules" } else { "Rules" };
-    [overview(config), table(title, &rules)].join("\n")
+impl From<&UsersProblem> for JsonProblem {
+    fn from(problem: &UsersProblem) -> Self {
+        Self {
+            file: problem.file.as_ref().map(|file| file.to_string_lossy().into_owned()),
+            line: problem.line,
+            column: None,
+            message: problem.text.clone(),
+            help: None,
+        }
+    }
 }
 
-/// The same without the rules.
+/// Explains a configuration to the user. Ends with a line break.
+fn summary(config: &Config, users: &UsersReport) -> String {
+    let rules: Vec<_> = config.rules.iter().map(|rule| (rule.name.clone(), describe_rule(rule))).collect();
+    let title = if config.rules == default_rules() { "Default rules" } else { "Rules" };
+    [overview_with(config, &users.in_files), table(title, &rules)].join("\n")
+}
+
+/// The same without the rules and without a look at users files.
 pub(super) fn overview(config: &Config) -> String {
-    let accounts: Vec<_> =
-        config.accounts.iter().map(|(name, account)| (name.clone(), describe_account(account))).collect();
+    overview_with(config, &BTreeMap::new())
+}
+
+/// `in_files`: how many users each account has whose users are in a file.
+fn overview_with(config: &Config, in_files: &BTreeMap<String, usize>) -> String {
+    let describe = |(name, account): (&String, _)| (name.clone(), describe_account(account, in_files.get(name)));
+    let accounts: Vec<_> = config.accounts.iter().map(describe).collect();
     [table("Accounts", &accounts), table("Signals", &describe_signals(config))].join("\n")
 }
 
@@ -135,13 +166,27 @@ fn table(title: &str, rows: &[(String, String)]) -> String {
     iter::once(title.to_owned()).chain(lines).map(|line| line + "\n").collect()
 }
 
-fn describe_account(account: &Account) -> String {
-    let whose = account.user.as_ref().map_or_else(|| "the user who signs in".to_owned(), |user| format!("user {user}"));
+fn describe_account(account: &Account, in_file: Option<&usize>) -> String {
+    let count = |count: usize| if count == 1 { "1 user".to_owned() } else { format!("{count} users") };
+    let whose = match (&account.users, &account.user) {
+        (None, None) => "the user who signs in".to_owned(),
+        (None, Some(user)) => format!("user {user}"),
+        (Some(Users::Listed(users)), _) => count(users.len()),
+        (Some(Users::File(path)), _) => {
+            format!("{} in {}", in_file.map_or("the users".to_owned(), |users| count(*users)), path.display())
+        }
+        (Some(Users::Signalled), _) => "everyone whom a signal for one user names".to_owned(),
+    };
+    let rate = (account.users.is_some() || account.rate != Rate::default()).then(|| {
+        let per = jiff::SignedDuration::try_from(account.rate.per()).unwrap_or_default();
+        format!(", rate {} per {per:#}", account.rate.requests())
+    });
     format!(
-        "tenant {}, cloud {}, sign-in by {}, presence of {whose}",
+        "tenant {}, cloud {}, sign-in by {}, presence of {whose}{}",
         account.tenant,
         account.cloud.as_str(),
-        account.auth.method()
+        account.auth.method(),
+        rate.unwrap_or_default()
     )
 }
 
