@@ -120,6 +120,8 @@ mod tests {
             "secret = { keyring = { hunter2 = \"x\" } }",
             "secret = { keyring = { call = \"hunter2\" } }",
             "command = [\"get\", \"hunter2\"]",
+            "users = [\"fa8bf3dc-eca7-46b7-bad1-db199b62afc3 hunter2\"]",
+            "users = { file = \"hunter2\" }",
             "password = \"hunter2\"",
             "method = \"hunter2\"",
             "expiration = \"hunter2\"",
@@ -133,6 +135,7 @@ mod tests {
             assert!(!shown.contains("hunter2"), "{text}\n{shown}");
         }
         assert!(!of("user = 1234567\nlevel = 1234567", &mut Redactor::default()).unwrap().contains("1234567"));
+        assert!(of("users = \"signalled\"", &mut Redactor::default()).unwrap().contains("signalled"));
         assert_eq!(of("hunter2", &mut Redactor::default()), None);
     }
 
