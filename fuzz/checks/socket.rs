@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presenced::status::report::{Health, Report};
+use presenced::status::users::{NotDone, UsersCommand};
 use presenced::status::{Command, SignalName, SignalValue, rehearse};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -93,9 +94,30 @@ fn obey(command: Command) -> String {
             (format!("no {:?}", name.parse::<SignalName>().expect("a valid name")), reply)
         }
         Command::Reload { reply } => ("reload".to_owned(), reply),
+        Command::Users(command) => return obey_about_users(command),
     };
     let _ = reply.send(Ok(()));
     shown
+}
+
+/// The same for a command about users. There are none.
+fn obey_about_users(command: UsersCommand) -> String {
+    match command {
+        UsersCommand::Change { changes, reply, .. } => {
+            let shown = format!("{changes:?}");
+            let _ = reply.send(vec![Err(NotDone::UnknownUser); changes.len()]);
+            shown
+        }
+        UsersCommand::List { query, reply } => {
+            assert!((1..=10_000).contains(&query.limit));
+            let _ = reply.send(None);
+            format!("{query:?}")
+        }
+        UsersCommand::Show { user, reply } => {
+            let _ = reply.send(None);
+            user
+        }
+    }
 }
 
 fn is_valid(ttl: Option<Duration>) -> bool {

@@ -41,6 +41,7 @@ pub use schema::schema;
 pub(crate) use schema::{Meaning, Vocabulary};
 pub(crate) use secret_file::shown_to_others;
 pub use secret_vars::secret_vars;
+pub(crate) use users::is_object_id;
 pub use users::{UserEntry, Users};
 
 /// The whole configuration.

@@ -82,6 +82,6 @@ fn check_name(name: &str) -> Result<(), Fault> {
 }
 
 /// Only the form with hyphens, as Entra shows it.
-pub(super) fn is_object_id(text: &str) -> bool {
+pub(crate) fn is_object_id(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
 }

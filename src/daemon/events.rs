@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::account::{Account, Done};
+use super::fleet::{self, Fleet};
 use super::kept::Reply;
 use super::reload::{Loaded, loaded};
 use super::{Daemon, sleep_or_never, timeout_ends};
@@ -17,6 +18,7 @@ pub(super) enum Event {
     Update(Update),
     Command(Command),
     Done(Done),
+    Fleet(fleet::Done),
     Loaded(Loaded),
     FirstReadingsTimeout,
     Time,
@@ -28,7 +30,7 @@ impl Event {
         match self {
             Self::Update(_) => Wakeup::Signal,
             Self::Command(_) | Self::Loaded(_) => Wakeup::Command,
-            Self::Done(_) => Wakeup::Answer,
+            Self::Done(_) | Self::Fleet(_) => Wakeup::Answer,
             Self::FirstReadingsTimeout | Self::Time => Wakeup::Time,
         }
     }
@@ -47,6 +49,7 @@ impl Daemon {
                 // Only abandoned requests are cancelled, and those were already counted as failed.
                 Err(_) => Event::Time,
             },
+            Some(Ok(done)) = self.fleet_tasks.join_next(), if !self.fleet_tasks.is_empty() => Event::Fleet(done),
             loaded = loaded(&mut self.loading) => Event::Loaded(loaded),
             () = timeout_ends(&mut self.first_readings_timeout) => Event::FirstReadingsTimeout,
             () = until_instant => Event::Time,
@@ -66,6 +69,7 @@ impl Daemon {
             }
             Event::Command(command) => self.execute(command, &now),
             Event::Done(done) => self.finish(&done, &now),
+            Event::Fleet(done) => self.finish_fleet_tasks(done, &now),
             Event::Loaded(loaded) => self.finish_reload(loaded),
             Event::FirstReadingsTimeout => self.first_readings_timeout = None,
             Event::Time => {}
@@ -79,6 +83,7 @@ impl Daemon {
         if let Update::NetworkBack = update {
             // The address to listen at may have appeared with the network.
             self.listening.nudge(now);
+            self.fleets.iter_mut().for_each(Fleet::nudge);
             return self.accounts.iter_mut().for_each(|account| account.network_back(now));
         }
         let (was_present, signs_before) = (self.board.is_present(now), self.board.signs_of_life(now));
@@ -129,6 +134,7 @@ impl Daemon {
                 let cleared = self.board.clear_signal(&name);
                 self.keep(cleared, reply, now);
             }
+            Command::Users(command) => self.execute_for_users(command, now),
             Command::Reload { reply } => self.reload(Some(reply)),
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! Leaves to others: tokens (`auth/`), requests (`graph/`), and what follows from a failure (`session/`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::time::Instant as Stopwatch;
@@ -35,30 +36,80 @@ pub(super) struct Exchange {
     pub(super) lock: SessionLock,
 }
 
+/// Stands for the users of an account with many: one lock is enough for all of them.
+const ALL_USERS: &str = "all users";
+
 impl Exchange {
     /// Sends a request of the session.
     pub(super) async fn write(self, request: Request) -> Result<(), Failure> {
         let (token, user) = self.token(request.fresh_token).await?;
         self.lock(&user).await?;
+        self.write_for(&user, request.action, &token).await
+    }
+
+    async fn write_for(&self, user: &str, action: Action, token: &Token) -> Result<(), Failure> {
         let bearer = &token.bearer;
         let (client, session_id) = (&self.client, &self.account.client_id);
-        let count = self.begin(request.action.into());
-        let outcome = match request.action {
+        let count = self.begin(action.into());
+        let outcome = match action {
             Action::Set(Target { presence, expiration }) => {
-                client.set_presence(bearer, &user, session_id, presence, expiration).await
+                client.set_presence(bearer, user, session_id, presence, expiration).await
             }
-            Action::Clear => client.clear_presence(bearer, &user, session_id).await,
+            Action::Clear => client.clear_presence(bearer, user, session_id).await,
             Action::Prefer(Target { presence, expiration }) => {
-                client.set_preferred_presence(bearer, &user, presence, expiration).await
+                client.set_preferred_presence(bearer, user, presence, expiration).await
             }
-            Action::ClearPreferred => client.clear_preferred_presence(bearer, &user).await,
+            Action::ClearPreferred => client.clear_preferred_presence(bearer, user).await,
         };
-        let outcome = outcome.map_err(|failure| self.judge(failure, &token, &user, Permission::Write));
+        let outcome = outcome.map_err(|failure| self.judge(failure, token, user, Permission::Write));
         count(Outcome::of(&outcome));
         if outcome.is_ok() {
-            self.authenticator.note_accepted(&token);
+            self.authenticator.note_accepted(token);
         }
         outcome
+    }
+
+    /// Sends one request for each of these users: one alone, several in one `$batch`. The outcomes are in the same order.
+    ///
+    /// # Errors
+    /// There is no token, or another process holds the sessions of this application, so nothing was sent.
+    pub(super) async fn write_many(self, writes: Vec<(String, Action)>) -> Result<Vec<Result<(), Failure>>, Failure> {
+        let token = self.bearer(false).await?;
+        self.lock(ALL_USERS).await?;
+        if let [(user, action)] = writes.as_slice() {
+            return Ok(vec![self.write_for(user, *action, &token).await]);
+        }
+        let counts: Vec<_> = writes.iter().map(|(_, action)| self.begin((*action).into())).collect();
+        let answered = self.client.write_batch(&token.bearer, &self.account.client_id, &writes).await;
+        let outcomes = answered.unwrap_or_else(|failure| vec![Err(failure); writes.len()]);
+        let judged = writes.iter().zip(outcomes).zip(counts).map(|(((user, _), outcome), count)| {
+            let outcome = outcome.map_err(|failure| self.judge(failure, &token, user, Permission::Write));
+            count(Outcome::of(&outcome));
+            outcome
+        });
+        let judged: Vec<_> = judged.collect();
+        if judged.iter().any(Result::is_ok) {
+            self.authenticator.note_accepted(&token);
+        }
+        Ok(judged)
+    }
+
+    /// Reads what others see of these users.
+    ///
+    /// # Errors
+    /// As for [`Exchange::write_many`].
+    pub(super) async fn read_many(self, users: Vec<String>) -> Result<Result<HashMap<String, Seen>, Failure>, Failure> {
+        let token = self.bearer(false).await?;
+        let count = self.begin(Call::Read);
+        let outcome = self.client.read_presences(&token.bearer, &users).await;
+        let outcome = outcome.map_err(|failure| self.judge(failure, &token, ALL_USERS, Permission::Read));
+        count(Outcome::of(&outcome));
+        Ok(outcome)
+    }
+
+    /// A token for many users.
+    pub(super) async fn bearer(&self, fresh: bool) -> Result<Token, Failure> {
+        self.authenticator.token(&self.now, fresh).await
     }
 
     /// Reads what others see.

@@ -61,10 +61,13 @@ impl Daemon {
 
 /// Answers a command that arrives while the daemon leaves.
 fn refuse(command: Command) {
-    let (Command::SetOverride { reply, .. }
-    | Command::ClearOverride { reply }
-    | Command::SetSignal { reply, .. }
-    | Command::ClearSignal { reply, .. }
-    | Command::Reload { reply }) = command;
-    let _ = reply.send(Err("presenced is stopping".to_owned()));
+    match command {
+        // Without an answer, the client learns the same.
+        Command::Users(_) => {}
+        Command::SetOverride { reply, .. }
+        | Command::ClearOverride { reply }
+        | Command::SetSignal { reply, .. }
+        | Command::ClearSignal { reply, .. }
+        | Command::Reload { reply } => drop(reply.send(Err("presenced is stopping".to_owned()))),
+    }
 }

@@ -17,7 +17,8 @@
 //!
 //! # The parts
 //!
-//! - `board` has the signals' present state, `account` one account at work, `sources` the running signal tasks.
+//! - `board` has the signals' present state, `account` one account at work, `fleet` one with many users, `sources` the running
+//!   signal tasks.
 //! - `sleep`, `reload` and `leave` are what happens around a suspend, on a new configuration, and at the end.
 //! - `clock` is the machine's clock, with `zone` for changes of its time zone.
 //! - `service` talks to the service manager, `listening` serves metrics over TCP, `history` writes what was held, and `kept` writes
@@ -30,6 +31,8 @@ pub mod clock;
 mod decision_log;
 mod events;
 mod exchange;
+mod fleet;
+mod fleets;
 mod history;
 mod kept;
 mod leave;
@@ -71,6 +74,7 @@ use crate::warning::Warning;
 use account::{Account, AccountId, Done};
 use board::Board;
 use decision_log::DecisionLog;
+use fleet::Fleet;
 use history::History;
 use kept::Keeper;
 use listening::Listening;
@@ -155,12 +159,17 @@ pub struct Daemon {
     clock: Arc<dyn Clock>,
     board: Board,
     accounts: Vec<Account>,
+    /// The accounts with many users.
+    fleets: Vec<Fleet>,
+    /// Those of an earlier configuration, which are still clearing their users.
+    leaving_fleets: Vec<Fleet>,
     /// Accounts of an earlier configuration, which are still clearing their sessions.
     leavers: Vec<Account>,
     last_id: AccountId,
     sources: Sources,
     updates: mpsc::Receiver<Update>,
     requests: JoinSet<Done>,
+    fleet_tasks: JoinSet<fleet::Done>,
     server: Option<Server>,
     report_builder: ReportBuilder,
     history: History,
@@ -218,11 +227,14 @@ impl Daemon {
             environment,
             board,
             accounts: Vec::new(),
+            fleets: Vec::new(),
+            leaving_fleets: Vec::new(),
             leavers: Vec::new(),
             last_id: AccountId(0),
             sources,
             updates,
             requests: JoinSet::new(),
+            fleet_tasks: JoinSet::new(),
             server: Some(server),
             report_builder,
             history: History::new(history, config.history.enabled),
@@ -248,6 +260,7 @@ impl Daemon {
         sweep(&daemon.environment);
         let accounts = daemon.config.accounts.clone();
         daemon.accounts = daemon.new_accounts(&accounts)?;
+        daemon.fleets = daemon.new_fleets(&accounts, &now)?;
         daemon.listening.configure(daemon.config.status.listen, &now);
         Ok(daemon)
     }
@@ -308,8 +321,8 @@ impl Daemon {
     /// The only account cannot hold anything, because another process holds its session.
     fn held_elsewhere(&self) -> Option<StartError> {
         let [account] = self.accounts.as_slice() else { return None };
-        if self.has_reloaded {
-            // The account of the last configuration may still hold it.
+        if self.has_reloaded || !self.fleets.is_empty() {
+            // The account of the last configuration may still hold it, and other accounts may work.
             return None;
         }
         let failure = account.held_elsewhere()?.clone();
@@ -344,11 +357,13 @@ impl Daemon {
                 account.drain(&mut self.requests, now);
             }
         }
+        self.turn_fleets(Some(&snapshot).filter(|_| self.can_decide()), now);
         self.release_inhibitor(now);
         self.history.record_changes(&self.accounts, now);
         self.listening.drain(&self.reports, &self.metrics, now);
-        let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now))).collect();
-        let warnings = self.accounts.iter().flat_map(|account| account.warnings(now));
+        let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now)));
+        let accounts = accounts.chain(self.fleet_reports()).collect();
+        let warnings = self.accounts.iter().flat_map(|account| account.warnings(now)).chain(self.fleet_warnings(now));
         let own = [self.config_warning.clone(), self.listening.warning(), self.history.warning()];
         let others = self.board.warnings(&snapshot, now).chain(own.into_iter().flatten());
         let warnings = warnings.chain(others.map(|warning| (warning, None)));
@@ -373,6 +388,7 @@ impl Daemon {
     fn wakeups(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
         let snapshot = self.board.snapshot(now);
         let accounts = self.accounts.iter().chain(&self.leavers);
+        let (fleet, fleet_wall) = self.fleet_wakeups(now);
         let instant = accounts
             .clone()
             // An account that waits for a leaver continues when the leaver is done. Its own wakeup would be useless, and due at once.
@@ -382,12 +398,13 @@ impl Daemon {
             .chain(self.service.next_watchdog())
             .chain(self.suspend_wakeup())
             .chain(self.listening.next_wakeup())
+            .chain(fleet)
             .min();
         let calendar = snapshot.calendar_at(now.wall).known().and_then(|state| state.until);
         // A decision that has ended stays while the first readings are missing. Its wakeup would be useless, and due at once.
         let certificates = self.accounts.iter().filter_map(|account| account.certificate_wakeup(now));
         let decisions = accounts.filter_map(Account::decision_until).filter(|_| self.can_decide());
-        (instant, decisions.chain(calendar).chain(certificates).min())
+        (instant, decisions.chain(calendar).chain(certificates).chain(fleet_wall).min())
     }
 }
 

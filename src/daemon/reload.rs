@@ -117,6 +117,7 @@ impl Daemon {
             .map(|(name, new)| (name.clone(), new.clone()))
             .collect();
         self.environment = self.environment.clone().hiding_secrets_of(&config);
+        self.reload_fleets(&config.accounts, now).map_err(|error| (error.to_string(), error.to_string()))?;
         let added = self.new_accounts(&changed).map_err(|error| (error.to_string(), error.to_string()))?;
         self.has_reloaded = true;
         let clear = self.config.session.on_exit == OnExit::Clear;
@@ -160,7 +161,7 @@ impl Daemon {
         configs: &BTreeMap<String, config::Account>,
     ) -> Result<Vec<Account>, StartError> {
         let mut accounts = Vec::with_capacity(configs.len());
-        for (name, config) in configs {
+        for (name, config) in configs.iter().filter(|(_, config)| config.users.is_none()) {
             self.last_id = AccountId(self.last_id.0 + 1);
             let metrics = Arc::clone(&self.metrics);
             let watcher = self.file_watcher.clone();

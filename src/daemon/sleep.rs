@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::{Account, Daemon, first_readings_timeout};
+use super::{Account, Daemon, Fleet, first_readings_timeout};
 use crate::signals::SleepHold;
 use crate::time::{Instant, Now};
 
@@ -91,6 +91,7 @@ impl Daemon {
         self.asleep = false;
         self.suspend_window = None;
         self.accounts.iter_mut().chain(&mut self.leavers).for_each(|account| account.wake(now));
+        self.fleets.iter_mut().for_each(Fleet::wake);
         self.board.forget();
         self.sources.restart_signals(&self.config.signals);
         self.first_readings_timeout = Some(first_readings_timeout());

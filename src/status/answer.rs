@@ -7,6 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::request::Invalid;
+use crate::sanitize::printable;
+
+/// How much of a wrong name is shown.
+const SHOWN_CHARS: usize = 80;
 
 /// The body of an answer that is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +55,7 @@ impl Refusal {
 
     /// The path does not exist.
     pub(super) fn not_found(path: &str) -> Self {
-        let hint = "the paths are /v1/status, /v1/watch, /v1/override, /v1/signals/NAME, /v1/reload, /healthz, /readyz and /metrics";
+        let hint = "the paths are /v1/status, /v1/watch, /v1/override, /v1/signals/NAME, /v1/users, /v1/reload, /healthz, /readyz and /metrics";
         Self::new(StatusCode::NOT_FOUND, "not-found", format!("{path} does not exist"), hint)
     }
 
@@ -66,6 +70,29 @@ impl Refusal {
         let message =
             "presenced only answers requests to an address here, not to a name, and not from pages of other machines";
         Self::new(StatusCode::FORBIDDEN, "not-by-name", message, "use 127.0.0.1, [::1] or localhost")
+    }
+
+    /// No account has this user.
+    pub(super) fn unknown_user(user: &str) -> Self {
+        let user = printable(&user.chars().take(SHOWN_CHARS).collect::<String>());
+        let hint = "use the object id, or the name in the users file; `presenced users` lists them";
+        Self::new(StatusCode::NOT_FOUND, "unknown-user", format!("no account has the user `{user}`"), hint)
+    }
+
+    /// No account of this name has `users`; an empty name means that none has.
+    pub(super) fn no_account_with_users(account: &str) -> Self {
+        let message = if account.is_empty() {
+            "no account has `users`".to_owned()
+        } else {
+            format!("no account `{}` has `users`", printable(&account.chars().take(SHOWN_CHARS).collect::<String>()))
+        };
+        Self::new(StatusCode::NOT_FOUND, "unknown-account", message, "`presenced status` shows the accounts")
+    }
+
+    /// The parameters after the `?` cannot be read.
+    pub(super) fn bad_query(text: &str) -> Self {
+        let hint = "the parameters are account, state, presence, after and limit";
+        Self::new(StatusCode::BAD_REQUEST, "bad-query", printable(text), hint)
     }
 
     /// The path has other methods.

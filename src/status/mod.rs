@@ -16,6 +16,11 @@
 //! | `DELETE /v1/override` | | 204: back to the rules |
 //! | `PUT /v1/signals/{name}` | `{"value": "on-air", "ttl": "2m"}` | 204: sets `signal.{name}`; without `ttl`: until it is deleted |
 //! | `DELETE /v1/signals/{name}` | | 204 |
+//! | `GET /v1/users?account=&state=&presence=&after=&limit=` | | 200, [`users::Page`]: the users of accounts with `users`, in the order of their ids, 1000 unless `limit` says (10,000 at most); `presence` is an availability or `nothing` |
+//! | `GET /v1/users/{user}` | | 200, [`users::UserRow`]; `{user}` is an object id, or the name in the users file |
+//! | `PUT`, `DELETE /v1/users/{user}/override` | as for `/v1/override` | 204: for this user alone |
+//! | `PUT`, `DELETE /v1/users/{user}/signals/{name}` | as for `/v1/signals/{name}` | 204: for this user alone; the name `call` takes the call states |
+//! | `POST /v1/users/signals` | a line of JSON for each: `{"user": "…", "signal": "call", "value": "in-call", "ttl": "2h"}`; without `value`, it is unset | 200, [`users::Accepted`]: how many lines are in force, and what is wrong with the others; the body may have 4 MiB |
 //! | `POST /v1/reload` | | 204 when the new configuration is in force, 422 `configuration-refused` when it is wrong |
 //! | `GET /healthz` | | 200 as long as it is alive, for probes that restart it: `ok`, `degraded` or `failing`, as a line of plain text |
 //! | `GET /readyz` | | 200 `ok` or `degraded`, 503 `starting`, `failing` or `stopping`: whether the presence is kept |
@@ -33,9 +38,9 @@
 //!
 //! | status | code |
 //! |---|---|
-//! | 400 | `bad-json`, `bad-presence`, `bad-duration`, `bad-signal-name`, `bad-signal-value`, `body-lost` |
+//! | 400 | `bad-query`, `bad-json`, `bad-presence`, `bad-duration`, `bad-signal-name`, `bad-signal-value`, `body-lost` |
 //! | 403 | `not-yours`: the client is another user, and not root; `not-by-name`: over TCP on loopback, the request uses a name other than `localhost`, or its `Origin` does |
-//! | 404 | `not-found` |
+//! | 404 | `not-found`, `unknown-user`, `unknown-account` |
 //! | 405 | `method-not-allowed`, with an `Allow` header |
 //! | 408 | `too-slow`: the body took more than 5 seconds |
 //! | 413 | `too-large`: the body has more than 64 KiB |
@@ -58,6 +63,7 @@ mod request;
 mod routes;
 mod server;
 mod socket;
+pub mod users;
 mod write_timeout;
 
 pub use client::{Client, ClientError};
@@ -110,6 +116,8 @@ pub enum Command {
         /// Answered once it is in force.
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Something about the users of accounts with many.
+    Users(users::UsersCommand),
     /// `POST /v1/reload`: read the configuration again; an error is the whole text that `presenced check` would print.
     Reload {
         /// Answered when the new configuration is in force, or was refused.

@@ -85,6 +85,39 @@ pub struct Account {
     /// What is worth knowing about it although nothing is wrong, for people; left out if there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Its users, if it holds the presence of many; left out otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Users>,
+}
+
+/// The users of an account with many, in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Users {
+    /// How many there are.
+    pub count: usize,
+    /// How many sessions are in each state.
+    pub states: BTreeMap<String, usize>,
+    /// How many should have each pair (`Available/Available`), or `nothing`.
+    pub presences: BTreeMap<String, usize>,
+    /// The share of the rate that keepalives for these presences need: 1.0 is all of it.
+    pub planned_load: f64,
+    /// For how many the last request failed for a reason of their own.
+    pub with_problems: usize,
+    /// Some of them, at most 20.
+    pub problems: Vec<UserProblem>,
+}
+
+/// A user whose last request failed for a reason of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserProblem {
+    /// The object id.
+    pub user: String,
+    /// The name in the users file.
+    pub name: Option<String>,
+    /// What went wrong.
+    pub text: String,
+    /// How to fix it.
+    pub hint: Option<String>,
 }
 
 /// A presence that is not claimed because something is unknown.

@@ -32,6 +32,7 @@ mod edges_day;
 mod emulator;
 mod file_systems;
 #[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
+mod fleet;
 mod floods;
 mod floors;
 mod graph;

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::policy::Claim;
 use crate::time::{Instant, Now};
@@ -37,6 +37,14 @@ impl<T> Lasting<T> {
     /// Whether it has not ended.
     pub fn is_in_force(&self, now: &Now) -> bool {
         self.until.is_none_or(|until| now.instant < until)
+    }
+
+    /// When it ends in wall time: in whole seconds, so that this does not change from turn to turn; rounded up, because it must not
+    /// come before the real end.
+    pub fn ends_at(&self, now: &Now) -> Option<Timestamp> {
+        let up = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
+        let until = now.wall_at(self.until?);
+        Some(until.round(up).unwrap_or(until))
     }
 
     /// The same on the clock of `now`, with as much time as `left` makes of its end.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// One of the five availability/activity pairs that `setPresence` accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Presence {
     /// `Available/Available`. The only pair that fades: 5 minutes after it was last set.
     Available,

@@ -69,6 +69,14 @@ pub enum Code {
     ListenFailed,
     /// The history cannot be written; the presence is still kept.
     HistoryUnwritable,
+    /// The users file of an account cannot be read; its users stay as they were.
+    UsersUnreadable,
+    /// Lines of a users file count for nothing.
+    UsersInvalid,
+    /// A users file has lost too many users at once; it is not applied.
+    UsersShrunk,
+    /// Graph refuses requests for some users of an account.
+    UsersRefused,
 }
 
 /// How bad it is.
@@ -124,6 +132,9 @@ impl Code {
             Self::ServiceUnavailable => (Error, Service, PASSING),
             Self::Throttled => (Warning, Service, PASSING),
             Self::SignInNeeded | Self::Refused => (Error, Service, Duration::ZERO),
+            Self::UsersUnreadable | Self::UsersInvalid | Self::UsersShrunk | Self::UsersRefused => {
+                (Warning, Daemon, Duration::ZERO)
+            }
             Self::NotInEffect => (Error, Daemon, Duration::ZERO),
             Self::LongCall
             | Self::WatchFailed

@@ -81,6 +81,7 @@ impl Account {
                 format!("a second presenced with this application and user would not be noticed ({reason})")
             }),
             sign_in: self.authenticator.status().map(|status| sign_in::report(status, &self.config)),
+            users: None,
         }
     }
 

@@ -12,7 +12,7 @@ mod slots;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::Timestamp;
 
 use crate::config;
 use crate::kept::{Kept, Lasting, Life, Restored};
@@ -161,14 +161,8 @@ impl Board {
 
     /// All readings, for a decision.
     pub(super) fn snapshot(&self, now: &Now) -> Snapshot {
-        // In whole seconds, so that it does not change from turn to turn; rounded up, because it must not come before the real
-        // end.
-        let up = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
-        let until = |until: Option<Instant>| {
-            until.map(|until| now.wall_at(until)).map(|until| until.round(up).unwrap_or(until))
-        };
         let named = |(name, entry): (&String, &Lasting<Word>)| {
-            (name.clone(), Named { value: entry.value.value.clone(), until: until(entry.until) })
+            (name.clone(), Named { value: entry.value.value.clone(), until: entry.ends_at(now) })
         };
         let Slots { lock, sleep, call, microphone, idle, calendar } = &self.slots;
         Snapshot {
@@ -182,7 +176,7 @@ impl Board {
                 .manual
                 .as_ref()
                 .filter(|manual| manual.is_in_force(now))
-                .map(|manual| Override { claim: manual.value, until: until(manual.until) }),
+                .map(|manual| Override { claim: manual.value, until: manual.ends_at(now) }),
         }
     }
 

@@ -194,6 +194,7 @@ fn record(command: Command) -> (Asked, oneshot::Sender<Result<(), String>>) {
         Command::SetSignal { name, value, ttl, reply, .. } => (Asked::SetSignal(name, value, ttl), reply),
         Command::ClearSignal { name, reply } => (Asked::ClearSignal(name), reply),
         Command::Reload { reply } => (Asked::Reload, reply),
+        Command::Users(command) => panic!("no test asks it for users: {command:?}"),
     }
 }
 
@@ -241,6 +242,7 @@ pub(crate) fn report() -> Report {
         last_error: None,
         note: None,
         sign_in: None,
+        users: None,
     };
     Report {
         version: "0.1.0".to_owned(),

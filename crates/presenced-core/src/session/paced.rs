@@ -65,9 +65,9 @@ impl PacedSession {
         self.app.held(now)
     }
 
-    /// Whether the wish is not held at `now`, as far as is known.
-    pub fn has_faded(&self, now: Instant) -> bool {
-        matches!(self.app.wish, Wish::Hold(_)) && self.app.deadline().is_some_and(|deadline| deadline <= now)
+    /// When what Graph last confirmed fades or expires.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.app.deadline()
     }
 
     /// What it is doing at `now`.
@@ -132,7 +132,7 @@ mod tests {
         session.handle_wish(Some(hold(Presence::Available)));
         let action = session.action().expect("a wish");
         session.handle_done(action, at(1));
-        assert!(!session.differs() && !session.has_faded(at(300)) && session.has_faded(at(301)));
+        assert_eq!((session.differs(), session.deadline()), (false, Some(at(301))));
         let silence = Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, "no answer") };
         session.handle_failure(action, &silence, at(241));
         assert_eq!((session.differs(), session.state(at(241))), (true, State::Retrying));

@@ -11,7 +11,7 @@ use crate::time::Instant;
 pub(super) const AVAILABLE_FADES_AFTER: Duration = Duration::from_mins(5);
 
 /// How long to wait before a refused request is tried again.
-pub(crate) const REFUSED_RETRY_INTERVAL: Duration = Duration::from_mins(15);
+pub const REFUSED_RETRY_INTERVAL: Duration = Duration::from_mins(15);
 
 /// If the session and the preferred presence are due within this time of each other, they share a wakeup. All refresh intervals
 /// are longer than this, so the two cannot keep triggering each other.

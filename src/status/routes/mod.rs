@@ -1,5 +1,7 @@
 //! The routes: how each request is answered. The documentation of [`super`] is the contract.
 
+mod users;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +51,7 @@ impl Daemon {
     }
 
     /// Sends a command to the daemon. The outer error means that it is stopping, the inner one that it refused.
-    async fn ask(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<(), String>>) -> Command,
-    ) -> Result<Result<(), String>, Refusal> {
+    async fn ask<Answer>(&self, command: impl FnOnce(oneshot::Sender<Answer>) -> Command) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| Refusal::stopping())?;
         answer.await.map_err(|_| Refusal::stopping())
@@ -102,6 +101,7 @@ pub(super) fn router(
         .route("/v1/override", put(set_override).delete(clear_override))
         .route("/v1/signals/{name}", put(set_signal).delete(clear_signal))
         .route("/v1/reload", post(reload))
+        .merge(users::routes())
         .with_state(Daemon { reports, commands, watchers: Arc::new(Semaphore::new(max_watchers)) })
         .merge(open)
         .method_not_allowed_fallback(async |request: Request| {
@@ -222,12 +222,14 @@ fn signal_name(path: Result<Path<String>, PathRejection>) -> Result<String, Refu
 
 /// Reads a body, with a limit for its size and for the time it takes.
 async fn read_json<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, Refusal> {
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect())
-        .await
-        .map_err(|_| Refusal::too_slow())?
-        .map_err(|error| {
-            if error.is::<LengthLimitError>() { Refusal::too_large(MAX_BODY_BYTES) } else { Refusal::body_lost() }
-        })?
-        .to_bytes();
+    let bytes = read(body, MAX_BODY_BYTES).await?;
     serde_json::from_slice(&bytes).map_err(|error| Refusal::bad_json(&error, example))
+}
+
+async fn read(body: Body, limit: usize) -> Result<axum::body::Bytes, Refusal> {
+    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await;
+    let read = read
+        .map_err(|_| Refusal::too_slow())?
+        .map_err(|error| if error.is::<LengthLimitError>() { Refusal::too_large(limit) } else { Refusal::body_lost() });
+    Ok(read?.to_bytes())
 }

@@ -1,5 +1,7 @@
 //! The client: how the commands talk to a running daemon, and what can go wrong, grouped by how to fix it.
 
+mod users;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::answer::{CONFIGURATION_REFUSED, ErrorBody, Refusal, STOPPING, TOO_MANY_CONNECTIONS};
@@ -130,7 +133,7 @@ impl Client {
     /// `GET /v1/status`.
     pub async fn status(&mut self) -> Result<Report, ClientError> {
         let body = self.ask(Method::GET, "/v1/status", None::<()>).await?;
-        parse_report(&body)
+        parse(&body)
     }
 
     /// `GET /v1/watch`: the report now and at each change.
@@ -281,7 +284,7 @@ impl Watch {
         loop {
             if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
-                return parse_report(&line).map(Some);
+                return parse(&line).map(Some);
             }
             match self.body.frame().await {
                 Some(Ok(frame)) => self.unread.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
@@ -311,7 +314,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, ClientError>>) -> Res
     timed.unwrap_or(Err(ClientError::TimedOut { limit: ANSWER_TIMEOUT }))
 }
 
-fn parse_report(json: &[u8]) -> Result<Report, ClientError> {
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(json).map_err(|error| ClientError::NotUnderstood { what: error.to_string() })
 }
 

@@ -1,0 +1,336 @@
+//! A fleet: the many users of one account. Each has readings, a decision and a session of their own; all share one token, one
+//! client and one [`Pacer`], which says whose request goes next.
+//!
+//! Work is in proportion to what changed: a turn decides again only for the users whose readings changed or whose time has come,
+//! and an answer costs work for its own users. Only a change of the machine's readings concerns everybody.
+//!
+//! At the start, a read of all users finds those who have what they should have, so that a restart sets only the others. If
+//! reading is refused, all are set. When the process ends, all sessions stay as they are.
+//!
+//! - [`users`] has the users and their lists, [`user`] one of them, and [`own`] what is set for them alone;
+//! - [`sending`] hands requests to the [`Exchange`](super::exchange::Exchange) and takes the answers;
+//! - [`roster`] takes over who the users are;
+//! - [`report`] has what `status` and `presenced users` show.
+//!
+//! Leaves to others: the order and the pace (`pacer/`), what a presence follows from (`policy/`).
+
+mod own;
+mod report;
+mod roster;
+mod sending;
+mod user;
+mod users;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+
+use crate::auth::Authenticator;
+use crate::config;
+use crate::failure::Failure;
+use crate::graph::Client;
+use crate::metrics::Metrics;
+use crate::pacer::{Pacer, UserIndex};
+use crate::policy::{Rule, Snapshot, decide};
+use crate::presence::Presence;
+use crate::session::Target;
+use crate::signals::FileWatcher;
+use crate::status::report::Requests;
+use crate::status::users::{NotDone, UserChange};
+use crate::time::{Clock, Instant, Now};
+
+use super::account::AccountId;
+use super::rounded;
+use super::session_lock::SessionLock;
+pub(super) use sending::Done;
+use sending::{Reads, TokenState, Trouble};
+use users::Users;
+
+/// How far the wall clock may go back between two turns before every decision is made again.
+const STEP_BACK: SignedDuration = SignedDuration::from_secs(1);
+
+/// What a fleet uses of the daemon.
+pub(super) struct Resources<'a> {
+    pub(super) environment: &'a config::Environment,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) lock: SessionLock,
+    pub(super) file_watcher: FileWatcher,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The users of one account.
+pub(super) struct Fleet {
+    pub(super) id: AccountId,
+    pub(super) name: String,
+    pub(super) config: config::Account,
+    authenticator: Arc<Authenticator>,
+    client: Arc<Client>,
+    metrics: Arc<Metrics>,
+    lock: SessionLock,
+    file_watcher: FileWatcher,
+    clock: Arc<dyn Clock>,
+    users: Users,
+    pacer: Pacer,
+    /// When to poll the pacer again; `None`: when something has happened.
+    pacer_wakes: Option<Instant>,
+    /// Whether the users are known. Until then, nothing is sent.
+    is_loaded: bool,
+    /// The users file is being read, or waited for.
+    is_following: bool,
+    /// Users whose readings have changed since the last decision.
+    changed: BTreeSet<UserIndex>,
+    /// Whether everybody must be decided for again.
+    all_changed: bool,
+    /// The machine's readings that were last used.
+    machine: Option<Snapshot>,
+    decided_at: Option<Now>,
+    token: TokenState,
+    reads: Reads,
+    requests: Requests,
+    trouble: Option<Trouble>,
+    /// Lines of the users file that count for nothing, and why.
+    bad_lines: Vec<String>,
+    /// Why the users file is not in force.
+    roster_trouble: Option<roster::RosterTrouble>,
+    /// It is no longer configured: it ends when all its users are cleared.
+    is_leaving: bool,
+}
+
+impl Fleet {
+    /// A fleet whose users are not known yet, unless they are listed in the configuration.
+    pub(super) fn new(
+        id: AccountId,
+        name: &str,
+        config: config::Account,
+        resources: Resources<'_>,
+        now: &Now,
+    ) -> Result<Self, Failure> {
+        let Resources { environment, metrics, lock, file_watcher, clock } = resources;
+        let mut fleet = Self {
+            id,
+            name: name.to_owned(),
+            authenticator: Arc::new(Authenticator::with_metrics(name, &config, environment, Arc::clone(&metrics))),
+            client: Arc::new(Client::new(&config.endpoints.graph)?),
+            metrics,
+            lock,
+            file_watcher,
+            clock,
+            users: Users::default(),
+            pacer: Pacer::new(config.rate, None, now),
+            pacer_wakes: None,
+            is_loaded: false,
+            is_following: false,
+            changed: BTreeSet::new(),
+            all_changed: false,
+            machine: None,
+            decided_at: None,
+            token: TokenState::absent(),
+            reads: Reads::default(),
+            requests: Requests::default(),
+            trouble: None,
+            bad_lines: Vec::new(),
+            roster_trouble: None,
+            is_leaving: false,
+            config,
+        };
+        fleet.load_configured(now);
+        Ok(fleet)
+    }
+
+    /// Decides for everybody whose decision may have changed, and sends what the pacer lets through. `machine` has the machine's
+    /// readings; `None`: they are not complete yet.
+    pub(super) fn turn(
+        &mut self,
+        machine: Option<&Snapshot>,
+        rules: &[Rule],
+        session: &config::Session,
+        tasks: &mut JoinSet<Done>,
+        now: &Now,
+    ) {
+        self.follow_roster(tasks);
+        if let Some(machine) = machine {
+            for user in self.whom_to_decide_for(machine, now) {
+                self.decide_for(user, machine, rules, session, now);
+            }
+        }
+        self.send(tasks, now);
+    }
+
+    /// The users whose decision may have changed. Remembers `machine`.
+    fn whom_to_decide_for(&mut self, machine: &Snapshot, now: &Now) -> BTreeSet<UserIndex> {
+        let is_set_back = self
+            .decided_at
+            .as_ref()
+            .is_some_and(|before| now.zone != before.zone || now.wall.duration_since(before.wall) < -STEP_BACK);
+        self.decided_at = Some(now.clone());
+        let is_other_machine = self.machine.as_ref() != Some(machine);
+        if is_other_machine {
+            self.machine = Some(machine.clone());
+        }
+        let mut whom = std::mem::take(&mut self.changed);
+        if std::mem::take(&mut self.all_changed) || is_set_back || is_other_machine {
+            whom.extend(self.users.iter().map(|(index, _)| index));
+        } else {
+            whom.extend(self.users.due(now));
+        }
+        whom
+    }
+
+    fn decide_for(
+        &mut self,
+        index: UserIndex,
+        machine: &Snapshot,
+        rules: &[Rule],
+        session: &config::Session,
+        now: &Now,
+    ) {
+        let Some(user) = self.users.get(index) else { return };
+        if user.dismissed_at.is_some_and(|at| at <= now.instant) {
+            return self.dismiss(index, now);
+        }
+        if user.is_leaving {
+            // It may be due because what is held has faded.
+            self.users.update(index, now, |_| {});
+            return;
+        }
+        let own = user.readings(machine, now);
+        let decision = decide(rules, own.as_ref().unwrap_or(machine), now);
+        let expiration = decision.expiration.unwrap_or(session.expiration);
+        let wish = decision.presence.map(|presence| Target { presence, expiration });
+        self.users.update(index, now, |user| {
+            user.decide_at = user.own.as_ref().and_then(|own| own.next_end(now));
+            user.decide_at_wall = decision.until;
+            let same = |before: &crate::policy::Decision| {
+                (before.presence, &before.rule) == (decision.presence, &decision.rule)
+            };
+            if !user.decision.as_deref().is_some_and(same) {
+                user.since = Some(rounded(now.wall));
+            }
+            user.decision = Some(Box::new(decision));
+        });
+        self.wish(index, wish, now);
+    }
+
+    /// What a user should hold may have changed.
+    fn wish(&mut self, index: UserIndex, wish: Option<Target>, now: &Now) {
+        let Some(user) = self.users.get(index) else { return };
+        let is_first = user.wish.is_none();
+        if user.wish == Some(wish) {
+            return;
+        }
+        self.users.update(index, now, |user| {
+            user.wish = Some(wish);
+            user.session.handle_wish(wish);
+            // The read says whether Graph holds the first wish.
+            user.awaits_read &= is_first;
+        });
+        self.ask_for_turn(index);
+    }
+
+    /// Tells the pacer whether there is something to say for this user.
+    fn ask_for_turn(&mut self, index: UserIndex) {
+        let Some(user) = self.users.get(index) else { return };
+        // The answer to what is on its way is looked at before anything else is sent.
+        if user.flight.is_some() || user.awaits_read {
+            return;
+        }
+        if user.session.differs() {
+            self.pacer.handle_change(index, user.desired() == Some(Presence::InACall));
+        } else {
+            self.pacer.handle_settled(index);
+        }
+    }
+
+    /// Changes what is set for one user.
+    pub(super) fn change(
+        &mut self,
+        user: &str,
+        change: &UserChange,
+        writer: Option<&str>,
+        now: &Now,
+    ) -> Result<(), NotDone> {
+        let index = self.find_or_add(user, now).ok_or(NotDone::UnknownUser)?;
+        let applied = self.users.update(index, now, |user| {
+            let mut own = user.own.take().unwrap_or_default();
+            let applied = own.apply(change, writer, now);
+            user.own = Some(own).filter(|own| !own.is_empty());
+            applied
+        });
+        applied.ok_or(NotDone::UnknownUser)?.map_err(NotDone::Refused)?;
+        self.changed.insert(index);
+        Ok(())
+    }
+
+    /// Whether there is a user of this id or name.
+    pub(super) fn has(&self, user: &str) -> bool {
+        self.users.find(user).is_some()
+    }
+
+    /// When to take the next turn, on both clocks.
+    pub(super) fn next_wakeup(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
+        let (due, due_by_wall) = self.users.next_due();
+        let sends = self.token.next_attempt(!self.users.is_empty()).unwrap_or(self.pacer_wakes);
+        let visible = self.trouble.as_ref().map(Trouble::visible_at).filter(|at| *at > now.instant);
+        ([due, sends, visible].into_iter().flatten().min(), due_by_wall)
+    }
+
+    /// The machine was asleep: the connections are dead.
+    pub(super) fn wake(&mut self) {
+        self.client.reconnect();
+        self.authenticator.abandon_renewal();
+        self.token.try_now();
+    }
+
+    /// The network came back, or somebody changed the setup.
+    pub(super) fn nudge(&mut self) {
+        self.token.try_now();
+    }
+
+    /// The account has changed, or what it signs in with may have. Its users stay.
+    pub(super) fn reconfigure(&mut self, config: config::Account, environment: &config::Environment, now: &Now) {
+        let is_other_roster = config.users != self.config.users;
+        if config == self.config {
+            self.authenticator = Arc::new(self.authenticator.anew(environment));
+        } else {
+            let metrics = Arc::clone(&self.metrics);
+            self.authenticator = Arc::new(Authenticator::with_metrics(&self.name, &config, environment, metrics));
+            self.config = config;
+        }
+        self.all_changed = true;
+        self.token = TokenState::absent();
+        self.confirm_roster(now);
+        if is_other_roster {
+            self.is_following = false;
+            self.load_configured(now);
+        }
+        let users: Vec<_> = self.users.iter().map(|(index, _)| index).collect();
+        for user in users {
+            self.pacer.handle_setup_changed(user);
+        }
+    }
+
+    /// Whether the account of the new configuration holds the same sessions, at the same pace.
+    pub(super) fn is_same_application(&self, config: &config::Account) -> bool {
+        config.users.is_some()
+            && config.tenant == self.config.tenant
+            && config.client_id == self.config.client_id
+            && config.endpoints == self.config.endpoints
+            && config.rate == self.config.rate
+    }
+
+    /// The account is no longer configured: every user is cleared, at the paced rate.
+    pub(super) fn leave(&mut self, now: &Now) {
+        self.is_leaving = true;
+        let users: Vec<_> = self.users.iter().map(|(index, _)| index).collect();
+        for user in users {
+            self.dismiss(user, now);
+        }
+    }
+
+    /// Whether it has finished leaving.
+    pub(super) fn has_left(&self) -> bool {
+        self.is_leaving && self.users.is_empty()
+    }
+}

@@ -1,0 +1,92 @@
+//! What was set for one user through the socket, and what that makes of the machine's readings for this user.
+//!
+//! What was set for a user comes before the machine's reading of the same name. What was not set, or has ended, leaves the
+//! machine's reading as it is.
+
+use std::collections::BTreeMap;
+
+use crate::kept::Lasting;
+use crate::policy::{Call, CallState, Claim, Named, Override, Reading, Snapshot};
+use crate::time::{Instant, Now};
+
+use super::super::kept::Word;
+use crate::status::users::UserChange;
+
+/// How many signals may be set for one user.
+const MAX_SIGNALS: usize = 32;
+
+/// What is set for a user.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    manual: Option<Lasting<Claim>>,
+    call: Option<Lasting<CallState>>,
+    named: BTreeMap<String, Lasting<Word>>,
+}
+
+impl Own {
+    /// Takes in a change. `writer` is the program that makes it. The error is a sentence for the client.
+    pub(super) fn apply(&mut self, change: &UserChange, writer: Option<&str>, now: &Now) -> Result<(), String> {
+        self.named.retain(|_, signal| signal.is_in_force(now));
+        match change {
+            UserChange::SetOverride(claim, ttl) => self.manual = Some(Lasting::new(*claim, *ttl, now)),
+            UserChange::ClearOverride => self.manual = None,
+            UserChange::SetCall(state, ttl) => self.call = Some(Lasting::new(*state, *ttl, now)),
+            UserChange::ClearCall => {
+                self.call.take().ok_or("no call state is set for this user")?;
+            }
+            UserChange::SetSignal(name, value, ttl) => {
+                if self.named.len() >= MAX_SIGNALS && !self.named.contains_key(name) {
+                    return Err(format!("{MAX_SIGNALS} signals are set for this user already; unset one first"));
+                }
+                let word = Word { value: value.clone(), writer: writer.map(str::to_owned) };
+                self.named.insert(name.clone(), Lasting::new(word, *ttl, now));
+            }
+            UserChange::ClearSignal(name) => {
+                self.named.remove(name).ok_or_else(|| format!("no signal `{name}` is set for this user"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is set.
+    pub(super) fn is_empty(&self) -> bool {
+        self.manual.is_none() && self.call.is_none() && self.named.is_empty()
+    }
+
+    /// The readings for this user.
+    pub(super) fn over(&self, machine: &Snapshot, now: &Now) -> Snapshot {
+        let mut readings = machine.clone();
+        if let Some(call) = self.call.as_ref().filter(|call| call.is_in_force(now)) {
+            readings.call = Reading::Known(Call { state: call.value, app: None });
+        }
+        for (name, signal) in self.named.iter().filter(|(_, signal)| signal.is_in_force(now)) {
+            let named = Named { value: signal.value.value.clone(), until: signal.ends_at(now) };
+            readings.signals.insert(name.clone(), named);
+        }
+        if let Some(manual) = self.manual.as_ref().filter(|manual| manual.is_in_force(now)) {
+            readings.manual = Some(Override { claim: manual.value, until: manual.ends_at(now) });
+        }
+        readings
+    }
+
+    /// The first end after `now` of something that is set.
+    pub(super) fn next_end(&self, now: &Now) -> Option<Instant> {
+        let ends = [self.manual.as_ref().and_then(|it| it.until), self.call.as_ref().and_then(|it| it.until)];
+        let named = self.named.values().filter_map(|signal| signal.until);
+        ends.into_iter().flatten().chain(named).filter(|end| *end > now.instant).min()
+    }
+
+    /// What is set and in force, by name, for people.
+    pub(super) fn words(&self, now: &Now) -> BTreeMap<String, String> {
+        let call = self
+            .call
+            .as_ref()
+            .filter(|call| call.is_in_force(now))
+            .map(|call| ("call".to_owned(), call.value.to_string()));
+        let manual = self.manual.as_ref().filter(|manual| manual.is_in_force(now));
+        let manual = manual.map(|manual| ("override".to_owned(), manual.value.to_string()));
+        let named = self.named.iter().filter(|(_, signal)| signal.is_in_force(now));
+        let named = named.map(|(name, signal)| (format!("signal.{name}"), signal.value.value.clone()));
+        call.into_iter().chain(manual).chain(named).collect()
+    }
+}

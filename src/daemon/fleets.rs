@@ -1,0 +1,154 @@
+//! The fleets of a daemon: sets them up, takes their turns, and does what the socket asks of their users.
+//!
+//! Leaves to others: one fleet (`fleet/`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::account::AccountId;
+use super::fleet::{Done, Fleet};
+use super::{Daemon, StartError};
+use crate::config;
+use crate::policy::Snapshot;
+use crate::status::report;
+use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand};
+use crate::time::{Instant, Now};
+use crate::warning::Warning;
+
+impl Daemon {
+    /// Sets up the accounts with `users`.
+    pub(super) fn new_fleets(
+        &mut self,
+        configs: &BTreeMap<String, config::Account>,
+        now: &Now,
+    ) -> Result<Vec<Fleet>, StartError> {
+        let mut fleets = Vec::new();
+        for (name, config) in configs.iter().filter(|(_, config)| config.users.is_some()) {
+            self.last_id = AccountId(self.last_id.0 + 1);
+            let resources = super::fleet::Resources {
+                environment: &self.environment,
+                metrics: Arc::clone(&self.metrics),
+                lock: self.locks.of(config),
+                file_watcher: self.file_watcher.clone(),
+                clock: Arc::clone(&self.clock),
+            };
+            let fleet = Fleet::new(self.last_id, name, config.clone(), resources, now)
+                .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
+            fleets.push(fleet);
+        }
+        Ok(fleets)
+    }
+
+    /// Puts another configuration of the accounts with `users` in force. Users that stay are not touched.
+    pub(super) fn reload_fleets(
+        &mut self,
+        configs: &BTreeMap<String, config::Account>,
+        now: &Now,
+    ) -> Result<(), StartError> {
+        let stays = |fleet: &Fleet| configs.get(&fleet.name).filter(|config| fleet.is_same_application(config));
+        let staying: Vec<_> =
+            self.fleets.iter().filter(|fleet| stays(fleet).is_some()).map(|fleet| &fleet.name).collect();
+        let new = configs.iter().filter(|(name, _)| !staying.contains(name));
+        let new = new.map(|(name, config)| (name.clone(), config.clone())).collect();
+        let new = self.new_fleets(&new, now)?;
+        for mut fleet in std::mem::take(&mut self.fleets) {
+            if let Some(config) = stays(&fleet) {
+                fleet.reconfigure(config.clone(), &self.environment, now);
+                self.fleets.push(fleet);
+            } else {
+                fleet.leave(now);
+                self.leaving_fleets.push(fleet);
+            }
+        }
+        self.fleets.extend(new);
+        self.fleets.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(())
+    }
+
+    /// A turn of all fleets. `machine`: the machine's readings, if they are complete.
+    pub(super) fn turn_fleets(&mut self, machine: Option<&Snapshot>, now: &Now) {
+        let (rules, session) = (&self.config.rules, &self.config.session);
+        for fleet in self.fleets.iter_mut().chain(&mut self.leaving_fleets) {
+            fleet.turn(machine, rules, session, &mut self.fleet_tasks, now);
+        }
+        self.leaving_fleets.retain(|fleet| !fleet.has_left());
+    }
+
+    /// When to take the next turn for a fleet, on both clocks.
+    pub(super) fn fleet_wakeups(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
+        let wakeups = self.fleets.iter().chain(&self.leaving_fleets).map(|fleet| fleet.next_wakeup(now));
+        wakeups.fold((None, None), |(instant, wall), (next, next_wall)| {
+            (earliest(instant, next), earliest(wall, next_wall))
+        })
+    }
+
+    /// Their rows of the report.
+    pub(super) fn fleet_reports(&self) -> impl Iterator<Item = (String, report::Account)> {
+        self.fleets.iter().map(|fleet| (fleet.name.clone(), fleet.report(self.config.session.expiration)))
+    }
+
+    /// Their warnings, each with its start time where that is known.
+    pub(super) fn fleet_warnings(&self, now: &Now) -> Vec<(Warning, Option<Timestamp>)> {
+        self.fleets.iter().flat_map(|fleet| fleet.warnings(now)).collect()
+    }
+
+    /// Handles the ends of tasks: all that are ready, in one turn.
+    pub(super) fn finish_fleet_tasks(&mut self, done: Done, now: &Now) {
+        let mut next = Some(done);
+        while let Some(done) = next {
+            let fleet = self.fleets.iter_mut().chain(&mut self.leaving_fleets).find(|fleet| fleet.id == done.fleet);
+            if let Some(fleet) = fleet {
+                fleet.finish(done, &mut self.fleet_tasks, now);
+            }
+            // None of these tasks is ever cancelled.
+            next = self.fleet_tasks.try_join_next().and_then(Result::ok);
+        }
+    }
+
+    /// Does what a client asks.
+    pub(super) fn execute_for_users(&mut self, command: UsersCommand, now: &Now) {
+        // A client that has left does not need its answer.
+        match command {
+            UsersCommand::Change { changes, writer, reply } => {
+                let outcomes =
+                    changes.iter().map(|(user, change)| self.change_user(user, change, writer.as_deref(), now));
+                let _ = reply.send(outcomes.collect());
+            }
+            UsersCommand::List { query, reply } => drop(reply.send(self.list_users(&query, now))),
+            UsersCommand::Show { user, reply } => {
+                let _ = reply.send(self.fleets.iter().find_map(|fleet| fleet.row(&user, now)));
+            }
+        }
+    }
+
+    fn change_user(&mut self, user: &str, change: &UserChange, writer: Option<&str>, now: &Now) -> Result<(), NotDone> {
+        let known = self.fleets.iter().position(|fleet| fleet.has(user));
+        let places = known.map_or(0..self.fleets.len(), |at| at..at + 1);
+        let mut outcome = Err(NotDone::UnknownUser);
+        for fleet in &mut self.fleets[places] {
+            outcome = fleet.change(user, change, writer, now);
+            if outcome != Err(NotDone::UnknownUser) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn list_users(&self, query: &Query, now: &Now) -> Option<Page> {
+        let wanted = |fleet: &&Fleet| query.account.as_ref().is_none_or(|account| *account == fleet.name);
+        let mut fleets = self.fleets.iter().filter(wanted).peekable();
+        fleets.peek()?;
+        let mut users: Vec<_> = fleets.flat_map(|fleet| fleet.rows(query, now)).collect();
+        users.sort_by(|one, other| one.user.cmp(&other.user));
+        let has_more = users.len() > query.limit;
+        users.truncate(query.limit);
+        let next = users.last().filter(|_| has_more).map(|last| last.user.clone());
+        Some(Page { users, next })
+    }
+}
+
+fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    one.into_iter().chain(other).min()
+}
