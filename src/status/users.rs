@@ -98,7 +98,7 @@ impl UserChange {
     pub(super) fn set(name: &str, value: &str, ttl: Option<&str>) -> Result<Self, Invalid> {
         let ttl = ttl.map(parse_ttl).transpose()?;
         if name == CALL {
-            let state = value.parse().map_err(|_| Invalid {
+            let state = value.parse().map_err(|()| Invalid {
                 code: "bad-signal-value",
                 message: format!("`{value}` is not a call state"),
                 hint: "use idle, in-call, conference or presenting".to_owned(),

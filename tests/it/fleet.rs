@@ -32,7 +32,8 @@ fn id(number: u32) -> String {
 
 /// The lines of a users file for these users.
 fn lines(numbers: impl IntoIterator<Item = u32>) -> String {
-    numbers.into_iter().map(|number| format!("{} agent{number}\n", id(number))).collect()
+    let lines = numbers.into_iter().map(|number| format!("{} agent{number}", id(number)));
+    lines.chain([String::new()]).collect::<Vec<_>>().join("\n")
 }
 
 async fn house() -> House {

@@ -8,16 +8,20 @@
 //! reading is refused, all are set. When the process ends, all sessions stay as they are.
 //!
 //! - [`users`] has the users and their lists, [`user`] one of them, and [`own`] what is set for them alone;
-//! - [`sending`] hands requests to the [`Exchange`](super::exchange::Exchange) and takes the answers;
+//! - [`sending`] hands requests to the [`Exchange`](super::exchange::Exchange) and takes the answers; [`reads`], [`token`] and
+//!   [`trouble`] are parts of that;
 //! - [`roster`] takes over who the users are;
 //! - [`report`] has what `status` and `presenced users` show.
 //!
 //! Leaves to others: the order and the pace (`pacer/`), what a presence follows from (`policy/`).
 
 mod own;
+mod reads;
 mod report;
 mod roster;
 mod sending;
+mod token;
+mod trouble;
 mod user;
 mod users;
 
@@ -44,8 +48,10 @@ use crate::time::{Clock, Instant, Now};
 use super::account::AccountId;
 use super::rounded;
 use super::session_lock::SessionLock;
+use reads::Reads;
 pub(super) use sending::Done;
-use sending::{Reads, TokenState, Trouble};
+use token::TokenState;
+use trouble::Trouble;
 use users::Users;
 
 /// How far the wall clock may go back between two turns before every decision is made again.
@@ -58,6 +64,16 @@ pub(super) struct Resources<'a> {
     pub(super) lock: SessionLock,
     pub(super) file_watcher: FileWatcher,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+/// How far a fleet has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Its users are not known yet.
+    Loading,
+    AtWork,
+    /// It is no longer configured: it ends when all its users are cleared.
+    Leaving,
 }
 
 /// The users of one account.
@@ -75,8 +91,7 @@ pub(super) struct Fleet {
     pacer: Pacer,
     /// When to poll the pacer again; `None`: when something has happened.
     pacer_wakes: Option<Instant>,
-    /// Whether the users are known. Until then, nothing is sent.
-    is_loaded: bool,
+    phase: Phase,
     /// The users file is being read, or waited for.
     is_following: bool,
     /// Users whose readings have changed since the last decision.
@@ -94,8 +109,6 @@ pub(super) struct Fleet {
     bad_lines: Vec<String>,
     /// Why the users file is not in force.
     roster_trouble: Option<roster::RosterTrouble>,
-    /// It is no longer configured: it ends when all its users are cleared.
-    is_leaving: bool,
 }
 
 impl Fleet {
@@ -120,7 +133,7 @@ impl Fleet {
             users: Users::default(),
             pacer: Pacer::new(config.rate, None, now),
             pacer_wakes: None,
-            is_loaded: false,
+            phase: Phase::Loading,
             is_following: false,
             changed: BTreeSet::new(),
             all_changed: false,
@@ -132,7 +145,6 @@ impl Fleet {
             trouble: None,
             bad_lines: Vec::new(),
             roster_trouble: None,
-            is_leaving: false,
             config,
         };
         fleet.load_configured(now);
@@ -216,12 +228,12 @@ impl Fleet {
     /// What a user should hold may have changed.
     fn wish(&mut self, index: UserIndex, wish: Option<Target>, now: &Now) {
         let Some(user) = self.users.get(index) else { return };
-        let is_first = user.wish.is_none();
-        if user.wish == Some(wish) {
+        let is_first = user.session.action().is_none();
+        if user.wish == wish && !is_first {
             return;
         }
         self.users.update(index, now, |user| {
-            user.wish = Some(wish);
+            user.wish = wish;
             user.session.handle_wish(wish);
             // The read says whether Graph holds the first wish.
             user.awaits_read &= is_first;
@@ -271,7 +283,8 @@ impl Fleet {
     /// When to take the next turn, on both clocks.
     pub(super) fn next_wakeup(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
         let (due, due_by_wall) = self.users.next_due();
-        let sends = self.token.next_attempt(!self.users.is_empty()).unwrap_or(self.pacer_wakes);
+        let sends = if self.token.is_present() { self.pacer_wakes } else { self.token.next_attempt() };
+        let sends = sends.filter(|_| self.may_send());
         let visible = self.trouble.as_ref().map(Trouble::visible_at).filter(|at| *at > now.instant);
         ([due, sends, visible].into_iter().flatten().min(), due_by_wall)
     }
@@ -322,7 +335,7 @@ impl Fleet {
 
     /// The account is no longer configured: every user is cleared, at the paced rate.
     pub(super) fn leave(&mut self, now: &Now) {
-        self.is_leaving = true;
+        self.phase = Phase::Leaving;
         let users: Vec<_> = self.users.iter().map(|(index, _)| index).collect();
         for user in users {
             self.dismiss(user, now);
@@ -331,6 +344,6 @@ impl Fleet {
 
     /// Whether it has finished leaving.
     pub(super) fn has_left(&self) -> bool {
-        self.is_leaving && self.users.is_empty()
+        self.phase == Phase::Leaving && self.users.is_empty()
     }
 }

@@ -12,9 +12,9 @@ use crate::time::Now;
 use crate::warning::{Code, Warning};
 
 use super::super::{rounded, sign_in};
-use super::Fleet;
 use super::roster::RosterTrouble;
 use super::user::User;
+use super::{Fleet, Phase};
 
 /// At most this many users with problems are part of the status report.
 const MAX_PROBLEMS: usize = 20;
@@ -83,13 +83,13 @@ impl Fleet {
     fn state(&self) -> State {
         let has = |state| self.users.counts().keys().any(|(counted, _)| *counted == state);
         match self.trouble.as_ref().map(|trouble| trouble.failure.kind) {
-            _ if self.is_leaving => State::Stopping,
+            _ if self.phase == Phase::Leaving => State::Stopping,
             Some(FailureKind::SignInNeeded) => State::SignInNeeded,
             Some(FailureKind::Refused) => State::Refused,
             Some(FailureKind::Throttled) => State::Throttled,
             Some(FailureKind::Passing | FailureKind::TokenRefused) => State::Retrying,
             None if has(State::Holding) => State::Holding,
-            None if !self.is_loaded || has(State::Starting) => State::Starting,
+            None if self.phase == Phase::Loading || has(State::Starting) => State::Starting,
             None if has(State::Refused) => State::Refused,
             None => State::Released,
         }

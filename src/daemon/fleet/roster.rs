@@ -22,9 +22,9 @@ use crate::pacer::{Pacer, UserIndex};
 use crate::regular_file::{self, Unfit};
 use crate::time::{Clock, Now};
 
-use super::Fleet;
 use super::sending::{Done, Ended};
 use super::user::User;
+use super::{Fleet, Phase};
 
 /// How long a user must be missing in the users file before they leave.
 const MISSING_FOR: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ impl Fleet {
     pub(super) fn load_configured(&mut self, now: &Now) {
         match self.config.users.clone() {
             Some(Configured::Listed(entries)) => self.list(&entries, now),
-            Some(Configured::Signalled) => self.is_loaded = true,
+            Some(Configured::Signalled) => self.phase = Phase::AtWork,
             Some(Configured::File(_)) | None => {}
         }
     }
@@ -86,7 +86,7 @@ impl Fleet {
     /// Starts to follow the users file, if there is one and nobody follows it.
     pub(super) fn follow_roster(&mut self, tasks: &mut JoinSet<Done>) {
         let Some(Configured::File(path)) = &self.config.users else { return };
-        if !self.is_following && !self.is_leaving {
+        if !self.is_following && self.phase != Phase::Leaving {
             self.is_following = true;
             let watch = self.file_watcher.subscribe_to_writers(QUIET).with_looks();
             let follower = Follower { watch, path: path.clone() };
@@ -102,7 +102,9 @@ impl Fleet {
     /// Takes over what the users file says, and follows it further.
     pub(super) fn take_roster(&mut self, followed: Followed, tasks: &mut JoinSet<Done>, now: &Now) {
         let Followed { follower, read } = followed;
-        if self.is_leaving || !matches!(&self.config.users, Some(Configured::File(path)) if *path == follower.path) {
+        if self.phase == Phase::Leaving
+            || !matches!(&self.config.users, Some(Configured::File(path)) if *path == follower.path)
+        {
             return;
         }
         match read {
@@ -143,8 +145,9 @@ impl Fleet {
 
     /// From now on, these are the users.
     fn list(&mut self, entries: &[UserEntry], now: &Now) {
-        let is_start = !std::mem::replace(&mut self.is_loaded, true);
+        let is_start = self.phase == Phase::Loading;
         if is_start {
+            self.phase = Phase::AtWork;
             // It counts from the first moment at which there is something to do.
             self.pacer = Pacer::new(self.config.rate, None, now);
         }
@@ -195,6 +198,11 @@ impl Fleet {
             (user.decide_at, user.decide_at_wall) = (None, None);
         });
         self.wish(index, None, now);
-        self.ask_for_turn(index);
+        let Some(user) = self.users.get(index).filter(|user| user.flight.is_none()) else { return };
+        if user.is_refused() || !user.session.differs() {
+            self.remove(index);
+        } else {
+            self.ask_for_turn(index);
+        }
     }
 }

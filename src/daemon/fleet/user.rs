@@ -43,8 +43,8 @@ pub(super) struct User {
     pub(super) decision: Option<Box<Decision>>,
     /// Wall time since which the same rule has asked for the same presence.
     pub(super) since: Option<Timestamp>,
-    /// What the decision asks for; the outer `None`: nothing was decided yet.
-    pub(super) wish: Option<Option<Target>>,
+    /// What the decision asks for; `None`: nothing, or nothing was decided yet.
+    pub(super) wish: Option<Target>,
     pub(super) flight: Option<Flight>,
     /// A read will show whether Graph holds the wish already.
     pub(super) awaits_read: bool,
@@ -87,9 +87,14 @@ impl User {
         self.own.as_ref().map(|own| own.over(machine, now))
     }
 
+    /// Whether Graph refuses its requests.
+    pub(super) fn is_refused(&self) -> bool {
+        self.reason.as_ref().is_some_and(|reason| reason.kind == FailureKind::Refused)
+    }
+
     /// The presence that it should hold.
     pub(super) fn desired(&self) -> Option<Presence> {
-        self.wish.flatten().map(|target| target.presence)
+        self.wish.map(|target| target.presence)
     }
 
     pub(super) fn row(&self, now: &Now) -> Row {

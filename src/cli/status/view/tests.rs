@@ -29,6 +29,7 @@ fn account(state: State, desired: Option<crate::presence::Presence>) -> Account 
         last_error: None,
         note: None,
         sign_in: None,
+        users: None,
     }
 }
 
