@@ -5,17 +5,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::account::AccountId;
 use super::fleet::{Done, Fleet};
-use super::{Daemon, StartError};
+use super::{Daemon, StartError, kept};
 use crate::config;
 use crate::policy::Snapshot;
 use crate::status::report;
 use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand};
 use crate::time::{Instant, Now};
 use crate::warning::Warning;
+
+/// At most this many commands wait for a users file. There are not more connections, but clients may give up and come again.
+const MAX_WAITING: usize = 64;
 
 impl Daemon {
     /// Sets up the accounts with `users`.
@@ -33,6 +37,8 @@ impl Daemon {
                 lock: self.locks.of(config),
                 file_watcher: self.file_watcher.clone(),
                 clock: Arc::clone(&self.clock),
+                life: self.life.clone(),
+                kept: self.kept.as_ref().map(|path| path.with_extension(format!("{name}.users.jsonl"))),
             };
             let fleet = Fleet::new(self.last_id, name, config.clone(), resources, now)
                 .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
@@ -105,16 +111,28 @@ impl Daemon {
             // None of these tasks is ever cancelled.
             next = self.fleet_tasks.try_join_next().and_then(Result::ok);
         }
+        for command in std::mem::take(&mut self.waiting_for_users) {
+            self.execute_for_users(command, now);
+        }
     }
 
-    /// Does what a client asks.
+    /// Does what a client asks, or lets it wait while a users file is read for the first time.
     pub(super) fn execute_for_users(&mut self, command: UsersCommand, now: &Now) {
+        if self.fleets.iter().any(Fleet::is_loading) && self.waiting_for_users.len() < MAX_WAITING {
+            return self.waiting_for_users.push(command);
+        }
         // A client that has left does not need its answer.
         match command {
             UsersCommand::Change { changes, writer, reply } => {
-                let outcomes =
-                    changes.iter().map(|(user, change)| self.change_user(user, change, writer.as_deref(), now));
-                let _ = reply.send(outcomes.collect());
+                let change =
+                    |(user, change): &(String, UserChange)| self.change_user(user, change, writer.as_deref(), now);
+                let outcomes: Vec<_> = changes.iter().map(change).collect();
+                let kept: Vec<_> = self.fleets.iter_mut().map(|fleet| fleet.keep(now)).collect();
+                tokio::spawn(async move {
+                    // A disk that takes long keeps nobody waiting.
+                    let _ = tokio::time::timeout(kept::PATIENCE, join_all(kept)).await;
+                    let _ = reply.send(outcomes);
+                });
             }
             UsersCommand::List { query, reply } => drop(reply.send(self.list_users(&query, now))),
             UsersCommand::Show { user, reply } => {

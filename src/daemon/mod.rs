@@ -67,6 +67,7 @@ use crate::policy::decide;
 use crate::signals::calendar;
 use crate::signals::{Buses, FileWatcher, Update};
 use crate::status::report::Report;
+use crate::status::users::UsersCommand;
 use crate::status::{BindError, Listen, Server};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
@@ -170,10 +171,14 @@ pub struct Daemon {
     updates: mpsc::Receiver<Update>,
     requests: JoinSet<Done>,
     fleet_tasks: JoinSet<fleet::Done>,
+    /// What clients asked about users before they were known.
+    waiting_for_users: Vec<UsersCommand>,
     server: Option<Server>,
     report_builder: ReportBuilder,
     history: History,
     keeper: Keeper,
+    /// The file that it writes.
+    kept: Option<PathBuf>,
     /// The boot and the login that it belongs to.
     life: Life,
     reports: watch::Sender<Arc<Report>>,
@@ -235,10 +240,12 @@ impl Daemon {
             updates,
             requests: JoinSet::new(),
             fleet_tasks: JoinSet::new(),
+            waiting_for_users: Vec::new(),
             server: Some(server),
             report_builder,
             history: History::new(history, config.history.enabled),
             keeper,
+            kept,
             life,
             reports,
             decision_log: DecisionLog::default(),

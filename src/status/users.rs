@@ -15,7 +15,7 @@ use crate::policy::{CallState, Claim};
 use crate::session::State;
 
 /// The name under which a user's call state is set.
-pub(super) const CALL: &str = "call";
+pub(crate) const CALL: &str = "call";
 
 /// How many rows one answer has if the request does not say.
 pub(super) const DEFAULT_LIMIT: usize = 1000;

@@ -10,11 +10,13 @@
 //! - [`users`] has the users and their lists, [`user`] one of them, and [`own`] what is set for them alone;
 //! - [`sending`] hands requests to the [`Exchange`](super::exchange::Exchange) and takes the answers; [`reads`], [`token`] and
 //!   [`trouble`] are parts of that;
+//! - [`journal`] keeps over a restart what is set for users, and where the wheel is;
 //! - [`roster`] takes over who the users are;
 //! - [`report`] has what `status` and `presenced users` show.
 //!
 //! Leaves to others: the order and the pace (`pacer/`), what a presence follows from (`policy/`).
 
+mod journal;
 mod own;
 mod reads;
 mod report;
@@ -26,15 +28,18 @@ mod user;
 mod users;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::auth::Authenticator;
 use crate::config;
 use crate::failure::Failure;
 use crate::graph::Client;
+use crate::kept::Life;
 use crate::metrics::Metrics;
 use crate::pacer::{Pacer, UserIndex};
 use crate::policy::{Rule, Snapshot, decide};
@@ -48,6 +53,8 @@ use crate::time::{Clock, Instant, Now};
 use super::account::AccountId;
 use super::rounded;
 use super::session_lock::SessionLock;
+use journal::{Journal, Journaled};
+use own::Own;
 use reads::Reads;
 pub(super) use sending::Done;
 use token::TokenState;
@@ -64,6 +71,10 @@ pub(super) struct Resources<'a> {
     pub(super) lock: SessionLock,
     pub(super) file_watcher: FileWatcher,
     pub(super) clock: Arc<dyn Clock>,
+    /// The boot and the login that this process belongs to.
+    pub(super) life: Life,
+    /// The file that keeps what is set for users; `None`: nothing is kept.
+    pub(super) kept: Option<PathBuf>,
 }
 
 /// How far a fleet has come.
@@ -87,6 +98,10 @@ pub(super) struct Fleet {
     lock: SessionLock,
     file_watcher: FileWatcher,
     clock: Arc<dyn Clock>,
+    life: Life,
+    /// What held before the restart, for users that are not known yet.
+    restored: Journaled,
+    journal: Journal,
     users: Users,
     pacer: Pacer,
     /// When to poll the pacer again; `None`: when something has happened.
@@ -120,7 +135,8 @@ impl Fleet {
         resources: Resources<'_>,
         now: &Now,
     ) -> Result<Self, Failure> {
-        let Resources { environment, metrics, lock, file_watcher, clock } = resources;
+        let Resources { environment, metrics, lock, file_watcher, clock, life, kept } = resources;
+        let restored = kept.as_deref().map(|path| journal::read(path, &life, now)).unwrap_or_default();
         let mut fleet = Self {
             id,
             name: name.to_owned(),
@@ -130,6 +146,9 @@ impl Fleet {
             lock,
             file_watcher,
             clock,
+            life,
+            restored,
+            journal: Journal::start(kept),
             users: Users::default(),
             pacer: Pacer::new(config.rate, None, now),
             pacer_wakes: None,
@@ -272,7 +291,30 @@ impl Fleet {
         });
         applied.ok_or(NotDone::UnknownUser)?.map_err(NotDone::Refused)?;
         self.changed.insert(index);
+        if let Some(user) = self.users.get(index) {
+            self.journal.note(&user.id, &Own::kept(user.own.as_deref(), &self.life, now));
+        }
         Ok(())
+    }
+
+    /// Keeps what was changed. The receiver ends when it is on the disk, or cannot be written.
+    pub(super) fn keep(&mut self, now: &Now) -> oneshot::Receiver<()> {
+        let done = self.journal.flush();
+        if self.journal.is_long() {
+            self.rewrite_journal(now);
+        }
+        done
+    }
+
+    fn rewrite_journal(&mut self, now: &Now) {
+        let life = &self.life;
+        let set = self.users.iter().filter_map(|(_, user)| Some((user.id.as_str(), user.own.as_deref()?)));
+        self.journal.replace(set.map(|(id, own)| (id, Own::kept(Some(own), life, now))));
+    }
+
+    /// Whether the users will be known in a moment.
+    pub(super) fn is_loading(&self) -> bool {
+        self.phase == Phase::Loading && self.roster_trouble.is_none()
     }
 
     /// Whether there is a user of this id or name.

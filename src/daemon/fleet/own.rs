@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::kept::Lasting;
+use crate::kept::{Kept, Lasting, Life, Restored};
 use crate::policy::{Call, CallState, Claim, Named, Override, Reading, Snapshot};
 use crate::time::{Instant, Now};
 
 use super::super::kept::Word;
-use crate::status::users::UserChange;
+use crate::status::users::{CALL, UserChange};
 
 /// How many signals may be set for one user.
 const MAX_SIGNALS: usize = 32;
@@ -74,6 +74,28 @@ impl Own {
         let ends = [self.manual.as_ref().and_then(|it| it.until), self.call.as_ref().and_then(|it| it.until)];
         let named = self.named.values().filter_map(|signal| signal.until);
         ends.into_iter().flatten().chain(named).filter(|end| *end > now.instant).min()
+    }
+
+    /// What is set and in force, to be kept over a restart.
+    pub(super) fn kept(own: Option<&Self>, life: &Life, now: &Now) -> Kept<Word> {
+        let mut kept =
+            Kept { life: life.clone(), instant: now.instant, wall: now.wall, manual: None, signals: BTreeMap::new() };
+        let Some(own) = own else { return kept };
+        kept.manual = own.manual.clone().filter(|manual| manual.is_in_force(now));
+        let call = own.call.as_ref().map(|call| {
+            let word = Word { value: call.value.to_string(), writer: None };
+            (CALL.to_owned(), Lasting { value: word, until: call.until })
+        });
+        let named = own.named.iter().map(|(name, signal)| (name.clone(), signal.clone()));
+        kept.signals = named.chain(call).filter(|(_, signal)| signal.is_in_force(now)).collect();
+        kept
+    }
+
+    /// What still holds after a restart.
+    pub(super) fn restored(Restored { manual, mut signals, outdated: _, differs: _ }: Restored<Word>) -> Self {
+        let call = signals.remove(CALL);
+        let call = call.and_then(|call| Some(Lasting { value: call.value.value.parse().ok()?, until: call.until }));
+        Self { manual, call, named: signals }
     }
 
     /// What is set and in force, by name, for people.

@@ -22,6 +22,7 @@ use crate::pacer::{Pacer, UserIndex};
 use crate::regular_file::{self, Unfit};
 use crate::time::{Clock, Now};
 
+use super::own::Own;
 use super::sending::{Done, Ended};
 use super::user::User;
 use super::{Fleet, Phase};
@@ -78,7 +79,11 @@ impl Fleet {
     pub(super) fn load_configured(&mut self, now: &Now) {
         match self.config.users.clone() {
             Some(Configured::Listed(entries)) => self.list(&entries, now),
-            Some(Configured::Signalled) => self.phase = Phase::AtWork,
+            Some(Configured::Signalled) if self.phase == Phase::Loading => {
+                let users: Vec<_> = self.restored.users.keys().cloned().collect();
+                self.list(&users.into_iter().map(|id| UserEntry { id, name: None }).collect::<Vec<_>>(), now);
+            }
+            Some(Configured::Signalled) => {}
             Some(Configured::File(_)) | None => {}
         }
     }
@@ -149,7 +154,7 @@ impl Fleet {
         if is_start {
             self.phase = Phase::AtWork;
             // It counts from the first moment at which there is something to do.
-            self.pacer = Pacer::new(self.config.rate, None, now);
+            self.pacer = Pacer::new(self.config.rate, self.restored.slot, now);
         }
         let missing: Vec<_> = self.missing_in(entries).collect();
         for index in missing.iter().copied() {
@@ -170,11 +175,15 @@ impl Fleet {
         }
         if is_start {
             self.read(&added);
+            // Whoever is not a user any more loses what was set.
+            self.restored.users.clear();
+            self.rewrite_journal(now);
         }
         info!(account = self.name, added = added.len(), missing = missing.len(), "{} users", self.users.len());
     }
 
-    fn add(&mut self, user: User, now: &Now) -> UserIndex {
+    fn add(&mut self, mut user: User, now: &Now) -> UserIndex {
+        user.own = self.restored.users.remove(&user.id).map(|restored| Box::new(Own::restored(restored)));
         let id = user.id.clone();
         let index = self.users.add(user, now);
         self.pacer.handle_added(index, Some(&id));

@@ -53,6 +53,7 @@ impl Fleet {
                 Next::Send(items) => self.dispatch(&items, tasks, now),
                 Next::Wait(until) => {
                     self.pacer_wakes = until;
+                    self.journal.keep_slot(self.pacer.earliest_slot(), now);
                     break;
                 }
             }

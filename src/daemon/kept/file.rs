@@ -31,7 +31,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Why a file cannot be used, as the end of a sentence about it.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(in crate::daemon) enum Problem {
     Unread(Unfit),
     Late,
     Newer(u32),
@@ -54,8 +54,9 @@ struct Versioned {
     version: u32,
 }
 
+/// What is set, as it is written.
 #[derive(Serialize, Deserialize)]
-struct Form {
+pub(in crate::daemon) struct Form {
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     boot: Option<String>,
@@ -102,30 +103,57 @@ fn parse(bytes: &[u8]) -> Result<Kept<Word>, Problem> {
     if version != VERSION {
         return Err(Problem::Newer(version));
     }
-    let form: Form = serde_json::from_slice(bytes).map_err(damaged)?;
-    let instant = Instant::from_origin(Duration::try_from(form.uptime).unwrap_or_default());
-    // The time that was left, from the same clock on.
-    let end =
-        |until: Timestamp| instant + Duration::try_from(until.duration_since(form.written_at)).unwrap_or_default();
-    let invalid = |what: &str| Problem::Damaged(format!("it has an invalid {what}"));
-    let manual = form.manual.map(|manual| {
-        let value = claim(&manual.presence).ok_or_else(|| invalid("presence"))?;
-        Ok(Lasting { value, until: manual.until.map(end) })
-    });
-    let signals = form.signals.into_iter().map(|(name, signal)| {
-        let name: SignalName = name.parse().map_err(|_| invalid("name of a signal"))?;
-        let value: SignalValue = signal.value.parse().map_err(|_| invalid("value of a signal"))?;
-        let writer = signal.set_by.map(|name| crate::sanitize::printable(&name));
-        let word = Word { value: value.into(), writer };
-        Ok((name.into(), Lasting { value: word, until: signal.until.map(end) }))
-    });
-    Ok(Kept {
-        life: Life { boot: form.boot, login: form.login },
-        instant,
-        wall: form.written_at,
-        manual: manual.transpose()?,
-        signals: signals.collect::<Result<_, Problem>>()?,
-    })
+    serde_json::from_slice::<Form>(bytes).map_err(damaged)?.read()
+}
+
+impl Form {
+    /// What it says.
+    pub(in crate::daemon) fn read(self) -> Result<Kept<Word>, Problem> {
+        let form = self;
+        let instant = Instant::from_origin(Duration::try_from(form.uptime).unwrap_or_default());
+        // The time that was left, from the same clock on.
+        let end =
+            |until: Timestamp| instant + Duration::try_from(until.duration_since(form.written_at)).unwrap_or_default();
+        let invalid = |what: &str| Problem::Damaged(format!("it has an invalid {what}"));
+        let manual = form.manual.map(|manual| {
+            let value = claim(&manual.presence).ok_or_else(|| invalid("presence"))?;
+            Ok(Lasting { value, until: manual.until.map(end) })
+        });
+        let signals = form.signals.into_iter().map(|(name, signal)| {
+            let name: SignalName = name.parse().map_err(|_| invalid("name of a signal"))?;
+            let value: SignalValue = signal.value.parse().map_err(|_| invalid("value of a signal"))?;
+            let writer = signal.set_by.map(|name| crate::sanitize::printable(&name));
+            let word = Word { value: value.into(), writer };
+            Ok((name.into(), Lasting { value: word, until: signal.until.map(end) }))
+        });
+        Ok(Kept {
+            life: Life { boot: form.boot, login: form.login },
+            instant,
+            wall: form.written_at,
+            manual: manual.transpose()?,
+            signals: signals.collect::<Result<_, Problem>>()?,
+        })
+    }
+
+    /// As it is written.
+    pub(in crate::daemon) fn of(kept: &Kept<Word>) -> Self {
+        let wall = |until: Instant| {
+            let left = until.saturating_since(kept.instant);
+            kept.wall.checked_add(left).unwrap_or(Timestamp::MAX)
+        };
+        Self {
+            version: VERSION,
+            boot: kept.life.boot.clone(),
+            login: kept.life.login,
+            written_at: kept.wall,
+            uptime: SignedDuration::try_from(kept.instant.since_origin()).unwrap_or(SignedDuration::MAX),
+            manual: kept
+                .manual
+                .as_ref()
+                .map(|manual| FormOverride { presence: manual.value.to_string(), until: manual.until.map(wall) }),
+            signals: kept.signals.iter().map(|(name, signal)| (name.clone(), form_signal(signal, wall))).collect(),
+        }
+    }
 }
 
 fn claim(text: &str) -> Option<Claim> {
@@ -145,23 +173,7 @@ pub(super) fn write(path: &Path, kept: &Kept<Word>) -> io::Result<()> {
 }
 
 fn text(kept: &Kept<Word>) -> io::Result<Vec<u8>> {
-    let wall = |until: Instant| {
-        let left = until.saturating_since(kept.instant);
-        kept.wall.checked_add(left).unwrap_or(Timestamp::MAX)
-    };
-    let form = Form {
-        version: VERSION,
-        boot: kept.life.boot.clone(),
-        login: kept.life.login,
-        written_at: kept.wall,
-        uptime: SignedDuration::try_from(kept.instant.since_origin()).unwrap_or(SignedDuration::MAX),
-        manual: kept
-            .manual
-            .as_ref()
-            .map(|manual| FormOverride { presence: manual.value.to_string(), until: manual.until.map(wall) }),
-        signals: kept.signals.iter().map(|(name, signal)| (name.clone(), form_signal(signal, wall))).collect(),
-    };
-    let mut text = serde_json::to_vec_pretty(&form)?;
+    let mut text = serde_json::to_vec_pretty(&Form::of(kept))?;
     text.push(b'\n');
     Ok(text)
 }

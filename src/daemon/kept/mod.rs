@@ -27,6 +27,7 @@ use crate::kept::{Kept, Life, Restored};
 use crate::off_the_loop::handed_over;
 use crate::time::Now;
 
+pub(super) use file::Form;
 use file::Problem;
 
 /// The value of a signal that was set through the socket, and the program that set it.
@@ -41,7 +42,7 @@ pub(super) type Reply = oneshot::Sender<Result<(), String>>;
 
 /// How long a command, or the daemon's end, waits for the disk. In real time, because a disk does not answer sooner when the
 /// daemon's clock runs fast.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The boot and the login that this process belongs to.
 pub(super) fn this_life(environment: &Environment) -> Life {
