@@ -206,7 +206,7 @@ fn account(address: SocketAddr, app: &App, user: &User) -> String {
     )
 }
 
-/// One request: its time, the call, its outcome, and what others see now.
+/// One request: its time, the call, its outcome, and what others see now. The parts of a batch are indented below it.
 fn line(record: &RequestRecord) -> String {
     let time = time_of_day(record.at);
     let outcome = match (record.outcome, record.status) {
@@ -217,7 +217,9 @@ fn line(record: &RequestRecord) -> String {
     };
     let code = record.code.as_deref().unwrap_or_default();
     let seen = record.visible.as_ref().map(|visible| format!("others see {visible}")).unwrap_or_default();
-    format!("{time}  {:<15} {outcome:<5} {code:<26} {seen}", record.call).trim_end().to_owned()
+    let indent = if record.batch.is_some() { "  " } else { "" };
+    let call = format!("{indent}{}", record.call);
+    format!("{time}  {call:<15} {outcome:<5} {code:<26} {seen}").trim_end().to_owned()
 }
 
 fn time_of_day(at: Timestamp) -> String {

@@ -43,7 +43,7 @@ Control
   DELETE /_emulator/faults                           remove all faults
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
-  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, read-many, batch,
+  call   any (default), graph (these two hit a batch as a whole; the others also hit the parts of a batch), set, clear, prefer, clear-preferred, status-message, read, read-many, batch,
          authorize, token, device-code, other
   at     when it starts to count calls: a duration from now, or a time; default: now
   after  how many matching calls pass before it begins; default: 0
@@ -53,6 +53,8 @@ A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\"
   applied
          true: the call takes effect, and only its answer is lost or replaced
   then   \"answer\" (default), \"reset\", \"hang\", {\"respond\": {\"status\": 503, \"headers\": {\"Retry-After\": \"5\"}, \"body\": …}},
+         {\"parts\": \"missing\"}, {\"parts\": \"doubled\"} or {\"parts\": \"unknown\"} (for batch: it takes effect, but its answer
+         has one part too few, one twice, or one that nobody asked for),
          \"claims-challenge\" (401 until the client gets a token with the challenge's claims),
          \"revoke\" (revoke all sign-ins, then answer),
          {\"aadsts\": 53003} (for token and device-code: the sign-in service's error with this number),

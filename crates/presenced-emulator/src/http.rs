@@ -19,9 +19,8 @@ use tokio::task::JoinSet;
 
 use super::Emulator;
 use super::graph::http_date;
-use super::journal::Outcome;
 use super::message::{MAX_BODY_BYTES, Reply, Request};
-use super::service::{Arrival, Fate};
+use super::service::{Arrival, End, Fate, Served};
 
 /// How long to wait after a connection could not be accepted, for example because the process has no file descriptors left.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
@@ -100,23 +99,26 @@ async fn answer(
         emulator.clock().sleep_until(now.instant + delay).await;
     }
     let now = emulator.clock().now();
-    let (outcome, reply) = match fate {
-        Fate::Answer => (Outcome::Answered, Some(emulator.service().answer(&request, &now))),
-        Fate::Reply(reply) => (Outcome::Answered, Some(reply)),
-        Fate::Reset => (Outcome::Reset, None),
-        Fate::Hang => (Outcome::Hung, None),
+    let number = journal_entry.map(|entry| entry.1);
+    let Served { end, delay } = match fate {
+        Fate::Answer => emulator.service().answer(&request, number, &now),
+        Fate::End(end) => end.into(),
+    };
+    let now = if delay.is_zero() {
+        now
+    } else {
+        emulator.clock().sleep_until(now.instant + delay).await;
+        emulator.clock().now()
     };
     if let Some(journal_entry) = journal_entry {
-        let record = emulator.service().finish(journal_entry, &request, outcome, reply.as_ref(), &now);
-        if let Some(record) = record {
-            emulator.announce(record);
-        }
+        let records = emulator.service().finish(journal_entry, &request, &end, &now);
+        records.for_each(|record| emulator.announce(record));
     }
-    match reply {
-        Some(reply) => Ok(response(reply, &http_date(&now))),
+    match end {
+        End::Reply(reply) => Ok(response(reply, &http_date(&now))),
         // This ends when the client closes the connection.
-        None if outcome == Outcome::Hung => std::future::pending().await,
-        None => Err(Aborted),
+        End::Hang => std::future::pending().await,
+        End::Reset => Err(Aborted),
     }
 }
 

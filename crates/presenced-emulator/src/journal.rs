@@ -26,6 +26,9 @@ pub struct RequestRecord {
     pub id: u64,
     /// When it arrived, in the emulator's time.
     pub at: Timestamp,
+    /// The number of the batch that it arrived in; `None` if it arrived by itself.
+    #[serde(default)]
+    pub batch: Option<u64>,
     /// What kind of call it is.
     pub call: Call,
     /// Its HTTP method.
@@ -43,6 +46,9 @@ pub struct RequestRecord {
     pub status: Option<u16>,
     /// The error code in the answer: Graph's `error.code` or OAuth's `error`.
     pub code: Option<String>,
+    /// The object id of the user whose presence it is about; `None` if it is about no user, or about one that does not exist.
+    #[serde(default)]
+    pub user: Option<String>,
     /// What others saw after it of the user whose presence it is about; `None` if it is about no user.
     pub visible: Option<Pair>,
 }
@@ -76,11 +82,20 @@ pub(super) struct Journal {
     records: VecDeque<RequestRecord>,
     last_id: u64,
     counts: BTreeMap<Call, RequestCounts>,
+    /// The requests that ended since [`take_ended`](Journal::take_ended).
+    ended: Vec<RequestRecord>,
 }
 
 impl Journal {
-    /// Adds a request that arrives. Returns its number.
-    pub(super) fn arrive(&mut self, call: Call, route: &Route, request: &Request, at: Timestamp) -> u64 {
+    /// Adds a request that arrives, alone or in the batch with that number. Returns its number.
+    pub(super) fn arrive(
+        &mut self,
+        call: Call,
+        route: &Route,
+        request: &Request,
+        batch: Option<u64>,
+        at: Timestamp,
+    ) -> u64 {
         if self.records.len() == MAX_RECORDS {
             self.records.pop_front();
         }
@@ -88,6 +103,7 @@ impl Journal {
         self.records.push_back(RequestRecord {
             id: self.last_id,
             at,
+            batch,
             call,
             method: request.method.to_string(),
             path: request.path.clone(),
@@ -96,35 +112,39 @@ impl Journal {
             outcome: Outcome::Pending,
             status: None,
             code: None,
+            user: None,
             visible: None,
         });
         self.last_id
     }
 
-    /// Notes how request `id` ended. Returns its complete record, or `None` if it was dropped in the meantime.
+    /// Notes how request `id` ended, and what others then see of the user it is about.
     pub(super) fn finish(
         &mut self,
         id: u64,
         call: Call,
         outcome: Outcome,
         answer: Option<(u16, Option<String>)>,
-        visible: Option<Pair>,
-    ) -> Option<RequestRecord> {
+        seen: Option<(String, Pair)>,
+    ) {
+        let counts = self.counts.entry(call).or_default();
         match &answer {
-            Some((status, _)) => self.count(call, *status),
-            None => self.counts.entry(call).or_default().unanswered += 1,
+            Some((status, _)) => *counts.answered.entry(*status).or_default() += 1,
+            None => counts.unanswered += 1,
         }
-        // The numbers have no gaps.
-        let place = id.checked_sub(self.records.front()?.id)?;
-        let record = self.records.get_mut(usize::try_from(place).ok()?)?;
-        let (status, code) = answer.map_or((None, None), |(status, code)| (Some(status), code));
-        *record = RequestRecord { outcome, status, code, visible, ..record.clone() };
-        Some(record.clone())
+        // The numbers have no gaps. A request that was dropped in the meantime has no place.
+        let first = self.records.front().map_or(0, |record| record.id);
+        let place = id.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+        let Some(record) = place.and_then(|place| self.records.get_mut(place)) else { return };
+        record.outcome = outcome;
+        (record.status, record.code) = answer.map_or((None, None), |(status, code)| (Some(status), code));
+        (record.user, record.visible) = seen.unzip();
+        self.ended.push(record.clone());
     }
 
-    /// Counts one answer.
-    pub(super) fn count(&mut self, call: Call, status: u16) {
-        *self.counts.entry(call).or_default().answered.entry(status).or_default() += 1;
+    /// The records of the requests that ended since the last call.
+    pub(super) fn take_ended(&mut self) -> Vec<RequestRecord> {
+        std::mem::take(&mut self.ended)
     }
 
     /// The counts.
@@ -210,7 +230,7 @@ mod tests {
         let mut journal = Journal::default();
         let (route, request) = request("/v1.0/me/presence", b"");
         for _ in 0..MAX_RECORDS + 3 {
-            let id = journal.arrive(Call::Read, &route, &request, Timestamp::UNIX_EPOCH);
+            let id = journal.arrive(Call::Read, &route, &request, None, Timestamp::UNIX_EPOCH);
             journal.finish(id, Call::Read, Outcome::Answered, Some((200, None)), None);
         }
         assert_eq!(journal.dropped(), 3);

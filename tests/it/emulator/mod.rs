@@ -3,6 +3,7 @@
 
 mod assertion;
 mod authorize;
+mod batch;
 mod binary;
 mod control;
 mod faults;

@@ -79,12 +79,12 @@ impl At {
                  authorize, token, device-code or other"
 )]
 pub enum Matches {
-    /// Every call to Graph or Entra. The emulator's own pages are never affected.
+    /// Every call to Graph or Entra, and a batch as a whole. The emulator's own pages are never affected.
     #[default]
     Any,
-    /// Every call to Graph, known or not.
+    /// Every call to Graph, known or not, and a batch as a whole.
     Graph,
-    /// One kind of call.
+    /// One kind of call, also in a batch. All of a batch shares the connection: resetting one part loses the whole answer.
     #[serde(untagged)]
     Only(Call),
 }
@@ -96,6 +96,12 @@ impl Matches {
             Self::Graph => !matches!(call, Call::Authorize | Call::Token | Call::DeviceCode),
             Self::Only(only) => only == call,
         }
+    }
+
+    /// Whether it affects a call that arrives in a batch. The batch itself is what [`Any`](Self::Any) and [`Graph`](Self::Graph)
+    /// affect.
+    pub(super) fn matches_part(self, call: Call) -> bool {
+        self == Self::Only(call)
     }
 }
 
@@ -129,6 +135,8 @@ pub enum Then {
     Aadsts(u32),
     /// It gets one of Graph's refusals that do not say what is wrong. Only for calls to Graph.
     Refuse(Refusal),
+    /// It takes effect, and then something is wrong with the parts of its answer. Only for [`Call::Batch`].
+    Parts(Parts),
     /// The connection is reset.
     Reset,
     /// It is never answered.
@@ -153,6 +161,18 @@ pub enum Refusal {
     NoPresence,
     /// 400 `BadRequest`, as for the token of a personal Microsoft account.
     PersonalAccount,
+}
+
+/// What is wrong with the parts of a batch's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Parts {
+    /// The last one is missing.
+    Missing,
+    /// The last one is there twice; the second time, its status is 500.
+    Doubled,
+    /// There is one more, with an id that the batch does not have.
+    Unknown,
 }
 
 impl Then {
@@ -193,6 +213,14 @@ impl Fault {
             Then::Respond { status, headers, .. } => (status, headers),
             Then::Aadsts(number) => return self.check_number(*number),
             Then::Refuse(_) => return self.check_refusal(),
+            Then::Parts(_) => {
+                let batch = self.call == Matches::Only(Call::Batch);
+                return if batch {
+                    Ok(())
+                } else {
+                    Err("only a batch has `parts`, so `call` must be batch".to_owned())
+                };
+            }
             Then::Answer | Then::Reset | Then::Hang | Then::ClaimsChallenge | Then::Revoke => return Ok(()),
         };
         if !(200..=599).contains(status) {
@@ -267,6 +295,7 @@ mod tests {
             r#"{"then": {"aadsts": 53003}}"#,
             r#"{"call": "set", "then": {"aadsts": 53003}}"#,
             r#"{"call": "token", "then": {"aadsts": 0}}"#,
+            r#"{"call": "graph", "then": {"parts": "missing"}}"#,
             r#"{"then": {"refuse": "unauthorized"}}"#,
             r#"{"call": "token", "then": {"refuse": "no-presence"}}"#,
         ] {

@@ -6,7 +6,7 @@ mod plan;
 
 use std::time::Duration;
 
-pub use self::fault::{At, Fault, FaultError, Matches, Refusal, Then};
+pub use self::fault::{At, Fault, FaultError, Matches, Parts, Refusal, Then};
 pub use self::plan::PlanError;
 use super::route::Call;
 use presenced_core::time::{Instant, Now};
@@ -80,9 +80,18 @@ impl Faults {
 
     /// Counts a call that arrives. Returns what happens to it; `None` if no fault acts.
     pub(super) fn hit(&mut self, call: Call, now: Instant) -> Option<FaultHit> {
+        self.hit_if(now, |matches| matches.matches(call))
+    }
+
+    /// The same for a call that arrives in a batch.
+    pub(super) fn hit_part(&mut self, call: Call, now: Instant) -> Option<FaultHit> {
+        self.hit_if(now, |matches| matches.matches_part(call))
+    }
+
+    fn hit_if(&mut self, now: Instant, concern: impl Fn(Matches) -> bool) -> Option<FaultHit> {
         let mut hit = None;
         self.active.retain(|active| !active.is_over(now));
-        let concerned = |active: &&mut ActiveFault| active.active_from <= now && active.fault.call.matches(call);
+        let concerned = |active: &&mut ActiveFault| active.active_from <= now && concern(active.fault.call);
         for active in self.active.iter_mut().filter(concerned) {
             let Some(began) = active.began else {
                 active.passed += 1;

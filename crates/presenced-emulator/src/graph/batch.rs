@@ -1,11 +1,14 @@
 //! `POST /$batch`: up to 20 requests in one. Each is answered and throttled separately; the outer 200 hides their failures.
 //!
-//! Source: Graph's page on JSON batching.
+//! This reads a batch and writes its answer; `service/batch` answers the parts. Source: Graph's page on JSON batching. Inferred: the
+//! texts of the errors, and that a part of the answer that is not JSON is in base64, as in a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,9 +16,9 @@ use serde_json::{Value, json};
 use super::Graph;
 use super::error::GraphError;
 use crate::entra::Entra;
-use crate::journal::Journal;
+use crate::faults::Parts;
 use crate::message::{Reply, Request};
-use crate::route::{Call, Route};
+use crate::route::Route;
 use presenced_core::time::Now;
 
 /// How many requests a batch may have.
@@ -39,6 +42,17 @@ struct BatchItem {
     depends_on: Vec<String>,
 }
 
+/// A request in a batch.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Its name in the batch.
+    pub(crate) id: String,
+    /// The parts before it that must have succeeded.
+    pub(crate) depends_on: Vec<String>,
+    /// The request itself, with the batch's token.
+    pub(crate) request: Request,
+}
+
 impl BatchItem {
     /// This item as a request with the batch's token. `None` if its method or a header is invalid.
     fn request(&self, outer: &Request) -> Option<Request> {
@@ -52,67 +66,80 @@ impl BatchItem {
             headers.insert(AUTHORIZATION, token.clone());
         }
         let method = Method::from_bytes(self.method.to_ascii_uppercase().as_bytes()).ok()?;
-        let body = match &self.body {
-            Some(body) => {
-                headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-                Bytes::from(body.to_string())
-            }
-            None => Bytes::new(),
-        };
+        let body = self.body.as_ref().map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
         let path = format!("/{version}/{}", path.trim_start_matches('/'));
         Some(Request { method, path, query: query.to_owned(), headers, body: Some(body) })
     }
 }
 
 impl Graph {
-    /// Answers a batch: its requests in their order, which satisfies every dependency that is not circular.
-    pub(super) fn batch(
-        &mut self,
-        outer: &Request,
-        entra: &Entra,
-        journal: &mut Journal,
-        now: &Now,
-    ) -> Result<Reply, GraphError> {
-        let body = outer.body.as_ref().ok_or_else(GraphError::too_large)?;
-        let batch: Batch =
-            serde_json::from_slice(body).map_err(|_| GraphError::bad_request("Invalid batch payload format."))?;
-        if batch.requests.len() > MAX_BATCH_REQUESTS {
-            let message = format!("Number of batch request steps exceeds the maximum value of {MAX_BATCH_REQUESTS}.");
-            return Err(GraphError::bad_request(message));
-        }
-        let mut statuses: BTreeMap<&str, u16> = BTreeMap::new();
-        let mut responses = Vec::new();
-        for item in &batch.requests {
-            if statuses.contains_key(item.id.as_str()) {
-                return Err(GraphError::bad_request(format!("The request id '{}' is used twice.", item.id)));
-            }
-            let failed = item.depends_on.iter().any(|id| statuses.get(id.as_str()).is_none_or(|status| *status >= 400));
-            let (call, reply) = match item.request(outer) {
-                Some(request) if !failed => {
-                    let route = Route::of(&request.path);
-                    let nested = route == Route::Batch;
-                    let call = route.call().unwrap_or(Call::Other);
-                    let reply = if nested {
-                        self.fault(StatusCode::BAD_REQUEST, &request, now)
-                    } else {
-                        self.answer(&route, &request, entra, journal, now)
-                    };
-                    (call, reply)
-                }
-                Some(_) => (Call::Other, self.fault(StatusCode::FAILED_DEPENDENCY, outer, now)),
-                None => (Call::Other, self.fault(StatusCode::BAD_REQUEST, outer, now)),
-            };
-            journal.count(call, reply.status.as_u16());
-            statuses.insert(&item.id, reply.status.as_u16());
-            responses.push(response(&item.id, &reply));
-        }
-        Ok(Reply::json(StatusCode::OK, &json!({ "responses": responses })))
+    /// Checks a batch and reads its parts.
+    ///
+    /// # Errors
+    /// The answer that refuses the batch as a whole. Then none of its parts takes effect.
+    pub(crate) fn open_batch(&mut self, outer: &Request, entra: &Entra, now: &Now) -> Result<Vec<Part>, Box<Reply>> {
+        let ids = self.ids(outer);
+        let parts = self.check(&Route::Batch, outer, entra, now).and_then(|_| parts(outer));
+        parts.map_err(|refusal| Box::new(Self::finish(refusal.reply(&ids, now), &ids, now)))
     }
+
+    /// The answer to a batch whose parts were answered like this.
+    pub(crate) fn close_batch(&mut self, outer: &Request, answered: &[(&str, Reply)], now: &Now) -> Reply {
+        let responses: Vec<Value> = answered.iter().map(|(id, reply)| response(id, reply)).collect();
+        let ids = self.ids(outer);
+        Self::finish(Reply::json(StatusCode::OK, &json!({ "responses": responses })), &ids, now)
+    }
+}
+
+/// The parts of a batch.
+fn parts(outer: &Request) -> Result<Vec<Part>, GraphError> {
+    let invalid = || GraphError::bad_request("Invalid batch payload format.");
+    let body = outer.body.as_ref().ok_or_else(GraphError::too_large)?;
+    let batch: Batch = serde_json::from_slice(body).map_err(|_| invalid())?;
+    if batch.requests.len() > MAX_BATCH_REQUESTS {
+        let message = format!("Number of batch request steps exceeds the maximum value of {MAX_BATCH_REQUESTS}.");
+        return Err(GraphError::bad_request(message));
+    }
+    // The reference: ids are unique, and case does not matter.
+    let mut ids = BTreeSet::new();
+    if let Some(item) = batch.requests.iter().find(|item| !ids.insert(item.id.to_ascii_lowercase())) {
+        return Err(GraphError::bad_request(format!("The request id '{}' is used twice.", item.id)));
+    }
+    let part = |item: BatchItem| {
+        let request = item.request(outer).ok_or_else(invalid)?;
+        Ok(Part { id: item.id, depends_on: item.depends_on, request })
+    };
+    batch.requests.into_iter().map(part).collect()
 }
 
 fn response(id: &str, reply: &Reply) -> Value {
     let headers: BTreeMap<&str, &str> =
         reply.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
-    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let body = match serde_json::from_slice(&reply.body) {
+        Ok(json) => json,
+        Err(_) if reply.body.is_empty() => Value::Null,
+        Err(_) => STANDARD.encode(&reply.body).into(),
+    };
     json!({ "id": id, "status": reply.status.as_u16(), "headers": headers, "body": body })
+}
+
+/// Changes the answer to a batch as a fault wants it. An answer without parts stays as it is.
+pub(crate) fn garble(reply: &mut Reply, parts: Parts) {
+    let Ok(mut answer) = serde_json::from_slice::<Value>(&reply.body) else { return };
+    let Some(responses) = answer["responses"].as_array_mut() else { return };
+    let Some(mut last) = responses.pop() else { return };
+    match parts {
+        Parts::Missing => {}
+        Parts::Doubled => {
+            responses.push(last.clone());
+            last["status"] = 500.into();
+            responses.push(last);
+        }
+        Parts::Unknown => {
+            responses.push(last.clone());
+            last["id"] = "unknown".into();
+            responses.push(last);
+        }
+    }
+    reply.body = answer.to_string().into();
 }

@@ -5,7 +5,7 @@
 //! throttle, and that the values come last, are inferred.
 
 mod arguments;
-mod batch;
+pub(super) mod batch;
 mod calls;
 mod error;
 mod read_many;
@@ -17,7 +17,6 @@ use self::error::GraphError;
 use super::directory::Directory;
 use super::entra::{Access, Entra, Subject};
 use super::faults::Refusal;
-use super::journal::Journal;
 use super::message::{Reply, Request};
 use super::model::{Population, Totals, UserPresence};
 use super::options::Options;
@@ -58,19 +57,12 @@ impl Graph {
     }
 
     /// Answers a request to Graph.
-    pub(super) fn answer(
-        &mut self,
-        route: &Route,
-        request: &Request,
-        entra: &Entra,
-        journal: &mut Journal,
-        now: &Now,
-    ) -> Reply {
+    pub(super) fn answer(&mut self, route: &Route, request: &Request, entra: &Entra, now: &Now) -> Reply {
         let ids = self.ids(request);
         let answered = self.check(route, request, entra, now).and_then(|access| match route {
             Route::Presence(call, whose) => self.call(*call, whose, request, &access, now),
             Route::ReadMany => self.read_many(request, &access, now),
-            Route::Batch => self.batch(request, entra, journal, now),
+            Route::Batch => Err(GraphError::bad_request("A batch cannot be in a batch.")),
             Route::UnknownSegment(segment) => Err(GraphError::unknown_segment(segment)),
             Route::Help | Route::Control(_) | Route::Entra(..) | Route::Unknown => Err(GraphError::nothing_here()),
         });

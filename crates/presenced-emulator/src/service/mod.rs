@@ -1,8 +1,10 @@
 //! The service: everything behind the socket, as one sans-IO state machine.
 //!
 //! The contract: call [`arrive`](Service::arrive) for each request and wait for the delay it returns. If the fate is
-//! [`Fate::Answer`], call [`answer`](Service::answer). In any case end with [`finish`](Service::finish).
+//! [`Fate::Answer`], call [`answer`](Service::answer), and wait for its delay too. In any case end with
+//! [`finish`](Service::finish).
 
+mod batch;
 mod control;
 
 use std::collections::BTreeMap;
@@ -14,12 +16,12 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::entra::Entra;
-use super::faults::{Faults, Then};
+use super::faults::{FaultHit, Faults, Then};
 use super::graph::Graph;
+use super::graph::batch::garble;
 use super::help;
 use super::journal::{Journal, Outcome, RequestRecord};
 use super::message::{Reply, Request};
-use super::model::UserPresence;
 use super::options::Options;
 use super::route::{Call, Route};
 use super::state::{Busiest, ShownUsers, State, Summary};
@@ -54,12 +56,45 @@ pub(super) struct Arrival {
 pub(super) enum Fate {
     /// It is answered as usual: call [`Service::answer`].
     Answer,
+    /// It ends like this.
+    End(End),
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub(super) enum End {
     /// This is the answer.
     Reply(Reply),
     /// The connection is reset.
     Reset,
     /// It is never answered.
     Hang,
+}
+
+impl End {
+    /// How the journal calls it.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Reply(_) => Outcome::Answered,
+            Self::Reset => Outcome::Reset,
+            Self::Hang => Outcome::Hung,
+        }
+    }
+}
+
+/// A request that was answered as usual.
+#[derive(Debug)]
+pub(super) struct Served {
+    /// How it ends.
+    pub(super) end: End,
+    /// How long that is delayed.
+    pub(super) delay: Duration,
+}
+
+impl From<End> for Served {
+    fn from(end: End) -> Self {
+        Self { end, delay: Duration::ZERO }
+    }
 }
 
 impl Service {
@@ -79,40 +114,62 @@ impl Service {
             let text =
                 "The emulator only answers requests to an address or localhost, and from pages of this machine.\n";
             let refused = Reply::text(StatusCode::FORBIDDEN, text.to_owned());
-            return Arrival { journal_entry: None, delay: Duration::ZERO, fate: Fate::Reply(refused) };
+            return Arrival { journal_entry: None, delay: Duration::ZERO, fate: Fate::End(End::Reply(refused)) };
         }
         let route = Route::of(&request.path);
         let Some(call) = route.call() else {
             return Arrival { journal_entry: None, delay: Duration::ZERO, fate: Fate::Answer };
         };
-        let journal_entry = Some((call, self.journal.arrive(call, &route, request, now.wall)));
+        let journal_entry = Some((call, self.journal.arrive(call, &route, request, None, now.wall)));
         let Some(hit) = self.faults.hit(call, now.instant) else {
             return Arrival { journal_entry, delay: Duration::ZERO, fate: Fate::Answer };
         };
-        let early = hit.applied.then(|| self.answer(request, now));
-        let fate = match hit.then {
-            Then::Answer => early.map_or(Fate::Answer, Fate::Reply),
+        let delay = hit.delay;
+        let fate = self.strike(hit, call, request, journal_entry.map(|entry| entry.1), now);
+        Arrival { journal_entry, delay, fate }
+    }
+
+    /// What happens to a request that a fault hits. `number` is its number in the journal.
+    fn strike(&mut self, hit: FaultHit, call: Call, request: &Request, number: Option<u64>, now: &Now) -> Fate {
+        let early = hit.applied.then(|| self.answer(request, number, now).end);
+        match hit.then {
+            Then::Answer => early.map_or(Fate::Answer, Fate::End),
             Then::Respond { status, headers, body } => {
-                Fate::Reply(self.fault_reply(call, request, status, &headers, body, now))
+                Fate::End(End::Reply(self.fault_reply(call, request, status, &headers, body, now)))
             }
-            Then::Aadsts(number) => Fate::Reply(self.entra.numbered_error(number, now)),
-            Then::Refuse(refusal) => Fate::Reply(self.graph.refuse(refusal, request, now)),
-            Then::Reset => Fate::Reset,
-            Then::Hang => Fate::Hang,
+            Then::Aadsts(number) => Fate::End(End::Reply(self.entra.numbered_error(number, now))),
+            Then::Refuse(refusal) => Fate::End(End::Reply(self.graph.refuse(refusal, request, now))),
+            Then::Parts(parts) => {
+                let mut end = early.unwrap_or_else(|| self.answer(request, number, now).end);
+                if let End::Reply(reply) = &mut end {
+                    garble(reply, parts);
+                }
+                Fate::End(end)
+            }
+            Then::Reset => Fate::End(End::Reset),
+            Then::Hang => Fate::End(End::Hang),
             Then::ClaimsChallenge => {
-                let challenge = self.graph.claims_challenge(request, &self.entra, hit.began, now);
-                challenge.or(early).map_or(Fate::Answer, Fate::Reply)
+                let challenge = self.graph.claims_challenge(request, &self.entra, hit.began, now).map(End::Reply);
+                challenge.or(early).map_or(Fate::Answer, Fate::End)
             }
             Then::Revoke => {
                 self.entra.revoke_all();
-                early.map_or(Fate::Answer, Fate::Reply)
+                early.map_or(Fate::Answer, Fate::End)
             }
-        };
-        Arrival { journal_entry, delay: hit.delay, fate }
+        }
     }
 
-    /// Answers a request without regard to faults.
-    pub(super) fn answer(&mut self, request: &Request, now: &Now) -> Reply {
+    /// Answers a request without regard to faults, except those of the parts of a batch. `number` is its number in the journal.
+    pub(super) fn answer(&mut self, request: &Request, number: Option<u64>, now: &Now) -> Served {
+        if Route::of(&request.path) == Route::Batch {
+            self.batch(request, number, now)
+        } else {
+            End::Reply(self.single(request, now)).into()
+        }
+    }
+
+    /// Answers a request that is not a batch.
+    fn single(&mut self, request: &Request, now: &Now) -> Reply {
         let route = Route::of(&request.path);
         match &route {
             Route::Help => help::page(),
@@ -122,27 +179,39 @@ impl Service {
                 self.entra.handle(*call, tenant, request, &base, now)
             }
             Route::Presence(..) | Route::ReadMany | Route::Batch | Route::UnknownSegment(_) => {
-                self.graph.answer(&route, request, &self.entra, &mut self.journal, now)
+                self.graph.answer(&route, request, &self.entra, now)
             }
             Route::Unknown => self.graph.nothing_here(request, now),
         }
     }
 
-    /// Notes how a request ended. Returns its record for subscribers.
+    /// Notes how a request ended. Returns the records for subscribers: its own, and those of requests that ended since the last
+    /// call, which are the parts of a batch.
     pub(super) fn finish(
         &mut self,
-        journal_entry: (Call, u64),
+        entry: (Call, u64),
         request: &Request,
-        outcome: Outcome,
-        reply: Option<&Reply>,
+        end: &End,
         now: &Now,
-    ) -> Option<RequestRecord> {
-        let (call, id) = journal_entry;
+    ) -> impl Iterator<Item = RequestRecord> + use<> {
+        let parts = self.journal.take_ended();
+        self.note_end(entry, request, end, now);
+        self.journal.take_ended().into_iter().chain(parts)
+    }
+
+    /// Notes in the journal how a request ended.
+    fn note_end(&mut self, (call, id): (Call, u64), request: &Request, end: &End, now: &Now) {
         let route = Route::of(&request.path);
         let user = self.graph.user_concerned(&route, request, &self.entra, now);
-        let visible = user.and_then(|user| self.graph.presence(&user, now).map(UserPresence::visible));
-        let answer = reply.map(|reply| (reply.status.as_u16(), reply.code.clone()));
-        self.journal.finish(id, call, outcome, answer, visible)
+        let seen = user.and_then(|user| {
+            let visible = self.graph.presence(&user, now)?.visible();
+            Some((user, visible))
+        });
+        let answer = match end {
+            End::Reply(reply) => Some((reply.status.as_u16(), reply.code.clone())),
+            End::Reset | End::Hang => None,
+        };
+        self.journal.finish(id, call, end.outcome(), answer, seen);
     }
 
     /// The state, with these users.
@@ -233,156 +302,4 @@ fn is_local(request: &Request) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use hyper::body::Bytes;
-    use hyper::{HeaderMap, Method};
-    use jiff::Timestamp;
-    use jiff::tz::TimeZone;
-    use proptest::prelude::*;
-    use proptest::sample::select;
-
-    use super::*;
-    use presenced_core::time::Instant;
-
-    #[test]
-    fn only_requests_for_this_machine_are_answered() {
-        let now = Now { instant: Instant::default(), wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
-        let mut service = Service::new(Options::default(), &now);
-        let mut status = |headers: &[(HeaderName, &str)]| {
-            let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
-            let request = Request {
-                method: Method::POST,
-                path: "/_emulator/faults".to_owned(),
-                query: String::new(),
-                headers: headers.collect(),
-                body: Some(Bytes::from_static(b"{}")),
-            };
-            match service.arrive(&request, &now).fate {
-                Fate::Reply(reply) => Some(reply.status),
-                Fate::Answer | Fate::Reset | Fate::Hang => None,
-            }
-        };
-        let forbidden = Some(StatusCode::FORBIDDEN);
-        assert_eq!(status(&[(HOST, "127.0.0.1:8765")]), None);
-        assert_eq!(status(&[(HOST, "localhost"), (ORIGIN, "http://localhost:3000")]), None);
-        assert_eq!(status(&[]), None, "HTTP/1.0");
-        assert_eq!(status(&[(HOST, "rebound.example:8765")]), forbidden);
-        assert_eq!(status(&[(HOST, "127.0.0.1:8765"), (ORIGIN, "https://evil.example")]), forbidden);
-        assert_eq!(status(&[(HOST, "127.0.0.1:8765"), (ORIGIN, "null")]), forbidden);
-        assert_eq!(status(&[(HOST, "127.0.0.1:8765"), (HOST, "rebound.example")]), forbidden);
-    }
-
-    /// Paths of known and unknown segments.
-    fn path() -> impl Strategy<Value = String> {
-        let known: Vec<&str> = vec![
-            "v1.0",
-            "beta",
-            "users",
-            "me",
-            "presence",
-            "setPresence",
-            "clearPresence",
-            "setUserPreferredPresence",
-            "setStatusMessage",
-            "$batch",
-            "communications",
-            "presences",
-            "getPresencesByUserId",
-            "oauth2",
-            "v2.0",
-            "token",
-            "devicecode",
-            "authorize",
-            "consent",
-            "_emulator",
-            "state",
-            "requests",
-            "faults",
-            "tokens",
-            "device",
-            "approve",
-            "deny",
-            "timeline",
-            "sessions",
-            "revoke",
-            "fa8bf3dc-eca7-46b7-bad1-db199b62afc3",
-            "%",
-            "%ff",
-            "%2F",
-            "",
-        ];
-        prop::collection::vec(select(known), 0..7).prop_map(|segments| format!("/{}", segments.join("/")))
-    }
-
-    /// Bodies: valid, nearly valid and random.
-    fn body() -> impl Strategy<Value = Vec<u8>> {
-        let expected: Vec<&str> = vec![
-            r#"{"sessionId": "a", "availability": "Available", "activity": "Available", "expirationDuration": "PT5M"}"#,
-            r#"{"availability": "Away", "activity": "Away", "expirationDuration": "P9999999D"}"#,
-            r#"{"availability": "Busy", "expires_in": "PT9000000000000000S", "fades": true}"#,
-            r#"{"statusMessage": {"message": {"content": ""}}}"#,
-            r#"{"then": {"respond": {"status": 599, "body": {"error": 1}}}, "times": 1}"#,
-            r#"{"delay": "PT9000000000000000S", "for": "1s", "after": 4294967295}"#,
-            r#"{"ids": ["fa8bf3dc-eca7-46b7-bad1-db199b62afc3", "nobody", ""]}"#,
-            r#"{"requests": [{"id": "1", "method": "POST", "url": "/me/presence", "body": null}]}"#,
-            "grant_type=client_credentials&client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&scope=/.default",
-            "client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&scope=openid",
-        ];
-        prop_oneof![
-            select(expected).prop_map(|body| body.as_bytes().to_vec()),
-            prop::collection::vec(any::<u8>(), 0..40),
-        ]
-    }
-
-    proptest! {
-        /// Every request at any time gets an answer, and the state survives a round trip through JSON.
-        #[test]
-        fn any_request_is_answered(
-            requests in prop::collection::vec((path(), body(), any::<bool>(), any::<bool>(), 0_u64..100_000_000), 1..20)
-        ) {
-            let at = |secs| Now {
-                instant: Instant::from_origin(Duration::from_secs(secs)),
-                wall: Timestamp::UNIX_EPOCH + Duration::from_secs(secs),
-                zone: TimeZone::UTC,
-            };
-            let mut service = Service::new(Options::default(), &at(0));
-            let mut form = Request {
-                method: Method::POST,
-                path: "/t/oauth2/v2.0/token".to_owned(),
-                query: String::new(),
-                headers: HeaderMap::new(),
-                body: Some("grant_type=client_credentials&client_id=22553876-f5ab-4529-bffb-cfe50aa89f87&\
-                    client_secret=emulator-secret&scope=/.default".into()),
-            };
-            let mut secs = 0;
-            for (path, body, posts, signed_in, later) in requests {
-                secs += later;
-                let now = at(secs);
-                let token: Value = serde_json::from_slice(&service.answer(&form, &now).body).unwrap();
-                let mut request = Request { path, body: Some(body.into()), ..form.clone() };
-                request.method = if posts { Method::POST } else { Method::GET };
-                request.headers.insert("content-type", "application/json".parse().unwrap());
-                if signed_in {
-                    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
-                    request.headers.insert("authorization", bearer.parse().unwrap());
-                }
-                let Arrival { journal_entry, fate, .. } = service.arrive(&request, &now);
-                let reply = match fate {
-                    Fate::Answer => service.answer(&request, &now),
-                    Fate::Reply(reply) => reply,
-                    Fate::Reset | Fate::Hang => Reply::empty(StatusCode::OK),
-                };
-                prop_assert!(reply.status.as_u16() >= 200);
-                if let Some(journal_entry) = journal_entry {
-                    service.finish(journal_entry, &request, Outcome::Answered, Some(&reply), &now);
-                }
-                form.headers.clear();
-                let state = service.state(ShownUsers::IfFew, &now);
-                let json = serde_json::to_string(&state).unwrap();
-                prop_assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
-            }
-        }
-    }
-}
+mod tests;
