@@ -55,12 +55,20 @@
 //!
 //! Times and durations are those of the crate [`jiff`], which is exported for tests that do not use the same version themselves.
 //!
+//! # Many users
+//!
+//! [`User::numbered`] makes as many users as a test needs. A request costs the same whether there are one or 100,000: a user is
+//! advanced in time when a request is about that user, and the [`Summary`] touches only those that changed. Memory is bounded: the
+//! journal has the newest 2,000 requests, and all timelines together the newest 400,000 changes, shared equally by the users, at most
+//! 10,000 each.
+//!
 //! # How it is built
 //!
 //! ```text
 //!  server    binds a port and serves on it, for tests ── clock
 //!  http      the socket, and the faults that need one (reset, hang, delay)
 //!  service   one sans-IO state machine: a request and the time in, an answer out
+//!   ├ batch    the parts of a batch, each like a request of its own
 //!   ├ graph    permissions, throttling, the presence calls in Graph's shapes ── model: sessions, fade, expiry, what others see
 //!   ├ entra    the authorization, token and device code endpoints in Entra's shapes
 //!   ├ faults   what goes wrong, on request or from a plan file

@@ -157,3 +157,37 @@ async fn only_loopback_is_served() -> Result {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_test_of_many_users_sees_each_part_of_a_batch_and_the_totals() -> Result {
+    let clock = clock()?;
+    let users: Vec<User> = (1..=30).map(User::numbered).collect();
+    let server =
+        Server::start_with_clock(Options { users: users.clone(), ..Options::default() }, clock.clone()).await?;
+    let token = token(&server).await?;
+    let part = |(number, user): (usize, &User)| {
+        serde_json::json!({
+            "id": number.to_string(),
+            "method": "POST",
+            "url": format!("/users/{}/presence/setPresence", user.id),
+            "headers": {"Content-Type": "application/json"},
+            "body": {"sessionId": App::DEFAULT_CLIENT_ID, "availability": "Available", "activity": "Available"},
+        })
+    };
+    let parts: Vec<_> = users.iter().take(20).enumerate().map(part).collect();
+    let headers = format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
+    let body = serde_json::json!({ "requests": parts }).to_string();
+    assert!(post(&server, "/v1.0/$batch", &headers, &body).await?.starts_with("HTTP/1.1 200 OK"));
+
+    let batch = server.wait_for(|record| record.call == Call::Batch).await.id;
+    let parts = server.requests().into_iter().filter(|record| record.batch == Some(batch));
+    let set: Vec<_> = parts.filter(|record| record.status == Some(200)).filter_map(|record| record.user).collect();
+    assert!(set.iter().eq(users.iter().take(20).map(|user| &user.id)));
+    clock.advance(Duration::from_mins(5));
+    let state = server.state();
+    assert_eq!((state.users.len(), state.summary.users, state.summary.busiest.requests), (0, 30, 20));
+    assert_eq!((state.summary.visible.get("Offline/Offline"), state.summary.expired), (Some(&30), 20));
+    let first = server.state_of(User::DEFAULT_ID).ok_or("the first is the default user")?;
+    assert_eq!(first.visible.to_string(), "Offline/Offline");
+    Ok(())
+}

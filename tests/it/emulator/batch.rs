@@ -98,7 +98,9 @@ async fn a_fault_for_a_kind_of_call_hits_parts_and_one_for_graph_the_whole() {
     assert_eq!((&hit["headers"]["retry-after"], &hit["body"]), (&json!("7"), &json!("PGh0bWw+YnVzeTwvaHRtbD4=")));
     assert_eq!(visible(&rig, 2), "Offline/Offline");
 
-    rig.fault(json!({"call": "graph", "times": 1, "then": {"respond": {"status": 502, "body": "<html>"}}})).await;
+    let gateway = json!({"respond": {"status": 502, "body": "<html>"}});
+    rig.fault(json!({"call": "graph", "after": 1, "times": 1, "then": gateway})).await;
+    assert_eq!(statuses(&rig.post(&token, BATCH, sets([1])).await), expected([("1", 200)]));
     let answer = rig.post(&token, BATCH, sets([4])).await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (502, "<html>"));
     assert_eq!(visible(&rig, 4), "Offline/Offline");

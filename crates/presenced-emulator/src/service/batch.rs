@@ -49,7 +49,9 @@ impl Service {
     }
 
     fn part(&mut self, call: Call, request: &Request, now: &Now) -> Served {
-        let Some(hit) = self.faults.hit_part(call, now.instant) else {
+        // A batch in a batch is refused, whatever the faults.
+        let hit = if call == Call::Batch { None } else { self.faults.hit_part(call, now.instant) };
+        let Some(hit) = hit else {
             return End::Reply(self.single(request, now)).into();
         };
         let delay = hit.delay;
