@@ -29,7 +29,7 @@ use crate::time::Clock;
     "presenced emulator --speed 60                Run an hour in a minute"
     "presenced emulator --plan faults.toml        Inject faults from a plan"
     "presenced emulator --certificate bot.pem     Also accept a certificate sign-in"
-    "presenced emulator --users 12000             Have 12,000 users in the directory";
+    "presenced emulator --users 12000             Serve a large directory";
     "A plan is a list of [[fault]] tables: at = \"1h\", for = \"10m\", call = \"token\", then = \"reset\". The emulator's own page \
      lists the keys and their values: curl http://127.0.0.1:8765/";
     "It prints an account for your configuration, and where to look."

@@ -23,7 +23,8 @@ Control
   GET    /_emulator/state[?users=all|?user={id}]     everything, as JSON; with more than 20 users, in numbers, without
                                                      each user: `users=all` adds all of them, `user` adds one
   DELETE /_emulator/busiest                          look for the busiest 30 seconds from now on, as after a start
-  GET    /_emulator/requests[?after=N]               the recorded requests, without secrets
+  GET    /_emulator/requests[?after=N]               the recorded requests, without secrets; `batch` is the number of the
+                                                     batch that a request arrived in
   GET    /_emulator/users                            all users, as a users file: object id and name on each line
   GET    /_emulator/users/{id}/timeline              what others saw, when and why
   POST   /_emulator/users/{id}/timeline              compare it with what was expected: for how long it was wrong,
@@ -43,8 +44,8 @@ Control
   DELETE /_emulator/faults                           remove all faults
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
-  call   any (default), graph (these two hit a batch as a whole; the others also hit the parts of a batch), set, clear, prefer, clear-preferred, status-message, read, read-many, batch,
-         authorize, token, device-code, other
+  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, read-many, batch, authorize,
+         token, device-code, other; any and graph hit a batch as a whole, the others also hit the parts of a batch
   at     when it starts to count calls: a duration from now, or a time; default: now
   after  how many matching calls pass before it begins; default: 0
   times  how many calls it hits; default: no limit
