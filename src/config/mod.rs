@@ -247,6 +247,16 @@ pub struct Call {
     pub stale_after: Option<Duration>,
 }
 
+/// Stands for each user in a path: the object id, or the name in the users file.
+pub(crate) const USER_IN_PATH: &str = "{user}";
+
+impl Call {
+    /// The folder with a file for each user, if the path ends in `{user}`.
+    pub fn users_folder(&self) -> Option<&Path> {
+        self.path.parent().filter(|_| self.path.file_name().is_some_and(|name| name == USER_IN_PATH))
+    }
+}
+
 /// The idle signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Idle {

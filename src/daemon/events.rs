@@ -86,6 +86,9 @@ impl Daemon {
             self.fleets.iter_mut().for_each(Fleet::nudge);
             return self.accounts.iter_mut().for_each(|account| account.network_back(now));
         }
+        if let Update::UserCalls(said) = update {
+            return self.hear_calls(said, now);
+        }
         let (was_present, signs_before) = (self.board.is_present(now), self.board.signs_of_life(now));
         self.board.hear(update, now);
         match self.board.sleep() {

@@ -9,10 +9,11 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::account::AccountId;
-use super::fleet::{Done, Fleet};
+use super::fleet::{Done, Fleet, Readings};
 use super::{Daemon, StartError, kept};
 use crate::config;
 use crate::policy::Snapshot;
+use crate::signals::UserCalls;
 use crate::status::report;
 use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand};
 use crate::time::{Instant, Now};
@@ -73,11 +74,27 @@ impl Daemon {
         Ok(())
     }
 
+    /// Takes in what the users' call-state files say.
+    pub(super) fn hear_calls(&mut self, said: UserCalls, now: &Now) {
+        let names: Vec<_> = said.changed.keys().cloned().collect();
+        let concerns_all = self.file_calls.hear(said);
+        for fleet in &mut self.fleets {
+            if concerns_all {
+                fleet.all_changed();
+            }
+            for name in &names {
+                fleet.call_changed(name, now);
+            }
+        }
+    }
+
     /// A turn of all fleets. `machine`: the machine's readings, if they are complete.
     pub(super) fn turn_fleets(&mut self, machine: Option<&Snapshot>, now: &Now) {
+        let machine = machine.filter(|_| self.file_calls.is_complete());
+        let readings = machine.map(|machine| Readings { machine, calls: &self.file_calls });
         let (rules, session) = (&self.config.rules, &self.config.session);
         for fleet in self.fleets.iter_mut().chain(&mut self.leaving_fleets) {
-            fleet.turn(machine, rules, session, &mut self.fleet_tasks, now);
+            fleet.turn(readings.as_ref(), rules, session, &mut self.fleet_tasks, now);
         }
         self.leaving_fleets.retain(|fleet| !fleet.has_left());
     }
@@ -97,7 +114,8 @@ impl Daemon {
 
     /// Their warnings, each with its start time where that is known.
     pub(super) fn fleet_warnings(&self, now: &Now) -> Vec<(Warning, Option<Timestamp>)> {
-        self.fleets.iter().flat_map(|fleet| fleet.warnings(now)).collect()
+        let calls = self.file_calls.warnings().iter().map(|warning| (warning.clone(), None));
+        self.fleets.iter().flat_map(|fleet| fleet.warnings(now)).chain(calls).collect()
     }
 
     /// Handles the ends of tasks: all that are ready, in one turn.

@@ -75,7 +75,7 @@ use crate::warning::Warning;
 use account::{Account, AccountId, Done};
 use board::Board;
 use decision_log::DecisionLog;
-use fleet::Fleet;
+use fleet::{FileCalls, Fleet};
 use history::History;
 use kept::Keeper;
 use listening::Listening;
@@ -162,6 +162,8 @@ pub struct Daemon {
     accounts: Vec<Account>,
     /// The accounts with many users.
     fleets: Vec<Fleet>,
+    /// The calls of their users, where each has a file.
+    file_calls: FileCalls,
     /// Those of an earlier configuration, which are still clearing their users.
     leaving_fleets: Vec<Fleet>,
     /// Accounts of an earlier configuration, which are still clearing their sessions.
@@ -213,6 +215,8 @@ impl Daemon {
         let now = clock.now();
         let mut board = Board::default();
         board.configure(&config.signals);
+        let mut file_calls = FileCalls::default();
+        file_calls.configure(&config.signals);
         let life = kept::this_life(&environment);
         let keeper = Keeper::new(kept.clone());
         if let Some(restored) = kept.as_deref().and_then(|path| kept::restore(path, &life, &now)) {
@@ -233,6 +237,7 @@ impl Daemon {
             board,
             accounts: Vec::new(),
             fleets: Vec::new(),
+            file_calls,
             leaving_fleets: Vec::new(),
             leavers: Vec::new(),
             last_id: AccountId(0),

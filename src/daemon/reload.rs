@@ -142,6 +142,7 @@ impl Daemon {
         }
         if config.signals != self.config.signals {
             self.board.configure(&config.signals);
+            self.file_calls.configure(&config.signals);
             self.sources.restart(&config.signals);
             self.first_readings_timeout = Some(first_readings_timeout());
         }

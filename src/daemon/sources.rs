@@ -75,7 +75,12 @@ impl Sources {
             self.tasks.spawn(signals::calendar::run(calendar.clone(), self.context.clone()));
         }
         if let Some(call) = &signals.call {
-            self.tasks.spawn(signals::call::run(call.clone(), self.context.clone()));
+            if let Some(folder) = call.users_folder() {
+                let run = signals::call::users::run(folder.to_owned(), call.stale_after, self.context.clone());
+                self.tasks.spawn(run);
+            } else {
+                self.tasks.spawn(signals::call::run(call.clone(), self.context.clone()));
+            }
         }
         #[cfg(feature = "pulse")]
         if let Some(microphone) = &signals.microphone {

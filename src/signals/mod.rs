@@ -36,6 +36,7 @@ use crate::time::Clock;
 use crate::warning::{Code, Warning};
 
 pub use crate::file_watch::{FileWatcher, Watched};
+pub use call::users::UserCalls;
 pub use displays::Displays;
 pub use logind::LockedSessions;
 pub use sleep::{SignsOfLife, SleepHold};
@@ -64,6 +65,8 @@ pub enum Update {
     SleepHold(SleepHold),
     /// Calls, according to the call-state files.
     Call(Observation<Call>),
+    /// The calls of many users, according to the file of each.
+    UserCalls(UserCalls),
     /// Calls, according to which programs record: idle or in-call.
     Microphone(Observation<Call>),
     /// Input.

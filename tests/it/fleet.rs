@@ -201,7 +201,7 @@ async fn lines_that_cannot_be_used_are_named_and_the_others_are_in_force() {
         line("agent3", "call", "busy"),
         line("agent3", "a/b", "x"),
         String::new(),
-        format!("{{\"user\": \"agent4\", \"signal\": \"door\"}}"),
+        "{\"user\": \"agent4\", \"signal\": \"door\"}".to_owned(),
     ]
     .join("\n");
     let answer = posted(&house, "/v1/users/signals", &body).await;
@@ -231,6 +231,40 @@ async fn whoever_a_signal_names_is_a_user_also_after_a_restart() {
     let daemon = house.start().await;
     let report = all_hold(&daemon, 1).await;
     assert_eq!(presences(&report), BTreeMap::from([("Busy/InACall".to_owned(), 1)]));
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn each_user_has_a_call_state_file() {
+    let house = house().await;
+    let calls = house.path("calls");
+    std::fs::create_dir(&calls).unwrap();
+    let say = |user: &str, state: &str| {
+        std::fs::write(calls.join(".next"), state).unwrap();
+        std::fs::rename(calls.join(".next"), calls.join(user)).unwrap();
+    };
+    say("agent2", "in-call");
+    say("nobody", "in-call");
+    house.write("agents", lines(1..=USERS));
+    let signal = format!("[signals.call]\npath = \"{}/{{user}}\"\n", calls.display());
+    house.write("config.toml", configuration(&house) + &signal);
+    let daemon = house.start().await;
+    seen(&house, [2], "Busy/InACall").await;
+    seen(&house, (1..=USERS).filter(|number| *number != 2), "Available/Available").await;
+    say(&id(3), "in-call");
+    seen(&house, [3], "Busy/InACall").await;
+    std::fs::remove_file(calls.join("agent2")).unwrap();
+    seen(&house, [2], "Available/Available").await;
+    // What cannot be read makes only its own user's call unknown, and then the last rule counts.
+    say("agent4", "in-call");
+    seen(&house, [4], "Busy/InACall").await;
+    say("agent4", "on the phone");
+    let report = daemon.report("the warning", |report| has(report, Code::CallStateInvalid)).await;
+    assert_eq!(presences(&report)["Busy/InACall"], 1, "the last valid state counted for five seconds");
+    seen(&house, [4], "Available/Available").await;
+    // What is set through the socket comes first.
+    client(&house).await.change_user("agent3", &UserChange::SetCall(CallState::Idle, None)).await.unwrap();
+    seen(&house, [3], "Available/Available").await;
     assert_eq!(daemon.stop().await.code(), Some(0));
 }
 

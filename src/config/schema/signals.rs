@@ -13,7 +13,7 @@ pub(super) fn signals() -> Value {
             "lock": signal("The screen lock, and the machine going to sleep.", json!({})),
             "call": signal("Calls, as files report them.", json!({
                 "path": path(
-                    "The file that says `idle`, `in-call`, `conference` or `presenting`, or a folder of such files.",
+                    "The file that says `idle`, `in-call`, `conference` or `presenting`, or a folder of them; `…/{user}`: a file for each user.",
                     Some("$XDG_RUNTIME_DIR/presenced/call-state"),
                 ),
                 "stale_after": duration(

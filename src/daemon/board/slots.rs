@@ -46,8 +46,8 @@ macro_rules! slots {
             pub(super) fn hear(&mut self, update: Update, now: &Now) {
                 match update {
                     $(Update::$update(observation) => self.$name.hear(observation, now),)+
-                    // These carry no reading.
-                    Update::SleepHold(_) | Update::NetworkBack => {}
+                    // These carry no reading of the machine.
+                    Update::SleepHold(_) | Update::NetworkBack | Update::UserCalls(_) => {}
                 }
             }
 
@@ -56,6 +56,7 @@ macro_rules! slots {
                 match update {
                     $(Update::$update(_) => self.$name.survives_suspend(),)+
                     Update::SleepHold(_) | Update::NetworkBack => true,
+                    Update::UserCalls(_) => false,
                 }
             }
         }
@@ -67,7 +68,7 @@ slots! {
     // The task that reports a suspend also reports its end, so it is not started again after one.
     sleep: Sleep(Sleep) = Signal::new(|on| on.lock.is_some()).surviving_suspend();
     // A call-state file has its own grace period.
-    call: Call(Call) = Signal::new(|on| on.call.is_some()).without_hold();
+    call: Call(Call) = Signal::new(|on| on.call.as_ref().is_some_and(|call| call.users_folder().is_none())).without_hold();
     // Part of the call signal, so it is shown only to those who use it. Sound servers restart.
     microphone: Microphone(Call) =
         Signal::new(|on| on.microphone.is_some()).hidden_when_off().with_hold(Duration::from_mins(1));

@@ -11,21 +11,25 @@
 //! - [`sending`] hands requests to the [`Exchange`](super::exchange::Exchange) and takes the answers; [`reads`], [`token`] and
 //!   [`trouble`] are parts of that;
 //! - [`journal`] keeps over a restart what is set for users, and where the wheel is;
-//! - [`roster`] takes over who the users are;
+//! - [`calls`] has what the users' call-state files say;
+//! - [`roster`] takes over who the users are, and [`users_file`] follows their file;
 //! - [`report`] has what `status` and `presenced users` show.
 //!
 //! Leaves to others: the order and the pace (`pacer/`), what a presence follows from (`policy/`).
 
+mod calls;
 mod journal;
 mod own;
 mod reads;
 mod report;
 mod roster;
 mod sending;
+mod task;
 mod token;
 mod trouble;
 mod user;
 mod users;
+mod users_file;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -53,16 +57,25 @@ use crate::time::{Clock, Instant, Now};
 use super::account::AccountId;
 use super::rounded;
 use super::session_lock::SessionLock;
+pub(super) use calls::FileCalls;
 use journal::{Journal, Journaled};
 use own::Own;
 use reads::Reads;
-pub(super) use sending::Done;
+pub(super) use task::Done;
 use token::TokenState;
 use trouble::Trouble;
 use users::Users;
 
 /// How far the wall clock may go back between two turns before every decision is made again.
 const STEP_BACK: SignedDuration = SignedDuration::from_secs(1);
+
+/// What decisions are made from.
+pub(super) struct Readings<'a> {
+    /// The machine's, for everybody.
+    pub(super) machine: &'a Snapshot,
+    /// The users' own calls.
+    pub(super) calls: &'a FileCalls,
+}
 
 /// What a fleet uses of the daemon.
 pub(super) struct Resources<'a> {
@@ -170,20 +183,20 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Decides for everybody whose decision may have changed, and sends what the pacer lets through. `machine` has the machine's
-    /// readings; `None`: they are not complete yet.
+    /// Decides for everybody whose decision may have changed, and sends what the pacer lets through. `readings`: `None` if they are
+    /// not complete yet.
     pub(super) fn turn(
         &mut self,
-        machine: Option<&Snapshot>,
+        readings: Option<&Readings<'_>>,
         rules: &[Rule],
         session: &config::Session,
         tasks: &mut JoinSet<Done>,
         now: &Now,
     ) {
         self.follow_roster(tasks);
-        if let Some(machine) = machine {
-            for user in self.whom_to_decide_for(machine, now) {
-                self.decide_for(user, machine, rules, session, now);
+        if let Some(readings) = readings {
+            for user in self.whom_to_decide_for(readings.machine, now) {
+                self.decide_for(user, readings, rules, session, now);
             }
         }
         self.send(tasks, now);
@@ -212,7 +225,7 @@ impl Fleet {
     fn decide_for(
         &mut self,
         index: UserIndex,
-        machine: &Snapshot,
+        readings: &Readings<'_>,
         rules: &[Rule],
         session: &config::Session,
         now: &Now,
@@ -226,8 +239,8 @@ impl Fleet {
             self.users.update(index, now, |_| {});
             return;
         }
-        let own = user.readings(machine, now);
-        let decision = decide(rules, own.as_ref().unwrap_or(machine), now);
+        let own = user.readings(readings.machine, readings.calls, now);
+        let decision = decide(rules, own.as_ref().unwrap_or(readings.machine), now);
         let expiration = decision.expiration.unwrap_or(session.expiration);
         let wish = decision.presence.map(|presence| Target { presence, expiration });
         self.users.update(index, now, |user| {
@@ -295,6 +308,17 @@ impl Fleet {
             self.journal.note(&user.id, &Own::kept(user.own.as_deref(), &self.life, now));
         }
         Ok(())
+    }
+
+    /// The call-state file of this name has changed.
+    pub(super) fn call_changed(&mut self, name: &str, now: &Now) {
+        let index = if crate::config::is_object_id(name) { self.find_or_add(name, now) } else { self.users.find(name) };
+        self.changed.extend(index);
+    }
+
+    /// What everybody's decision follows from has changed.
+    pub(super) fn all_changed(&mut self) {
+        self.all_changed = true;
     }
 
     /// Keeps what was changed. The receiver ends when it is on the disk, or cannot be written.

@@ -11,7 +11,7 @@ use crate::session::Seen;
 use crate::time::Now;
 
 use super::Fleet;
-use super::sending::{Done, Ended};
+use super::task::{Done, Ended};
 
 /// How many users one read returns. Source: Graph, `getPresencesByUserId`.
 const USERS_IN_A_READ: usize = 650;

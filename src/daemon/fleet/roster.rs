@@ -7,48 +7,28 @@
 //! Leaves to others: what a line means (`config/users_file`), and clearing those who leave (the parent module).
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::config::users_file::{self, UsersFile};
+use crate::config::users_file::UsersFile;
 use crate::config::{UserEntry, Users as Configured, is_object_id};
-use crate::file_watch::{FileWatch, WriteQuiet};
-use crate::off_the_loop::off_the_loop;
 use crate::pacer::{Pacer, UserIndex};
-use crate::regular_file::{self, Unfit};
-use crate::time::{Clock, Now};
+use crate::time::Now;
 
 use super::own::Own;
-use super::sending::{Done, Ended};
+use super::task::{Done, Ended};
 use super::user::User;
+use super::users_file::{Followed, Follower};
 use super::{Fleet, Phase};
 
 /// How long a user must be missing in the users file before they leave.
 const MISSING_FOR: Duration = Duration::from_secs(10);
 
-/// Programs that rewrite a file in place write it in pieces.
-const QUIET: WriteQuiet = WriteQuiet { after: Duration::from_secs(1), at_most: Duration::from_secs(10) };
-
 /// At most one user in this many may go missing at once.
 const MAY_LOSE_ONE_IN: usize = 5;
-
-/// The watch on a users file.
-#[derive(Debug)]
-pub(super) struct Follower {
-    watch: FileWatch,
-    path: PathBuf,
-}
-
-/// What a users file says after a change.
-#[derive(Debug)]
-pub(super) struct Followed {
-    follower: Follower,
-    read: Result<UsersFile, Unfit>,
-}
 
 /// Why a users file is not in force as it is now.
 #[derive(Debug)]
@@ -57,21 +37,6 @@ pub(super) enum RosterTrouble {
     Unreadable(String),
     /// It has lost too many users, and waits to be confirmed: what it says, and how many it would remove.
     Shrunk(Vec<UserEntry>, usize),
-}
-
-impl Follower {
-    /// Waits for a change, unless this is the first look, and reads the file.
-    async fn next(mut self, is_first: bool, clock: Arc<dyn Clock>) -> Followed {
-        if !is_first {
-            self.watch.changed(&*clock).await;
-        }
-        off_the_loop(move || {
-            self.watch.resolve(&self.path);
-            let read = regular_file::read(&self.path, users_file::MAX_FILE_BYTES).map(|text| users_file::parse(&text));
-            Followed { follower: self, read }
-        })
-        .await
-    }
 }
 
 impl Fleet {
@@ -83,8 +48,7 @@ impl Fleet {
                 let users: Vec<_> = self.restored.users.keys().cloned().collect();
                 self.list(&users.into_iter().map(|id| UserEntry { id, name: None }).collect::<Vec<_>>(), now);
             }
-            Some(Configured::Signalled) => {}
-            Some(Configured::File(_)) | None => {}
+            Some(Configured::Signalled | Configured::File(_)) | None => {}
         }
     }
 
@@ -93,8 +57,7 @@ impl Fleet {
         let Some(Configured::File(path)) = &self.config.users else { return };
         if !self.is_following && self.phase != Phase::Leaving {
             self.is_following = true;
-            let watch = self.file_watcher.subscribe_to_writers(QUIET).with_looks();
-            let follower = Follower { watch, path: path.clone() };
+            let follower = Follower::new(path.clone(), &self.file_watcher);
             self.spawn_follower(follower, true, tasks);
         }
     }

@@ -3,37 +3,18 @@
 //! Leaves to others: whose request goes when (`pacer/`), how one request travels ([`Exchange`]), and what a read shows
 //! ([`super::reads`]).
 
-use std::collections::HashMap;
-
 use tokio::task::JoinSet;
 use tracing::debug;
 
 use crate::failure::{Extent, Failure, FailureKind};
-use crate::pacer::{Answer, Item, Next, ReadIndex, Ticket, UserIndex, Work};
-use crate::session::{Action, Seen};
+use crate::pacer::{Answer, Item, Next, Ticket, UserIndex, Work};
+use crate::session::Action;
 use crate::time::Now;
 
-use super::super::account::AccountId;
 use super::super::exchange::Exchange;
 use super::Fleet;
-use super::roster;
+use super::task::{Done, Ended};
 use super::user::Flight;
-
-/// A task of a fleet has ended.
-#[derive(Debug)]
-pub(in crate::daemon) struct Done {
-    pub(in crate::daemon) fleet: AccountId,
-    pub(super) ended: Ended,
-}
-
-/// Which task it was. The outer error of a result says that nothing was sent.
-#[derive(Debug)]
-pub(super) enum Ended {
-    Token(Result<(), Failure>),
-    Writes(Vec<(UserIndex, Ticket)>, Result<Vec<Result<(), Failure>>, Failure>),
-    Read(Ticket, ReadIndex, Result<Result<HashMap<String, Seen>, Failure>, Failure>),
-    Roster(Box<roster::Followed>),
-}
 
 impl Fleet {
     /// Sends what the pacer lets through, if there is a token. Without one, asks for it.

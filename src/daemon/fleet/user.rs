@@ -11,6 +11,7 @@ use crate::presence::Presence;
 use crate::session::{Action, PacedSession, State, Target};
 use crate::time::{Instant, Now};
 
+use super::calls::FileCalls;
 use super::own::Own;
 
 /// Why requests for users fail; users with the same reason share it.
@@ -83,8 +84,12 @@ impl User {
     }
 
     /// The readings for this user, if they are not just the machine's.
-    pub(super) fn readings(&self, machine: &Snapshot, now: &Now) -> Option<Snapshot> {
-        self.own.as_ref().map(|own| own.over(machine, now))
+    pub(super) fn readings(&self, machine: &Snapshot, calls: &FileCalls, now: &Now) -> Option<Snapshot> {
+        let with_call = calls.over(machine, &self.id, self.name.as_deref());
+        match &self.own {
+            Some(own) => Some(own.over(with_call.as_ref().unwrap_or(machine), now)),
+            None => with_call,
+        }
     }
 
     /// Whether Graph refuses its requests.

@@ -3,13 +3,14 @@
 //!
 //! A missing file means idle, unless files can be stale. A file that cannot be read makes the signal unknown, unless another file says that there is a
 //! call: that is still known. A state ends at the time that its file names, or with the process that its file names.
-//! presenced creates none of these files. `file` reads them without trusting them, `state` parses them, and `claim` remembers
+//! `users` follows a folder that has a file for each of many users. presenced creates none of these files. `file` reads them without trusting them, `state` parses them, and `claim` remembers
 //! what each last said. Leaves to others: what recording programs say about calls (`microphone`), and which of the two counts
 //! (`daemon/`).
 
 mod claim;
 mod file;
 mod state;
+pub mod users;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -173,7 +174,7 @@ fn late(path: &Path, watched: Option<Watched>) -> Observation<Call> {
 }
 
 /// The file whose process ends first.
-async fn one_ended(files: &BTreeMap<PathBuf, Claim>) -> PathBuf {
+async fn one_ended<Name: Clone>(files: &BTreeMap<Name, Claim>) -> Name {
     let running = files.iter().filter_map(|(path, claim)| Some((path, claim.process()?)));
     let ends: Vec<_> = running
         .map(|(path, process)| {

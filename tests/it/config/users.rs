@@ -246,3 +246,25 @@ fn check_notes_users_whom_the_rate_is_not_enough_for() {
     let faster = one.replace("users =", "rate = { requests = 3000 }\nusers =");
     assert_eq!(notes(&faster, &[("a", &lines(19_000))]), [""; 0]);
 }
+
+#[test]
+fn a_path_of_calls_may_end_in_the_user() {
+    let call = |path: &str, users: &str| {
+        parse(&(account(users) + &format!("[signals.call]\npath = \"{path}\"\n")))
+            .map(|config| config.signals.call.unwrap())
+    };
+    let many = format!("users = [\"{USER}\"]");
+    let folder = |call: &presenced::config::Call| call.users_folder().map(Path::to_owned);
+    assert_eq!(folder(&call("/run/calls/{user}", &many).unwrap()), Some("/run/calls".into()));
+    assert_eq!(folder(&call("/run/calls", &many).unwrap()), None);
+    for (path, users, complaint) in [
+        ("/run/{user}/calls", many.as_str(), "`{user}` must be the last part of the path"),
+        ("/run/calls/{user}.json", &many, "`{user}` must be the last part of the path"),
+        ("/run/{user}/{user}", &many, "`{user}` must be the last part of the path"),
+        ("/run/{account}", &many, "`{account}` has no meaning in this path"),
+        ("/run/calls/{user}", &format!("user = \"{USER}\""), "there is none"),
+    ] {
+        let refused = call(path, users).unwrap_err().to_string();
+        assert!(refused.contains(complaint), "{path}: {refused}");
+    }
+}
