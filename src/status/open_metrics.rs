@@ -19,8 +19,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::process;
-use super::report::{Account, Health, Report, State, word};
+use super::report::{Account, Health, NOTHING, Report, State, word};
 use crate::metrics::{self, CALL_BOUNDS_SECS, CHANGE_BOUNDS_SECS, Histogram, Outcome, Snapshot, Wakeup};
+use crate::presence::Presence;
 
 /// The content type of `OpenMetrics` 1.0.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -59,6 +60,7 @@ impl Collector for Exposition {
             one_hot(&mut metric, &[("health", word(health))], health == report.health)?;
         }
         self.accounts(&mut encoder)?;
+        self.users(&mut encoder)?;
         self.times(&mut encoder)?;
         self.requests(&mut encoder)?;
         self.signals(&mut encoder)?;
@@ -95,9 +97,50 @@ impl Exposition {
                 one_hot(&mut metric, &[("account", name.clone()), ("state", word(state))], state == account.state)?;
             }
         }
-        let mut metric = gauge(encoder, "account_wanted", "1 while a presence should be held, otherwise 0", None)?;
+        let mut metric = gauge(
+            encoder,
+            "account_wanted",
+            "1 while a presence should be held, otherwise 0; always 0 for many users",
+            None,
+        )?;
         for (name, account) in accounts {
             one_hot(&mut metric, &[("account", name.clone())], account.desired.is_some())?;
+        }
+        Ok(())
+    }
+
+    /// The users of accounts with many, by account: never a sample for each user.
+    fn users(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let users = || self.report.accounts.iter().filter_map(|(name, of)| Some((name.as_str(), of.users.as_ref()?)));
+        let help = "Users of an account with many, by the state of their session";
+        let mut metric = gauge(encoder, "users", help, None)?;
+        for (account, users) in users() {
+            for &state in State::ALL {
+                let state = word(state);
+                let count = users.states.get(&state).copied().unwrap_or_default();
+                ConstGauge::new(count_of(count))
+                    .encode(metric.encode_family(&[("account", account), ("state", &state)])?)?;
+            }
+        }
+        let help = "Users of an account with many, by the presence they should have";
+        let mut metric = gauge(encoder, "users_wanted", help, None)?;
+        for (account, users) in users() {
+            for pair in Presence::ALL.map(|presence| presence.to_string()).into_iter().chain([NOTHING.to_owned()]) {
+                let count = users.presences.get(&pair).copied().unwrap_or_default();
+                let labels = [("account", account), ("presence", pair.as_str())];
+                ConstGauge::new(count_of(count)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Users whose last request failed for a reason of their own";
+        let mut metric = gauge(encoder, "users_with_problems", help, None)?;
+        for (account, users) in users() {
+            let count = count_of(users.with_problems);
+            ConstGauge::new(count).encode(metric.encode_family(&[("account", account)])?)?;
+        }
+        let help = "The share of the rate that keepalives for an account's users need; 1 is all of it";
+        let mut metric = gauge(encoder, "users_planned_load", help, Some(&Unit::Ratios))?;
+        for (account, users) in users() {
+            ConstGauge::new(users.planned_load).encode(metric.encode_family(&[("account", account)])?)?;
         }
         Ok(())
     }
@@ -215,6 +258,10 @@ impl Exposition {
         let accounts = &self.report.accounts;
         self.snapshot.accounts.iter().filter(|(name, _)| accounts.contains_key(*name)).map(|(name, of)| (&**name, of))
     }
+}
+
+fn count_of(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn gauge<'a>(

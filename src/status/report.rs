@@ -90,6 +90,9 @@ pub struct Account {
     pub users: Option<Users>,
 }
 
+/// Stands in [`Users::presences`] for those who should have none.
+pub const NOTHING: &str = "nothing";
+
 /// The users of an account with many, in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Users {
@@ -97,7 +100,7 @@ pub struct Users {
     pub count: usize,
     /// How many sessions are in each state.
     pub states: BTreeMap<String, usize>,
-    /// How many should have each pair (`Available/Available`), or `nothing`.
+    /// How many should have each pair (`Available/Available`), or [`NOTHING`].
     pub presences: BTreeMap<String, usize>,
     /// The share of the rate that keepalives for these presences need: 1.0 is all of it.
     pub planned_load: f64,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use presenced::emulator::{self, Fault, Matches, Then};
-use presenced::status::report::{SignIn, State};
+use presenced::status::report::{Account, SignIn, State, Users};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -54,6 +54,18 @@ fn metrics() -> String {
             token_expires_at: Some(report.started_at),
             renewal_error: None,
         });
+        let agents = Account {
+            users: Some(Users {
+                count: 2,
+                states: [("holding".to_owned(), 2)].into(),
+                presences: [("Busy/InACall".to_owned(), 2)].into(),
+                planned_load: 0.25,
+                with_problems: 0,
+                problems: Vec::new(),
+            }),
+            ..work.clone()
+        };
+        report.accounts.insert("agents".to_owned(), agents);
         report.warnings.push(presenced::status::report::Warning {
             code: presenced::warning::Code::Throttled,
             severity: presenced::warning::Severity::Warning,

@@ -266,6 +266,7 @@ impl Fleet {
         }
         self.users.update(index, now, |user| {
             user.wish = wish;
+            user.changed_at = Some(now.instant).filter(|_| !is_first);
             user.session.handle_wish(wish);
             // The read says whether Graph holds the first wish.
             user.awaits_read &= is_first;

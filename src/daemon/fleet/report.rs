@@ -58,7 +58,7 @@ impl Fleet {
         let mut targets = Vec::new();
         for ((state, presence), count) in self.users.counts() {
             *states.entry(word(state)).or_default() += count;
-            let shown = presence.map_or_else(|| "nothing".to_owned(), |presence| presence.to_string());
+            let shown = presence.map_or_else(|| report::NOTHING.to_owned(), |presence| presence.to_string());
             *presences.entry(shown).or_default() += count;
             targets.extend(presence.map(|presence| (*count, Target { presence, expiration })));
         }
@@ -163,7 +163,9 @@ impl Fleet {
             query.after.as_ref().is_none_or(|after| user.id.as_str() > after.as_str())
                 && query.state.is_none_or(|state| user.row(now).0 == state)
                 && query.presence.as_ref().is_none_or(|presence| {
-                    user.desired().map_or("nothing", |desired| desired.availability()).eq_ignore_ascii_case(presence)
+                    user.desired()
+                        .map_or(report::NOTHING, |desired| desired.availability())
+                        .eq_ignore_ascii_case(presence)
                 })
         };
         let mut users: Vec<_> = self.users.iter().map(|(_, user)| user).filter(|user| wanted(user)).collect();

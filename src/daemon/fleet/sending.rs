@@ -125,14 +125,19 @@ impl Fleet {
         };
         match outcome {
             Ok(()) => {
-                let held = self.users.update(index, now, |user| {
+                let done = self.users.update(index, now, |user| {
                     (user.flight, user.reason) = (None, None);
                     user.session.handle_done(action, sent_at);
-                    user.session.asserted(now.instant)
+                    let changed_at = user.changed_at.take_if(|_| user.session.action() == Some(action));
+                    (user.session.asserted(now.instant), changed_at)
                 });
+                let (held, changed_at) = done.unwrap_or_default();
+                if let Some(changed_at) = changed_at {
+                    self.metrics.note_change(&self.name, now.instant.saturating_since(changed_at));
+                }
                 self.token.accept();
                 self.end_trouble();
-                self.pacer.handle_answer(ticket, Answer::Done(held.flatten()), now);
+                self.pacer.handle_answer(ticket, Answer::Done(held), now);
             }
             Err(failure) => {
                 self.count_failure(&failure);

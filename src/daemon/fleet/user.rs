@@ -46,6 +46,8 @@ pub(super) struct User {
     pub(super) since: Option<Timestamp>,
     /// What the decision asks for; `None`: nothing, or nothing was decided yet.
     pub(super) wish: Option<Target>,
+    /// When that changed, until Graph holds it. Not for the first wish, because a start takes as long as the pace says.
+    pub(super) changed_at: Option<Instant>,
     pub(super) flight: Option<Flight>,
     /// A read will show whether Graph holds the wish already.
     pub(super) awaits_read: bool,
@@ -71,6 +73,7 @@ impl User {
             decision: None,
             since: None,
             wish: None,
+            changed_at: None,
             flight: None,
             awaits_read,
             dismissed_at: None,
