@@ -168,9 +168,9 @@ fn introduction(address: SocketAddr, speed: f64, options: &Options) -> String {
     let pace = if speed.total_cmp(&1.0).is_eq() { String::new() } else { format!(" at {speed} times real time") };
     let heading = format!("Microsoft Graph, emulated on http://{address}{pace}. Ctrl-C stops it.");
     let (Some(app), Some(user)) = (options.apps.first(), options.users.first()) else { return heading };
-    let account = account(address, app, user);
+    let account = account(address, app, &options.users);
     let users_file = if options.users.len() > 1 {
-        format!("\nA file of all users   curl http://{address}/_emulator/users")
+        format!("\nThe users file        curl http://{address}/_emulator/users -o agents")
     } else {
         String::new()
     };
@@ -190,19 +190,23 @@ How to inject faults  curl http://{address}/
 }
 
 /// An account for a configuration file. It signs in to the emulator.
-fn account(address: SocketAddr, app: &App, user: &User) -> String {
+fn account(address: SocketAddr, app: &App, users: &[User]) -> String {
     let auth = match &app.secret {
         Some(secret) => format!("{{ method = \"client-secret\", secret = {{ command = [\"echo\", \"{secret}\"] }} }}"),
         None => "{ method = \"device-code\" }".to_owned(),
+    };
+    let whose = match users {
+        [user] => format!("user      = \"{}\"", user.id),
+        _ => "users     = { file = \"agents\" }".to_owned(),
     };
     format!(
         "[accounts.emulator]\n\
          tenant    = \"contoso.onmicrosoft.com\"\n\
          client_id = \"{}\"\n\
-         user      = \"{}\"\n\
+         {whose}\n\
          auth      = {auth}\n\
          endpoints = {{ graph = \"http://{address}/v1.0\", login = \"http://{address}\" }}\n",
-        app.client_id, user.id
+        app.client_id
     )
 }
 

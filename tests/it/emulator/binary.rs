@@ -82,11 +82,17 @@ async fn it_prints_what_to_paste_and_one_line_for_each_request() {
 #[tokio::test]
 async fn a_directory_of_many_users_gives_a_users_file() {
     let (_child, address, mut lines) = start(&["--users", "1000"]).await;
+    let mut names_file = false;
     let url = loop {
-        if let Some(command) = next(&mut lines).await.strip_prefix("A file of all users") {
-            break command.trim().strip_prefix("curl ").unwrap().to_owned();
+        let line = next(&mut lines).await;
+        // The account that it prints uses the file that the command makes.
+        names_file |= line == "users     = { file = \"agents\" }";
+        if let Some(command) = line.strip_prefix("The users file") {
+            let url = command.trim().strip_prefix("curl ").unwrap().strip_suffix(" -o agents");
+            break url.unwrap().to_owned();
         }
     };
+    assert!(names_file);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = Answer::of(client.get(&url)).await;
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/plain; charset=utf-8"));
