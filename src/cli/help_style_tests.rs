@@ -9,9 +9,9 @@ use super::terminal::text::columns;
 const WIDTH: usize = 80;
 
 /// The permitted names of values.
-const VALUES: [&str; 17] = [
+const VALUES: [&str; 19] = [
     "ACCOUNT", "ADDRESS", "DIR", "DURATION", "FILE", "FORMAT", "ID", "METHOD", "N", "NAME", "PATH", "PRESENCE",
-    "SHELL", "TENANT", "TIME", "VALUE", "ZONE",
+    "SHELL", "STATE", "TENANT", "TIME", "USER", "VALUE", "ZONE",
 ];
 
 /// Every command with the words that run it, the program itself first.

@@ -12,10 +12,12 @@ use super::context::{Context, examples};
 use super::daemon_client::request;
 use super::error::{Error, Exit};
 use super::terminal::output::print;
+use super::terminal::text::printable;
 use super::terminal::times::exact_span;
 use crate::policy::Claim;
 use crate::presence::Presence;
 use crate::status::parse_ttl;
+use crate::status::users::UserChange;
 
 /// The arguments of `set`.
 #[derive(Debug, clap::Args)]
@@ -23,8 +25,10 @@ use crate::status::parse_ttl;
     "presenced set call --for 30m      Show as in a call for half an hour"
     "presenced set dnd                 Do not disturb, until `presenced unset`"
     "presenced set Busy/InACall        Microsoft Graph's own names also work"
-    "presenced set nothing --for 1h    Claim nothing and let Teams decide";
-    "It survives a restart of presenced, a logout and a reboot; the time goes on."
+    "presenced set nothing --for 1h    Claim nothing and let Teams decide"
+    "presenced set away --user anna    For one of many users";
+    "It survives a restart of presenced, a logout and a reboot; the time goes on.";
+    "A presence set with --user does not survive a restart of presenced yet."
 ))]
 pub(super) struct Args {
     /// The presence to set
@@ -34,6 +38,10 @@ pub(super) struct Args {
     /// How long, like 30m, 1h30m or PT15M; left out: until `presenced unset`
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_ttl)]
     duration: Option<Duration>,
+
+    /// For this user alone, by object id or by name; left out: for this machine
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 }
 
 /// A claim and its names.
@@ -124,16 +132,23 @@ fn nearest(text: &str) -> Option<&'static str> {
 }
 
 /// Runs it.
-pub(super) fn run(Args { presence, duration }: Args, context: &Context) -> Result<Exit, Error> {
-    request(context, async |mut client| client.set_override(presence, duration).await)?;
+pub(super) fn run(Args { presence, duration, user }: Args, context: &Context) -> Result<Exit, Error> {
+    request(context, async |mut client| match &user {
+        None => client.set_override(presence, duration).await,
+        Some(user) => client.change_user(user, &UserChange::SetOverride(presence, duration)).await,
+    })?;
     let claim = match presence {
         Claim::Hold(presence) => format!("claiming {presence}"),
         Claim::Nothing => "claiming nothing".to_owned(),
     };
+    let (claim, unset) = match user.map(|user| printable(&user)) {
+        None => (claim, "presenced unset".to_owned()),
+        Some(user) => (format!("{claim} for {user}"), format!("presenced unset --user {user}")),
+    };
     let length = duration.and_then(|duration| SignedDuration::try_from(duration).ok()).map(exact_span);
     print(&match length {
-        Some(length) => format!("{claim} for {length}, or until `presenced unset`\n"),
-        None => format!("{claim} until `presenced unset`\n"),
+        Some(length) => format!("{claim} for {length}, or until `{unset}`\n"),
+        None => format!("{claim} until `{unset}`\n"),
     })?;
     Ok(Exit::Ok)
 }

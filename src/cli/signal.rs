@@ -5,19 +5,23 @@ use std::time::Duration;
 use super::context::{Context, examples};
 use super::daemon_client::request;
 use super::error::{Error, Exit};
-use crate::status::{SignalName, SignalValue, parse_ttl};
+use crate::status::users::UserChange;
+use crate::status::{Invalid, SignalName, SignalValue, parse_ttl};
 
 /// The arguments of `signal`.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "presenced signal <NAME> <VALUE> [--ttl <DURATION>]\n       presenced signal <NAME> --unset"
+    override_usage = "presenced signal <NAME> <VALUE> [--ttl <DURATION>] [--user <USER>]\n       presenced signal <NAME> --unset [--user <USER>]"
 )]
 #[command(after_help = examples!(
     "presenced signal door closed               Keep it until it changes"
     "presenced signal recording on --ttl 2m     Let it expire after two minutes"
-    "presenced signal door --unset              Clear it";
+    "presenced signal door --unset              Clear it"
+    "presenced signal call idle --user anna     The call of one of many users";
     "A rule matches it with `when = { signal = { door = \"closed\" } }`.";
-    "It survives a restart of presenced, but not a logout or a reboot."
+    "With --user, the name `call` is the call state: idle, in-call, conference or presenting.";
+    "It survives a restart of presenced, but not a logout or a reboot.";
+    "A signal set with --user does not survive a restart of presenced yet."
 ))]
 pub(super) struct Args {
     /// The signal's name: letters, digits, `-` and `_`
@@ -34,10 +38,24 @@ pub(super) struct Args {
     /// Clear the signal
     #[arg(long)]
     unset: bool,
+
+    /// For this user alone, by object id or by name; left out: for this machine
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 }
 
 /// Runs it.
-pub(super) fn run(Args { name, value, ttl, unset: _ }: Args, context: &Context) -> Result<Exit, Error> {
+pub(super) fn run(Args { name, value, ttl, unset: _, user }: Args, context: &Context) -> Result<Exit, Error> {
+    if let Some(user) = user {
+        let change = match value {
+            Some(value) => UserChange::signal(name.as_str(), value.as_str(), ttl),
+            None => UserChange::clear(name.as_str()),
+        };
+        let change =
+            change.map_err(|Invalid { message, hint, .. }| Error::new(Exit::Usage, message).with_hint(hint))?;
+        request(context, async |mut client| client.change_user(&user, &change).await)?;
+        return Ok(Exit::Ok);
+    }
     request(context, async |mut client| match value {
         Some(value) => client.set_signal(&name, &value, ttl).await,
         None => client.clear_signal(&name).await,

@@ -96,7 +96,11 @@ pub enum UserChange {
 impl UserChange {
     /// Sets the signal `name`, which may be `call`.
     pub(super) fn set(name: &str, value: &str, ttl: Option<&str>) -> Result<Self, Invalid> {
-        let ttl = ttl.map(parse_ttl).transpose()?;
+        Self::signal(name, value, ttl.map(parse_ttl).transpose()?)
+    }
+
+    /// The same with the time to live as a duration.
+    pub fn signal(name: &str, value: &str, ttl: Option<Duration>) -> Result<Self, Invalid> {
         if name == CALL {
             let state = value.parse().map_err(|()| Invalid {
                 code: "bad-signal-value",
@@ -110,7 +114,7 @@ impl UserChange {
     }
 
     /// Forgets the signal `name`, which may be `call`.
-    pub(super) fn clear(name: &str) -> Result<Self, Invalid> {
+    pub fn clear(name: &str) -> Result<Self, Invalid> {
         if name == CALL { Ok(Self::ClearCall) } else { Ok(Self::ClearSignal(name.parse::<SignalName>()?.into())) }
     }
 
