@@ -38,6 +38,7 @@ mod set;
 mod signal;
 mod status;
 mod unset;
+mod users;
 
 use std::process::ExitCode;
 
@@ -102,6 +103,8 @@ enum Command {
     Unset(unset::Args),
     /// Set a custom signal
     Signal(signal::Args),
+    /// Show the users of accounts with many
+    Users(users::Args),
     /// Make the daemon reload its configuration
     Reload(reload::Args),
     /// Show calendar events and the resulting presence
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Set(args) => set::run(args, &context),
         Command::Unset(args) => unset::run(args, &context),
         Command::Signal(args) => signal::run(args, &context),
+        Command::Users(args) => users::run(args, &context),
         Command::Reload(args) => reload::run(args, &context),
         Command::Agenda(args) => agenda::run(args, &context),
         Command::Check(args) => check::run(args, &context),

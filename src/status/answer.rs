@@ -81,12 +81,16 @@ impl Refusal {
 
     /// No account of this name has `users`; an empty name means that none has.
     pub(super) fn no_account_with_users(account: &str) -> Self {
-        let message = if account.is_empty() {
-            "no account has `users`".to_owned()
+        let (message, hint) = if account.is_empty() {
+            (
+                "no account has `users`".to_owned(),
+                "add `users` to an account in the configuration; docs/fleet.md says how",
+            )
         } else {
-            format!("no account `{}` has `users`", printable(&account.chars().take(SHOWN_CHARS).collect::<String>()))
+            let account = printable(&account.chars().take(SHOWN_CHARS).collect::<String>());
+            (format!("no account `{account}` has `users`"), "`presenced status` shows the accounts")
         };
-        Self::new(StatusCode::NOT_FOUND, "unknown-account", message, "`presenced status` shows the accounts")
+        Self::new(StatusCode::NOT_FOUND, "unknown-account", message, hint)
     }
 
     /// The parameters after the `?` cannot be read.

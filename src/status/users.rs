@@ -21,7 +21,7 @@ pub(crate) const CALL: &str = "call";
 pub(super) const DEFAULT_LIMIT: usize = 1000;
 
 /// The most that one answer has.
-pub(super) const MAX_LIMIT: usize = 10_000;
+pub const MAX_LIMIT: usize = 10_000;
 
 /// Which users, at most how many, and from where on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -139,7 +139,6 @@ fn a_wrong_format_is_reported_before_the_daemon_is_asked() {
         (&["status", "--format", "{availabilty}"], "did you mean `availability`?"),
         (&["status", "--format", "{rule"], "a `{` has no matching brace"),
         (&["status", "--format", "waybar", "--json"], "cannot be used with"),
-        (&["status", "--account", "work"], "--format <FORMAT>"),
     ] {
         let (code, out, err) = once(folder.path(), args);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");

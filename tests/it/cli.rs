@@ -283,16 +283,17 @@ fn a_refusal_is_shown_in_full() {
 
 #[test]
 fn help_matches_its_snapshot() {
-    let pages: Vec<String> = ["", "status", "set", "unset", "signal", "reload", "doctor", "completions", "man"]
-        .into_iter()
-        .map(|command| {
-            let args: Vec<&str> = [command].into_iter().filter(|arg| !arg.is_empty()).chain(["--help"]).collect();
-            let ended = run(&mut presenced(&args));
-            assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{command}");
-            assert!(ended.out.lines().all(|line| line.chars().count() <= 80), "{command}: {}", ended.out);
-            format!("$ presenced {}\n{}", args.join(" "), ended.out)
-        })
-        .collect();
+    let pages: Vec<String> =
+        ["", "status", "set", "unset", "signal", "users", "reload", "doctor", "completions", "man"]
+            .into_iter()
+            .map(|command| {
+                let args: Vec<&str> = [command].into_iter().filter(|arg| !arg.is_empty()).chain(["--help"]).collect();
+                let ended = run(&mut presenced(&args));
+                assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{command}");
+                assert!(ended.out.lines().all(|line| line.chars().count() <= 80), "{command}: {}", ended.out);
+                format!("$ presenced {}\n{}", args.join(" "), ended.out)
+            })
+            .collect();
     insta::assert_snapshot!(pages.join("\n"));
 }
 

@@ -33,6 +33,7 @@ mod emulator;
 mod file_systems;
 #[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
 mod fleet;
+mod fleet_commands;
 mod floods;
 mod floors;
 mod graph;

@@ -127,7 +127,11 @@ impl Service {
         match &self.report {
             Ok(report) => {
                 for (name, account) in &report.accounts {
-                    facts.push((name.clone(), format!("{}, {}", headline(account).1, account.because)));
+                    let headline = headline(account).1;
+                    // Many users have no reason in common.
+                    let is_one = account.users.is_none();
+                    let text = if is_one { format!("{headline}, {}", account.because) } else { headline };
+                    facts.push((name.clone(), text));
                     let error = account.last_error.iter();
                     facts.extend(error.clone().map(|error| fact("trouble", error.text.clone())));
                     facts.extend(error.filter_map(|error| Some(fact("hint", error.hint.clone()?))));

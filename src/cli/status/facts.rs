@@ -33,11 +33,14 @@ impl<'a> Facts<'a> {
                 Some(("presenced is not running".to_owned(), error.hint().to_owned()))
             }
             (Err(error), _) => Some((error.to_string(), error.hint().to_owned())),
-            (Ok(report), Some(only)) if !report.accounts.contains_key(only) => {
-                let names = suggest::list(report.accounts.keys().map(String::as_str), "and");
-                Some((format!("there is no account `{only}`"), format!("the configuration has {names}")))
-            }
+            (Ok(report), Some(only)) if !report.accounts.contains_key(only) => Some(no_account(only, report)),
             (Ok(_), _) => None,
         }
     }
+}
+
+/// Says that an account does not exist, and which ones do.
+pub(super) fn no_account(name: &str, report: &Report) -> (String, String) {
+    let names = suggest::list(report.accounts.keys().map(String::as_str), "and");
+    (format!("there is no account `{name}`"), format!("the configuration has {names}"))
 }

@@ -6,7 +6,7 @@ mod template;
 mod view;
 mod waybar;
 
-pub(super) use view::headline;
+pub(super) use view::{headline, render_user, state_style};
 
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::status::report::{Health, Report, State};
 use crate::status::{Client, ClientError};
 
 use bar::{Bar, Format};
+use facts::no_account;
 
 /// How often a watched status is redrawn to update its times.
 const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,6 +37,7 @@ const IS_JSON: &str = "the keys of a report are strings";
     "presenced status                  What is claimed, and why"
     "presenced status --watch          The same, updated live"
     "presenced status --json | jq .accounts.work.state"
+    "presenced status --account work   Only this account"
     "presenced status --format waybar --watch"
     "presenced status --format '{availability} {rule}'";
     "Template fields: {account}, {presence}, {availability}, {activity}, {state}, {health}, {rule}, {because}, {since}, \
@@ -59,7 +61,7 @@ pub(super) struct Args {
     format: Option<Format>,
 
     /// Show only this account; left out: all
-    #[arg(long, value_name = "NAME", requires = "format")]
+    #[arg(long, value_name = "NAME")]
     account: Option<String>,
 }
 
@@ -72,19 +74,20 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         return block_on(async { if watch { bar.watch(socket).await } else { bar.show(socket).await } })?;
     }
     if watch {
-        return stream(context, async |client| show_changes(client, json).await);
+        return stream(context, async |client| show_changes(client, json, account.as_deref()).await);
     }
     let report = request(context, async |mut client| client.status().await)?;
+    let report = narrowed(report, account.as_deref())?;
     let text = if json { serde_json::to_string_pretty(&report).expect(IS_JSON) + "\n" } else { draw(&report) };
     print(&text)?;
     Ok(exit(&report))
 }
 
 /// Shows each new report until its reader closes the output. When the daemon ends, it returns an error.
-async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
+async fn show_changes(client: Client, json: bool, account: Option<&str>) -> Result<Exit, Error> {
     let mut reports = client.watch().await?;
     let mut screen = if json { None } else { Screen::new() };
-    let mut report = reports.next().await?.ok_or(ClientError::Stopping)?;
+    let mut report = narrowed(reports.next().await?.ok_or(ClientError::Stopping)?, account)?;
     let mut resized = signal(SignalKind::window_change())
         .map_err(|error| Error::new(Exit::Failed, format!("cannot listen for terminal resizes: {error}")))?;
     loop {
@@ -105,9 +108,20 @@ async fn show_changes(client: Client, json: bool) -> Result<Exit, Error> {
         };
         // Without a new report, the same one is drawn again: its times have changed, or the terminal's size has.
         if let Some(next) = next {
-            report = next?.ok_or(ClientError::Stopping)?;
+            report = narrowed(next?.ok_or(ClientError::Stopping)?, account)?;
         }
     }
+}
+
+/// The report with only this account, or with all.
+fn narrowed(mut report: Report, account: Option<&str>) -> Result<Report, Error> {
+    let Some(account) = account else { return Ok(report) };
+    if !report.accounts.contains_key(account) {
+        let (text, hint) = no_account(account, &report);
+        return Err(Error::new(Exit::Usage, text).with_hint(hint));
+    }
+    report.accounts.retain(|name, _| name == account);
+    Ok(report)
 }
 
 /// The view, for this terminal and the current time.

@@ -38,8 +38,14 @@ type Write = fn(&Line<'_>) -> String;
 /// The fields: the name, whether it says `off` while the daemon is not running, and its value for an account.
 const FIELDS: [(&str, bool, Write); 13] = [
     ("account", false, |line| line.name.to_owned()),
-    ("presence", true, |line| line.desired(|pair| format!("{}/{}", pair.availability, pair.activity), "nothing")),
-    ("availability", true, |line| line.desired(|pair| pair.availability.clone(), "nothing")),
+    ("presence", true, |line| match &line.account.users {
+        Some(users) => view::presences(users),
+        None => line.desired(|pair| format!("{}/{}", pair.availability, pair.activity), "nothing"),
+    }),
+    ("availability", true, |line| match &line.account.users {
+        Some(users) => view::count(users.count),
+        None => line.desired(|pair| pair.availability.clone(), "nothing"),
+    }),
     ("activity", false, |line| line.desired(|pair| pair.activity.clone(), "")),
     ("state", true, |line| word(line.account.state)),
     ("health", true, |line| word(line.report.health)),
@@ -145,6 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cli::status::view::many::tests::report_of_many;
     use crate::cli::status::view::tests::{at, failing_report, healthy_report};
     use crate::status::ClientError;
 
@@ -168,6 +175,13 @@ mod tests {
         let two = Report { accounts: failing_report().accounts.into_iter().take(2).collect(), ..failing_report() };
         assert_eq!(facts(Ok(&two), "{state} {until}"), "retrying 16:00 | sign-in-needed ");
         assert_eq!(facts(Ok(&two), "{hint}"), "presenced login fabrikam | presenced login fabrikam");
+    }
+
+    #[test]
+    fn many_users_are_counted() {
+        let report = report_of_many(0);
+        assert_eq!(facts(Ok(&report), "{availability} {state}|{activity}|{rule}"), "12000 users holding||");
+        assert_eq!(facts(Ok(&report), "{presence}"), "9590 Available/Available, 2400 Away/Away, 10 Busy/InACall");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::facts::Facts;
-use super::view::{because, headline};
+use super::view::{because, count, headline, presences};
 use crate::cli::terminal::text::wrap;
 use crate::cli::terminal::times::clock;
 use crate::sanitize::{escape_markup, printable};
@@ -17,6 +17,9 @@ const TOOLTIP_COLUMNS: usize = 60;
 
 /// The class and the icon while there is nothing to show.
 const OFF: &str = "off";
+
+/// The class and the icon of an account with many users: they have no presence in common.
+const USERS: &str = "users";
 
 /// One line for waybar. There is no `percentage`, because a presence has none.
 #[derive(Serialize)]
@@ -45,8 +48,11 @@ fn present(facts: &Facts<'_>, report: &Report) -> Module {
     let accounts = facts.accounts();
     let is_one = accounts.len() == 1;
     let text = accounts.iter().map(|(name, account)| {
-        let availability = teams_name(account);
-        if is_one { availability.to_owned() } else { format!("{name}: {availability}") }
+        let what = match &account.users {
+            Some(users) => count(users.count),
+            None => teams_name(account).to_owned(),
+        };
+        if is_one { what } else { format!("{name}: {what}") }
     });
     let mut text = text.collect::<Vec<_>>().join(" | ");
     if report.health != Health::Ok {
@@ -66,7 +72,10 @@ fn tooltip(facts: &Facts<'_>, report: &Report) -> String {
     let clock = |at| clock(at, facts.now, &facts.zone);
     for (name, account) in facts.accounts() {
         lines.push(format!("{name}: {}", headline(account).1));
-        lines.push(because(account));
+        lines.push(match &account.users {
+            Some(users) => presences(users),
+            None => because(&account.because, account.rule.as_deref()),
+        });
         let since = account.since.map(|at| format!("since {}", clock(at)));
         let until = account.until.map(|at| format!("until {}", clock(at)));
         lines.extend(
@@ -91,6 +100,9 @@ fn teams_name(account: &Account) -> &str {
 
 /// What is claimed, as a class for the style sheet.
 fn class(account: &Account) -> &'static str {
+    if account.users.is_some() {
+        return USERS;
+    }
     match account.desired.as_ref().map(|pair| pair.availability.as_str()) {
         Some("Available") => "available",
         Some("Busy") => "busy",
@@ -103,11 +115,12 @@ fn class(account: &Account) -> &'static str {
 /// The strength of the presence, compared with other accounts.
 fn strength(account: &Account) -> u8 {
     match class(account) {
-        "do-not-disturb" => 4,
-        "busy" => 3,
-        "available" => 2,
-        "away" => 1,
-        _ => 0,
+        "do-not-disturb" => 5,
+        "busy" => 4,
+        "available" => 3,
+        "away" => 2,
+        USERS => 0,
+        _ => 1,
     }
 }
 
@@ -123,6 +136,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
+    use crate::cli::status::view::many::tests::report_of_many;
     use crate::cli::status::view::tests::{at, failing_report, healthy_report};
     use crate::status::ClientError;
 
@@ -142,6 +156,12 @@ mod tests {
         let all = [
             ("healthy, with hostile names shown as they are", shown(Ok(&odd))),
             ("failing, with two accounts", shown(Ok(&two))),
+            ("many users", shown(Ok(&report_of_many(0)))),
+            ("many users beside a person", {
+                let mut both = report_of_many(12);
+                both.accounts.extend(healthy_report().accounts);
+                shown(Ok(&both))
+            }),
             ("the daemon is not running", shown(Err(&ClientError::Stopping))),
         ];
         insta::assert_snapshot!(all.map(|(title, module)| format!("{title}\n{module}")).join("\n\n"));

@@ -1,6 +1,14 @@
 //! The report as text: one screen, the most important facts first. A pure function of the report, the time, the zone and the
 //! width. The caller removes the styles if the output does not support them.
 
+mod headline;
+pub(super) mod many;
+mod user;
+
+pub(in crate::cli) use headline::{headline, state_style};
+pub(super) use many::{count, presences};
+pub(in crate::cli) use user::render_user;
+
 use std::collections::BTreeMap;
 
 use anstyle::{AnsiColor, Style};
@@ -12,8 +20,8 @@ use crate::cli::terminal::text::{columns, cut_end, cut_start, pad, printable, wr
 use crate::cli::terminal::times::{clock, exact_clock, exact_span, relative, span};
 use crate::session::seen::{Difference, difference};
 use crate::status::report::{
-    Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, State,
-    Warning, Watched, Withheld, word,
+    Account, Asserted, Health, LastError, Next, Pair, Preferred, Report, Requests, Seen, SignIn, Signal, Warning,
+    Watched, Withheld, word,
 };
 use crate::warning::Severity;
 
@@ -65,39 +73,15 @@ struct StatusView<'a> {
     width: usize,
 }
 
-/// An account in a few words, with their style.
-pub(in crate::cli) fn headline(account: &Account) -> (Style, String) {
-    let desired = account.desired.as_ref().map_or_else(|| "nothing".to_owned(), pair);
-    match account.state {
-        State::Holding => (GREEN, desired),
-        State::Released => (PLAIN, "nothing claimed".to_owned()),
-        State::Starting => (YELLOW, format!("starting; wants {desired}")),
-        State::Retrying => (YELLOW, format!("retrying; wants {desired}")),
-        State::Throttled => (YELLOW, format!("throttled; wants {desired}")),
-        State::SignInNeeded => (RED, format!("sign-in needed; wants {desired}")),
-        State::Refused => (RED, format!("refused by Microsoft Graph; wants {desired}")),
-        State::Stopping => (YELLOW, "stopping".to_owned()),
-    }
-}
-
 impl StatusView<'_> {
     fn account(&mut self, name: &str, account: &Account, Report { warnings, signals, .. }: &Report) {
-        let (style, state) = headline(account);
-        let name = cut_end(&printable(name), self.width / 3);
-        let state = cut_end(&printable(&state), self.width - columns(&name) - 2);
-        self.lines.push(format!("{BOLD}{name}{BOLD:#}: {}", styled(style.bold(), &state)));
-
-        match &account.withheld {
-            None => self.fact("because", &because(account)),
-            Some(withheld) => self.fact("why", &self.withheld(withheld, signals)),
+        self.title(&cut_end(&printable(name), self.width / 3), headline(account));
+        match (&account.users, &account.withheld) {
+            (Some(users), _) => self.many(users),
+            (None, None) => self.fact("because", &because(&account.because, account.rule.as_deref())),
+            (None, Some(withheld)) => self.fact("why", &self.withheld(withheld, signals)),
         }
-        let when = |at| format!("{}, {}", self.clock(at), relative(at, self.now));
-        match (account.since, account.until) {
-            (Some(since), Some(until)) => self.fact("since", &format!("{}; until {}", when(since), when(until))),
-            (Some(since), None) => self.fact("since", &when(since)),
-            (None, Some(until)) => self.fact("until", &when(until)),
-            (None, None) => {}
-        }
+        self.times(account.since, account.until);
         if let Some(asserted) = &account.asserted {
             self.fact("confirmed", &self.confirmed(asserted, account.desired.as_ref()));
         }
@@ -131,6 +115,23 @@ impl StatusView<'_> {
             if let Some(hint) = &error.hint {
                 self.fact("hint", hint);
             }
+        }
+    }
+
+    /// A name that is not too long, and what matters most about it.
+    fn title(&mut self, name: &str, (style, state): (Style, String)) {
+        let state = cut_end(&printable(&state), self.width - columns(name) - 2);
+        self.lines.push(format!("{BOLD}{name}{BOLD:#}: {}", styled(style.bold(), &state)));
+    }
+
+    /// Since when a decision holds, and until when.
+    fn times(&mut self, since: Option<Timestamp>, until: Option<Timestamp>) {
+        let when = |at| format!("{}, {}", self.clock(at), relative(at, self.now));
+        match (since, until) {
+            (Some(since), Some(until)) => self.fact("since", &format!("{}; until {}", when(since), when(until))),
+            (Some(since), None) => self.fact("since", &when(since)),
+            (None, Some(until)) => self.fact("until", &when(until)),
+            (None, None) => {}
         }
     }
 
@@ -344,10 +345,10 @@ pub(super) fn worst(report: &Report) -> Option<&Warning> {
 }
 
 /// The reason, and the rule.
-pub(super) fn because(account: &Account) -> String {
-    match &account.rule {
-        Some(rule) => format!("{} (rule `{rule}`)", account.because),
-        None => account.because.clone(),
+pub(super) fn because(because: &str, rule: Option<&str>) -> String {
+    match rule {
+        Some(rule) => format!("{because} (rule `{rule}`)"),
+        None => because.to_owned(),
     }
 }
 

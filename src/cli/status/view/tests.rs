@@ -4,15 +4,18 @@
 use jiff::tz::{Offset, TimeZone};
 use proptest::prelude::*;
 
+use super::many::tests::report_of_many;
+use super::user::tests::{plain_user, user};
 use super::*;
-use crate::status::report::{LastError, Override, PermissionKind};
+use crate::status::report::{LastError, Override, PermissionKind, State, UserProblem};
+use crate::status::users::UserRow;
 use crate::warning::Code;
 
 pub(in crate::cli::status) fn at(text: &str) -> Timestamp {
     format!("2026-11-23T{text}Z").parse().unwrap()
 }
 
-fn account(state: State, desired: Option<crate::presence::Presence>) -> Account {
+pub(super) fn account(state: State, desired: Option<crate::presence::Presence>) -> Account {
     Account {
         state,
         desired: desired.map(Pair::from),
@@ -33,7 +36,7 @@ fn account(state: State, desired: Option<crate::presence::Presence>) -> Account 
     }
 }
 
-fn asserted(presence: crate::presence::Presence, fades_at: Option<Timestamp>) -> Asserted {
+pub(super) fn asserted(presence: crate::presence::Presence, fades_at: Option<Timestamp>) -> Asserted {
     Asserted {
         availability: presence.availability().to_owned(),
         activity: presence.activity().to_owned(),
@@ -144,7 +147,7 @@ pub(in crate::cli::status) fn failing_report() -> Report {
 }
 
 /// The view at 13:10:48 UTC, an hour east of it, without styles.
-fn plain(report: &Report, width: usize) -> String {
+pub(super) fn plain(report: &Report, width: usize) -> String {
     let view = render(report, at("13:10:48"), &TimeZone::fixed(Offset::constant(1)), width);
     anstream::adapter::strip_str(&view).to_string()
 }
@@ -372,7 +375,16 @@ proptest! {
         report.signals.insert(odd.clone(), Signal { until: Some(at("14:00:00")), watched, ..signal(&odd, &odd) });
         report.manual = Some(Override { presence: odd.clone(), until: None });
         report.warnings.push(warning(Code::Refused, &odd, &odd));
+        let many = report_of_many(12).accounts.remove("agents").unwrap();
+        let mut users = many.users.clone().unwrap();
+        users.states.insert(odd.clone(), 1);
+        users.problems.insert(0, UserProblem { user: odd.clone(), name: None, text: odd.clone(), hint: None });
+        report.accounts.insert(format!("{odd} many"), Account { users: Some(users), ..many });
+        let row = UserRow { name: Some(odd.clone()), error: Some(odd.clone()), account: odd.clone(), ..user() };
         report.version = odd;
+        for line in plain_user(&row, width).lines() {
+            prop_assert!(columns(line) <= width && !line.contains(char::is_control), "{line:?}");
+        }
         for line in plain(&report, width).lines() {
             prop_assert!(columns(line) <= width, "{line:?} is {} columns wide", columns(line));
             prop_assert!(!line.contains(char::is_control), "{line:?}");

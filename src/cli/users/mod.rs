@@ -1,0 +1,113 @@
+//! `presenced users`: lists the users of accounts with many, or shows one of them.
+//!
+//! With `--json` it prints the rows as the socket answers them: one on each line in the order of ids, or with USER one object.
+//! Leaves to others: the list for people (`table`), and the details of one user (`status/view`).
+
+mod table;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::tz::TimeZone;
+
+use super::context::{Context, examples};
+use super::daemon_client::request;
+use super::error::{Error, Exit};
+use super::status::render_user;
+use super::terminal::output::print;
+use super::terminal::screen;
+use crate::session::State;
+use crate::status::users::{MAX_LIMIT, Query, UserRow};
+use crate::status::{Client, ClientError};
+
+/// The availabilities that presenced can claim, and nothing.
+const AVAILABILITIES: [&str; 5] = ["Available", "Busy", "Away", "DoNotDisturb", "nothing"];
+
+/// Why writing a row as JSON cannot fail.
+const IS_JSON: &str = "the keys of a row are strings";
+
+/// The arguments of `users`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = examples!(
+    "presenced users                       All users, problems first"
+    "presenced users --state refused       Those for whom Graph refuses requests"
+    "presenced users --presence Busy       Those who should be Busy"
+    "presenced users anna                  What is claimed for one user, and why"
+    "presenced users --json | jq -r 'select(.error) | .user'";
+    "Exit codes: 0 success; 1 a user shown has a problem; 3 not running; 4 sign-in needed."
+))]
+pub(super) struct Args {
+    /// Show this user, by object id or by name; left out: list all
+    #[arg(conflicts_with_all = ["account", "state", "presence"])]
+    user: Option<String>,
+
+    /// Show only users of this account; left out: all
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+
+    /// Show only users in this state; left out: all
+    #[arg(long, value_name = "STATE", value_parser = states())]
+    state: Option<State>,
+
+    /// Show only users who should have this availability; left out: all
+    #[arg(long, value_name = "PRESENCE", ignore_case = true, value_parser = AVAILABILITIES)]
+    presence: Option<String>,
+
+    /// Print a line of JSON for each user; with USER, one object
+    #[arg(long)]
+    json: bool,
+}
+
+fn states() -> impl TypedValueParser<Value = State> {
+    let words = PossibleValuesParser::new(State::ALL.iter().map(|state| state.as_str()));
+    words.map(|word| word.parse().expect("it is one of the words"))
+}
+
+/// Runs it.
+pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+    let Args { user, account, state, presence, json } = args;
+    let draw = |rows: &[UserRow], is_one: bool| match rows {
+        rows if json => rows.iter().map(|row| serde_json::to_string(row).expect(IS_JSON) + "\n").collect(),
+        [row] if is_one => render_user(row, Context::now(), &TimeZone::system(), screen::width()),
+        rows => table::render(rows, Context::now(), &TimeZone::system(), screen::width()),
+    };
+    let is_one = user.is_some();
+    let rows = request(context, async |mut client| match user {
+        Some(user) => Ok(vec![client.user(&user).await?]),
+        None => all(&mut client, Query { account, state, presence, after: None, limit: MAX_LIMIT }).await,
+    })?;
+    print(&draw(&rows, is_one))?;
+    Ok(exit(&rows))
+}
+
+/// All users that `query` asks for, page by page.
+async fn all(client: &mut Client, mut query: Query) -> Result<Vec<UserRow>, ClientError> {
+    let mut rows = Vec::new();
+    loop {
+        let page = client.users(&query).await?;
+        rows.extend(page.users);
+        // A page that ends where it began would be asked for again and again.
+        if page.next.is_none() || page.next <= query.after {
+            return Ok(rows);
+        }
+        query.after = page.next;
+    }
+}
+
+/// The exit code for these users.
+fn exit(rows: &[UserRow]) -> Exit {
+    if rows.iter().any(|row| row.state == State::SignInNeeded) {
+        Exit::SignInNeeded
+    } else if rows.iter().any(has_problem) {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    }
+}
+
+/// Whether the presence of this user may not be what it should be.
+fn has_problem(row: &UserRow) -> bool {
+    row.error.is_some()
+        || match row.state {
+            State::Refused | State::SignInNeeded | State::Retrying | State::Throttled => true,
+            State::Starting | State::Holding | State::Released | State::Stopping => false,
+        }
+}
