@@ -21,10 +21,9 @@ async fn house() -> House {
     House::with(Options { users: (1..=USERS).map(User::numbered).collect(), ..Options::default() }).await
 }
 
-/// Starts a daemon whose account `agents` has the users, and these further lines.
-async fn start(house: &House, further: &str) -> Daemon {
-    let lines: Vec<_> = (1..=USERS).map(|number| format!("{} agent{number}", id(number))).collect();
-    house.write("agents", lines.join("\n") + "\n" + further);
+/// Starts a daemon whose account `agents` has these users, by the lines of its file.
+async fn start_with(house: &House, lines: impl IntoIterator<Item = String>) -> Daemon {
+    house.write("agents", lines.into_iter().collect::<Vec<_>>().join("\n"));
     let account = house.account("agents");
     let user = account.lines().find(|line| line.starts_with("user ")).unwrap().to_owned();
     let users = format!("users = {{ file = \"{}\" }}", house.path("agents").display());
@@ -42,13 +41,19 @@ name = "rest"
 set  = "Available/Available"
 "#;
     house.write("config.toml", account.replace(&user, &users) + rules);
-    let daemon = house.start().await;
+    house.start().await
+}
+
+/// Starts a daemon with the users `agent1` and so on, and those that nobody knows. Waits until the others hold something.
+async fn start(house: &House, unknown: &[&str]) -> Daemon {
+    let known = (1..=USERS).map(|number| format!("{} agent{number}", id(number)));
+    let daemon = start_with(house, known.chain(unknown.iter().map(|line| (*line).to_owned()))).await;
     let count = USERS as usize;
     daemon
         .report("all hold", |report| {
             let users = report.accounts.get("agents").and_then(|account| account.users.as_ref());
             users.is_some_and(|users| {
-                users.states.get("holding") == Some(&count) && users.with_problems == further.lines().count()
+                users.states.get("holding") == Some(&count) && users.with_problems == unknown.len()
             })
         })
         .await;
@@ -82,7 +87,7 @@ async fn seen(house: &House, number: u32, pair: &str) {
 #[tokio::test]
 async fn one_user_of_many_is_set_and_unset() {
     let house = house().await;
-    let daemon = start(&house, "").await;
+    let daemon = start(&house, &[]).await;
     assert_eq!(ask(&house, &["signal", "call", "in-call", "--user", "agent3"]).await, "");
     seen(&house, 3, "Busy/InACall").await;
     assert_eq!(ask(&house, &["signal", "door", "closed", "--ttl", "2h", "--user", &id(4)]).await, "");
@@ -114,7 +119,7 @@ async fn one_user_of_many_is_set_and_unset() {
 #[tokio::test]
 async fn users_are_listed_with_problems_first() {
     let house = house().await;
-    let daemon = start(&house, &format!("{NOBODY} nobody\n")).await;
+    let daemon = start(&house, &[&format!("{NOBODY} nobody")]).await;
     let (code, table, _) = house.ask(&["users"]).await;
     assert_eq!(code, 1, "{table}");
     let lines: Vec<_> = table.lines().collect();
@@ -139,7 +144,7 @@ async fn users_are_listed_with_problems_first() {
 #[tokio::test]
 async fn what_does_not_exist_is_named() {
     let house = house().await;
-    let daemon = start(&house, "").await;
+    let daemon = start(&house, &[]).await;
     for (arguments, code, words) in [
         (&["users", "nobody"][..], 1, "error: no account has the user `nobody`\nhint: "),
         (&["set", "away", "--user", "nobody"], 1, "error: no account has the user `nobody`\nhint: "),
@@ -168,5 +173,24 @@ async fn without_an_account_with_users_there_is_nothing_to_list() {
     let (code, out, err) = house.ask(&["users"]).await;
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.starts_with("error: no account has `users`\nhint: add `users` to an account"), "{err}");
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn more_users_than_one_answer_has_are_all_listed() {
+    let all = u32::try_from(presenced::status::users::MAX_LIMIT).unwrap() + 5;
+    let house = House::with(Options { users: (1..=all).map(User::numbered).collect(), ..Options::default() }).await;
+    let daemon = start_with(&house, (1..=all).map(id)).await;
+    daemon
+        .report("all are known", |report| {
+            let users = report.accounts.get("agents").and_then(|account| account.users.as_ref());
+            users.is_some_and(|users| users.count == all as usize)
+        })
+        .await;
+    let listed: Vec<_> = rows(&house, &[]).await.into_iter().map(|row| row.user).collect();
+    assert_eq!(listed.len(), all as usize);
+    assert!(listed.is_sorted_by(|one, next| one < next), "each of them once, in the order of their ids");
+    let table = ask(&house, &["users"]).await;
+    assert!(table.ends_with(&format!("\n\n{all} users\n")), "{}", table.lines().last().unwrap());
     assert_eq!(daemon.stop().await.code(), Some(0));
 }
