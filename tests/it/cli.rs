@@ -98,6 +98,28 @@ fn json_is_the_daemons_report() {
 }
 
 #[test]
+fn one_of_several_accounts_can_be_shown() {
+    let (_folder, daemon) = start();
+    daemon.change(|report| {
+        let home = presenced::status::report::Account { state: State::Released, ..report.accounts["work"].clone() };
+        report.accounts.insert("home".to_owned(), home);
+    });
+    let ended = ask(&daemon.socket, &["status", "--account", "home"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert!(ended.out.starts_with("home: nothing claimed\n") && !ended.out.contains("work: "), "{}", ended.out);
+    let json = ask(&daemon.socket, &["status", "--account", "home", "--json"]).out;
+    let names = |json: &str| serde_json::from_str::<Report>(json).unwrap().accounts.into_keys().collect::<Vec<_>>();
+    assert_eq!(names(&json), ["home"]);
+    let (mut child, mut lines) = watching(&daemon.socket, &["status", "--account", "home", "--watch", "--json"]);
+    assert_eq!(names(&lines.next().unwrap()), ["home"]);
+    // A reload removes the account.
+    daemon.change(|report| drop(report.accounts.remove("home")));
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    let no_account = "error: there is no account `home`\nhint: the configuration has `work`\n";
+    assert_ended(&ask(&daemon.socket, &["status", "--account", "home"]), 2, "", no_account);
+}
+
+#[test]
 fn the_exit_code_shows_the_state() {
     let (_folder, daemon) = start();
     let code = || ask(&daemon.socket, &["status"]).code;
