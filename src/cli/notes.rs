@@ -46,7 +46,8 @@ fn nothing_watched(config: &Config) -> Option<Note> {
     let is_off = calendar.is_none() && lock.is_none() && call.is_none() && microphone.is_none() && idle.is_none();
     let changes = |rule: &Rule| {
         let when = &rule.when;
-        !when.within.is_empty() || !when.outside.is_empty() || !when.signal.is_empty()
+        let is_called = has_users(config) && !when.call.is_empty();
+        is_called || !when.within.is_empty() || !when.outside.is_empty() || !when.signal.is_empty()
     };
     (is_off && !config.rules.iter().any(changes)).then(|| Note {
         table: "[signals]".to_owned(),
@@ -54,6 +55,11 @@ fn nothing_watched(config: &Config) -> Option<Note> {
                [signals.calendar]"
             .to_owned(),
     })
+}
+
+/// Whether the socket can say for one user alone whether they are in a call, although the signal is off.
+fn has_users(config: &Config) -> bool {
+    config.accounts.values().any(|account| account.users.is_some())
 }
 
 fn missing_calendars(config: &Config) -> impl Iterator<Item = Note> {
@@ -119,7 +125,13 @@ fn unreached_rules(config: &Config) -> Vec<Note> {
         };
         Note { table: format!("[[rules]] `{}`", config.rules[place].name), text: why }
     };
-    unreached(&config.rules, on).into_iter().map(note).collect()
+    let mut never = unreached(&config.rules, on);
+    if has_users(config) && !on.call {
+        // Some users may have a call while others have none.
+        let in_calls = unreached(&config.rules, SignalsOn { call: true, ..on });
+        never.retain(|(place, _)| in_calls.iter().any(|(other, _)| other == place));
+    }
+    never.into_iter().map(note).collect()
 }
 
 /// Whether nothing is there. A path that may not be looked at is not missing.

@@ -138,7 +138,8 @@ fn check(accounts: &str, files: &[(&str, &str)], arguments: &[&str]) -> (i32, St
     for (name, content) in files {
         fs::write(dir.path().join(name), content).unwrap();
     }
-    fs::write(&file, format!("{accounts}[signals.lock]\n")).unwrap();
+    let lock = if accounts.contains("[signals.lock]") { "" } else { "[signals.lock]\n" };
+    fs::write(&file, format!("{accounts}{lock}")).unwrap();
     let output = Command::cargo_bin("presenced")
         .unwrap()
         .args([Path::new("check"), Path::new("--config"), &file])
@@ -267,4 +268,25 @@ fn a_path_of_calls_may_end_in_the_user() {
         let refused = call(path, users).unwrap_err().to_string();
         assert!(refused.contains(complaint), "{path}: {refused}");
     }
+}
+
+#[test]
+fn check_knows_that_users_have_calls_without_a_call_signal() {
+    let rule = |name: &str, call: &str| {
+        format!("[[rules]]\nname = \"{name}\"\nwhen = {{ call = \"{call}\" }}\nset = \"Busy/InACall\"\n")
+    };
+    let rules = [rule("call", "in-call"), rule("none", "off"), rule("again", "in-call")].concat();
+    let notes = |user: &str| -> Vec<String> {
+        let nothing_watched = "[signals.lock]\nenabled = false\n";
+        let (code, shown, errors) = check(&format!("{}{nothing_watched}{rules}", account(user)), &[], &[]);
+        assert_eq!(code, 0, "{errors}");
+        shown.lines().filter_map(|line| line.strip_prefix("note: ")).map(str::to_owned).collect()
+    };
+    let many = notes(&format!("users = [\"{USER}\"]"));
+    let [again] = &many[..] else { panic!("{many:?}") };
+    assert!(again.starts_with("[[rules]] `again`: it is never reached"), "{again}");
+    let one = notes(&format!("user = \"{USER}\""));
+    let [nothing, call, again] = &one[..] else { panic!("{one:?}") };
+    assert!(nothing.starts_with("[signals]: nothing is watched"), "{nothing}");
+    assert!(call.contains("`call`: it is never reached") && again.contains("`again`: it is never"), "{one:?}");
 }
