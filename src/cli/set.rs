@@ -143,7 +143,7 @@ pub(super) fn run(Args { presence, duration, user }: Args, context: &Context) ->
     };
     let (claim, unset) = match user.map(|user| printable(&user)) {
         None => (claim, "presenced unset".to_owned()),
-        Some(user) => (format!("{claim} for {user}"), format!("presenced unset --user {user}")),
+        Some(user) => (format!("{claim} for {user}"), format!("presenced unset --user {}", as_typed(&user))),
     };
     let length = duration.and_then(|duration| SignedDuration::try_from(duration).ok()).map(exact_span);
     print(&match length {
@@ -153,9 +153,22 @@ pub(super) fn run(Args { presence, duration, user }: Args, context: &Context) ->
     Ok(Exit::Ok)
 }
 
+/// A name as one word of a shell command: in quotes if it has characters with a meaning there.
+fn as_typed(name: &str) -> String {
+    let is_plain = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_' | '.' | '@');
+    if name.chars().all(is_plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_a_space_can_be_typed() {
+        assert_eq!(as_typed("agent-7"), "agent-7");
+        assert_eq!(as_typed("Anna Arendt"), "'Anna Arendt'");
+        assert_eq!(as_typed("Flann O'Brien"), r"'Flann O'\''Brien'");
+    }
 
     #[test]
     fn each_claim_can_be_chosen_by_its_name_in_configuration_files() {

@@ -290,3 +290,14 @@ fn check_knows_that_users_have_calls_without_a_call_signal() {
     assert!(nothing.starts_with("[signals]: nothing is watched"), "{nothing}");
     assert!(call.contains("`call`: it is never reached") && again.contains("`again`: it is never"), "{one:?}");
 }
+
+#[test]
+fn the_example_for_many_users_is_valid() {
+    let document = include_str!("../../../docs/fleet.md");
+    let (_, example) = document.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    // No systemd has set up a credential here.
+    let config = parse(&example.replace("{ credential = \"agents\" }", "{ file = \"/dev/null\" }")).unwrap();
+    assert_eq!(config.accounts["agents"].users, Some(Users::File("/etc/presenced/agents".into())));
+    assert_eq!(config.rules.len(), 3);
+}
