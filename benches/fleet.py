@@ -88,7 +88,7 @@ def carried_out(state):
 
 
 def changes_within(metrics, bound):
-    """How many changes were held within so many seconds, and how many there were."""
+    """How many changes were held within this many seconds, and how many there were."""
     name = "presenced_account_change_duration_seconds"
     within = re.search(rf'^{name}_bucket{{le="{bound}",account="agents"}} (\d+)', metrics, re.M)
     count = re.search(rf'^{name}_count{{account="agents"}} (\d+)', metrics, re.M)
