@@ -31,9 +31,9 @@ mod documents;
 mod edges_day;
 mod emulator;
 mod file_systems;
-#[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
 mod fleet;
 mod fleet_commands;
+#[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
 mod floods;
 mod floors;
 mod graph;
