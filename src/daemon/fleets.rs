@@ -178,8 +178,13 @@ impl Daemon {
         fleets.peek()?;
         let mut users: Vec<_> = fleets.flat_map(|fleet| fleet.rows(query, now)).collect();
         users.sort_by(|one, other| one.user.cmp(&other.user));
-        let has_more = users.len() > query.limit;
-        users.truncate(query.limit);
+        // Two accounts may have the same user. A page never ends between the two, because the next one begins after the id.
+        let mut end = query.limit.min(users.len());
+        while end > 0 && users.get(end).is_some_and(|next| next.user == users[end - 1].user) {
+            end += 1;
+        }
+        let has_more = users.len() > end;
+        users.truncate(end);
         let next = users.last().filter(|_| has_more).map(|last| last.user.clone());
         Some(Page { users, next })
     }

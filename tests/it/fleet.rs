@@ -14,21 +14,10 @@ use presenced::warning::Code;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use crate::stage::house::{CLIENT_ID, Daemon, House, guarded};
+use crate::stage::house::{CLIENT_ID, Daemon, House, ONLY_CALLS_DECIDE, guarded};
 use crate::stage::reports::has;
 
 const USERS: u32 = 50;
-
-/// Only calls decide.
-const RULES: &str = r#"
-[[rules]]
-name = "call"
-when = { call = "in-call" }
-set  = "Busy/InACall"
-[[rules]]
-name = "rest"
-set  = "Available/Available"
-"#;
 
 fn id(number: u32) -> String {
     User::numbered(number).id
@@ -55,7 +44,7 @@ client_id = "{CLIENT_ID}"
 users     = {{ file = "{}" }}
 auth      = {{ method = "client-secret", secret = {{ env = "BOT_SECRET" }} }}
 endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
-{RULES}"#,
+{ONLY_CALLS_DECIDE}"#,
         house.path("agents").display()
     )
 }

@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use crate::stage::bus::Bus;
 use crate::stage::flood::{self, wayland_event, wayland_global};
-use crate::stage::house::{CLIENT_ID, Daemon, House, guarded};
+use crate::stage::house::{CLIENT_ID, Daemon, House, ONLY_CALLS_DECIDE, guarded};
 use crate::stage::reports::{has, warned};
 use crate::stage::saver::{Gnome, Saver as _};
 use crate::stage::task_limit::TaskLimit;
@@ -22,17 +22,6 @@ const END: Duration = Duration::from_secs(5);
 
 /// How long a command may take. It takes milliseconds; the daemon's turn may come after a second of the test machine's load.
 const ANSWER: Duration = Duration::from_secs(5);
-
-/// What is claimed does not depend on the signal that is flooded.
-const RULES: &str = r#"
-[[rules]]
-name = "call"
-when = { call = "in-call" }
-set  = "Busy/InACall"
-[[rules]]
-name = "rest"
-set  = "Available/Available"
-"#;
 
 /// How much more memory a flood may take, in KiB.
 const LEVEL: usize = 16 * 1024;
@@ -176,7 +165,7 @@ async fn a_screen_saver_that_flaps_delays_nothing() {
     let bus = Arc::new(Bus::start());
     let (address, there) = (bus.address(), Arc::clone(&bus));
     let saver = Gnome::start(&bus, false).await;
-    let signals = format!("[signals.lock]\n{RULES}");
+    let signals = format!("[signals.lock]\n{ONLY_CALLS_DECIDE}");
     let (house, daemon, before) =
         start(&signals, |_, command| _ = command.env("DBUS_SESSION_BUS_ADDRESS", address)).await;
     drop(saver);
@@ -285,7 +274,8 @@ async fn a_server_that_never_stops_to_announce_an_answer_delays_nothing() {
 #[tokio::test]
 async fn a_subscription_that_never_stops_to_announce_an_answer_delays_nothing() {
     let (address, sent) = flood::on_loopback(|_| Vec::new(), informational);
-    let calendar = format!("[signals.calendar]\nsources = [{{ url = \"http://{address}/a.ics\" }}]\n{RULES}");
+    let calendar =
+        format!("[signals.calendar]\nsources = [{{ url = \"http://{address}/a.ics\" }}]\n{ONLY_CALLS_DECIDE}");
     let (house, daemon, before) = start(&calendar, |_, _| {}).await;
     guarded("the flood", sent.more(1024 * 1024)).await;
     house.write("call-state", "idle");

@@ -18,7 +18,7 @@ use presenced::status::{MAX_CONNECTIONS, MAX_WATCHERS};
 use crate::stage::bus::Bus;
 use crate::stage::faults::once;
 use crate::stage::flood;
-use crate::stage::house::{CALL, Daemon, House, USER, guarded, personal};
+use crate::stage::house::{CALL, Daemon, House, ONLY_CALLS_DECIDE, USER, guarded, personal};
 use crate::stage::odd_file::{Odd, remove};
 use crate::stage::saver::{Gnome, Saver as _};
 use crate::stage::task_limit::TaskLimit;
@@ -34,17 +34,6 @@ const WRONG: Duration = Duration::from_secs(5);
 
 /// How long the daemon may take to end.
 const END: Duration = Duration::from_secs(3);
-
-/// Only the call decides, so that it is known what is right.
-const RULES: &str = r#"
-[[rules]]
-name = "call"
-when = { call = "in-call" }
-set  = "Busy/InACall"
-[[rules]]
-name = "rest"
-set  = "Available/Available"
-"#;
 
 /// What a daemon uses of its machine.
 #[derive(Debug)]
@@ -168,7 +157,7 @@ async fn two_minutes_of_everything_cost_no_presence_no_memory_and_no_obedience()
             + CALL
             + &format!("[signals.calendar]\nsources = [{{ url = \"http://{calendar}/a.ics\" }}]\n")
             + "[signals.lock]\n[signals.idle]\n[tokens]\nstore = \"file\"\n"
-            + RULES,
+            + ONLY_CALLS_DECIDE,
     );
     house.write("call-state", "idle");
     assert_eq!(house.ask(&["login"]).await.0, 0);

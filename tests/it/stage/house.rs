@@ -24,6 +24,17 @@ pub(crate) const CLIENT_ID: &str = "22553876-f5ab-4529-bffb-cfe50aa89f87";
 /// The signal of calls, by the file `call-state`.
 pub(crate) const CALL: &str = "[signals.call]\npath = \"call-state\"\n";
 
+/// Rules by which only calls decide, so that it is known what is right whatever happens to other signals.
+pub(crate) const ONLY_CALLS_DECIDE: &str = r#"
+[[rules]]
+name = "call"
+when = { call = "in-call" }
+set  = "Busy/InACall"
+[[rules]]
+name = "rest"
+set  = "Available/Available"
+"#;
+
 /// The arguments of a daemon for which a minute, as the microphone's value holds without a sound server, takes five seconds.
 #[cfg(feature = "pulse")]
 pub(crate) const FAST: [&str; 4] = ["--speed", "12", "--since", "2026-11-23T12:00:00Z"];
