@@ -14,7 +14,7 @@ use tokio::time::Instant as Stopwatch;
 
 use crate::auth::{Authenticator, Token};
 use crate::config::{self, Auth};
-use crate::failure::{Applied, Failure, FailureKind, Missing, Permission};
+use crate::failure::{Applied, Extent, Failure, FailureKind, Missing, Permission};
 use crate::graph::Client;
 use crate::metrics::{Call, Metrics, Outcome};
 use crate::off_the_loop::off_the_loop_in_time;
@@ -81,7 +81,7 @@ impl Exchange {
         }
         let counts: Vec<_> = writes.iter().map(|(_, action)| self.begin((*action).into())).collect();
         let answered = self.client.write_batch(&token.bearer, &self.account.client_id, &writes).await;
-        let outcomes = answered.unwrap_or_else(|failure| vec![Err(failure); writes.len()]);
+        let outcomes = answered.unwrap_or_else(|failure| vec![Err(about_nobody(failure)); writes.len()]);
         let judged = writes.iter().zip(outcomes).zip(counts).map(|(((user, _), outcome), count)| {
             let outcome = outcome.map_err(|failure| self.judge(failure, &token, user, Permission::Write));
             count(Outcome::of(&outcome));
@@ -224,5 +224,15 @@ impl Exchange {
             }
         };
         Failure { kind: FailureKind::Refused, ..failure }.with_hint(hint)
+    }
+}
+
+/// A batch that is refused as a whole says nothing about its users: each may still be served by a request of its own.
+fn about_nobody(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Refused => Failure { kind: FailureKind::Passing, extent: Extent::Service, ..failure },
+        FailureKind::Passing | FailureKind::Throttled | FailureKind::TokenRefused | FailureKind::SignInNeeded => {
+            failure
+        }
     }
 }

@@ -17,24 +17,24 @@ use tokio::net::UnixStream;
 use crate::stage::house::{CLIENT_ID, Daemon, House, ONLY_CALLS_DECIDE, guarded};
 use crate::stage::reports::has;
 
-const USERS: u32 = 50;
+pub(crate) const USERS: u32 = 50;
 
-fn id(number: u32) -> String {
+pub(crate) fn id(number: u32) -> String {
     User::numbered(number).id
 }
 
 /// The lines of a users file for these users.
-fn lines(numbers: impl IntoIterator<Item = u32>) -> String {
+pub(crate) fn lines(numbers: impl IntoIterator<Item = u32>) -> String {
     let lines = numbers.into_iter().map(|number| format!("{} agent{number}", id(number)));
     lines.chain([String::new()]).collect::<Vec<_>>().join("\n")
 }
 
-async fn house() -> House {
+pub(crate) async fn house() -> House {
     House::with(Options { users: (1..=USERS).map(User::numbered).collect(), ..Options::default() }).await
 }
 
 /// The configuration of an account whose users are in the file `agents`.
-fn configuration(house: &House) -> String {
+pub(crate) fn configuration(house: &House) -> String {
     let address = &house.address;
     format!(
         r#"
@@ -50,21 +50,21 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
 }
 
 /// How many users have each presence in the report.
-fn presences(report: &Report) -> BTreeMap<String, usize> {
+pub(crate) fn presences(report: &Report) -> BTreeMap<String, usize> {
     report.accounts["agents"].users.as_ref().map(|users| users.presences.clone()).unwrap_or_default()
 }
 
-fn holding(report: &Report) -> usize {
+pub(crate) fn holding(report: &Report) -> usize {
     let users = report.accounts.get("agents").and_then(|account| account.users.as_ref());
     users.and_then(|users| users.states.get("holding")).copied().unwrap_or_default()
 }
 
-async fn all_hold(daemon: &Daemon, count: u32) -> Report {
+pub(crate) async fn all_hold(daemon: &Daemon, count: u32) -> Report {
     daemon.report("all hold", |report| holding(report) == count as usize).await
 }
 
 /// Waits until others see these users like this.
-async fn seen(house: &House, numbers: impl IntoIterator<Item = u32>, pair: &str) {
+pub(crate) async fn seen(house: &House, numbers: impl IntoIterator<Item = u32>, pair: &str) {
     for number in numbers {
         let is_seen = || house.emulator.visible(&id(number)).is_some_and(|seen| seen.to_string() == pair);
         guarded(&format!("user {number}: {pair}"), async {
@@ -77,7 +77,7 @@ async fn seen(house: &House, numbers: impl IntoIterator<Item = u32>, pair: &str)
 }
 
 /// How many calls of this kind were carried out, each part of a batch for itself.
-fn carried_out(house: &House, call: Call) -> u64 {
+pub(crate) fn carried_out(house: &House, call: Call) -> u64 {
     let counts = house.emulator.state().requests.remove(&call).unwrap_or_default();
     counts.answered.into_iter().filter(|(status, _)| *status < 400).map(|(_, count)| count).sum()
 }
@@ -93,7 +93,7 @@ async fn posted(house: &House, path: &str, body: &str) -> String {
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
-async fn client(house: &House) -> Client {
+pub(crate) async fn client(house: &House) -> Client {
     Client::connect(&house.path("presenced.sock")).await.unwrap()
 }
 
@@ -190,7 +190,7 @@ async fn lines_that_cannot_be_used_are_named_and_the_others_are_in_force() {
         line("agent3", "call", "busy"),
         line("agent3", "a/b", "x"),
         String::new(),
-        "{\"user\": \"agent4\", \"signal\": \"door\"}".to_owned(),
+        r#"{"user": "agent4", "signal": "door"}"#.to_owned(),
     ]
     .join("\n");
     let answer = posted(&house, "/v1/users/signals", &body).await;

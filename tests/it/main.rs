@@ -33,6 +33,7 @@ mod emulator;
 mod file_systems;
 mod fleet;
 mod fleet_commands;
+mod fleet_failures;
 #[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
 mod floods;
 mod floors;

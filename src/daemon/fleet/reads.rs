@@ -83,17 +83,19 @@ impl Fleet {
                     }
                     return;
                 }
-                if matches!(answer, Answer::Again | Answer::Throttled { .. }) {
-                    // The pacer asks again by itself.
-                    if answer == Answer::Again {
-                        self.token.refuse(&failure, now.instant);
-                    }
-                    return self.note_trouble(&failure, now);
+                if answer == Answer::Again {
+                    self.token.refuse(&failure, now.instant);
                 }
                 self.note_trouble(&failure, now);
                 let Some(chunk) = self.reads.open.get_mut(&read) else { return };
                 chunk.attempts += 1;
-                if chunk.attempts < READ_ATTEMPTS { self.pacer.handle_read(read) } else { self.give_up(read, now) }
+                // Changes wait for the reads, so one that never succeeds must end. If the pacer has it in line, it is empty then.
+                let is_in_line = matches!(answer, Answer::Again | Answer::Throttled { .. });
+                if chunk.attempts >= READ_ATTEMPTS {
+                    self.give_up(read, now);
+                } else if !is_in_line {
+                    self.pacer.handle_read(read);
+                }
             }
         }
     }
