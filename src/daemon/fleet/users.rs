@@ -62,9 +62,7 @@ impl Users {
     /// Gives a user another name.
     pub(super) fn rename(&mut self, at: UserIndex, name: Option<String>) {
         let Some(user) = self.table.get_mut(at.0 as usize) else { return };
-        if user.name == name {
-            return;
-        }
+        // Also if it has this name already: while its user was missing, another user may have had it.
         let before = std::mem::replace(&mut user.name, name.clone());
         if let Some(before) = before.filter(|before| self.names.get(before) == Some(&at)) {
             self.names.remove(&before);
@@ -209,6 +207,9 @@ mod tests {
         users.rename(ada, Some("ben".to_owned()));
         users.rename(ben, None);
         assert_eq!((users.find("ben"), users.find("ada")), (Some(ada), None));
+        users.rename(ben, Some("ben".to_owned()));
+        users.rename(ada, Some("ben".to_owned()));
+        assert_eq!(users.find("ben"), Some(ada), "the last one who is given a name has it");
         users.remove(ada);
         assert_eq!((users.find("ben"), users.find("aa"), users.len()), (None, None, 1));
         assert_eq!(users.counts().iter().collect::<Vec<_>>(), [(&(State::Starting, None), &1)]);
