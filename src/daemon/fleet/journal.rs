@@ -204,6 +204,10 @@ fn push(text: &mut Vec<u8>, line: &Line) {
 /// Writes what is ordered, until nobody orders any more. Orders that wait are one write.
 async fn write_all(path: PathBuf, mut orders: mpsc::UnboundedReceiver<Order>) {
     let mut failure = None;
+    // What could not be written. It goes before what is ordered next.
+    let mut unwritten = Order { text: Vec::new(), is_whole: false, written: None };
+    // A killed process, or a full disk, may have left half a line.
+    let mut may_end_in_half_a_line = true;
     while let Some(mut order) = orders.recv().await {
         let mut written: Vec<_> = order.written.take().into_iter().collect();
         while let Ok(Order { text, is_whole, written: next }) = orders.try_recv() {
@@ -214,8 +218,24 @@ async fn write_all(path: PathBuf, mut orders: mpsc::UnboundedReceiver<Order>) {
             }
             written.extend(next);
         }
+        if !order.is_whole {
+            unwritten.text.append(&mut order.text);
+            order = Order { text: unwritten.text, is_whole: unwritten.is_whole, written: None };
+        }
+        if may_end_in_half_a_line && !order.is_whole && order.text.first() != Some(&b'\n') {
+            order.text.insert(0, b'\n');
+        }
         let (there, is_durable) = (path.clone(), !written.is_empty());
-        let outcome = off_the_loop(move || write(&there, &order.text, order.is_whole, is_durable)).await;
+        let (outcome, mut order) = off_the_loop(move || {
+            let outcome = write(&there, &order.text, order.is_whole, is_durable);
+            (outcome, order)
+        })
+        .await;
+        may_end_in_half_a_line = outcome.is_err();
+        if outcome.is_ok() {
+            (order.text, order.is_whole) = (Vec::new(), false);
+        }
+        unwritten = order;
         let why = outcome.err().map(|error| error.to_string());
         if let Some(why) = why.as_ref().filter(|_| why != failure) {
             warn!("what is set for users does not survive a restart: {} cannot be written: {why}", path.display());
