@@ -209,7 +209,7 @@ impl Refusal {
                 "this cloud has no presence: check `cloud`, and `endpoints` if the account has any"
             }
             (StatusCode::NOT_FOUND, _) if self.is_from_graph() => {
-                "this user does not exist in this tenant: set `user` in the account to the user's object id, and check `tenant`"
+                "this user does not exist in this tenant: check the object id in `user` or `users` of the account, and `tenant`"
             }
             (StatusCode::NOT_FOUND, _) => return Some(not_graph(endpoint)),
             // Requests with a wrong value get `InvalidArgument`. Source: the answer "This API is not supported for MSA accounts".

@@ -35,6 +35,9 @@ const MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// How much the file may always grow before it is written anew.
 const GROWTH: usize = 1024 * 1024;
 
+/// More than this is not kept in memory while the disk is full.
+const MAX_UNWRITTEN: usize = 16 * 1024 * 1024;
+
 /// How long the start waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -232,7 +235,7 @@ async fn write_all(path: PathBuf, mut orders: mpsc::UnboundedReceiver<Order>) {
         })
         .await;
         may_end_in_half_a_line = outcome.is_err();
-        if outcome.is_ok() {
+        if outcome.is_ok() || order.text.len() > MAX_UNWRITTEN {
             (order.text, order.is_whole) = (Vec::new(), false);
         }
         unwritten = order;
