@@ -10,9 +10,6 @@ use crate::failure::{Extent, Failure, FailureKind};
 use crate::session::{Target, timing};
 use crate::time::{Instant, Now};
 
-/// The interval of a slot for a user who holds nothing and is to be tried again.
-const RETRY_AT_A_SLOT_OF: Interval = Interval::of_seconds(240);
-
 /// What a failure means for a user.
 #[derive(Clone, Copy)]
 enum Setback {
@@ -130,7 +127,7 @@ impl Pacer {
             };
             let slot_after = |wait: Duration| {
                 let wait = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
-                Some(place.slot_from(second.saturating_add(wait), user.interval.unwrap_or(RETRY_AT_A_SLOT_OF)))
+                Some(place.slot_from(second.saturating_add(wait), user.interval.unwrap_or(Interval::SHORTEST)))
             };
             let change = flight.change.or(user.change);
             user.stage = Stage::Ready;

@@ -49,7 +49,8 @@
 //! **The order** of what goes next:
 //!
 //! 1. a user within 15 s of a deadline that this process knows, because it made the request itself, with whatever is to be said;
-//! 2. changes and clears, the oldest first; at a start, calls first;
+//! 2. changes and clears, the oldest first; at a start, calls first, and then the others in the order of the wheel, so that the next
+//!    process, which does not know the deadlines, finds everybody in that order;
 //! 3. keepalives, in the order of their slots, not of their deadlines;
 //! 4. reads; at a start they go before everything else. The start ends when nothing is left of reads and changes.
 //!
@@ -278,11 +279,18 @@ impl Pacer {
     pub fn handle_change(&mut self, user: UserIndex, is_call: bool) {
         let number = self.next_number();
         let is_second = self.is_starting && !is_call;
+        let begin = self.begin;
         self.users.update(user, |user| {
-            if !user.is_refused {
-                let number = user.change.map_or(number, |waiting| waiting.number);
-                user.change = Some(InLine { is_second, number });
+            if user.is_refused {
+                return;
             }
+            let number = match (user.change, user.place) {
+                (Some(waiting), _) if waiting.is_second == is_second => waiting.number,
+                // In the order of the wheel, so that it does not matter to the next process whose deadlines this one knew.
+                (_, Some(place)) if is_second => place.slot_from(begin, Interval::SHORTEST).unsigned_abs(),
+                (_, _) => number,
+            };
+            user.change = Some(InLine { is_second, number });
         });
     }
 

@@ -13,6 +13,7 @@ use crate::time::Instant;
 pub(super) struct InLine {
     /// Whether it lets the others go first.
     pub(super) is_second: bool,
+    /// When it came; for a second one, its place on the wheel.
     pub(super) number: u64,
 }
 

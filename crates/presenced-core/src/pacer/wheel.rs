@@ -50,6 +50,9 @@ impl Place {
 pub(super) struct Interval(u32);
 
 impl Interval {
+    /// That of an Available user.
+    pub(super) const SHORTEST: Self = Self::of_seconds(240);
+
     pub(super) const fn of_seconds(seconds: u32) -> Self {
         Self(seconds)
     }

@@ -149,6 +149,19 @@ fn nobody_fades_after_a_kill() {
     assert_eq!(figures("5 changes a second, and killed for 30 s", &mut world).ended, 0);
 }
 
+/// Everybody was set in the start. The next process knows no deadline, so it depends on the order in which that happened.
+#[test]
+fn nobody_fades_after_a_kill_soon_after_the_first_start() {
+    for after in [1, 4, 9, 20] {
+        let mut world = World::new(AVAILABLE, OTHERS, Rate::default(), 1);
+        world.run(seconds(270) + Duration::from_mins(after));
+        world.kill(seconds(25), true);
+        world.run(Duration::from_mins(15));
+        let figures = figures(&format!("killed {after} min after the first start"), &mut world);
+        assert_eq!(figures.ended, 0);
+    }
+}
+
 #[test]
 fn nobody_fades_in_an_outage_of_50_s() {
     for is_silent in [true, false] {
