@@ -2,7 +2,8 @@
 //!
 //! Leaves to others: one fleet (`fleet/`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -39,7 +40,7 @@ impl Daemon {
                 file_watcher: self.file_watcher.clone(),
                 clock: Arc::clone(&self.clock),
                 life: self.life.clone(),
-                kept: self.kept.as_ref().map(|path| path.with_extension(format!("{name}.users.jsonl"))),
+                kept: self.kept_users_of(name),
             };
             let fleet = Fleet::new(self.last_id, name, config.clone(), resources, now)
                 .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
@@ -54,18 +55,21 @@ impl Daemon {
         configs: &BTreeMap<String, config::Account>,
         now: &Now,
     ) -> Result<(), StartError> {
-        let stays = |fleet: &Fleet| configs.get(&fleet.name).filter(|config| fleet.is_same_application(config));
-        let staying: Vec<_> =
-            self.fleets.iter().filter(|fleet| stays(fleet).is_some()).map(|fleet| &fleet.name).collect();
-        let new = configs.iter().filter(|(name, _)| !staying.contains(name));
+        let heirs = self.heirs(configs);
+        let is_new = |name: &String| !heirs.values().any(|heir| heir == name);
+        let new = configs.iter().filter(|(name, _)| is_new(name));
         let new = new.map(|(name, config)| (name.clone(), config.clone())).collect();
         let new = self.new_fleets(&new, now)?;
-        for mut fleet in std::mem::take(&mut self.fleets) {
-            if let Some(config) = stays(&fleet) {
-                fleet.reconfigure(config.clone(), &self.environment, now);
+        let fleets = std::mem::take(&mut self.fleets).into_iter().chain(std::mem::take(&mut self.leaving_fleets));
+        for mut fleet in fleets.collect::<Vec<_>>() {
+            if let Some((name, config)) = heirs.get(&fleet.id).and_then(|heir| configs.get_key_value(heir)) {
+                fleet.reconfigure(name, config.clone(), self.kept_users_of(name), &self.environment, now);
                 self.fleets.push(fleet);
             } else {
                 fleet.leave(now);
+                for other in configs.values() {
+                    fleet.hand_over(other, now);
+                }
                 self.leaving_fleets.push(fleet);
             }
         }
@@ -86,6 +90,30 @@ impl Daemon {
                 fleet.call_changed(name, now);
             }
         }
+    }
+
+    /// Which fleet continues as which account. One of the same application does even if its name is another one or if it was leaving,
+    /// because two would fight over the sessions, and be faster than the pace together.
+    fn heirs(&self, configs: &BTreeMap<String, config::Account>) -> HashMap<AccountId, String> {
+        let mut heirs = HashMap::new();
+        for by_name in [true, false] {
+            for fleet in self.fleets.iter().chain(&self.leaving_fleets) {
+                let heir = configs.iter().find(|(name, config)| {
+                    (**name == fleet.name || !by_name)
+                        && fleet.is_same_application(config)
+                        && !heirs.values().any(|heir| heir == *name)
+                });
+                if let Some((name, _)) = heir.filter(|_| !heirs.contains_key(&fleet.id)) {
+                    heirs.insert(fleet.id, name.clone());
+                }
+            }
+        }
+        heirs
+    }
+
+    /// The file that keeps what is set for the users of this account.
+    fn kept_users_of(&self, account: &str) -> Option<PathBuf> {
+        self.kept.as_ref().map(|path| path.with_extension(format!("{account}.users.jsonl")))
     }
 
     /// A turn of all fleets. `machine`: the machine's readings, if they are complete.

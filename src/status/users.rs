@@ -118,6 +118,14 @@ impl UserChange {
         if name == CALL { Ok(Self::ClearCall) } else { Ok(Self::ClearSignal(name.parse::<SignalName>()?.into())) }
     }
 
+    /// Whether something is set, and not forgotten.
+    pub(crate) fn is_setting(&self) -> bool {
+        match self {
+            Self::SetOverride(..) | Self::SetCall(..) | Self::SetSignal(..) => true,
+            Self::ClearOverride | Self::ClearCall | Self::ClearSignal(_) => false,
+        }
+    }
+
     /// Holds `presence` by hand.
     pub(super) fn hold(presence: &str, ttl: Option<&str>) -> Result<Self, Invalid> {
         Ok(Self::SetOverride(parse_claim(presence)?, ttl.map(parse_ttl).transpose()?))

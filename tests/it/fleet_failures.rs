@@ -212,7 +212,7 @@ async fn a_sign_in_service_that_is_down_is_asked_less_and_less_often() {
     daemon.report("no warning", |report| !has(report, Code::ServiceUnavailable)).await;
     let asked = arrived(&house, Call::Token);
     assert!(asked <= 9, "{asked} token requests");
-    // The token is refused while no other one is to be had.
+    // The token is refused while no other one is available.
     house.inject(for_seconds(60, Call::Token, Then::Reset));
     house.inject(once(Matches::Graph, refused_token()));
     changes_later(&house, 100).await;

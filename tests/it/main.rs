@@ -32,8 +32,10 @@ mod edges_day;
 mod emulator;
 mod file_systems;
 mod fleet;
+mod fleet_changes;
 mod fleet_commands;
 mod fleet_failures;
+mod fleet_signals;
 #[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
 mod floods;
 mod floors;

@@ -12,7 +12,8 @@
 //!   [`trouble`] are parts of that;
 //! - [`journal`] keeps over a restart what is set for users, and where the wheel is;
 //! - [`calls`] has what the users' call-state files say;
-//! - [`roster`] takes over who the users are, and [`users_file`] follows their file;
+//! - [`roster`] takes over who the users are, [`users_file`] follows their file, and [`reload`] takes over another configuration of
+//!   the account;
 //! - [`report`] has what `status` and `presenced users` show.
 //!
 //! Leaves to others: the order and the pace (`pacer/`), what a presence follows from (`policy/`).
@@ -21,6 +22,7 @@ mod calls;
 mod journal;
 mod own;
 mod reads;
+mod reload;
 mod report;
 mod roster;
 mod sending;
@@ -122,6 +124,10 @@ pub(super) struct Fleet {
     phase: Phase,
     /// The users file is being read, or waited for.
     is_following: bool,
+    /// How many have followed a users file so far.
+    followers: u64,
+    /// Until when users who appear get back what held before the restart; `None`: there was no user yet.
+    restored_until: Option<Instant>,
     /// Users whose readings have changed since the last decision.
     changed: BTreeSet<UserIndex>,
     /// Whether everybody must be decided for again.
@@ -167,6 +173,8 @@ impl Fleet {
             pacer_wakes: None,
             phase: Phase::Loading,
             is_following: false,
+            followers: 0,
+            restored_until: None,
             changed: BTreeSet::new(),
             all_changed: false,
             machine: None,
@@ -296,7 +304,8 @@ impl Fleet {
         writer: Option<&str>,
         now: &Now,
     ) -> Result<(), NotDone> {
-        let index = self.find_or_add(user, now).ok_or(NotDone::UnknownUser)?;
+        let known = if change.is_setting() { self.find_or_add(user, now) } else { self.users.find(user) };
+        let index = known.ok_or(NotDone::UnknownUser)?;
         let applied = self.users.update(index, now, |user| {
             let mut own = user.own.take().unwrap_or_default();
             let applied = own.apply(change, writer, now);
@@ -366,51 +375,5 @@ impl Fleet {
     /// The network came back, or somebody changed the setup.
     pub(super) fn nudge(&mut self) {
         self.token.try_now();
-    }
-
-    /// The account has changed, or what it signs in with may have. Its users stay.
-    pub(super) fn reconfigure(&mut self, config: config::Account, environment: &config::Environment, now: &Now) {
-        let is_other_roster = config.users != self.config.users;
-        if config == self.config {
-            self.authenticator = Arc::new(self.authenticator.anew(environment));
-        } else {
-            let metrics = Arc::clone(&self.metrics);
-            self.authenticator = Arc::new(Authenticator::with_metrics(&self.name, &config, environment, metrics));
-            self.config = config;
-        }
-        self.all_changed = true;
-        self.token = TokenState::absent();
-        self.confirm_roster(now);
-        if is_other_roster {
-            self.is_following = false;
-            self.load_configured(now);
-        }
-        let users: Vec<_> = self.users.iter().map(|(index, _)| index).collect();
-        for user in users {
-            self.pacer.handle_setup_changed(user);
-        }
-    }
-
-    /// Whether the account of the new configuration holds the same sessions, at the same pace.
-    pub(super) fn is_same_application(&self, config: &config::Account) -> bool {
-        config.users.is_some()
-            && config.tenant == self.config.tenant
-            && config.client_id == self.config.client_id
-            && config.endpoints == self.config.endpoints
-            && config.rate == self.config.rate
-    }
-
-    /// The account is no longer configured: every user is cleared, at the paced rate.
-    pub(super) fn leave(&mut self, now: &Now) {
-        self.phase = Phase::Leaving;
-        let users: Vec<_> = self.users.iter().map(|(index, _)| index).collect();
-        for user in users {
-            self.dismiss(user, now);
-        }
-    }
-
-    /// Whether it has finished leaving.
-    pub(super) fn has_left(&self) -> bool {
-        self.phase == Phase::Leaving && self.users.is_empty()
     }
 }

@@ -57,7 +57,8 @@ impl Fleet {
         let Some(Configured::File(path)) = &self.config.users else { return };
         if !self.is_following && self.phase != Phase::Leaving {
             self.is_following = true;
-            let follower = Follower::new(path.clone(), &self.file_watcher);
+            self.followers += 1;
+            let follower = Follower::new(self.followers, path.clone(), &self.file_watcher);
             self.spawn_follower(follower, true, tasks);
         }
     }
@@ -70,9 +71,8 @@ impl Fleet {
     /// Takes over what the users file says, and follows it further.
     pub(super) fn take_roster(&mut self, followed: Followed, tasks: &mut JoinSet<Done>, now: &Now) {
         let Followed { follower, read } = followed;
-        if self.phase == Phase::Leaving
-            || !matches!(&self.config.users, Some(Configured::File(path)) if *path == follower.path)
-        {
+        let is_followed = matches!(&self.config.users, Some(Configured::File(path)) if *path == follower.path);
+        if self.phase == Phase::Leaving || !is_followed || follower.number != self.followers {
             return;
         }
         match read {
@@ -113,11 +113,17 @@ impl Fleet {
 
     /// From now on, these are the users.
     fn list(&mut self, entries: &[UserEntry], now: &Now) {
-        let is_start = self.phase == Phase::Loading;
+        self.phase = Phase::AtWork;
+        // A file that is being rewritten may be empty at first.
+        let is_start = self.restored_until.is_none() && self.users.is_empty() && !entries.is_empty();
         if is_start {
-            self.phase = Phase::AtWork;
+            self.restored_until = Some(now.instant + MISSING_FOR);
             // It counts from the first moment at which there is something to do.
             self.pacer = Pacer::new(self.config.rate, self.restored.slot, now);
+        }
+        if self.restored_until.is_some_and(|until| until < now.instant) {
+            // Whoever is not a user any more loses what was set.
+            self.restored.users.clear();
         }
         let missing: Vec<_> = self.missing_in(entries).collect();
         for index in missing.iter().copied() {
@@ -138,8 +144,6 @@ impl Fleet {
         }
         if is_start {
             self.read(&added);
-            // Whoever is not a user any more loses what was set.
-            self.restored.users.clear();
             self.rewrite_journal(now);
         }
         info!(account = self.name, added = added.len(), missing = missing.len(), "{} users", self.users.len());
@@ -172,7 +176,7 @@ impl Fleet {
         self.wish(index, None, now);
         let Some(user) = self.users.get(index).filter(|user| user.flight.is_none()) else { return };
         if user.is_refused() || !user.session.differs() {
-            self.remove(index);
+            self.remove(index, now);
         } else {
             self.ask_for_turn(index);
         }

@@ -13,6 +13,7 @@ use crate::time::Now;
 
 use super::super::exchange::Exchange;
 use super::Fleet;
+use super::own::Own;
 use super::task::{Done, Ended};
 use super::user::Flight;
 
@@ -35,6 +36,9 @@ impl Fleet {
                 Next::Wait(until) => {
                     self.pacer_wakes = until;
                     self.journal.keep_slot(self.pacer.earliest_slot(), now);
+                    if self.journal.is_long() {
+                        self.rewrite_journal(now);
+                    }
                     break;
                 }
             }
@@ -165,7 +169,7 @@ impl Fleet {
     fn go_on(&mut self, index: UserIndex, done: Action, now: &Now) {
         let Some(user) = self.users.get(index) else { return };
         if user.is_leaving && (user.is_refused() || !user.session.differs()) {
-            self.remove(index);
+            self.remove(index, now);
         } else if user.session.action() != Some(done) {
             self.ask_for_turn(index);
         } else {
@@ -174,8 +178,13 @@ impl Fleet {
     }
 
     /// Nothing is left to do for a user who leaves.
-    pub(super) fn remove(&mut self, index: UserIndex) {
+    pub(super) fn remove(&mut self, index: UserIndex, now: &Now) {
         debug!(account = self.name, user = self.users.get(index).map(|user| &user.id), "removed");
+        if let Some(user) = self.users.get(index).filter(|user| user.own.is_some()) {
+            // If the user comes back, nothing is set, also after a restart.
+            self.journal.note(&user.id, &Own::kept(None, &self.life, now));
+            drop(self.journal.flush());
+        }
         self.pacer.handle_removed(index);
         self.changed.remove(&index);
         self.users.remove(index);

@@ -250,6 +250,11 @@ impl Pacer {
         }
     }
 
+    /// Graph grants another rate from now on. What was sent so far still counts.
+    pub fn handle_rate_changed(&mut self, rate: Rate) {
+        self.bucket = self.bucket.at(rate);
+    }
+
     /// There is this user from now on. With its object id, it is on the wheel; without, its session says when to send.
     pub fn handle_added(&mut self, user: UserIndex, id: Option<&str>) {
         self.has_wheel |= id.is_some();

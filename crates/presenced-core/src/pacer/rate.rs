@@ -94,6 +94,11 @@ impl Bucket {
         Self { spacing: rate.spacing(), size, full_at: Instant::default() }
     }
 
+    /// As full as this one, at another rate. A pause goes on.
+    pub(super) fn at(&self, rate: Rate) -> Self {
+        Self { full_at: self.full_at, ..Self::new(rate) }
+    }
+
     /// How many requests go in one batch at most.
     pub(super) fn batch(&self) -> usize {
         self.size.min(BATCH) as usize
@@ -140,6 +145,16 @@ mod tests {
         assert_eq!(bucket.tokens(at(999)), 44);
         assert_eq!(bucket.tokens(at(1001)), 45);
         assert_eq!(bucket.tokens(at(60_000)), 45);
+    }
+
+    #[test]
+    fn at_another_rate_it_is_as_full_as_before() {
+        let mut bucket = Bucket::new(Rate::default());
+        bucket.take(45, at(5000));
+        let slower = bucket.at(Rate::new(300, Duration::from_secs(30)).expect("a rate"));
+        assert_eq!([5000, 5500, 6001].map(|millis| slower.tokens(at(millis))), [0, 4, 9]);
+        bucket.empty(at(25_000));
+        assert_eq!(bucket.at(Rate::default()).tokens(at(24_999)), 0);
     }
 
     #[test]
