@@ -62,6 +62,12 @@ async fn set_call(house: &House, numbers: impl IntoIterator<Item = u32>) {
     }
 }
 
+/// Waits for more requests than there are users.
+async fn everybody_had_a_keepalive(house: &House) {
+    let before = carried_out(house, Call::Set);
+    until("keepalives", || carried_out(house, Call::Set) > before + u64::from(USERS)).await;
+}
+
 fn count(report: &Report, pair: &str) -> usize {
     presences(report).get(pair).copied().unwrap_or_default()
 }
@@ -75,7 +81,7 @@ async fn restarted(house: &House, mut daemon: Daemon) -> Daemon {
 #[tokio::test]
 async fn another_secret_or_rate_touches_nobody() {
     let house = furnished().await;
-    let daemon = house.start().await;
+    let daemon = house.start_fast(60).await;
     all_hold(&daemon, USERS).await;
     set_call(&house, [7]).await;
     seen(&house, [7], "Busy/InACall").await;
@@ -84,6 +90,7 @@ async fn another_secret_or_rate_touches_nobody() {
     reload(&house, &other_secret).await;
     reload(&house, &other_secret.replace("auth  ", "rate = { requests = 600, per = \"30s\" }\nauth  ")).await;
     set_call(&house, [8]).await;
+    everybody_had_a_keepalive(&house).await;
     seen(&house, [7, 8], "Busy/InACall").await;
     let report = all_hold(&daemon, USERS).await;
     assert_eq!((count(&report, "Busy/InACall"), carried_out(&house, Call::Clear)), (2, 0));
@@ -122,14 +129,18 @@ async fn another_name_for_the_account_touches_nobody() {
 #[tokio::test]
 async fn an_account_that_comes_back_while_it_is_cleared_holds_everybody() {
     let house = furnished().await;
-    let slow = with_secret_file(&house).replace("auth  ", "rate = { requests = 300, per = \"30s\" }\nauth  ");
-    house.write("config.toml", &slow);
-    let daemon = house.start().await;
+    let usual = with_secret_file(&house);
+    let daemon = house.start_fast(20).await;
     all_hold(&daemon, USERS).await;
+    // So that clearing takes long enough.
+    reload(&house, &usual.replace("auth  ", "rate = { requests = 30, per = \"30s\" }\nauth  ")).await;
     reload(&house, &house.account("work")).await;
     until("somebody is cleared", || carried_out(&house, Call::Clear) > 0).await;
-    reload(&house, &slow).await;
+    reload(&house, &usual).await;
     all_hold(&daemon, USERS).await;
+    everybody_had_a_keepalive(&house).await;
+    let clears = carried_out(&house, Call::Clear);
+    assert!(clears < u64::from(USERS), "{clears}");
     seen(&house, 1..=USERS, "Available/Available").await;
     assert_eq!(daemon.stop().await.code(), Some(0));
 }
