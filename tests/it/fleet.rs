@@ -292,6 +292,23 @@ async fn a_users_file_that_lost_too_many_waits_for_a_reload() {
 }
 
 #[tokio::test]
+async fn what_was_confirmed_does_not_count_as_lost_again() {
+    let house = house().await;
+    house.write("agents", lines(1..=40));
+    house.write("config.toml", configuration(&house));
+    let daemon = house.start().await;
+    all_hold(&daemon, 40).await;
+    house.write("agents", lines(1..=25));
+    daemon.report("the warning", |report| has(report, Code::UsersShrunk)).await;
+    assert_eq!(house.ask(&["reload"]).await.0, 0);
+    house.write("agents", lines(1..=26));
+    let report = all_hold(&daemon, 26).await;
+    assert!(!has(&report, Code::UsersShrunk));
+    seen(&house, 27..=40, "Offline/Offline").await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn bad_lines_and_refused_users_hold_up_nobody() {
     let house = house().await;
     let text = format!("{}../../etc/passwd\n{} two words\nada@contoso.com\n\0\n", lines(1..=20), id(21));

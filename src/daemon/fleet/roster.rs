@@ -43,10 +43,14 @@ impl Fleet {
     /// Takes over the users that need no file.
     pub(super) fn load_configured(&mut self, now: &Now) {
         match self.config.users.clone() {
-            Some(Configured::Listed(entries)) => self.list(&entries, now),
+            Some(Configured::Listed(entries)) => self.list(&entries, MISSING_FOR, now),
             Some(Configured::Signalled) if self.phase == Phase::Loading => {
                 let users: Vec<_> = self.restored.users.keys().cloned().collect();
-                self.list(&users.into_iter().map(|id| UserEntry { id, name: None }).collect::<Vec<_>>(), now);
+                self.list(
+                    &users.into_iter().map(|id| UserEntry { id, name: None }).collect::<Vec<_>>(),
+                    MISSING_FOR,
+                    now,
+                );
             }
             Some(Configured::Signalled | Configured::File(_)) | None => {}
         }
@@ -85,7 +89,7 @@ impl Fleet {
                     warn!(account = self.name, lost, "the users file is not applied: it has lost too many users");
                     self.roster_trouble = Some(RosterTrouble::Shrunk(users, lost));
                 } else {
-                    self.list(&users, now);
+                    self.list(&users, MISSING_FOR, now);
                 }
             }
             Err(unfit) => {
@@ -101,7 +105,8 @@ impl Fleet {
         if let Some(RosterTrouble::Shrunk(users, _)) =
             self.roster_trouble.take_if(|it| matches!(it, RosterTrouble::Shrunk(..)))
         {
-            self.list(&users, now);
+            // Nobody need wait for the rest of it, and the next change is compared with it.
+            self.list(&users, Duration::ZERO, now);
         }
     }
 
@@ -111,8 +116,8 @@ impl Fleet {
         present.filter(move |(_, user)| !ids.contains(user.id.as_str())).map(|(index, _)| index)
     }
 
-    /// From now on, these are the users.
-    fn list(&mut self, entries: &[UserEntry], now: &Now) {
+    /// From now on, these are the users. Those who are missing leave after `missing_for`.
+    fn list(&mut self, entries: &[UserEntry], missing_for: Duration, now: &Now) {
         self.phase = Phase::AtWork;
         // A file that is being rewritten may be empty at first.
         let is_start = self.restored_until.is_none() && self.users.is_empty() && !entries.is_empty();
@@ -128,7 +133,7 @@ impl Fleet {
         let missing: Vec<_> = self.missing_in(entries).collect();
         for index in missing.iter().copied() {
             self.users.update(index, now, |user| {
-                user.dismissed_at.get_or_insert(now.instant + MISSING_FOR);
+                user.dismissed_at.get_or_insert(now.instant + missing_for);
             });
         }
         let mut added = Vec::new();
