@@ -124,12 +124,13 @@ impl Daemon {
         for fleet in self.fleets.iter_mut().chain(&mut self.leaving_fleets) {
             fleet.turn(readings.as_ref(), rules, session, &mut self.fleet_tasks, now);
         }
-        self.leaving_fleets.retain(|fleet| !fleet.has_left());
+        self.leaving_fleets.retain(|fleet| !fleet.has_left(now));
     }
 
     /// When to take the next turn for a fleet, on both clocks.
     pub(super) fn fleet_wakeups(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
-        let wakeups = self.fleets.iter().chain(&self.leaving_fleets).map(|fleet| fleet.next_wakeup(now));
+        let decides = self.can_decide() && self.file_calls.is_complete();
+        let wakeups = self.fleets.iter().chain(&self.leaving_fleets).map(|fleet| fleet.next_wakeup(decides, now));
         wakeups.fold((None, None), |(instant, wall), (next, next_wall)| {
             (earliest(instant, next), earliest(wall, next_wall))
         })

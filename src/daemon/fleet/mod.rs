@@ -122,6 +122,8 @@ pub(super) struct Fleet {
     /// When to poll the pacer again; `None`: when something has happened.
     pacer_wakes: Option<Instant>,
     phase: Phase,
+    /// Set when it leaves: when Graph has dropped every session, so that nothing is left to clear.
+    dropped_at: Option<Instant>,
     /// The users file is being read, or waited for.
     is_following: bool,
     /// How many have followed a users file so far.
@@ -172,6 +174,7 @@ impl Fleet {
             pacer: Pacer::new(config.rate, None, now),
             pacer_wakes: None,
             phase: Phase::Loading,
+            dropped_at: None,
             is_following: false,
             followers: 0,
             restored_until: None,
@@ -356,13 +359,14 @@ impl Fleet {
         self.users.find(user).is_some()
     }
 
-    /// When to take the next turn, on both clocks.
-    pub(super) fn next_wakeup(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
-        let (due, due_by_wall) = self.users.next_due();
+    /// When to take the next turn, on both clocks. `decides`: whether that turn can decide.
+    pub(super) fn next_wakeup(&self, decides: bool, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
+        // Users who are due stay so while readings are missing. Their wakeup would be useless, and due at once.
+        let (due, due_by_wall) = if decides { self.users.next_due() } else { (None, None) };
         let sends = if self.token.is_present() { self.pacer_wakes } else { self.token.next_attempt() };
         let sends = sends.filter(|_| self.may_send());
         let visible = self.trouble.as_ref().map(Trouble::visible_at).filter(|at| *at > now.instant);
-        ([due, sends, visible].into_iter().flatten().min(), due_by_wall)
+        ([due, sends, visible, self.dropped_at].into_iter().flatten().min(), due_by_wall)
     }
 
     /// The machine was asleep: the connections are dead.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::auth::Authenticator;
 use crate::config;
+use crate::presence::Expiration;
 use crate::time::Now;
 
 use super::journal::Journal;
@@ -29,6 +30,7 @@ impl Fleet {
             self.pacer.handle_rate_changed(config.rate);
         }
         if was_leaving {
+            self.dropped_at = None;
             self.phase = if self.users.is_empty() { Phase::Loading } else { Phase::AtWork };
         }
         if is_other_name || was_leaving {
@@ -69,6 +71,7 @@ impl Fleet {
     /// The account is no longer configured: every user is cleared, at the paced rate.
     pub(in crate::daemon) fn leave(&mut self, now: &Now) {
         self.phase = Phase::Leaving;
+        self.dropped_at.get_or_insert(now.instant + Expiration::MAX.as_duration());
         // The file may be another fleet's from now on.
         self.journal = Journal::start(None);
         let users: Vec<_> = self.users.iter().map(|(index, _)| index).collect();
@@ -88,7 +91,8 @@ impl Fleet {
     }
 
     /// Whether it has finished leaving.
-    pub(in crate::daemon) fn has_left(&self) -> bool {
-        self.phase == Phase::Leaving && self.users.is_empty()
+    pub(in crate::daemon) fn has_left(&self, now: &Now) -> bool {
+        let is_dropped = self.dropped_at.is_some_and(|at| at <= now.instant);
+        self.phase == Phase::Leaving && (self.users.is_empty() || is_dropped)
     }
 }
