@@ -74,7 +74,7 @@ impl Daemon {
             }
         }
         self.fleets.extend(new);
-        self.fleets.sort_by(|one, other| one.name.cmp(&other.name));
+        self.fleets.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(())
     }
 
@@ -206,7 +206,7 @@ impl Daemon {
         let mut fleets = self.fleets.iter().filter(wanted).peekable();
         fleets.peek()?;
         let mut users: Vec<_> = fleets.flat_map(|fleet| fleet.rows(query, now)).collect();
-        users.sort_by(|one, other| one.user.cmp(&other.user));
+        users.sort_unstable_by(|one, other| one.user.cmp(&other.user));
         // Two accounts may have the same user. A page never ends between the two, because the next one begins after the id.
         let mut end = query.limit.min(users.len());
         while end > 0 && users.get(end).is_some_and(|next| next.user == users[end - 1].user) {

@@ -56,7 +56,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::auth;
 use crate::config::{self, Config, Environment};
@@ -75,6 +75,7 @@ use crate::warning::Warning;
 use account::{Account, AccountId, Done};
 use board::Board;
 use decision_log::DecisionLog;
+pub use fleet::{Cleared, clear_users};
 use fleet::{FileCalls, Fleet};
 use history::History;
 use kept::Keeper;
@@ -454,6 +455,15 @@ async fn timeout_ends(timeout: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
         Some(timeout) => timeout.as_mut().await,
         None => std::future::pending().await,
     }
+}
+
+/// Spawns a task. All tasks with one kind of result have one type, because tokio's part of each type has several kilobytes.
+fn spawn_boxed<T: Send + 'static>(
+    tasks: &mut JoinSet<T>,
+    work: impl Future<Output = T> + Send + 'static,
+) -> AbortHandle {
+    let work: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(work);
+    tasks.spawn(work)
 }
 
 async fn sleep_or_never(sleep: Option<impl Future<Output = ()>>) {

@@ -129,7 +129,7 @@ impl Daemon {
             account.setup_changed(&self.environment, now);
         }
         self.accounts.extend(added);
-        self.accounts.sort_by(|a, b| a.name.cmp(&b.name));
+        self.accounts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         self.leavers.extend(gone);
         for leaver in &mut self.leavers {
             // A session that another account holds now belongs to it, even if it was being cleared.

@@ -9,6 +9,8 @@ use crate::config::{self, Environment};
 use crate::signals::{self, Buses, Context, Displays, FileWatcher, LockedSessions, SignsOfLife, Update};
 use crate::time::Clock;
 
+use super::spawn_boxed;
+
 /// The running signal tasks. Dropping it stops them.
 pub(super) struct Sources {
     context: Context,
@@ -38,9 +40,9 @@ impl Sources {
             Context { clock, updates, buses, file_watcher, cache_dir, locked_sessions: LockedSessions::default() };
         // Before the signals look at their files for the first time.
         let mut mounts = JoinSet::new();
-        mounts.spawn(context.file_watcher.clone().follow_mounts());
+        spawn_boxed(&mut mounts, context.file_watcher.clone().follow_mounts());
         let mut network = JoinSet::new();
-        network.spawn(signals::network::run(context.clone()));
+        spawn_boxed(&mut network, signals::network::run(context.clone()));
         let mut sources = Self {
             context,
             displays: Displays::of(environment),
@@ -58,7 +60,7 @@ impl Sources {
     pub(super) fn restart(&mut self, signals: &config::Signals) {
         self.sleep = JoinSet::new();
         if signals.lock.is_some() {
-            self.sleep.spawn(signals::sleep::run(self.signs_of_life.clone(), self.context.clone()));
+            spawn_boxed(&mut self.sleep, signals::sleep::run(self.signs_of_life.clone(), self.context.clone()));
         }
         self.restart_signals(signals);
     }
@@ -72,25 +74,25 @@ impl Sources {
     pub(super) fn restart_signals(&mut self, signals: &config::Signals) {
         self.tasks = JoinSet::new();
         if let Some(calendar) = &signals.calendar {
-            self.tasks.spawn(signals::calendar::run(calendar.clone(), self.context.clone()));
+            spawn_boxed(&mut self.tasks, signals::calendar::run(calendar.clone(), self.context.clone()));
         }
         if let Some(call) = &signals.call {
             if let Some(folder) = call.users_folder() {
                 let run = signals::call::users::run(folder.to_owned(), call.stale_after, self.context.clone());
-                self.tasks.spawn(run);
+                spawn_boxed(&mut self.tasks, run);
             } else {
-                self.tasks.spawn(signals::call::run(call.clone(), self.context.clone()));
+                spawn_boxed(&mut self.tasks, signals::call::run(call.clone(), self.context.clone()));
             }
         }
         #[cfg(feature = "pulse")]
         if let Some(microphone) = &signals.microphone {
-            self.tasks.spawn(signals::microphone::run(microphone.clone(), self.context.clone()));
+            spawn_boxed(&mut self.tasks, signals::microphone::run(microphone.clone(), self.context.clone()));
         }
         if let Some(idle) = signals.idle {
-            self.tasks.spawn(signals::idle::run(idle, self.displays.clone(), self.context.clone()));
+            spawn_boxed(&mut self.tasks, signals::idle::run(idle, self.displays.clone(), self.context.clone()));
         }
         if signals.lock.is_some() {
-            self.tasks.spawn(signals::lock::run(self.displays.clone(), self.context.clone()));
+            spawn_boxed(&mut self.tasks, signals::lock::run(self.displays.clone(), self.context.clone()));
         }
     }
 }

@@ -194,3 +194,24 @@ async fn more_users_than_one_answer_has_are_all_listed() {
     assert!(table.ends_with(&format!("\n\n{all} users\n")), "{}", table.lines().last().unwrap());
     assert_eq!(daemon.stop().await.code(), Some(0));
 }
+
+#[tokio::test]
+async fn everybody_is_cleared_once_the_daemon_has_stopped() {
+    let house = house().await;
+    let daemon = start(&house, &[NOBODY]).await;
+    let (code, out, err) = house.ask(&["users", "--clear"]).await;
+    assert_eq!((code, out.as_str()), (1, ""), "{err}");
+    assert!(err.contains("already holds this user's session") && err.contains("hint: stop one of the two"), "{err}");
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    let seen = |number| house.emulator.visible(&id(number)).unwrap().to_string();
+    assert_eq!(seen(1), "Available/Available", "the daemon's end clears nobody");
+
+    let cleared = ask(&house, &["users", "--clear", "--account", "agents"]).await;
+    assert_eq!(cleared, "agents: 13 users cleared with 13 requests, 0 of which failed\n");
+    for number in 1..=USERS {
+        assert_eq!(seen(number), "Offline/Offline");
+    }
+    let (code, _, err) = house.ask(&["users", "--clear", "--account", "bots"]).await;
+    assert_eq!(code, 2);
+    assert!(err.contains("no account `bots` has `users`"), "{err}");
+}

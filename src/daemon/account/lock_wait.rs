@@ -12,6 +12,7 @@ use crate::off_the_loop::off_the_loop;
 use crate::signals::FileWatcher;
 
 use super::super::session_lock::is_free;
+use super::super::spawn_boxed;
 use super::{AccountId, Done, Ended};
 
 /// Whether an account waits for its lock.
@@ -38,7 +39,7 @@ impl LockWait {
     pub(super) fn start(&mut self, account: AccountId, watcher: &FileWatcher, tasks: &mut JoinSet<Done>) {
         if let Self::Due(path) = self {
             let (path, mut watch) = (std::mem::take(path), watcher.subscribe());
-            *self = Self::Waiting(tasks.spawn(async move {
+            *self = Self::Waiting(spawn_boxed(tasks, async move {
                 loop {
                     let there = path.clone();
                     let look = move || {

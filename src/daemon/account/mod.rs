@@ -37,8 +37,8 @@ use crate::status::report::Requests;
 use crate::time::{Instant, Now};
 
 use super::exchange::Exchange;
-use super::rounded;
 use super::session_lock::{Locks, SessionLock};
+use super::{rounded, spawn_boxed};
 use in_force::InForce;
 use keyring_wait::KeyringWait;
 use lock_wait::LockWait;
@@ -241,14 +241,14 @@ impl Account {
             let id = request.id;
             let span = self.span();
             let write = self.exchange(now).write(request).instrument(span.clone());
-            let task = tasks.spawn(async move { Done { account, ended: Ended::Write(id, write.await) } });
+            let task = spawn_boxed(tasks, async move { Done { account, ended: Ended::Write(id, write.await) } });
             let (sent_at, decision) = (rounded(now.wall), self.in_force.number);
             self.in_flight = Some(InFlight { request, task, sent_at, decision, span });
         }
         if self.check_sign_in && self.is_quiet(now) {
             self.check_sign_in = false;
             let (authenticator, now, span) = (Arc::clone(&self.authenticator), now.clone(), self.span());
-            tasks.spawn(async move {
+            spawn_boxed(tasks, async move {
                 let outcome = authenticator.token(&now, false).instrument(span).await;
                 Done { account, ended: Ended::SignIn(authenticator, outcome) }
             });
@@ -257,7 +257,7 @@ impl Account {
         let is_waiting = self.renewal_wait.as_ref().is_some_and(|wait| !wait.is_finished());
         if !is_waiting && self.in_flight.is_none() && self.authenticator.is_renewing() {
             let authenticator = Arc::clone(&self.authenticator);
-            self.renewal_wait = Some(tasks.spawn(async move {
+            self.renewal_wait = Some(spawn_boxed(tasks, async move {
                 authenticator.renewal_ended().await;
                 Done { account, ended: Ended::Renewal }
             }));
@@ -265,7 +265,7 @@ impl Account {
         if let Some(id) = self.verify.poll_read(self.is_quiet(now), self.keepalive(now), now.instant) {
             self.requests.sent += 1;
             let read = self.exchange(now).read().instrument(self.span());
-            tasks.spawn(async move { Done { account, ended: Ended::Read(id, read.await) } });
+            spawn_boxed(tasks, async move { Done { account, ended: Ended::Read(id, read.await) } });
         }
     }
 

@@ -14,11 +14,13 @@
 //! - [`calls`] has what the users' call-state files say;
 //! - [`roster`] takes over who the users are, [`users_file`] follows their file, and [`reload`] takes over another configuration of
 //!   the account;
+//! - [`clear`] clears them all without a daemon;
 //! - [`report`] has what `status` and `presenced users` show.
 //!
 //! Leaves to others: the order and the pace (`pacer/`), what a presence follows from (`policy/`).
 
 mod calls;
+mod clear;
 mod journal;
 mod own;
 mod reads;
@@ -60,6 +62,7 @@ use super::account::AccountId;
 use super::rounded;
 use super::session_lock::SessionLock;
 pub(super) use calls::FileCalls;
+pub use clear::{Cleared, clear_users};
 use journal::{Journal, Journaled};
 use own::Own;
 use reads::Reads;

@@ -10,6 +10,7 @@ use crate::pacer::{Answer, ReadIndex, Ticket, UserIndex};
 use crate::session::Seen;
 use crate::time::Now;
 
+use super::super::spawn_boxed;
 use super::Fleet;
 use super::task::{Done, Ended};
 
@@ -51,7 +52,10 @@ impl Fleet {
         }
         self.requests.sent += 1;
         let (fleet, exchange) = (self.id, self.exchange(now));
-        tasks.spawn(async move { Done { fleet, ended: Ended::Read(ticket, read, exchange.read_many(ids).await) } });
+        spawn_boxed(
+            tasks,
+            async move { Done { fleet, ended: Ended::Read(ticket, read, exchange.read_many(ids).await) } },
+        );
     }
 
     pub(super) fn finish_read(

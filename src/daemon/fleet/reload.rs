@@ -11,6 +11,7 @@ use crate::presence::Expiration;
 use crate::time::Now;
 
 use super::journal::Journal;
+use super::reads::Reads;
 use super::token::TokenState;
 use super::{Fleet, Phase};
 
@@ -74,6 +75,8 @@ impl Fleet {
         self.dropped_at.get_or_insert(now.instant + Expiration::MAX.as_duration());
         // The file may be another fleet's from now on.
         self.journal = Journal::start(None);
+        // What others see of them does not matter any more.
+        self.reads = Reads::default();
         let users: Vec<_> = self.users.iter().map(|(index, _)| index).collect();
         for user in users {
             self.dismiss(user, now);

@@ -18,6 +18,7 @@ use crate::config::{UserEntry, Users as Configured, is_object_id};
 use crate::pacer::{Pacer, UserIndex};
 use crate::time::Now;
 
+use super::super::spawn_boxed;
 use super::own::Own;
 use super::task::{Done, Ended};
 use super::user::User;
@@ -69,7 +70,7 @@ impl Fleet {
 
     fn spawn_follower(&self, follower: Follower, is_first: bool, tasks: &mut JoinSet<Done>) {
         let (fleet, next) = (self.id, follower.next(is_first, Arc::clone(&self.clock)));
-        tasks.spawn(async move { Done { fleet, ended: Ended::Roster(Box::new(next.await)) } });
+        spawn_boxed(tasks, async move { Done { fleet, ended: Ended::Roster(Box::new(next.await)) } });
     }
 
     /// Takes over what the users file says, and follows it further.

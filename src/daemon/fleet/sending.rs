@@ -12,10 +12,11 @@ use crate::session::Action;
 use crate::time::Now;
 
 use super::super::exchange::Exchange;
-use super::Fleet;
+use super::super::spawn_boxed;
 use super::own::Own;
 use super::task::{Done, Ended};
 use super::user::Flight;
+use super::{Fleet, Phase};
 
 impl Fleet {
     /// Sends what the pacer lets through, if there is a token. Without one, asks for it.
@@ -25,7 +26,7 @@ impl Fleet {
         }
         if let Some(fresh) = self.token.ask(now.instant) {
             let (fleet, exchange) = (self.id, self.exchange(now));
-            tasks.spawn(async move {
+            spawn_boxed(tasks, async move {
                 let asked = exchange.bearer(fresh).await;
                 Done { fleet, ended: Ended::Token(asked.map(|_| ())) }
             });
@@ -47,7 +48,7 @@ impl Fleet {
 
     /// Whether it is known who the users are and what they should hold.
     pub(super) fn may_send(&self) -> bool {
-        !self.users.is_empty() && self.decided_at.is_some()
+        !self.users.is_empty() && (self.decided_at.is_some() || self.phase == Phase::Leaving)
     }
 
     fn dispatch(&mut self, items: &[Item], tasks: &mut JoinSet<Done>, now: &Now) {
@@ -74,7 +75,9 @@ impl Fleet {
         if !writes.is_empty() {
             self.requests.sent += writes.len() as u64;
             let exchange = self.exchange(now);
-            tasks.spawn(async move { Done { fleet, ended: Ended::Writes(flown, exchange.write_many(writes).await) } });
+            spawn_boxed(tasks, async move {
+                Done { fleet, ended: Ended::Writes(flown, exchange.write_many(writes).await) }
+            });
         }
     }
 
