@@ -32,7 +32,7 @@ const IS_JSON: &str = "the keys of a row are strings";
     "presenced users --state refused       Those for whom Graph refuses requests"
     "presenced users --presence Busy       Those who should be Busy"
     "presenced users anna                  What is claimed for one user, and why"
-    "presenced users --clear               Clear everybody, after presenced was stopped for good"
+    "presenced users --clear               Clear everybody; stop presenced first"
     "presenced users --json | jq -r 'select(.error) | .user'";
     "Exit codes: 0 success; 1 a user shown has a problem; 3 not running; 4 sign-in needed."
 ))]
