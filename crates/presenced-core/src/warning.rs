@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::failure::FailureKind;
+
 /// What a warning is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -77,6 +79,18 @@ pub enum Code {
     UsersShrunk,
     /// Graph refuses requests for some users of an account.
     UsersRefused,
+}
+
+impl From<FailureKind> for Code {
+    /// The warning about requests that fail like this.
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::SignInNeeded => Self::SignInNeeded,
+            FailureKind::Refused => Self::Refused,
+            FailureKind::Throttled => Self::Throttled,
+            FailureKind::Passing | FailureKind::TokenRefused => Self::ServiceUnavailable,
+        }
+    }
 }
 
 /// How bad it is.

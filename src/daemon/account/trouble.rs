@@ -29,12 +29,7 @@ pub(super) struct Trouble {
 impl Trouble {
     /// The trouble `before` and one more failure.
     fn with(before: Option<&Self>, failure: &Failure, now: &Now) -> Self {
-        let code = match failure.kind {
-            FailureKind::SignInNeeded => Code::SignInNeeded,
-            FailureKind::Refused => Code::Refused,
-            FailureKind::Throttled => Code::Throttled,
-            FailureKind::Passing | FailureKind::TokenRefused => Code::ServiceUnavailable,
-        };
+        let code = Code::from(failure.kind);
         let last_at = rounded(now.wall);
         Self {
             began: before.map_or(now.instant, |before| before.began),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::time::{Instant, Now};
 use crate::warning::Code;
 
@@ -41,12 +41,7 @@ impl Fleet {
     }
 
     pub(super) fn note_trouble(&mut self, failure: &Failure, now: &Now) {
-        let code = match failure.kind {
-            FailureKind::SignInNeeded => Code::SignInNeeded,
-            FailureKind::Refused => Code::Refused,
-            FailureKind::Throttled => Code::Throttled,
-            FailureKind::Passing | FailureKind::TokenRefused => Code::ServiceUnavailable,
-        };
+        let code = Code::from(failure.kind);
         let last_at = rounded(now.wall);
         let before = self.trouble.as_ref().filter(|before| before.code == code);
         if before.is_none_or(|before| before.failure.text != failure.text) {
