@@ -3,7 +3,7 @@
 //! A new kind of note takes a function and a line in [`settings`], or in [`notes`] if it looks at the disk.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{CalendarPlace, Config, Environment, Signals};
 use crate::policy::{Rule, SignalsOn, Unreached, default_rules, unreached};
@@ -64,9 +64,14 @@ fn has_users(config: &Config) -> bool {
 
 fn missing_calendars(config: &Config) -> impl Iterator<Item = Note> {
     config.signals.calendar.iter().flat_map(|calendar| &calendar.sources).filter_map(|source| {
-        let CalendarPlace::Path(path) = &source.place else { return None };
+        let paths = match &source.place {
+            CalendarPlace::Path(path) => vec![path],
+            CalendarPlace::Owners(path) => path.folders.values().collect(),
+            CalendarPlace::Subscription(_) => Vec::new(),
+        };
         let then = if source.optional { "so it has no events" } else { "so the calendar is unknown" };
-        is_missing(path).then(|| Note {
+        let path = paths.into_iter().find(|path| is_missing(path))?;
+        Some(Note {
             table: "[signals.calendar]".to_owned(),
             text: format!("{} does not exist, {then}", path.display()),
         })
@@ -76,10 +81,15 @@ fn missing_calendars(config: &Config) -> impl Iterator<Item = Note> {
 /// A missing call-state file is usual: there is no call. Without its folder no program can write it. The daemon makes the folder of
 /// the status socket when it starts.
 fn missing_call_folder(config: &Config, environment: &Environment) -> Option<Note> {
-    let path = &config.signals.call.as_ref()?.path;
+    let call = config.signals.call.as_ref()?;
     let socket = environment.socket();
     let made = socket.as_deref().and_then(Path::parent);
-    let folder = path.parent().filter(|folder| Some(*folder) != made && is_missing(path) && is_missing(folder))?;
+    let mut folders: Vec<&Path> = match &call.owners {
+        Some(owners) => owners.folders.values().map(PathBuf::as_path).collect(),
+        None => call.path.parent().filter(|_| is_missing(&call.path)).into_iter().collect(),
+    };
+    folders.retain(|folder| Some(*folder) != made && is_missing(folder));
+    let folder = folders.first()?;
     Some(Note {
         table: "[signals.call]".to_owned(),
         text: format!(
@@ -125,10 +135,11 @@ fn unreached_rules(config: &Config) -> Vec<Note> {
         };
         Note { table: format!("[[rules]] `{}`", config.rules[place].name), text: why }
     };
-    let mut never = unreached(&config.rules, on);
+    let accounts: Vec<&str> = config.accounts.keys().map(String::as_str).collect();
+    let mut never = unreached(&config.rules, on, &accounts);
     if has_users(config) && !on.call {
         // Some users may have a call while others have none.
-        let in_calls = unreached(&config.rules, SignalsOn { call: true, ..on });
+        let in_calls = unreached(&config.rules, SignalsOn { call: true, ..on }, &accounts);
         never.retain(|(place, _)| in_calls.iter().any(|(other, _)| other == place));
     }
     never.into_iter().map(note).collect()

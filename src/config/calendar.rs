@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::OwnersPath;
+
 /// The calendar signal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
@@ -13,6 +15,13 @@ pub struct Calendar {
     pub sources: Vec<CalendarSource>,
     /// The user's e-mail addresses, to find the user among an event's attendees. ASCII case is ignored.
     pub identity: Vec<String>,
+}
+
+impl Calendar {
+    /// Whether a source is everybody's.
+    pub fn is_shared(&self) -> bool {
+        self.sources.iter().any(|source| !matches!(source.place, CalendarPlace::Owners(_)))
+    }
 }
 
 /// One source of events.
@@ -29,6 +38,8 @@ pub struct CalendarSource {
 pub enum CalendarPlace {
     /// A file, or a folder that is searched for `*.ics`.
     Path(PathBuf),
+    /// A file or folder for each user or each account.
+    Owners(OwnersPath),
     /// A published calendar, fetched at intervals.
     Subscription(Subscription),
 }
@@ -44,7 +55,7 @@ impl fmt::Display for CalendarPlace {
     /// For people: the path, or the subscription's host.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Path(path) => path.display().fmt(f),
+            Self::Path(path) | Self::Owners(OwnersPath { path, .. }) => path.display().fmt(f),
             Self::Subscription(subscription) => write!(f, "subscription at {}", subscription.url),
         }
     }

@@ -18,6 +18,7 @@ mod environment;
 mod load;
 mod mask;
 mod microphone;
+mod owners;
 mod problems;
 mod read;
 mod same_session;
@@ -33,6 +34,7 @@ pub use environment::{Environment, Lookup, state_file};
 pub(crate) use load::MAX_FILE_BYTES;
 pub use load::{load, load_again};
 pub use microphone::{Microphone, NoServer};
+pub use owners::{Owners, OwnersPath};
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
 pub(crate) use read::expand;
@@ -242,19 +244,11 @@ pub struct Lock {}
 pub struct Call {
     /// The call-state file, or a folder of them.
     pub path: PathBuf,
+    /// The same path, if each user or each account has one.
+    pub owners: Option<OwnersPath>,
     /// A file that was not written for this long says nothing, and neither does a missing one; at least 5 seconds. `None`: a file
     /// counts as long as it exists, and a missing one means idle.
     pub stale_after: Option<Duration>,
-}
-
-/// Stands for each user in a path: the object id, or the name in the users file.
-pub(crate) const USER_IN_PATH: &str = "{user}";
-
-impl Call {
-    /// The folder with a file for each user, if the path ends in `{user}`.
-    pub fn users_folder(&self) -> Option<&Path> {
-        self.path.parent().filter(|_| self.path.file_name().is_some_and(|name| name == USER_IN_PATH))
-    }
 }
 
 /// The idle signal.

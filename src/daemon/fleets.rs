@@ -11,10 +11,10 @@ use jiff::Timestamp;
 
 use super::account::AccountId;
 use super::fleet::{Done, Fleet, Readings};
+use super::owners::News;
 use super::{Daemon, StartError, kept};
 use crate::config;
 use crate::policy::Snapshot;
-use crate::signals::UserCalls;
 use crate::status::report;
 use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand};
 use crate::time::{Instant, Now};
@@ -78,16 +78,20 @@ impl Daemon {
         Ok(())
     }
 
-    /// Takes in what the users' call-state files say.
-    pub(super) fn hear_calls(&mut self, said: UserCalls, now: &Now) {
-        let names: Vec<_> = said.changed.keys().cloned().collect();
-        let concerns_all = self.file_calls.hear(said);
-        for fleet in &mut self.fleets {
-            if concerns_all {
-                fleet.all_changed();
-            }
-            for name in &names {
-                fleet.call_changed(name, now);
+    /// What owners have alone has changed.
+    pub(super) fn owners_changed(&mut self, news: News, now: &Now) {
+        match news {
+            News::All => self.fleets.iter_mut().for_each(Fleet::all_changed),
+            News::Of(names) => {
+                for fleet in &mut self.fleets {
+                    // An entry may be the account's.
+                    if names.contains(&fleet.name) {
+                        fleet.all_changed();
+                    }
+                    for name in &names {
+                        fleet.owner_changed(name, now);
+                    }
+                }
             }
         }
     }
@@ -118,10 +122,17 @@ impl Daemon {
 
     /// A turn of all fleets. `machine`: the machine's readings, if they are complete.
     pub(super) fn turn_fleets(&mut self, machine: Option<&Snapshot>, now: &Now) {
-        let machine = machine.filter(|_| self.file_calls.is_complete());
-        let readings = machine.map(|machine| Readings { machine, calls: &self.file_calls });
+        if self.owners.end(now) {
+            self.fleets.iter_mut().for_each(Fleet::all_changed);
+        }
         let (rules, session) = (&self.config.rules, &self.config.session);
+        let hold = session.expiration.as_duration();
+        let machine = machine.filter(|_| !self.fleets.is_empty() && self.owners.is_complete());
+        let machine = machine.map(|machine| self.held_machine.of(machine, hold, now));
         for fleet in self.fleets.iter_mut().chain(&mut self.leaving_fleets) {
+            let machine =
+                machine.map(|machine| Snapshot { account: Some(fleet.name.as_str().into()), ..machine.clone() });
+            let readings = machine.as_ref().map(|machine| Readings { machine, owners: &self.owners });
             fleet.turn(readings.as_ref(), rules, session, &mut self.fleet_tasks, now);
         }
         self.leaving_fleets.retain(|fleet| !fleet.has_left(now));
@@ -129,9 +140,10 @@ impl Daemon {
 
     /// When to take the next turn for a fleet, on both clocks.
     pub(super) fn fleet_wakeups(&self, now: &Now) -> (Option<Instant>, Option<Timestamp>) {
-        let decides = self.can_decide() && self.file_calls.is_complete();
+        let decides = self.can_decide() && self.owners.is_complete();
         let wakeups = self.fleets.iter().chain(&self.leaving_fleets).map(|fleet| fleet.next_wakeup(decides, now));
-        wakeups.fold((None, None), |(instant, wall), (next, next_wall)| {
+        let held = self.owners.next_end().into_iter().chain(self.held_machine.next_end(now)).min();
+        wakeups.fold((held, None), |(instant, wall), (next, next_wall)| {
             (earliest(instant, next), earliest(wall, next_wall))
         })
     }
@@ -143,8 +155,8 @@ impl Daemon {
 
     /// Their warnings, each with its start time where that is known.
     pub(super) fn fleet_warnings(&self, now: &Now) -> Vec<(Warning, Option<Timestamp>)> {
-        let calls = self.file_calls.warnings().iter().map(|warning| (warning.clone(), None));
-        self.fleets.iter().flat_map(|fleet| fleet.warnings(now)).chain(calls).collect()
+        let owners = self.owners.warnings().map(|warning| (warning.clone(), None));
+        self.fleets.iter().flat_map(|fleet| fleet.warnings(now)).chain(owners).collect()
     }
 
     /// Handles the ends of tasks: all that are ready, in one turn.

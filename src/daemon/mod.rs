@@ -17,7 +17,7 @@
 //!
 //! # The parts
 //!
-//! - `board` has the signals' present state, `account` one account at work, `fleet` one with many users, `sources` the running
+//! - `board` has the signals' present state, `owners` those of users and accounts, `account` one account at work, `fleet` one with many users, `sources` the running
 //!   signal tasks.
 //! - `sleep`, `reload` and `leave` are what happens around a suspend, on a new configuration, and at the end.
 //! - `clock` is the machine's clock, with `zone` for changes of its time zone.
@@ -33,11 +33,13 @@ mod events;
 mod exchange;
 mod fleet;
 mod fleets;
+mod held_machine;
 mod history;
 mod kept;
 mod leave;
 mod listening;
 mod lock_word;
+mod owners;
 mod reload;
 mod report;
 mod service;
@@ -63,7 +65,7 @@ use crate::config::{self, Config, Environment};
 use crate::failure::Failure;
 use crate::kept::Life;
 use crate::metrics::{Metrics, Wakeup};
-use crate::policy::decide;
+use crate::policy::{Decision, Snapshot, decide};
 use crate::signals::calendar;
 use crate::signals::{Buses, FileWatcher, Update};
 use crate::status::report::Report;
@@ -75,11 +77,13 @@ use crate::warning::Warning;
 use account::{Account, AccountId, Done};
 use board::Board;
 use decision_log::DecisionLog;
+use fleet::Fleet;
 pub use fleet::{Cleared, clear_users};
-use fleet::{FileCalls, Fleet};
+use held_machine::HeldMachine;
 use history::History;
 use kept::Keeper;
 use listening::Listening;
+use owners::OwnersSignals;
 use reload::Loading;
 use report::ReportBuilder;
 use service::Service;
@@ -163,8 +167,10 @@ pub struct Daemon {
     accounts: Vec<Account>,
     /// The accounts with many users.
     fleets: Vec<Fleet>,
-    /// The calls of their users, where each has a file.
-    file_calls: FileCalls,
+    /// What users and accounts have alone, where each has a file or a folder.
+    owners: OwnersSignals,
+    /// What the machine's readings are for their users.
+    held_machine: HeldMachine,
     /// Those of an earlier configuration, which are still clearing their users.
     leaving_fleets: Vec<Fleet>,
     /// Accounts of an earlier configuration, which are still clearing their sessions.
@@ -216,8 +222,6 @@ impl Daemon {
         let now = clock.now();
         let mut board = Board::default();
         board.configure(&config.signals);
-        let mut file_calls = FileCalls::default();
-        file_calls.configure(&config.signals);
         let life = kept::this_life(&environment);
         let keeper = Keeper::new(kept.clone());
         if let Some(restored) = kept.as_deref().and_then(|path| kept::restore(path, &life, &now)) {
@@ -238,7 +242,8 @@ impl Daemon {
             board,
             accounts: Vec::new(),
             fleets: Vec::new(),
-            file_calls,
+            owners: OwnersSignals::new(&config.signals),
+            held_machine: HeldMachine::default(),
             leaving_fleets: Vec::new(),
             leavers: Vec::new(),
             last_id: AccountId(0),
@@ -349,12 +354,13 @@ impl Daemon {
         self.metrics.note_calendar_events(snapshot.calendar.known().map(|schedule| schedule.events()));
         if self.can_decide() {
             self.first_readings_timeout = None;
-            let decision = decide(&self.config.rules, &snapshot, now);
-            if self.accounts.iter().any(|account| account.is_news(&decision)) {
+            let decisions: Vec<_> =
+                self.accounts.iter().map(|account| self.decide_for(account, &snapshot, now)).collect();
+            if self.accounts.iter().zip(&decisions).any(|(account, decision)| account.is_news(decision)) {
                 self.decision_log.begin(&signals);
             }
-            for account in &mut self.accounts {
-                account.decide(decision.clone(), self.decision_log.number(), &self.config.session, now);
+            for (account, decision) in self.accounts.iter_mut().zip(decisions) {
+                account.decide(decision, self.decision_log.number(), &self.config.session, now);
             }
             if !std::mem::replace(&mut self.ready, true) {
                 Service::ready();
@@ -392,9 +398,16 @@ impl Daemon {
         });
     }
 
+    /// What an account should hold, which may depend on which account it is.
+    fn decide_for(&self, account: &Account, machine: &Snapshot, now: &Now) -> Decision {
+        let own = self.owners.over(machine, &account.name, None).unwrap_or_else(|| machine.clone());
+        decide(&self.config.rules, &Snapshot { account: Some(account.name.as_str().into()), ..own }, now)
+    }
+
     /// Whether nothing is left to wait for before a decision.
     fn can_decide(&self) -> bool {
-        self.board.is_complete() || self.first_readings_timeout.is_none()
+        let is_complete = self.board.is_complete() && self.owners.is_complete_for_accounts();
+        is_complete || self.first_readings_timeout.is_none()
     }
 
     /// When to take the next turn if nothing happens before: on the clock that counts suspend, and in wall time.

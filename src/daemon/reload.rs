@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::account::{Account, AccountId};
 use super::kept::Reply;
+use super::owners::OwnersSignals;
 use super::service::Service;
 use super::{Daemon, StartError, first_readings_timeout};
 use crate::config::{self, Config, OnExit, Problems};
@@ -142,7 +143,7 @@ impl Daemon {
         }
         if config.signals != self.config.signals {
             self.board.configure(&config.signals);
-            self.file_calls.configure(&config.signals);
+            self.owners = OwnersSignals::new(&config.signals);
             self.sources.restart(&config.signals);
             self.first_readings_timeout = Some(first_readings_timeout());
         }

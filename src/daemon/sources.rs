@@ -74,13 +74,22 @@ impl Sources {
     pub(super) fn restart_signals(&mut self, signals: &config::Signals) {
         self.tasks = JoinSet::new();
         if let Some(calendar) = &signals.calendar {
-            spawn_boxed(&mut self.tasks, signals::calendar::run(calendar.clone(), self.context.clone()));
+            if calendar.is_shared() {
+                spawn_boxed(&mut self.tasks, signals::calendar::run(calendar.clone(), self.context.clone()));
+            }
+            for (owners, sources) in signals::calendar::owners::sources(calendar) {
+                let identity = calendar.identity.clone();
+                let run = signals::calendar::owners::run(owners, sources, identity, self.context.clone());
+                spawn_boxed(&mut self.tasks, run);
+            }
         }
         if let Some(call) = &signals.call {
-            if let Some(folder) = call.users_folder() {
-                let run = signals::call::users::run(folder.to_owned(), call.stale_after, self.context.clone());
+            for (owners, folder) in call.owners.iter().flat_map(|path| &path.folders) {
+                let (owners, folder) = (owners.clone(), folder.clone());
+                let run = signals::call::users::run(owners, folder, call.stale_after, self.context.clone());
                 spawn_boxed(&mut self.tasks, run);
-            } else {
+            }
+            if call.owners.is_none() {
                 spawn_boxed(&mut self.tasks, signals::call::run(call.clone(), self.context.clone()));
             }
         }

@@ -24,6 +24,7 @@ pub mod network;
 mod process;
 pub mod sleep;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,8 +36,8 @@ use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::time::Clock;
 use crate::warning::{Code, Warning};
 
+pub use crate::config::Owners;
 pub use crate::file_watch::{FileWatcher, Watched};
-pub use call::users::UserCalls;
 pub use displays::Displays;
 pub use logind::LockedSessions;
 pub use sleep::{SignsOfLife, SleepHold};
@@ -65,8 +66,8 @@ pub enum Update {
     SleepHold(SleepHold),
     /// Calls, according to the call-state files.
     Call(Observation<Call>),
-    /// The calls of many users, according to the file of each.
-    UserCalls(UserCalls),
+    /// Calls of users or accounts, according to the file of each.
+    OwnersCalls(OwnersReadings<Call>),
     /// Calls, according to which programs record: idle or in-call.
     Microphone(Observation<Call>),
     /// Input.
@@ -75,6 +76,23 @@ pub enum Update {
     NetworkBack,
     /// The calendar: a schedule that covers every moment of its window.
     Calendar(Observation<Arc<Schedule>>),
+    /// Calendars of users or accounts.
+    OwnersCalendars(OwnersReadings<Arc<Schedule>>),
+}
+
+/// What the entries of a folder say in which each user or each account has one.
+#[derive(Debug)]
+pub struct OwnersReadings<T> {
+    /// Whose entries they are.
+    pub owners: Owners,
+    /// Whether they replace everything that was said before, because the folder was read for the first time.
+    pub replaces: bool,
+    /// What has changed since the last time, by the owner's name. `Off`: there is no entry.
+    pub changed: BTreeMap<String, Reading<T>>,
+    /// Whether the folder could be read. If not, nothing is known about anybody.
+    pub is_known: bool,
+    /// Everything that is wrong.
+    pub warnings: Vec<Warning>,
 }
 
 /// What every signal task is given.

@@ -26,7 +26,7 @@ fn follow(clock: &Arc<ManualClock>, path: &Path) -> Signal<Call> {
 }
 
 fn follow_with(clock: &Arc<ManualClock>, path: &Path, stale_after: Option<Duration>) -> Signal<Call> {
-    let config = config::Call { path: path.to_owned(), stale_after };
+    let config = config::Call { path: path.to_owned(), owners: None, stale_after };
     let unwrap = |update| if let Update::Call(observation) = update { Some(observation) } else { None };
     Signal::start(clock, Buses::default(), unwrap, |context| call::run(config, context))
 }

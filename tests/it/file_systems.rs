@@ -20,7 +20,7 @@ use crate::stage::mounts::{Fuse, Overlay, in_mounts_of_its_own, mount, on_a_tmpf
 use crate::stage::signal_bench::{ManualClock, Signal};
 
 fn follow(clock: &Arc<ManualClock>, path: &Path) -> Signal<Call> {
-    let config = config::Call { path: path.to_owned(), stale_after: None };
+    let config = config::Call { path: path.to_owned(), owners: None, stale_after: None };
     let unwrap = |update| if let Update::Call(observation) = update { Some(observation) } else { None };
     Signal::start(clock, Buses::default(), unwrap, |context| call::run(config, context))
 }

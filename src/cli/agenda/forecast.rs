@@ -25,7 +25,7 @@ pub(super) struct Claimed {
 }
 
 /// The readings for a user at the desk and not in a call: the enabled signals are inactive, the others are off.
-pub(super) fn at_the_desk(signals: &Signals, calendar: Reading<Arc<Schedule>>) -> Snapshot {
+pub(super) fn at_the_desk(account: Option<&str>, signals: &Signals, calendar: Reading<Arc<Schedule>>) -> Snapshot {
     let idle = Call { state: CallState::Idle, app: None };
     // The lock's service also reports sleep.
     let Signals { calendar: _, lock, call, microphone, idle: idle_signal } = signals;
@@ -35,6 +35,7 @@ pub(super) fn at_the_desk(signals: &Signals, calendar: Reading<Arc<Schedule>>) -
     };
     let detects_calls = call.is_some() || microphone.is_some();
     Snapshot {
+        account: account.map(Into::into),
         lock,
         sleep,
         call: if detects_calls { Reading::Known(idle) } else { Reading::Off },
@@ -98,7 +99,7 @@ mod tests {
         window: (Timestamp, Timestamp),
         calendar: Reading<Arc<Schedule>>,
     ) -> Vec<String> {
-        let spans = forecast(rules, &at_the_desk(signals, calendar), window, &TimeZone::UTC);
+        let spans = forecast(rules, &at_the_desk(None, signals, calendar), window, &TimeZone::UTC);
         assert!(spans.windows(2).all(|pair| pair[0].to == pair[1].from), "{spans:?}");
         assert_eq!((spans[0].from, spans[spans.len() - 1].to), window);
         let clock = |at: Timestamp| at.strftime("%H:%M").to_string();

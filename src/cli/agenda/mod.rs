@@ -8,6 +8,7 @@
 mod chart;
 mod forecast;
 mod json;
+mod owner;
 mod view;
 
 use std::path::{self, PathBuf};
@@ -23,9 +24,11 @@ use super::terminal::output::{print, warn};
 use super::terminal::progress::Progress;
 use super::terminal::screen;
 use crate::calendar::{FileReport, Occurrence, Timeline};
-use crate::config::{self, CalendarSource, Signals};
+use crate::config::{self, Signals};
 use crate::policy::{Reading, Rule, default_rules};
 use crate::signals::calendar::once::{self, Need, Source, Unread};
+
+use owner::Owner;
 
 use forecast::{Claimed, at_the_desk, forecast};
 
@@ -61,6 +64,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "ZONE", value_parser = moment::timezone)]
     timezone: Option<TimeZone>,
 
+    /// The agenda of this user of an account with many: an object id, or the name in the users file
+    #[arg(long, value_name = "USER", conflicts_with = "calendars")]
+    user: Option<String>,
+
+    /// The agenda of this account, if the rules or the calendars depend on the account
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+
     /// Print the agenda as JSON
     #[arg(long)]
     json: bool,
@@ -95,6 +106,8 @@ struct Skipped {
 
 /// The calendars to read, and the rules that apply.
 struct Setup {
+    /// The account whose rules apply.
+    account: Option<String>,
     sources: Vec<Source>,
     identity: Vec<String>,
     rules: Vec<Rule>,
@@ -112,13 +125,13 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
         return Err(Error::new(Exit::Usage, text).with_hint("give a `--to` that is later than `--from`"));
     }
     let named = !args.calendars.is_empty();
-    let setup = setup(&args.calendars, context)?;
+    let setup = setup(&args.calendars, args.account.as_deref(), args.user.as_deref(), context)?;
     let progress = Progress::new("Reading the calendars");
     let mut timeline = Timeline::new(setup.identity, zone.clone(), window.0, window.1);
     let outcome = once::read(&setup.sources, &mut timeline);
     let is_unknown = outcome.needed().is_some();
     let calendar = if is_unknown { Reading::Unknown } else { Reading::Known(Arc::new(timeline.schedule())) };
-    let snapshot = at_the_desk(&setup.signals, calendar);
+    let snapshot = at_the_desk(setup.account.as_deref(), &setup.signals, calendar);
     let agenda = Agenda {
         presence: forecast(&setup.rules, &snapshot, window, &zone),
         zone,
@@ -152,20 +165,25 @@ fn failure(missed: &Unread, named: bool, context: &Context) -> Error {
 }
 
 /// The named calendars, or else the configured ones, and the configuration's identity, rules and signals, if it applies.
-fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
+fn setup(calendars: &[PathBuf], account: Option<&str>, user: Option<&str>, context: &Context) -> Result<Setup, Error> {
     let is_default = context.config == context.environment.config_dir.join("config.toml");
     let missing = !context.config.exists();
     if calendars.is_empty() && missing && is_default {
         let text = format!("there is no calendar to read, and no configuration at {}", context.config.display());
         return Err(Error::new(Exit::Usage, text).with_hint("name one: `presenced agenda --calendar work.ics`"));
     }
-    let needed = |path| Ok(Source { path: path::absolute(path)?, optional: false });
+    let needed = |path| Ok(Source::shared(path::absolute(path)?, false));
     let sources: std::io::Result<Vec<Source>> = calendars.iter().map(needed).collect();
     let sources = sources.map_err(|error| {
         Error::new(Exit::Failed, format!("`--calendar` is relative to a folder that no longer exists: {error}"))
     })?;
-    let without =
-        |sources| Setup { sources, identity: Vec::new(), rules: default_rules(), signals: Signals::default() };
+    let without = |sources| Setup {
+        account: None,
+        sources,
+        identity: Vec::new(),
+        rules: default_rules(),
+        signals: Signals::default(),
+    };
     if missing && is_default {
         return Ok(without(sources));
     }
@@ -180,6 +198,7 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
             return Ok(without(sources));
         }
     };
+    let owner = Owner::of(account, user, &config)?;
     let calendar = config.signals.calendar.clone();
     if calendars.is_empty() && calendar.is_none() {
         let text = format!("the configuration {} enables no calendar", context.config.display());
@@ -188,10 +207,15 @@ fn setup(calendars: &[PathBuf], context: &Context) -> Result<Setup, Error> {
     }
     let calendar = calendar.unwrap_or_default();
     let cache_dir = &context.environment.cache_dir;
-    let configured =
-        |sources: &[CalendarSource]| sources.iter().map(|source| once::source(source, cache_dir)).collect::<Vec<_>>();
+    let sources = if calendars.is_empty() {
+        let places: Result<Vec<_>, _> = calendar.sources.iter().map(|source| owner.places(source, cache_dir)).collect();
+        places?.concat()
+    } else {
+        sources
+    };
     Ok(Setup {
-        sources: if calendars.is_empty() { configured(&calendar.sources) } else { sources },
+        account: owner.account,
+        sources,
         identity: calendar.identity,
         rules: config.rules,
         signals: config.signals,

@@ -27,7 +27,9 @@ use super::notes::notes;
 use super::terminal::output::print;
 use super::terminal::text::{columns, pad, printable};
 use crate::calendar::BusyClass;
-use crate::config::{self, Account, Config, Problem, Problems, Signals, Users};
+use crate::config::{
+    self, Account, CalendarPlace, CalendarSource, Config, OwnersPath, Problem, Problems, Signals, Users,
+};
 use crate::pacer::Rate;
 use crate::policy::{CallState, Idle, Is, Lock, Rule, Sleep, When, default_rules};
 use crate::suggest;
@@ -156,7 +158,18 @@ pub(super) fn overview(config: &Config) -> String {
 fn overview_with(config: &Config, in_files: &BTreeMap<String, usize>) -> String {
     let describe = |(name, account): (&String, _)| (name.clone(), describe_account(account, in_files.get(name)));
     let accounts: Vec<_> = config.accounts.iter().map(describe).collect();
-    [table("Accounts", &accounts), table("Signals", &describe_signals(config))].join("\n")
+    [table("Accounts", &accounts), table("Signals", &describe_signals(config, followers(config, in_files)))].join("\n")
+}
+
+/// For how many users presence is held, as far as the configuration and the users files say.
+fn followers(config: &Config, in_files: &BTreeMap<String, usize>) -> usize {
+    let users = |(name, account): (&String, &Account)| match &account.users {
+        None => 1,
+        Some(Users::Listed(users)) => users.len(),
+        Some(Users::File(_)) => in_files.get(name).copied().unwrap_or_default(),
+        Some(Users::Signalled) => 0,
+    };
+    config.accounts.iter().map(users).sum()
 }
 
 fn table(title: &str, rows: &[(String, String)]) -> String {
@@ -190,19 +203,27 @@ fn describe_account(account: &Account, in_file: Option<&usize>) -> String {
     )
 }
 
-fn describe_signals(config: &Config) -> Vec<(String, String)> {
+/// `followers`: for how many users presence is held.
+fn describe_signals(config: &Config, followers: usize) -> Vec<(String, String)> {
     let Signals { calendar, lock, call, microphone, idle } = &config.signals;
+    let shared = if followers > 1 { format!(" (the same for all {followers} users)") } else { String::new() };
+    let each =
+        |owners: &OwnersPath| if owners.is_of_users() { " (one for each user)" } else { " (one for each account)" };
     let calendar = calendar.as_ref().map(|calendar| {
-        let sources = calendar
-            .sources
-            .iter()
-            .map(|source| format!("{}{}", source.place, if source.optional { " (optional)" } else { "" }));
+        let sources = calendar.sources.iter().map(|CalendarSource { place, optional }| {
+            let whose = if let CalendarPlace::Owners(owners) = place { each(owners) } else { &shared };
+            format!("{place}{}{whose}", if *optional { " (optional)" } else { "" })
+        });
         sources.collect::<Vec<_>>().join(", ")
     });
-    let lock = lock.map(|_| "on".to_owned());
-    let call = call.as_ref().map(|call| call.path.display().to_string());
-    let idle = idle.map(|idle| format!("after {:#}", jiff::SignedDuration::try_from(idle.after).unwrap_or_default()));
-    let microphone = microphone.as_ref().map(|microphone| microphone.socket.display().to_string());
+    let lock = lock.map(|_| format!("on{shared}"));
+    let call = call.as_ref().map(|call| {
+        let whose = call.owners.as_ref().map_or(shared.as_str(), each);
+        format!("{}{whose}", call.path.display())
+    });
+    let idle =
+        idle.map(|idle| format!("after {:#}{shared}", jiff::SignedDuration::try_from(idle.after).unwrap_or_default()));
+    let microphone = microphone.as_ref().map(|microphone| format!("{}{shared}", microphone.socket.display()));
     let usual = [("calendar", calendar), ("lock", lock), ("call", call), ("idle", idle)]
         .map(|(name, text)| (name.to_owned(), text.unwrap_or_else(|| "off".to_owned())));
     usual.into_iter().chain(microphone.map(|socket| ("microphone".to_owned(), socket))).collect()
@@ -214,13 +235,14 @@ fn describe_rule(rule: &Rule) -> String {
 }
 
 fn describe_when(when: &When) -> String {
-    let When { lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
+    let When { account, lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
     let mut conditions = Vec::new();
     let mut is_one_of = |signal: &str, words: Vec<&str>| {
         if !words.is_empty() {
             conditions.push(format!("{signal} is {}", suggest::join(words, "or")));
         }
     };
+    is_one_of("account", account.iter().map(String::as_str).collect());
     is_one_of("call", words(call, CallState::as_str));
     is_one_of("sleep", words(sleep, Sleep::as_str));
     is_one_of("lock", words(lock, Lock::as_str));

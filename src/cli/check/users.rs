@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::error::{Error, Exit};
 use crate::cli::notes::Note;
 use crate::config::users_file::{self, UsersFile};
-use crate::config::{self, Account, Config, Users};
+use crate::config::{self, Account, CalendarPlace, CalendarSource, Config, Signals, Users};
 use crate::presence::Presence;
 use crate::regular_file;
 use crate::session::Target;
@@ -75,6 +75,7 @@ impl UsersReport {
         }
         report.problems.extend(held_twice(&accounts));
         report.notes.extend(overloads(&accounts, config));
+        report.notes.extend(shared_signals(&accounts, config));
         report
     }
 
@@ -118,6 +119,35 @@ fn held_twice(accounts: &BTreeMap<String, Account>) -> Vec<UsersProblem> {
         ),
     };
     shared.map(problem).collect()
+}
+
+/// For the signals that would make all users of an account busy at once.
+fn shared_signals(accounts: &BTreeMap<String, Account>, config: &Config) -> Vec<Note> {
+    let Signals { call, calendar, .. } = &config.signals;
+    let is_each_users = |source: &CalendarSource| matches!(source.place, CalendarPlace::Owners(_));
+    let shared = [
+        ("call", "call", call.as_ref().is_some_and(|call| call.owners.is_none())),
+        ("calendar", "meeting", calendar.as_ref().is_some_and(|it| !it.sources.iter().any(is_each_users))),
+    ];
+    let mut notes = Vec::new();
+    for (name, account) in accounts {
+        let count = match &account.users {
+            Some(Users::Listed(users)) if users.len() > 1 => users.len().to_string(),
+            Some(Users::Signalled) => String::new(),
+            _ => continue,
+        };
+        for (signal, event, _) in shared.iter().filter(|(_, _, is_shared)| *is_shared) {
+            let all = format!("all {count} users").replace("  ", " ");
+            notes.push(Note {
+                table: format!("[signals.{signal}]"),
+                text: format!(
+                    "{all} of [accounts.{name}] follow the same one, so one {event} makes all of them busy; if each has \
+                     their own, write {{user}} as the last part of `path`"
+                ),
+            });
+        }
+    }
+    notes
 }
 
 /// For each application whose limit is too low if all its users are Available.

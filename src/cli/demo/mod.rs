@@ -86,7 +86,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
 fn check_calendar(calendar: &Path) -> Result<(), Error> {
     let path = std::path::absolute(calendar).map_err(|error| failed(&error))?;
     let mut scratch = Timeline::new(Vec::new(), TimeZone::UTC, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-    let outcome = once::read(&[Source { path, optional: false }], &mut scratch);
+    let outcome = once::read(&[Source::shared(path, false)], &mut scratch);
     let is_empty = outcome.read.is_empty();
     match outcome.needed().or_else(|| outcome.unread.first().filter(|_| is_empty)) {
         None => Ok(()),

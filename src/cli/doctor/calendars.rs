@@ -12,7 +12,7 @@ use super::unreported::noted;
 use super::{Scene, bounded};
 use crate::calendar::Timeline;
 use crate::cli::terminal::times::span;
-use crate::config::{CalendarPlace, CalendarSource, Subscription};
+use crate::config::{CalendarPlace, CalendarSource, OwnersPath, Subscription};
 use crate::signals::calendar::once::{self, Need, Outcome, Source, Unread};
 
 const GROUP: Group = Group::Calendars;
@@ -55,23 +55,23 @@ impl Checked {
 
 async fn check_source(source: &CalendarSource, identity: &[String], scene: &Scene<'_>) -> Checked {
     let subject = match &source.place {
-        CalendarPlace::Path(folder) => path(folder),
+        CalendarPlace::Path(folder) | CalendarPlace::Owners(OwnersPath { path: folder, .. }) => path(folder),
         CalendarPlace::Subscription(subscription) => private(Kind::Host, subscription.url.to_string()),
     };
-    let place = once::source(source, &scene.environment.cache_dir);
+    let places = once::places(source, &scene.environment.cache_dir);
     let late = || Checked::new(Check::failed(GROUP, NAME, "it could not be read within 10 s").with_hint(SLOW), 0, None);
     let check = async {
         match &source.place {
-            CalendarPlace::Path(_) => {
-                let Some(outcome) = read(place.clone(), identity, scene).await else { return late() };
-                let check = noted(of_files(&place.path, &outcome), outcome.unreported.as_ref());
+            CalendarPlace::Path(folder) | CalendarPlace::Owners(OwnersPath { path: folder, .. }) => {
+                let Some(outcome) = read(places.clone(), identity, scene).await else { return late() };
+                let check = noted(of_files(folder, &outcome), outcome.unreported.as_ref());
                 Checked::new(check, outcome.folders, Some(&outcome))
             }
             CalendarPlace::Subscription(subscription) => {
                 let copied_at = once::confirmed_at(subscription, &scene.environment.cache_dir);
                 let published = once::is_published(subscription);
                 let copy =
-                    async { if copied_at.is_some() { read(place.clone(), identity, scene).await } else { None } };
+                    async { if copied_at.is_some() { read(places.clone(), identity, scene).await } else { None } };
                 let (published, copy) = tokio::join!(published, copy);
                 let now = scene.now.wall;
                 let check = of_subscription(subscription, published, copied_at.zip(copy.as_ref()), now);
@@ -103,13 +103,13 @@ fn suggest_identity(owners: &BTreeSet<String>) -> Option<Check> {
 const SLOW: &str = "if it is on another machine, check that the machine responds";
 
 /// Reads a source on a thread that may block. `None` if the thread fails.
-async fn read(place: Source, identity: &[String], scene: &Scene<'_>) -> Option<Outcome> {
+async fn read(places: Vec<Source>, identity: &[String], scene: &Scene<'_>) -> Option<Outcome> {
     let (identity, now, zone) = (identity.to_owned(), scene.now.wall, scene.now.zone.clone());
     let read = move || {
         let day = jiff::SignedDuration::from_hours(24);
         let window = (now.saturating_sub(day), now.saturating_add(day));
         let (from, to) = (window.0.unwrap_or(now), window.1.unwrap_or(now));
-        once::read(&[place], &mut Timeline::new(identity, zone, from, to))
+        once::read(&places, &mut Timeline::new(identity, zone, from, to))
     };
     tokio::task::spawn_blocking(read).await.ok()
 }

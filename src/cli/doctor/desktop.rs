@@ -114,8 +114,8 @@ async fn call(scene: &Scene<'_>) -> Check {
         return Check::skipped(GROUP, name, off(scene));
     };
     let place = call.path.clone();
-    let check = if let Some(folder) = call.users_folder() {
-        Check::ok(GROUP, name, text!["a file for each user in ", path(folder)])
+    let check = if call.owners.is_some() {
+        Check::ok(GROUP, name, text!["a file for each: ", path(&call.path)])
     } else {
         signal(
             scene,

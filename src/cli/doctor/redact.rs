@@ -13,7 +13,7 @@ use super::commands::is_command;
 use super::config_words;
 use super::suspect::suspect;
 use super::text::{Kind, Part, Text};
-use crate::config::{Auth, CalendarPlace, Config, SecretSource, Users};
+use crate::config::{Auth, CalendarPlace, Config, OwnersPath, SecretSource, Users};
 use crate::loopback::is_loopback_host;
 
 /// They enclose the number of a placeholder during the work. No text contains them, because they are removed first.
@@ -245,7 +245,9 @@ fn note_config(config: &Config, note: &mut impl FnMut(Kind, &str)) {
     }
     for source in config.signals.calendar.iter().flat_map(|calendar| &calendar.sources) {
         match &source.place {
-            CalendarPlace::Path(path) => note(Kind::Path, &path.to_string_lossy()),
+            CalendarPlace::Path(path) | CalendarPlace::Owners(OwnersPath { path, .. }) => {
+                note(Kind::Path, &path.to_string_lossy());
+            }
             CalendarPlace::Subscription(subscription) => note(Kind::Host, &subscription.url.to_string()),
         }
     }

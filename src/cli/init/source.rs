@@ -62,7 +62,7 @@ impl Source {
     pub(super) fn shown(&self, environment: &Environment) -> String {
         match &self.means {
             CalendarPlace::Path(path) => shown(path, environment),
-            CalendarPlace::Subscription(_) => self.means.to_string(),
+            CalendarPlace::Owners(_) | CalendarPlace::Subscription(_) => self.means.to_string(),
         }
     }
 }

@@ -26,7 +26,11 @@ impl Reader<'_> {
         let mut places = Vec::new();
         for (key, value) in entries {
             let name = self.name("an account", key);
+            self.accounts.all.push(name.clone());
             let Some(mut section) = self.table(format!("[accounts.{name}]"), value) else { continue };
+            if section.has("users") {
+                self.accounts.of_many.push(name.clone());
+            }
             section.span = key.span();
             let Some(account) = self.account(section) else { continue };
             accounts.insert(name.clone(), account);
@@ -88,9 +92,6 @@ impl Reader<'_> {
                 self.wrong(section.span, message, help);
             }
             _ => {}
-        }
-        if many_given.is_some() {
-            self.of_many = Some(section.name);
         }
         // `[tokens]` applies to all accounts and is read after them.
         let tokens = TokenStore::default();

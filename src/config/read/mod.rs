@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::owners::AccountNames;
 use super::problems::{MAX_KEPT, Problems};
 use super::{Config, Environment, History, Log, OnExit, Session, Status, TokenStore};
 use crate::policy::default_rules;
@@ -57,7 +58,8 @@ impl Config {
         }
         let folder = file.parent().unwrap_or(Path::new(""));
         let (findings, secret_files, public_files) = (Vec::new(), Vec::new(), Vec::new());
-        let mut reader = Reader { environment, folder, findings, secret_files, public_files, of_many: None };
+        let mut reader =
+            Reader { environment, folder, findings, secret_files, public_files, accounts: AccountNames::default() };
         let config = reader.config(document.get_ref());
         // A word without quotes that would also be wrong with quotes needs only one finding.
         let is_told =
@@ -80,8 +82,7 @@ struct Reader<'a> {
     findings: Vec<Finding>,
     secret_files: Vec<(PathBuf, Range<usize>)>,
     public_files: Vec<(PathBuf, Range<usize>)>,
-    /// An account with `users`, as it is called in messages.
-    of_many: Option<String>,
+    accounts: AccountNames,
 }
 
 impl Reader<'_> {

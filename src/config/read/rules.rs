@@ -56,8 +56,8 @@ impl Reader<'_> {
                 "set a presence, or leave out `prefer`: then a preferred presence is cleared",
             );
         }
-        if let (Some(value), true, Some(account)) = (prefer_given, prefer, &self.of_many) {
-            let message = format!("presenced cannot prefer a presence for the many users of {account}");
+        if let (Some(value), true, Some(account)) = (prefer_given, prefer, self.accounts.of_many.first()) {
+            let message = format!("presenced cannot prefer a presence for the many users of [accounts.{account}]");
             self.wrong(value.span(), message, "leave out `prefer`, or give the account one `user` instead of `users`");
         }
         Some(Rule { name: name?.to_owned(), when, set: set?, expiration, prefer })
@@ -83,6 +83,7 @@ impl Reader<'_> {
 
     fn when(&mut self, mut section: Section<'_, '_>) -> When {
         let when = When {
+            account: self.accounts_of_rule(&mut section),
             lock: self.states(&mut section, "lock", Lock::ALL, Lock::as_str),
             sleep: self.states(&mut section, "sleep", Sleep::ALL, Sleep::as_str),
             call: self.states(&mut section, "call", CallState::ALL, CallState::as_str),
@@ -95,6 +96,26 @@ impl Reader<'_> {
         };
         self.finish(&section);
         when
+    }
+
+    /// The accounts that a rule is for.
+    fn accounts_of_rule(&mut self, when: &mut Section<'_, '_>) -> Vec<String> {
+        let Some(value) = when.get("account") else { return Vec::new() };
+        let mut accounts = Vec::new();
+        for value in self.one_or_more("account", value) {
+            let Some(name) = self.text("account", value) else { continue };
+            if self.accounts.all.iter().any(|known| known == name) {
+                accounts.push(name.to_owned());
+                continue;
+            }
+            let known = self.accounts.all.iter().map(String::as_str);
+            let help = match suggest::nearest(name, known.clone()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the accounts are {}", suggest::list(known, "and")),
+            };
+            self.wrong(value.span(), format!("there is no account `{name}`"), help);
+        }
+        accounts
     }
 
     /// The values that a condition can have: those of the signal, and `off`.

@@ -32,6 +32,10 @@ impl<'t, 'i> Section<'t, 'i> {
         self.table.get(key)
     }
 
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// All keys and values, for tables whose keys are names.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'t Spanned<DeString<'i>>, &'t Value<'i>)> + use<'t, 'i> {
         self.table.iter()

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::section::Section;
 use super::sources::SOURCES;
 use super::{Reader, Value};
-use crate::config::{Calendar, Call, Idle, Lock, Signals};
+use crate::config::owners::Entry;
+use crate::config::users::Fault;
+use crate::config::{Calendar, Call, Idle, Lock, OwnersPath, Signals};
 
 /// How long without input counts as idle: the default, and the allowed range.
 const AFTER: Duration = Duration::from_mins(10);
@@ -80,30 +82,22 @@ impl Reader<'_> {
             let message = "[signals.call] has no `path`, and $XDG_RUNTIME_DIR, where it is by default, is not set";
             self.wrong(section.span.clone(), message, "write path = \"/run/presenced/call-state\", or another place");
         }
-        let path = given.map_or(default, |value| self.call_path(value));
+        let path = given.map_or(default.map(|path| (path, None)), |value| self.owners_path(value, Entry::Bare));
         let stale_after = section.get("stale_after").map(|value| self.stale_after(value));
-        Some(Call { path: path?, stale_after: stale_after.unwrap_or_default() })
+        let (path, owners) = path?;
+        Some(Call { path, owners, stale_after: stale_after.unwrap_or_default() })
     }
 
-    fn call_path(&mut self, value: &Value<'_>) -> Option<PathBuf> {
+    /// A path that may stand for each user or account.
+    pub(super) fn owners_path(&mut self, value: &Value<'_>, entry: Entry) -> Option<(PathBuf, Option<OwnersPath>)> {
         let path = self.path("path", value)?;
-        let parts = || path.iter().filter_map(|part| part.to_str());
-        let is_elsewhere = |part: &str| part.contains("{user}") && part != "{user}";
-        if parts().any(|part| part.contains("{account}")) {
-            let message = "`{account}` has no meaning in this path";
-            self.wrong(value.span(), message, "write {user}, as the last part of the path: a file for each user");
-        } else if parts().any(is_elsewhere)
-            || path.parent().is_some_and(|folder| folder.iter().any(|part| part == "{user}"))
-        {
-            let message = "`{user}` must be the last part of the path";
-            self.wrong(value.span(), message, "write path = \"/run/presenced/calls/{user}\": a file for each user");
-        } else if parts().any(|part| part == "{user}") && self.of_many.is_none() {
-            let message = "`{user}` stands for the users of an account with `users`, and there is none";
-            self.wrong(value.span(), message, "write a path without {user}, or give an account `users`");
-        } else {
-            return Some(path);
+        match OwnersPath::of(&path, entry, &self.accounts) {
+            Ok(owners) => Some((path, owners)),
+            Err(Fault { message, help }) => {
+                self.wrong(value.span(), message, help);
+                None
+            }
         }
-        None
     }
 
     fn stale_after(&mut self, value: &Value<'_>) -> Option<Duration> {

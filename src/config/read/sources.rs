@@ -6,6 +6,7 @@ use url::Url;
 
 use super::section::Section;
 use super::{Reader, Value};
+use crate::config::owners::Entry;
 use crate::config::{CalendarPlace, CalendarSource, SecretUrl, Subscription};
 use crate::loopback::is_loopback;
 
@@ -61,11 +62,21 @@ impl Reader<'_> {
             self.wrong(value.span(), "`path` is an address, but `path` is for files and folders", URL);
             return None;
         }
-        self.path("path", value).map(CalendarPlace::Path)
+        let (path, owners) = self.owners_path(value, Entry::Calendar)?;
+        Some(owners.map_or(CalendarPlace::Path(path), CalendarPlace::Owners))
     }
 
     fn subscription_url(&mut self, value: &Value<'_>) -> Option<SecretUrl> {
         let text = self.text("url", value)?.trim();
+        if ["{user}", "{account}"].iter().any(|placeholder| text.contains(placeholder)) {
+            let message = "`url` cannot stand for many calendars; only a `path` can";
+            self.wrong(
+                value.span(),
+                message,
+                "let a program fetch them, and write path = \"/srv/calendars/{user}.ics\"",
+            );
+            return None;
+        }
         // `webcal` says what is there, not how to reach it: by https, like any other address.
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),

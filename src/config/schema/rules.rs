@@ -42,6 +42,7 @@ fn when() -> Value {
         "The conditions: all of them must hold. Of several values, one is enough. Left out, the rule always holds.",
         &[],
         json!({
+            "account": one_or_more("The account whose presence is decided.", &json!({ "type": "string", "pattern": SOMETHING })),
             "call": states("What the call is.", CallState::ALL.iter().map(|state| state.as_str())),
             "sleep": states("Whether the machine goes to sleep.", Sleep::ALL.iter().map(|state| state.as_str())),
             "lock": states("The screen lock.", Lock::ALL.iter().map(|state| state.as_str())),

@@ -13,7 +13,7 @@ pub(super) fn signals() -> Value {
             "lock": signal("The screen lock, and the machine going to sleep.", json!({})),
             "call": signal("Calls, as files report them.", json!({
                 "path": path(
-                    "The file that says `idle`, `in-call`, `conference` or `presenting`, or a folder of them; `…/{user}`: a file for each user.",
+                    "The file that says `idle`, `in-call`, `conference` or `presenting`, or a folder of them; with `{user}`, one for each user.",
                     Some("$XDG_RUNTIME_DIR/presenced/call-state"),
                 ),
                 "stale_after": duration(
@@ -66,7 +66,7 @@ fn source() -> Value {
         "A source: a `path` or a `url`.",
         &[],
         json!({
-            "path": path("A calendar file, or a folder that is searched for `*.ics`.", None),
+            "path": path("A calendar file, or a folder that is searched for `*.ics`; `…/{user}` or `…/{account}`: one for each.", None),
             "url": with_meaning(
                 text(
                     "The address at which a calendar is published. It is a secret: reports and logs show only its host.",

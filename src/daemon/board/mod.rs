@@ -166,6 +166,7 @@ impl Board {
         };
         let Slots { lock, sleep, call, microphone, idle, calendar } = &self.slots;
         Snapshot {
+            account: None,
             lock: lock_word::join(self.lock_word(now), lock.reading(now)),
             sleep: sleep.reading(now),
             call: strongest(call.reading(now), microphone.reading(now)),

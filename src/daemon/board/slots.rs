@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::calendar::Schedule;
+use crate::config;
 use crate::policy::{Call, Idle, Lock, Reading, Sleep};
 use crate::signals::Update;
 use crate::time::Now;
@@ -47,7 +48,10 @@ macro_rules! slots {
                 match update {
                     $(Update::$update(observation) => self.$name.hear(observation, now),)+
                     // These carry no reading of the machine.
-                    Update::SleepHold(_) | Update::NetworkBack | Update::UserCalls(_) => {}
+                    Update::SleepHold(_)
+                    | Update::NetworkBack
+                    | Update::OwnersCalls(_)
+                    | Update::OwnersCalendars(_) => {}
                 }
             }
 
@@ -56,7 +60,7 @@ macro_rules! slots {
                 match update {
                     $(Update::$update(_) => self.$name.survives_suspend(),)+
                     Update::SleepHold(_) | Update::NetworkBack => true,
-                    Update::UserCalls(_) => false,
+                    Update::OwnersCalls(_) | Update::OwnersCalendars(_) => false,
                 }
             }
         }
@@ -68,12 +72,12 @@ slots! {
     // The task that reports a suspend also reports its end, so it is not started again after one.
     sleep: Sleep(Sleep) = Signal::new(|on| on.lock.is_some()).surviving_suspend();
     // A call-state file has its own grace period.
-    call: Call(Call) = Signal::new(|on| on.call.as_ref().is_some_and(|call| call.users_folder().is_none())).without_hold();
+    call: Call(Call) = Signal::new(|on| on.call.as_ref().is_some_and(|call| call.owners.is_none())).without_hold();
     // Part of the call signal, so it is shown only to those who use it. Sound servers restart.
     microphone: Microphone(Call) =
         Signal::new(|on| on.microphone.is_some()).hidden_when_off().with_hold(Duration::from_mins(1));
     idle: Idle(Idle) = Signal::new(|on| on.idle.is_some());
-    calendar: Calendar(Arc<Schedule>) = Signal::with_word(|on| on.calendar.is_some(), busy_word);
+    calendar: Calendar(Arc<Schedule>) = Signal::with_word(|on| on.calendar.as_ref().is_some_and(config::Calendar::is_shared), busy_word);
 }
 
 /// What a schedule means at a time: unknown outside of its window.

@@ -32,7 +32,7 @@ fn board() -> Board {
     };
     board.configure(&config::Signals {
         lock: Some(config::Lock {}),
-        call: Some(config::Call { path: "/run/calls".into(), stale_after: None }),
+        call: Some(config::Call { path: "/run/calls".into(), owners: None, stale_after: None }),
         microphone: Some(microphone),
         ..config::Signals::default()
     });

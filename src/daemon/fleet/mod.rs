@@ -11,7 +11,6 @@
 //! - [`sending`] hands requests to the [`Exchange`](super::exchange::Exchange) and takes the answers; [`reads`], [`token`] and
 //!   [`trouble`] are parts of that;
 //! - [`journal`] keeps over a restart what is set for users, and where the wheel is;
-//! - [`calls`] has what the users' call-state files say;
 //! - [`roster`] takes over who the users are, [`users_file`] follows their file, and [`reload`] takes over another configuration of
 //!   the account;
 //! - [`clear`] clears them all without a daemon;
@@ -19,7 +18,6 @@
 //!
 //! Leaves to others: the order and the pace (`pacer/`), what a presence follows from (`policy/`).
 
-mod calls;
 mod clear;
 mod journal;
 mod own;
@@ -59,9 +57,9 @@ use crate::status::users::{NotDone, UserChange};
 use crate::time::{Clock, Instant, Now};
 
 use super::account::AccountId;
+use super::owners::OwnersSignals;
 use super::rounded;
 use super::session_lock::SessionLock;
-pub(super) use calls::FileCalls;
 pub use clear::{Cleared, clear_users};
 use journal::{Journal, Journaled};
 use own::Own;
@@ -78,8 +76,8 @@ const STEP_BACK: SignedDuration = SignedDuration::from_secs(1);
 pub(super) struct Readings<'a> {
     /// The machine's, for everybody.
     pub(super) machine: &'a Snapshot,
-    /// The users' own calls.
-    pub(super) calls: &'a FileCalls,
+    /// What users have alone.
+    pub(super) owners: &'a OwnersSignals,
 }
 
 /// What a fleet uses of the daemon.
@@ -253,7 +251,7 @@ impl Fleet {
             self.users.update(index, now, |_| {});
             return;
         }
-        let own = user.readings(readings.machine, readings.calls, now);
+        let own = user.readings(&self.name, readings, now);
         let decision = decide(rules, own.as_ref().unwrap_or(readings.machine), now);
         let expiration = decision.expiration.unwrap_or(session.expiration);
         let wish = decision.presence.map(|presence| Target { presence, expiration });
@@ -326,8 +324,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// The call-state file of this name has changed.
-    pub(super) fn call_changed(&mut self, name: &str, now: &Now) {
+    /// What the user of this name has alone has changed.
+    pub(super) fn owner_changed(&mut self, name: &str, now: &Now) {
         let index = if crate::config::is_object_id(name) { self.find_or_add(name, now) } else { self.users.find(name) };
         self.changed.extend(index);
     }

@@ -11,7 +11,8 @@ use crate::presence::Presence;
 use crate::session::{Action, PacedSession, State, Target};
 use crate::time::{Instant, Now};
 
-use super::calls::FileCalls;
+use super::super::owners::UserNames;
+use super::Readings;
 use super::own::Own;
 
 /// Why requests for users fail; users with the same reason share it.
@@ -86,12 +87,13 @@ impl User {
         }
     }
 
-    /// The readings for this user, if they are not just the machine's.
-    pub(super) fn readings(&self, machine: &Snapshot, calls: &FileCalls, now: &Now) -> Option<Snapshot> {
-        let with_call = calls.over(machine, &self.id, self.name.as_deref());
+    /// The readings for this user of `account`, if they are not just the machine's.
+    pub(super) fn readings(&self, account: &str, readings: &Readings<'_>, now: &Now) -> Option<Snapshot> {
+        let names = UserNames { id: &self.id, name: self.name.as_deref() };
+        let from_files = readings.owners.over(readings.machine, account, Some(names));
         match &self.own {
-            Some(own) => Some(own.over(with_call.as_ref().unwrap_or(machine), now)),
-            None => with_call,
+            Some(own) => Some(own.over(from_files.as_ref().unwrap_or(readings.machine), now)),
+            None => from_files,
         }
     }
 

@@ -29,9 +29,9 @@ pub(crate) struct Extent {
 
 /// Counts what is in the file or folder at `source`, while `has_time`. May block on the file system.
 pub(crate) fn extent(source: &Path, has_time: &dyn Fn() -> bool) -> Extent {
-    let source = Source { path: source.to_owned(), optional: false };
+    let source = Source::shared(source.to_owned(), false);
     let (_, Found { files, troubles, .. }) = files::find_while(&[(SourceId(0), source)], has_time);
-    let unread = troubles.into_iter().map(|(need, trouble)| Unread::new(need, trouble)).collect();
+    let unread = troubles.into_iter().map(|(origin, trouble)| Unread::new(origin.need, trouble)).collect();
     let mut extent = Extent { files: files.len(), events: 0, is_whole: true, unread };
     // All events count, whenever they are. A window that contains hardly any of them costs least.
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1));

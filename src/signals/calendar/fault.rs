@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::whose::Whose;
 use crate::calendar::{FileReport, Schedule};
 use crate::off_the_loop::LATE_AFTER;
 use crate::policy::Reading;
@@ -130,6 +131,7 @@ pub(super) enum Why {
 /// A file or folder that does not count as it is now.
 #[derive(Debug)]
 pub(super) struct Loss {
+    pub(super) whose: Whose,
     pub(super) need: Need,
     pub(super) why: Why,
     pub(super) since: Since,

@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Need, Trouble};
+use super::whose::Whose;
 use crate::calendar::{self, FileReport, SourceId, Timeline};
 use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
 use crate::regular_file::{self, Unfit};
@@ -24,15 +25,41 @@ pub(crate) struct Source {
     pub(crate) path: PathBuf,
     /// Whether the calendar is known without it.
     pub(crate) optional: bool,
+    /// Everybody's, or a folder in which each owner has an entry.
+    pub(crate) whose: Whose,
+}
+
+impl Source {
+    /// A source that is everybody's.
+    pub(crate) fn shared(path: PathBuf, optional: bool) -> Self {
+        Self { path, optional, whose: Whose::Everybody }
+    }
 }
 
 /// Why a file or folder is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     /// The first source that has it.
     pub(super) source: SourceId,
     /// The greatest need of all sources that have it.
     pub(super) need: Need,
+    pub(super) whose: Whose,
+}
+
+impl Origin {
+    /// The origin of the file `name` in a folder of this origin; `None`: it is not a calendar.
+    pub(super) fn of_file(&self, name: &OsStr) -> Option<Self> {
+        match self.whose {
+            Whose::Each(suffix) => self.of_entry(name, suffix),
+            Whose::Everybody | Whose::Owner(_) => is_calendar(name).then(|| self.clone()),
+        }
+    }
+
+    /// The origin of an entry in a folder where each entry is another owner's.
+    fn of_entry(&self, name: &OsStr, suffix: &str) -> Option<Self> {
+        let owner = name.to_str().filter(|_| !is_scratch(name))?.strip_suffix(suffix)?;
+        (!owner.is_empty()).then(|| Self { whose: Whose::Owner(owner.into()), ..self.clone() })
+    }
 }
 
 /// What there is to read.
@@ -44,7 +71,7 @@ pub(super) struct Found {
     /// The folders that were searched, by their real path, and why their files are there.
     pub(super) folders: BTreeMap<PathBuf, Origin>,
     /// Why sources, or parts of them, cannot be read.
-    pub(super) troubles: Vec<(Need, Trouble)>,
+    pub(super) troubles: Vec<(Origin, Trouble)>,
 }
 
 impl Found {
@@ -54,8 +81,9 @@ impl Found {
 }
 
 fn note<Path: Ord>(known: &mut BTreeMap<Path, Origin>, path: Path, origin: Origin) {
+    let need = origin.need;
     let known = known.entry(path).or_insert(origin);
-    known.need = known.need.max(origin.need);
+    known.need = known.need.max(need);
 }
 
 /// Whether a file of this name in a searched folder is a calendar.
@@ -72,38 +100,39 @@ pub(super) fn find(sources: &[(SourceId, Source)]) -> (WatchSet, Found) {
 pub(super) fn find_while(sources: &[(SourceId, Source)], has_time: &dyn Fn() -> bool) -> (WatchSet, Found) {
     let mut watch_set = WatchSet::default();
     let mut found = Found::default();
-    for (id, Source { path, optional }) in sources {
-        let origin = Origin { source: *id, need: Need::of_source(*optional) };
+    for (id, Source { path, optional, whose }) in sources {
+        let origin = Origin { source: *id, need: Need::of_source(*optional), whose: whose.clone() };
         let trouble = match watch_set.resolve(path) {
-            Resolved::File(real) => {
+            Resolved::File(real) if *whose == Whose::Everybody => {
                 found.file(real, origin);
                 continue;
             }
             Resolved::Folder(real) => {
-                search(origin, real, &mut watch_set, &mut found, has_time);
+                search(&origin, real, &mut watch_set, &mut found, has_time);
                 continue;
             }
+            Resolved::File(_) => Trouble::unsuitable(path, "it is not a folder"),
             Resolved::Missing => Trouble::unreadable(path, &io::ErrorKind::NotFound.into()),
             Resolved::Special => Trouble::unsuitable(path, "it is neither a file nor a folder"),
             Resolved::Unreachable(error) => Trouble::unreadable(path, &error),
         };
-        found.troubles.push((origin.need, trouble));
+        found.troubles.push((origin, trouble));
     }
     (watch_set, found)
 }
 
 /// Searches a folder and those below it. Each real folder is searched once, so that loops of links end.
-fn search(root: Origin, folder: PathBuf, watch_set: &mut WatchSet, found: &mut Found, has_time: &dyn Fn() -> bool) {
-    let within = Origin { need: root.need.within(), ..root };
-    let mut waiting = vec![(folder, 0)];
+fn search(root: &Origin, folder: PathBuf, watch_set: &mut WatchSet, found: &mut Found, has_time: &dyn Fn() -> bool) {
+    let within = Origin { need: root.need.within(), ..root.clone() };
+    let mut waiting = vec![(folder, 0, within)];
     let mut seen = BTreeSet::new();
-    while let Some((folder, depth)) = waiting.pop() {
+    while let Some((folder, depth, origin)) = waiting.pop() {
         if !seen.insert(folder.clone()) {
             continue;
         }
         if depth > MAX_DEPTH {
             let reason = format!("it lies more than {MAX_DEPTH} folders below its source");
-            found.troubles.push((within.need, Trouble::unsuitable(&folder, &reason)));
+            found.troubles.push((origin, Trouble::unsuitable(&folder, &reason)));
             continue;
         }
         let entries = match fs::read_dir(&folder) {
@@ -112,8 +141,8 @@ fn search(root: Origin, folder: PathBuf, watch_set: &mut WatchSet, found: &mut F
                 // Without the right to list it, it cannot be watched either; a change of that right is seen in its parent folder.
                 watch_set.add_path(&folder);
                 let vanished = depth > 0 && error.kind() == io::ErrorKind::NotFound;
-                let need = if depth > 0 { within.need } else { root.need };
-                found.troubles.extend((!vanished).then(|| (need, Trouble::unreadable(&folder, &error))));
+                let origin = if depth > 0 { origin } else { root.clone() };
+                found.troubles.extend((!vanished).then(|| (origin, Trouble::unreadable(&folder, &error))));
                 continue;
             }
         };
@@ -127,19 +156,35 @@ fn search(root: Origin, folder: PathBuf, watch_set: &mut WatchSet, found: &mut F
                 continue;
             }
             let path = folder.join(&name);
+            let of_file = || origin.of_file(&name);
+            let of_folder = || match origin.whose {
+                Whose::Each(suffix) => origin.of_entry(&name, suffix),
+                Whose::Everybody | Whose::Owner(_) => Some(origin.clone()),
+            };
             if kind.is_dir() {
-                waiting.push((path, depth + 1));
-            } else if kind.is_file() && is_calendar(&name) {
-                found.file(path, within);
+                waiting.extend(of_folder().map(|origin| (path, depth + 1, origin)));
+            } else if kind.is_file() {
+                if let Some(origin) = of_file() {
+                    found.file(path, origin);
+                }
             } else if kind.is_symlink() {
                 match watch_set.resolve(&path) {
-                    Resolved::Folder(real) => waiting.push((real, depth + 1)),
-                    Resolved::File(_) | Resolved::Unreachable(_) if is_calendar(&name) => found.file(path, within),
-                    Resolved::File(_) | Resolved::Unreachable(_) | Resolved::Missing | Resolved::Special => {}
+                    // Two owners may have a link to the same folder, but its files can be of one only.
+                    Resolved::Folder(_) if origin.whose != Whose::Everybody => {
+                        let reason = "a link to a folder is not followed where each has a calendar";
+                        found.troubles.extend(of_folder().map(|origin| (origin, Trouble::unsuitable(&path, reason))));
+                    }
+                    Resolved::Folder(real) => waiting.push((real, depth + 1, origin.clone())),
+                    Resolved::File(_) | Resolved::Unreachable(_) => {
+                        if let Some(origin) = of_file() {
+                            found.file(path, origin);
+                        }
+                    }
+                    Resolved::Missing | Resolved::Special => {}
                 }
             }
         }
-        note(&mut found.folders, folder, within);
+        note(&mut found.folders, folder, origin);
     }
 }
 
@@ -197,7 +242,7 @@ mod tests {
     use super::*;
 
     fn find(sources: &[PathBuf]) -> (WatchSet, Found) {
-        let needed = |path: &PathBuf| Source { path: path.clone(), optional: false };
+        let needed = |path: &PathBuf| Source::shared(path.clone(), false);
         super::find(&(0..).map(SourceId).zip(sources.iter().map(needed)).collect::<Vec<_>>())
     }
 
@@ -242,7 +287,7 @@ mod tests {
         fs::create_dir(root.join("inner")).unwrap();
         fs::write(root.join("inner/a.ics"), "").unwrap();
         let (_, found) = find(&[root.join("inner/a.ics"), root.clone(), root.join("inner")]);
-        let origin = Origin { source: SourceId(0), need: Need::Named };
+        let origin = Origin { source: SourceId(0), need: Need::Named, whose: Whose::Everybody };
         assert_eq!(found.files.into_iter().collect::<Vec<_>>(), [(root.join("inner/a.ics").into(), origin)]);
     }
 
@@ -252,7 +297,7 @@ mod tests {
         let root = root(&dir);
         fs::write(root.join("a.ics"), "").unwrap();
         let need = |sources: &[(&str, bool)]| {
-            let source = |(name, optional): &(&str, bool)| Source { path: root.join(name), optional: *optional };
+            let source = |(name, optional): &(&str, bool)| Source::shared(root.join(name), *optional);
             let sources: Vec<_> = (0..).map(SourceId).zip(sources.iter().map(source)).collect();
             super::find(&sources).1.files[root.join("a.ics").as_os_str()].need
         };
@@ -264,6 +309,40 @@ mod tests {
     }
 
     #[test]
+    fn each_entry_of_a_folder_of_owners_is_another_owners() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = root(&dir);
+        fs::create_dir_all(root.join("each/ada/team")).unwrap();
+        for name in ["each/ada/a.ics", "each/ada/team/b.ics", "each/ada/notes.txt", "each/ben", "each/.hidden", "c.ics"]
+        {
+            fs::write(root.join(name), "").unwrap();
+        }
+        symlink("../c.ics", root.join("each/cleo.ics")).unwrap();
+        symlink(root.join("each/ada"), root.join("each/dora")).unwrap();
+        let find = |suffix| {
+            let source = Source { path: root.join("each"), optional: false, whose: Whose::Each(suffix) };
+            super::find(&[(SourceId(0), source)]).1
+        };
+        let owners = |found: &Found| {
+            let name = |path: &OsString| Path::new(path).strip_prefix(root.join("each")).unwrap().display().to_string();
+            let owner = |origin: &Origin| match &origin.whose {
+                Whose::Owner(owner) => owner.to_string(),
+                other @ (Whose::Everybody | Whose::Each(_)) => format!("{other:?}"),
+            };
+            found.files.iter().map(|(path, origin)| (name(path), owner(origin))).collect::<Vec<_>>()
+        };
+        let pairs =
+            |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+        let found = find("");
+        let expected = [("ada/a.ics", "ada"), ("ada/team/b.ics", "ada"), ("ben", "ben"), ("cleo.ics", "cleo.ics")];
+        assert_eq!(owners(&found), pairs(&expected));
+        assert!(found.files.values().all(|origin| origin.need == Need::Found));
+        let [(Origin { whose, .. }, trouble)] = found.troubles.as_slice() else { panic!("{:?}", found.troubles) };
+        assert_eq!((whose, trouble.path.clone()), (&Whose::Owner("dora".into()), root.join("each/dora")));
+        assert_eq!(owners(&find(".ics")), pairs(&[("cleo.ics", "cleo")]));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let root = root(&dir);
@@ -272,7 +351,8 @@ mod tests {
         let deep: PathBuf = (0..=MAX_DEPTH + 1).map(|_| "d").collect();
         fs::create_dir_all(root.join("deep").join(deep)).unwrap();
         let (_, found) = find(&[root.join("none.ics"), socket, root.join("deep")]);
-        let reasons: Vec<_> = found.troubles.iter().map(|(need, trouble)| (*need, trouble.reason.as_str())).collect();
+        let reasons: Vec<_> =
+            found.troubles.iter().map(|(origin, trouble)| (origin.need, trouble.reason.as_str())).collect();
         assert_eq!(
             reasons,
             [

@@ -3,7 +3,7 @@
 //!
 //! The sources are .ics files, folders of them, and subscriptions by URL, each of which has its last good copy in the cache
 //! folder. `files` finds and opens the files, `collection` remembers what was read and reads only files that changed,
-//! `subscription` keeps a copy fresh. `once` and `extent` read the same files for commands that do not follow them.
+//! `subscription` keeps a copy fresh. `owners` follows the calendars of many. `once` and `extent` read the same files for commands that do not follow them.
 //!
 //! All reading and parsing runs off the event loop, one batch at a time; changes during a batch go into the next. While a file
 //! system does not answer, what was read before counts, with a warning.
@@ -18,11 +18,13 @@ pub(crate) mod extent;
 mod fault;
 mod files;
 pub(crate) mod once;
+pub(crate) mod owners;
 mod subscription;
 mod subscription_copy;
 mod subscription_fetch;
+mod timelines;
+mod whose;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -34,10 +36,10 @@ use tokio::task::JoinSet;
 use crate::config::{self, CalendarPlace, CalendarSource};
 use crate::file_watch::{Changes, WriteQuiet};
 use crate::off_the_loop::off_the_loop_or_late;
-use crate::signals::backoff::{Backoff, until};
+use crate::signals::backoff::Backoff;
 use crate::signals::batch::Batch;
 use crate::signals::{Context, Publisher, Update};
-use collection::Collection;
+use collection::{Collection, nothing};
 use subscription::SubscriptionStatus;
 pub(crate) use subscription_copy::sweep;
 
@@ -87,36 +89,12 @@ pub async fn run(config: config::Calendar, context: Context) {
         if is_settled && let Some(observation) = unpublished.take() {
             publisher.publish(observation).await;
         }
-        let now = clock.now();
-        if !collection.is_current(&now) {
-            changes = nothing();
-            continue;
-        }
-        let retry = if collection.needs_retry() {
-            Some(backoff.next(now.instant))
-        } else {
-            backoff = Backoff::new();
-            None
-        };
-        let (window_moves, due) = (collection.window_moves(), collection.due());
-        let collected = async {
-            if let Some(end) = batch.collects_until(clock.now().instant) {
-                clock.sleep_until(end).await;
-            }
-            collection.changed(clock).await
-        };
+        let collects_until = batch.collects_until(clock.now().instant);
         changes = tokio::select! {
-            changes = collected => changes,
+            changes = collection.next_changes(&mut backoff, collects_until, clock) => changes,
             () = subscriptions.changed() => nothing(),
-            () = clock.sleep_until_wall(window_moves) => nothing(),
-            () = until(clock, due) => nothing(),
-            () = until(clock, retry) => Changes::Everything,
         };
     }
-}
-
-const fn nothing() -> Changes {
-    Changes::Paths(BTreeSet::new())
 }
 
 /// The subscriptions, each followed by its own task, which ends when this is dropped.

@@ -11,8 +11,9 @@ use super::fault::Trouble;
 use super::files::{self, Found, Origin};
 use super::subscription_copy::CachedCopy;
 use super::subscription_fetch;
+use super::whose::Whose;
 use crate::calendar::{FileReport, Skipped, SourceId, Timeline};
-use crate::config::{CalendarPlace, CalendarSource, Subscription};
+use crate::config::{CalendarPlace, CalendarSource, OwnersPath, Subscription};
 use crate::failure::Failure;
 use crate::file_watch::Unreported;
 
@@ -64,13 +65,20 @@ impl Unread {
     }
 }
 
-/// Where a configured source can be read: its path, or for a subscription the last good copy that the daemon keeps.
-pub(crate) fn source(source: &CalendarSource, cache_dir: &Path) -> Source {
-    let path = match &source.place {
-        CalendarPlace::Path(path) => path.clone(),
-        CalendarPlace::Subscription(subscription) => CachedCopy::of(&subscription.url, cache_dir).path().to_owned(),
-    };
-    Source { path, optional: source.optional }
+/// Where a configured source can be read: its path, or for a subscription the last good copy that the daemon keeps. If each owner
+/// has one, all of them.
+pub(crate) fn places(source: &CalendarSource, cache_dir: &Path) -> Vec<Source> {
+    match &source.place {
+        CalendarPlace::Path(path) => vec![Source::shared(path.clone(), source.optional)],
+        CalendarPlace::Owners(OwnersPath { suffix, folders, .. }) => {
+            let place =
+                |path: &PathBuf| Source { whose: Whose::Each(suffix), ..Source::shared(path.clone(), source.optional) };
+            folders.values().map(place).collect()
+        }
+        CalendarPlace::Subscription(subscription) => {
+            vec![Source::shared(CachedCopy::of(&subscription.url, cache_dir).path().to_owned(), source.optional)]
+        }
+    }
 }
 
 /// When the publisher of a subscription last confirmed its copy; `None`: there is no copy.
@@ -90,12 +98,12 @@ pub(crate) async fn is_published(subscription: &Subscription) -> Result<(), Fail
 pub(crate) fn read(sources: &[Source], timeline: &mut Timeline) -> Outcome {
     let sources: Vec<(SourceId, Source)> = (0..).map(SourceId).zip(sources.iter().cloned()).collect();
     let (watch_set, Found { files, folders, troubles }) = files::find(&sources);
-    let unread = troubles.into_iter().map(|(need, trouble)| Unread::new(need, trouble)).collect();
+    let unread = troubles.into_iter().map(|(origin, trouble)| Unread::new(origin.need, trouble)).collect();
     let unreported = watch_set.unreported();
     let mut outcome = Outcome { unread, folders: folders.len(), unreported, ..Outcome::default() };
     let mut files: Vec<(PathBuf, Origin)> = files.into_iter().map(|(path, origin)| (path.into(), origin)).collect();
     files.sort_by_key(|(_, origin)| origin.source);
-    for (path, Origin { source, need }) in files {
+    for (path, Origin { source, need, whose: _ }) in files {
         match files::read(timeline, source, &path) {
             Ok((FileReport { unusable: Some(unusable), .. }, _)) => {
                 outcome.unread.push(Unread::not_whole(need, unusable));

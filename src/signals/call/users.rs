@@ -1,7 +1,7 @@
-//! The call states of many users: a folder has a file for each, named after the user.
+//! The call states of many: a folder has a file for each user or each account, named after them.
 //!
-//! Only the files that changed are read, however many there are, and one watch on the folder serves all. A user without a file is
-//! in no call. A file that cannot be used makes only its own user's call unknown. Only regular files count, not links.
+//! Only the files that changed are read, however many there are, and one watch on the folder serves all. Whoever has no file is
+//! in no call. A file that cannot be used makes only its own owner's call unknown. Only regular files count, not links.
 //!
 //! Leaves to others: what a file says ([`super::claim`]), and who the users are (`daemon/fleet`).
 
@@ -19,9 +19,9 @@ use crate::file_watch::{Changes, FileWatch};
 use crate::off_the_loop::off_the_loop_or_late;
 use crate::policy::{Call, Reading};
 use crate::signals::backoff::{Backoff, until, until_wall};
-use crate::signals::{Context, Update, unwatched};
+use crate::signals::{Context, Owners, OwnersReadings, Update, unwatched};
 use crate::time::{Clock, Instant, Now};
-use crate::warning::Warning;
+use crate::warning::{Code, Warning};
 
 /// At most this many files are read.
 const MAX_FILES: usize = 200_000;
@@ -29,28 +29,17 @@ const MAX_FILES: usize = 200_000;
 /// At most this many warnings about files are published.
 const MAX_WARNINGS: usize = 3;
 
-/// What the files say.
-#[derive(Debug, Default)]
-pub struct UserCalls {
-    /// What has changed since the last time, by the name of the file. `Off`: the file is gone.
-    pub changed: BTreeMap<String, Reading<Call>>,
-    /// Whether the folder could be read. If not, nobody's call is known.
-    pub is_known: bool,
-    /// Everything that is wrong.
-    pub warnings: Vec<Warning>,
-}
-
 /// Follows the call states in `folder`. Never returns.
-pub async fn run(folder: PathBuf, stale_after: Option<Duration>, context: Context) {
+pub async fn run(owners: Owners, folder: PathBuf, stale_after: Option<Duration>, context: Context) {
     let clock = &*context.clock;
     let mut watch = context.file_watcher.subscribe().with_looks();
-    let mut files = Files { folder, stale_after, ..Files::default() };
+    let mut files = Files::new(owners, folder, stale_after);
     let mut backoff = Backoff::new();
     let mut changes = Some(Changes::Everything);
     loop {
         let now = clock.now();
         let names = if let Some(changes) = changes {
-            let place = files.folder.clone();
+            let (place, owners) = (files.folder.clone(), files.owners.clone());
             let at = now.clone();
             let look = move || {
                 let looked = files.look(&changes, &mut watch, &at);
@@ -58,7 +47,8 @@ pub async fn run(folder: PathBuf, stale_after: Option<Duration>, context: Contex
             };
             let late = async {
                 let warnings = late(&place, None).warnings;
-                let said = UserCalls { changed: BTreeMap::new(), is_known: false, warnings };
+                let said =
+                    OwnersReadings { owners, replaces: false, changed: BTreeMap::new(), is_known: false, warnings };
                 publish(&context, said).await;
             };
             let looked;
@@ -78,28 +68,47 @@ pub async fn run(folder: PathBuf, stale_after: Option<Duration>, context: Contex
     }
 }
 
-async fn publish(context: &Context, said: UserCalls) {
-    if context.updates.send(Update::UserCalls(said)).await.is_err() {
+async fn publish(context: &Context, said: OwnersReadings<Call>) {
+    if context.updates.send(Update::OwnersCalls(said)).await.is_err() {
         // The daemon is shutting down and will drop this task.
         std::future::pending::<()>().await;
     }
 }
 
 /// All files.
-#[derive(Default)]
 struct Files {
+    owners: Owners,
     /// As configured, and where that leads.
     folder: PathBuf,
     real: PathBuf,
+    /// Whether the folder was there once. If it never was, nobody has reported a call yet.
+    was_there: bool,
     stale_after: Option<Duration>,
     known: BTreeMap<String, Claim>,
     published: BTreeMap<String, Reading<Call>>,
+    /// Nothing was published yet.
+    is_first: bool,
     /// Why the folder cannot be read.
     trouble: Option<Warning>,
     unwatched: Vec<Warning>,
 }
 
 impl Files {
+    fn new(owners: Owners, folder: PathBuf, stale_after: Option<Duration>) -> Self {
+        Self {
+            owners,
+            folder,
+            real: PathBuf::new(),
+            was_there: false,
+            stale_after,
+            known: BTreeMap::new(),
+            published: BTreeMap::new(),
+            is_first: true,
+            trouble: None,
+            unwatched: Vec::new(),
+        }
+    }
+
     /// Reads the files that changed. Returns their names, also of those that are gone.
     fn look(&mut self, changes: &Changes, watch: &mut FileWatch, now: &Now) -> BTreeSet<String> {
         if let (Changes::Paths(paths), None) = (changes, &self.trouble)
@@ -114,11 +123,17 @@ impl Files {
             let (watch_set, real, listed) = list(&self.folder);
             (watch_set, (real, listed))
         });
+        let is_away = real.is_none() && self.was_there;
+        self.was_there |= real.is_some();
         self.real = real.unwrap_or_default();
         self.unwatched = unwatched(watch);
         let mut names = self.names();
-        self.trouble = listed.as_ref().err().map(|unread| unread_warning(&self.folder, unread));
-        if let Ok(listed) = listed {
+        self.trouble = match &listed {
+            Err(unread) => Some(unread_warning(&self.folder, unread)),
+            Ok(_) if is_away => Some(away(&self.folder)),
+            Ok(_) => None,
+        };
+        if let (Ok(listed), None) = (listed, &self.trouble) {
             let is_first = self.published.is_empty();
             names.extend(listed);
             for name in &names {
@@ -157,7 +172,7 @@ impl Files {
     }
 
     /// What is to be published about the files of these names.
-    fn said(&mut self, names: &BTreeSet<String>, now: &Now) -> UserCalls {
+    fn said(&mut self, names: &BTreeSet<String>, now: &Now) -> OwnersReadings<Call> {
         let mut changed = BTreeMap::new();
         for name in names {
             let reading = match self.known.get(name).map(|claim| claim.at(now)) {
@@ -179,7 +194,13 @@ impl Files {
         let broken = broken.filter_map(|(name, _)| self.known.get(name)?.at(now).err().cloned());
         let warnings =
             self.trouble.iter().cloned().chain(broken.take(MAX_WARNINGS)).chain(self.unwatched.iter().cloned());
-        UserCalls { changed, is_known: self.trouble.is_none(), warnings: warnings.collect() }
+        OwnersReadings {
+            owners: self.owners.clone(),
+            replaces: std::mem::take(&mut self.is_first),
+            changed,
+            is_known: self.trouble.is_none(),
+            warnings: warnings.collect(),
+        }
     }
 
     /// Waits until something may have changed. `None`: not a file, but what one of them says has ended.
@@ -203,6 +224,15 @@ impl Files {
             claim.process_ended();
         }
         None
+    }
+}
+
+fn away(folder: &Path) -> Warning {
+    let folder = folder.display();
+    Warning {
+        code: Code::CallStateUnreadable,
+        text: format!("The folder {folder} with everybody's call states is gone."),
+        hint: "Create it again; until the sessions expire, presenced uses what was in it.".to_owned(),
     }
 }
 

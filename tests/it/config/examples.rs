@@ -151,6 +151,13 @@ fn snippets(markdown: &str) -> Vec<String> {
     snippets
 }
 
+const ACCOUNT_OF_MANY: &str = r#"[accounts.agents]
+tenant = "contoso.onmicrosoft.com"
+client_id = "22553876-f5ab-4529-bffb-cfe50aa89f87"
+users = "signalled"
+auth = { method = "token-command", command = ["print-token"] }
+"#;
+
 /// Every configuration that the documents and `config/` show, and where.
 pub(super) fn shown() -> Vec<(String, String)> {
     let mut found = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
@@ -163,7 +170,8 @@ pub(super) fn shown() -> Vec<(String, String)> {
                 continue;
             }
             // A document may show a part.
-            let whole = if snippet.contains("[accounts.") { snippet } else { format!("{ACCOUNT}{snippet}") };
+            let account = if snippet.contains("{user}") { ACCOUNT_OF_MANY } else { ACCOUNT };
+            let whole = if snippet.contains("[accounts.") { snippet } else { format!("{account}{snippet}") };
             shown.push((document.display().to_string(), whole));
         }
     }

@@ -65,13 +65,13 @@ dir = "~/logs"
 enabled = false
 [[rules]]
 name = "one of each"
-when = { call = "in-call", sleep = "awake", lock = "unlocked", idle = "active", calendar = "busy", online = true, within = "Mon..Fri 08:30-18:00", outside = "12:00-13:00 UTC", signal = { door = "open" } }
+when = { account = "work", call = "in-call", sleep = "awake", lock = "unlocked", idle = "active", calendar = "busy", online = true, within = "Mon..Fri 08:30-18:00", outside = "12:00-13:00 UTC", signal = { door = "open" } }
 set = "Busy/InACall"
 expiration = "PT5M"
 prefer = true
 [[rules]]
 name = "some of each"
-when = { call = ["idle", "off"], sleep = ["awake"], lock = ["locked", "off"], idle = ["idle"], calendar = ["free", "tentative"], within = ["Sat", "Sun 10:00-12:00"], outside = ["12:00-13:00"], signal = { door = ["open", "ajar"] } }
+when = { account = ["work"], call = ["idle", "off"], sleep = ["awake"], lock = ["locked", "off"], idle = ["idle"], calendar = ["free", "tentative"], within = ["Sat", "Sun 10:00-12:00"], outside = ["12:00-13:00"], signal = { door = ["open", "ajar"] } }
 set = "nothing"
 "#,
     r#"
@@ -301,6 +301,11 @@ fn with_one_thing_wrong_reader_and_schema_judge_alike() {
     let mut wrong = 0;
     for ((change, document), verdict) in changed.iter().zip(verdicts(&documents)) {
         let problems = read(document).err();
+        // A rule can be for an account that is not there any more.
+        let no_account = |(message, _): &(String, String)| message.starts_with("there is no account");
+        if problems.as_ref().is_some_and(|problems| problems.iter().all(no_account)) && verdict.is_none() {
+            continue;
+        }
         // What makes hours of a text is too much for a pattern.
         let are_hours = change.ends_with("is \"zzz\"") && (change.contains("within") || change.contains("outside"));
         if are_hours {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use assert_cmd::Command;
-use presenced::config::{UserEntry, Users};
+use presenced::config::{Owners, UserEntry, Users};
 use presenced::pacer::Rate;
 use serde_json::{Value, json};
 
@@ -255,14 +255,16 @@ fn a_path_of_calls_may_end_in_the_user() {
             .map(|config| config.signals.call.unwrap())
     };
     let many = format!("users = [\"{USER}\"]");
-    let folder = |call: &presenced::config::Call| call.users_folder().map(Path::to_owned);
+    let folder = |call: &presenced::config::Call| {
+        call.owners.as_ref().and_then(|owners| owners.folders.get(&Owners::Users).cloned())
+    };
     assert_eq!(folder(&call("/run/calls/{user}", &many).unwrap()), Some("/run/calls".into()));
     assert_eq!(folder(&call("/run/calls", &many).unwrap()), None);
     for (path, users, complaint) in [
         ("/run/{user}/calls", many.as_str(), "`{user}` must be the last part of the path"),
         ("/run/calls/{user}.json", &many, "`{user}` must be the last part of the path"),
         ("/run/{user}/{user}", &many, "`{user}` must be the last part of the path"),
-        ("/run/{account}", &many, "`{account}` has no meaning in this path"),
+        ("/run/{account}/calls", &many, "`{account}` must be the last part of the path"),
         ("/run/calls/{user}", &format!("user = \"{USER}\""), "there is none"),
     ] {
         let refused = call(path, users).unwrap_err().to_string();

@@ -73,6 +73,7 @@ set = "busy/inacall"
 expiration = "PT5M"
 prefer = true
 [rules.when]
+account = "work"
 lock = ["unlocked", "off"]
 sleep = "awake"
 call = ["in-call", "conference"]
@@ -108,11 +109,12 @@ set = "nothing"
     assert!(config.signals.lock.is_some());
     assert_eq!(
         config.signals.call,
-        Some(Call { path: "/run/calls".into(), stale_after: Some(Duration::from_mins(2)) })
+        Some(Call { path: "/run/calls".into(), owners: None, stale_after: Some(Duration::from_mins(2)) })
     );
     assert_eq!(config.signals.idle, Some(Idle { after: Duration::from_mins(90) }));
     assert_eq!(config.log, Log { level: Some("presenced=debug,warn".to_owned()), dir: Some("/home/me/logs".into()) });
     let when = When {
+        account: vec!["work".to_owned()],
         lock: vec![Is::Value(Lock::Unlocked), Is::Off],
         sleep: vec![Is::Value(Sleep::Awake)],
         call: vec![Is::Value(CallState::InCall), Is::Value(CallState::Conference)],
@@ -155,7 +157,10 @@ fn a_signal_can_be_turned_off_and_then_needs_nothing() {
                [signals.idle]\nenabled = false\n";
     assert_eq!(good(off).signals, Signals::default());
     let on = good("[signals.call]\nenabled = true\n");
-    assert_eq!(on.signals.call, Some(Call { path: "/run/user/1000/presenced/call-state".into(), stale_after: None }));
+    assert_eq!(
+        on.signals.call,
+        Some(Call { path: "/run/user/1000/presenced/call-state".into(), owners: None, stale_after: None })
+    );
     assert!(good("[signals.microphone]\nenabled = false\n").signals.microphone.is_none());
     assert_eq!(good("[signals.idle]\n").signals.idle, Some(Idle { after: Duration::from_mins(10) }));
     assert!(bad("[signals.lock]\nenabled = false\npaht = 1\n").contains("[signals.lock] has no key `paht`"));
@@ -201,7 +206,11 @@ fn paths_expand_or_say_what_is_missing() {
         ("${XDG_RUNTIME_DIR}/x", "/run/user/1000/x"),
         ("a~b/$TEAM-${TEAM}", "/etc/presenced/a~b/red-red"),
     ] {
-        assert_eq!(good(&call(written)).signals.call, Some(Call { path: path.into(), stale_after: None }), "{written}");
+        assert_eq!(
+            good(&call(written)).signals.call,
+            Some(Call { path: path.into(), owners: None, stale_after: None }),
+            "{written}"
+        );
     }
     for (written, expected) in [
         ("$NOWHERE/x", "the environment variable `NOWHERE` of `$NOWHERE/x` is not set"),

@@ -69,6 +69,27 @@ impl Schedule {
         Self::new(from, to, changes)
     }
 
+    /// The schedule of both calendars together, for the window that both cover. At each moment the stronger class counts; of two
+    /// that are equally strong, one online meeting is enough.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let (from, to) = (self.from.max(other.from), self.to.min(other.to));
+        let mut times: Vec<Timestamp> = self.changes.iter().chain(&other.changes).map(|change| change.0).collect();
+        times.push(from);
+        times.retain(|time| (from..to).contains(time));
+        times.sort_unstable();
+        times.dedup();
+        let mut changes: Vec<(Timestamp, BusyClass, bool)> = Vec::new();
+        for time in times {
+            let [one, two] = [self, other].map(|schedule| schedule.state(time));
+            let (class, online) = if one.0 == two.0 { (one.0, one.1 || two.1) } else { one.max(two) };
+            if changes.last().map_or((BusyClass::Free, false), |last| (last.1, last.2)) != (class, online) {
+                changes.push((time, class, online));
+            }
+        }
+        Self { events: self.events + other.events, ..Self::new(from, to, changes) }
+    }
+
     /// The window `[from, to)` of this schedule.
     pub fn window(&self) -> (Timestamp, Timestamp) {
         (self.from, self.to)
@@ -84,11 +105,53 @@ impl Schedule {
         if now < self.from || now >= self.to {
             return None;
         }
-        let next = self.changes.partition_point(|change| change.0 <= now);
-        let (class, online) = match next.checked_sub(1).map(|current| self.changes[current]) {
-            Some((_, class, online)) => (class, online),
-            None => (BusyClass::Free, false),
-        };
-        Some(BusyState { class, online, until: self.changes.get(next).map(|change| change.0) })
+        let (class, online) = self.state(now);
+        Some(BusyState { class, online, until: self.changes.get(self.next(now)).map(|change| change.0) })
+    }
+
+    /// The place of the first change after `now`.
+    fn next(&self, now: Timestamp) -> usize {
+        self.changes.partition_point(|change| change.0 <= now)
+    }
+
+    fn state(&self, now: Timestamp) -> (BusyClass, bool) {
+        let current = self.next(now).checked_sub(1).map(|current| self.changes[current]);
+        current.map_or((BusyClass::Free, false), |(_, class, online)| (class, online))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn schedule() -> impl Strategy<Value = Schedule> {
+        let change = (0..60_i64, prop::sample::select(BusyClass::ALL), any::<bool>());
+        (0..10_i64, 40..60_i64, prop::collection::vec(change, 0..8)).prop_map(|(from, to, mut changes)| {
+            changes.sort_by_key(|change| change.0);
+            changes.dedup_by_key(|change| change.0);
+            let changes = changes.into_iter().map(|(at, class, online)| (second(at), class, online)).collect();
+            Schedule::new(second(from), second(to), changes)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn two_calendars_together_are_the_stronger_at_each_moment(one in schedule(), other in schedule()) {
+            let both = one.with(&other);
+            for at in (-1..61).map(second) {
+                let expected = one.at(at).zip(other.at(at)).map(|(one, other)| {
+                    let class = one.class.max(other.class);
+                    (class, [one, other].iter().any(|state| state.class == class && state.online))
+                });
+                prop_assert_eq!(both.at(at).map(|state| (state.class, state.online)), expected);
+            }
+            prop_assert!(both.changes.is_sorted_by(|earlier, later| earlier.0 < later.0));
+        }
     }
 }

@@ -209,6 +209,11 @@ impl Timeline {
         }
     }
 
+    /// Whether it has no file.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// The number of events in all files.
     pub fn events(&self) -> usize {
         self.files.values().map(|file| file.events).sum()

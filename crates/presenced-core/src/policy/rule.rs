@@ -19,6 +19,8 @@ pub enum Is<T> {
 /// holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct When {
+    /// The account whose presence is decided is one of these.
+    pub account: Vec<String>,
     /// The screen lock is one of these.
     pub lock: Vec<Is<Lock>>,
     /// Sleep is one of these.

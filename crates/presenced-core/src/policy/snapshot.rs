@@ -132,6 +132,8 @@ pub struct Named {
 /// All readings. Together with the rules and the time, this is the whole input of a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
+    /// The account whose presence is decided; `None`: nobody's in particular, so no rule for an account holds.
+    pub account: Option<Arc<str>>,
     /// The screen lock.
     pub lock: Reading<Lock>,
     /// Sleep.

@@ -70,6 +70,7 @@ impl Signals {
             (name.clone(), Named { value: signal.value.to_owned(), until: ends_at(signal.until) })
         });
         Snapshot {
+            account: None,
             lock: self.lock.clone(),
             sleep: self.sleep.clone(),
             call: self.call.clone().map(|state| Call { state, app: None }),

@@ -28,7 +28,7 @@ fn agenda(events: &[(&str, &str)], from: &str, to: &str) -> Agenda {
     file.push_str("END:VCALENDAR\n");
     let mut timeline = Timeline::new(Vec::new(), zone.clone(), window.0, window.1);
     timeline.update(SourceId(0), Path::new("a.ics"), file.as_bytes()).unwrap();
-    let snapshot = at_the_desk(&Signals::default(), Reading::Known(Arc::new(timeline.schedule())));
+    let snapshot = at_the_desk(None, &Signals::default(), Reading::Known(Arc::new(timeline.schedule())));
     Agenda {
         presence: forecast(&default_rules(), &snapshot, window, &zone),
         zone,
@@ -83,7 +83,7 @@ fn a_working_day() {
 #[test]
 fn what_makes_the_calendar_unknown_comes_first() {
     let mut agenda = agenda(&[], "2026-11-24T08:00:00Z", "2026-11-24T16:30:00Z");
-    let snapshot = at_the_desk(&Signals::default(), Reading::Unknown);
+    let snapshot = at_the_desk(None, &Signals::default(), Reading::Unknown);
     agenda.presence = forecast(&default_rules(), &snapshot, agenda.window, &agenda.zone);
     agenda.unread = vec![skipped("/home/me/gone.ics", None, "the calendar does not exist")];
     agenda.is_unknown = true;

@@ -120,9 +120,10 @@ struct Moment<'a> {
 impl Moment<'_> {
     fn holds(&mut self, when: &When) -> bool {
         // Without `..`: a condition that nothing checks here does not compile.
-        let When { lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
-        // These conditions come first because only a signal can change them. If one fails, the rule needs no time to wake up at.
-        let signals = is_any(lock, &self.snapshot.lock)
+        let When { account, lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
+        // These conditions come first because time alone does not change them. If one fails, the rule needs no time to wake up at.
+        let signals = is_for(account, self.snapshot)
+            && is_any(lock, &self.snapshot.lock)
             && is_any(sleep, &self.snapshot.sleep)
             && is_any(call, &self.snapshot.call.clone().map(|call| call.state))
             && is_any(idle, &self.snapshot.idle);
@@ -168,7 +169,7 @@ impl Moment<'_> {
     /// condition.
     fn unknown_of(&mut self, when: &When) -> Option<Vec<&'static str>> {
         // A named signal is never unknown: it has a value, or it is not set.
-        let Snapshot { lock, sleep, call, idle, calendar: _, signals: _, manual: _ } = self.snapshot;
+        let Snapshot { account: _, lock, sleep, call, idle, calendar: _, signals: _, manual: _ } = self.snapshot;
         let (mut known, mut unknown) = (when.clone(), Vec::new());
         if matches!(call, Reading::Unknown) && !mem::take(&mut known.call).is_empty() {
             unknown.push("call");
@@ -198,6 +199,12 @@ impl Moment<'_> {
     }
 }
 
+/// Whether the decision is for one of these accounts. An empty list is for all.
+fn is_for(accounts: &[String], snapshot: &Snapshot) -> bool {
+    accounts.is_empty()
+        || snapshot.account.as_ref().is_some_and(|account| accounts.iter().any(|one| **one == **account))
+}
+
 /// Whether the reading is one of the accepted values. An empty list accepts any reading.
 fn is_any<T: PartialEq>(accepted: &[Is<T>], reading: &Reading<T>) -> bool {
     accepted.is_empty()
@@ -210,7 +217,7 @@ fn is_any<T: PartialEq>(accepted: &[Is<T>], reading: &Reading<T>) -> bool {
 
 /// The conditions of a rule that holds, as one clause.
 fn because(when: &When, snapshot: &Snapshot, at: Timestamp) -> String {
-    let When { lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
+    let When { account, lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
     let mut clauses = Vec::new();
     if !call.is_empty() {
         let mut clause = format!("call is {}", snapshot.call);
@@ -236,6 +243,9 @@ fn because(when: &When, snapshot: &Snapshot, at: Timestamp) -> String {
         if let Some(named) = snapshot.signals.get(name) {
             clauses.push(format!("{name} is {}", named.value));
         }
+    }
+    if let Some(name) = snapshot.account.as_ref().filter(|_| !account.is_empty()) {
+        clauses.push(format!("account is {name}"));
     }
     for (word, hours) in [("within", within), ("outside", outside)] {
         if !hours.is_empty() {

@@ -41,6 +41,26 @@ fn desk() -> Snapshot {
 }
 
 #[test]
+fn a_rule_for_accounts_decides_for_no_other() {
+    let rule = |name: &str, accounts: &[&str], presence| Rule {
+        name: name.to_owned(),
+        when: When { account: accounts.iter().map(|name| (*name).to_owned()).collect(), ..When::default() },
+        set: Claim::Hold(presence),
+        expiration: None,
+        prefer: false,
+    };
+    let rules = [rule("bots", &["bots", "agents"], Presence::InACall), rule("others", &[], Presence::Away)];
+    let decided = |account: Option<&str>| {
+        let snapshot = Snapshot { account: account.map(Into::into), ..desk() };
+        let decision = decide(&rules, &snapshot, &now("09:00:00"));
+        (decision.rule.unwrap_or_default(), decision.because)
+    };
+    assert_eq!(decided(Some("agents")), ("bots".to_owned(), "account is agents".to_owned()));
+    let others = ("others".to_owned(), "the rule has no conditions".to_owned());
+    assert_eq!((decided(Some("work")), decided(None)), (others.clone(), others));
+}
+
+#[test]
 fn the_default_rules_decide_as_the_readme_says() {
     let busy = || calendar(&[("00:00:00", BusyClass::Busy)]);
     let class = |class| calendar(&[("00:00:00", class)]);

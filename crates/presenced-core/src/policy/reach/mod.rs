@@ -40,9 +40,9 @@ pub enum Unreached {
     BehindSeveral,
 }
 
-/// The rules that never decide, by their place in `rules`, and why.
-pub fn unreached(rules: &[Rule], on: SignalsOn) -> Vec<(usize, Unreached)> {
-    let all = Cases::all(on);
+/// The rules that never decide, by their place in `rules`, and why. `accounts` are all that there are.
+pub fn unreached(rules: &[Rule], on: SignalsOn, accounts: &[&str]) -> Vec<(usize, Unreached)> {
+    let all = Cases::all(on, accounts);
     let mut found = Vec::new();
     for (place, rule) in rules.iter().enumerate() {
         if let Some(why) = never_holds(&rule.when, &all) {
@@ -107,13 +107,32 @@ fn possible(is_on: bool, values: usize) -> Mask {
     if is_on { (0..values).map(value).fold(UNKNOWN, |mask, bit| mask | bit) } else { OFF }
 }
 
-/// What a named signal may be.
+/// What a named signal or the account may be.
 #[derive(Clone, Debug)]
 enum Values<'a> {
     /// One of these.
     Among(BTreeSet<&'a str>),
     /// Anything else, or not set.
     Except(BTreeSet<&'a str>),
+}
+
+impl<'a> Values<'a> {
+    /// Only those that are, or are not, among `accepted`. `None`: there are none.
+    fn narrowed(self, accepted: &'a [String], is_among: bool) -> Option<Self> {
+        let accepted: BTreeSet<&str> = accepted.iter().map(String::as_str).collect();
+        let less = |values: BTreeSet<&'a str>, taken: &BTreeSet<&str>| -> BTreeSet<&'a str> {
+            values.into_iter().filter(|value| !taken.contains(value)).collect()
+        };
+        let values = match (self, is_among) {
+            (Values::Among(values), true) => {
+                Values::Among(values.into_iter().filter(|value| accepted.contains(value)).collect())
+            }
+            (Values::Among(values), false) => Values::Among(less(values, &accepted)),
+            (Values::Except(taken), true) => Values::Among(less(accepted, &taken)),
+            (Values::Except(taken), false) => Values::Except(taken.into_iter().chain(accepted).collect()),
+        };
+        (!matches!(&values, Values::Among(values) if values.is_empty())).then_some(values)
+    }
 }
 
 /// A set of cases: for each condition on its own, what it may still be.
@@ -125,6 +144,7 @@ struct Cases<'a> {
     idle: Mask,
     calendar: Mask,
     online: Mask,
+    account: Values<'a>,
     signals: BTreeMap<&'a str, Values<'a>>,
     /// Whether the time is within these hours.
     hours: Vec<(&'a Hours, bool)>,
@@ -132,7 +152,7 @@ struct Cases<'a> {
 
 impl<'a> Cases<'a> {
     /// All that the configuration allows.
-    fn all(on: SignalsOn) -> Self {
+    fn all(on: SignalsOn, accounts: &[&'a str]) -> Self {
         Self {
             lock: OFF | possible(true, Lock::ALL.len()),
             sleep: possible(on.sleep, Sleep::ALL.len()),
@@ -140,6 +160,7 @@ impl<'a> Cases<'a> {
             idle: possible(on.idle, Idle::ALL.len()),
             calendar: possible(on.calendar, BusyClass::ALL.len()),
             online: possible(on.calendar, 2),
+            account: Values::Among(accounts.iter().copied().collect()),
             signals: BTreeMap::new(),
             hours: Vec::new(),
         }
@@ -154,7 +175,7 @@ impl<'a> Cases<'a> {
 
     /// The cases in which all conditions hold, as sets whose union they are.
     fn holding(&self, when: &'a When) -> Vec<Self> {
-        let When { lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
+        let When { account, lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
         let mut cases = self.clone();
         for (kept, accepted) in [
             (&mut cases.lock, mask(lock, Lock::ALL)),
@@ -171,7 +192,11 @@ impl<'a> Cases<'a> {
                 }
             }
         }
-        let named = signal.iter().try_fold(cases, |cases, (name, accepted)| cases.with_signal(name, accepted, true));
+        let of_account = if account.is_empty() { Some(cases) } else { cases.with_account(account, true) };
+        let named = signal
+            .iter()
+            .try_fold(of_account, |cases, (name, accepted)| Some(cases?.with_signal(name, accepted, true)));
+        let named = named.flatten();
         let free = outside.iter().try_fold(named, |cases, hours| Some(cases?.with_hours(hours, false)));
         let Some(cases) = free.flatten() else { return Vec::new() };
         if within.is_empty() {
@@ -182,7 +207,7 @@ impl<'a> Cases<'a> {
 
     /// The cases in which a condition fails, as sets whose union they are.
     fn failing(&self, when: &'a When) -> Vec<Self> {
-        let When { lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
+        let When { account, lock, sleep, call, idle, calendar, online, within, outside, signal } = when;
         let mut sets = Vec::new();
         let mut masked = |accepted: Mask, field: fn(&mut Self) -> &mut Mask| {
             let mut cases = self.clone();
@@ -197,6 +222,7 @@ impl<'a> Cases<'a> {
         masked(mask(idle, Idle::ALL), |cases| &mut cases.idle);
         masked(mask(calendar, BusyClass::ALL), |cases| &mut cases.calendar);
         masked(online_mask(*online), |cases| &mut cases.online);
+        sets.extend((!account.is_empty()).then(|| self.clone().with_account(account, false)).flatten());
         sets.extend(signal.iter().filter_map(|(name, accepted)| self.clone().with_signal(name, accepted, false)));
         sets.extend(outside.iter().filter_map(|hours| self.with_hours(hours, true)));
         if !within.is_empty() {
@@ -205,25 +231,16 @@ impl<'a> Cases<'a> {
         sets
     }
 
+    /// The cases of these accounts, or of all others. `None`: there are none.
+    fn with_account(mut self, accepted: &'a [String], is_one: bool) -> Option<Self> {
+        self.account = self.account.narrowed(accepted, is_one)?;
+        Some(self)
+    }
+
     /// The cases in which a named signal has, or has not, one of these values. `None`: there are none.
     fn with_signal(mut self, name: &'a str, accepted: &'a [String], has: bool) -> Option<Self> {
-        let accepted: BTreeSet<&str> = accepted.iter().map(String::as_str).collect();
         let before = self.signals.remove(name).unwrap_or(Values::Except(BTreeSet::new()));
-        let less = |values: BTreeSet<&'a str>, taken: &BTreeSet<&str>| -> BTreeSet<&'a str> {
-            values.into_iter().filter(|value| !taken.contains(value)).collect()
-        };
-        let values = match (before, has) {
-            (Values::Among(values), true) => {
-                Values::Among(values.into_iter().filter(|value| accepted.contains(value)).collect())
-            }
-            (Values::Among(values), false) => Values::Among(less(values, &accepted)),
-            (Values::Except(taken), true) => Values::Among(less(accepted, &taken)),
-            (Values::Except(taken), false) => Values::Except(taken.into_iter().chain(accepted).collect()),
-        };
-        if matches!(&values, Values::Among(values) if values.is_empty()) {
-            return None;
-        }
-        self.signals.insert(name, values);
+        self.signals.insert(name, before.narrowed(accepted, has)?);
         Some(self)
     }
 

@@ -41,36 +41,39 @@ fn behind(name: &str) -> Unreached {
 
 #[test]
 fn all_default_rules_are_reached_if_all_signals_are_on() {
-    assert_eq!(unreached(&default_rules(), EVERYTHING), []);
+    assert_eq!(unreached(&default_rules(), EVERYTHING, &["work"]), []);
 }
 
 #[test]
 fn a_rule_needs_its_signals() {
     use Unreached::{SignalOff, SignalOn};
     let off = SignalsOn::default();
-    let why: Vec<_> = unreached(&default_rules(), off).into_iter().map(|(_, why)| why).collect();
+    let why: Vec<_> = unreached(&default_rules(), off, &["work"]).into_iter().map(|(_, why)| why).collect();
     let [call, sleep, calendar, idle] = ["call", "sleep", "calendar", "idle"].map(SignalOff);
     // *locked* and *at the desk* remain: the socket can set the lock.
     assert_eq!(why, [call.clone(), call.clone(), call, sleep, calendar.clone(), calendar.clone(), idle]);
     let online = When { online: Some(false), ..When::default() };
-    assert_eq!(unreached(&rules([online]), off), [(0, calendar)]);
+    assert_eq!(unreached(&rules([online]), off, &["work"]), [(0, calendar)]);
     let no_calendar = When { calendar: vec![Is::Off], ..When::default() };
-    assert_eq!(unreached(&rules([no_calendar.clone()]), EVERYTHING), [(0, SignalOn("calendar"))]);
-    assert_eq!(unreached(&rules([no_calendar]), off), []);
+    assert_eq!(unreached(&rules([no_calendar.clone()]), EVERYTHING, &["work"]), [(0, SignalOn("calendar"))]);
+    assert_eq!(unreached(&rules([no_calendar]), off, &["work"]), []);
 }
 
 #[test]
 fn a_rule_is_behind_one_that_always_comes_first() {
     use CallState::{Conference, InCall, Presenting};
     let any = When::default;
-    assert_eq!(unreached(&rules([any(), call(&[InCall])]), EVERYTHING), [(1, behind("a"))]);
-    assert_eq!(unreached(&rules([call(&[InCall, Conference]), call(&[InCall])]), EVERYTHING), [(1, behind("a"))]);
-    assert_eq!(unreached(&rules([call(&[InCall]), call(&[InCall, Conference])]), EVERYTHING), []);
+    assert_eq!(unreached(&rules([any(), call(&[InCall])]), EVERYTHING, &["work"]), [(1, behind("a"))]);
+    assert_eq!(
+        unreached(&rules([call(&[InCall, Conference]), call(&[InCall])]), EVERYTHING, &["work"]),
+        [(1, behind("a"))]
+    );
+    assert_eq!(unreached(&rules([call(&[InCall]), call(&[InCall, Conference])]), EVERYTHING, &["work"]), []);
     let in_the_office = When { within: hours(&["Mon..Fri 08:00-18:00"]), ..call(&[InCall]) };
-    assert_eq!(unreached(&rules([in_the_office.clone(), call(&[InCall])]), EVERYTHING), []);
-    assert_eq!(unreached(&rules([call(&[InCall]), in_the_office]), EVERYTHING), [(1, behind("a"))]);
+    assert_eq!(unreached(&rules([in_the_office.clone(), call(&[InCall])]), EVERYTHING, &["work"]), []);
+    assert_eq!(unreached(&rules([call(&[InCall]), in_the_office]), EVERYTHING, &["work"]), [(1, behind("a"))]);
     let both = rules([call(&[InCall]), call(&[Conference, Presenting]), call(&[InCall, Presenting])]);
-    assert_eq!(unreached(&both, EVERYTHING), [(2, Unreached::BehindSeveral)]);
+    assert_eq!(unreached(&both, EVERYTHING, &["work"]), [(2, Unreached::BehindSeveral)]);
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn hours_and_their_opposite_leave_nothing() {
     let within = |texts: &[&str]| When { within: hours(texts), ..When::default() };
     let outside = |texts: &[&str]| When { outside: hours(texts), ..When::default() };
     let (day, night) = ("08:00-18:00", "22:00-06:00");
-    let why = |whens: [When; 3]| unreached(&rules(whens), EVERYTHING);
+    let why = |whens: [When; 3]| unreached(&rules(whens), EVERYTHING, &["work"]);
     assert_eq!(why([within(&[day]), outside(&[day]), When::default()]), [(2, Unreached::BehindSeveral)]);
     assert_eq!(why([within(&[day]), outside(&[night]), When::default()]), []);
     assert_eq!(why([within(&[day, night]), within(&[night]), within(&[day])]), [(1, behind("a")), (2, behind("a"))]);
@@ -87,7 +90,7 @@ fn hours_and_their_opposite_leave_nothing() {
 
 #[test]
 fn a_named_signal_may_always_have_another_value() {
-    let why = |whens: [When; 3]| unreached(&rules(whens), EVERYTHING);
+    let why = |whens: [When; 3]| unreached(&rules(whens), EVERYTHING, &["work"]);
     let door = |values: &[&str]| signal("door", values);
     assert_eq!(why([door(&["open"]), door(&["shut"]), When::default()]), []);
     assert_eq!(why([door(&["open", "shut"]), door(&["shut"]), signal("lamp", &["shut"])]), [(1, behind("a"))]);
@@ -107,7 +110,7 @@ fn many_rules_take_bounded_time() {
         When { signal: names.collect(), ..When::default() }
     });
     let many = many.chain([When::default()]);
-    assert_eq!(unreached(&rules(many), EVERYTHING), []);
+    assert_eq!(unreached(&rules(many), EVERYTHING, &["work"]), []);
 }
 
 /// Conditions on two signals.
@@ -158,11 +161,23 @@ proptest! {
         let now = Now { instant: Instant::default(), wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
         let decides: BTreeSet<_> =
             snapshots(on).iter().filter_map(|snapshot| decide(&rules, snapshot, &now).rule).collect();
-        let named: BTreeSet<_> = unreached(&rules, on).into_iter().map(|(place, _)| rules[place].name.clone()).collect();
+        let named: BTreeSet<_> = unreached(&rules, on, &["work"]).into_iter().map(|(place, _)| rules[place].name.clone()).collect();
         prop_assert!(decides.is_disjoint(&named));
         // If nothing depends on whether a meeting is online, the conditions are independent, so no rule is missed.
         if rules.iter().all(|rule| rule.when.online.is_none()) {
             prop_assert_eq!(decides.len() + named.len(), rules.len());
         }
     }
+}
+
+#[test]
+fn a_rule_for_an_account_is_reached_only_if_no_rule_above_takes_all_of_it() {
+    let of = |accounts: &[&str]| When {
+        account: accounts.iter().map(|name| (*name).to_owned()).collect(),
+        ..When::default()
+    };
+    let found = |whens: Vec<When>| unreached(&rules(whens), EVERYTHING, &["home", "work"]);
+    assert_eq!(found(vec![of(&["home"]), of(&["work"])]), []);
+    assert_eq!(found(vec![of(&["home"]), of(&["work"]), When::default()]), [(2, Unreached::BehindSeveral)]);
+    assert_eq!(found(vec![of(&["home", "work"]), of(&["work"])]), [(1, behind("a"))]);
 }

@@ -1,0 +1,225 @@
+//! The readings that each user or each account has alone, from entries in folders.
+//!
+//! A folder may be away for a moment, and nobody's presence should change because of that. So what its entries said before counts
+//! until the sessions expire. Leaves to others: the entries (`signals/call/users`, `signals/calendar/owners`), and what is set
+//! through the socket, which comes first (`fleet/own`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::calendar::Schedule;
+use crate::config::{self, Owners};
+use crate::policy::{Call, CallState, Reading, Snapshot, strongest};
+use crate::signals::OwnersReadings;
+use crate::signals::calendar;
+use crate::time::{Instant, Now};
+use crate::warning::Warning;
+
+/// What is known about the owners.
+#[derive(Debug)]
+pub(super) struct OwnersSignals {
+    calls: Signal<Call>,
+    calendars: Signal<Arc<Schedule>>,
+}
+
+/// One user of many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UserNames<'a> {
+    pub(super) id: &'a str,
+    pub(super) name: Option<&'a str>,
+}
+
+/// What has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It may concern everybody.
+    All,
+    /// It concerns the owners of these names.
+    Of(Vec<String>),
+}
+
+impl OwnersSignals {
+    /// Nothing is known yet about the owners that the configuration asks for.
+    pub(super) fn new(signals: &config::Signals) -> Self {
+        let idle = Reading::Known(Call { state: CallState::Idle, app: None });
+        let (call, is_shared) =
+            (signals.call.as_ref(), signals.calendar.as_ref().is_some_and(config::Calendar::is_shared));
+        let calls =
+            call.and_then(|call| call.owners.as_ref()).into_iter().flat_map(|path| path.folders.keys().cloned());
+        let calendars = signals.calendar.iter().flat_map(|calendar| calendar::owners::sources(calendar).into_keys());
+        // A calendar for everybody says what is known about those who have none of their own.
+        let free = Schedule::new(jiff::Timestamp::MIN, jiff::Timestamp::MAX, Vec::new());
+        Self {
+            calls: Signal {
+                without_entry: if call.is_some_and(|call| call.stale_after.is_some()) {
+                    Reading::Unknown
+                } else {
+                    idle
+                },
+                join: strongest,
+                folders: calls.map(|owners| (owners, Folder::default())).collect(),
+            },
+            calendars: Signal {
+                without_entry: if is_shared { Reading::Off } else { Reading::Known(Arc::new(free)) },
+                join: both,
+                folders: calendars.map(|owners| (owners, Folder::default())).collect(),
+            },
+        }
+    }
+
+    /// Whether everything was heard that a decision for users needs.
+    pub(super) fn is_complete(&self) -> bool {
+        self.calls.is_heard(|_| true) && self.calendars.is_heard(|_| true)
+    }
+
+    /// Whether everything was heard that a decision for an account with one user needs.
+    pub(super) fn is_complete_for_accounts(&self) -> bool {
+        let of_accounts = |owners: &Owners| *owners == Owners::Accounts;
+        self.calls.is_heard(of_accounts) && self.calendars.is_heard(of_accounts)
+    }
+
+    /// Takes in what the files of calls say. `hold`: how long the last readings count if the folder is away.
+    pub(super) fn hear_calls(&mut self, said: OwnersReadings<Call>, hold: Duration, now: &Now) -> News {
+        self.calls.hear(said, hold, now)
+    }
+
+    /// Takes in what the calendars say.
+    pub(super) fn hear_calendars(&mut self, said: OwnersReadings<Arc<Schedule>>, hold: Duration, now: &Now) -> News {
+        self.calendars.hear(said, hold, now)
+    }
+
+    /// When the readings of a folder that is away end to count.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        self.calls.next_end().into_iter().chain(self.calendars.next_end()).min()
+    }
+
+    /// Ends them. True: some did, which may concern everybody.
+    pub(super) fn end(&mut self, now: &Now) -> bool {
+        // Both, not only the first.
+        self.calls.end(now) | self.calendars.end(now)
+    }
+
+    pub(super) fn warnings(&self) -> impl Iterator<Item = &Warning> {
+        let calls = self.calls.folders.values().flat_map(|folder| &folder.warnings);
+        calls.chain(self.calendars.folders.values().flat_map(|folder| &folder.warnings))
+    }
+
+    /// The machine's readings with those of an account, or of one of its users. `None`: they have none of their own.
+    pub(super) fn over(&self, machine: &Snapshot, account: &str, user: Option<UserNames<'_>>) -> Option<Snapshot> {
+        let call = self.calls.reading(account, user);
+        let calendar = self.calendars.reading(account, user);
+        if call.is_none() && calendar.is_none() {
+            return None;
+        }
+        let call = strongest(call.unwrap_or_default(), machine.call.clone());
+        let calendar = both(calendar.unwrap_or_default(), machine.calendar.clone());
+        Some(Snapshot { call, calendar, ..machine.clone() })
+    }
+}
+
+/// What two calendars say together.
+fn both(one: Reading<Arc<Schedule>>, other: Reading<Arc<Schedule>>) -> Reading<Arc<Schedule>> {
+    match (one, other) {
+        (Reading::Off, reading) | (reading, Reading::Off) => reading,
+        (Reading::Known(one), Reading::Known(other)) => Reading::Known(Arc::new(one.with(&other))),
+        (Reading::Unknown, _) | (_, Reading::Unknown) => Reading::Unknown,
+    }
+}
+
+/// One signal, of all owners.
+#[derive(Debug)]
+struct Signal<T> {
+    /// What the signal is for an owner without an entry.
+    without_entry: Reading<T>,
+    /// What two readings mean together.
+    join: fn(Reading<T>, Reading<T>) -> Reading<T>,
+    folders: BTreeMap<Owners, Folder<T>>,
+}
+
+impl<T: Clone> Signal<T> {
+    fn is_heard(&self, of: impl Fn(&Owners) -> bool) -> bool {
+        self.folders.iter().all(|(owners, folder)| !of(owners) || folder.is_heard)
+    }
+
+    fn hear(&mut self, said: OwnersReadings<T>, hold: Duration, now: &Now) -> News {
+        match self.folders.get_mut(&said.owners) {
+            Some(folder) => folder.hear(said, hold, now),
+            // It was sent before the configuration changed.
+            None => News::Of(Vec::new()),
+        }
+    }
+
+    fn next_end(&self) -> Option<Instant> {
+        self.folders.values().filter_map(|folder| folder.held_until).min()
+    }
+
+    fn end(&mut self, now: &Now) -> bool {
+        let has_ended = |folder: &mut Folder<T>| folder.held_until.take_if(|until| *until <= now.instant).is_some();
+        self.folders.values_mut().map(has_ended).fold(false, |any, ended| any | ended)
+    }
+
+    /// `None`: neither this account nor this user has entries.
+    fn reading(&self, account: &str, user: Option<UserNames<'_>>) -> Option<Reading<T>> {
+        let of_user = |UserNames { id, name }| {
+            let folders = [self.folders.get(&Owners::Users), self.folders.get(&Owners::UsersOf(account.to_owned()))];
+            folders.into_iter().flatten().map(move |folder| self.reading_in(folder, &[Some(id), name]))
+        };
+        let of_account = self.folders.get(&Owners::Accounts).map(|folder| self.reading_in(folder, &[Some(account)]));
+        of_account.into_iter().chain(user.into_iter().flat_map(of_user)).reduce(self.join)
+    }
+
+    fn reading_in(&self, folder: &Folder<T>, names: &[Option<&str>]) -> Reading<T> {
+        if !folder.is_known && folder.held_until.is_none() {
+            return Reading::Unknown;
+        }
+        let found = names.iter().flatten().filter_map(|name| folder.readings.get(*name).cloned());
+        found.reduce(self.join).unwrap_or_else(|| self.without_entry.clone())
+    }
+}
+
+/// What the entries of one folder say.
+#[derive(Debug)]
+struct Folder<T> {
+    is_heard: bool,
+    is_known: bool,
+    /// It is away, and until then the readings count.
+    held_until: Option<Instant>,
+    /// By the name of the entry.
+    readings: HashMap<String, Reading<T>>,
+    warnings: Vec<Warning>,
+}
+
+impl<T> Default for Folder<T> {
+    fn default() -> Self {
+        Self { is_heard: false, is_known: false, held_until: None, readings: HashMap::new(), warnings: Vec::new() }
+    }
+}
+
+impl<T> Folder<T> {
+    fn hear(&mut self, said: OwnersReadings<T>, hold: Duration, now: &Now) -> News {
+        let OwnersReadings { owners: _, replaces, changed, is_known, warnings } = said;
+        let counted_before = self.is_known || self.held_until.is_some();
+        match (self.is_known, is_known) {
+            (true, false) => self.held_until = Some(now.instant + hold),
+            (_, true) => self.held_until = None,
+            (false, false) => {}
+        }
+        let concerns_all = !self.is_heard || (is_known && !counted_before);
+        (self.is_heard, self.is_known, self.warnings) = (true, is_known, warnings);
+        let mut names: Vec<String> = changed.keys().cloned().collect();
+        if replaces {
+            names.extend(std::mem::take(&mut self.readings).into_keys());
+        }
+        for (name, reading) in changed {
+            match reading {
+                Reading::Off => drop(self.readings.remove(&name)),
+                reading @ (Reading::Unknown | Reading::Known(_)) => drop(self.readings.insert(name, reading)),
+            }
+        }
+        if concerns_all { News::All } else { News::Of(names) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

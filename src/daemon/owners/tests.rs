@@ -1,0 +1,120 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::calendar::BusyClass;
+
+const HOLD: Duration = Duration::from_mins(15);
+
+fn at(seconds: u64) -> Now {
+    let after = Duration::from_secs(seconds);
+    Now { instant: Instant::from_origin(after), wall: Timestamp::UNIX_EPOCH + after, zone: TimeZone::UTC }
+}
+
+fn in_call() -> Reading<Call> {
+    Reading::Known(Call { state: CallState::InCall, app: None })
+}
+
+fn busy() -> Reading<Arc<Schedule>> {
+    let changes = vec![(Timestamp::UNIX_EPOCH, BusyClass::Busy, false)];
+    Reading::Known(Arc::new(Schedule::new(Timestamp::UNIX_EPOCH, Timestamp::MAX, changes)))
+}
+
+/// Signals of which each of these owners has entries.
+fn signals(owners: &[Owners]) -> OwnersSignals {
+    let mut signals = OwnersSignals::new(&config::Signals::default());
+    signals.calls.folders = owners.iter().map(|owners| (owners.clone(), Folder::default())).collect();
+    signals.calendars.folders = owners.iter().map(|owners| (owners.clone(), Folder::default())).collect();
+    signals
+}
+
+fn said<T>(owners: Owners, changed: &[(&str, Reading<T>)], is_known: bool) -> OwnersReadings<T>
+where
+    T: Clone,
+{
+    let changed = changed.iter().map(|(name, reading)| ((*name).to_owned(), reading.clone())).collect();
+    OwnersReadings { owners, replaces: false, changed, is_known, warnings: Vec::new() }
+}
+
+fn state(signals: &OwnersSignals, account: &str, user: Option<&str>) -> String {
+    let names = user.map(|id| UserNames { id, name: None });
+    signals.over(&Snapshot::default(), account, names).map_or("none".to_owned(), |own| own.call.to_string())
+}
+
+#[test]
+fn everyone_has_their_own_entry_and_that_of_their_account() {
+    let of_bots = Owners::UsersOf("bots".to_owned());
+    let mut signals = signals(&[Owners::Users, of_bots.clone(), Owners::Accounts]);
+    assert!(!signals.is_complete());
+    assert_eq!(signals.hear_calls(said(Owners::Users, &[("aa", in_call())], true), HOLD, &at(0)), News::All);
+    assert_eq!(signals.hear_calls(said(of_bots, &[("bb", in_call())], true), HOLD, &at(0)), News::All);
+    let accounts = said(Owners::Accounts, &[("me", in_call())], true);
+    assert_eq!(signals.hear_calls(accounts, HOLD, &at(0)), News::All);
+    assert_eq!(state(&signals, "me", None), "in-call");
+    assert_eq!(state(&signals, "other", None), "idle");
+    assert_eq!(
+        (state(&signals, "bots", Some("aa")), state(&signals, "bots", Some("bb"))),
+        ("in-call".into(), "in-call".into())
+    );
+    assert_eq!(state(&signals, "agents", Some("bb")), "idle", "the entry is of the users of another account");
+    assert_eq!(state(&signals, "me", Some("cc")), "in-call", "a call of the account is everybody's");
+    assert!(!signals.is_complete_for_accounts(), "no calendar was heard");
+    for owners in signals.calendars.folders.keys().cloned().collect::<Vec<_>>() {
+        signals.hear_calendars(said(owners, &[], true), HOLD, &at(0));
+    }
+    assert!(signals.is_complete() && signals.is_complete_for_accounts());
+}
+
+#[test]
+fn whoever_follows_no_entry_has_the_machines_readings() {
+    let mut of_users = signals(&[Owners::Users]);
+    assert!(of_users.over(&Snapshot::default(), "me", None).is_none());
+    of_users.hear_calls(said(Owners::Users, &[], true), HOLD, &at(0));
+    of_users.hear_calendars(said(Owners::Users, &[("aa", busy())], true), HOLD, &at(0));
+    let machine = Snapshot { calendar: busy(), call: in_call(), ..Snapshot::default() };
+    let names = UserNames { id: "bb", name: Some("ben") };
+    let own = of_users.over(&machine, "bots", Some(names)).unwrap();
+    assert_eq!((own.call.clone(), own.calendar_at(at(1).wall).known().unwrap().class), (in_call(), BusyClass::Busy));
+}
+
+#[test]
+fn a_folder_that_is_away_changes_nobody_until_the_sessions_expire() {
+    let mut signals = signals(&[Owners::Users]);
+    signals.hear_calls(said(Owners::Users, &[("aa", in_call())], true), HOLD, &at(0));
+    assert_eq!(signals.hear_calls(said(Owners::Users, &[], false), HOLD, &at(60)), News::Of(Vec::new()));
+    let end = at(60).instant + HOLD;
+    assert_eq!((signals.next_end(), state(&signals, "bots", Some("aa"))), (Some(end), "in-call".into()));
+    assert!(!signals.end(&at(60 + 899)));
+    assert_eq!(state(&signals, "bots", Some("aa")), "in-call");
+    assert!(signals.end(&at(60 + 900)) && !signals.end(&at(60 + 900)));
+    assert_eq!((signals.next_end(), state(&signals, "bots", Some("aa"))), (None, "unknown".into()));
+    // It is back: what it says now counts for everybody.
+    assert_eq!(signals.hear_calls(said(Owners::Users, &[("aa", Reading::Off)], true), HOLD, &at(2000)), News::All);
+    assert_eq!(state(&signals, "bots", Some("aa")), "idle");
+    // A short absence changes only those who changed meanwhile.
+    signals.hear_calls(said(Owners::Users, &[], false), HOLD, &at(2010));
+    let back = signals.hear_calls(said(Owners::Users, &[("bb", in_call())], true), HOLD, &at(2011));
+    assert_eq!((back, signals.next_end()), (News::Of(vec!["bb".to_owned()]), None));
+}
+
+#[test]
+fn what_is_said_first_replaces_what_was_known() {
+    let mut signals = signals(&[Owners::Users]);
+    signals.hear_calls(said(Owners::Users, &[("aa", in_call()), ("bb", in_call())], true), HOLD, &at(0));
+    let again = OwnersReadings { replaces: true, ..said(Owners::Users, &[("bb", in_call())], true) };
+    let News::Of(names) = signals.hear_calls(again, HOLD, &at(1)) else { panic!("that concerns two only") };
+    assert!(names.contains(&"aa".to_owned()));
+    assert_eq!(
+        (state(&signals, "bots", Some("aa")), state(&signals, "bots", Some("bb"))),
+        ("idle".into(), "in-call".into())
+    );
+}
+
+#[test]
+fn an_unknown_calendar_is_not_hidden_by_another() {
+    assert_eq!(both(busy(), Reading::Unknown), Reading::Unknown);
+    assert_eq!(both(Reading::Off, Reading::Unknown), Reading::Unknown);
+    assert_eq!(both(busy(), Reading::Off), busy());
+}
