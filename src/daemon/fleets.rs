@@ -149,8 +149,8 @@ impl Daemon {
     }
 
     /// Their rows of the report.
-    pub(super) fn fleet_reports(&self) -> impl Iterator<Item = (String, report::Account)> {
-        self.fleets.iter().map(|fleet| (fleet.name.clone(), fleet.report(self.config.session.expiration)))
+    pub(super) fn fleet_reports(&self, now: &Now) -> impl Iterator<Item = (String, report::Account)> {
+        self.fleets.iter().map(|fleet| (fleet.name.clone(), fleet.report(self.config.session.expiration, now)))
     }
 
     /// Their warnings, each with its start time where that is known.

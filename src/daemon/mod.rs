@@ -381,7 +381,7 @@ impl Daemon {
         self.history.record_changes(&self.accounts, now);
         self.listening.drain(&self.reports, &self.metrics, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now)));
-        let accounts = accounts.chain(self.fleet_reports()).collect();
+        let accounts = accounts.chain(self.fleet_reports(now)).collect();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now)).chain(self.fleet_warnings(now));
         let own = [self.config_warning.clone(), self.listening.warning(), self.history.warning()];
         let others = self.board.warnings(&snapshot, now).chain(own.into_iter().flatten());

@@ -19,7 +19,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::process;
-use super::report::{Account, Health, NOTHING, Report, State, word};
+use super::report::{Account, Health, NOTHING, Report, State, Users, word};
 use crate::metrics::{self, CALL_BOUNDS_SECS, CHANGE_BOUNDS_SECS, Histogram, Outcome, Snapshot, Wakeup};
 use crate::presence::Presence;
 
@@ -88,6 +88,9 @@ impl Collector for Exposition {
 /// A time that an account has; `None`: no sample.
 type Moment = fn(&Account) -> Option<Timestamp>;
 
+/// A number of an account's users.
+type Count = fn(&Users) -> usize;
+
 impl Exposition {
     fn accounts(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let accounts = &self.report.accounts;
@@ -131,16 +134,56 @@ impl Exposition {
                 ConstGauge::new(count_of(count)).encode(metric.encode_family(&labels)?)?;
             }
         }
-        let help = "Users whose last request failed for a reason of their own";
-        let mut metric = gauge(encoder, "users_with_problems", help, None)?;
-        for (account, users) in users() {
-            let count = count_of(users.with_problems);
-            ConstGauge::new(count).encode(metric.encode_family(&[("account", account)])?)?;
+        let gauges: [(&str, &str, Count); 4] = [
+            ("users_with_problems", "Users whose last request failed for a reason of their own", |of| of.with_problems),
+            ("users_faded", "Users who should hold a presence that has faded or expired", |of| of.faded),
+            (
+                "users_rate_used",
+                "Requests sent for an account's users in the time of its rate (30 s by default)",
+                |of| of.rate.used as usize,
+            ),
+            ("users_rate_limit", "Requests that Graph allows in that time; presenced stays at 90 % of it", |of| {
+                of.rate.requests as usize
+            }),
+        ];
+        for (name, help, count) in gauges {
+            let mut metric = gauge(encoder, name, help, None)?;
+            for (account, users) in users() {
+                let count = count_of(count(users));
+                ConstGauge::new(count).encode(metric.encode_family(&[("account", account)])?)?;
+            }
         }
         let help = "The share of the rate that keepalives for an account's users need; 1 is all of it";
         let mut metric = gauge(encoder, "users_planned_load", help, Some(&Unit::Ratios))?;
         for (account, users) in users() {
             ConstGauge::new(users.planned_load).encode(metric.encode_family(&[("account", account)])?)?;
+        }
+        let queues = |users: &Users| [("change", users.waiting.changes), ("keepalive", users.waiting.keepalives)];
+        let help = "Users for whom something waits to be sent, by what it is";
+        let mut metric = gauge(encoder, "users_waiting", help, None)?;
+        for (account, users) in users() {
+            for (what, queue) in queues(users) {
+                let labels = [("account", account), ("what", what)];
+                ConstGauge::new(count_of(queue.count)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Since when the first of them has waited; absent while nobody waits";
+        let mut metric = gauge(encoder, "users_waiting_since_timestamp", help, Some(&Unit::Seconds))?;
+        for (account, users) in users() {
+            for (what, oldest) in queues(users).into_iter().filter_map(|(what, queue)| Some((what, queue.oldest?))) {
+                let labels = [("account", account), ("what", what)];
+                ConstGauge::new(oldest.as_second()).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        let help = "When the next presence of an account's users fades or expires unless it is set again";
+        let mut metric = gauge(encoder, "users_next_deadline_timestamp", help, Some(&Unit::Seconds))?;
+        for (account, deadline) in users().filter_map(|(account, users)| Some((account, users.next_deadline?))) {
+            ConstGauge::new(deadline.as_second()).encode(metric.encode_family(&[("account", account)])?)?;
+        }
+        let help = "How often a presence that a user should hold has faded or expired";
+        let mut metric = encoder.encode_descriptor("users_fades", help, None, MetricType::Counter)?;
+        for (account, users) in users() {
+            ConstCounter::new(users.fades).encode(metric.encode_family(&[("account", account)])?)?;
         }
         Ok(())
     }

@@ -104,10 +104,49 @@ pub struct Users {
     pub presences: BTreeMap<String, usize>,
     /// The share of the rate that keepalives for these presences need: 1.0 is all of it.
     pub planned_load: f64,
+    /// How much of the rate is used now.
+    pub rate: Rate,
+    /// What waits to be sent.
+    pub waiting: Waiting,
+    /// When the next of their presences fades or expires unless it is set again; `None`: none whose time this daemon knows.
+    pub next_deadline: Option<Timestamp>,
+    /// How many should hold a presence that has faded or expired.
+    pub faded: usize,
+    /// How often that has happened since the start.
+    pub fades: u64,
     /// For how many the last request failed for a reason of their own.
     pub with_problems: usize,
     /// Some of them, at most 20.
     pub problems: Vec<UserProblem>,
+}
+
+/// How much of the rate is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// How many requests this daemon sent in the last `per_seconds`.
+    pub used: u32,
+    /// How many Graph allows in that time.
+    pub requests: u32,
+    /// That time.
+    pub per_seconds: u64,
+}
+
+/// What waits to be sent, or to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Changes and clears.
+    pub changes: Queue,
+    /// Keepalives that are due and not done yet.
+    pub keepalives: Queue,
+}
+
+/// Users who wait for the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// How many.
+    pub count: usize,
+    /// Since when the first of them has waited; `None`: nobody waits.
+    pub oldest: Option<Timestamp>,
 }
 
 /// A user whose last request failed for a reason of their own.

@@ -137,7 +137,7 @@ async fn users_are_listed_with_problems_first() {
     assert_eq!(code, 1, "{status}");
     assert!(status.starts_with("agents: 13 users, 1 with a problem\n"), "{status}");
     assert!(status.contains("  states      12 holding, 1 refused\n"), "{status}");
-    assert!(status.contains("  load        keepalives need 0.1 % of the rate\n"), "{status}");
+    assert!(status.contains("  load        keepalives need 0.1 % of the rate; 14 of 1500 used in 30 s\n"), "{status}");
     assert_eq!(daemon.stop().await.code(), Some(0));
 }
 

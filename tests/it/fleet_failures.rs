@@ -269,3 +269,23 @@ async fn a_batch_that_is_refused_as_a_whole_says_nothing_about_its_users() {
         assert_eq!(daemon.stop().await.code(), Some(0));
     }
 }
+
+#[tokio::test]
+async fn an_outage_shows_what_waits_and_who_has_faded() {
+    let house = fast_house().await;
+    let daemon = house.start_fast(SPEED).await;
+    let users = |report: &Report| report.accounts["agents"].users.clone().unwrap();
+    let report = daemon.report("everybody is held", |report| holding(report) == USERS as usize).await;
+    let before = users(&report);
+    assert!((1..=1395).contains(&before.rate.used) && before.next_deadline.is_some(), "{before:?}");
+    assert_eq!((before.rate.requests, before.rate.per_seconds, before.faded, before.fades), (1500, 30, 0, 0));
+    assert_eq!(before.waiting.changes.count, 0);
+    house.inject(for_seconds(420, Matches::Graph, Then::status(503)));
+    let report = daemon.report("everybody has faded", |report| users(report).faded == USERS as usize).await;
+    let waiting = users(&report).waiting.keepalives;
+    assert!(waiting.count > 0 && waiting.oldest.is_some(), "{waiting:?}");
+    assert_eq!(users(&report).next_deadline, None);
+    let report = daemon.report("nobody has faded any more", |report| users(report).faded == 0).await;
+    assert_eq!(users(&report).fades, u64::from(USERS));
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use presenced::emulator::{self, Fault, Matches, Then};
-use presenced::status::report::{Account, SignIn, State, Users};
+use presenced::status::report::{Account, Queue, Rate, SignIn, State, Users, Waiting};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -54,12 +54,18 @@ fn metrics() -> String {
             token_expires_at: Some(report.started_at),
             renewal_error: None,
         });
+        let waiting = Queue { count: 1, oldest: Some(report.started_at) };
         let agents = Account {
             users: Some(Users {
                 count: 2,
                 states: [("holding".to_owned(), 2)].into(),
                 presences: [("Busy/InACall".to_owned(), 2)].into(),
                 planned_load: 0.25,
+                rate: Rate { used: 2, requests: 1500, per_seconds: 30 },
+                waiting: Waiting { changes: waiting, keepalives: waiting },
+                next_deadline: Some(report.started_at),
+                faded: 0,
+                fades: 0,
                 with_problems: 0,
                 problems: Vec::new(),
             }),
@@ -131,7 +137,7 @@ fn the_alerts_hold_what_they_promise() {
         assert!(documented.contains(&format!("`{alert}`")), "docs/sidecar.md has no {alert}");
         assert!(tested.contains(alert), "no test has {alert} fire");
     }
-    assert_eq!(alerts.len(), 14);
+    assert_eq!(alerts.len(), 16);
     // What an alert asks for is there.
     let metrics = classic(&metrics());
     for word in rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {

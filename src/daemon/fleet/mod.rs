@@ -47,7 +47,7 @@ use crate::failure::Failure;
 use crate::graph::Client;
 use crate::kept::Life;
 use crate::metrics::Metrics;
-use crate::pacer::{Pacer, UserIndex};
+use crate::pacer::{Backlog, Pacer, UserIndex};
 use crate::policy::{Rule, Snapshot, decide};
 use crate::presence::Presence;
 use crate::session::Target;
@@ -120,6 +120,8 @@ pub(super) struct Fleet {
     journal: Journal,
     users: Users,
     pacer: Pacer,
+    /// How busy the pacer was after the last turn.
+    backlog: Backlog,
     /// When to poll the pacer again; `None`: when something has happened.
     pacer_wakes: Option<Instant>,
     phase: Phase,
@@ -173,6 +175,7 @@ impl Fleet {
             journal: Journal::start(kept),
             users: Users::default(),
             pacer: Pacer::new(config.rate, None, now),
+            backlog: Backlog::default(),
             pacer_wakes: None,
             phase: Phase::Loading,
             dropped_at: None,
@@ -212,6 +215,7 @@ impl Fleet {
             }
         }
         self.send(tasks, now);
+        self.backlog = self.pacer.backlog(now);
     }
 
     /// The users whose decision may have changed. Remembers `machine`.
@@ -283,18 +287,18 @@ impl Fleet {
             // The read says whether Graph holds the first wish.
             user.awaits_read &= is_first;
         });
-        self.ask_for_turn(index);
+        self.ask_for_turn(index, now);
     }
 
     /// Tells the pacer whether there is something to say for this user.
-    fn ask_for_turn(&mut self, index: UserIndex) {
+    fn ask_for_turn(&mut self, index: UserIndex, now: &Now) {
         let Some(user) = self.users.get(index) else { return };
         // The answer to what is on its way is looked at before anything else is sent.
         if user.flight.is_some() || user.awaits_read {
             return;
         }
         if user.session.differs() {
-            self.pacer.handle_change(index, user.desired() == Some(Presence::InACall));
+            self.pacer.handle_change(index, user.desired() == Some(Presence::InACall), now);
         } else {
             self.pacer.handle_settled(index);
         }
@@ -367,7 +371,9 @@ impl Fleet {
         let sends = if self.token.is_present() { self.pacer_wakes } else { self.token.next_attempt() };
         let sends = sends.filter(|_| self.may_send());
         let visible = self.trouble.as_ref().map(Trouble::visible_at).filter(|at| *at > now.instant);
-        ([due, sends, visible, self.dropped_at].into_iter().flatten().min(), due_by_wall)
+        // The last request no longer counts against the rate.
+        let unused = self.backlog.unused_at;
+        ([due, sends, visible, self.dropped_at, unused].into_iter().flatten().min(), due_by_wall)
     }
 
     /// The machine was asleep: the connections are dead.

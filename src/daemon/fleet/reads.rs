@@ -126,7 +126,7 @@ impl Fleet {
             });
             match found {
                 Some(target) if is_found == Some(true) => self.pacer.handle_found(index, target, now),
-                Some(_) | None => self.ask_for_turn(index),
+                Some(_) | None => self.ask_for_turn(index, now),
             }
         }
     }

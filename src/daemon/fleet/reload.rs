@@ -57,7 +57,7 @@ impl Fleet {
         }
         let users: Vec<_> = self.users.iter().map(|(index, _)| index).collect();
         for user in users {
-            self.pacer.handle_setup_changed(user);
+            self.pacer.handle_setup_changed(user, now);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::failure::FailureKind;
+use crate::pacer::Queue;
 use crate::session::{State, Target, timing};
 use crate::status::report::{self, word};
 use crate::status::users::{Query, UserRow};
@@ -24,7 +25,7 @@ const MAX_LINES: usize = 3;
 
 impl Fleet {
     /// Its part of the report.
-    pub(in crate::daemon) fn report(&self, expiration: crate::presence::Expiration) -> report::Account {
+    pub(in crate::daemon) fn report(&self, expiration: crate::presence::Expiration, now: &Now) -> report::Account {
         let count = self.users.len();
         report::Account {
             state: self.state(),
@@ -49,11 +50,11 @@ impl Fleet {
                 .missing()
                 .map(|reason| format!("a second presenced with this application would not be noticed ({reason})")),
             sign_in: self.authenticator.status().map(|status| sign_in::report(status, &self.config)),
-            users: Some(self.summary(expiration)),
+            users: Some(self.summary(expiration, now)),
         }
     }
 
-    fn summary(&self, expiration: crate::presence::Expiration) -> report::Users {
+    fn summary(&self, expiration: crate::presence::Expiration, now: &Now) -> report::Users {
         let (mut states, mut presences) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
         let mut targets = Vec::new();
         for ((state, presence), count) in self.users.counts() {
@@ -75,6 +76,18 @@ impl Fleet {
             states,
             presences,
             planned_load: (self.config.rate.planned_load(targets) * 1000.0).round() / 1000.0,
+            rate: report::Rate {
+                used: self.backlog.used,
+                requests: self.config.rate.requests(),
+                per_seconds: self.config.rate.per().as_secs(),
+            },
+            waiting: report::Waiting {
+                changes: queue(self.backlog.changes),
+                keepalives: queue(self.backlog.keepalives),
+            },
+            next_deadline: self.backlog.next_deadline.map(|deadline| rounded(now.wall_at(deadline))),
+            faded: self.users.faded(),
+            fades: self.users.fades(),
             with_problems: self.users.reasons().values().map(std::collections::BTreeSet::len).sum(),
             problems: problems.collect(),
         }
@@ -209,6 +222,10 @@ impl Fleet {
             error: user.reason.as_ref().map(|reason| reason.text.clone()),
         }
     }
+}
+
+fn queue(queue: Queue) -> report::Queue {
+    report::Queue { count: queue.count, oldest: queue.oldest.map(rounded) }
 }
 
 /// The name of a user for people.

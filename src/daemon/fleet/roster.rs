@@ -184,7 +184,7 @@ impl Fleet {
         if user.is_refused() || !user.session.differs() {
             self.remove(index, now);
         } else {
-            self.ask_for_turn(index);
+            self.ask_for_turn(index, now);
         }
     }
 }

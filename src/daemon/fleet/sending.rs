@@ -174,7 +174,7 @@ impl Fleet {
         if user.is_leaving && (user.is_refused() || !user.session.differs()) {
             self.remove(index, now);
         } else if user.session.action() != Some(done) {
-            self.ask_for_turn(index);
+            self.ask_for_turn(index, now);
         } else {
             self.users.update(index, now, |_| {});
         }

@@ -61,6 +61,8 @@ pub(super) struct User {
     pub(super) decide_at: Option<Instant>,
     pub(super) decide_at_wall: Option<Timestamp>,
     pub(super) fades_at: Option<Instant>,
+    /// What should be held has faded or expired.
+    pub(super) has_faded: bool,
     pub(super) counted_as: Option<Row>,
 }
 
@@ -83,6 +85,7 @@ impl User {
             decide_at: None,
             decide_at_wall: None,
             fades_at: None,
+            has_faded: false,
             counted_as: None,
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Users {
     due_by_wall: BTreeSet<(Timestamp, UserIndex)>,
     counts: BTreeMap<Row, usize>,
     reasons: BTreeMap<Arc<Reason>, BTreeSet<UserIndex>>,
+    faded: usize,
+    fades: u64,
 }
 
 impl Users {
@@ -84,10 +86,13 @@ impl Users {
         let user = self.table.get_mut(at.0 as usize)?;
         let before = Listed::of(user);
         let result = change(user);
-        user.fades_at = user.session.deadline().filter(|fades_at| *fades_at > now.instant);
+        let deadline = user.session.deadline();
+        user.fades_at = deadline.filter(|fades_at| *fades_at > now.instant);
+        user.has_faded = user.wish.is_some() && deadline.is_some() && user.fades_at.is_none();
         user.counted_as = Some(user.row(now));
         let after = Listed::of(user);
         if before != after {
+            self.fades += u64::from(after.has_faded && !before.has_faded);
             self.unlist(at, &before);
             self.list(at, after);
         }
@@ -116,13 +121,24 @@ impl Users {
         &self.reasons
     }
 
+    /// How many users should hold what has faded or expired.
+    pub(super) fn faded(&self) -> usize {
+        self.faded
+    }
+
+    /// How often that has happened.
+    pub(super) fn fades(&self) -> u64 {
+        self.fades
+    }
+
     /// The same reason as a shared one, if others have it already.
     pub(super) fn shared(&self, reason: Reason) -> Arc<Reason> {
         self.reasons.get_key_value(&reason).map_or_else(|| Arc::new(reason), |(known, _)| Arc::clone(known))
     }
 
     fn list(&mut self, at: UserIndex, listed: Listed) {
-        let Listed { due, due_by_wall, row, reason } = listed;
+        let Listed { due, due_by_wall, row, reason, has_faded } = listed;
+        self.faded += usize::from(has_faded);
         self.due.extend(due.map(|due| (due, at)));
         self.due_by_wall.extend(due_by_wall.map(|due| (due, at)));
         if let Some(row) = row {
@@ -134,6 +150,7 @@ impl Users {
     }
 
     fn unlist(&mut self, at: UserIndex, listed: &Listed) {
+        self.faded -= usize::from(listed.has_faded);
         listed.due.map(|due| self.due.remove(&(due, at)));
         listed.due_by_wall.map(|due| self.due_by_wall.remove(&(due, at)));
         if let Some(row) = listed.row
@@ -162,6 +179,7 @@ struct Listed {
     due_by_wall: Option<Timestamp>,
     row: Option<Row>,
     reason: Option<Arc<Reason>>,
+    has_faded: bool,
 }
 
 impl Listed {
@@ -171,6 +189,7 @@ impl Listed {
             due_by_wall: user.decide_at_wall,
             row: user.counted_as,
             reason: user.reason.clone(),
+            has_faded: user.has_faded,
         }
     }
 }
@@ -188,7 +207,8 @@ mod tests {
 
     use super::*;
     use crate::failure::FailureKind;
-    use crate::session::State;
+    use crate::presence::{Expiration, Presence};
+    use crate::session::{Action, State, Target};
 
     fn at(seconds: u64) -> Now {
         let after = Duration::from_secs(seconds);
@@ -226,6 +246,34 @@ mod tests {
         assert_eq!(users.due(&at(5)).into_iter().collect::<Vec<_>>(), [ada]);
         users.update(ada, &at(5), |user| user.decide_at = None);
         assert_eq!((users.due(&at(6)).len(), users.due(&at(7)).len()), (0, 1));
+    }
+
+    #[test]
+    fn a_user_whose_presence_fades_counts_until_it_is_set_again() {
+        let mut users = Users::default();
+        let [ada, ben] = ["aa", "bb"].map(|id| users.add(user(id, id), &at(0)));
+        let target = Target { presence: Presence::Available, expiration: Expiration::default() };
+        let set = |users: &mut Users, second| {
+            users.update(ada, &at(second), |user| {
+                user.wish = Some(target);
+                user.session.handle_wish(user.wish);
+                user.session.handle_done(Action::Set(target), at(second).instant);
+            })
+        };
+        set(&mut users, 1);
+        let faded_at = |users: &mut Users, second| {
+            for due in users.due(&at(second)) {
+                users.update(due, &at(second), |_| {});
+            }
+            (users.faded(), users.fades())
+        };
+        assert_eq!((faded_at(&mut users, 300), faded_at(&mut users, 301)), ((0, 0), (1, 1)));
+        users.update(ben, &at(302), |_| {});
+        assert_eq!(users.faded(), 1);
+        set(&mut users, 303);
+        assert_eq!((users.faded(), faded_at(&mut users, 603)), (0, (1, 2)));
+        users.remove(ada);
+        assert_eq!((users.faded(), users.fades()), (0, 2));
     }
 
     #[test]

@@ -29,11 +29,11 @@ fn each_failure_is_one_answer() {
 #[test]
 fn a_429_pauses_everybody_and_then_the_pace_is_the_same() {
     let mut desk = Desk::with_users(100);
-    desk.pacer.handle_change(UserIndex(0), false);
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
     let item = desk.one();
     desk.answer(item, Answer::Throttled { retry_after: Some(seconds(20)) });
     for user in 1..100 {
-        desk.pacer.handle_change(UserIndex(user), false);
+        desk.pacer.handle_change(UserIndex(user), false, &desk.now);
     }
     assert_eq!(desk.wait(), Some(seconds(20)));
     desk.pass(seconds(20));
@@ -51,7 +51,7 @@ fn in_an_outage_each_probe_is_another_user_and_nobody_waits_longer_than_the_paus
     let mut desk = Desk::with_users(3);
     desk.pass(seconds(1));
     for user in 0..3 {
-        desk.pacer.handle_change(UserIndex(user), false);
+        desk.pacer.handle_change(UserIndex(user), false, &desk.now);
     }
     let items = desk.send();
     for item in items {
@@ -79,10 +79,10 @@ fn in_an_outage_each_probe_is_another_user_and_nobody_waits_longer_than_the_paus
 fn a_refused_user_is_looked_at_after_15_minutes_or_when_the_setup_changed() {
     let mut desk = Desk::with_users(2);
     desk.set(1, Presence::Away);
-    desk.pacer.handle_change(UserIndex(0), false);
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
     let item = desk.one();
     desk.answer(item, Answer::Refused);
-    desk.pacer.handle_change(UserIndex(0), false);
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
     let begin = desk.now.instant;
     let items = loop {
         let items = desk.wait_and_send();
@@ -94,15 +94,15 @@ fn a_refused_user_is_looked_at_after_15_minutes_or_when_the_setup_changed() {
     let after = desk.now.instant.saturating_since(begin);
     assert!((seconds(900)..seconds(900 + 240)).contains(&after), "{after:?}");
     desk.answer(items[0], Answer::Refused);
-    desk.pacer.handle_setup_changed(UserIndex(0));
-    desk.pacer.handle_setup_changed(UserIndex(1));
+    desk.pacer.handle_setup_changed(UserIndex(0), &desk.now);
+    desk.pacer.handle_setup_changed(UserIndex(1), &desk.now);
     assert_eq!(desk.one().work, turn(0, Cause::Change));
 }
 
 #[test]
 fn a_user_that_fails_while_others_succeed_rests_and_then_waits_for_its_slot() {
     let mut desk = Desk::with_users(2);
-    desk.pacer.handle_change(UserIndex(0), false);
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
     for _ in 0..2 {
         let item = desk.one();
         desk.set(1, Presence::Away);
@@ -123,7 +123,7 @@ fn a_batch_of_users_who_always_fail_does_not_stop_the_others() {
     let mut desk = Desk::with_users(40);
     desk.pass(seconds(1));
     for user in 0..40 {
-        desk.pacer.handle_change(UserIndex(user), false);
+        desk.pacer.handle_change(UserIndex(user), false, &desk.now);
     }
     let begin = desk.now.instant;
     let mut set = 0;
@@ -150,7 +150,7 @@ fn one_that_faded_during_a_pause_goes_when_it_ends_even_if_its_slot_is_later() {
         let mut desk = Desk::with_users(7);
         desk.set(user, Presence::Available);
         desk.pass(seconds(235));
-        desk.pacer.handle_change(UserIndex(0), false);
+        desk.pacer.handle_change(UserIndex(0), false, &desk.now);
         let item = desk.one();
         desk.answer(item, Answer::Throttled { retry_after: Some(seconds(80)) });
         desk.pacer.handle_removed(UserIndex(0));

@@ -24,7 +24,7 @@
 //! pacer.handle_added(user, Some("fa8bf3dc-eca7-46b7-bad1-db199b62afc3"));
 //!
 //! // The decision for this user changed. Nothing else waits, so it goes at once and alone.
-//! pacer.handle_change(user, false);
+//! pacer.handle_change(user, false, &now);
 //! let Next::Send(items) = pacer.poll(&now) else { panic!("it waits") };
 //! let [item] = items[..] else { panic!("it is not alone") };
 //! assert!(matches!(item.work, Work::User { user: UserIndex(0), .. }));
@@ -70,6 +70,9 @@
 //! from the third time on only at its slot. One that is refused is looked at again at its first slot after 15 minutes, or after
 //! [`Pacer::handle_setup_changed`].
 //!
+//! **What people want to see** is [`Pacer::backlog`]: what waits and for how long, how much of the rate is used, and the next
+//! deadline. It costs O(log n), and nothing is kept in step for it while nothing happens.
+//!
 //! **A user who is not on the wheel** has the times of its `Session`, which also retries: the pacer only keeps the pace and the order,
 //! and forgets what failed. If no user is on the wheel, silence and a 429 without `Retry-After` pause nothing, as the session has a
 //! backoff for them.
@@ -78,6 +81,7 @@
 //! While there is no token, do not poll.
 
 mod answer;
+mod backlog;
 mod pause;
 mod rate;
 mod turn;
@@ -99,6 +103,8 @@ use jiff::Timestamp;
 use crate::session::Target;
 use crate::time::{Instant, Now};
 
+use backlog::Window;
+pub use backlog::{Backlog, Queue};
 use pause::Pauses;
 use rate::Bucket;
 pub use rate::{Rate, RateOfNothing};
@@ -214,6 +220,7 @@ pub struct Pacer {
     /// Users that failed in an outage. Some may have been removed since.
     bench: VecDeque<UserIndex>,
     bucket: Bucket,
+    window: Window,
     pauses: Pauses,
     /// Counts users, changes and tickets.
     last_number: u64,
@@ -240,6 +247,7 @@ impl Pacer {
             flights: BTreeMap::new(),
             bench: VecDeque::new(),
             bucket: Bucket::new(rate),
+            window: Window::new(rate),
             pauses: Pauses::default(),
             last_number: 0,
             successes: 0,
@@ -253,6 +261,7 @@ impl Pacer {
     /// Graph grants another rate from now on. What was sent so far still counts.
     pub fn handle_rate_changed(&mut self, rate: Rate) {
         self.bucket = self.bucket.at(rate);
+        self.window.set_rate(rate);
     }
 
     /// There is this user from now on. With its object id, it is on the wheel; without, its session says when to send.
@@ -281,7 +290,7 @@ impl Pacer {
     }
 
     /// There is something new to say for this user: another presence, or to clear it. `is_call`: it should hold a call.
-    pub fn handle_change(&mut self, user: UserIndex, is_call: bool) {
+    pub fn handle_change(&mut self, user: UserIndex, is_call: bool, now: &Now) {
         let number = self.next_number();
         let is_second = self.is_starting && !is_call;
         let begin = self.begin;
@@ -295,7 +304,8 @@ impl Pacer {
                 (_, Some(place)) if is_second => place.slot_from(begin, Interval::SHORTEST).unsigned_abs(),
                 (_, _) => number,
             };
-            user.change = Some(InLine { is_second, number });
+            let since = user.change.map_or(now.instant, |waiting| waiting.since);
+            user.change = Some(InLine { is_second, number, since });
         });
     }
 
@@ -320,11 +330,11 @@ impl Pacer {
     }
 
     /// Somebody changed the setup, so this user may no longer be refused: it is sent again as a change.
-    pub fn handle_setup_changed(&mut self, user: UserIndex) {
+    pub fn handle_setup_changed(&mut self, user: UserIndex, now: &Now) {
         let was_refused = self.users.get(user).is_some_and(|user| user.is_refused);
         if was_refused {
             self.users.update(user, |user| user.is_refused = false);
-            self.handle_change(user, false);
+            self.handle_change(user, false, now);
         }
     }
 

@@ -111,7 +111,7 @@ impl Caller {
                 self.in_flight.retain(|_, (work, _)| user_of(*work) != Some(user));
             }
             Event::Change(user) if self.users.contains(&user) => {
-                self.pacer.handle_change(UserIndex(user), user % 2 == 0);
+                self.pacer.handle_change(UserIndex(user), user % 2 == 0, &self.now);
                 self.waiting.insert(user);
             }
             Event::Settle(user) => {
@@ -313,7 +313,7 @@ proptest! {
         }
         let new = UserIndex(users);
         caller.pacer.handle_added(new, Some("new"));
-        caller.pacer.handle_change(new, false);
+        caller.pacer.handle_change(new, false, &caller.now);
         let Next::Send(items) = caller.pacer.poll(&caller.now) else { panic!("it waits") };
         let works: Vec<_> = items.iter().map(|item| item.work).collect();
         prop_assert_eq!(works, [Work::User { user: new, cause: Cause::Change }]);

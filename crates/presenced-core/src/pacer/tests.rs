@@ -80,6 +80,10 @@ impl Desk {
         }
     }
 
+    pub(super) fn backlog(&mut self) -> Backlog {
+        self.pacer.backlog(&self.now)
+    }
+
     pub(super) fn answer(&mut self, item: Item, answer: Answer) {
         self.pacer.handle_answer(item.ticket, answer, &self.now);
     }
@@ -91,7 +95,7 @@ impl Desk {
 
     /// Sets a user's presence by a change.
     pub(super) fn set(&mut self, user: u32, presence: Presence) {
-        self.pacer.handle_change(UserIndex(user), false);
+        self.pacer.handle_change(UserIndex(user), false, &self.now);
         let item = self.one();
         assert_eq!(item.work, turn(user, Cause::Change));
         self.done(item, Some(presence));
@@ -112,7 +116,7 @@ fn one_user_without_a_wheel_is_sent_at_once_whatever_happened_before() {
     let user = UserIndex(0);
     desk.pacer.handle_added(user, None);
     for answer in [SILENCE, Answer::Throttled { retry_after: None }, Answer::Failed, Answer::Refused, Answer::Again] {
-        desk.pacer.handle_change(user, false);
+        desk.pacer.handle_change(user, false, &desk.now);
         let item = desk.one();
         assert_eq!((item.work, desk.wait()), (turn(0, Cause::Change), None));
         desk.answer(item, answer);
@@ -125,7 +129,7 @@ fn one_user_without_a_wheel_is_sent_at_once_whatever_happened_before() {
     let item = desk.one();
     assert_eq!(item.work, turn(0, Cause::Keepalive));
     desk.answer(item, Answer::Throttled { retry_after: Some(seconds(20)) });
-    desk.pacer.handle_change(user, false);
+    desk.pacer.handle_change(user, false, &desk.now);
     assert_eq!(desk.wait(), Some(seconds(20)), "Retry-After");
     desk.pass(seconds(20));
     assert_eq!(desk.one().work, turn(0, Cause::Change));
@@ -154,7 +158,7 @@ fn slots_come_every_240_s_or_720_s_and_none_is_skipped_after_a_change() {
     let items = desk.wait_and_send();
     desk.done(items[0], Some(Presence::Away));
     assert_eq!(desk.wait(), Some(seconds(720)));
-    desk.pacer.handle_change(UserIndex(0), false);
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
     let item = desk.one();
     desk.done(item, None);
     assert_eq!((desk.wait(), desk.pacer.earliest_slot()), (None, None), "nothing is held");
@@ -169,8 +173,8 @@ fn the_order_is_deadlines_changes_keepalives_reads() {
     desk.set(1, Presence::Available);
     desk.pass(seconds(284));
     desk.pacer.handle_read(ReadIndex(7));
-    desk.pacer.handle_change(UserIndex(2), false);
-    desk.pacer.handle_change(UserIndex(3), true);
+    desk.pacer.handle_change(UserIndex(2), false, &desk.now);
+    desk.pacer.handle_change(UserIndex(3), true, &desk.now);
     let order = [desk.send(), desk.send(), desk.send(), desk.send()].map(|items| works(&items));
     let expected = [
         vec![turn(0, Cause::Deadline)],
@@ -209,7 +213,7 @@ fn at_a_start_reads_go_first_then_calls_and_the_others_in_the_order_of_the_wheel
     for user in 0..4 {
         desk.pacer.handle_added(UserIndex(user), Some(&format!("user {user}")));
     }
-    desk.pacer.handle_change(UserIndex(0), false);
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
     desk.pacer.handle_read(ReadIndex(0));
     let read = desk.one();
     assert_eq!(read.work, Work::Read(ReadIndex(0)));
@@ -219,8 +223,8 @@ fn at_a_start_reads_go_first_then_calls_and_the_others_in_the_order_of_the_wheel
     assert_eq!(read.work, Work::Read(ReadIndex(0)), "a throttled read is sent again");
     desk.pass(seconds(1));
     desk.done(read, None);
-    desk.pacer.handle_change(UserIndex(1), false);
-    desk.pacer.handle_change(UserIndex(2), true);
+    desk.pacer.handle_change(UserIndex(1), false, &desk.now);
+    desk.pacer.handle_change(UserIndex(2), true, &desk.now);
     let mut others = [0, 1];
     others.sort_by_key(|user| Place::of(&format!("user {user}")).slot_from(begin, Interval::SHORTEST));
     assert_eq!(others, [1, 0], "it is not the order in which they came");
@@ -239,7 +243,7 @@ fn a_full_batch_waits_for_its_tokens_and_a_lone_change_does_not() {
     assert_eq!(sizes, [20, 20], "45 tokens");
     let wait = desk.wait().expect("it waits");
     assert!(wait > Duration::from_millis(333) && wait < Duration::from_millis(334), "15 tokens: {wait:?}");
-    desk.pacer.handle_change(UserIndex(99), false);
+    desk.pacer.handle_change(UserIndex(99), false, &desk.now);
     assert_eq!(works(&desk.send()), [turn(99, Cause::Change)]);
     let sizes = [desk.wait_and_send().len(), desk.wait_and_send().len(), desk.wait_and_send().len()];
     assert_eq!(sizes, [20, 20, 19]);
@@ -276,7 +280,7 @@ fn a_start_continues_where_the_wheel_was() {
 #[test]
 fn an_answer_to_a_removed_user_is_ignored_even_if_its_index_is_used_again() {
     let mut desk = Desk::with_users(1);
-    desk.pacer.handle_change(UserIndex(0), false);
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
     let item = desk.one();
     desk.pacer.handle_removed(UserIndex(0));
     desk.pacer.handle_added(UserIndex(0), Some("another"));
@@ -292,18 +296,18 @@ fn an_answer_to_a_removed_user_is_ignored_even_if_its_index_is_used_again() {
 fn a_change_during_a_request_follows_its_answer_and_one_taken_back_does_not() {
     let mut desk = Desk::with_users(1);
     let user = UserIndex(0);
-    desk.pacer.handle_change(user, false);
+    desk.pacer.handle_change(user, false, &desk.now);
     let item = desk.one();
-    desk.pacer.handle_change(user, false);
+    desk.pacer.handle_change(user, false, &desk.now);
     assert_eq!(desk.wait(), None);
     desk.answer(item, Answer::Again);
     let item = desk.one();
-    desk.pacer.handle_change(user, false);
+    desk.pacer.handle_change(user, false, &desk.now);
     desk.done(item, Some(Presence::Away));
     let item = desk.one();
     assert_eq!(item.work, turn(0, Cause::Change));
     desk.done(item, None);
-    desk.pacer.handle_change(user, false);
+    desk.pacer.handle_change(user, false, &desk.now);
     desk.pacer.handle_settled(user);
     assert_eq!(desk.wait(), None);
 }
@@ -342,7 +346,7 @@ fn one_that_faded_lets_those_go_first_who_can_be_saved() {
     desk.pass(seconds(10));
     desk.set(1, Presence::Available);
     desk.pass(seconds(290));
-    desk.pacer.handle_change(UserIndex(2), false);
+    desk.pacer.handle_change(UserIndex(2), false, &desk.now);
     let order = [desk.send(), desk.send(), desk.send()].map(|items| works(&items));
     assert_eq!(order, [vec![turn(1, Cause::Deadline)], vec![turn(2, Cause::Change)], vec![turn(0, Cause::Keepalive)]]);
 }

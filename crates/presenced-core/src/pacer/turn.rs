@@ -46,6 +46,7 @@ impl Pacer {
             }
         };
         self.bucket.take(items.len(), now.instant);
+        self.window.note(items.len(), now.instant);
         Next::Send(items)
     }
 

@@ -15,6 +15,8 @@ pub(super) struct InLine {
     pub(super) is_second: bool,
     /// When it came; for a second one, its place on the wheel.
     pub(super) number: u64,
+    /// When the change came that has waited for the longest.
+    pub(super) since: Instant,
 }
 
 /// Whether a user may be served.
@@ -76,9 +78,15 @@ pub(super) struct Users {
     /// Those with something to say and a known deadline.
     pub(super) deadlines: BTreeSet<(Instant, UserIndex)>,
     pub(super) changes: BTreeSet<(InLine, UserIndex)>,
+    /// All whose change waits, in the order in which it came, and not only those who are [`Stage::Ready`].
+    pub(super) changed: BTreeSet<(Instant, UserIndex)>,
     pub(super) slots: BTreeSet<(Second, UserIndex)>,
-    /// The slots of those who are not [`Stage::Ready`].
+    /// The slots and deadlines of those who are not [`Stage::Ready`].
     slots_held_back: BTreeSet<(Second, UserIndex)>,
+    deadlines_held_back: BTreeSet<(Instant, UserIndex)>,
+    /// How many of all slots are not after `reached`.
+    due: usize,
+    reached: Second,
     pub(super) resting: BTreeSet<(Instant, UserIndex)>,
 }
 
@@ -127,9 +135,28 @@ impl Users {
         firsts.into_iter().flatten().map(|(slot, _)| *slot).min()
     }
 
+    /// The earliest deadline after `now`, of all users.
+    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let after = (now, UserIndex(u32::MAX))..;
+        let firsts = [&self.deadlines, &self.deadlines_held_back].map(|of| of.range(after.clone()).next());
+        firsts.into_iter().flatten().map(|(deadline, _)| *deadline).min()
+    }
+
+    /// How many slots have come by this second. Each slot is counted once when it comes, not at each call.
+    pub(super) fn slots_by(&mut self, second: Second) -> usize {
+        let before = std::mem::replace(&mut self.reached, second);
+        let between = (before.min(second) + 1, UserIndex(0))..(before.max(second) + 1, UserIndex(0));
+        let passed = [&self.slots, &self.slots_held_back].into_iter().map(|of| of.range(between.clone()).count()).sum();
+        self.due = if second < before { self.due.saturating_sub(passed) } else { self.due + passed };
+        self.due
+    }
+
     fn list(&mut self, index: UserIndex, user: User) {
+        self.due += usize::from(user.slot.is_some_and(|slot| slot <= self.reached));
+        self.changed.extend(user.change.map(|change| (change.since, index)));
         if user.stage != Stage::Ready {
             self.slots_held_back.extend(user.slot.map(|slot| (slot, index)));
+            self.deadlines_held_back.extend(user.deadline.map(|deadline| (deadline, index)));
             if let Stage::Resting(until) = user.stage {
                 self.resting.insert((until, index));
             }
@@ -143,14 +170,17 @@ impl Users {
 
     fn unlist(&mut self, index: UserIndex, user: User) {
         if let Some(slot) = user.slot {
+            self.due -= usize::from(slot <= self.reached);
             self.slots.remove(&(slot, index));
             self.slots_held_back.remove(&(slot, index));
         }
         if let Some(change) = user.change {
             self.changes.remove(&(change, index));
+            self.changed.remove(&(change.since, index));
         }
         if let Some(deadline) = user.deadline {
             self.deadlines.remove(&(deadline, index));
+            self.deadlines_held_back.remove(&(deadline, index));
         }
         if let Stage::Resting(until) = user.stage {
             self.resting.remove(&(until, index));

@@ -31,13 +31,15 @@ pub(super) fn headline_of(state: State, desired: Option<&Pair>) -> (Style, Strin
 fn headline_of_many(state: State, users: &Users) -> (Style, String) {
     let count = count(users.count);
     let words = if state == State::Holding { count } else { format!("{}; {count}", state_words(state)) };
+    let faded = if users.faded == 0 { String::new() } else { format!(", {} faded", users.faded) };
     let problems = match users.with_problems {
         0 => String::new(),
         1 => ", 1 with a problem".to_owned(),
         many => format!(", {many} with problems"),
     };
-    let style = if state == State::Holding && users.with_problems > 0 { YELLOW } else { state_style(state) };
-    (style, words + &problems)
+    let style =
+        if state == State::Holding && users.with_problems + users.faded > 0 { YELLOW } else { state_style(state) };
+    (style, words + &faded + &problems)
 }
 
 /// A state for people.

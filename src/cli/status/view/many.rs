@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::StatusView;
 use crate::cli::terminal::text::{cut_end, printable};
+use crate::cli::terminal::times::{exact_clock, exact_span, relative};
 use crate::session::State;
-use crate::status::report::Users;
+use crate::status::report::{Queue, Rate, Users, Waiting};
 
 /// How many users with problems are shown.
 const MAX_PROBLEMS: usize = 5;
@@ -39,7 +40,18 @@ impl StatusView<'_> {
             self.fact("states", &counts(&users.states));
             self.fact("presences", &presences(users));
         }
-        self.fact("load", &format!("keepalives need {} of the rate", percent(users.planned_load)));
+        let Rate { used, requests, per_seconds } = users.rate;
+        let load = percent(users.planned_load);
+        self.fact("load", &format!("keepalives need {load} of the rate; {used} of {requests} used in {per_seconds} s"));
+        self.fact("waiting", &self.waiting(&users.waiting));
+        if let Some(deadline) = users.next_deadline {
+            let when = format!("{}, {}", exact_clock(deadline, self.zone), relative(deadline, self.now));
+            self.fact("next fade", &format!("{when}, unless it is renewed"));
+        }
+        if users.fades > 0 {
+            let times = if users.fades == 1 { "once".to_owned() } else { format!("{} times", users.fades) };
+            self.fact("faded", &format!("{} now; {times} since the start", count(users.faded)));
+        }
         let shown = users.problems.iter().take(MAX_PROBLEMS);
         let problems = shown.map(|problem| {
             let text = format!("{}: {}", problem.name.as_ref().unwrap_or(&problem.user), problem.text);
@@ -54,10 +66,23 @@ impl StatusView<'_> {
         }
         self.fact("problems", &lines.join("\n"));
     }
+
+    /// How many wait, and how long the first of them has.
+    fn waiting(&self, Waiting { changes, keepalives }: &Waiting) -> String {
+        let queue = |what: &str, queue: &Queue| {
+            let oldest = queue.oldest.filter(|_| queue.count > 0)?;
+            let s = if queue.count == 1 { "" } else { "s" };
+            Some(format!("{} {what}{s} for up to {}", queue.count, exact_span(self.now.duration_since(oldest))))
+        };
+        let queues = [queue("change", changes), queue("keepalive", keepalives)];
+        queues.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
 }
 
 #[cfg(test)]
 pub(in crate::cli::status) mod tests {
+    use jiff::SignedDuration;
+
     use super::super::tests::{account, healthy_report, plain};
     use super::*;
     use crate::status::report::{Account, Report, Requests, UserProblem};
@@ -77,6 +102,11 @@ pub(in crate::cli::status) mod tests {
             states: counts(&[("holding", 12_000 - with_problems), ("refused", with_problems)]),
             presences: counts(&[("Away/Away", 2400), ("Available/Available", 9590), ("Busy/InACall", 10)]),
             planned_load: 0.867,
+            rate: Rate { used: 1290, requests: 1500, per_seconds: 30 },
+            waiting: Waiting::default(),
+            next_deadline: Some(healthy_report().started_at + SignedDuration::from_mins(371)),
+            faded: 0,
+            fades: 0,
             with_problems,
             problems: (0..with_problems.min(20)).map(problem).collect(),
         };
@@ -96,6 +126,10 @@ pub(in crate::cli::status) mod tests {
         agents.state = State::Throttled;
         let users = agents.users.as_mut().unwrap();
         (users.planned_load, users.states) = (0.004, [("throttled".to_owned(), 12_000)].into());
+        (users.next_deadline, users.faded, users.fades) = (None, 9, 12);
+        let since = |minutes| Some(healthy_report().started_at + SignedDuration::from_mins(minutes));
+        users.waiting.changes = Queue { count: 1, oldest: since(369) };
+        users.waiting.keepalives = Queue { count: 4000, oldest: since(368) };
         let all = [
             ("all hold", plain(&report_of_many(0), 80)),
             ("12 are refused", plain(&report_of_many(12), 80)),
@@ -103,6 +137,6 @@ pub(in crate::cli::status) mod tests {
         ];
         insta::assert_snapshot!(all.map(|(title, view)| format!("{title}\n{view}")).join("\n"));
         let agents = |report: &Report| plain(report, 80).lines().take_while(|line| !line.is_empty()).count();
-        assert_eq!((agents(&report_of_many(0)), agents(&report_of_many(12_000))), (5, 11));
+        assert_eq!((agents(&report_of_many(0)), agents(&report_of_many(12_000))), (6, 12));
     }
 }

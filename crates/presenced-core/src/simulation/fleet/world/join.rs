@@ -28,10 +28,11 @@ impl World {
     }
 
     fn want(&mut self, index: usize) {
+        let now = self.clocks();
         let user = &mut self.users[index];
         user.waits_since.get_or_insert(self.now);
         let is_call = user.wish == hold(Presence::InACall);
-        self.pacer.handle_change(user_index(index), is_call);
+        self.pacer.handle_change(user_index(index), is_call, &now);
         if !user.in_flight {
             self.waiting.insert(index);
         }
