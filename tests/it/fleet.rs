@@ -83,7 +83,7 @@ pub(crate) fn carried_out(house: &House, call: Call) -> u64 {
 }
 
 /// The body of the answer to a POST.
-async fn posted(house: &House, path: &str, body: &str) -> String {
+pub(crate) async fn posted(house: &House, path: &str, body: &str) -> String {
     let mut stream = UnixStream::connect(house.path("presenced.sock")).await.unwrap();
     let head =
         format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());

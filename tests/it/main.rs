@@ -36,6 +36,7 @@ mod fleet_changes;
 mod fleet_commands;
 mod fleet_failures;
 mod fleet_owners;
+mod fleet_log;
 mod fleet_signals;
 #[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
 mod floods;

@@ -66,7 +66,7 @@ use own::Own;
 use reads::Reads;
 pub(super) use task::Done;
 use token::TokenState;
-use trouble::Trouble;
+use trouble::{Lines, Trouble};
 use users::Users;
 
 /// How far the wall clock may go back between two turns before every decision is made again.
@@ -144,6 +144,7 @@ pub(super) struct Fleet {
     reads: Reads,
     requests: Requests,
     trouble: Option<Trouble>,
+    lines: Lines,
     /// Lines of the users file that count for nothing, and why.
     bad_lines: Vec<String>,
     /// Why the users file is not in force.
@@ -190,6 +191,7 @@ impl Fleet {
             reads: Reads::default(),
             requests: Requests::default(),
             trouble: None,
+            lines: Lines::default(),
             bad_lines: Vec::new(),
             roster_trouble: None,
             config,

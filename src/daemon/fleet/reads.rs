@@ -8,7 +8,7 @@ use tracing::warn;
 use crate::failure::{Failure, FailureKind};
 use crate::pacer::{Answer, ReadIndex, Ticket, UserIndex};
 use crate::session::Seen;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 use super::super::spawn_boxed;
 use super::Fleet;
@@ -31,6 +31,7 @@ pub(super) struct Reads {
 #[derive(Debug)]
 struct Chunk {
     users: Vec<UserIndex>,
+    sent_at: Instant,
     attempts: u8,
 }
 
@@ -38,13 +39,17 @@ impl Fleet {
     /// Reads these users before they are set.
     pub(super) fn read(&mut self, users: &[UserIndex]) {
         for (read, users) in (0..).map(ReadIndex).zip(users.chunks(USERS_IN_A_READ)) {
-            self.reads.open.insert(read, Chunk { users: users.to_vec(), attempts: 0 });
+            self.reads.open.insert(read, Chunk { users: users.to_vec(), sent_at: Instant::default(), attempts: 0 });
             self.pacer.handle_read(read);
         }
     }
 
     pub(super) fn dispatch_read(&mut self, ticket: Ticket, read: ReadIndex, tasks: &mut JoinSet<Done>, now: &Now) {
-        let users = self.reads.open.get(&read).map(|chunk| chunk.users.as_slice()).unwrap_or_default();
+        let chunk = self.reads.open.get_mut(&read);
+        let users = chunk.map_or(&[][..], |chunk| {
+            chunk.sent_at = now.instant;
+            &chunk.users
+        });
         let ids: Vec<_> = users.iter().filter_map(|user| Some(self.users.get(*user)?.id.clone())).collect();
         if ids.is_empty() {
             self.pacer.handle_answer(ticket, Answer::Done(None), now);
@@ -69,8 +74,9 @@ impl Fleet {
         self.pacer.handle_answer(ticket, answer, now);
         match outcome {
             Ok(seen) => {
-                let users = self.reads.open.remove(&read).map(|chunk| chunk.users).unwrap_or_default();
-                self.end_trouble();
+                // Those of a read that was given up are set without it.
+                let Some(Chunk { users, sent_at, .. }) = self.reads.open.remove(&read) else { return };
+                self.end_trouble(sent_at);
                 self.compare(&users, &seen, now);
             }
             Err(failure) => {

@@ -15,6 +15,7 @@ use crate::warning::{Code, Warning};
 use super::super::{rounded, sign_in};
 use super::roster::RosterTrouble;
 use super::user::User;
+use super::users::Affected;
 use super::{Fleet, Phase};
 
 /// At most this many users with problems are part of the status report.
@@ -63,7 +64,7 @@ impl Fleet {
             *presences.entry(shown).or_default() += count;
             targets.extend(presence.map(|presence| (*count, Target { presence, expiration })));
         }
-        let with_problems = self.users.reasons().values().flatten();
+        let with_problems = self.users.reasons().values().flat_map(|affected| &affected.users);
         let problems = with_problems.take(MAX_PROBLEMS).filter_map(|index| self.users.get(*index));
         let problems = problems.map(|user| report::UserProblem {
             user: user.id.clone(),
@@ -88,7 +89,7 @@ impl Fleet {
             next_deadline: self.backlog.next_deadline.map(|deadline| rounded(now.wall_at(deadline))),
             faded: self.users.faded(),
             fades: self.users.fades(),
-            with_problems: self.users.reasons().values().map(std::collections::BTreeSet::len).sum(),
+            with_problems: self.users.reasons().values().map(|affected| affected.users.len()).sum(),
             problems: problems.collect(),
         }
     }
@@ -121,18 +122,19 @@ impl Fleet {
             (warning, Some(trouble.since))
         });
         let refused = self.users.reasons().iter().filter(|(reason, _)| reason.kind == FailureKind::Refused);
-        let refused = refused.map(move |(reason, users)| {
+        let refused = refused.map(move |(reason, Affected { since, users })| {
             let (count, s) = (users.len(), if users.len() == 1 { "" } else { "s" });
             let who = users.first().and_then(|index| self.users.get(*index)).map(shown).unwrap_or_default();
             let example = if count == 1 { format!(" ({who})") } else { format!(" (one is {who})") };
-            Warning {
+            let warning = Warning {
                 code: Code::UsersRefused,
                 text: format!("account `{account}`: {count} user{s}{example}: {}", reason.text),
                 hint: reason.hint.clone().unwrap_or_else(|| "`presenced users --state refused` lists them".to_owned()),
-            }
+            };
+            (warning, Some(*since))
         });
-        let others = self.roster_warning().into_iter().chain(self.bad_lines_warning()).chain(refused);
-        trouble.into_iter().chain(others.map(|warning| (warning, None)))
+        let others = self.roster_warning().into_iter().chain(self.bad_lines_warning());
+        trouble.into_iter().chain(others.map(|warning| (warning, None))).chain(refused)
     }
 
     fn roster_warning(&self) -> Option<Warning> {

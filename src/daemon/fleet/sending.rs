@@ -143,12 +143,12 @@ impl Fleet {
                     self.metrics.note_change(&self.name, now.instant.saturating_since(changed_at));
                 }
                 self.token.accept();
-                self.end_trouble();
+                self.end_trouble(sent_at);
                 self.pacer.handle_answer(ticket, Answer::Done(held), now);
             }
             Err(failure) => {
                 self.count_failure(&failure);
-                let reason = is_about_the_user(&failure).then(|| self.reason(&failure));
+                let reason = is_about_the_user(&failure).then(|| self.reason(&failure, now));
                 self.users.update(index, now, |user| {
                     user.flight = None;
                     user.session.handle_failure(action, &failure, now.instant);

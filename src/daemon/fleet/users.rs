@@ -11,6 +11,7 @@ use slab::Slab;
 use crate::pacer::UserIndex;
 use crate::time::{Instant, Now};
 
+use super::super::rounded;
 use super::user::{Reason, Row, User};
 
 /// The users.
@@ -23,9 +24,17 @@ pub(super) struct Users {
     due: BTreeSet<(Instant, UserIndex)>,
     due_by_wall: BTreeSet<(Timestamp, UserIndex)>,
     counts: BTreeMap<Row, usize>,
-    reasons: BTreeMap<Arc<Reason>, BTreeSet<UserIndex>>,
+    reasons: BTreeMap<Arc<Reason>, Affected>,
     faded: usize,
     fades: u64,
+}
+
+/// Those whose requests fail for the same reason.
+#[derive(Debug)]
+pub(super) struct Affected {
+    /// Since when there is somebody.
+    pub(super) since: Timestamp,
+    pub(super) users: BTreeSet<UserIndex>,
 }
 
 impl Users {
@@ -94,7 +103,7 @@ impl Users {
         if before != after {
             self.fades += u64::from(after.has_faded && !before.has_faded);
             self.unlist(at, &before);
-            self.list(at, after);
+            self.list(at, after, now);
         }
         Some(result)
     }
@@ -117,7 +126,7 @@ impl Users {
     }
 
     /// Why requests fail, and for whom.
-    pub(super) fn reasons(&self) -> &BTreeMap<Arc<Reason>, BTreeSet<UserIndex>> {
+    pub(super) fn reasons(&self) -> &BTreeMap<Arc<Reason>, Affected> {
         &self.reasons
     }
 
@@ -136,7 +145,7 @@ impl Users {
         self.reasons.get_key_value(&reason).map_or_else(|| Arc::new(reason), |(known, _)| Arc::clone(known))
     }
 
-    fn list(&mut self, at: UserIndex, listed: Listed) {
+    fn list(&mut self, at: UserIndex, listed: Listed, now: &Now) {
         let Listed { due, due_by_wall, row, reason, has_faded } = listed;
         self.faded += usize::from(has_faded);
         self.due.extend(due.map(|due| (due, at)));
@@ -145,7 +154,8 @@ impl Users {
             *self.counts.entry(row).or_default() += 1;
         }
         if let Some(reason) = reason {
-            self.reasons.entry(reason).or_default().insert(at);
+            let begin = || Affected { since: rounded(now.wall), users: BTreeSet::new() };
+            self.reasons.entry(reason).or_insert_with(begin).users.insert(at);
         }
     }
 
@@ -162,7 +172,7 @@ impl Users {
             }
         }
         if let Some(reason) = &listed.reason
-            && let Some(users) = self.reasons.get_mut(reason)
+            && let Some(Affected { users, .. }) = self.reasons.get_mut(reason)
         {
             users.remove(&at);
             if users.is_empty() {
@@ -285,9 +295,9 @@ mod tests {
             let reason = users.shared(reason);
             users.update(user, &at(0), |user| user.reason = Some(reason));
         }
-        assert_eq!(users.reasons().values().map(BTreeSet::len).collect::<Vec<_>>(), [2]);
+        assert_eq!(users.reasons().values().map(|of| of.users.len()).collect::<Vec<_>>(), [2]);
         users.update(both[0], &at(1), |user| user.reason = None);
-        assert_eq!(users.reasons().values().map(BTreeSet::len).collect::<Vec<_>>(), [1]);
+        assert_eq!(users.reasons().values().map(|of| of.users.len()).collect::<Vec<_>>(), [1]);
         users.remove(both[1]);
         assert!(users.reasons().is_empty());
     }
