@@ -21,6 +21,7 @@ mod permissions;
 mod refresh;
 mod remedy;
 mod secret;
+mod shared_tokens;
 mod store;
 mod token;
 mod token_command;
@@ -31,11 +32,10 @@ mod token_service;
 mod tests;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::task::AbortHandle;
 use tokio::time::Instant as Stopwatch;
 use tracing::{debug, warn};
 
@@ -45,8 +45,9 @@ use crate::metrics::{Call, Metrics, Outcome};
 use crate::time::{Instant, Now};
 
 use credential::Credential;
+use shared_tokens::Tokens;
 use store::Store;
-use token::{Grant, Held};
+use token::Grant;
 
 pub use browser::BrowserPrompt;
 pub use credential::Expiry;
@@ -54,6 +55,7 @@ pub use device_code::DevicePrompt;
 pub use keyring::{KeyringState, keyring_state};
 pub use login::{Prompt, SignedIn, login};
 pub use permissions::Permissions;
+pub use shared_tokens::TokenPool;
 pub use store::{ensure_storable, logout, sign_in_file, stored, sweep, unlock};
 pub use token::{Token, TokenStatus};
 
@@ -61,18 +63,6 @@ pub use token::{Token, TokenStatus};
 /// trying again does not fix.
 const RENEWAL_RETRY: Duration = Duration::from_mins(1);
 const REFUSAL_RETRY: Duration = Duration::from_mins(15);
-
-/// The current token, and what is known of the next one.
-#[derive(Default)]
-struct TokenCache {
-    held: Option<Held>,
-    /// The claims that Graph asked for. The next token has to contain them, and until then there is no usable token.
-    challenge: Option<String>,
-    /// The last early renewal.
-    ahead: Option<AbortHandle>,
-    /// What is shown of the newest token; `None`: there was no token yet.
-    status: Option<TokenStatus>,
-}
 
 /// The tokens of one account.
 pub struct Authenticator {
@@ -85,15 +75,8 @@ struct Shared {
     config: config::Account,
     environment: Environment,
     store: Arc<Store>,
-    /// Never locked across an await.
-    cache: Mutex<TokenCache>,
-    /// Held during a renewal, so that there is only one at a time.
-    turn: Arc<tokio::sync::Mutex<()>>,
-    renewals: AtomicU64,
-    /// The number of the newest token that Graph accepted; 0: none yet.
-    accepted: AtomicU64,
-    /// How long the certificate is valid, if there is one.
-    certificate: expiry::Watch,
+    tokens: Arc<Tokens>,
+    pool: TokenPool,
     /// Counts each request for a token.
     metrics: Arc<Metrics>,
 }
@@ -108,17 +91,19 @@ impl fmt::Debug for Authenticator {
 impl Authenticator {
     /// Gets tokens for the account named `account`.
     pub fn new(account: &str, config: &config::Account, environment: &Environment) -> Self {
-        Self::with_metrics(account, config, environment, Arc::default())
+        Self::sharing(account, config, environment, &TokenPool::default(), Arc::default())
     }
 
-    /// The same; each request for a token counts in `metrics`.
-    pub fn with_metrics(
+    /// The same; shares the tokens with all accounts of this pool that sign in as the same application. Each request for a token
+    /// counts in `metrics`.
+    pub fn sharing(
         account: &str,
         config: &config::Account,
         environment: &Environment,
+        pool: &TokenPool,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self::with(account, config, environment, Arc::new(Store::new(account, config, environment)), metrics)
+        Self::with(account, config, environment, Arc::new(Store::new(account, config, environment)), pool, metrics)
     }
 
     fn with(
@@ -126,6 +111,7 @@ impl Authenticator {
         config: &config::Account,
         environment: &Environment,
         store: Arc<Store>,
+        pool: &TokenPool,
         metrics: Arc<Metrics>,
     ) -> Self {
         let shared = Shared {
@@ -133,22 +119,20 @@ impl Authenticator {
             config: config.clone(),
             environment: environment.clone(),
             store,
-            cache: Mutex::default(),
-            turn: Arc::default(),
-            renewals: AtomicU64::new(0),
-            accepted: AtomicU64::new(0),
-            certificate: expiry::Watch::new(&config.auth),
+            tokens: pool.of(config),
+            pool: pool.clone(),
             metrics,
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// A new one in `environment`, which starts from what is stored now. It takes over what could not be stored yet.
+    /// A new one in `environment`, which starts from what is stored now. It takes over what could not be stored yet. After
+    /// [`TokenPool::begin_anew`], it has no token.
     #[must_use]
     pub fn anew(&self, environment: &Environment) -> Self {
         let shared = &self.shared;
         let (store, metrics) = (Arc::clone(&shared.store), Arc::clone(&shared.metrics));
-        Self::with(&shared.account, &shared.config, environment, store, metrics)
+        Self::with(&shared.account, &shared.config, environment, store, &shared.pool, metrics)
     }
 
     /// A token that is valid at `now`. While the current token is valid, this returns it at once; when it has nearly expired,
@@ -159,26 +143,31 @@ impl Authenticator {
     /// Any kind except [`FailureKind::TokenRefused`]. While the current token is valid, a failed renewal is not reported. If
     /// the keyring is locked or gone, [`keyring_changed`] says when to try again.
     pub async fn token(&self, now: &Now, fresh: bool) -> Result<Token, Failure> {
-        let shared = &self.shared;
-        let seen = shared.renewals.load(Ordering::Acquire);
-        if !fresh && let Some(token) = shared.held(|token| now.instant < token.expires_at) {
-            shared.certificate.look_again(&shared.config.auth, now).await;
+        let (shared, tokens) = (&self.shared, &self.shared.tokens);
+        let (seen, tried) = (tokens.renewals.load(Ordering::Acquire), tokens.attempts.load(Ordering::Acquire));
+        if !fresh && let Some(token) = tokens.held(|token| now.instant < token.expires_at) {
+            tokens.certificate.look_again(&shared.config.auth, now).await;
             shared.renew_ahead(now);
             return Ok(token);
         }
-        let _turn = shared.turn.lock().await;
-        // The task that had the turn before this one fetched a token for all that waited, however short its life.
-        if shared.renewals.load(Ordering::Acquire) != seen
-            && let Some(token) = shared.held(|_| true)
+        let _turn = tokens.turn.lock().await;
+        // The task that had the turn before this one asked for all that waited: it got a token, however short its life, or none.
+        if tokens.renewals.load(Ordering::Acquire) != seen
+            && let Some(token) = tokens.held(|_| true)
         {
             return Ok(token);
+        }
+        if tokens.attempts.load(Ordering::Acquire) != tried
+            && let Some(failure) = tokens.cache().failure.clone()
+        {
+            return Err(failure);
         }
         shared.renew(now).await
     }
 
     /// Gives up an early renewal that will probably get no answer, as after the machine slept.
     pub fn abandon_renewal(&self) {
-        if let Some(ahead) = self.shared.cache().ahead.take() {
+        if let Some(ahead) = self.shared.tokens.cache().ahead.take() {
             ahead.abort();
         }
     }
@@ -190,7 +179,7 @@ impl Authenticator {
         if token.meets_challenge && !self.is_accepted(token) {
             return false;
         }
-        let mut cache = self.shared.cache();
+        let mut cache = self.shared.tokens.cache();
         // A newer token may have arrived while the request was on its way.
         if cache.held.as_ref().is_none_or(|held| held.token.number == token.number) {
             cache.challenge = Some(claims.to_owned());
@@ -200,22 +189,22 @@ impl Authenticator {
 
     /// Graph accepted a request with `token`.
     pub fn note_accepted(&self, token: &Token) {
-        self.shared.accepted.fetch_max(token.number, Ordering::AcqRel);
+        self.shared.tokens.accepted.fetch_max(token.number, Ordering::AcqRel);
     }
 
     /// Whether Graph accepted a request with `token`, or with a newer one.
     pub fn is_accepted(&self, token: &Token) -> bool {
-        self.shared.accepted.load(Ordering::Acquire) >= token.number
+        self.shared.tokens.is_accepted(token)
     }
 
     /// Whether Graph ever accepted a request of this sign-in.
     pub fn was_accepted(&self) -> bool {
-        self.shared.accepted.load(Ordering::Acquire) > 0
+        self.shared.tokens.accepted.load(Ordering::Acquire) > 0
     }
 
     /// What is known of the sign-in; `None`: there was no token yet.
     pub fn status(&self) -> Option<TokenStatus> {
-        self.shared.cache().status.clone()
+        self.shared.tokens.cache().status.clone()
     }
 
     /// Why the newest refresh token is not stored; `None`: it is, or there is none.
@@ -225,17 +214,17 @@ impl Authenticator {
 
     /// Whether a token is being fetched.
     pub fn is_renewing(&self) -> bool {
-        self.shared.turn.try_lock().is_err()
+        self.shared.tokens.turn.try_lock().is_err()
     }
 
     /// Waits until no token is being fetched.
     pub async fn renewal_ended(&self) {
-        drop(self.shared.turn.lock().await);
+        drop(self.shared.tokens.turn.lock().await);
     }
 
     /// How long the certificate that it signs in with is valid, if that is known.
     pub fn certificate(&self) -> Option<Expiry> {
-        self.shared.certificate.expiry()
+        self.shared.tokens.certificate.expiry()
     }
 
     /// The account whose tokens these are.
@@ -245,23 +234,12 @@ impl Authenticator {
 }
 
 impl Shared {
-    fn cache(&self) -> MutexGuard<'_, TokenCache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The current token, if it is `good` and no challenge is open.
-    fn held(&self, good: impl FnOnce(&Token) -> bool) -> Option<Token> {
-        let cache = self.cache();
-        let held = cache.held.as_ref().filter(|held| cache.challenge.is_none() && good(&held.token));
-        held.map(|held| held.token.clone())
-    }
-
     /// Fetches the next token in the background if it is time, unless that is already under way.
     fn renew_ahead(self: &Arc<Self>, now: &Now) {
-        if self.cache().held.as_ref().is_none_or(|held| now.instant < held.renew_at) {
+        if self.tokens.cache().held.as_ref().is_none_or(|held| now.instant < held.renew_at) {
             return;
         }
-        let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else { return };
+        let Ok(turn) = Arc::clone(&self.tokens.turn).try_lock_owned() else { return };
         let (shared, now) = (Arc::clone(self), now.clone());
         let renewal = tokio::spawn(async move {
             let _turn = turn;
@@ -269,22 +247,24 @@ impl Shared {
                 shared.put_off(&failure, now.instant);
             }
         });
-        self.cache().ahead = Some(renewal.abort_handle());
+        self.tokens.cache().ahead = Some(renewal.abort_handle());
     }
 
     /// Fetches a new token and keeps it. The caller must hold the turn.
     async fn renew(&self, now: &Now) -> Result<Token, Failure> {
-        let challenge = self.cache().challenge.clone();
+        let challenge = self.tokens.cache().challenge.clone();
         let (pending, began) = (self.metrics.begin(&self.account, Call::Token), Stopwatch::now());
         let asked = self.ask(challenge.as_deref(), now).await;
         pending.end(Outcome::of(&asked), began.elapsed(), now.wall);
-        let mut cache = self.cache();
+        let mut cache = self.tokens.cache();
+        self.tokens.attempts.fetch_add(1, Ordering::AcqRel);
+        cache.failure = asked.as_ref().err().cloned();
         if let (Err(failure), Some(status)) = (&asked, &mut cache.status) {
             status.renewal_failure = Some(failure.text.clone());
         }
-        let number = self.renewals.load(Ordering::Acquire) + 1;
+        let number = self.tokens.renewals.load(Ordering::Acquire) + 1;
         let (new, status) = asked?.held_from(now, number, challenge.is_some());
-        self.renewals.store(number, Ordering::Release);
+        self.tokens.renewals.store(number, Ordering::Release);
         cache.status = Some(status);
         debug!(account = self.account, lifetime = ?new.token.expires_at.saturating_since(now.instant), "token renewed");
         // A challenge that came in the meantime is still open.
@@ -298,7 +278,7 @@ impl Shared {
     fn put_off(&self, failure: &Failure, asked_at: Instant) {
         warn!(account = self.account, hint = failure.hint, "the token could not be renewed early: {failure}");
         let pause = if passes(failure) { RENEWAL_RETRY } else { REFUSAL_RETRY };
-        if let Some(held) = &mut self.cache().held {
+        if let Some(held) = &mut self.tokens.cache().held {
             let wait = failure.retry_after.unwrap_or_default().max(pause);
             held.renew_at = (asked_at + wait).min(held.token.expires_at);
         }
@@ -312,7 +292,7 @@ impl Shared {
             }
             Auth::ClientCertificate { certificate, key } => {
                 let credential = Credential::read(certificate, key.as_ref(), &self.environment).await?;
-                self.certificate.note(certificate, &credential.certificate);
+                self.tokens.certificate.note(certificate, &credential.certificate);
                 credential.check_time(certificate, now)?;
                 client_certificate::ask(&self.config, &credential, challenge, now).await
             }

@@ -66,7 +66,7 @@ impl Issuer {
     /// Uses a token at `now`, and waits until a renewal that this starts has ended.
     async fn token(&self, now: &Now) -> Result<String, FailureKind> {
         let token = self.authenticator.token(now, false).await;
-        drop(self.authenticator.shared.turn.lock().await);
+        drop(self.authenticator.shared.tokens.turn.lock().await);
         token.map(|token| token.bearer.expose_secret().to_owned()).map_err(|failure| failure.kind)
     }
 }

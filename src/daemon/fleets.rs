@@ -33,14 +33,16 @@ impl Daemon {
         let mut fleets = Vec::new();
         for (name, config) in configs.iter().filter(|(_, config)| config.users.is_some()) {
             self.last_id = AccountId(self.last_id.0 + 1);
+            let kept = self.kept_users_of(name);
             let resources = super::fleet::Resources {
                 environment: &self.environment,
+                applications: &mut self.applications,
                 metrics: Arc::clone(&self.metrics),
                 lock: self.locks.of(config),
                 file_watcher: self.file_watcher.clone(),
                 clock: Arc::clone(&self.clock),
                 life: self.life.clone(),
-                kept: self.kept_users_of(name),
+                kept,
             };
             let fleet = Fleet::new(self.last_id, name, config.clone(), resources, now)
                 .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
@@ -63,7 +65,14 @@ impl Daemon {
         let fleets = std::mem::take(&mut self.fleets).into_iter().chain(std::mem::take(&mut self.leaving_fleets));
         for mut fleet in fleets.collect::<Vec<_>>() {
             if let Some((name, config)) = heirs.get(&fleet.id).and_then(|heir| configs.get_key_value(heir)) {
-                fleet.reconfigure(name, config.clone(), self.kept_users_of(name), &self.environment, now);
+                fleet.reconfigure(
+                    name,
+                    config.clone(),
+                    self.kept_users_of(name),
+                    &self.environment,
+                    &self.applications.tokens,
+                    now,
+                );
                 self.fleets.push(fleet);
             } else {
                 fleet.leave(now);

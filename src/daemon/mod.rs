@@ -25,6 +25,7 @@
 //!   what was set through the socket, and reads it at the next start.
 
 mod account;
+mod applications;
 mod board;
 mod certificate;
 pub mod clock;
@@ -75,6 +76,7 @@ use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 
 use account::{Account, AccountId, Done};
+use applications::Applications;
 use board::Board;
 use decision_log::DecisionLog;
 use fleet::Fleet;
@@ -176,6 +178,7 @@ pub struct Daemon {
     /// Accounts of an earlier configuration, which are still clearing their sessions.
     leavers: Vec<Account>,
     last_id: AccountId,
+    applications: Applications,
     sources: Sources,
     updates: mpsc::Receiver<Update>,
     requests: JoinSet<Done>,
@@ -247,6 +250,7 @@ impl Daemon {
             leaving_fleets: Vec::new(),
             leavers: Vec::new(),
             last_id: AccountId(0),
+            applications: Applications::default(),
             sources,
             updates,
             requests: JoinSet::new(),
@@ -277,6 +281,7 @@ impl Daemon {
         };
         sweep(&daemon.environment);
         let accounts = daemon.config.accounts.clone();
+        daemon.applications.configure(&accounts);
         daemon.accounts = daemon.new_accounts(&accounts)?;
         daemon.fleets = daemon.new_fleets(&accounts, &now)?;
         daemon.listening.configure(daemon.config.status.listen, &now);

@@ -118,6 +118,9 @@ impl Daemon {
             .map(|(name, new)| (name.clone(), new.clone()))
             .collect();
         self.environment = self.environment.clone().hiding_secrets_of(&config);
+        self.applications.configure(&config.accounts);
+        // A credential may have been replaced.
+        self.applications.tokens.begin_anew();
         self.reload_fleets(&config.accounts, now).map_err(|error| (error.to_string(), error.to_string()))?;
         let added = self.new_accounts(&changed).map_err(|error| (error.to_string(), error.to_string()))?;
         self.has_reloaded = true;
@@ -167,9 +170,17 @@ impl Daemon {
             self.last_id = AccountId(self.last_id.0 + 1);
             let metrics = Arc::clone(&self.metrics);
             let watcher = self.file_watcher.clone();
-            let account =
-                Account::new(self.last_id, name, config.clone(), &self.environment, metrics, &self.locks, watcher)
-                    .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
+            let account = Account::new(
+                self.last_id,
+                name,
+                config.clone(),
+                &self.environment,
+                metrics,
+                &mut self.applications,
+                &self.locks,
+                watcher,
+            )
+            .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
             accounts.push(account);
         }
         Ok(accounts)

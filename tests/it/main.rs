@@ -35,8 +35,8 @@ mod fleet;
 mod fleet_changes;
 mod fleet_commands;
 mod fleet_failures;
-mod fleet_owners;
 mod fleet_log;
+mod fleet_owners;
 mod fleet_signals;
 #[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
 mod floods;
@@ -71,6 +71,7 @@ mod microphone;
 mod misplaced;
 mod network;
 mod not_stored;
+mod one_application;
 mod one_session;
 mod plain_english;
 mod prefer;

@@ -29,6 +29,7 @@ use crate::config;
 use crate::failure::{Applied, Failure, FailureKind};
 use crate::graph::Client;
 use crate::metrics::Metrics;
+use crate::pacer::Pace;
 use crate::policy::Decision;
 use crate::presence::Presence;
 use crate::session::{Ours, ReadId, Request, RequestId, Seen, Session, State, Target, Verify, Why};
@@ -36,6 +37,7 @@ use crate::signals::FileWatcher;
 use crate::status::report::Requests;
 use crate::time::{Instant, Now};
 
+use super::applications::Applications;
 use super::exchange::Exchange;
 use super::session_lock::{Locks, SessionLock};
 use super::{rounded, spawn_boxed};
@@ -78,6 +80,8 @@ pub(super) struct Account {
     verify: Verify,
     authenticator: Arc<Authenticator>,
     client: Arc<Client>,
+    /// At which everything of this application is sent.
+    pace: Pace,
     metrics: Arc<Metrics>,
     in_force: InForce,
     in_flight: Option<InFlight>,
@@ -120,17 +124,21 @@ impl Account {
         config: config::Account,
         environment: &config::Environment,
         metrics: Arc<Metrics>,
+        applications: &mut Applications,
         locks: &Locks,
         file_watcher: FileWatcher,
     ) -> Result<Self, Failure> {
+        let tokens = &applications.tokens;
+        let authenticator = Authenticator::sharing(name, &config, environment, tokens, Arc::clone(&metrics));
         let lock = locks.of(&config);
         Ok(Self {
             id,
             name: name.to_owned(),
             session: Session::new(fastrand::u64(..)),
             verify: Verify::default(),
-            authenticator: Arc::new(Authenticator::with_metrics(name, &config, environment, Arc::clone(&metrics))),
-            client: Arc::new(Client::new(&config.endpoints.graph)?),
+            authenticator: Arc::new(authenticator),
+            client: applications.client(&config)?,
+            pace: applications.pace(&config),
             config,
             metrics,
             in_force: InForce::default(),
@@ -233,7 +241,10 @@ impl Account {
             self.session.handle_lost();
         }
         let is_keepalive = self.keepalive(now).is_some_and(|at| at <= now.instant);
-        if let Some(request) = self.session.poll_request(now.instant) {
+        if self.may_send(now)
+            && let Some(request) = self.session.poll_request(now.instant)
+        {
+            self.pace.note_sent(1, now.instant);
             if is_keepalive {
                 self.file_watcher.look(now.instant);
             }
@@ -262,11 +273,19 @@ impl Account {
                 Done { account, ended: Ended::Renewal }
             }));
         }
-        if let Some(id) = self.verify.poll_read(self.is_quiet(now), self.keepalive(now), now.instant) {
+        if self.may_send(now)
+            && let Some(id) = self.verify.poll_read(self.is_quiet(now), self.keepalive(now), now.instant)
+        {
+            self.pace.note_sent(1, now.instant);
             self.requests.sent += 1;
             let read = self.exchange(now).read().instrument(self.span());
             spawn_boxed(tasks, async move { Done { account, ended: Ended::Read(id, read.await) } });
         }
+    }
+
+    /// Whether the application's pace lets a request through. The last ones before a suspend and before the end do not wait.
+    fn may_send(&self, now: &Now) -> bool {
+        self.asleep || self.dropped_at.is_some() || self.pace.next() <= now.instant
     }
 
     fn exchange(&self, now: &Now) -> Exchange {
@@ -387,6 +406,10 @@ impl Account {
                 }
             }
             Err(failure) => {
+                if let (FailureKind::Throttled, Some(wait)) = (failure.kind, failure.retry_after) {
+                    // Graph counts by application, so this is for all its accounts.
+                    self.pace.note_throttled(now.instant + wait);
+                }
                 self.count_failure(failure);
                 self.keyring_wait.note(failure);
                 self.lock_wait.note(failure);
@@ -440,12 +463,14 @@ impl Account {
 
     /// When to look at it again if no event arrives before.
     pub(super) fn next_wakeup(&self, now: &Now) -> Option<Instant> {
-        let session = self.session.poll_wakeup(now.instant).map(|(at, _)| at);
+        // Nothing can be sent before the pace allows it, so a wakeup would be useless, and due at once.
+        let not_before = if self.may_send(now) { Instant::default() } else { self.pace.next() };
+        let session = self.session.poll_wakeup(now.instant).map(|(at, _)| at.max(not_before));
         let warning = self.trouble.as_ref().map(Trouble::visible_at).filter(|at| *at > now.instant);
         // Only for the report, which must stop showing what has expired: a keepalive comes long before that.
         let held = [self.session.asserted(now.instant), self.session.preferred(now.instant)].into_iter().flatten();
         let expiry = held.map(|(held, sent_at)| sent_at + held.expiration.as_duration());
-        let read = self.verify.poll_wakeup(self.is_quiet(now), self.keepalive(now));
+        let read = self.verify.poll_wakeup(self.is_quiet(now), self.keepalive(now)).map(|at| at.max(not_before));
         let loss = self.verify.loss_shown_until().filter(|until| *until > now.instant);
         session.into_iter().chain(warning).chain(expiry).chain(read).chain(loss).min()
     }

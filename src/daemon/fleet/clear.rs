@@ -17,6 +17,7 @@ use crate::status::report::Requests;
 use crate::time::Clock;
 
 use super::super::account::AccountId;
+use super::super::applications::Applications;
 use super::super::session_lock::{Holder, Locks};
 use super::super::sleep_or_never;
 use super::{Fleet, Resources};
@@ -52,6 +53,7 @@ pub async fn clear_users(
     };
     let account = config::Account { users: Some(users), ..account };
     let resources = Resources {
+        applications: &mut Applications::default(),
         environment,
         metrics: Arc::default(),
         lock: Locks::new(environment, Holder::this(None, None)).of(&account),

@@ -47,7 +47,7 @@ use crate::failure::Failure;
 use crate::graph::Client;
 use crate::kept::Life;
 use crate::metrics::Metrics;
-use crate::pacer::{Backlog, Pacer, UserIndex};
+use crate::pacer::{Backlog, Pace, Pacer, UserIndex};
 use crate::policy::{Rule, Snapshot, decide};
 use crate::presence::Presence;
 use crate::session::Target;
@@ -57,6 +57,7 @@ use crate::status::users::{NotDone, UserChange};
 use crate::time::{Clock, Instant, Now};
 
 use super::account::AccountId;
+use super::applications::Applications;
 use super::owners::OwnersSignals;
 use super::rounded;
 use super::session_lock::SessionLock;
@@ -83,6 +84,7 @@ pub(super) struct Readings<'a> {
 /// What a fleet uses of the daemon.
 pub(super) struct Resources<'a> {
     pub(super) environment: &'a config::Environment,
+    pub(super) applications: &'a mut Applications,
     pub(super) metrics: Arc<Metrics>,
     pub(super) lock: SessionLock,
     pub(super) file_watcher: FileWatcher,
@@ -120,6 +122,8 @@ pub(super) struct Fleet {
     journal: Journal,
     users: Users,
     pacer: Pacer,
+    /// At which it sends, and everything else of this application.
+    pace: Pace,
     /// How busy the pacer was after the last turn.
     backlog: Backlog,
     /// When to poll the pacer again; `None`: when something has happened.
@@ -160,13 +164,20 @@ impl Fleet {
         resources: Resources<'_>,
         now: &Now,
     ) -> Result<Self, Failure> {
-        let Resources { environment, metrics, lock, file_watcher, clock, life, kept } = resources;
+        let Resources { environment, applications, metrics, lock, file_watcher, clock, life, kept } = resources;
         let restored = kept.as_deref().map(|path| journal::read(path, &life, now)).unwrap_or_default();
+        let pace = applications.pace(&config);
         let mut fleet = Self {
             id,
             name: name.to_owned(),
-            authenticator: Arc::new(Authenticator::with_metrics(name, &config, environment, Arc::clone(&metrics))),
-            client: Arc::new(Client::new(&config.endpoints.graph)?),
+            authenticator: Arc::new(Authenticator::sharing(
+                name,
+                &config,
+                environment,
+                &applications.tokens,
+                Arc::clone(&metrics),
+            )),
+            client: applications.client(&config)?,
             metrics,
             lock,
             file_watcher,
@@ -175,7 +186,8 @@ impl Fleet {
             restored,
             journal: Journal::start(kept),
             users: Users::default(),
-            pacer: Pacer::new(config.rate, None, now),
+            pacer: Pacer::new(pace.clone(), None, now),
+            pace,
             backlog: Backlog::default(),
             pacer_wakes: None,
             phase: Phase::Loading,

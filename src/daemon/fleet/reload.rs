@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, TokenPool};
 use crate::config;
 use crate::presence::Expiration;
 use crate::time::Now;
@@ -23,13 +23,11 @@ impl Fleet {
         config: config::Account,
         kept: Option<PathBuf>,
         environment: &config::Environment,
+        tokens: &TokenPool,
         now: &Now,
     ) {
         let (is_other_name, was_leaving) = (self.name != name, self.phase == Phase::Leaving);
         let is_other_roster = config.users != self.config.users || was_leaving;
-        if config.rate != self.config.rate {
-            self.pacer.handle_rate_changed(config.rate);
-        }
         if was_leaving {
             self.dropped_at = None;
             self.phase = if self.users.is_empty() { Phase::Loading } else { Phase::AtWork };
@@ -45,7 +43,7 @@ impl Fleet {
             self.authenticator = Arc::new(self.authenticator.anew(environment));
         } else {
             let metrics = Arc::clone(&self.metrics);
-            self.authenticator = Arc::new(Authenticator::with_metrics(&self.name, &config, environment, metrics));
+            self.authenticator = Arc::new(Authenticator::sharing(&self.name, &config, environment, tokens, metrics));
             self.config = config;
         }
         self.all_changed = true;

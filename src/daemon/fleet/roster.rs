@@ -125,7 +125,7 @@ impl Fleet {
         if is_start {
             self.restored_until = Some(now.instant + MISSING_FOR);
             // It counts from the first moment at which there is something to do.
-            self.pacer = Pacer::new(self.config.rate, self.restored.slot, now);
+            self.pacer = Pacer::new(self.pace.clone(), self.restored.slot, now);
         }
         if self.restored_until.is_some_and(|until| until < now.instant) {
             // Whoever is not a user any more loses what was set.

@@ -84,7 +84,7 @@ impl Pacer {
                 // Without a wheel, the one session has its own backoff.
                 if self.has_wheel || retry_after.is_some() {
                     let until = self.pauses.note_throttle(sent_at, retry_after, now);
-                    self.bucket.empty(until);
+                    self.pace.note_throttled(until);
                 }
                 Some(Setback::None)
             }

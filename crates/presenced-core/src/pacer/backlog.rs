@@ -1,23 +1,17 @@
 //! What waits and how much of the rate is used, for people to see.
 //!
-//! Leaves to others: what goes next ([`super::turn`]), and the pace ([`super::rate`]).
-
-use std::collections::VecDeque;
-use std::time::Duration;
+//! Leaves to others: what goes next ([`super::turn`]), and the pace ([`super::pace`]).
 
 use jiff::Timestamp;
 
+use super::Pacer;
 use super::wheel::{begin_of, second_of};
-use super::{Pacer, Rate};
 use crate::time::{Instant, Now};
-
-/// Into how many parts the time of the rate is divided. What was sent is forgotten one part at a time.
-const PARTS: u32 = 30;
 
 /// How busy a pacer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many requests went in the last [`Rate::per`], to within a thirtieth of that time.
+    /// How many requests of the application went in the last [`Rate::per`](super::Rate::per), to within a thirtieth of that time.
     pub used: u32,
     /// When that becomes zero, if nothing is sent until then. `None`: it is zero now.
     pub unused_at: Option<Instant>,
@@ -46,53 +40,11 @@ impl Pacer {
         let first_slot = self.users.earliest_slot().filter(|slot| *slot <= second);
         let oldest_change = self.users.changed.first().map(|(since, _)| now.wall_at(*since));
         Backlog {
-            used: self.window.used(now.instant),
-            unused_at: self.window.unused_at(),
+            used: self.pace.used(now.instant),
+            unused_at: self.pace.unused_at(),
             changes: Queue { count: self.users.changed.len(), oldest: oldest_change },
             keepalives: Queue { count: due, oldest: first_slot.map(begin_of) },
             next_deadline: self.users.next_deadline(now.instant),
-        }
-    }
-}
-
-/// Counts what was sent in the time of the rate.
-#[derive(Debug)]
-pub(super) struct Window {
-    per: Duration,
-    /// When each part began, and how much was sent in it.
-    parts: VecDeque<(Instant, u32)>,
-}
-
-impl Window {
-    pub(super) fn new(rate: Rate) -> Self {
-        Self { per: rate.per(), parts: VecDeque::new() }
-    }
-
-    pub(super) fn set_rate(&mut self, rate: Rate) {
-        self.per = rate.per();
-    }
-
-    pub(super) fn note(&mut self, sent: usize, now: Instant) {
-        self.forget(now);
-        let sent = u32::try_from(sent).unwrap_or(u32::MAX);
-        match self.parts.back_mut() {
-            Some((begin, count)) if now < *begin + self.per / PARTS => *count = count.saturating_add(sent),
-            Some(_) | None => self.parts.push_back((now, sent)),
-        }
-    }
-
-    fn used(&mut self, now: Instant) -> u32 {
-        self.forget(now);
-        self.parts.iter().map(|(_, count)| *count).sum()
-    }
-
-    fn unused_at(&self) -> Option<Instant> {
-        self.parts.back().map(|(begin, _)| *begin + self.per)
-    }
-
-    fn forget(&mut self, now: Instant) {
-        while self.parts.front().is_some_and(|(begin, _)| *begin + self.per <= now) {
-            self.parts.pop_front();
         }
     }
 }
@@ -103,28 +55,6 @@ mod tests {
     use super::super::{Next, UserIndex};
     use super::*;
     use crate::presence::Presence;
-
-    #[test]
-    fn what_was_sent_counts_for_as_long_as_the_rate_says() {
-        let at = |millis| Instant::from_origin(Duration::from_millis(millis));
-        let mut window = Window::new(Rate::default());
-        assert_eq!((window.used(at(0)), window.unused_at()), (0, None));
-        for millis in [0, 500, 1500, 2499, 2500] {
-            window.note(10, at(millis));
-        }
-        assert_eq!(window.parts.len(), 3, "one part for each second");
-        assert_eq!(
-            [29_999, 30_000, 31_499, 31_500, 32_499, 32_500].map(|at_| window.used(at(at_))),
-            [50, 30, 30, 10, 10, 0]
-        );
-        window.note(1, at(40_000));
-        assert_eq!(window.unused_at(), Some(at(70_000)));
-        for millis in (50_000..500_000).step_by(20) {
-            window.note(1, at(millis));
-        }
-        assert!(window.parts.len() <= 30);
-        assert!((1450..=1500).contains(&window.used(at(500_000))));
-    }
 
     #[test]
     fn the_backlog_is_what_waits_and_since_when() {

@@ -82,11 +82,13 @@
 
 mod answer;
 mod backlog;
+mod pace;
 mod pause;
 mod rate;
 mod turn;
 mod user;
 mod wheel;
+mod window;
 
 #[cfg(test)]
 mod failure_tests;
@@ -103,10 +105,9 @@ use jiff::Timestamp;
 use crate::session::Target;
 use crate::time::{Instant, Now};
 
-use backlog::Window;
 pub use backlog::{Backlog, Queue};
+pub use pace::Pace;
 use pause::Pauses;
-use rate::Bucket;
 pub use rate::{Rate, RateOfNothing};
 use user::{InLine, Stage, User, Users};
 use wheel::{Interval, Place, Second, begin_of, second_of};
@@ -219,8 +220,7 @@ pub struct Pacer {
     flights: BTreeMap<Ticket, Flight>,
     /// Users that failed in an outage. Some may have been removed since.
     bench: VecDeque<UserIndex>,
-    bucket: Bucket,
-    window: Window,
+    pace: Pace,
     pauses: Pauses,
     /// Counts users, changes and tickets.
     last_number: u64,
@@ -238,7 +238,7 @@ pub struct Pacer {
 impl Pacer {
     /// A pacer without users. The wheel begins at `stored`, an earlier process's [`Pacer::earliest_slot`]; without it, or if it
     /// is in the future, 45 s back.
-    pub fn new(rate: Rate, stored: Option<Timestamp>, now: &Now) -> Self {
+    pub fn new(pace: impl Into<Pace>, stored: Option<Timestamp>, now: &Now) -> Self {
         let begin = stored.filter(|stored| *stored <= now.wall);
         Self {
             users: Users::default(),
@@ -246,8 +246,7 @@ impl Pacer {
             reads_in_flight: 0,
             flights: BTreeMap::new(),
             bench: VecDeque::new(),
-            bucket: Bucket::new(rate),
-            window: Window::new(rate),
+            pace: pace.into(),
             pauses: Pauses::default(),
             last_number: 0,
             successes: 0,
@@ -256,12 +255,6 @@ impl Pacer {
             begin: begin.map_or(second_of(now.wall) - UNKNOWN_BEGIN, second_of),
             seen: (now.instant, now.wall),
         }
-    }
-
-    /// Graph grants another rate from now on. What was sent so far still counts.
-    pub fn handle_rate_changed(&mut self, rate: Rate) {
-        self.bucket = self.bucket.at(rate);
-        self.window.set_rate(rate);
     }
 
     /// There is this user from now on. With its object id, it is on the wheel; without, its session says when to send.

@@ -45,6 +45,12 @@ impl Rate {
         self.per
     }
 
+    /// The slower of two rates.
+    #[must_use]
+    pub fn slower(self, other: Self) -> Self {
+        if other.spacing() > self.spacing() { other } else { self }
+    }
+
     /// The time between two requests at the pace that is used. Rounded up, so that the pace is never above it.
     fn spacing(self) -> Duration {
         let (used, of) = USED;

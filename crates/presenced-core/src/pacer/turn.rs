@@ -21,7 +21,7 @@ impl Pacer {
         let (limit, is_probe) = match self.pauses.allowed(now.instant) {
             Allowed::NotBefore(then) => return Next::Wait(Some(then)),
             Allowed::Probe => (1, true),
-            Allowed::All => (self.bucket.batch(), false),
+            Allowed::All => (self.pace.batch(), false),
         };
         let turn = self.turn(limit, now).or_else(|| if is_probe { self.bench_turn() } else { None });
         let Some(turn) = turn else { return Next::Wait(self.next_event(now)) };
@@ -31,9 +31,9 @@ impl Pacer {
             Turn::Users(_, users) if users.len() == limit => limit,
             Turn::Users(..) | Turn::Read => 1,
         };
-        let tokens = self.bucket.tokens(now.instant);
+        let tokens = self.pace.tokens(now.instant);
         if tokens < needed {
-            let then = self.bucket.has_at(needed);
+            let then = self.pace.has_at(needed);
             return Next::Wait(Some(self.next_urgent(now).map_or(then, |urgent| urgent.min(then))));
         }
         if is_probe {
@@ -45,8 +45,7 @@ impl Pacer {
                 users.into_iter().take(tokens).filter_map(|user| self.send_user(user, cause, now)).collect::<Vec<_>>()
             }
         };
-        self.bucket.take(items.len(), now.instant);
-        self.window.note(items.len(), now.instant);
+        self.pace.note_sent(items.len(), now.instant);
         Next::Send(items)
     }
 
