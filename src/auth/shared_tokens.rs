@@ -14,7 +14,10 @@ use crate::failure::Failure;
 
 /// The tokens in use, by who signs in. A clone is another handle to the same.
 #[derive(Clone, Debug, Default)]
-pub struct TokenPool(Arc<Mutex<Vec<(config::Account, Weak<Tokens>)>>>);
+pub struct TokenPool(Arc<Mutex<Vec<InUse>>>);
+
+/// An account, and its tokens.
+type InUse = (config::Account, Weak<Tokens>);
 
 impl TokenPool {
     /// The tokens for this account: those of another one, if that signs in as the same application. A person's are never shared.

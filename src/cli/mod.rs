@@ -39,6 +39,7 @@ mod signal;
 mod status;
 mod unset;
 mod users;
+mod whom;
 
 use std::process::ExitCode;
 

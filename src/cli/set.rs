@@ -12,8 +12,8 @@ use super::context::{Context, examples};
 use super::daemon_client::request;
 use super::error::{Error, Exit};
 use super::terminal::output::print;
-use super::terminal::text::printable;
 use super::terminal::times::exact_span;
+use super::whom::WhomArgs;
 use crate::policy::Claim;
 use crate::presence::Presence;
 use crate::status::parse_ttl;
@@ -26,9 +26,9 @@ use crate::status::users::UserChange;
     "presenced set dnd                 Do not disturb, until `presenced unset`"
     "presenced set Busy/InACall        Microsoft Graph's own names also work"
     "presenced set nothing --for 1h    Claim nothing and let Teams decide"
-    "presenced set away --user anna    For one of many users";
-    "It survives a restart of presenced, a logout and a reboot; the time goes on.";
-    "A presence set with --user does not survive a restart of presenced yet."
+    "presenced set away --user anna    For one of many users"
+    "presenced set away --account work For one of several accounts";
+    "It survives a restart of presenced, a logout and a reboot; the time goes on."
 ))]
 pub(super) struct Args {
     /// The presence to set
@@ -39,9 +39,8 @@ pub(super) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_ttl)]
     duration: Option<Duration>,
 
-    /// For this user alone, by object id or by name; left out: for this machine
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
+    #[command(flatten)]
+    whom: WhomArgs,
 }
 
 /// A claim and its names.
@@ -132,19 +131,16 @@ fn nearest(text: &str) -> Option<&'static str> {
 }
 
 /// Runs it.
-pub(super) fn run(Args { presence, duration, user }: Args, context: &Context) -> Result<Exit, Error> {
-    request(context, async |mut client| match &user {
+pub(super) fn run(Args { presence, duration, whom }: Args, context: &Context) -> Result<Exit, Error> {
+    request(context, async |mut client| match whom.some() {
         None => client.set_override(presence, duration).await,
-        Some(user) => client.change_user(user, &UserChange::SetOverride(presence, duration)).await,
+        Some(whom) => client.change(&whom, &UserChange::SetOverride(presence, duration)).await,
     })?;
     let claim = match presence {
         Claim::Hold(presence) => format!("claiming {presence}"),
         Claim::Nothing => "claiming nothing".to_owned(),
     };
-    let (claim, unset) = match user.map(|user| printable(&user)) {
-        None => (claim, "presenced unset".to_owned()),
-        Some(user) => (format!("{claim} for {user}"), format!("presenced unset --user {}", as_typed(&user))),
-    };
+    let (claim, unset) = (claim + &whom.shown(), format!("presenced unset{}", whom.as_typed()));
     let length = duration.and_then(|duration| SignedDuration::try_from(duration).ok()).map(exact_span);
     print(&match length {
         Some(length) => format!("{claim} for {length}, or until `{unset}`\n"),
@@ -153,22 +149,9 @@ pub(super) fn run(Args { presence, duration, user }: Args, context: &Context) ->
     Ok(Exit::Ok)
 }
 
-/// A name as one word of a shell command: in quotes if it has characters with a meaning there.
-fn as_typed(name: &str) -> String {
-    let is_plain = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_' | '.' | '@');
-    if name.chars().all(is_plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_a_space_can_be_typed() {
-        assert_eq!(as_typed("agent-7"), "agent-7");
-        assert_eq!(as_typed("Anna Arendt"), "'Anna Arendt'");
-        assert_eq!(as_typed("Flann O'Brien"), r"'Flann O'\''Brien'");
-    }
 
     #[test]
     fn each_claim_can_be_chosen_by_its_name_in_configuration_files() {

@@ -5,13 +5,14 @@ use std::time::Duration;
 use super::context::{Context, examples};
 use super::daemon_client::request;
 use super::error::{Error, Exit};
+use super::whom::WhomArgs;
 use crate::status::users::UserChange;
 use crate::status::{Invalid, SignalName, SignalValue, parse_ttl};
 
 /// The arguments of `signal`.
 #[derive(Debug, clap::Args)]
 #[command(
-    override_usage = "presenced signal <NAME> <VALUE> [--ttl <DURATION>] [--user <USER>]\n       presenced signal <NAME> --unset [--user <USER>]"
+    override_usage = "presenced signal <NAME> <VALUE> [OPTIONS]\n       presenced signal <NAME> --unset [OPTIONS]"
 )]
 #[command(after_help = examples!(
     "presenced signal door closed               Keep it until it changes"
@@ -19,9 +20,8 @@ use crate::status::{Invalid, SignalName, SignalValue, parse_ttl};
     "presenced signal door --unset              Clear it"
     "presenced signal call idle --user anna     The call of one of many users";
     "A rule matches it with `when = { signal = { door = \"closed\" } }`.";
-    "With --user, the name `call` is the call state: idle, in-call, conference or presenting.";
-    "It survives a restart of presenced, but not a logout or a reboot.";
-    "A signal set with --user does not survive a restart of presenced yet."
+    "With --user or --account, the name `call` is the call state: idle, in-call, conference or presenting.";
+    "It survives a restart of presenced, but not a logout or a reboot."
 ))]
 pub(super) struct Args {
     /// The signal's name: letters, digits, `-` and `_`
@@ -39,21 +39,20 @@ pub(super) struct Args {
     #[arg(long)]
     unset: bool,
 
-    /// For this user alone, by object id or by name; left out: for this machine
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
+    #[command(flatten)]
+    whom: WhomArgs,
 }
 
 /// Runs it.
-pub(super) fn run(Args { name, value, ttl, unset: _, user }: Args, context: &Context) -> Result<Exit, Error> {
-    if let Some(user) = user {
+pub(super) fn run(Args { name, value, ttl, unset: _, whom }: Args, context: &Context) -> Result<Exit, Error> {
+    if let Some(whom) = whom.some() {
         let change = match value {
             Some(value) => UserChange::signal(name.as_str(), value.as_str(), ttl),
             None => UserChange::clear(name.as_str()),
         };
         let change =
             change.map_err(|Invalid { message, hint, .. }| Error::new(Exit::Usage, message).with_hint(hint))?;
-        request(context, async |mut client| client.change_user(&user, &change).await)?;
+        request(context, async |mut client| client.change(&whom, &change).await)?;
         return Ok(Exit::Ok);
     }
     request(context, async |mut client| match value {

@@ -4,7 +4,7 @@ use super::context::{Context, examples};
 use super::daemon_client::request;
 use super::error::{Error, Exit};
 use super::terminal::output::print;
-use super::terminal::text::printable;
+use super::whom::WhomArgs;
 use crate::status::users::UserChange;
 
 /// The arguments of `unset`.
@@ -12,22 +12,19 @@ use crate::status::users::UserChange;
 #[command(after_help = examples!(
     "presenced unset                   Let the rules decide again"
     "presenced unset --user anna       For one of many users"
+    "presenced unset --account work    For one of several accounts"
 ))]
 pub(super) struct Args {
-    /// For this user alone, by object id or by name; left out: for this machine
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
+    #[command(flatten)]
+    whom: WhomArgs,
 }
 
 /// Runs it.
-pub(super) fn run(Args { user }: Args, context: &Context) -> Result<Exit, Error> {
-    request(context, async |mut client| match &user {
+pub(super) fn run(Args { whom }: Args, context: &Context) -> Result<Exit, Error> {
+    request(context, async |mut client| match whom.some() {
         None => client.clear_override().await,
-        Some(user) => client.change_user(user, &UserChange::ClearOverride).await,
+        Some(whom) => client.change(&whom, &UserChange::ClearOverride).await,
     })?;
-    print(&match user {
-        None => "the rules decide again\n".to_owned(),
-        Some(user) => format!("the rules decide again for {}\n", printable(&user)),
-    })?;
+    print(&format!("the rules decide again{}\n", whom.shown()))?;
     Ok(Exit::Ok)
 }

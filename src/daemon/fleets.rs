@@ -16,7 +16,7 @@ use super::{Daemon, StartError, kept};
 use crate::config;
 use crate::policy::Snapshot;
 use crate::status::report;
-use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand};
+use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand, Whom};
 use crate::time::{Instant, Now};
 use crate::warning::Warning;
 
@@ -139,8 +139,11 @@ impl Daemon {
         let machine = machine.filter(|_| !self.fleets.is_empty() && self.owners.is_complete());
         let machine = machine.map(|machine| self.held_machine.of(machine, hold, now));
         for fleet in self.fleets.iter_mut().chain(&mut self.leaving_fleets) {
-            let machine =
-                machine.map(|machine| Snapshot { account: Some(fleet.name.as_str().into()), ..machine.clone() });
+            let own = |machine: &Snapshot| {
+                let own = self.accounts_own.over(machine, &fleet.name, now).unwrap_or_else(|| machine.clone());
+                Snapshot { account: Some(fleet.name.as_str().into()), ..own }
+            };
+            let machine = machine.map(own);
             let readings = machine.as_ref().map(|machine| Readings { machine, owners: &self.owners });
             fleet.turn(readings.as_ref(), rules, session, &mut self.fleet_tasks, now);
         }
@@ -192,10 +195,10 @@ impl Daemon {
         // A client that has left does not need its answer.
         match command {
             UsersCommand::Change { changes, writer, reply } => {
-                let change =
-                    |(user, change): &(String, UserChange)| self.change_user(user, change, writer.as_deref(), now);
+                let change = |(whom, change): &(Whom, UserChange)| self.change(whom, change, writer.as_deref(), now);
                 let outcomes: Vec<_> = changes.iter().map(change).collect();
-                let kept: Vec<_> = self.fleets.iter_mut().map(|fleet| fleet.keep(now)).collect();
+                let of_users = self.fleets.iter_mut().map(|fleet| fleet.keep(now));
+                let kept: Vec<_> = of_users.chain([self.accounts_own.keep()]).collect();
                 tokio::spawn(async move {
                     // A disk that takes long keeps nobody waiting.
                     let _ = tokio::time::timeout(kept::PATIENCE, join_all(kept)).await;
@@ -209,11 +212,22 @@ impl Daemon {
         }
     }
 
-    fn change_user(&mut self, user: &str, change: &UserChange, writer: Option<&str>, now: &Now) -> Result<(), NotDone> {
-        let known = self.fleets.iter().position(|fleet| fleet.has(user));
+    fn change(&mut self, whom: &Whom, change: &UserChange, writer: Option<&str>, now: &Now) -> Result<(), NotDone> {
+        if whom.account.as_ref().is_some_and(|account| !self.config.accounts.contains_key(account)) {
+            return Err(NotDone::UnknownAccount);
+        }
+        let user = match whom {
+            Whom { user: Some(user), .. } => user,
+            Whom { user: None, account: Some(account) } => {
+                return self.accounts_own.change(account, change, writer, now);
+            }
+            Whom { user: None, account: None } => return Err(NotDone::UnknownUser),
+        };
+        let is_meant = |fleet: &Fleet| whom.account.as_ref().is_none_or(|account| *account == fleet.name);
+        let known = self.fleets.iter().position(|fleet| is_meant(fleet) && fleet.has(user));
         let places = known.map_or(0..self.fleets.len(), |at| at..at + 1);
         let mut outcome = Err(NotDone::UnknownUser);
-        for fleet in &mut self.fleets[places] {
+        for fleet in self.fleets[places].iter_mut().filter(|fleet| is_meant(fleet)) {
             outcome = fleet.change(user, change, writer, now);
             if outcome != Err(NotDone::UnknownUser) {
                 break;

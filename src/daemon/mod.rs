@@ -25,6 +25,7 @@
 //!   what was set through the socket, and reads it at the next start.
 
 mod account;
+mod accounts_own;
 mod applications;
 mod board;
 mod certificate;
@@ -48,10 +49,10 @@ mod session_lock;
 mod sign_in;
 mod sleep;
 mod sources;
+mod start;
 mod zone;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,20 +63,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::auth;
-use crate::config::{self, Config, Environment};
-use crate::failure::Failure;
+use crate::config::{Config, Environment};
 use crate::kept::Life;
 use crate::metrics::{Metrics, Wakeup};
 use crate::policy::{Decision, Snapshot, decide};
 use crate::signals::calendar;
-use crate::signals::{Buses, FileWatcher, Update};
+use crate::signals::{FileWatcher, Update};
 use crate::status::report::Report;
 use crate::status::users::UsersCommand;
-use crate::status::{BindError, Listen, Server};
+use crate::status::{Listen, Server};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 
 use account::{Account, AccountId, Done};
+use accounts_own::AccountsOwn;
 use applications::Applications;
 use board::Board;
 use decision_log::DecisionLog;
@@ -92,72 +93,11 @@ use service::Service;
 use session_lock::{Holder, Locks};
 use sleep::SuspendWindow;
 use sources::Sources;
+pub use start::{Options, StartError, kept_path};
 
 /// How long a decision waits for signals that are on but have not been heard yet. In real time, because a bus does not answer
 /// sooner when the daemon's clock runs fast.
 const FIRST_READINGS_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What a daemon needs to start.
-pub struct Options {
-    /// The first configuration.
-    pub config: Config,
-    /// The file to read it from again on reload; `None`: reloading is not possible.
-    pub config_file: Option<PathBuf>,
-    /// The folders and variables of its environment.
-    pub environment: Environment,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The status socket.
-    pub socket: Listen,
-    /// The history's file; `None`: no history is kept.
-    pub history: Option<PathBuf>,
-    /// The file that keeps what is set through the socket over a restart; `None`: a restart forgets it.
-    pub kept: Option<PathBuf>,
-    /// The D-Bus addresses.
-    pub buses: Buses,
-    /// Watches the files of all signals, and the file that names the time zone.
-    pub file_watcher: FileWatcher,
-}
-
-/// The file in the state folder that keeps what is set through `socket`.
-///
-/// # Errors
-/// The path is relative, and the current folder no longer exists.
-pub fn kept_path(state_dir: &Path, socket: &Path) -> io::Result<PathBuf> {
-    config::state_file(state_dir, "kept", socket, "json")
-}
-
-/// Why a daemon cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The status socket is not available.
-    #[error(transparent)]
-    Socket(#[from] BindError),
-    /// An account cannot be set up.
-    #[error("account `{account}`: {failure}")]
-    Account {
-        /// Its name.
-        account: String,
-        /// Why.
-        failure: Failure,
-    },
-    /// Another process holds the only account's session.
-    #[error("account `{account}`: {failure}")]
-    Held {
-        /// Its name.
-        account: String,
-        /// Who holds it.
-        failure: Failure,
-    },
-    /// The operating system refuses something.
-    #[error("cannot {what}: {source}")]
-    System {
-        /// What the daemon tried to do.
-        what: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
-}
 
 /// A daemon that is set up but not running yet.
 pub struct Daemon {
@@ -173,6 +113,8 @@ pub struct Daemon {
     owners: OwnersSignals,
     /// What the machine's readings are for their users.
     held_machine: HeldMachine,
+    /// What was set for one account alone.
+    accounts_own: AccountsOwn,
     /// Those of an earlier configuration, which are still clearing their users.
     leaving_fleets: Vec<Fleet>,
     /// Accounts of an earlier configuration, which are still clearing their sessions.
@@ -234,6 +176,9 @@ impl Daemon {
                 keeper.keep(board.kept(&life, &now), None);
             }
         }
+        let of_accounts = kept.as_ref().map(|path| path.with_extension("accounts.jsonl"));
+        let mut accounts_own = AccountsOwn::restore(of_accounts, life.clone(), &now);
+        accounts_own.retain(&config.accounts, &now);
         let (sender, updates) = mpsc::channel(64);
         let sources =
             Sources::start(&config.signals, Arc::clone(&clock), sender, buses, file_watcher.clone(), &environment);
@@ -247,6 +192,7 @@ impl Daemon {
             fleets: Vec::new(),
             owners: OwnersSignals::new(&config.signals),
             held_machine: HeldMachine::default(),
+            accounts_own,
             leaving_fleets: Vec::new(),
             leavers: Vec::new(),
             last_id: AccountId(0),
@@ -406,6 +352,7 @@ impl Daemon {
     /// What an account should hold, which may depend on which account it is.
     fn decide_for(&self, account: &Account, machine: &Snapshot, now: &Now) -> Decision {
         let own = self.owners.over(machine, &account.name, None).unwrap_or_else(|| machine.clone());
+        let own = self.accounts_own.over(&own, &account.name, now).unwrap_or(own);
         decide(&self.config.rules, &Snapshot { account: Some(account.name.as_str().into()), ..own }, now)
     }
 
@@ -426,6 +373,7 @@ impl Daemon {
             .filter(|account| !waits_for(&self.leavers, account))
             .filter_map(|account| account.next_wakeup(now))
             .chain(self.board.next_end(&snapshot, now))
+            .chain(self.accounts_own.next_end(now))
             .chain(self.service.next_watchdog())
             .chain(self.suspend_wakeup())
             .chain(self.listening.next_wakeup())

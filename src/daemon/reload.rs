@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::account::{Account, AccountId};
+use super::account::{Account, AccountId, Resources};
 use super::kept::Reply;
 use super::owners::OwnersSignals;
 use super::service::Service;
@@ -155,6 +155,7 @@ impl Daemon {
         if config.log != self.config.log {
             tracing::warn!("`[log]` has changed; this takes effect after a restart");
         }
+        self.accounts_own.retain(&config.accounts, now);
         self.metrics.retain(|name| config.accounts.contains_key(name));
         self.config = config;
         Ok(())
@@ -168,19 +169,15 @@ impl Daemon {
         let mut accounts = Vec::with_capacity(configs.len());
         for (name, config) in configs.iter().filter(|(_, config)| config.users.is_none()) {
             self.last_id = AccountId(self.last_id.0 + 1);
-            let metrics = Arc::clone(&self.metrics);
-            let watcher = self.file_watcher.clone();
-            let account = Account::new(
-                self.last_id,
-                name,
-                config.clone(),
-                &self.environment,
-                metrics,
-                &mut self.applications,
-                &self.locks,
-                watcher,
-            )
-            .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
+            let resources = Resources {
+                environment: &self.environment,
+                metrics: Arc::clone(&self.metrics),
+                applications: &mut self.applications,
+                locks: &self.locks,
+                file_watcher: self.file_watcher.clone(),
+            };
+            let account = Account::new(self.last_id, name, config.clone(), resources)
+                .map_err(|failure| StartError::Account { account: name.clone(), failure })?;
             accounts.push(account);
         }
         Ok(accounts)

@@ -79,6 +79,13 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "unknown-user", format!("no account has the user `{user}`"), hint)
     }
 
+    /// There is no account of this name.
+    pub(super) fn unknown_account(account: &str) -> Self {
+        let account = printable(&account.chars().take(SHOWN_CHARS).collect::<String>());
+        let message = format!("there is no account `{account}`");
+        Self::new(StatusCode::NOT_FOUND, "unknown-account", message, "`presenced status` shows the accounts")
+    }
+
     /// No account of this name has `users`; an empty name means that none has.
     pub(super) fn no_account_with_users(account: &str) -> Self {
         let (message, hint) = if account.is_empty() {

@@ -26,6 +26,9 @@
 //! | `GET /readyz` | | 200 `ok` or `degraded`, 503 `starting`, `failing` or `stopping`: whether the presence is kept |
 //! | `GET /metrics` | | 200, `OpenMetrics` 1.0 |
 //!
+//! All requests for an override or a signal take `?account=NAME`: for that account alone, or for a user of that account. The name
+//! `call` then takes the call states.
+//!
 //! A change of an override or a signal is in force at once. The answer comes when the change is also in the file that survives a
 //! restart, but after a second at the latest.
 //!

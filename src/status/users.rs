@@ -76,7 +76,23 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// One change for one user.
+/// Whom a change is for. Without a user, for the whole account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whom {
+    /// The id or the name of one of many users.
+    pub user: Option<String>,
+    /// The name of the account; `None`: the one that has this user.
+    pub account: Option<String>,
+}
+
+impl Whom {
+    /// One of many users.
+    pub fn user(user: &str) -> Self {
+        Self { user: Some(user.to_owned()), account: None }
+    }
+}
+
+/// One change for one user or one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserChange {
     /// Holds this by hand, for some time or until unset.
@@ -132,11 +148,13 @@ impl UserChange {
     }
 }
 
-/// Why a change was not made for a user.
+/// Why a change was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotDone {
-    /// No account has this user.
+    /// No account has this user, or not the one that was named.
     UnknownUser,
+    /// There is no such account.
+    UnknownAccount,
     /// One sentence.
     Refused(String),
 }
@@ -144,10 +162,11 @@ pub enum NotDone {
 /// A command about users.
 #[derive(Debug)]
 pub enum UsersCommand {
-    /// `PUT` and `DELETE /v1/users/{user}/…`, and each line of `POST /v1/users/signals`.
+    /// `PUT` and `DELETE /v1/users/{user}/…`, those of `/v1/override` and `/v1/signals/{name}` with an `account`, and each line of
+    /// `POST /v1/users/signals`.
     Change {
-        /// Whom, by id or name, and what; in order.
-        changes: Vec<(String, UserChange)>,
+        /// For whom, and what; in order.
+        changes: Vec<(Whom, UserChange)>,
         /// The program that sets it, for people to see; `None`: unknown.
         writer: Option<String>,
         /// The outcomes in the same order.
@@ -175,6 +194,9 @@ pub enum UsersCommand {
 pub struct Line {
     /// The id or the name.
     pub user: String,
+    /// The account that has this user; left out, whichever it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The signal's name, or `call`.
     pub signal: String,
     /// Its value; `null` or left out unsets it.

@@ -236,3 +236,51 @@ async fn check_says_who_follows_the_same_signals() {
     let (_, output, _) = house.ask(&["check"]).await;
     assert!(output.contains("/run/calls/{user} (one for each user)") && !output.contains("the same"), "{output}");
 }
+
+#[tokio::test]
+async fn something_can_be_set_for_one_account_alone() {
+    let house = singles(&[("anna", 1), ("ben", 2)], ONLY_CALLS_DECIDE).await;
+    let daemon = house.start().await;
+    seen(&house, [1, 2], "Available/Available").await;
+    let (code, output, _) = house.ask(&["set", "away", "--account", "ben", "--for", "2h"]).await;
+    let said = "claiming Away/Away for the account ben for 2 h, or until `presenced unset --account ben`\n";
+    assert_eq!((code, output.as_str()), (0, said));
+    seen(&house, [2], "Away/Away").await;
+    assert_eq!(house.ask(&["signal", "call", "in-call", "--account", "anna"]).await.0, 0);
+    seen(&house, [1], "Busy/InACall").await;
+    seen(&house, [2], "Away/Away").await;
+    // It survives a kill.
+    daemon.signal(rustix::process::Signal::KILL);
+    daemon.ended().await;
+    let daemon = house.start().await;
+    let held = daemon.report("both", |report| report.accounts.values().all(|account| account.desired.is_some())).await;
+    let because = |name: &str| held.accounts[name].because.clone();
+    assert_eq!((because("anna"), because("ben")), ("call is in-call".to_owned(), "set by hand".to_owned()));
+    assert_eq!(house.ask(&["unset", "--account", "ben"]).await.0, 0);
+    seen(&house, [2], "Available/Available").await;
+    assert_eq!(house.ask(&["signal", "call", "--unset", "--account", "anna"]).await.0, 0);
+    seen(&house, [1], "Available/Available").await;
+    let (code, _, error) = house.ask(&["unset", "--account", "bem"]).await;
+    assert_eq!(code, 1);
+    assert!(error.contains("there is no account `bem`"), "{error}");
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_set_for_an_account_is_for_all_its_users_who_have_nothing_of_their_own() {
+    let house = house().await;
+    house.write("agents", lines(1..=USERS));
+    house.write("config.toml", configuration(&house));
+    let daemon = house.start().await;
+    seen(&house, 1..=USERS, "Available/Available").await;
+    assert_eq!(house.ask(&["set", "call", "--user", "agent7", "--account", "agents"]).await.0, 0);
+    assert_eq!(house.ask(&["set", "away", "--account", "agents"]).await.0, 0);
+    seen(&house, others(&[7]), "Away/Away").await;
+    seen(&house, [7], "Busy/InACall").await;
+    assert_eq!(house.ask(&["unset", "--account", "agents"]).await.0, 0);
+    seen(&house, others(&[7]), "Available/Available").await;
+    let (code, _, error) = house.ask(&["set", "call", "--user", "zoe", "--account", "agents"]).await;
+    assert_eq!(code, 1);
+    assert!(error.contains("no account has the user `zoe`"), "{error}");
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}

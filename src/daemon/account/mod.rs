@@ -104,6 +104,15 @@ pub(super) struct Account {
     dropped_at: Option<Instant>,
 }
 
+/// What an account uses of the daemon.
+pub(super) struct Resources<'a> {
+    pub(super) environment: &'a config::Environment,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) applications: &'a mut Applications,
+    pub(super) locks: &'a Locks,
+    pub(super) file_watcher: FileWatcher,
+}
+
 /// A write that was sent and not answered yet.
 #[derive(Debug)]
 struct InFlight {
@@ -122,15 +131,12 @@ impl Account {
         id: AccountId,
         name: &str,
         config: config::Account,
-        environment: &config::Environment,
-        metrics: Arc<Metrics>,
-        applications: &mut Applications,
-        locks: &Locks,
-        file_watcher: FileWatcher,
+        resources: Resources<'_>,
     ) -> Result<Self, Failure> {
+        let Resources { environment, metrics, applications, locks, file_watcher } = resources;
+        let lock = locks.of(&config);
         let tokens = &applications.tokens;
         let authenticator = Authenticator::sharing(name, &config, environment, tokens, Arc::clone(&metrics));
-        let lock = locks.of(&config);
         Ok(Self {
             id,
             name: name.to_owned(),

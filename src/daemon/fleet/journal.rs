@@ -1,4 +1,4 @@
-//! What survives a restart of a fleet: what is set for each user alone, and where the wheel is.
+//! What survives a restart of a fleet: what is set for each user alone, and where the wheel is. Accounts use it in the same way.
 //!
 //! The file grows by a line for each change, so that a change costs the same however many users there are: the newest line of a
 //! user counts. It is written anew at the start, and when it has grown by more than what it says. A line that a killed process has
@@ -56,15 +56,15 @@ enum Line {
 
 /// What a file said at the start.
 #[derive(Debug, Default)]
-pub(super) struct Journaled {
+pub(in crate::daemon) struct Journaled {
     /// What still holds for each user, by id.
-    pub(super) users: HashMap<String, Restored<Word>>,
+    pub(in crate::daemon) users: HashMap<String, Restored<Word>>,
     /// The earliest slot that was not done.
     pub(super) slot: Option<Timestamp>,
 }
 
 /// Reads the file at the start. What cannot be read is left out, and the log says so.
-pub(super) fn read(path: &Path, life: &Life, now: &Now) -> Journaled {
+pub(in crate::daemon) fn read(path: &Path, life: &Life, now: &Now) -> Journaled {
     let there = path.to_owned();
     let read = handed_over(move || {
         let mut text = Vec::new();
@@ -106,7 +106,7 @@ fn parse(text: &[u8], life: &Life, now: &Now) -> Journaled {
 
 /// Writes the file.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(in crate::daemon) struct Journal {
     /// `None`: no location is available for the file.
     orders: Option<mpsc::UnboundedSender<Order>>,
     /// Lines that are not ordered yet.
@@ -128,7 +128,7 @@ struct Order {
 
 impl Journal {
     /// Writes to the file at `path`; `None`: nothing is kept. Needs a running tokio runtime.
-    pub(super) fn start(path: Option<PathBuf>) -> Self {
+    pub(in crate::daemon) fn start(path: Option<PathBuf>) -> Self {
         let orders = path.map(|path| {
             let (orders, queue) = mpsc::unbounded_channel();
             tokio::spawn(write_all(path, queue));
@@ -138,14 +138,14 @@ impl Journal {
     }
 
     /// Notes what is set for a user now. It is written at the next [`Journal::flush`].
-    pub(super) fn note(&mut self, user: &str, kept: &Kept<Word>) {
+    pub(in crate::daemon) fn note(&mut self, user: &str, kept: &Kept<Word>) {
         if self.orders.is_some() {
             push(&mut self.pending, &Line::User { user: user.to_owned(), form: Form::of(kept) });
         }
     }
 
     /// Writes what was noted. The receiver ends when that is on the disk, or cannot be written.
-    pub(super) fn flush(&mut self) -> oneshot::Receiver<()> {
+    pub(in crate::daemon) fn flush(&mut self) -> oneshot::Receiver<()> {
         let (written, done) = oneshot::channel();
         let text = std::mem::take(&mut self.pending);
         if !text.is_empty() {
@@ -156,12 +156,12 @@ impl Journal {
     }
 
     /// Whether it is time to write it anew.
-    pub(super) fn is_long(&self) -> bool {
+    pub(in crate::daemon) fn is_long(&self) -> bool {
         self.grown > self.whole.max(GROWTH)
     }
 
     /// Writes it anew with what is set for these users.
-    pub(super) fn replace<'a>(&mut self, users: impl Iterator<Item = (&'a str, Kept<Word>)>) {
+    pub(in crate::daemon) fn replace<'a>(&mut self, users: impl Iterator<Item = (&'a str, Kept<Word>)>) {
         if self.orders.is_none() {
             return;
         }

@@ -1,6 +1,6 @@
-//! What was set for one user through the socket, and what that makes of the machine's readings for this user.
+//! What was set for one user or one account through the socket, and what that makes of the machine's readings for it.
 //!
-//! What was set for a user comes before the machine's reading of the same name. What was not set, or has ended, leaves the
+//! What was set for it comes before the machine's reading of the same name. What was not set, or has ended, leaves the
 //! machine's reading as it is.
 
 use std::collections::BTreeMap;
@@ -15,9 +15,9 @@ use crate::status::users::{CALL, UserChange};
 /// How many signals may be set for one user.
 const MAX_SIGNALS: usize = 32;
 
-/// What is set for a user.
+/// What is set.
 #[derive(Debug, Default)]
-pub(super) struct Own {
+pub(in crate::daemon) struct Own {
     manual: Option<Lasting<Claim>>,
     call: Option<Lasting<CallState>>,
     named: BTreeMap<String, Lasting<Word>>,
@@ -25,36 +25,41 @@ pub(super) struct Own {
 
 impl Own {
     /// Takes in a change. `writer` is the program that makes it. The error is a sentence for the client.
-    pub(super) fn apply(&mut self, change: &UserChange, writer: Option<&str>, now: &Now) -> Result<(), String> {
+    pub(in crate::daemon) fn apply(
+        &mut self,
+        change: &UserChange,
+        writer: Option<&str>,
+        now: &Now,
+    ) -> Result<(), String> {
         self.named.retain(|_, signal| signal.is_in_force(now));
         match change {
             UserChange::SetOverride(claim, ttl) => self.manual = Some(Lasting::new(*claim, *ttl, now)),
             UserChange::ClearOverride => self.manual = None,
             UserChange::SetCall(state, ttl) => self.call = Some(Lasting::new(*state, *ttl, now)),
             UserChange::ClearCall => {
-                self.call.take().ok_or("no call state is set for this user")?;
+                self.call.take().ok_or("no call state is set there")?;
             }
             UserChange::SetSignal(name, value, ttl) => {
                 if self.named.len() >= MAX_SIGNALS && !self.named.contains_key(name) {
-                    return Err(format!("{MAX_SIGNALS} signals are set for this user already; unset one first"));
+                    return Err(format!("{MAX_SIGNALS} signals are set there already; unset one first"));
                 }
                 let word = Word { value: value.clone(), writer: writer.map(str::to_owned) };
                 self.named.insert(name.clone(), Lasting::new(word, *ttl, now));
             }
             UserChange::ClearSignal(name) => {
-                self.named.remove(name).ok_or_else(|| format!("no signal `{name}` is set for this user"))?;
+                self.named.remove(name).ok_or_else(|| format!("no signal `{name}` is set there"))?;
             }
         }
         Ok(())
     }
 
     /// Whether nothing is set.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::daemon) fn is_empty(&self) -> bool {
         self.manual.is_none() && self.call.is_none() && self.named.is_empty()
     }
 
-    /// The readings for this user.
-    pub(super) fn over(&self, machine: &Snapshot, now: &Now) -> Snapshot {
+    /// The readings with what is set.
+    pub(in crate::daemon) fn over(&self, machine: &Snapshot, now: &Now) -> Snapshot {
         let mut readings = machine.clone();
         if let Some(call) = self.call.as_ref().filter(|call| call.is_in_force(now)) {
             readings.call = Reading::Known(Call { state: call.value, app: None });
@@ -70,14 +75,14 @@ impl Own {
     }
 
     /// The first end after `now` of something that is set.
-    pub(super) fn next_end(&self, now: &Now) -> Option<Instant> {
+    pub(in crate::daemon) fn next_end(&self, now: &Now) -> Option<Instant> {
         let ends = [self.manual.as_ref().and_then(|it| it.until), self.call.as_ref().and_then(|it| it.until)];
         let named = self.named.values().filter_map(|signal| signal.until);
         ends.into_iter().flatten().chain(named).filter(|end| *end > now.instant).min()
     }
 
     /// What is set and in force, to be kept over a restart.
-    pub(super) fn kept(own: Option<&Self>, life: &Life, now: &Now) -> Kept<Word> {
+    pub(in crate::daemon) fn kept(own: Option<&Self>, life: &Life, now: &Now) -> Kept<Word> {
         let mut kept =
             Kept { life: life.clone(), instant: now.instant, wall: now.wall, manual: None, signals: BTreeMap::new() };
         let Some(own) = own else { return kept };
@@ -92,14 +97,16 @@ impl Own {
     }
 
     /// What still holds after a restart.
-    pub(super) fn restored(Restored { manual, mut signals, outdated: _, differs: _ }: Restored<Word>) -> Self {
+    pub(in crate::daemon) fn restored(
+        Restored { manual, mut signals, outdated: _, differs: _ }: Restored<Word>,
+    ) -> Self {
         let call = signals.remove(CALL);
         let call = call.and_then(|call| Some(Lasting { value: call.value.value.parse().ok()?, until: call.until }));
         Self { manual, call, named: signals }
     }
 
     /// What is set and in force, by name, for people.
-    pub(super) fn words(&self, now: &Now) -> BTreeMap<String, String> {
+    pub(in crate::daemon) fn words(&self, now: &Now) -> BTreeMap<String, String> {
         let call = self
             .call
             .as_ref()

@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::report::word;
 use super::super::request::{OverrideBody, SignalBody, write_ttl};
-use super::super::users::{CALL, Page, Query, UserChange, UserRow};
+use super::super::users::{CALL, Page, Query, UserChange, UserRow, Whom};
 use super::{Client, ClientError, parse};
 
 impl Client {
@@ -34,11 +34,17 @@ impl Client {
         parse(&body)
     }
 
-    /// `PUT` and `DELETE /v1/users/{user}/…`.
+    /// `PUT` and `DELETE /v1/users/{user}/…`, for one of many users.
     pub async fn change_user(&mut self, user: &str, change: &UserChange) -> Result<(), ClientError> {
-        let user = format!("/v1/users/{}", escaped(user));
-        let manual = format!("{user}/override");
-        let signal = |name: &str| format!("{user}/signals/{}", escaped(name));
+        self.change(&Whom::user(user), change).await
+    }
+
+    /// The same for a user or an account.
+    pub async fn change(&mut self, whom: &Whom, change: &UserChange) -> Result<(), ClientError> {
+        let user = whom.user.as_ref().map(|user| format!("/users/{}", escaped(user))).unwrap_or_default();
+        let account = whom.account.as_ref().map(|account| format!("?account={}", escaped(account))).unwrap_or_default();
+        let manual = format!("/v1{user}/override{account}");
+        let signal = |name: &str| format!("/v1{user}/signals/{}{account}", escaped(name));
         let set = |value: &dyn Display, ttl: Option<Duration>| {
             Some(SignalBody { value: value.to_string(), ttl: ttl.map(write_ttl) })
         };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query as Parameters, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
@@ -21,10 +21,11 @@ use super::Command;
 use super::answer::Refusal;
 use super::connections::Seat;
 use super::open_metrics;
-use super::peer;
 use super::report::{self, Health, Report};
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, parse_claim, parse_ttl};
+use super::users::{UserChange, Whom};
 use crate::metrics::Metrics;
+use users::{OfAccount, of_account, writer};
 
 /// The largest body that is read.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -141,14 +142,27 @@ async fn next_report(reports: &mut watch::Receiver<Arc<Report>>, shown: Option<&
     }
 }
 
-async fn set_override(State(daemon): State<Daemon>, body: Body) -> Done {
+async fn set_override(
+    State(daemon): State<Daemon>,
+    account: Result<Parameters<OfAccount>, QueryRejection>,
+    body: Body,
+) -> Done {
+    let account = of_account(account)?;
     let body: OverrideBody = read_json(body, r#"{"presence": "Busy/InACall", "for": "30m"}"#).await?;
+    if account.is_some() {
+        let change = UserChange::hold(&body.presence, body.ttl.as_deref())?;
+        return daemon.change(Whom { user: None, account }, change, None).await;
+    }
     let claim = parse_claim(&body.presence)?;
     let ttl = body.ttl.as_deref().map(parse_ttl).transpose()?;
     done(daemon.ask(|reply| Command::SetOverride { claim, ttl, reply }).await?)
 }
 
-async fn clear_override(State(daemon): State<Daemon>) -> Done {
+async fn clear_override(State(daemon): State<Daemon>, account: Result<Parameters<OfAccount>, QueryRejection>) -> Done {
+    let account = of_account(account)?;
+    if account.is_some() {
+        return daemon.change(Whom { user: None, account }, UserChange::ClearOverride, None).await;
+    }
     done(daemon.ask(|reply| Command::ClearOverride { reply }).await?)
 }
 
@@ -156,18 +170,29 @@ async fn set_signal(
     State(daemon): State<Daemon>,
     peer: Option<Extension<Peer>>,
     name: Result<Path<String>, PathRejection>,
+    account: Result<Parameters<OfAccount>, QueryRejection>,
     body: Body,
 ) -> Done {
-    let name = signal_name(name)?;
+    let (name, account) = (signal_name(name)?, of_account(account)?);
     let body: SignalBody = read_json(body, r#"{"value": "on-air", "ttl": "2m"}"#).await?;
+    if account.is_some() {
+        let change = UserChange::set(&name, &body.value, body.ttl.as_deref())?;
+        return daemon.change(Whom { user: None, account }, change, writer(peer)).await;
+    }
     let value = body.value.parse::<SignalValue>()?.into();
     let ttl = body.ttl.as_deref().map(parse_ttl).transpose()?;
-    let writer = peer.and_then(|Extension(Peer(pid))| peer::name(pid));
-    done(daemon.ask(|reply| Command::SetSignal { name, value, ttl, writer, reply }).await?)
+    done(daemon.ask(|reply| Command::SetSignal { name, value, ttl, writer: writer(peer), reply }).await?)
 }
 
-async fn clear_signal(State(daemon): State<Daemon>, name: Result<Path<String>, PathRejection>) -> Done {
-    let name = signal_name(name)?;
+async fn clear_signal(
+    State(daemon): State<Daemon>,
+    name: Result<Path<String>, PathRejection>,
+    account: Result<Parameters<OfAccount>, QueryRejection>,
+) -> Done {
+    let (name, account) = (signal_name(name)?, of_account(account)?);
+    if account.is_some() {
+        return daemon.change(Whom { user: None, account }, UserChange::clear(&name)?, None).await;
+    }
     done(daemon.ask(|reply| Command::ClearSignal { name, reply }).await?)
 }
 

@@ -14,7 +14,7 @@ use super::super::answer::Refusal;
 use super::super::peer;
 use super::super::request::{Invalid, OverrideBody, SignalBody};
 use super::super::users::{
-    Accepted, DEFAULT_LIMIT, Line, LineError, MAX_LIMIT, NotDone, Page, Query, UserChange, UserRow, UsersCommand,
+    Accepted, DEFAULT_LIMIT, Line, LineError, MAX_LIMIT, NotDone, Page, Query, UserChange, UserRow, UsersCommand, Whom,
 };
 use super::{Daemon, Done, Peer, read, read_json};
 use crate::session::State as SessionState;
@@ -64,45 +64,86 @@ async fn show(
     row.map(Json).ok_or_else(|| Refusal::unknown_user(&asked))
 }
 
-async fn set_override(State(daemon): State<Daemon>, user: Result<Path<String>, PathRejection>, body: Body) -> Done {
+async fn set_override(
+    State(daemon): State<Daemon>,
+    user: Result<Path<String>, PathRejection>,
+    account: Result<Parameters<OfAccount>, QueryRejection>,
+    body: Body,
+) -> Done {
     let body: OverrideBody = read_json(body, r#"{"presence": "Busy/InACall", "for": "30m"}"#).await?;
-    let user = user.map(|Path(user)| user).unwrap_or_default();
-    change(&daemon, user, UserChange::hold(&body.presence, body.ttl.as_deref())?, None).await
+    let change = UserChange::hold(&body.presence, body.ttl.as_deref())?;
+    daemon.change(whom(user, account)?, change, None).await
 }
 
-async fn clear_override(State(daemon): State<Daemon>, user: Result<Path<String>, PathRejection>) -> Done {
+async fn clear_override(
+    State(daemon): State<Daemon>,
+    user: Result<Path<String>, PathRejection>,
+    account: Result<Parameters<OfAccount>, QueryRejection>,
+) -> Done {
+    daemon.change(whom(user, account)?, UserChange::ClearOverride, None).await
+}
+
+fn whom(
+    user: Result<Path<String>, PathRejection>,
+    account: Result<Parameters<OfAccount>, QueryRejection>,
+) -> Result<Whom, Refusal> {
     let user = user.map(|Path(user)| user).unwrap_or_default();
-    change(&daemon, user, UserChange::ClearOverride, None).await
+    Ok(Whom { user: Some(user), account: of_account(account)? })
 }
 
 async fn set_signal(
     State(daemon): State<Daemon>,
     peer: Option<Extension<Peer>>,
     path: Result<Path<(String, String)>, PathRejection>,
+    account: Result<Parameters<OfAccount>, QueryRejection>,
     body: Body,
 ) -> Done {
     let (user, name) = path.map(|Path(path)| path).unwrap_or_default();
+    let whom = Whom { user: Some(user), account: of_account(account)? };
     let body: SignalBody = read_json(body, r#"{"value": "on-air", "ttl": "2m"}"#).await?;
-    change(&daemon, user, UserChange::set(&name, &body.value, body.ttl.as_deref())?, writer(peer)).await
+    daemon.change(whom, UserChange::set(&name, &body.value, body.ttl.as_deref())?, writer(peer)).await
 }
 
-async fn clear_signal(State(daemon): State<Daemon>, path: Result<Path<(String, String)>, PathRejection>) -> Done {
+async fn clear_signal(
+    State(daemon): State<Daemon>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    account: Result<Parameters<OfAccount>, QueryRejection>,
+) -> Done {
     let (user, name) = path.map(|Path(path)| path).unwrap_or_default();
-    change(&daemon, user, UserChange::clear(&name)?, None).await
+    let whom = Whom { user: Some(user), account: of_account(account)? };
+    daemon.change(whom, UserChange::clear(&name)?, None).await
 }
 
-fn writer(peer: Option<Extension<Peer>>) -> Option<String> {
+/// The parameter that names the account.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfAccount {
+    account: Option<String>,
+}
+
+pub(super) fn of_account(parameters: Result<Parameters<OfAccount>, QueryRejection>) -> Result<Option<String>, Refusal> {
+    let Parameters(OfAccount { account }) =
+        parameters.map_err(|rejection| Refusal::bad_query(&rejection.body_text()))?;
+    Ok(account)
+}
+
+pub(super) fn writer(peer: Option<Extension<Peer>>) -> Option<String> {
     peer.and_then(|Extension(Peer(pid))| peer::name(pid))
 }
 
-async fn change(daemon: &Daemon, user: String, change: UserChange, writer: Option<String>) -> Done {
-    let changes = vec![(user.clone(), change)];
-    let outcomes = daemon.ask(|reply| Command::Users(UsersCommand::Change { changes, writer, reply })).await?;
-    match outcomes.into_iter().next() {
-        Some(Ok(())) => Ok(StatusCode::NO_CONTENT),
-        Some(Err(NotDone::Refused(message))) => Err(Refusal::refused(message)),
-        Some(Err(NotDone::UnknownUser)) => Err(Refusal::unknown_user(&user)),
-        None => Err(Refusal::stopping()),
+impl Daemon {
+    /// Has something changed for a user or for an account.
+    pub(super) async fn change(&self, whom: Whom, change: UserChange, writer: Option<String>) -> Done {
+        let changes = vec![(whom.clone(), change)];
+        let outcomes = self.ask(|reply| Command::Users(UsersCommand::Change { changes, writer, reply })).await?;
+        let Whom { user, account } = whom;
+        match outcomes.into_iter().next() {
+            Some(Ok(())) => Ok(StatusCode::NO_CONTENT),
+            Some(Err(NotDone::Refused(message))) => Err(Refusal::refused(message)),
+            Some(Err(NotDone::UnknownUser)) => Err(Refusal::unknown_user(&user.unwrap_or_default())),
+            Some(Err(NotDone::UnknownAccount)) => Err(Refusal::unknown_account(&account.unwrap_or_default())),
+            None => Err(Refusal::stopping()),
+        }
     }
 }
 
@@ -114,7 +155,7 @@ async fn set_many(
 ) -> Result<Json<Accepted>, Refusal> {
     let body = read(body, MAX_LINES_BYTES).await?;
     let mut accepted = Accepted::default();
-    let (mut changes, mut lines) = (Vec::new(), Vec::new());
+    let (mut changes, mut lines) = (Vec::<(Whom, UserChange)>::new(), Vec::new());
     for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
         if line.trim_ascii().is_empty() {
             continue;
@@ -131,17 +172,22 @@ async fn set_many(
             }),
         }
     }
-    let users: Vec<_> = changes.iter().map(|(user, _)| user.clone()).collect();
+    let whoms: Vec<Whom> = changes.iter().map(|(whom, _)| whom.clone()).collect();
     let writer = writer(peer);
     let outcomes = daemon.ask(|reply| Command::Users(UsersCommand::Change { changes, writer, reply })).await?;
-    for ((line, user), outcome) in lines.into_iter().zip(users).zip(outcomes) {
+    for ((line, whom), outcome) in lines.into_iter().zip(whoms).zip(outcomes) {
         let (code, message) = match outcome {
             Ok(()) => {
                 accepted.accepted += 1;
                 continue;
             }
             Err(NotDone::Refused(message)) => ("refused", message),
-            Err(NotDone::UnknownUser) => ("unknown-user", Refusal::unknown_user(&user).message),
+            Err(NotDone::UnknownUser) => {
+                ("unknown-user", Refusal::unknown_user(&whom.user.unwrap_or_default()).message)
+            }
+            Err(NotDone::UnknownAccount) => {
+                ("unknown-account", Refusal::unknown_account(&whom.account.unwrap_or_default()).message)
+            }
         };
         accepted.errors.push(LineError { line, code: code.to_owned(), message });
     }
@@ -149,7 +195,7 @@ async fn set_many(
     Ok(Json(accepted))
 }
 
-fn read_line(line: &[u8]) -> Result<(String, UserChange), Invalid> {
+fn read_line(line: &[u8]) -> Result<(Whom, UserChange), Invalid> {
     let line: Line = serde_json::from_slice(line).map_err(|error| Invalid {
         code: "bad-json",
         message: format!("the line cannot be read: {error}"),
@@ -159,5 +205,5 @@ fn read_line(line: &[u8]) -> Result<(String, UserChange), Invalid> {
         Some(value) => UserChange::set(&line.signal, value, line.ttl.as_deref())?,
         None => UserChange::clear(&line.signal)?,
     };
-    Ok((line.user, change))
+    Ok((Whom { user: Some(line.user), account: line.account }, change))
 }

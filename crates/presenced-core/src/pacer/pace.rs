@@ -37,7 +37,7 @@ impl Pace {
         self.has_at(1)
     }
 
-    /// So many requests are sent.
+    /// This many requests are sent.
     pub fn note_sent(&self, requests: usize, now: Instant) {
         let mut spent = self.spent();
         spent.bucket.take(requests, now);
