@@ -165,6 +165,13 @@ impl Daemon {
         self.fleets.iter().map(|fleet| (fleet.name.clone(), fleet.report(self.config.session.expiration, now)))
     }
 
+    /// Tells those who watch what is new about users.
+    pub(super) fn tell_watchers(&mut self, now: &Now) {
+        for fleet in self.fleets.iter_mut().chain(&mut self.leaving_fleets) {
+            fleet.tell(&self.feed, now);
+        }
+    }
+
     /// Their warnings, each with its start time where that is known.
     pub(super) fn fleet_warnings(&self, now: &Now) -> Vec<(Warning, Option<Timestamp>)> {
         let owners = self.owners.warnings().map(|warning| (warning.clone(), None));

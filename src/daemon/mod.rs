@@ -71,7 +71,7 @@ use crate::signals::calendar;
 use crate::signals::{FileWatcher, Update};
 use crate::status::report::Report;
 use crate::status::users::UsersCommand;
-use crate::status::{Listen, Server};
+use crate::status::{Feed, Listen, Server};
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 
@@ -136,6 +136,7 @@ pub struct Daemon {
     /// The boot and the login that it belongs to.
     life: Life,
     reports: watch::Sender<Arc<Report>>,
+    feed: Feed,
     decision_log: DecisionLog,
     locks: Locks,
     file_watcher: FileWatcher,
@@ -209,6 +210,7 @@ impl Daemon {
             kept,
             life,
             reports,
+            feed: Feed::default(),
             decision_log: DecisionLog::default(),
             locks,
             file_watcher,
@@ -246,10 +248,10 @@ impl Daemon {
         let mut terminate = handle(SignalKind::terminate(), "listen for SIGTERM")?;
         let mut interrupt = handle(SignalKind::interrupt(), "listen for SIGINT")?;
         let (sender, mut commands) = mpsc::channel(16);
-        let server = self
-            .server
-            .take()
-            .map(|server| tokio::spawn(server.serve(self.reports.subscribe(), sender, Arc::clone(&self.metrics))));
+        let server = self.server.take().map(|server| {
+            let (reports, feed, metrics) = (self.reports.subscribe(), self.feed.clone(), Arc::clone(&self.metrics));
+            tokio::spawn(server.serve(reports, feed, sender, metrics))
+        });
         let mut stop = std::pin::pin!(async {
             tokio::select! {
                 () = stop => {}
@@ -347,6 +349,7 @@ impl Daemon {
             }
             changed
         });
+        self.tell_watchers(now);
     }
 
     /// What an account should hold, which may depend on which account it is.

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 
 use super::connections::Connections;
+use super::feed::Feed;
 use super::report::Report;
 use super::write_timeout::WriteTimeout;
 use super::{Command, routes};
@@ -50,7 +51,7 @@ pub async fn rehearse(
     // Without its sender, whoever watches sees the report and then the end.
     let (_, reports) = watch::channel(Arc::new(report));
     let (commands, mut received) = mpsc::channel(1);
-    let routes = routes::router(reports, commands, Arc::default(), 1);
+    let routes = routes::router(reports, Feed::default(), commands, Arc::default(), 1);
     let Some(seat) = Connections::new(1, 0).seat() else { return };
     let executed = async {
         while let Some(command) = received.recv().await {

@@ -11,7 +11,7 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/status` | | 200, the [`report::Report`] as JSON |
-//! | `GET /v1/watch` | | 200, `application/x-ndjson`: the whole report on one line, and again after each change, until the daemon stops |
+//! | `GET /v1/watch` | | 200, `application/x-ndjson`: the whole report on one line, and again after each change, until the daemon stops. For accounts with `users`, also a line for each user of whom something changes: [`WatchLine`] |
 //! | `PUT /v1/override` | `{"presence": "Busy/InACall", "for": "30m"}` | 204: holds this presence by hand; `presence` is one of the five pairs or `nothing`; without `for`: until unset |
 //! | `DELETE /v1/override` | | 204: back to the rules |
 //! | `PUT /v1/signals/{name}` | `{"value": "on-air", "ttl": "2m"}` | 204: sets `signal.{name}`; without `ttl`: until it is deleted |
@@ -31,6 +31,11 @@
 //!
 //! A change of an override or a signal is in force at once. The answer comes when the change is also in the file that survives a
 //! restart, but after a second at the latest.
+//!
+//! **Whoever watches** gets a report first. A line with `accounts` is a report; every other line has one of these keys, and clients skip
+//! keys that they do not know: `{"user": …}` is a [`users::UserRow`] of which something other than the time of the last keepalive is
+//! new, `{"removed": {"user", "account"}}` a user who is gone. `{"missed": 12}` follows a report if the client read so slowly that 12 of
+//! these lines were left out: ask `GET /v1/users` again. To know all users from the beginning, first watch, and then ask.
 //!
 //! The last three, and nothing else, are also answered over TCP where `[status] listen` says so ([`Listener`]).
 //!
@@ -57,6 +62,7 @@ mod answer;
 pub mod client;
 mod connections;
 mod conversation;
+mod feed;
 mod listen;
 mod open_metrics;
 mod peer;
@@ -71,6 +77,7 @@ mod write_timeout;
 
 pub use client::{Client, ClientError};
 pub use conversation::rehearse;
+pub use feed::{Feed, WatchLine};
 pub use listen::Listener;
 pub use request::{Invalid, SignalName, SignalValue, parse_ttl};
 pub use server::{Listen, MAX_CONNECTIONS, MAX_WATCHERS, Server};

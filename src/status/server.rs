@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::answer::Refusal;
 use super::connections::Connections;
 use super::conversation::converse;
+use super::feed::Feed;
 use super::report::Report;
 use super::socket::{self, BindError, Socket};
 use super::{Command, peer, routes};
@@ -86,16 +87,17 @@ impl Server {
     }
 
     /// Serves until it is dropped. That also ends every connection, and removes the socket unless it was passed. Clients see the
-    /// latest of `reports`, and `metrics`; their commands go to `commands`.
+    /// latest of `reports`, and `metrics`; who watches also sees the `feed`. Their commands go to `commands`.
     pub async fn serve(
         self,
         reports: watch::Receiver<Arc<Report>>,
+        feed: Feed,
         commands: mpsc::Sender<Command>,
         metrics: Arc<Metrics>,
     ) {
         // Dropped after the connections, which are declared later.
         let _socket = self.socket;
-        let routes = routes::router(reports, commands, metrics, MAX_WATCHERS);
+        let routes = routes::router(reports, feed, commands, metrics, MAX_WATCHERS);
         let own_uid = rustix::process::geteuid().as_raw();
         let mut connections = Connections::new(MAX_CONNECTIONS, MAX_WATCHERS + MAX_REFUSALS);
         loop {

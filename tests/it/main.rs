@@ -38,6 +38,7 @@ mod fleet_failures;
 mod fleet_log;
 mod fleet_owners;
 mod fleet_signals;
+mod fleet_watch;
 #[cfg(all(feature = "pulse", feature = "wayland", feature = "x11"))]
 mod floods;
 mod floors;

@@ -274,6 +274,10 @@ impl Fleet {
         let decision = decide(rules, own.as_ref().unwrap_or(readings.machine), now);
         let expiration = decision.expiration.unwrap_or(session.expiration);
         let wish = decision.presence.map(|presence| Target { presence, expiration });
+        let has_ended = user.decide_at.is_some_and(|at| at <= now.instant);
+        if has_ended || user.decision.as_deref() != Some(&decision) {
+            self.users.note_news(index);
+        }
         self.users.update(index, now, |user| {
             user.decide_at = user.own.as_ref().and_then(|own| own.next_end(now));
             user.decide_at_wall = decision.until;
@@ -337,6 +341,7 @@ impl Fleet {
         });
         applied.ok_or(NotDone::UnknownUser)?.map_err(NotDone::Refused)?;
         self.changed.insert(index);
+        self.users.note_news(index);
         if let Some(user) = self.users.get(index) {
             self.journal.note(&user.id, &Own::kept(user.own.as_deref(), &self.life, now));
         }

@@ -9,13 +9,14 @@ use crate::pacer::Queue;
 use crate::session::{State, Target, timing};
 use crate::status::report::{self, word};
 use crate::status::users::{Query, UserRow};
+use crate::status::{Feed, WatchLine};
 use crate::time::Now;
 use crate::warning::{Code, Warning};
 
 use super::super::{rounded, sign_in};
 use super::roster::RosterTrouble;
 use super::user::User;
-use super::users::Affected;
+use super::users::{Affected, News};
 use super::{Fleet, Phase};
 
 /// At most this many users with problems are part of the status report.
@@ -193,6 +194,15 @@ impl Fleet {
     pub(in crate::daemon) fn row(&self, user: &str, now: &Now) -> Option<UserRow> {
         let user = self.users.get(self.users.find(user)?)?;
         Some(self.user_row(user, now))
+    }
+
+    /// Tells those who watch what is new about its users.
+    pub(in crate::daemon) fn tell(&mut self, feed: &Feed, now: &Now) {
+        let News { changed, removed } = self.users.take_news();
+        let account = &self.name;
+        let removed = removed.into_iter().map(|user| WatchLine::Removed { user, account: account.clone() });
+        let changed = changed.into_iter().filter_map(|index| self.users.get(index));
+        feed.tell(removed.chain(changed.map(|user| WatchLine::User(Box::new(self.user_row(user, now))))));
     }
 
     fn user_row(&self, user: &User, now: &Now) -> UserRow {

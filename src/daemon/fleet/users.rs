@@ -27,6 +27,15 @@ pub(super) struct Users {
     reasons: BTreeMap<Arc<Reason>, Affected>,
     faded: usize,
     fades: u64,
+    news: News,
+}
+
+/// Of whom something is new since the last look.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) changed: BTreeSet<UserIndex>,
+    /// The ids of those who are gone.
+    pub(super) removed: Vec<String>,
 }
 
 /// Those whose requests fail for the same reason.
@@ -75,6 +84,9 @@ impl Users {
         let Some(user) = self.table.get_mut(at.0 as usize) else { return };
         // Also if it has this name already: while its user was missing, another user may have had it.
         let before = std::mem::replace(&mut user.name, name.clone());
+        if before != name {
+            self.news.changed.insert(at);
+        }
         if let Some(before) = before.filter(|before| self.names.get(before) == Some(&at)) {
             self.names.remove(&before);
         }
@@ -88,18 +100,35 @@ impl Users {
             self.names.remove(name);
         }
         self.unlist(at, &Listed::of(&user));
+        self.news.changed.remove(&at);
+        self.news.removed.push(user.id);
+    }
+
+    /// Something is new about this user that an update does not see.
+    pub(super) fn note_news(&mut self, at: UserIndex) {
+        self.news.changed.insert(at);
+    }
+
+    /// What is new since the last call.
+    pub(super) fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
     }
 
     /// Changes a user, and moves it to the lists it then belongs to.
     pub(super) fn update<T>(&mut self, at: UserIndex, now: &Now, change: impl FnOnce(&mut User) -> T) -> Option<T> {
         let user = self.table.get_mut(at.0 as usize)?;
         let before = Listed::of(user);
+        let held = |user: &User| user.session.asserted(now.instant).map(|(target, _)| target);
+        let held_before = held(user);
         let result = change(user);
         let deadline = user.session.deadline();
         user.fades_at = deadline.filter(|fades_at| *fades_at > now.instant);
         user.has_faded = user.wish.is_some() && deadline.is_some() && user.fades_at.is_none();
         user.counted_as = Some(user.row(now));
         let after = Listed::of(user);
+        if (before.row, &before.reason, held_before) != (after.row, &after.reason, held(user)) {
+            self.news.changed.insert(at);
+        }
         if before != after {
             self.fades += u64::from(after.has_faded && !before.has_faded);
             self.unlist(at, &before);

@@ -11,8 +11,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use super::answer::{CONFIGURATION_REFUSED, ErrorBody, Refusal, STOPPING, TOO_MANY_CONNECTIONS};
@@ -136,7 +136,7 @@ impl Client {
         parse(&body)
     }
 
-    /// `GET /v1/watch`: the report now and at each change.
+    /// `GET /v1/watch`: the report now and at each change. What is new about single users is skipped.
     pub async fn watch(mut self) -> Result<Watch, ClientError> {
         let request = || request(Method::GET, "/v1/watch", Bytes::new());
         let body = self.retried(async |sender| open(sender, request()).await).await?;
@@ -284,7 +284,11 @@ impl Watch {
         loop {
             if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
-                return parse(&line).map(Some);
+                match parse(&line) {
+                    Ok(report) => return Ok(Some(report)),
+                    Err(_) if is_about_something_else(&line) => continue,
+                    Err(error) => return Err(error),
+                }
             }
             match self.body.frame().await {
                 Some(Ok(frame)) => self.unread.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
@@ -293,6 +297,15 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether a line is not meant to be a report.
+fn is_about_something_else(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Kind {
+        accounts: Option<IgnoredAny>,
+    }
+    serde_json::from_slice::<Kind>(line).is_ok_and(|kind| kind.accounts.is_none())
 }
 
 fn signal_path(name: &SignalName) -> String {

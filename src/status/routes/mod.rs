@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::Command;
 use super::answer::Refusal;
 use super::connections::Seat;
+use super::feed::{Feed, Subscription, WatchLine};
 use super::open_metrics;
 use super::report::{self, Health, Report};
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, parse_claim, parse_ttl};
@@ -41,6 +42,7 @@ pub(super) struct Peer(pub(super) i32);
 #[derive(Clone)]
 struct Daemon {
     reports: watch::Receiver<Arc<Report>>,
+    feed: Feed,
     commands: mpsc::Sender<Command>,
     /// The seats of those who watch.
     watchers: Arc<Semaphore>,
@@ -91,6 +93,7 @@ pub(super) fn open(view: View) -> Router {
 /// All routes. At most `max_watchers` connections may watch at once.
 pub(super) fn router(
     reports: watch::Receiver<Arc<Report>>,
+    feed: Feed,
     commands: mpsc::Sender<Command>,
     metrics: Arc<Metrics>,
     max_watchers: usize,
@@ -103,7 +106,7 @@ pub(super) fn router(
         .route("/v1/signals/{name}", put(set_signal).delete(clear_signal))
         .route("/v1/reload", post(reload))
         .merge(users::routes())
-        .with_state(Daemon { reports, commands, watchers: Arc::new(Semaphore::new(max_watchers)) })
+        .with_state(Daemon { reports, feed, commands, watchers: Arc::new(Semaphore::new(max_watchers)) })
         .merge(open)
         .method_not_allowed_fallback(async |request: Request| {
             Refusal::method_not_allowed(request.method().as_str(), request.uri().path())
@@ -119,25 +122,46 @@ async fn watch_reports(State(daemon): State<Daemon>, Extension(seat): Extension<
     if !seat.move_to(&daemon.watchers) {
         return Err(Refusal::too_many_watchers());
     }
-    let lines = futures_util::stream::unfold((daemon.reports, None), async |(mut reports, shown)| {
-        let next = next_report(&mut reports, shown.as_ref()).await?;
-        let mut line = serde_json::to_string(&*next).expect("a report is JSON: its keys are strings");
-        line.push('\n');
-        Some((Ok::<_, Infallible>(line), (reports, Some(next))))
+    let watching = Watching { reports: daemon.reports, shown: None, feed: daemon.feed.subscribe() };
+    let lines = futures_util::stream::unfold(watching, async |mut watching| {
+        let lines = watching.next().await?;
+        Some((Ok::<_, Infallible>(lines), watching))
     });
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-/// The next report that differs from the one already shown; `None` when the daemon has stopped. A client that reads slowly may
-/// miss reports in between, but never the latest.
-async fn next_report(reports: &mut watch::Receiver<Arc<Report>>, shown: Option<&Arc<Report>>) -> Option<Arc<Report>> {
-    loop {
-        if shown.is_some() {
-            reports.changed().await.ok()?;
-        }
-        let next = reports.borrow_and_update().clone();
-        if shown != Some(&next) {
-            return Some(next);
+/// What one client that watches has seen.
+struct Watching {
+    reports: watch::Receiver<Arc<Report>>,
+    shown: Option<Arc<Report>>,
+    feed: Subscription,
+}
+
+impl Watching {
+    /// The next lines: the report if it differs from the one already shown, and then what is new about users. `None` when the daemon
+    /// has stopped. A client that reads slowly may miss what was in between, but never the latest report.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            let mut lines = String::new();
+            let (missed, users) = self.feed.take();
+            let next = self.reports.borrow_and_update().clone();
+            let is_shown = self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &next) || *shown == next);
+            if !is_shown || missed > 0 {
+                lines += &serde_json::to_string(&*next).expect("a report is JSON: its keys are strings");
+                lines.push('\n');
+            }
+            if missed > 0 {
+                lines += &WatchLine::Missed(missed).write();
+            }
+            lines += &users;
+            self.shown = Some(next);
+            if !lines.is_empty() {
+                return Some(lines);
+            }
+            tokio::select! {
+                changed = self.reports.changed() => changed.ok()?,
+                () = self.feed.wait() => {}
+            }
         }
     }
 }

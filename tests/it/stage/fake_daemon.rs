@@ -15,7 +15,7 @@ use presenced::policy::Claim;
 use presenced::status::report::{
     Account, Asserted, Health, Next, Pair, Preferred, Report, Requests, Seen, Signal, State,
 };
-use presenced::status::{BindError, Command, Server};
+use presenced::status::{BindError, Command, Feed, Server};
 use tokio::sync::{oneshot, watch};
 
 /// A hang guard: nothing here takes as long on any machine.
@@ -35,6 +35,7 @@ pub(crate) enum Asked {
 pub(crate) struct FakeDaemon {
     pub(crate) socket: PathBuf,
     pub(crate) reports: watch::Sender<Arc<Report>>,
+    pub(crate) feed: Feed,
     pub(crate) metrics: Arc<Metrics>,
     asked: mpsc::Receiver<Asked>,
     /// What every command is answered; `None`: nothing, for as long as it runs.
@@ -52,6 +53,8 @@ impl FakeDaemon {
     /// Serves `report` at `socket`.
     pub(crate) fn try_start(socket: &Path, report: Report) -> Result<Self, BindError> {
         let (reports, seen) = watch::channel(Arc::new(report));
+        let feed = Feed::default();
+        let watched = feed.clone();
         let metrics = Arc::new(Metrics::default());
         let counted = Arc::clone(&metrics);
         let (ask, asked) = mpsc::channel();
@@ -85,7 +88,7 @@ impl FakeDaemon {
                     }
                 };
                 tokio::select! {
-                    () = server.serve(seen, commands, counted) => unreachable!("serves until it is dropped"),
+                    () = server.serve(seen, watched, commands, counted) => unreachable!("serves until it is dropped"),
                     () = work => unreachable!("the server holds the sender"),
                     _ = stopped => {}
                 }
@@ -93,7 +96,7 @@ impl FakeDaemon {
         });
         outcome.recv_timeout(HANG).expect("bound or refused")?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { socket: socket.to_owned(), reports, metrics, asked, answer, stop, thread })
+        Ok(Self { socket: socket.to_owned(), reports, feed, metrics, asked, answer, stop, thread })
     }
 
     /// Every command gets this answer from now on.
