@@ -272,6 +272,28 @@ async fn a_users_file_adds_and_removes_and_touches_nobody_else() {
     assert_eq!(daemon.stop().await.code(), Some(0));
 }
 
+/// The kubelet writes each version into a folder of its own, and then replaces a link to it.
+#[tokio::test]
+async fn a_users_file_of_a_config_map_is_followed() {
+    let house = house().await;
+    let folder = house.path("users");
+    let publish = |version: &str, users: u32| {
+        std::fs::create_dir_all(folder.join(version)).unwrap();
+        std::fs::write(folder.join(version).join("agents"), lines(1..=users)).unwrap();
+        std::os::unix::fs::symlink(version, folder.join("..data_tmp")).unwrap();
+        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    };
+    publish("..1", 20);
+    std::os::unix::fs::symlink("..data/agents", folder.join("agents")).unwrap();
+    house.write("config.toml", configuration(&house).replace("/agents\"", "/users/agents\""));
+    let daemon = house.start().await;
+    all_hold(&daemon, 20).await;
+    publish("..2", 22);
+    std::fs::remove_dir_all(folder.join("..1")).unwrap();
+    all_hold(&daemon, 22).await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
 #[tokio::test]
 async fn a_users_file_that_lost_too_many_waits_for_a_reload() {
     let house = house().await;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use presenced::config::{Auth, CalendarPlace, CalendarSource, Log, Session, Subscription, TokenStore};
+use presenced::config::{Auth, CalendarPlace, CalendarSource, Log, OnExit, Session, Subscription, TokenStore, Users};
+use presenced::pacer::Rate;
 use presenced::policy::default_rules;
 
 use super::{ACCOUNT, parse};
@@ -60,6 +61,16 @@ fn the_kubernetes_manifests_hold_the_configuration_of_a_sidecar() {
     let auth = |name| must_load(&config_map(name), name).accounts["bot"].auth.clone();
     assert!(matches!(auth("sidecar.yaml"), Auth::ClientSecret { .. }));
     assert!(matches!(auth("workload-identity.yaml"), Auth::Federated { .. }));
+}
+
+#[test]
+fn the_kubernetes_manifest_for_many_users_holds_their_configuration() {
+    let config = must_load(&config_map("fleet.yaml"), "fleet.yaml");
+    let agents = &config.accounts["agents"];
+    assert!(matches!(agents.users, Some(Users::File(_))) && matches!(agents.auth, Auth::ClientSecret { .. }));
+    assert!(config.signals.call.is_some_and(|call| call.users_folder() == Some(Path::new("/run/calls"))));
+    assert_eq!((config.session.on_exit, agents.rate), (OnExit::Keep, Rate::default()));
+    assert!(config.status.listen.is_some_and(|address| address.ip().is_unspecified()));
 }
 
 /// The reference file without the `#` of its options: `#key` is an option at its default, `# text` is prose.

@@ -215,3 +215,21 @@ fn the_ceiling_is_where_the_arithmetic_says() {
         assert_eq!(not_held > 0, *available > 285 * 45, "{available}: {not_held} are not held");
     }
 }
+
+/// What docs/fleet.md says about a lost node: the next process knows neither a deadline nor the slot, and begins 45 s back.
+#[test]
+fn a_node_that_is_lost_costs_the_share_that_is_documented() {
+    for (available, others) in [(960, 240), (4800, 1200)] {
+        for (down, documented) in [(80, 0.146), (90, 0.188)] {
+            let mut world = World::steady(available, others, 2);
+            world.run(seconds(34));
+            world.kill(seconds(down), false);
+            world.run(minutes());
+            let figures = figures(&format!("{available} Available users, and the node lost for {down} s"), &mut world);
+            #[expect(clippy::cast_precision_loss, reason = "there are few")]
+            let share = figures.ended as f64 / available as f64;
+            assert!((documented - 0.01..documented + 0.02).contains(&share), "{share}");
+            assert!(world.graph.longest_gap <= seconds(481), "nobody is faded for more than 3 minutes");
+        }
+    }
+}
