@@ -2,11 +2,13 @@
 
 mod bar;
 mod facts;
+mod one_user;
 mod template;
 mod view;
 mod waybar;
 
-pub(super) use view::{headline, render_user, state_style};
+pub(super) use one_user::{exit_for, has_problem, json_line, show_user};
+pub(super) use view::{headline, state_style};
 
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ const IS_JSON: &str = "the keys of a report are strings";
     "presenced status --watch          The same, updated live"
     "presenced status --json | jq .accounts.work.state"
     "presenced status --account work   Only this account"
+    "presenced status --user anna      One of many users"
     "presenced status --format waybar --watch"
     "presenced status --format '{availability} {rule}'";
     "Template fields: {account}, {presence}, {availability}, {activity}, {state}, {health}, {rule}, {because}, {since}, \
@@ -63,11 +66,18 @@ pub(super) struct Args {
     /// Show only this account; left out: all
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
+
+    /// Show only this user of an account with many, by object id or by name
+    #[arg(long, value_name = "USER", conflicts_with_all = ["watch", "format", "account"])]
+    user: Option<String>,
 }
 
 /// Runs it.
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
-    let Args { json, watch, format, account } = args;
+    let Args { json, watch, format, account, user } = args;
+    if let Some(user) = user {
+        return show_user(&user, json, context);
+    }
     if let Some(format) = &format {
         let bar = Bar { format, account: account.as_deref() };
         let socket = context.require_socket()?;

@@ -1,7 +1,7 @@
 //! `presenced users`: lists the users of accounts with many, or shows one of them.
 //!
 //! With `--json` it prints the rows as the socket answers them: one on each line in the order of ids, or with USER one object.
-//! Leaves to others: the list for people (`table`), clearing everybody (`clear`), and the details of one user (`status/view`).
+//! Leaves to others: the list for people (`table`), clearing everybody (`clear`), and one user (`status/one_user`).
 
 mod clear;
 mod table;
@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::context::{Context, examples};
 use super::daemon_client::request;
 use super::error::{Error, Exit};
-use super::status::render_user;
+use super::status::{exit_for, json_line, show_user};
 use super::terminal::output::print;
 use super::terminal::screen;
 use crate::session::State;
@@ -21,9 +21,6 @@ use crate::status::{Client, ClientError};
 
 /// The availabilities that presenced can claim, and nothing.
 const AVAILABILITIES: [&str; 5] = ["Available", "Busy", "Away", "DoNotDisturb", "nothing"];
-
-/// Why writing a row as JSON cannot fail.
-const IS_JSON: &str = "the keys of a row are strings";
 
 /// The arguments of `users`.
 #[derive(Debug, clap::Args)]
@@ -73,18 +70,17 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     if clear {
         return clear::run(account.as_deref(), context);
     }
-    let draw = |rows: &[UserRow], is_one: bool| match rows {
-        rows if json => rows.iter().map(|row| serde_json::to_string(row).expect(IS_JSON) + "\n").collect(),
-        [row] if is_one => render_user(row, Context::now(), &TimeZone::system(), screen::width()),
-        rows => table::render(rows, Context::now(), &TimeZone::system(), screen::width()),
-    };
-    let is_one = user.is_some();
-    let rows = request(context, async |mut client| match user {
-        Some(user) => Ok(vec![client.user(&user).await?]),
-        None => all(&mut client, Query { account, state, presence, after: None, limit: MAX_LIMIT }).await,
+    if let Some(user) = user {
+        return show_user(&user, json, context);
+    }
+    let query = Query { account, state, presence, after: None, limit: MAX_LIMIT };
+    let rows = request(context, async |mut client| all(&mut client, query).await)?;
+    print(&if json {
+        rows.iter().map(json_line).collect()
+    } else {
+        table::render(&rows, Context::now(), &TimeZone::system(), screen::width())
     })?;
-    print(&draw(&rows, is_one))?;
-    Ok(exit(&rows))
+    Ok(exit_for(&rows))
 }
 
 /// All users that `query` asks for, page by page.
@@ -99,24 +95,4 @@ async fn all(client: &mut Client, mut query: Query) -> Result<Vec<UserRow>, Clie
         }
         query.after = page.next;
     }
-}
-
-/// The exit code for these users.
-fn exit(rows: &[UserRow]) -> Exit {
-    if rows.iter().any(|row| row.state == State::SignInNeeded) {
-        Exit::SignInNeeded
-    } else if rows.iter().any(has_problem) {
-        Exit::Failed
-    } else {
-        Exit::Ok
-    }
-}
-
-/// Whether the presence of this user may not be what it should be.
-fn has_problem(row: &UserRow) -> bool {
-    row.error.is_some()
-        || match row.state {
-            State::Refused | State::SignInNeeded | State::Retrying | State::Throttled => true,
-            State::Starting | State::Holding | State::Released | State::Stopping => false,
-        }
 }

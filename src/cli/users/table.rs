@@ -7,8 +7,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::has_problem;
-use crate::cli::status::state_style;
+use crate::cli::status::{has_problem, state_style};
 use crate::cli::terminal::text::{columns, cut_end, pad, printable, wrap};
 use crate::cli::terminal::times::clock;
 use crate::session::State;
