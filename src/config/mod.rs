@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::pacer::Rate;
 use crate::policy::Rule;
 use crate::presence::Expiration;
@@ -37,7 +39,7 @@ pub use microphone::{Microphone, NoServer};
 pub use owners::{Owners, OwnersPath};
 pub use problems::{Position, Problem, Problems};
 pub use read::Loaded;
-pub(crate) use read::expand;
+pub(crate) use read::{expand, size};
 pub(crate) use same_session::shared_sessions;
 pub use schema::schema;
 pub(crate) use schema::{Meaning, Vocabulary};
@@ -61,7 +63,7 @@ pub struct Config {
     pub status: Status,
     /// Where logs go.
     pub log: Log,
-    /// Whether a history is kept.
+    /// What is kept of the past.
     pub history: History,
 }
 
@@ -274,15 +276,33 @@ pub struct Log {
     pub dir: Option<PathBuf>,
 }
 
-/// The history of the last two days.
+/// The history: what was claimed, and whether Graph held it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
     /// Whether it is kept.
     pub enabled: bool,
+    /// For how long.
+    pub keep: SignedDuration,
+    /// How many bytes its file may have. The oldest records make room for new ones.
+    pub max_size: u64,
+}
+
+impl History {
+    /// The shortest and the longest time to keep it.
+    pub(crate) const KEEP_MIN: SignedDuration = SignedDuration::from_hours(1);
+    pub(crate) const KEEP_MAX: SignedDuration = SignedDuration::from_hours(365 * 24);
+    /// The smallest and the largest file.
+    pub(crate) const MAX_SIZE_MIN: u64 = 100_000;
+    pub(crate) const MAX_SIZE_MAX: u64 = 1_000_000_000;
+
+    /// What is kept if there is an account with many users.
+    pub(crate) const fn of_many() -> Self {
+        Self { enabled: true, keep: SignedDuration::from_hours(48), max_size: 64_000_000 }
+    }
 }
 
 impl Default for History {
     fn default() -> Self {
-        Self { enabled: true }
+        Self { max_size: 1_000_000, ..Self::of_many() }
     }
 }

@@ -205,7 +205,7 @@ impl Daemon {
             waiting_for_users: Vec::new(),
             server: Some(server),
             report_builder,
-            history: History::new(history, config.history.enabled),
+            history: History::new(history, config.history),
             keeper,
             kept,
             life,
@@ -331,7 +331,7 @@ impl Daemon {
         }
         self.turn_fleets(Some(&snapshot).filter(|_| self.can_decide()), now);
         self.release_inhibitor(now);
-        self.history.record_changes(&self.accounts, now);
+        self.history.record_changes(&self.accounts, &mut self.fleets, now);
         self.listening.drain(&self.reports, &self.metrics, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now)));
         let accounts = accounts.chain(self.fleet_reports(now)).collect();
@@ -380,6 +380,7 @@ impl Daemon {
             .chain(self.service.next_watchdog())
             .chain(self.suspend_wakeup())
             .chain(self.listening.next_wakeup())
+            .chain(self.history.next_wakeup(now))
             .chain(fleet)
             .min();
         let calendar = snapshot.calendar_at(now.wall).known().and_then(|state| state.until);

@@ -151,7 +151,7 @@ impl Daemon {
             self.first_readings_timeout = Some(first_readings_timeout());
         }
         self.listening.configure(config.status.listen, now);
-        self.history.enable(config.history.enabled, now);
+        self.history.configure(config.history, now);
         if config.log != self.config.log {
             tracing::warn!("`[log]` has changed; this takes effect after a restart");
         }

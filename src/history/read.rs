@@ -1,12 +1,14 @@
-//! Reading the file: every line that can be read, in order.
+//! Reading the file: every line that can be read, in order, or only those about one user.
 
-use std::io::{self, Read as _};
+use std::collections::BTreeSet;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{MAX_FILE_BYTES, Record};
+use super::Record;
+use super::lines::{Head, Lines};
 use crate::regular_file;
 
 /// What the file holds.
@@ -14,27 +16,56 @@ use crate::regular_file;
 pub struct Read {
     /// The records, in the order in which they were written. Their times may go back, if the clock was set back.
     pub records: Vec<Record>,
+    /// The accounts with many users, if records about users are left out.
+    pub of_many: BTreeSet<String>,
     /// How many lines could not be read.
     pub skipped: usize,
     /// When the daemon last showed that it was alive, to the minute.
     pub alive_at: Option<Timestamp>,
 }
 
-/// Reads the file.
+/// Whose records are read, beside those about the daemon and the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose<'a> {
+    /// All.
+    All,
+    /// Those of accounts, but not of their users.
+    Accounts,
+    /// Those of the user with this object id, in lower case.
+    User(&'a str),
+}
+
+/// Reads the file line by line, so that what is not asked for needs no memory.
 ///
 /// # Errors
 /// It cannot be read, or does not exist.
-pub fn read(path: &Path) -> io::Result<Read> {
+pub fn read(path: &Path, whose: Whose<'_>) -> io::Result<Read> {
     let file = regular_file::open(path)?;
-    let alive_at = Timestamp::new(file.metadata()?.mtime(), 0).ok();
-    let mut bytes = Vec::new();
-    // No history is larger than that; a larger file is something else.
-    file.take(2 * MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    let mut read = Read { alive_at, ..Read::default() };
-    for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line) {
-            Ok(record) => read.records.push(record),
-            Err(_) => read.skipped += 1,
+    let mut read = Read { alive_at: Timestamp::new(file.metadata()?.mtime(), 0).ok(), ..Read::default() };
+    let mut lines = Lines::of(file);
+    while let Some((_, line)) = lines.next()? {
+        if line == b"\n" {
+            continue;
+        }
+        let Some(head) = Head::of(line) else {
+            read.skipped += 1;
+            continue;
+        };
+        let is_wanted = match (whose, head) {
+            (Whose::All, _) | (_, Head { account: None, .. }) => true,
+            (Whose::Accounts, Head { user, .. }) => user.is_none(),
+            (Whose::User(_), Head { event, user: None, .. }) => event == "gone",
+            (Whose::User(wanted), Head { user: Some(user), .. }) => user == wanted,
+        };
+        if is_wanted {
+            match serde_json::from_slice(line) {
+                Ok(record) => read.records.push(record),
+                Err(_) => read.skipped += 1,
+            }
+        } else if let Some(account) =
+            head.account.filter(|account| head.user.is_some() && !read.of_many.contains(*account))
+        {
+            read.of_many.insert(account.to_owned());
         }
     }
     Ok(read)

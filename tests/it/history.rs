@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use presenced::emulator::{Call, Fault, Matches, Options, Then};
-use presenced::history::{Event, Held, read};
+use presenced::history::{Event, Held, Read, Whose};
 use presenced::session::State;
 use presenced::warning::Code;
 use rustix::process::Signal;
@@ -25,9 +25,13 @@ fn at(time: &str) -> Timestamp {
     format!("2026-11-24T{time}Z").parse().unwrap()
 }
 
+fn read(path: &Path) -> Read {
+    presenced::history::read(path, Whose::All).unwrap()
+}
+
 /// The records of the only account: the time, the state, and whether it was confirmed.
 fn held(path: &Path) -> Vec<(Timestamp, Held)> {
-    let records = read(path).unwrap().records.into_iter();
+    let records = read(path).records.into_iter();
     let held = |event| if let Event::Held(held) = event { Some(held) } else { None };
     records.filter_map(|record| held(record.event).map(|held| (record.at, held))).collect()
 }
@@ -64,7 +68,7 @@ async fn a_quiet_day_needs_few_lines() {
     assert_eq!(std::fs::metadata(lapse.history()).unwrap().len(), before, "without a change there is no line");
     lapse.kill_daemon().await;
     lapse.start_daemon().await;
-    let events: Vec<_> = read(&lapse.history()).unwrap().records.into_iter().map(|record| record.event).collect();
+    let events: Vec<_> = read(&lapse.history()).records.into_iter().map(|record| record.event).collect();
     assert!(events.contains(&Event::Lost), "{events:#?}");
 }
 
@@ -117,7 +121,7 @@ async fn the_history_of_a_daemon_can_be_read_without_one() {
     let daemon = house.start().await;
     house.seen("Available/Available").await;
     assert!(daemon.stop().await.success());
-    let records = read(&file(&house)).unwrap().records;
+    let records = read(&file(&house)).records;
     let lost = records.iter().position(|record| record.event == Event::Lost).unwrap();
     assert!(matches!(records[lost + 1].event, Event::Started { .. }), "{records:#?}");
     assert_eq!(records.last().unwrap().event, Event::Stopped);
@@ -146,7 +150,7 @@ async fn sleep_is_recorded() {
     login1.prepare_for_sleep(true).await;
     house.seen("Away/Away").await;
     guarded("the record of sleep", async {
-        while !read(&file(&house)).unwrap().records.iter().any(|record| record.event == Event::Asleep) {
+        while !read(&file(&house)).records.iter().any(|record| record.event == Event::Asleep) {
             tokio::task::yield_now().await;
         }
     })
@@ -195,7 +199,7 @@ async fn no_history_is_kept_when_it_is_off() {
     assert_eq!(house.ask(&["reload"]).await.0, 0);
     house.write("call-state", "idle");
     house.seen("Available/Available").await;
-    let records = read(&file(&house)).unwrap().records;
+    let records = read(&file(&house)).records;
     assert!(matches!(records.first().unwrap().event, Event::Started { .. }));
     assert_eq!(records.last().unwrap().event, Event::Stopped, "{records:#?}");
     assert!(daemon.stop().await.success());

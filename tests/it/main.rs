@@ -35,6 +35,7 @@ mod fleet;
 mod fleet_changes;
 mod fleet_commands;
 mod fleet_failures;
+mod fleet_history;
 mod fleet_log;
 mod fleet_owners;
 mod fleet_signals;

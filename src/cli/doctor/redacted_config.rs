@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::redact::Redactor;
 use super::text::Kind;
-use crate::config::{Meaning, Vocabulary};
+use crate::config::{Meaning, Vocabulary, size};
 use crate::policy::Hours;
 use crate::presence::Presence;
 
@@ -66,6 +66,7 @@ impl Redaction<'_> {
                 || usage.meanings.iter().any(|meaning| match meaning {
                     Meaning::Duration => text.parse::<jiff::Span>().is_ok(),
                     Meaning::Hours => text.parse::<Hours>().is_ok(),
+                    Meaning::Size => size(&text).is_some(),
                     Meaning::Address | Meaning::Id | Meaning::Mail | Meaning::Path | Meaning::Tenant => false,
                 })
         });
@@ -78,7 +79,7 @@ impl Redaction<'_> {
             Meaning::Mail => Kind::Mail,
             Meaning::Path => Kind::Path,
             Meaning::Tenant => Kind::Tenant,
-            Meaning::Duration | Meaning::Hours => Kind::Name,
+            Meaning::Duration | Meaning::Hours | Meaning::Size => Kind::Name,
         });
         self.redactor.placeholder(kind, &text)
     }

@@ -1,6 +1,6 @@
 //! The history as JSON. [`super`] describes its shape. It is a contract: fields may be added, but never changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,11 +15,15 @@ struct JsonHistory<'a> {
     from: Timestamp,
     to: Timestamp,
     skipped_lines: usize,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    accounts_with_users: &'a BTreeSet<String>,
     accounts: BTreeMap<&'a str, JsonAccount<'a>>,
 }
 
 #[derive(Serialize)]
 struct JsonAccount<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
     held_seconds: i64,
     unconfirmed_seconds: i64,
     spans: Vec<JsonSpan<'a>>,
@@ -54,13 +58,16 @@ pub(super) fn render(history: &History) -> String {
     let accounts = history.accounts.iter().map(|(name, timeline)| {
         let (held, unconfirmed) = timeline.sums();
         let spans = timeline.spans.iter().map(span).collect();
-        (name.as_str(), JsonAccount { held_seconds: held.as_secs(), unconfirmed_seconds: unconfirmed.as_secs(), spans })
+        let user = history.user_id.as_deref();
+        let (held_seconds, unconfirmed_seconds) = (held.as_secs(), unconfirmed.as_secs());
+        (name.as_str(), JsonAccount { user, held_seconds, unconfirmed_seconds, spans })
     });
     let document = JsonHistory {
         version: 1,
         from: history.window.0,
         to: history.window.1,
         skipped_lines: history.skipped,
+        accounts_with_users: &history.of_many,
         accounts: accounts.collect(),
     };
     serde_json::to_string(&document).expect("the keys are strings") + "\n"

@@ -9,14 +9,19 @@
 //!     "unconfirmed": [{"from": "…", "to": "…", "state": "retrying"}]}]}}}
 //! ```
 //!
+//! With `--user`, each account has `user`, the object id. Without it, accounts with many users are only named, in
+//! `accounts_with_users`.
+//!
 //! `kind` is `held` (`presence` is null if nothing was claimed), `starting`, `asleep` or `not-running`; the last three have no
-//! `presence` and no later keys. Leaves to others: the file (`history/`), turning its records into spans (`timeline`), and the
-//! output (`view`, `json`).
+//! `presence` and no later keys. Leaves to others: the file (`history/`), turning its records into spans (`timeline`), the
+//! output (`view`, `json`), and who a user is (`whom`).
 
 mod json;
 mod timeline;
 mod view;
+mod whom;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
 use jiff::tz::TimeZone;
@@ -28,7 +33,7 @@ use super::moment::{Since, since};
 use super::runtime::block_on;
 use super::terminal::output::print;
 use super::terminal::screen;
-use crate::history;
+use crate::history::{self, Whose};
 use crate::status::Client;
 use crate::suggest;
 
@@ -41,9 +46,11 @@ const DEFAULT_SINCE: SignedDuration = SignedDuration::from_hours(24);
     "presenced history                     The last day"
     "presenced history --since 2h          The last two hours"
     "presenced history --since 09:00       Since 9 o'clock today"
+    "presenced history --user anna         One of many users"
     "presenced history --json | jq '.accounts.work.unconfirmed_seconds'";
     "Unconfirmed: Microsoft Graph may not have held the presence, because a request was under way, failed or got no answer, or \
-     the presence had faded. Two days are kept, without meeting titles and addresses; `enabled = false` in [history] keeps none."
+     the presence had faded. Two days are kept, unless [history] says otherwise, without meeting titles and addresses.";
+    "Of many users, a change that Graph has within a second is one line. A user who has left is found by object id."
 ))]
 pub(super) struct Args {
     /// Start: how long ago, a time today, a date, or a date with a time [default: 24h]
@@ -53,6 +60,10 @@ pub(super) struct Args {
     /// Show only this account; left out: all
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
+
+    /// Show this user of an account with many, by object id or by name
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
 
     /// Print the history as JSON
     #[arg(long)]
@@ -64,13 +75,17 @@ struct History {
     zone: TimeZone,
     /// `[from, to)`.
     window: (Timestamp, Timestamp),
-    accounts: std::collections::BTreeMap<String, timeline::Timeline>,
+    /// The one user that is shown, as on the command line and by object id.
+    user: Option<String>,
+    user_id: Option<String>,
+    accounts: BTreeMap<String, timeline::Timeline>,
+    /// The accounts with many users, none of whom is shown.
+    of_many: BTreeSet<String>,
     /// How many lines of the file could not be read.
     skipped: usize,
 }
 
 /// Runs it.
-#[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
 pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let socket = context.require_socket()?;
     let zone = TimeZone::system();
@@ -83,7 +98,9 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     let path = history::path(&context.environment.state_dir, socket).map_err(|error| {
         Error::new(Exit::Failed, format!("`--socket` is relative to a folder that no longer exists: {error}"))
     })?;
-    let read = history::read(&path).map_err(|error| {
+    let user_id = args.user.as_deref().map(|user| whom::object_id(user, context)).transpose()?;
+    let whose = user_id.as_deref().map_or(Whose::Accounts, Whose::User);
+    let read = history::read(&path, whose).map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             let hint =
                 "the daemon writes it, unless [history] has `enabled = false`; each `--socket` has its own history";
@@ -94,10 +111,15 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
     })?;
     let runs = block_on(async { Client::connect(socket).await.is_ok() })?;
     let mut accounts = timeline::timelines(&read.records, (from, now), runs, read.alive_at);
+    let mut of_many = if user_id.is_some() { BTreeSet::new() } else { read.of_many };
+    if let Some(user) = args.user.as_ref().filter(|_| accounts.is_empty()) {
+        let error = Error::new(Exit::Failed, format!("the history has nothing about the user `{user}` for this time"));
+        return Err(error.with_hint("look further back with `--since 48h`"));
+    }
     if let Some(only) = &args.account {
-        if !accounts.contains_key(only) {
+        if !accounts.contains_key(only) && !of_many.contains(only) {
             let error = Error::new(Exit::Failed, format!("the history has no account `{only}`"));
-            let names = suggest::list(accounts.keys().map(String::as_str), "and");
+            let names = suggest::list(accounts.keys().chain(&of_many).map(String::as_str), "and");
             return Err(error.with_hint(if names.is_empty() {
                 "look further back with `--since 48h`".to_owned()
             } else {
@@ -105,8 +127,10 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
             }));
         }
         accounts.retain(|name, _| name == only);
+        of_many.retain(|name| name == only);
     }
-    let history = History { zone, window: (from, now), accounts, skipped: read.skipped };
+    let history =
+        History { zone, window: (from, now), user: args.user, user_id, accounts, of_many, skipped: read.skipped };
     print(&if args.json { json::render(&history) } else { view::render(&history, screen::width()) })?;
     Ok(Exit::Ok)
 }

@@ -60,7 +60,7 @@ impl Timeline {
     }
 }
 
-/// The timeline of each account in `[from, to)`. `alive` means that the daemon that wrote last is still running. Otherwise it
+/// The timeline of each account, or of one user in each account, in `[from, to)`. `alive` means that the daemon that wrote last is still running. Otherwise it
 /// ended at `alive_at`, unless it recorded its end.
 pub(super) fn timelines(
     records: &[Record],
@@ -86,7 +86,7 @@ pub(super) fn timelines(
         machine.apply(&record.event);
         match &record.event {
             Event::Held(held) => drop(accounts.get_mut(&held.account).map(|account| account.held = Some(held.clone()))),
-            Event::Gone { account } => drop(accounts.get_mut(account).map(|account| account.gone = true)),
+            Event::Gone { account, user: _ } => drop(accounts.get_mut(account).map(|account| account.gone = true)),
             // A new daemon makes new decisions.
             Event::Started { .. } => accounts.values_mut().for_each(|account| account.held = None),
             Event::Stopped | Event::Lost | Event::Asleep | Event::Awake => {}
@@ -182,6 +182,7 @@ pub(super) mod tests {
     pub(in crate::cli::history) fn held(when: &str, presence: &str, state: State, confirmed: bool) -> Record {
         let held = Held {
             account: "work".to_owned(),
+            user: None,
             presence: Some(presence.to_owned()),
             rule: Some("a rule".to_owned()),
             because: "lock is unlocked".to_owned(),
@@ -298,7 +299,7 @@ pub(super) mod tests {
         let records = [
             started("08:00:00"),
             held("08:00:00", AWAY, State::Holding, true),
-            event("09:00:00", Event::Gone { account: "work".to_owned() }),
+            event("09:00:00", Event::Gone { account: "work".to_owned(), user: None }),
         ];
         assert_eq!(shown(&records, true, None), ["08:00:00-09:00:00 Away/Away"]);
     }

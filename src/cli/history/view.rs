@@ -30,7 +30,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// Draws the history in lines of at most `width` columns (but at least 40), each with its line end.
 pub(super) fn render(history: &History, width: usize) -> String {
     let mut view = HistoryView { lines: Vec::new(), history, width: width.max(MIN_WIDTH) };
-    if history.accounts.is_empty() {
+    if history.accounts.is_empty() && history.of_many.is_empty() {
         view.lines.push("The history has no entries for this time.".to_owned());
     }
     for (name, timeline) in &history.accounts {
@@ -38,6 +38,13 @@ pub(super) fn render(history: &History, width: usize) -> String {
             view.lines.push(String::new());
         }
         view.account(name, timeline);
+    }
+    for name in &history.of_many {
+        if !view.lines.is_empty() {
+            view.lines.push(String::new());
+        }
+        let line = format!("{name} has many users: `presenced history --user USER` shows one of them.");
+        view.lines.extend(wrap(&line, view.width));
     }
     if history.skipped > 0 {
         let lines = match history.skipped {
@@ -64,7 +71,8 @@ impl HistoryView<'_> {
         let zone = &self.history.zone;
         let zone =
             zone.iana_name().map_or_else(|| format!("UTC{}", zone.to_offset(self.history.window.1)), str::to_owned);
-        for line in wrap(&format!("{name}, {zone}"), self.width) {
+        let user = self.history.user.as_ref().map(|user| format!("{user}, ")).unwrap_or_default();
+        for line in wrap(&format!("{user}{name}, {zone}"), self.width) {
             self.lines.push(format!("{BOLD}{line}{BOLD:#}"));
         }
         let times: Vec<_> = spans.iter().map(|span| self.time(span)).collect();
@@ -167,6 +175,8 @@ fn reason(what: &SpanKind) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use jiff::tz::TimeZone;
     use proptest::prelude::*;
 
@@ -179,7 +189,9 @@ mod tests {
     fn plain(records: &[Record], from: &str, zone: &str, width: usize) -> String {
         let window = (from.parse().unwrap(), at("17:00:00"));
         let zone = TimeZone::get(zone).unwrap();
-        let history = History { zone, window, accounts: timelines(records, window, true, None), skipped: 1 };
+        let accounts = timelines(records, window, true, None);
+        let history =
+            History { zone, window, user: None, user_id: None, accounts, of_many: BTreeSet::new(), skipped: 1 };
         anstream::adapter::strip_str(&render(&history, width)).to_string()
     }
 
@@ -239,6 +251,19 @@ mod tests {
     fn an_empty_history_says_so() {
         let text = plain(&[], "2026-11-24T16:00:00Z", "UTC", 80);
         assert!(text.starts_with("The history has no entries for this time.\n"), "{text}");
+    }
+
+    #[test]
+    fn one_user_of_many_is_named_and_all_of_them_are_not_shown() {
+        let window = (at("08:00:00"), at("17:00:00"));
+        let accounts = timelines(&day(), window, true, None);
+        let (zone, user) = (TimeZone::UTC, Some("anna".to_owned()));
+        let history = History { zone, window, user, user_id: None, accounts, of_many: BTreeSet::new(), skipped: 0 };
+        assert!(render(&history, 80).contains("anna, work, UTC"));
+        let of_many = ["agents".to_owned()].into();
+        let history = History { user: None, accounts: [].into(), of_many, ..history };
+        let only = "agents has many users: `presenced history --user USER` shows one of them.\n";
+        assert_eq!(render(&history, 80), only);
     }
 
     proptest! {

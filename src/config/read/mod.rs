@@ -11,9 +11,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::owners::AccountNames;
 use super::problems::{MAX_KEPT, Problems};
-use super::{Config, Environment, History, Log, OnExit, Session, Status, TokenStore};
+use super::{Config, Environment, Log, OnExit, Session, Status, TokenStore};
 use crate::policy::default_rules;
 use crate::suggest;
+pub(crate) use history::size;
 use presenced_core::finding::Finding;
 use section::Section;
 pub(super) use users::MAX_REQUESTS;
@@ -21,6 +22,7 @@ pub(crate) use values::expand;
 
 mod account;
 mod auth;
+mod history;
 mod microphone;
 mod rules;
 mod section;
@@ -98,7 +100,7 @@ impl Reader<'_> {
         let rules = root.get("rules").map(|value| self.rules(value));
         let status = self.status(&mut root);
         let log = self.log(&mut root);
-        let history = self.history(&mut root);
+        let history = self.history(&mut root, accounts.values().any(|account| account.users.is_some()));
         self.finish(&root);
         Config { accounts, session, signals, rules: rules.unwrap_or_else(default_rules), status, log, history }
     }
@@ -138,13 +140,6 @@ impl Reader<'_> {
         let dir = section.get("dir").and_then(|value| self.path("dir", value));
         self.finish(&section);
         Log { level, dir }
-    }
-
-    fn history(&mut self, root: &mut Section<'_, '_>) -> History {
-        let Some(mut section) = self.section(root, "history", "[history]") else { return History::default() };
-        let enabled = section.get("enabled").and_then(|value| self.boolean("enabled", value));
-        self.finish(&section);
-        History { enabled: enabled.unwrap_or(true) }
     }
 
     /// Adds a finding.

@@ -13,7 +13,7 @@ mod signals;
 mod value;
 mod vocabulary;
 
-use value::{MEANING, boolean, duration, path, table, text, words};
+use value::{MEANING, boolean, duration, path, size, table, text, words};
 
 pub(crate) use value::Meaning;
 pub(crate) use vocabulary::Vocabulary;
@@ -75,7 +75,11 @@ fn annotated() -> Value {
                 "dir": path("The folder of log files; left out, logs go to the journal or standard error.", None),
             })),
             "history": table("What `presenced history` shows.", &[], json!({
-                "enabled": boolean("Whether the last two days are kept in the state folder.", Some(true)),
+                "enabled": boolean("Whether it is kept in the state folder.", Some(true)),
+                "keep": duration("For how long it is kept: 1 hour to 365 days.", Some("2d")),
+                "max_size": size(
+                    "How large its file may become: 100 kB to 1 GB; left out, 1 MB, or 64 MB if an account has `users`.",
+                ),
             })),
         }),
     );

@@ -22,6 +22,8 @@ closed_list! {
         Mail = "mail",
         /// A file or a folder.
         Path = "path",
+        /// A number of bytes.
+        Size = "size",
         /// A tenant's name or id.
         Tenant = "tenant",
     }
@@ -90,6 +92,11 @@ pub(super) fn path(description: &str, default: Option<&str>) -> Value {
 /// A number with its unit, in one of the many accepted forms.
 pub(super) fn duration(description: &str, default: Option<&str>) -> Value {
     with_default(with_meaning(text(description, r"[0-9]\s*[A-Za-zµ:]"), Meaning::Duration), default)
+}
+
+/// A number of bytes with its unit.
+pub(super) fn size(description: &str) -> Value {
+    with_meaning(text(description, r"^\s*[0-9]+\s*[KkMmGg][Bb]\s*$"), Meaning::Size)
 }
 
 /// One word of a closed list.

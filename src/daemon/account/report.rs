@@ -37,6 +37,7 @@ impl Account {
         let faded_at = self.session.kept_until().filter(|until| !confirmed && *until <= now.instant);
         let held = Held {
             account: self.name.clone(),
+            user: None,
             presence: decision.presence.map(|presence| presence.to_string()),
             rule: decision.rule.clone(),
             because: decision.because.clone(),

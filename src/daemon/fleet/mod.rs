@@ -14,11 +14,12 @@
 //! - [`roster`] takes over who the users are, [`users_file`] follows their file, and [`reload`] takes over another configuration of
 //!   the account;
 //! - [`clear`] clears them all without a daemon;
-//! - [`report`] has what `status` and `presenced users` show.
+//! - [`report`] has what `status` and `presenced users` show, and [`history`] what is recorded.
 //!
 //! Leaves to others: the order and the pace (`pacer/`), what a presence follows from (`policy/`).
 
 mod clear;
+mod history;
 mod journal;
 mod own;
 mod reads;

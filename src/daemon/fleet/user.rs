@@ -63,7 +63,11 @@ pub(super) struct User {
     pub(super) fades_at: Option<Instant>,
     /// What should be held has faded or expired.
     pub(super) has_faded: bool,
+    /// When a change that Graph does not hold is worth a record.
+    pub(super) settles_at: Option<Instant>,
     pub(super) counted_as: Option<Row>,
+    /// What the last record about it says, as a hash.
+    pub(super) recorded: Option<u64>,
 }
 
 impl User {
@@ -86,7 +90,9 @@ impl User {
             decide_at_wall: None,
             fades_at: None,
             has_faded: false,
+            settles_at: None,
             counted_as: None,
+            recorded: None,
         }
     }
 

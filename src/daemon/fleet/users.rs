@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use slab::Slab;
@@ -13,6 +14,9 @@ use crate::time::{Instant, Now};
 
 use super::super::rounded;
 use super::user::{Reason, Row, User};
+
+/// A change that takes longer than this to reach Graph has two records: when it was decided, and when Graph held it.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// The users.
 #[derive(Debug, Default)]
@@ -28,6 +32,10 @@ pub(super) struct Users {
     faded: usize,
     fades: u64,
     news: News,
+    /// Those who may have changed since the history looked.
+    touched: BTreeSet<UserIndex>,
+    /// The ids of those who had a record and were removed since then.
+    removed: Vec<String>,
 }
 
 /// Of whom something is new since the last look.
@@ -100,6 +108,8 @@ impl Users {
             self.names.remove(name);
         }
         self.unlist(at, &Listed::of(&user));
+        self.touched.remove(&at);
+        self.removed.extend(user.recorded.map(|_| user.id.clone()));
         self.news.changed.remove(&at);
         self.news.removed.push(user.id);
     }
@@ -124,7 +134,9 @@ impl Users {
         let deadline = user.session.deadline();
         user.fades_at = deadline.filter(|fades_at| *fades_at > now.instant);
         user.has_faded = user.wish.is_some() && deadline.is_some() && user.fades_at.is_none();
+        user.settles_at = user.changed_at.map(|at| at + SETTLED_AFTER).filter(|at| *at > now.instant);
         user.counted_as = Some(user.row(now));
+        self.touched.insert(at);
         let after = Listed::of(user);
         if (before.row, &before.reason, held_before) != (after.row, &after.reason, held(user)) {
             self.news.changed.insert(at);
@@ -135,6 +147,22 @@ impl Users {
             self.list(at, after, now);
         }
         Some(result)
+    }
+
+    /// Those who may have changed, and the ids of those who were removed, since the last call.
+    pub(super) fn take_touched(&mut self) -> (BTreeSet<UserIndex>, Vec<String>) {
+        (std::mem::take(&mut self.touched), std::mem::take(&mut self.removed))
+    }
+
+    /// The history has a record of this user, which `hash` stands for. True: it is another one than the last.
+    pub(super) fn note_record(&mut self, at: UserIndex, hash: u64) -> bool {
+        self.table.get_mut(at.0 as usize).is_some_and(|user| user.recorded.replace(hash) != Some(hash))
+    }
+
+    /// The history has no record of anybody.
+    pub(super) fn forget_records(&mut self) {
+        self.table.iter_mut().for_each(|(_, user)| user.recorded = None);
+        self.touched = self.table.iter().map(|(key, _)| index(key)).collect();
     }
 
     /// The users that are due by now. Each must be updated.
@@ -224,7 +252,7 @@ struct Listed {
 impl Listed {
     fn of(user: &User) -> Self {
         Self {
-            due: [user.decide_at, user.fades_at, user.dismissed_at].into_iter().flatten().min(),
+            due: [user.decide_at, user.fades_at, user.settles_at, user.dismissed_at].into_iter().flatten().min(),
             due_by_wall: user.decide_at_wall,
             row: user.counted_as,
             reason: user.reason.clone(),
@@ -240,8 +268,6 @@ fn index(key: usize) -> UserIndex {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use jiff::tz::TimeZone;
 
     use super::*;

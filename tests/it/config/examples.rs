@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use presenced::config::{Auth, CalendarPlace, CalendarSource, Log, OnExit, Session, Subscription, TokenStore, Users};
+use presenced::config::{
+    Auth, CalendarPlace, CalendarSource, Log, OnExit, Owners, Session, Subscription, TokenStore, Users,
+};
 use presenced::pacer::Rate;
 use presenced::policy::default_rules;
 
@@ -68,7 +70,8 @@ fn the_kubernetes_manifest_for_many_users_holds_their_configuration() {
     let config = must_load(&config_map("fleet.yaml"), "fleet.yaml");
     let agents = &config.accounts["agents"];
     assert!(matches!(agents.users, Some(Users::File(_))) && matches!(agents.auth, Auth::ClientSecret { .. }));
-    assert!(config.signals.call.is_some_and(|call| call.users_folder() == Some(Path::new("/run/calls"))));
+    let owners = config.signals.call.and_then(|call| call.owners).expect("a file for each user");
+    assert_eq!(owners.folders[&Owners::Users], Path::new("/run/calls"));
     assert_eq!((config.session.on_exit, agents.rate), (OnExit::Keep, Rate::default()));
     assert!(config.status.listen.is_some_and(|address| address.ip().is_unspecified()));
 }

@@ -63,6 +63,8 @@ level = "presenced=debug,warn"
 dir = "~/logs"
 [history]
 enabled = false
+keep = "12h"
+max_size = "10MB"
 [[rules]]
 name = "one of each"
 when = { account = "work", call = "in-call", sleep = "awake", lock = "unlocked", idle = "active", calendar = "busy", online = true, within = "Mon..Fri 08:30-18:00", outside = "12:00-13:00 UTC", signal = { door = "open" } }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use presenced::calendar::BusyClass;
 use presenced::config::{
-    Account, Auth, Calendar, CalendarPlace, Call, Cloud, Endpoints, Idle, Log, OnExit, Signals, TokenStore,
+    Account, Auth, Calendar, CalendarPlace, Call, Cloud, Endpoints, History, Idle, Log, OnExit, Signals, TokenStore,
 };
 use presenced::policy::{self, CallState, Claim, Is, Lock, Rule, Sleep, When, default_rules};
 use presenced::presence::{Expiration, Presence};
 
-use super::{ACCOUNT, CLIENT, USER, bad, environment, good, parse_in, problem};
+use super::{ACCOUNT, CLIENT, USER, bad, environment, good, parse, parse_in, problem};
 
 fn minutes(minutes: u64) -> Expiration {
     Expiration::try_from(Duration::from_secs(minutes * 60)).expect("5 to 240")
@@ -38,6 +39,7 @@ fn a_minimal_configuration_has_the_defaults() {
     assert_eq!(config.signals, Signals::default());
     assert_eq!(config.rules, default_rules());
     assert_eq!(config.log, Log::default());
+    assert_eq!((config.history.keep, config.history.max_size), (SignedDuration::from_hours(48), 1_000_000));
 }
 
 #[test]
@@ -195,6 +197,48 @@ fn expirations_need_a_unit_and_a_length_that_graph_accepts() {
     ] {
         assert_eq!(bad(&format!("[session]\nexpiration = {text}\n")), expected);
     }
+}
+
+#[test]
+fn a_history_is_kept_for_a_time_and_up_to_a_size() {
+    let many = |rest: &str| {
+        let auth = "auth = { method = \"token-command\", command = [\"x\"] }";
+        let account = ACCOUNT.replace("auth = { method = \"device-code\" }", auth);
+        parse(&format!("{account}users = [\"{USER}\"]\n{rest}")).expect("it is valid").history.max_size
+    };
+    assert_eq!((many(""), many("[history]\nmax_size = \"200 kB\"\n")), (64_000_000, 200_000));
+    for (text, expected) in [("100kB", 100_000), (" 1 mb ", 1_000_000), ("1GB", 1_000_000_000)] {
+        assert_eq!(good(&format!("[history]\nmax_size = \"{text}\"\n")).history.max_size, expected, "{text}");
+    }
+    for (text, expected) in [
+        ("10", "`10` needs a unit"),
+        ("0.5", "`0.5` needs a unit"),
+        ("\"10\"", "`10` needs a unit"),
+        ("\"99kB\"", "`99kB` is less than 100 kB"),
+        ("\"0GB\"", "`0GB` is less than 100 kB"),
+        ("\"2GB\"", "`2GB` is more than 1 GB"),
+        ("\"99999999999999999999999kB\"", "`99999999999999999999999kB` is more than 1 GB"),
+        ("\"1.5MB\"", "`1.5MB` is not a size"),
+        ("\"-1MB\"", "`-1MB` is not a size"),
+        ("\"MB\"", "`MB` is not a size"),
+        ("\"1MiB\"", "`1MiB` is not a size"),
+        ("\"\"", "`` is not a size"),
+        ("true", "a size must be a text, but this is true or false"),
+    ] {
+        assert_eq!(bad(&format!("[history]\nmax_size = {text}\n")), expected);
+    }
+    for (text, expected) in [
+        ("2", "`2` needs a unit"),
+        ("\"59m\"", "`59m` is shorter than an hour"),
+        ("\"-2d\"", "`-2d` is shorter than an hour"),
+        ("\"366d\"", "`366d` is longer than 365 days"),
+        ("\"always\"", "`always` is not a duration"),
+    ] {
+        assert_eq!(bad(&format!("[history]\nkeep = {text}\n")), expected);
+    }
+    let all = good("[history]\nenabled = false\nkeep = \"365d\"\nmax_size = \"10 MB\"\n").history;
+    let expected = History { enabled: false, keep: SignedDuration::from_hours(365 * 24), max_size: 10_000_000 };
+    assert_eq!(all, expected);
 }
 
 #[test]

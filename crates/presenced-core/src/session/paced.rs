@@ -70,6 +70,11 @@ impl PacedSession {
         self.app.deadline()
     }
 
+    /// Whether Graph is known to hold the wish at `now`: it confirmed that, or a read showed it.
+    pub fn is_kept(&self, now: Instant) -> bool {
+        !self.differs() && self.found.is_some() || self.app.is_kept(now)
+    }
+
     /// What it is doing at `now`.
     pub fn state(&self, now: Instant) -> State {
         match self.app.last_failure {
@@ -109,9 +114,10 @@ mod tests {
         assert!(session.differs());
         assert!(session.handle_found());
         assert_eq!((session.differs(), session.state(at(0))), (false, State::Holding));
-        assert_eq!(session.asserted(at(0)), None);
+        assert_eq!((session.asserted(at(0)), session.is_kept(at(0))), (None, true));
         session.handle_wish(Some(hold(Presence::InACall)));
         assert_eq!((session.differs(), session.action()), (true, Some(Action::Set(hold(Presence::InACall)))));
+        assert!(!session.is_kept(at(0)));
         session.handle_done(Action::Set(hold(Presence::InACall)), at(1));
         assert!(!session.handle_found());
         assert_eq!(session.asserted(at(2)), Some((hold(Presence::InACall), at(1))));
@@ -135,6 +141,7 @@ mod tests {
         assert_eq!((session.differs(), session.deadline()), (false, Some(at(301))));
         let silence = Failure { applied: Applied::Perhaps, ..Failure::new(FailureKind::Passing, "no answer") };
         session.handle_failure(action, &silence, at(241));
+        assert!(session.is_kept(at(300)) && !session.is_kept(at(301)));
         assert_eq!((session.differs(), session.state(at(241))), (true, State::Retrying));
         session.handle_done(action, at(243));
         assert_eq!((session.differs(), session.state(at(243))), (false, State::Holding));
