@@ -1,4 +1,4 @@
-"""The measurements of benches/fleet.sh: the binary, the seconds for each number of users, and the numbers."""
+"""The measurements of benches/fleet.sh: the binary, the seconds for each number of users, the events of each, and the numbers."""
 
 import json
 import os
@@ -8,11 +8,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
 BINARY = os.path.abspath(sys.argv[1])
 SECONDS = float(sys.argv[2])
+EVENTS = int(sys.argv[3])
+# How many users come and go, if there are at least this many.
+GUESTS, ENOUGH = 200, 1000
 
 CONFIGURATION = """
 [accounts.agents]
@@ -21,6 +25,7 @@ client_id = "22553876-f5ab-4529-bffb-cfe50aa89f87"
 users     = {{ file = "{folder}/agents" }}
 auth      = {{ method = "client-secret", secret = {{ env = "BENCH_SECRET" }} }}
 endpoints = {{ graph = "{address}/v1.0", login = "{address}" }}
+{signals}
 [[rules]]
 name = "call"
 when = {{ call = "in-call" }}
@@ -33,6 +38,20 @@ set  = "Away/Away"
 name = "rest"
 set  = "Available/Available"
 """
+
+
+CALENDARS = '[signals.calendar]\nsources = [{{ path = "{folder}/calendars/{{user}}.ics" }}]'
+
+
+def calendar(number):
+    """Events in the nights around now, so that nobody is busy."""
+    day = time.time() - 86400 * EVENTS / 2
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//presenced//bench//EN"]
+    for event in range(EVENTS):
+        at = time.strftime("%Y%m%dT%H0000Z", time.gmtime(day + 86400 * event + 43200))
+        lines += ["BEGIN:VEVENT", f"UID:{number}-{event}", f"DTSTAMP:{at}", f"DTSTART:{at}", "DURATION:PT30M"]
+        lines += [f"SUMMARY:Review number {event}", "LOCATION:Room 4", "END:VEVENT"]
+    return "\r\n".join([*lines, "END:VCALENDAR", ""])
 
 
 def ask(folder, method, path, body=b""):
@@ -87,6 +106,11 @@ def carried_out(state):
     return sum(count for call in calls for count in call["answered"].values())
 
 
+def tokens(state):
+    """How many tokens were asked for."""
+    return sum(state["requests"].get("token", {"answered": {}})["answered"].values())
+
+
 def changes_within(metrics, bound):
     """How many changes were held within this many seconds, and how many there were."""
     name = "presenced_account_change_duration_seconds"
@@ -95,10 +119,21 @@ def changes_within(metrics, bound):
     return (int(within.group(1)), int(count.group(1))) if within and count else (0, 0)
 
 
+def rewrite(path, text, pause):
+    """Writes a file in place, with a pause in the middle."""
+    with open(path, "w") as file:
+        file.write(text[: len(text) // 2])
+        file.flush()
+        time.sleep(pause)
+        file.write(text[len(text) // 2 :])
+
+
 def measure(users, folder):
     """One row."""
     with open(f"{folder}/emulator", "w") as log:
-        emulator = subprocess.Popen([BINARY, "emulator", "--listen", "127.0.0.1:0", "--users", str(users)], stdout=log)
+        guests = GUESTS if users >= ENOUGH else 0
+        command = [BINARY, "emulator", "--listen", "127.0.0.1:0", "--users", str(users + guests)]
+        emulator = subprocess.Popen(command, stdout=log)
     address = None
     while address is None:
         with open(f"{folder}/emulator") as log:
@@ -112,9 +147,18 @@ def measure(users, folder):
     def state():
         return json.loads(fetch("/_emulator/state"))
 
-    roster = fetch("/_emulator/users")
-    ids = [line.split()[0] for line in roster.splitlines()]
-    for name, text in (("agents", roster), ("config.toml", CONFIGURATION.format(folder=folder, address=address))):
+    everybody = fetch("/_emulator/users").splitlines(keepends=True)
+    roster = "".join(everybody[:users])
+    ids = [line.split()[0] for line in everybody[:users]]
+    signals = ""
+    if EVENTS:
+        os.mkdir(f"{folder}/calendars")
+        signals = CALENDARS.format(folder=folder)
+        for number, user in enumerate(ids):
+            with open(f"{folder}/calendars/{user}.ics", "w") as file:
+                file.write(calendar(number))
+    configuration = CONFIGURATION.format(folder=folder, address=address, signals=signals)
+    for name, text in (("agents", roster), ("config.toml", configuration)):
         with open(f"{folder}/{name}", "w") as file:
             file.write(text)
     environment = {**os.environ, "BENCH_SECRET": "emulator-secret", "HOME": folder, "XDG_RUNTIME_DIR": folder}
@@ -133,9 +177,13 @@ def measure(users, folder):
         used, before = cpu(daemon), carried_out(state())
         working, pick, in_call = ids[users // 5 :], random.Random(1), set()
         end = next_change = time.monotonic()
+        rewrites = [(end + SECONDS / 4, roster, 2), (end + SECONDS / 2, "".join(everybody), 0), (end + SECONDS * 0.7, roster, 0)]
+        rewrites = rewrites if guests else []
         end += SECONDS
         while next_change < end:
             time.sleep(max(0, next_change - time.monotonic()))
+            while rewrites and rewrites[0][0] <= time.monotonic():
+                threading.Thread(target=rewrite, args=[f"{folder}/agents", *rewrites.pop(0)[1:]]).start()
             user = pick.choice(working)
             path = f"/v1/users/{user}/signals/call"
             if user in in_call:
@@ -152,13 +200,14 @@ def measure(users, folder):
         status, status_took = timed(lambda: ask(folder, "GET", "/v1/status"))
         metrics, metrics_took = timed(lambda: ask(folder, "GET", "/metrics").decode())
         changes = [changes_within(metrics, bound) for bound in ("0.05", "0.1", "0.25")]
+        cleared = sum(after["requests"].get("clear", {"answered": {}})["answered"].values())
         shares = ["     –" if count == 0 else f"{100 * within / count:5.1f}%" for within, count in changes]
         summary = after["summary"]
         each = f"{1000 * used / sent:8.2f}" if sent else "       –"
         print(
             f"{users:6} {start:8.1f} {resident(daemon):9} {100 * used / SECONDS:7.2f} {each}  {' '.join(shares)}"
             f" {status_took:7.1f} {len(status):6} {metrics_took:7.1f} {len(metrics):6}"
-            f" {summary['fades']:6} {after['throttled']:4} {summary['busiest']['requests']:8}",
+            f" {summary['fades']:6} {after['throttled']:4} {summary['busiest']['requests']:8} {tokens(after):7} {cleared:7}",
             flush=True,
         )
     finally:
@@ -168,8 +217,8 @@ def measure(users, folder):
         emulator.wait()
 
 
-print(" users  start, s  resident     CPU  CPU each  changes held within     status      metrics           fades  429  busiest")
+print(" users  start, s  resident     CPU  CPU each  changes held within     status      metrics           fades  429  busiest  tokens  clears")
 print("                        kB       %        ms   50 ms 100 ms 250 ms   ms  bytes      ms  bytes                30 s", flush=True)
-for number in sys.argv[3:]:
+for number in sys.argv[4:]:
     with tempfile.TemporaryDirectory() as place:
         measure(int(number), place)
