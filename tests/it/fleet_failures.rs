@@ -14,10 +14,10 @@ use crate::fleet::{USERS, all_hold, carried_out, configuration, holding, house, 
 use crate::stage::house::{Daemon, House, guarded};
 use crate::stage::reports::has;
 
-const SPEED: u32 = 60;
+pub(crate) const SPEED: u32 = 60;
 
 /// A house whose emulator has the clock of [`House::start_fast`], and an account with many users.
-async fn fast_house() -> House {
+pub(crate) async fn fast_house() -> House {
     let since = "2026-11-23T12:00:00Z".parse().unwrap();
     let options = Options { users: (1..=USERS).map(User::numbered).collect(), ..Options::default() };
     let house = House::on(SystemClock::fast_since(f64::from(SPEED), since), options).await;
@@ -70,7 +70,7 @@ fn requests(house: &House) -> Vec<RequestRecord> {
 }
 
 /// Waits until that many more changes were carried out.
-async fn changes_later(house: &House, more: u64) {
+pub(crate) async fn changes_later(house: &House, more: u64) {
     let until = carried_out(house, Call::Set) + more;
     guarded("more requests", async {
         while carried_out(house, Call::Set) < until {
