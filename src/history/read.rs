@@ -70,3 +70,43 @@ pub fn read(path: &Path, whose: Whose<'_>) -> io::Result<Read> {
     }
     Ok(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_asked_for_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let held = |about: &str| {
+            format!(
+                r#"{{"at":"2026-11-24T09:00:00Z","event":"held",{about},"presence":null,"because":"x","state":"released","confirmed":true}}"#
+            )
+        };
+        let lines = [
+            r#"{"at":"2026-11-24T08:00:00Z","event":"started","version":"1"}"#.to_owned(),
+            held(r#""account":"work""#),
+            held(r#""account":"agents","user":"aa""#),
+            held(r#""account":"agents","user":"bb""#),
+            held(r#""account":"bots","user":"aa""#),
+            r#"{"at":"2026-11-24T10:00:00Z","event":"gone","account":"bots"}"#.to_owned(),
+            // What a later version might write, and half a line.
+            r#"{"at":"2026-11-24T10:00:00Z","event":"moved","account":"work"}"#.to_owned(),
+            held("").replace('}', ""),
+        ];
+        fs::write(&path, lines.join("\n")).unwrap();
+        let count = |whose| {
+            let read = read(&path, whose).unwrap();
+            (read.records.len(), read.of_many.into_iter().collect::<Vec<_>>().join(" "), read.skipped)
+        };
+        assert_eq!(count(Whose::All), (6, String::new(), 2));
+        assert_eq!(count(Whose::Accounts), (3, "agents bots".to_owned(), 2));
+        // The daemon's start, two accounts, and that one of them is gone.
+        assert_eq!(count(Whose::User("aa")).0, 4);
+        assert_eq!(count(Whose::User("bb")).0, 3);
+        assert_eq!(count(Whose::User("cc")).0, 2);
+    }
+}
