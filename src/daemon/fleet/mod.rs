@@ -302,8 +302,9 @@ impl Fleet {
         }
         self.users.update(index, now, |user| {
             user.wish = wish;
-            user.changed_at = Some(now.instant).filter(|_| !is_first);
             user.session.handle_wish(wish);
+            // Unless it is again what Graph holds.
+            user.changed_at = Some(now.instant).filter(|_| !is_first && user.session.differs());
             // The read says whether Graph holds the first wish.
             user.awaits_read &= is_first;
         });
