@@ -3,6 +3,7 @@
 
 mod headline;
 pub(super) mod many;
+mod several;
 mod user;
 
 pub(in crate::cli) use headline::{headline, state_style};
@@ -50,9 +51,14 @@ const RED: Style = AnsiColor::Red.on_default();
 /// Draws the report as it is at `now`, in lines of at most `width` columns (but at least 40), each with its line end.
 pub(super) fn render(report: &Report, now: Timestamp, zone: &TimeZone, width: usize) -> String {
     let mut view = StatusView { lines: Vec::new(), now, zone, width: width.max(MIN_WIDTH) };
-    for (name, account) in &report.accounts {
-        view.account(name, account, report);
+    if several::are_several(report) {
+        view.several(report);
         view.gap();
+    } else {
+        for (name, account) in &report.accounts {
+            view.account(name, account, report);
+            view.gap();
+        }
     }
     view.manual(report);
     view.gap();
