@@ -303,7 +303,8 @@ impl Daemon {
     /// Does everything that follows from what is known now: decisions, requests, the report.
     fn turn(&mut self, now: &Now) {
         let snapshot = self.board.snapshot(now);
-        let signals = self.board.report(&snapshot, now);
+        let mut signals = self.board.report(&snapshot, now);
+        self.owners.describe(&mut signals);
         self.metrics.note_calendar_events(snapshot.calendar.known().map(|schedule| schedule.events()));
         if self.can_decide() {
             self.first_readings_timeout = None;

@@ -290,7 +290,7 @@ pub struct LastError {
 /// A signal's present state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
-    /// The value, `unknown` or `off`.
+    /// The value, `unknown`, `off`, or `each user` or `each account` if each has one of their own.
     pub value: String,
     /// Since when it has that value.
     pub since: Timestamp,

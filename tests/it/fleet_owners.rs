@@ -57,6 +57,8 @@ async fn each_user_has_a_calendar() {
     house.write("calendars/agent3/work.ics", meeting("a"));
     house.write(&format!("calendars/{}", id(4)), meeting("a"));
     let daemon = house.start().await;
+    let report = daemon.report("the signal", |report| report.signals["calendar"].value == "each user").await;
+    assert!(report.signals["calendar"].source.ends_with("calendars/{user}"));
     seen(&house, [2, 3, 4], "Busy/InAConferenceCall").await;
     seen(&house, others(&[2, 3, 4]), "Available/Available").await;
     // One file changes one user.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::calendar::Schedule;
-use crate::config::{self, Owners};
+use crate::config::{self, CalendarPlace, Owners, OwnersPath};
 use crate::policy::{Call, CallState, Reading, Snapshot, strongest};
 use crate::signals::OwnersReadings;
 use crate::signals::calendar;
+use crate::status::report;
 use crate::time::{Instant, Now};
 use crate::warning::Warning;
 
@@ -21,6 +22,8 @@ use crate::warning::Warning;
 pub(super) struct OwnersSignals {
     calls: Signal<Call>,
     calendars: Signal<Arc<Schedule>>,
+    /// For the report: the signals of which nothing is everybody's, where the entries are, and whose.
+    rows: Vec<(&'static str, OwnersPath)>,
 }
 
 /// One user of many.
@@ -50,7 +53,14 @@ impl OwnersSignals {
         let calendars = signals.calendar.iter().flat_map(|calendar| calendar::owners::sources(calendar).into_keys());
         // A calendar for everybody says what is known about those who have none of their own.
         let free = Schedule::new(jiff::Timestamp::MIN, jiff::Timestamp::MAX, Vec::new());
+        let of_calls = call.and_then(|call| call.owners.clone()).map(|path| ("call", path));
+        let of_calendars = signals.calendar.iter().filter(|_| !is_shared).flat_map(|calendar| &calendar.sources);
+        let of_calendars = of_calendars.filter_map(|source| match &source.place {
+            CalendarPlace::Owners(path) => Some(("calendar", path.clone())),
+            CalendarPlace::Path(_) | CalendarPlace::Subscription(_) => None,
+        });
         Self {
+            rows: of_calls.into_iter().chain(of_calendars).collect(),
             calls: Signal {
                 without_entry: if call.is_some_and(|call| call.stale_after.is_some()) {
                     Reading::Unknown
@@ -65,6 +75,16 @@ impl OwnersSignals {
                 join: both,
                 folders: calendars.map(|owners| (owners, Folder::default())).collect(),
             },
+        }
+    }
+
+    /// Says in the report that these signals are not off, but different for each.
+    pub(super) fn describe(&self, signals: &mut BTreeMap<String, report::Signal>) {
+        for (name, path) in &self.rows {
+            if let Some(signal) = signals.get_mut(*name).filter(|signal| signal.value == "off") {
+                let each = if path.is_of_users() { "each user" } else { "each account" };
+                (signal.value, signal.source) = (each.to_owned(), path.path.display().to_string());
+            }
         }
     }
 

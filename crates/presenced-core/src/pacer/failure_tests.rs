@@ -93,7 +93,13 @@ fn a_refused_user_is_looked_at_after_15_minutes_or_when_the_setup_changed() {
     };
     let after = desk.now.instant.saturating_since(begin);
     assert!((seconds(900)..seconds(900 + 240)).contains(&after), "{after:?}");
-    desk.answer(items[0], Answer::Refused);
+    // A change that comes while it is on its way counts, unless it is refused again.
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
+    desk.answer(items[0], Answer::Done(None));
+    let item = desk.one();
+    assert_eq!(item.work, turn(0, Cause::Change));
+    desk.pacer.handle_change(UserIndex(0), false, &desk.now);
+    desk.answer(item, Answer::Refused);
     desk.pacer.handle_setup_changed(UserIndex(0), &desk.now);
     desk.pacer.handle_setup_changed(UserIndex(1), &desk.now);
     assert_eq!(desk.one().work, turn(0, Cause::Change));

@@ -288,7 +288,8 @@ impl Pacer {
         let is_second = self.is_starting && !is_call;
         let begin = self.begin;
         self.users.update(user, |user| {
-            if user.is_refused {
+            // Unless it is on its way at the moment, and the answer may be another one this time.
+            if user.is_refused && user.stage != Stage::InFlight {
                 return;
             }
             let number = match (user.change, user.place) {
