@@ -89,11 +89,11 @@ impl Daemon {
         let hold = self.config.session.expiration.as_duration();
         if let Update::OwnersCalls(said) = update {
             let news = self.owners.hear_calls(said, hold, now);
-            return self.owners_changed(news, now);
+            return self.owners_changed(&news, now);
         }
         if let Update::OwnersCalendars(said) = update {
             let news = self.owners.hear_calendars(said, hold, now);
-            return self.owners_changed(news, now);
+            return self.owners_changed(&news, now);
         }
         let (was_present, signs_before) = (self.board.is_present(now), self.board.signs_of_life(now));
         self.board.hear(update, now);

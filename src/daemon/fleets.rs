@@ -13,7 +13,7 @@ use super::account::AccountId;
 use super::fleet::{Done, Fleet, Readings};
 use super::owners::News;
 use super::{Daemon, StartError, kept};
-use crate::config;
+use crate::config::{self, Owners};
 use crate::policy::Snapshot;
 use crate::status::report;
 use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand, Whom};
@@ -88,19 +88,18 @@ impl Daemon {
     }
 
     /// What owners have alone has changed.
-    pub(super) fn owners_changed(&mut self, news: News, now: &Now) {
-        match news {
-            News::All => self.fleets.iter_mut().for_each(Fleet::all_changed),
-            News::Of(names) => {
-                for fleet in &mut self.fleets {
-                    // An entry may be the account's.
-                    if names.contains(&fleet.name) {
-                        fleet.all_changed();
-                    }
-                    for name in &names {
-                        fleet.owner_changed(name, now);
+    pub(super) fn owners_changed(&mut self, news: &News, now: &Now) {
+        for fleet in &mut self.fleets {
+            match news {
+                News::All => fleet.all_changed(),
+                News::Of(Owners::Accounts, accounts) if accounts.contains(&fleet.name) => fleet.all_changed(),
+                News::Of(Owners::UsersOf(account), _) if *account != fleet.name => {}
+                News::Of(Owners::Users | Owners::UsersOf(_), users) => {
+                    for user in users {
+                        fleet.owner_changed(user, now);
                     }
                 }
+                News::Of(Owners::Accounts, _) => {}
             }
         }
     }

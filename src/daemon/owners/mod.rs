@@ -38,8 +38,8 @@ pub(super) struct UserNames<'a> {
 pub(super) enum News {
     /// It may concern everybody.
     All,
-    /// It concerns the owners of these names.
-    Of(Vec<String>),
+    /// It concerns these owners, by name.
+    Of(Owners, Vec<String>),
 }
 
 impl OwnersSignals {
@@ -166,7 +166,7 @@ impl<T: Clone> Signal<T> {
         match self.folders.get_mut(&said.owners) {
             Some(folder) => folder.hear(said, hold, now),
             // It was sent before the configuration changed.
-            None => News::Of(Vec::new()),
+            None => News::Of(said.owners, Vec::new()),
         }
     }
 
@@ -218,7 +218,7 @@ impl<T> Default for Folder<T> {
 
 impl<T> Folder<T> {
     fn hear(&mut self, said: OwnersReadings<T>, hold: Duration, now: &Now) -> News {
-        let OwnersReadings { owners: _, replaces, changed, is_known, warnings } = said;
+        let OwnersReadings { owners, replaces, changed, is_known, warnings } = said;
         let counted_before = self.is_known || self.held_until.is_some();
         match (self.is_known, is_known) {
             (true, false) => self.held_until = Some(now.instant + hold),
@@ -237,7 +237,7 @@ impl<T> Folder<T> {
                 reading @ (Reading::Unknown | Reading::Known(_)) => drop(self.readings.insert(name, reading)),
             }
         }
-        if concerns_all { News::All } else { News::Of(names) }
+        if concerns_all { News::All } else { News::Of(owners, names) }
     }
 }
 

@@ -83,7 +83,7 @@ fn whoever_follows_no_entry_has_the_machines_readings() {
 fn a_folder_that_is_away_changes_nobody_until_the_sessions_expire() {
     let mut signals = signals(&[Owners::Users]);
     signals.hear_calls(said(Owners::Users, &[("aa", in_call())], true), HOLD, &at(0));
-    assert_eq!(signals.hear_calls(said(Owners::Users, &[], false), HOLD, &at(60)), News::Of(Vec::new()));
+    assert_eq!(signals.hear_calls(said(Owners::Users, &[], false), HOLD, &at(60)), News::Of(Owners::Users, Vec::new()));
     let end = at(60).instant + HOLD;
     assert_eq!((signals.next_end(), state(&signals, "bots", Some("aa"))), (Some(end), "in-call".into()));
     assert!(!signals.end(&at(60 + 899)));
@@ -96,7 +96,7 @@ fn a_folder_that_is_away_changes_nobody_until_the_sessions_expire() {
     // A short absence changes only those who changed meanwhile.
     signals.hear_calls(said(Owners::Users, &[], false), HOLD, &at(2010));
     let back = signals.hear_calls(said(Owners::Users, &[("bb", in_call())], true), HOLD, &at(2011));
-    assert_eq!((back, signals.next_end()), (News::Of(vec!["bb".to_owned()]), None));
+    assert_eq!((back, signals.next_end()), (News::Of(Owners::Users, vec!["bb".to_owned()]), None));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn what_is_said_first_replaces_what_was_known() {
     let mut signals = signals(&[Owners::Users]);
     signals.hear_calls(said(Owners::Users, &[("aa", in_call()), ("bb", in_call())], true), HOLD, &at(0));
     let again = OwnersReadings { replaces: true, ..said(Owners::Users, &[("bb", in_call())], true) };
-    let News::Of(names) = signals.hear_calls(again, HOLD, &at(1)) else { panic!("that concerns two only") };
+    let News::Of(_, names) = signals.hear_calls(again, HOLD, &at(1)) else { panic!("that concerns two only") };
     assert!(names.contains(&"aa".to_owned()));
     assert_eq!(
         (state(&signals, "bots", Some("aa")), state(&signals, "bots", Some("bb"))),
