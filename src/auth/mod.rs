@@ -162,6 +162,7 @@ impl Authenticator {
         {
             return Err(failure);
         }
+        let _renewing = tokens.note_renewal();
         shared.renew(now).await
     }
 
@@ -214,12 +215,13 @@ impl Authenticator {
 
     /// Whether a token is being fetched.
     pub fn is_renewing(&self) -> bool {
-        self.shared.tokens.turn.try_lock().is_err()
+        *self.shared.tokens.renewing.borrow()
     }
 
     /// Waits until no token is being fetched.
     pub async fn renewal_ended(&self) {
-        drop(self.shared.tokens.turn.lock().await);
+        // The sender lives as long as these tokens.
+        let _ = self.shared.tokens.renewing.subscribe().wait_for(|renewing| !renewing).await;
     }
 
     /// How long the certificate that it signs in with is valid, if that is known.
@@ -240,9 +242,9 @@ impl Shared {
             return;
         }
         let Ok(turn) = Arc::clone(&self.tokens.turn).try_lock_owned() else { return };
-        let (shared, now) = (Arc::clone(self), now.clone());
+        let (shared, now, renewing) = (Arc::clone(self), now.clone(), self.tokens.note_renewal());
         let renewal = tokio::spawn(async move {
-            let _turn = turn;
+            let (_turn, _renewing) = (turn, renewing);
             if let Err(failure) = shared.renew(&now).await {
                 shared.put_off(&failure, now.instant);
             }

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::expiry;
@@ -69,6 +70,8 @@ pub(super) struct Tokens {
     cache: Mutex<TokenCache>,
     /// Held during a renewal, so that there is only one at a time.
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+    /// Whether there is one. The turn does not say that: those who wait for it have it one after the other.
+    pub(super) renewing: watch::Sender<bool>,
     /// Counts all attempts to get one.
     pub(super) attempts: AtomicU64,
     pub(super) renewals: AtomicU64,
@@ -83,6 +86,7 @@ impl Tokens {
         Self {
             cache: Mutex::default(),
             turn: Arc::default(),
+            renewing: watch::Sender::default(),
             attempts: AtomicU64::new(0),
             renewals: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
@@ -92,6 +96,12 @@ impl Tokens {
 
     pub(super) fn cache(&self) -> MutexGuard<'_, TokenCache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A renewal begins; it ends when the result is dropped. The caller must have the turn.
+    pub(super) fn note_renewal(&self) -> Renewing {
+        self.renewing.send_replace(true);
+        Renewing(self.renewing.clone())
     }
 
     /// The current token, if it is `good` and no challenge is open.
@@ -104,5 +114,14 @@ impl Tokens {
     /// Whether Graph accepted a request with `token`, or with a newer one.
     pub(super) fn is_accepted(&self, token: &Token) -> bool {
         self.accepted.load(Ordering::Acquire) >= token.number
+    }
+}
+
+/// A renewal that has begun.
+pub(super) struct Renewing(watch::Sender<bool>);
+
+impl Drop for Renewing {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
     }
 }

@@ -97,6 +97,21 @@ async fn twenty_requests_at_an_expired_token_make_one_renewal() {
 }
 
 #[tokio::test]
+async fn whoever_waited_for_the_end_of_a_renewal_sees_none() {
+    let issuer = Issuer::new(r#"echo '{"access_token": "t1", "expires_in": 3600}'"#);
+    let (authenticator, now) = (&issuer.authenticator, at(0));
+    let wait = |_| async {
+        assert!(authenticator.is_renewing());
+        authenticator.renewal_ended().await;
+        authenticator.is_renewing()
+    };
+    let waiting = futures_util::future::join_all((0..3).map(wait));
+    let (token, is_renewing) = tokio::join!(authenticator.token(&now, false), waiting);
+    // Each account waits, so if the others' waits counted as renewals, many accounts would wait for each other for ever.
+    assert_eq!((token.is_ok(), is_renewing), (true, vec![false; 3]));
+}
+
+#[tokio::test]
 async fn a_token_of_a_minute_is_renewed_in_time_and_without_a_storm() {
     let issuer = Issuer::new(r#"echo "{\"access_token\": \"t$n\", \"expires_in\": 60}""#);
     // Every two seconds for an hour.
