@@ -130,9 +130,6 @@ impl Daemon {
 
     /// A turn of all fleets. `machine`: the machine's readings, if they are complete.
     pub(super) fn turn_fleets(&mut self, machine: Option<&Snapshot>, now: &Now) {
-        if self.owners.end(now) {
-            self.fleets.iter_mut().for_each(Fleet::all_changed);
-        }
         let (rules, session) = (&self.config.rules, &self.config.session);
         let hold = session.expiration.as_duration();
         let machine = machine.filter(|_| !self.fleets.is_empty() && self.owners.is_complete());

@@ -305,6 +305,9 @@ impl Daemon {
         let snapshot = self.board.snapshot(now);
         let mut signals = self.board.report(&snapshot, now);
         self.owners.describe(&mut signals);
+        if self.owners.end(now) {
+            self.fleets.iter_mut().for_each(Fleet::all_changed);
+        }
         self.metrics.note_calendar_events(snapshot.calendar.known().map(|schedule| schedule.events()));
         if self.can_decide() {
             self.first_readings_timeout = None;

@@ -167,6 +167,21 @@ async fn each_account_has_calls_of_its_own() {
 }
 
 #[tokio::test]
+async fn calls_in_a_folder_that_is_away_end_for_accounts_too() {
+    let rest = "[signals.call]\npath = \"HOUSE/calls/{account}\"\n[session]\nexpiration = \"5m\"\n\
+                [[rules]]\nname = \"idle\"\nwhen = { call = \"idle\" }\nset = \"nothing\"\n\
+                [[rules]]\nname = \"unknown\"\nset = \"Away/Away\"\n";
+    let house = singles(&[("anna", 1)], rest).await;
+    fs::create_dir(house.path("calls")).unwrap();
+    let daemon = house.start_fast(60).await;
+    daemon.report("a decision", |report| report.accounts["anna"].rule.as_deref() == Some("idle")).await;
+    fs::rename(house.path("calls"), house.path("calls-away")).unwrap();
+    // Nothing is held, so nothing else wakes it up.
+    seen(&house, [1], "Away/Away").await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_rule_can_be_for_some_accounts() {
     let rules = "[[rules]]\nname = \"bots\"\nwhen = { account = [\"ben\", \"cleo\"] }\nset = \"Busy/InACall\"\n\
                  [[rules]]\nname = \"others\"\nset = \"Available/Available\"\n";
