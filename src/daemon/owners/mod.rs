@@ -4,7 +4,7 @@
 //! until the sessions expire. Leaves to others: the entries (`signals/call/users`, `signals/calendar/owners`), and what is set
 //! through the socket, which comes first (`fleet/own`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -207,12 +207,21 @@ struct Folder<T> {
     held_until: Option<Instant>,
     /// By the name of the entry.
     readings: HashMap<String, Reading<T>>,
+    /// The entries of which nothing was said since the folder is read anew. They count until it could be read.
+    unsaid: BTreeSet<String>,
     warnings: Vec<Warning>,
 }
 
 impl<T> Default for Folder<T> {
     fn default() -> Self {
-        Self { is_heard: false, is_known: false, held_until: None, readings: HashMap::new(), warnings: Vec::new() }
+        Self {
+            is_heard: false,
+            is_known: false,
+            held_until: None,
+            readings: HashMap::new(),
+            unsaid: BTreeSet::new(),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -229,13 +238,19 @@ impl<T> Folder<T> {
         (self.is_heard, self.is_known, self.warnings) = (true, is_known, warnings);
         let mut names: Vec<String> = changed.keys().cloned().collect();
         if replaces {
-            names.extend(std::mem::take(&mut self.readings).into_keys());
+            self.unsaid = self.readings.keys().cloned().collect();
         }
         for (name, reading) in changed {
+            self.unsaid.remove(&name);
             match reading {
                 Reading::Off => drop(self.readings.remove(&name)),
                 reading @ (Reading::Unknown | Reading::Known(_)) => drop(self.readings.insert(name, reading)),
             }
+        }
+        if is_known {
+            let gone = std::mem::take(&mut self.unsaid);
+            self.readings.retain(|name, _| !gone.contains(name));
+            names.extend(gone);
         }
         if concerns_all { News::All } else { News::Of(owners, names) }
     }

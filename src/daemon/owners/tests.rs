@@ -113,6 +113,22 @@ fn what_is_said_first_replaces_what_was_known() {
 }
 
 #[test]
+fn a_folder_that_is_away_when_it_is_read_anew_changes_nobody_either() {
+    let mut signals = signals(&[Owners::Users]);
+    signals.hear_calls(said(Owners::Users, &[("aa", in_call()), ("bb", in_call())], true), HOLD, &at(0));
+    // As after a suspend, before its file system is there again.
+    let away = OwnersReadings { replaces: true, ..said(Owners::Users, &[], false) };
+    assert_eq!(signals.hear_calls(away, HOLD, &at(1)), News::Of(Owners::Users, Vec::new()));
+    assert_eq!(state(&signals, "bots", Some("aa")), "in-call");
+    let back = said(Owners::Users, &[("bb", in_call())], true);
+    assert_eq!(signals.hear_calls(back, HOLD, &at(2)), News::Of(Owners::Users, vec!["bb".to_owned(), "aa".to_owned()]));
+    assert_eq!(
+        (state(&signals, "bots", Some("aa")), state(&signals, "bots", Some("bb"))),
+        ("idle".into(), "in-call".into())
+    );
+}
+
+#[test]
 fn an_unknown_calendar_is_not_hidden_by_another() {
     assert_eq!(both(busy(), Reading::Unknown), Reading::Unknown);
     assert_eq!(both(Reading::Off, Reading::Unknown), Reading::Unknown);
