@@ -228,6 +228,10 @@ impl<T> Default for Folder<T> {
 impl<T> Folder<T> {
     fn hear(&mut self, said: OwnersReadings<T>, hold: Duration, now: &Now) -> News {
         let OwnersReadings { owners, replaces, changed, is_known, warnings } = said;
+        if !self.is_heard && !replaces && is_known {
+            // It is what has changed in a folder of an earlier configuration.
+            return News::Of(owners, Vec::new());
+        }
         let counted_before = self.is_known || self.held_until.is_some();
         match (self.is_known, is_known) {
             (true, false) => self.held_until = Some(now.instant + hold),

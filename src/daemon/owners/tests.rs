@@ -38,6 +38,14 @@ where
     OwnersReadings { owners, replaces: false, changed, is_known, warnings: Vec::new() }
 }
 
+/// The same, of a folder that is read for the first time.
+fn first<T>(owners: Owners, changed: &[(&str, Reading<T>)]) -> OwnersReadings<T>
+where
+    T: Clone,
+{
+    OwnersReadings { replaces: true, ..said(owners, changed, true) }
+}
+
 fn state(signals: &OwnersSignals, account: &str, user: Option<&str>) -> String {
     let names = user.map(|id| UserNames { id, name: None });
     signals.over(&Snapshot::default(), account, names).map_or("none".to_owned(), |own| own.call.to_string())
@@ -48,9 +56,9 @@ fn everyone_has_their_own_entry_and_that_of_their_account() {
     let of_bots = Owners::UsersOf("bots".to_owned());
     let mut signals = signals(&[Owners::Users, of_bots.clone(), Owners::Accounts]);
     assert!(!signals.is_complete());
-    assert_eq!(signals.hear_calls(said(Owners::Users, &[("aa", in_call())], true), HOLD, &at(0)), News::All);
-    assert_eq!(signals.hear_calls(said(of_bots, &[("bb", in_call())], true), HOLD, &at(0)), News::All);
-    let accounts = said(Owners::Accounts, &[("me", in_call())], true);
+    assert_eq!(signals.hear_calls(first(Owners::Users, &[("aa", in_call())]), HOLD, &at(0)), News::All);
+    assert_eq!(signals.hear_calls(first(of_bots, &[("bb", in_call())]), HOLD, &at(0)), News::All);
+    let accounts = first(Owners::Accounts, &[("me", in_call())]);
     assert_eq!(signals.hear_calls(accounts, HOLD, &at(0)), News::All);
     assert_eq!(state(&signals, "me", None), "in-call");
     assert_eq!(state(&signals, "other", None), "idle");
@@ -62,7 +70,7 @@ fn everyone_has_their_own_entry_and_that_of_their_account() {
     assert_eq!(state(&signals, "me", Some("cc")), "in-call", "a call of the account is everybody's");
     assert!(!signals.is_complete_for_accounts(), "no calendar was heard");
     for owners in signals.calendars.folders.keys().cloned().collect::<Vec<_>>() {
-        signals.hear_calendars(said(owners, &[], true), HOLD, &at(0));
+        signals.hear_calendars(first(owners, &[]), HOLD, &at(0));
     }
     assert!(signals.is_complete() && signals.is_complete_for_accounts());
 }
@@ -71,8 +79,8 @@ fn everyone_has_their_own_entry_and_that_of_their_account() {
 fn whoever_follows_no_entry_has_the_machines_readings() {
     let mut of_users = signals(&[Owners::Users]);
     assert!(of_users.over(&Snapshot::default(), "me", None).is_none());
-    of_users.hear_calls(said(Owners::Users, &[], true), HOLD, &at(0));
-    of_users.hear_calendars(said(Owners::Users, &[("aa", busy())], true), HOLD, &at(0));
+    of_users.hear_calls(first(Owners::Users, &[]), HOLD, &at(0));
+    of_users.hear_calendars(first(Owners::Users, &[("aa", busy())]), HOLD, &at(0));
     let machine = Snapshot { calendar: busy(), call: in_call(), ..Snapshot::default() };
     let names = UserNames { id: "bb", name: Some("ben") };
     let own = of_users.over(&machine, "bots", Some(names)).unwrap();
@@ -82,7 +90,7 @@ fn whoever_follows_no_entry_has_the_machines_readings() {
 #[test]
 fn a_folder_that_is_away_changes_nobody_until_the_sessions_expire() {
     let mut signals = signals(&[Owners::Users]);
-    signals.hear_calls(said(Owners::Users, &[("aa", in_call())], true), HOLD, &at(0));
+    signals.hear_calls(first(Owners::Users, &[("aa", in_call())]), HOLD, &at(0));
     assert_eq!(signals.hear_calls(said(Owners::Users, &[], false), HOLD, &at(60)), News::Of(Owners::Users, Vec::new()));
     let end = at(60).instant + HOLD;
     assert_eq!((signals.next_end(), state(&signals, "bots", Some("aa"))), (Some(end), "in-call".into()));
@@ -102,8 +110,8 @@ fn a_folder_that_is_away_changes_nobody_until_the_sessions_expire() {
 #[test]
 fn what_is_said_first_replaces_what_was_known() {
     let mut signals = signals(&[Owners::Users]);
-    signals.hear_calls(said(Owners::Users, &[("aa", in_call()), ("bb", in_call())], true), HOLD, &at(0));
-    let again = OwnersReadings { replaces: true, ..said(Owners::Users, &[("bb", in_call())], true) };
+    signals.hear_calls(first(Owners::Users, &[("aa", in_call()), ("bb", in_call())]), HOLD, &at(0));
+    let again = first(Owners::Users, &[("bb", in_call())]);
     let News::Of(_, names) = signals.hear_calls(again, HOLD, &at(1)) else { panic!("that concerns two only") };
     assert!(names.contains(&"aa".to_owned()));
     assert_eq!(
@@ -115,7 +123,7 @@ fn what_is_said_first_replaces_what_was_known() {
 #[test]
 fn a_folder_that_is_away_when_it_is_read_anew_changes_nobody_either() {
     let mut signals = signals(&[Owners::Users]);
-    signals.hear_calls(said(Owners::Users, &[("aa", in_call()), ("bb", in_call())], true), HOLD, &at(0));
+    signals.hear_calls(first(Owners::Users, &[("aa", in_call()), ("bb", in_call())]), HOLD, &at(0));
     // As after a suspend, before its file system is there again.
     let away = OwnersReadings { replaces: true, ..said(Owners::Users, &[], false) };
     assert_eq!(signals.hear_calls(away, HOLD, &at(1)), News::Of(Owners::Users, Vec::new()));
@@ -126,6 +134,17 @@ fn a_folder_that_is_away_when_it_is_read_anew_changes_nobody_either() {
         (state(&signals, "bots", Some("aa")), state(&signals, "bots", Some("bb"))),
         ("idle".into(), "in-call".into())
     );
+}
+
+#[test]
+fn what_was_said_before_a_reload_is_not_about_the_folders_after_it() {
+    let mut signals = signals(&[Owners::Users]);
+    let late = said(Owners::Users, &[("aa", in_call())], true);
+    assert_eq!(signals.hear_calls(late, HOLD, &at(0)), News::Of(Owners::Users, Vec::new()));
+    signals.hear_calendars(first(Owners::Users, &[]), HOLD, &at(0));
+    assert!(!signals.is_complete(), "everybody else would be in no call");
+    assert_eq!(signals.hear_calls(first(Owners::Users, &[("bb", in_call())]), HOLD, &at(0)), News::All);
+    assert_eq!((signals.is_complete(), state(&signals, "bots", Some("aa"))), (true, "idle".into()));
 }
 
 #[test]
