@@ -105,7 +105,9 @@ async fn another_name_for_the_account_touches_nobody() {
     all_hold(&daemon, USERS).await;
     set_call(&house, [7]).await;
     seen(&house, [7], "Busy/InACall").await;
-    reload(&house, &with_secret_file(&house).replace("accounts.agents", "accounts.bots")).await;
+    // A tenant in upper case is the same one.
+    let renamed = with_secret_file(&house).replace("accounts.agents", "accounts.bots").replace("contoso.", "CONTOSO.");
+    reload(&house, &renamed).await;
     daemon
         .report("all hold", |report| {
             let users = report.accounts.get("bots").and_then(|account| account.users.as_ref());

@@ -62,8 +62,8 @@ impl Fleet {
     /// Whether the account of the new configuration holds the same sessions.
     pub(in crate::daemon) fn is_same_application(&self, config: &config::Account) -> bool {
         config.users.is_some()
-            && config.tenant == self.config.tenant
-            && config.client_id == self.config.client_id
+            && config.tenant.eq_ignore_ascii_case(&self.config.tenant)
+            && config.client_id.eq_ignore_ascii_case(&self.config.client_id)
             && config.endpoints == self.config.endpoints
     }
 
