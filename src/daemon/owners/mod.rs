@@ -240,7 +240,11 @@ impl<T> Folder<T> {
         }
         let concerns_all = !self.is_heard || (is_known && !counted_before);
         (self.is_heard, self.is_known, self.warnings) = (true, is_known, warnings);
-        let mut names: Vec<String> = changed.keys().cloned().collect();
+        // The id of a user may be written in any case.
+        let is_id = |name: &str| owners != Owners::Accounts && config::is_object_id(name);
+        let owner = |name: String| if is_id(&name) { name.to_ascii_lowercase() } else { name };
+        let changed: Vec<_> = changed.into_iter().map(|(name, reading)| (owner(name), reading)).collect();
+        let mut names: Vec<String> = changed.iter().map(|(name, _)| name.clone()).collect();
         if replaces {
             self.unsaid = self.readings.keys().cloned().collect();
         }

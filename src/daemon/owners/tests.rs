@@ -148,6 +148,17 @@ fn what_was_said_before_a_reload_is_not_about_the_folders_after_it() {
 }
 
 #[test]
+fn an_object_id_may_be_in_upper_case() {
+    let mut signals = signals(&[Owners::Users]);
+    let id = "fa8bf3dc-eca7-46b7-bad1-db199b62afc3";
+    let entry = id.to_ascii_uppercase();
+    signals.hear_calls(first(Owners::Users, &[(&entry, in_call())]), HOLD, &at(0));
+    assert_eq!(state(&signals, "bots", Some(id)), "in-call");
+    let gone = signals.hear_calls(said(Owners::Users, &[(&entry, Reading::Off)], true), HOLD, &at(1));
+    assert_eq!((gone, state(&signals, "bots", Some(id))), (News::Of(vec![id.to_owned()]), "idle".into()));
+}
+
+#[test]
 fn an_unknown_calendar_is_not_hidden_by_another() {
     assert_eq!(both(busy(), Reading::Unknown), Reading::Unknown);
     assert_eq!(both(Reading::Off, Reading::Unknown), Reading::Unknown);
