@@ -13,8 +13,8 @@
 //! * **core**: the crate `presenced-core`, whose modules are re-exported here. It has no clock, no I/O and no runtime.
 
 pub use presenced_core::{
-    calendar, certificate, failure, kept, local_request, pacer, policy, presence, session, sleep_watch, suggest, time,
-    warning,
+    calendar, certificate, failure, fill, kept, local_request, pacer, policy, presence, session, sleep_watch, suggest,
+    time, warning,
 };
 pub use presenced_emulator as emulator;
 

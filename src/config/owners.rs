@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::users::Fault;
+use crate::fill::Fill as _;
 
 const USER: &str = "{user}";
 const ACCOUNT: &str = "{account}";
@@ -88,7 +89,7 @@ impl OwnersPath {
                 BTreeMap::from([(Owners::Users, folder.to_owned())])
             } else {
                 let of = |name: &String| (Owners::UsersOf(name.clone()), with_account(folder, name));
-                accounts.of_many.iter().map(of).collect()
+                accounts.of_many.iter().map(of).fill()
             };
             return Ok(Some(Self { path: path.to_owned(), suffix, folders }));
         }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::fleet::{Journal, Own, read_journal};
 use crate::config;
+use crate::fill::Fill as _;
 use crate::kept::Life;
 use crate::policy::Snapshot;
 use crate::status::users::{NotDone, UserChange};
@@ -26,7 +27,7 @@ impl AccountsOwn {
     /// What still holds according to `file`; `None`: nothing is kept. Needs a running tokio runtime.
     pub(super) fn restore(file: Option<PathBuf>, life: Life, now: &Now) -> Self {
         let restored = file.as_deref().map(|file| read_journal(file, &life, now)).unwrap_or_default();
-        let own = restored.users.into_iter().map(|(account, restored)| (account, Own::restored(restored))).collect();
+        let own = restored.users.into_iter().map(|(account, restored)| (account, Own::restored(restored))).fill();
         Self { own, journal: Journal::start(file), life }
     }
 

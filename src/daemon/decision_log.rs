@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::fill::Fill as _;
 use crate::status::report::Signal;
 
 /// Numbers the decisions.
@@ -23,7 +24,7 @@ impl DecisionLog {
     /// Numbers a new decision, and logs which of its `signals` have changed.
     pub(super) fn begin(&mut self, signals: &BTreeMap<String, Signal>) {
         self.number += 1;
-        let values = signals.iter().map(|(name, signal)| (name.clone(), signal.value.clone())).collect();
+        let values = signals.iter().map(|(name, signal)| (name.clone(), signal.value.clone())).fill();
         let before = std::mem::replace(&mut self.values, values);
         for (name, was, value) in changes(&before, &self.values) {
             tracing::info!(decision = self.number, signal = name, was, "{name} is {value}");

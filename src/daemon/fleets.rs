@@ -14,6 +14,7 @@ use super::fleet::{Done, Fleet, Readings};
 use super::owners::News;
 use super::{Daemon, StartError, kept};
 use crate::config::{self, Owners};
+use crate::fill::Fill as _;
 use crate::policy::Snapshot;
 use crate::status::report;
 use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand, Whom};
@@ -60,7 +61,7 @@ impl Daemon {
         let heirs = self.heirs(configs);
         let is_new = |name: &String| !heirs.values().any(|heir| heir == name);
         let new = configs.iter().filter(|(name, _)| is_new(name));
-        let new = new.map(|(name, config)| (name.clone(), config.clone())).collect();
+        let new = new.map(|(name, config)| (name.clone(), config.clone())).fill();
         let new = self.new_fleets(&new, now)?;
         let fleets = std::mem::take(&mut self.fleets).into_iter().chain(std::mem::take(&mut self.leaving_fleets));
         for mut fleet in fleets.collect::<Vec<_>>() {

@@ -64,6 +64,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::auth;
 use crate::config::{Config, Environment};
+use crate::fill::Fill as _;
 use crate::kept::Life;
 use crate::metrics::{Metrics, Wakeup};
 use crate::policy::{Decision, Snapshot, decide};
@@ -338,7 +339,7 @@ impl Daemon {
         self.history.record_changes(&self.accounts, &mut self.fleets, now);
         self.listening.drain(&self.reports, &self.metrics, now);
         let accounts = self.accounts.iter().map(|account| (account.name.clone(), account.report(now)));
-        let accounts = accounts.chain(self.fleet_reports(now)).collect();
+        let accounts = accounts.chain(self.fleet_reports(now)).fill();
         let warnings = self.accounts.iter().flat_map(|account| account.warnings(now)).chain(self.fleet_warnings(now));
         let own = [self.config_warning.clone(), self.listening.warning(), self.history.warning()];
         let others = self.board.warnings(&snapshot, now).chain(own.into_iter().flatten());

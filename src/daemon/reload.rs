@@ -13,6 +13,7 @@ use super::owners::OwnersSignals;
 use super::service::Service;
 use super::{Daemon, StartError, first_readings_timeout};
 use crate::config::{self, Config, OnExit, Problems};
+use crate::fill::Fill as _;
 use crate::off_the_loop::off_the_loop_in_time;
 use crate::time::Now;
 use crate::warning::{Code, Warning};
@@ -116,7 +117,7 @@ impl Daemon {
             .iter()
             .filter(|(name, new)| self.config.accounts.get(*name) != Some(*new))
             .map(|(name, new)| (name.clone(), new.clone()))
-            .collect();
+            .fill();
         self.environment = self.environment.clone().hiding_secrets_of(&config);
         self.applications.configure(&config.accounts);
         // A credential may have been replaced.

@@ -15,6 +15,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::fd;
+use crate::fill::Fill as _;
 
 const TABLE: &str = "/proc/self/mountinfo";
 
@@ -56,7 +57,7 @@ fn parse(table: &[u8]) -> BTreeSet<Mount> {
         let number = str::from_utf8(fields.next()?).ok()?.parse().ok()?;
         Some((number, unescaped(fields.nth(3)?)))
     };
-    table.split(|byte| *byte == b'\n').filter_map(mount).collect()
+    table.split(|byte| *byte == b'\n').filter_map(mount).fill()
 }
 
 /// A path in which a space, a tab, a line feed and a backslash are written as `\ooo`.

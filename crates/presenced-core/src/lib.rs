@@ -23,6 +23,7 @@
 //! | [`finding`] | what is wrong with a text, and where in it? |
 //! | [`warning`] | which warnings exist? |
 //! | [`words`](mod@words) | closed lists of words, with text and parser |
+//! | [`fill`] | how is a small ordered map filled? |
 //! | [`suggest`] | which word did the user probably mean? |
 //!
 //! `simulation` exists in tests only. It runs thousands of days through the policy and the session.
@@ -32,6 +33,7 @@
 pub mod calendar;
 pub mod certificate;
 pub mod failure;
+pub mod fill;
 pub mod finding;
 pub mod kept;
 pub mod local_request;

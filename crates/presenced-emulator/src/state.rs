@@ -9,6 +9,7 @@ use super::journal::RequestCounts;
 use super::model::{Pair, Session, SessionOwner, UserPresence};
 use super::options::User;
 use super::route::Call;
+use presenced_core::fill::Fill as _;
 use presenced_core::time::Now;
 
 /// The emulator's whole state at one moment.
@@ -131,7 +132,7 @@ impl UserState {
                 .sessions()
                 .iter()
                 .map(|(id, session)| (id.clone(), SessionState::of(session, now)))
-                .collect(),
+                .fill(),
             preferred: presence
                 .preferred()
                 .map(|(pair, expires)| PreferredPresence { pair: pair.clone(), expires_at: now.wall_at(*expires) }),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::History;
 use super::timeline::{Span, SpanKind};
+use crate::fill::Fill as _;
 use crate::session::State;
 
 #[derive(Serialize)]
@@ -68,7 +69,7 @@ pub(super) fn render(history: &History) -> String {
         to: history.window.1,
         skipped_lines: history.skipped,
         accounts_with_users: &history.of_many,
-        accounts: accounts.collect(),
+        accounts: accounts.fill(),
     };
     serde_json::to_string(&document).expect("the keys are strings") + "\n"
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::fill::Fill as _;
 use crate::history::{Event, Held, Record};
 use crate::session::State;
 
@@ -98,7 +99,7 @@ pub(super) fn timelines(
         }
     }
     let timelines = accounts.into_iter().map(|(name, account)| (name, account.timeline));
-    timelines.filter(|(_, timeline)| !timeline.spans.is_empty()).collect()
+    timelines.filter(|(_, timeline)| !timeline.spans.is_empty()).fill()
 }
 
 /// The state that all accounts share.

@@ -31,6 +31,7 @@ use crate::cli::terminal::text::{cut_end, pad, printable, wrap};
 use crate::cli::terminal::times::{clock, relative};
 use crate::config::{self, Config, Environment};
 use crate::failure::{Failure, FailureKind};
+use crate::fill::Fill as _;
 use crate::status::report::{self, Report, SignIn, State};
 
 /// The columns for the names of facts.
@@ -71,11 +72,8 @@ pub(super) fn run(account: Option<String>, json: bool, config: &Config, context:
         let status = account_status(&name, &account, reported, &context.environment);
         (name, status)
     };
-    let status = SignInStatus {
-        version: 1,
-        running: report.is_some(),
-        accounts: accounts.into_iter().map(add_status).collect(),
-    };
+    let status =
+        SignInStatus { version: 1, running: report.is_some(), accounts: accounts.into_iter().map(add_status).fill() };
     let text = if json {
         serde_json::to_string(&status).map_err(|error| Error::new(Exit::Failed, error.to_string()))? + "\n"
     } else {

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::error::{Error, Exit};
 use crate::config::Environment;
+use crate::fill::Fill as _;
 use crate::program;
 
 /// Why a request to systemd failed.
@@ -37,7 +38,7 @@ impl Properties {
     /// Reads the output of `systemctl show`, one property per line.
     pub(in crate::cli) fn read(shown: &str) -> Self {
         let pairs = shown.lines().filter_map(|line| line.split_once('='));
-        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).fill())
     }
 
     /// The text of a property, empty if it is missing.

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::cli::status::{has_problem, state_style};
 use crate::cli::terminal::text::{columns, cut_end, pad, printable, wrap};
 use crate::cli::terminal::times::clock;
+use crate::fill::Fill as _;
 use crate::session::State;
 use crate::status::report::Pair;
 use crate::status::users::UserRow;
@@ -104,7 +105,7 @@ impl Layout {
             }
         }
         let [user, account, presence, state] = widest;
-        let accounts: BTreeSet<_> = rows.iter().map(|row| &row.account).collect();
+        let accounts: BTreeSet<_> = rows.iter().map(|row| &row.account).fill();
         let account = (accounts.len() > 1 && width >= MIN_WIDTH_FOR_ACCOUNTS).then(|| account.min(width / 6));
         let presence = presence.min(width * 3 / 10);
         // The mark takes two columns.

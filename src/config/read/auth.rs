@@ -9,6 +9,7 @@ use toml::de::DeString;
 use super::section::{Section, kind};
 use super::{Reader, Value};
 use crate::config::{Auth, SecretSource};
+use crate::fill::Fill as _;
 
 #[derive(Clone, Copy)]
 pub(super) enum Method {
@@ -168,9 +169,9 @@ impl Reader<'_> {
                 let is_plain = !key.get_ref().chars().chain(value.chars()).any(char::is_control);
                 is_plain.then(|| (key.get_ref().to_string(), value.to_owned()))
             };
-            table.iter().map(text).collect::<Option<BTreeMap<_, _>>>()
+            table.iter().map(text).collect::<Option<Vec<_>>>()
         });
-        let attributes = texts.filter(|attributes| !attributes.is_empty());
+        let attributes = texts.filter(|texts| !texts.is_empty()).map(|texts| texts.into_iter().fill());
         if attributes.is_none() {
             let help = "write the attributes that you gave to `secret-tool store`: \
                         keyring = { service = \"presenced\", key = \"client-secret\" }";

@@ -7,6 +7,7 @@ use super::value::{
 };
 use crate::config::Cloud;
 use crate::config::read::MAX_REQUESTS;
+use crate::fill::Fill as _;
 use crate::pacer::Rate;
 
 /// The methods by which a person signs in.
@@ -127,7 +128,7 @@ fn auth() -> Value {
         let others = keys.iter().filter(|key| !allowed.contains(key)).map(|key| ((*key).to_owned(), json!(false)));
         json!({
             "if": part(&["method"], &json!({ "method": { "const": method } })),
-            "then": part(required, &others.collect::<serde_json::Map<_, _>>().into()),
+            "then": part(required, &others.fill::<serde_json::Map<_, _>>().into()),
         })
     };
     auth["allOf"] = json!([

@@ -15,6 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config;
+use crate::fill::Fill as _;
 use crate::kept::{Kept, Lasting, Life, Restored};
 use crate::policy::{Claim, Idle, Lock, Named, Override, Reading, Sleep, Snapshot, strongest};
 use crate::signals::Update;
@@ -145,7 +146,7 @@ impl Board {
             instant: now.instant,
             wall: now.wall,
             manual: self.manual.clone().filter(|manual| manual.is_in_force(now)),
-            signals: in_force.map(|(name, signal)| (name.clone(), signal.clone())).collect(),
+            signals: in_force.map(|(name, signal)| (name.clone(), signal.clone())).fill(),
         }
     }
 
@@ -172,7 +173,7 @@ impl Board {
             call: strongest(call.reading(now), microphone.reading(now)),
             idle: idle.reading(now),
             calendar: calendar.reading(now),
-            signals: self.named.iter().filter(|(_, entry)| entry.is_in_force(now)).map(named).collect(),
+            signals: self.named.iter().filter(|(_, entry)| entry.is_in_force(now)).map(named).fill(),
             manual: self
                 .manual
                 .as_ref()
@@ -204,7 +205,7 @@ impl Board {
     pub(super) fn report(&mut self, snapshot: &Snapshot, now: &Now) -> BTreeMap<String, report::Signal> {
         self.long_call.update(snapshot, now);
         let rows = self.slots.all().filter_map(|(name, slot)| Some((name.to_owned(), slot.row(now)?)));
-        let mut rows: BTreeMap<String, Row> = rows.collect();
+        let mut rows: BTreeMap<String, Row> = rows.fill();
         rows.insert("lock".to_owned(), self.lock_row(snapshot, now));
         rows.insert("call".to_owned(), self.call_row(snapshot, now));
         rows.extend(

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::fill::Fill as _;
 use crate::kept::{Kept, Lasting, Life, Restored};
 use crate::policy::{Call, CallState, Claim, Named, Override, Reading, Snapshot};
 use crate::time::{Instant, Now};
@@ -92,7 +93,7 @@ impl Own {
             (CALL.to_owned(), Lasting { value: word, until: call.until })
         });
         let named = own.named.iter().map(|(name, signal)| (name.clone(), signal.clone()));
-        kept.signals = named.chain(call).filter(|(_, signal)| signal.is_in_force(now)).collect();
+        kept.signals = named.chain(call).filter(|(_, signal)| signal.is_in_force(now)).fill();
         kept
     }
 
@@ -116,6 +117,6 @@ impl Own {
         let manual = manual.map(|manual| ("override".to_owned(), manual.value.to_string()));
         let named = self.named.iter().filter(|(_, signal)| signal.is_in_force(now));
         let named = named.map(|(name, signal)| (format!("signal.{name}"), signal.value.value.clone()));
-        call.into_iter().chain(manual).chain(named).collect()
+        call.into_iter().chain(manual).chain(named).fill()
     }
 }

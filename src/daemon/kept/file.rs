@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Word;
+use crate::fill::Fill as _;
 use crate::kept::{Kept, Lasting, Life};
 use crate::policy::Claim;
 use crate::presence::Presence;
@@ -131,7 +132,7 @@ impl Form {
             instant,
             wall: form.written_at,
             manual: manual.transpose()?,
-            signals: signals.collect::<Result<_, Problem>>()?,
+            signals: signals.collect::<Result<Vec<_>, Problem>>()?.into_iter().fill(),
         })
     }
 
@@ -151,7 +152,7 @@ impl Form {
                 .manual
                 .as_ref()
                 .map(|manual| FormOverride { presence: manual.value.to_string(), until: manual.until.map(wall) }),
-            signals: kept.signals.iter().map(|(name, signal)| (name.clone(), form_signal(signal, wall))).collect(),
+            signals: kept.signals.iter().map(|(name, signal)| (name.clone(), form_signal(signal, wall))).fill(),
         }
     }
 }

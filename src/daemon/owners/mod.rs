@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::calendar::Schedule;
 use crate::config::{self, CalendarPlace, Owners, OwnersPath};
+use crate::fill::Fill as _;
 use crate::policy::{Call, CallState, Reading, Snapshot, strongest};
 use crate::signals::OwnersReadings;
 use crate::signals::calendar;
@@ -68,12 +69,12 @@ impl OwnersSignals {
                     idle
                 },
                 join: strongest,
-                folders: calls.map(|owners| (owners, Folder::default())).collect(),
+                folders: calls.map(|owners| (owners, Folder::default())).fill(),
             },
             calendars: Signal {
                 without_entry: if is_shared { Reading::Off } else { Reading::Known(Arc::new(free)) },
                 join: both,
-                folders: calendars.map(|owners| (owners, Folder::default())).collect(),
+                folders: calendars.map(|owners| (owners, Folder::default())).fill(),
             },
         }
     }

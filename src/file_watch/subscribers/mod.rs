@@ -12,6 +12,7 @@ use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, R
 use tokio::sync::Notify;
 
 use super::resolve::{Extent, WatchSet};
+use crate::fill::Fill as _;
 use crate::time::Instant;
 
 /// With more changed paths than this, looking at everything is cheaper than remembering them.
@@ -159,7 +160,7 @@ impl Subscribers {
         let mut plan = Plan::default();
         let Some(subscriber) = self.by_id.get_mut(&id) else { return plan };
         subscriber.watch_set = watch_set.clone();
-        let wanted: BTreeSet<WatchedFolder> = watch_set.to_watch().collect();
+        let wanted: BTreeSet<WatchedFolder> = watch_set.to_watch().fill();
         let mut before = std::mem::replace(&mut subscriber.folders, wanted.clone());
         for watched in wanted {
             let folder = self.folders.entry(watched.clone()).or_default();

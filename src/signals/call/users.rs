@@ -16,6 +16,7 @@ use super::file::Unread;
 use super::late;
 use crate::file_watch::resolve::{Resolved, WatchSet, is_scratch};
 use crate::file_watch::{Changes, FileWatch};
+use crate::fill::Fill as _;
 use crate::off_the_loop::off_the_loop_or_late;
 use crate::policy::{Call, Reading};
 use crate::signals::backoff::{Backoff, until, until_wall};
@@ -149,7 +150,7 @@ impl Files {
             let name = (path.parent() == Some(&self.real)).then(|| path.file_name())??;
             Some(if is_scratch(name) { None } else { Some(name.to_str()?.to_owned()) })
         };
-        paths.into_iter().map(name).collect::<Option<BTreeSet<_>>>().map(|names| names.into_iter().flatten().collect())
+        paths.into_iter().map(name).collect::<Option<Vec<_>>>().map(|names| names.into_iter().flatten().fill())
     }
 
     fn names(&self) -> BTreeSet<String> {

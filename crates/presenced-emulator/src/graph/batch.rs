@@ -19,6 +19,7 @@ use crate::entra::Entra;
 use crate::faults::Parts;
 use crate::message::{Reply, Request};
 use crate::route::Route;
+use presenced_core::fill::Fill as _;
 use presenced_core::time::Now;
 
 /// How many requests a batch may have.
@@ -114,7 +115,7 @@ fn parts(outer: &Request) -> Result<Vec<Part>, GraphError> {
 
 fn response(id: &str, reply: &Reply) -> Value {
     let headers: BTreeMap<&str, &str> =
-        reply.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+        reply.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).fill();
     let body = match serde_json::from_slice(&reply.body) {
         Ok(json) => json,
         Err(_) if reply.body.is_empty() => Value::Null,

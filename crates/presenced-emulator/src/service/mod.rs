@@ -25,6 +25,7 @@ use super::message::{Reply, Request};
 use super::options::Options;
 use super::route::{Call, Route};
 use super::state::{Busiest, ShownUsers, State, Summary};
+use presenced_core::fill::Fill as _;
 use presenced_core::local_request::{is_local_host, is_local_origin};
 use presenced_core::time::Now;
 
@@ -228,7 +229,7 @@ impl Service {
         let totals = self.graph.totals(now);
         let summary = Summary {
             users: count,
-            visible: totals.visible.iter().map(|(pair, count)| (pair.to_string(), *count)).collect(),
+            visible: totals.visible.iter().map(|(pair, count)| (pair.to_string(), *count)).fill(),
             fades: totals.fades,
             expired: totals.expired,
             throttled,
@@ -241,7 +242,7 @@ impl Service {
         State {
             time: now.wall,
             summary,
-            users: places.filter_map(|place| self.graph.user_state(place, now)).collect(),
+            users: places.filter_map(|place| self.graph.user_state(place, now)).fill(),
             throttled,
             requests: self.journal.counts().clone(),
             devices: self.entra.waiting(now),

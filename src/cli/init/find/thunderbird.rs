@@ -10,6 +10,7 @@ use url::Url;
 
 use super::settings;
 use super::{Home, ProgramCalendars};
+use crate::fill::Fill as _;
 
 const PROGRAM: &str = "Thunderbird";
 
@@ -46,7 +47,7 @@ fn preferences(path: &Path) -> BTreeMap<String, String> {
         let (name, value) = serde_json::from_str::<(String, serde_json::Value)>(&format!("[{arguments}]")).ok()?;
         Some((name, value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)))
     };
-    text.lines().filter_map(read).collect()
+    text.lines().filter_map(read).fill()
 }
 
 /// A calendar: its preferences, without the common prefix of their names.

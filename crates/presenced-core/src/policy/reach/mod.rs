@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rule::Is;
 use super::{CallState, Hours, Idle, Lock, Rule, Sleep, When};
 use crate::calendar::BusyClass;
+use crate::fill::Fill as _;
 
 /// How many rules are compared in the search for one case.
 const MAX_STEPS: u32 = 10_000;
@@ -119,17 +120,17 @@ enum Values<'a> {
 impl<'a> Values<'a> {
     /// Only those that are, or are not, among `accepted`. `None`: there are none.
     fn narrowed(self, accepted: &'a [String], is_among: bool) -> Option<Self> {
-        let accepted: BTreeSet<&str> = accepted.iter().map(String::as_str).collect();
+        let accepted: BTreeSet<&str> = accepted.iter().map(String::as_str).fill();
         let less = |values: BTreeSet<&'a str>, taken: &BTreeSet<&str>| -> BTreeSet<&'a str> {
-            values.into_iter().filter(|value| !taken.contains(value)).collect()
+            values.into_iter().filter(|value| !taken.contains(value)).fill()
         };
         let values = match (self, is_among) {
             (Values::Among(values), true) => {
-                Values::Among(values.into_iter().filter(|value| accepted.contains(value)).collect())
+                Values::Among(values.into_iter().filter(|value| accepted.contains(value)).fill())
             }
             (Values::Among(values), false) => Values::Among(less(values, &accepted)),
             (Values::Except(taken), true) => Values::Among(less(accepted, &taken)),
-            (Values::Except(taken), false) => Values::Except(taken.into_iter().chain(accepted).collect()),
+            (Values::Except(taken), false) => Values::Except(taken.into_iter().chain(accepted).fill()),
         };
         (!matches!(&values, Values::Among(values) if values.is_empty())).then_some(values)
     }
@@ -160,7 +161,7 @@ impl<'a> Cases<'a> {
             idle: possible(on.idle, Idle::ALL.len()),
             calendar: possible(on.calendar, BusyClass::ALL.len()),
             online: possible(on.calendar, 2),
-            account: Values::Among(accounts.iter().copied().collect()),
+            account: Values::Among(accounts.iter().copied().fill()),
             signals: BTreeMap::new(),
             hours: Vec::new(),
         }
