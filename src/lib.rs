@@ -9,7 +9,7 @@
 //! * **edges**: [`signals`], [`graph`], [`auth`], [`status`], [`history`] and the crate [`emulator`] each talk to one kind of
 //!   outside system, and none uses another.
 //! * **ground of the edges**: [`config`], [`metrics`], `http`, `file_watch`, `regular_file`, `whole_file`, `off_the_loop`,
-//!   `program`, `fd`, `loopback` and `sanitize` are what several edges share.
+//!   `program`, `tasks`, `fd`, `loopback` and `sanitize` are what several edges share.
 //! * **core**: the crate `presenced-core`, whose modules are re-exported here. It has no clock, no I/O and no runtime.
 
 pub use presenced_core::{
@@ -28,6 +28,7 @@ mod off_the_loop;
 mod program;
 mod regular_file;
 mod sanitize;
+mod tasks;
 mod whole_file;
 
 pub mod auth;

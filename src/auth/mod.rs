@@ -42,6 +42,7 @@ use tracing::{debug, warn};
 use crate::config::{self, Auth, Environment};
 use crate::failure::{Failure, FailureKind, Missing};
 use crate::metrics::{Call, Metrics, Outcome};
+use crate::tasks;
 use crate::time::{Instant, Now};
 
 use credential::Credential;
@@ -243,7 +244,7 @@ impl Shared {
         }
         let Ok(turn) = Arc::clone(&self.tokens.turn).try_lock_owned() else { return };
         let (shared, now, renewing) = (Arc::clone(self), now.clone(), self.tokens.note_renewal());
-        let renewal = tokio::spawn(async move {
+        let renewal = tasks::spawn(async move {
             let (_turn, _renewing) = (turn, renewing);
             if let Err(failure) = shared.renew(&now).await {
                 shared.put_off(&failure, now.instant);

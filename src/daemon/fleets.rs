@@ -18,6 +18,7 @@ use crate::fill::Fill as _;
 use crate::policy::Snapshot;
 use crate::status::report;
 use crate::status::users::{NotDone, Page, Query, UserChange, UsersCommand, Whom};
+use crate::tasks;
 use crate::time::{Instant, Now};
 use crate::warning::Warning;
 
@@ -203,7 +204,7 @@ impl Daemon {
                 let outcomes: Vec<_> = changes.iter().map(change).collect();
                 let of_users = self.fleets.iter_mut().map(|fleet| fleet.keep(now));
                 let kept: Vec<_> = of_users.chain([self.accounts_own.keep()]).collect();
-                tokio::spawn(async move {
+                tasks::spawn(async move {
                     // A disk that takes long keeps nobody waiting.
                     let _ = tokio::time::timeout(kept::PATIENCE, join_all(kept)).await;
                     let _ = reply.send(outcomes);

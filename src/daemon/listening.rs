@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::metrics::Metrics;
 use crate::status::Listener;
 use crate::status::report::Report;
+use crate::tasks::spawn_into;
 use crate::time::{Instant, Now};
 use crate::warning::{Code, Warning};
 
@@ -50,7 +51,7 @@ impl Listening {
         match Listener::bind(address) {
             Ok(listener) => {
                 tracing::info!("metrics and health are at http://{}", listener.address());
-                self.serving.spawn(listener.serve(reports.subscribe(), Arc::clone(metrics)));
+                spawn_into(&mut self.serving, listener.serve(reports.subscribe(), Arc::clone(metrics)));
                 (self.due, self.failure) = (None, None);
             }
             Err(error) => {

@@ -60,7 +60,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::auth;
 use crate::config::{Config, Environment};
@@ -73,6 +73,7 @@ use crate::signals::{FileWatcher, Update};
 use crate::status::report::Report;
 use crate::status::users::UsersCommand;
 use crate::status::{Feed, Listen, Server};
+use crate::tasks;
 use crate::time::{Clock, Instant, Now};
 use crate::warning::Warning;
 
@@ -251,7 +252,7 @@ impl Daemon {
         let (sender, mut commands) = mpsc::channel(16);
         let server = self.server.take().map(|server| {
             let (reports, feed, metrics) = (self.reports.subscribe(), self.feed.clone(), Arc::clone(&self.metrics));
-            tokio::spawn(server.serve(reports, feed, sender, metrics))
+            tasks::spawn(server.serve(reports, feed, sender, metrics))
         });
         let mut stop = std::pin::pin!(async {
             tokio::select! {
@@ -430,15 +431,6 @@ async fn timeout_ends(timeout: &mut Option<Pin<Box<tokio::time::Sleep>>>) {
         Some(timeout) => timeout.as_mut().await,
         None => std::future::pending().await,
     }
-}
-
-/// Spawns a task. All tasks with one kind of result have one type, because tokio's part of each type has several kilobytes.
-fn spawn_boxed<T: Send + 'static>(
-    tasks: &mut JoinSet<T>,
-    work: impl Future<Output = T> + Send + 'static,
-) -> AbortHandle {
-    let work: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(work);
-    tasks.spawn(work)
 }
 
 async fn sleep_or_never(sleep: Option<impl Future<Output = ()>>) {

@@ -9,7 +9,7 @@ use crate::config::{self, Environment};
 use crate::signals::{self, Buses, Context, Displays, FileWatcher, LockedSessions, SignsOfLife, Update};
 use crate::time::Clock;
 
-use super::spawn_boxed;
+use crate::tasks::spawn_into;
 
 /// The running signal tasks. Dropping it stops them.
 pub(super) struct Sources {
@@ -40,9 +40,9 @@ impl Sources {
             Context { clock, updates, buses, file_watcher, cache_dir, locked_sessions: LockedSessions::default() };
         // Before the signals look at their files for the first time.
         let mut mounts = JoinSet::new();
-        spawn_boxed(&mut mounts, context.file_watcher.clone().follow_mounts());
+        spawn_into(&mut mounts, context.file_watcher.clone().follow_mounts());
         let mut network = JoinSet::new();
-        spawn_boxed(&mut network, signals::network::run(context.clone()));
+        spawn_into(&mut network, signals::network::run(context.clone()));
         let mut sources = Self {
             context,
             displays: Displays::of(environment),
@@ -60,7 +60,7 @@ impl Sources {
     pub(super) fn restart(&mut self, signals: &config::Signals) {
         self.sleep = JoinSet::new();
         if signals.lock.is_some() {
-            spawn_boxed(&mut self.sleep, signals::sleep::run(self.signs_of_life.clone(), self.context.clone()));
+            spawn_into(&mut self.sleep, signals::sleep::run(self.signs_of_life.clone(), self.context.clone()));
         }
         self.restart_signals(signals);
     }
@@ -75,33 +75,33 @@ impl Sources {
         self.tasks = JoinSet::new();
         if let Some(calendar) = &signals.calendar {
             if calendar.is_shared() {
-                spawn_boxed(&mut self.tasks, signals::calendar::run(calendar.clone(), self.context.clone()));
+                spawn_into(&mut self.tasks, signals::calendar::run(calendar.clone(), self.context.clone()));
             }
             for (owners, sources) in signals::calendar::owners::sources(calendar) {
                 let identity = calendar.identity.clone();
                 let run = signals::calendar::owners::run(owners, sources, identity, self.context.clone());
-                spawn_boxed(&mut self.tasks, run);
+                spawn_into(&mut self.tasks, run);
             }
         }
         if let Some(call) = &signals.call {
             for (owners, folder) in call.owners.iter().flat_map(|path| &path.folders) {
                 let (owners, folder) = (owners.clone(), folder.clone());
                 let run = signals::call::users::run(owners, folder, call.stale_after, self.context.clone());
-                spawn_boxed(&mut self.tasks, run);
+                spawn_into(&mut self.tasks, run);
             }
             if call.owners.is_none() {
-                spawn_boxed(&mut self.tasks, signals::call::run(call.clone(), self.context.clone()));
+                spawn_into(&mut self.tasks, signals::call::run(call.clone(), self.context.clone()));
             }
         }
         #[cfg(feature = "pulse")]
         if let Some(microphone) = &signals.microphone {
-            spawn_boxed(&mut self.tasks, signals::microphone::run(microphone.clone(), self.context.clone()));
+            spawn_into(&mut self.tasks, signals::microphone::run(microphone.clone(), self.context.clone()));
         }
         if let Some(idle) = signals.idle {
-            spawn_boxed(&mut self.tasks, signals::idle::run(idle, self.displays.clone(), self.context.clone()));
+            spawn_into(&mut self.tasks, signals::idle::run(idle, self.displays.clone(), self.context.clone()));
         }
         if signals.lock.is_some() {
-            spawn_boxed(&mut self.tasks, signals::lock::run(self.displays.clone(), self.context.clone()));
+            spawn_into(&mut self.tasks, signals::lock::run(self.displays.clone(), self.context.clone()));
         }
     }
 }

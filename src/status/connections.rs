@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::tasks::spawn_into;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -98,7 +99,7 @@ impl Connections {
 
     /// Serves a connection that has a seat.
     pub(super) fn serve(&mut self, seat: Seat, conversation: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(async move {
+        spawn_into(&mut self.tasks, async move {
             conversation.await;
             drop(seat);
         });
@@ -106,7 +107,7 @@ impl Connections {
 
     /// Refuses a connection that gets no seat. A refusal must not take long.
     pub(super) fn refuse(&mut self, refusal: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(refusal);
+        spawn_into(&mut self.tasks, refusal);
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::auth;
 use crate::failure::{Failure, Missing};
 
-use super::super::spawn_boxed;
 use super::{AccountId, Done, Ended};
+use crate::tasks::spawn_into;
 
 /// Whether an account waits for the keyring.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl KeyringWait {
     pub(super) fn start(&mut self, account: AccountId, tasks: &mut JoinSet<Done>) {
         if let Self::Due(locked) = self {
             let locked = std::mem::take(locked);
-            *self = Self::Waiting(spawn_boxed(tasks, async move {
+            *self = Self::Waiting(spawn_into(tasks, async move {
                 auth::keyring_changed(&locked).await;
                 Done { account, ended: Ended::KeyringChanged }
             }));

@@ -12,8 +12,8 @@ use crate::off_the_loop::off_the_loop;
 use crate::signals::FileWatcher;
 
 use super::super::session_lock::is_free;
-use super::super::spawn_boxed;
 use super::{AccountId, Done, Ended};
+use crate::tasks::spawn_into;
 
 /// Whether an account waits for its lock.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl LockWait {
     pub(super) fn start(&mut self, account: AccountId, watcher: &FileWatcher, tasks: &mut JoinSet<Done>) {
         if let Self::Due(path) = self {
             let (path, mut watch) = (std::mem::take(path), watcher.subscribe());
-            *self = Self::Waiting(spawn_boxed(tasks, async move {
+            *self = Self::Waiting(spawn_into(tasks, async move {
                 loop {
                     let there = path.clone();
                     let look = move || {

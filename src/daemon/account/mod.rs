@@ -39,8 +39,9 @@ use crate::time::{Instant, Now};
 
 use super::applications::Applications;
 use super::exchange::Exchange;
+use super::rounded;
 use super::session_lock::{Locks, SessionLock};
-use super::{rounded, spawn_boxed};
+use crate::tasks::spawn_into;
 use in_force::InForce;
 use keyring_wait::KeyringWait;
 use lock_wait::LockWait;
@@ -258,14 +259,14 @@ impl Account {
             let id = request.id;
             let span = self.span();
             let write = self.exchange(now).write(request).instrument(span.clone());
-            let task = spawn_boxed(tasks, async move { Done { account, ended: Ended::Write(id, write.await) } });
+            let task = spawn_into(tasks, async move { Done { account, ended: Ended::Write(id, write.await) } });
             let (sent_at, decision) = (rounded(now.wall), self.in_force.number);
             self.in_flight = Some(InFlight { request, task, sent_at, decision, span });
         }
         if self.check_sign_in && self.is_quiet(now) {
             self.check_sign_in = false;
             let (authenticator, now, span) = (Arc::clone(&self.authenticator), now.clone(), self.span());
-            spawn_boxed(tasks, async move {
+            spawn_into(tasks, async move {
                 let outcome = authenticator.token(&now, false).instrument(span).await;
                 Done { account, ended: Ended::SignIn(authenticator, outcome) }
             });
@@ -274,7 +275,7 @@ impl Account {
         let is_waiting = self.renewal_wait.as_ref().is_some_and(|wait| !wait.is_finished());
         if !is_waiting && self.in_flight.is_none() && self.authenticator.is_renewing() {
             let authenticator = Arc::clone(&self.authenticator);
-            self.renewal_wait = Some(spawn_boxed(tasks, async move {
+            self.renewal_wait = Some(spawn_into(tasks, async move {
                 authenticator.renewal_ended().await;
                 Done { account, ended: Ended::Renewal }
             }));
@@ -285,7 +286,7 @@ impl Account {
             self.pace.note_sent(1, now.instant);
             self.requests.sent += 1;
             let read = self.exchange(now).read().instrument(self.span());
-            spawn_boxed(tasks, async move { Done { account, ended: Ended::Read(id, read.await) } });
+            spawn_into(tasks, async move { Done { account, ended: Ended::Read(id, read.await) } });
         }
     }
 

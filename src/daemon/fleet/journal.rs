@@ -21,6 +21,7 @@ use tracing::warn;
 use crate::kept::{Kept, Life, Restored};
 use crate::off_the_loop::{handed_over, off_the_loop};
 use crate::regular_file;
+use crate::tasks;
 use crate::time::{Instant, Now};
 use crate::whole_file;
 
@@ -131,7 +132,7 @@ impl Journal {
     pub(in crate::daemon) fn start(path: Option<PathBuf>) -> Self {
         let orders = path.map(|path| {
             let (orders, queue) = mpsc::unbounded_channel();
-            tokio::spawn(write_all(path, queue));
+            tasks::spawn(write_all(path, queue));
             orders
         });
         Self { orders, pending: Vec::new(), whole: 0, grown: 0, slot_due: Instant::default(), slot: None }

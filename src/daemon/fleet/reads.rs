@@ -10,9 +10,9 @@ use crate::pacer::{Answer, ReadIndex, Ticket, UserIndex};
 use crate::session::Seen;
 use crate::time::{Instant, Now};
 
-use super::super::spawn_boxed;
 use super::Fleet;
 use super::task::{Done, Ended};
+use crate::tasks::spawn_into;
 
 /// How many users one read returns. Source: Graph, `getPresencesByUserId`.
 const USERS_IN_A_READ: usize = 650;
@@ -57,7 +57,7 @@ impl Fleet {
         }
         self.requests.sent += 1;
         let (fleet, exchange) = (self.id, self.exchange(now));
-        spawn_boxed(
+        spawn_into(
             tasks,
             async move { Done { fleet, ended: Ended::Read(ticket, read, exchange.read_many(ids).await) } },
         );

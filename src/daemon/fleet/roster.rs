@@ -18,12 +18,12 @@ use crate::config::{UserEntry, Users as Configured, is_object_id};
 use crate::pacer::{Pacer, UserIndex};
 use crate::time::Now;
 
-use super::super::spawn_boxed;
 use super::own::Own;
 use super::task::{Done, Ended};
 use super::user::User;
 use super::users_file::{Followed, Follower};
 use super::{Fleet, Phase};
+use crate::tasks::spawn_into;
 
 /// How long a user must be missing in the users file before they leave.
 const MISSING_FOR: Duration = Duration::from_secs(10);
@@ -70,7 +70,7 @@ impl Fleet {
 
     fn spawn_follower(&self, follower: Follower, is_first: bool, tasks: &mut JoinSet<Done>) {
         let (fleet, next) = (self.id, follower.next(is_first, Arc::clone(&self.clock)));
-        spawn_boxed(tasks, async move { Done { fleet, ended: Ended::Roster(Box::new(next.await)) } });
+        spawn_into(tasks, async move { Done { fleet, ended: Ended::Roster(Box::new(next.await)) } });
     }
 
     /// Takes over what the users file says, and follows it further.

@@ -12,11 +12,11 @@ use crate::session::Action;
 use crate::time::Now;
 
 use super::super::exchange::Exchange;
-use super::super::spawn_boxed;
 use super::own::Own;
 use super::task::{Done, Ended};
 use super::user::Flight;
 use super::{Fleet, Phase};
+use crate::tasks::spawn_into;
 
 impl Fleet {
     /// Sends what the pacer lets through, if there is a token. Without one, asks for it.
@@ -26,7 +26,7 @@ impl Fleet {
         }
         if let Some(fresh) = self.token.ask(now.instant) {
             let (fleet, exchange) = (self.id, self.exchange(now));
-            spawn_boxed(tasks, async move {
+            spawn_into(tasks, async move {
                 let asked = exchange.bearer(fresh).await;
                 Done { fleet, ended: Ended::Token(asked.map(|_| ())) }
             });
@@ -75,9 +75,10 @@ impl Fleet {
         if !writes.is_empty() {
             self.requests.sent += writes.len() as u64;
             let exchange = self.exchange(now);
-            spawn_boxed(tasks, async move {
-                Done { fleet, ended: Ended::Writes(flown, exchange.write_many(writes).await) }
-            });
+            spawn_into(
+                tasks,
+                async move { Done { fleet, ended: Ended::Writes(flown, exchange.write_many(writes).await) } },
+            );
         }
     }
 

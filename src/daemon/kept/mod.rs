@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use crate::config::Environment;
 use crate::kept::{Kept, Life, Restored};
 use crate::off_the_loop::handed_over;
+use crate::tasks;
 use crate::time::Now;
 
 pub(super) use file::Form;
@@ -104,7 +105,7 @@ impl Keeper {
     fn writing(path: PathBuf, write: fn(&Path, &Kept<Word>) -> io::Result<()>) -> Self {
         let (orders, queue) = mpsc::unbounded_channel();
         let writer = Writer { path, write, on_disk: None, failure: None };
-        Self { orders: Some(orders), task: Some(tokio::spawn(writer.run(queue))) }
+        Self { orders: Some(orders), task: Some(tasks::spawn(writer.run(queue))) }
     }
 
     /// Writes `kept`, then answers.

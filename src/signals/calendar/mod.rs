@@ -39,6 +39,7 @@ use crate::off_the_loop::off_the_loop_or_late;
 use crate::signals::backoff::Backoff;
 use crate::signals::batch::Batch;
 use crate::signals::{Context, Publisher, Update};
+use crate::tasks::spawn_into;
 use collection::{Collection, nothing};
 use subscription::SubscriptionStatus;
 pub(crate) use subscription_copy::sweep;
@@ -118,7 +119,10 @@ impl Subscriptions {
             let copy = CachedCopy::of(&subscription.url, &context.cache_dir);
             let (sender, status) = watch::channel(SubscriptionStatus::default());
             followed.push(Followed { copy: copy.path().to_owned(), status, copies: 0 });
-            tasks.spawn(subscription::follow(subscription.clone(), copy, Arc::clone(&context.clock), sender));
+            spawn_into(
+                &mut tasks,
+                subscription::follow(subscription.clone(), copy, Arc::clone(&context.clock), sender),
+            );
         }
         Self { followed, _tasks: tasks }
     }

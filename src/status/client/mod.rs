@@ -20,6 +20,7 @@ use super::peer;
 use super::report::Report;
 use super::request::{OverrideBody, SignalBody, SignalName, SignalValue, write_ttl};
 use crate::policy::Claim;
+use crate::tasks;
 
 /// How long a connection may take. On a socket of this machine it takes no time, unless the daemon is stuck.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -253,7 +254,7 @@ async fn connect(socket: &Path) -> Result<SendRequest<Full<Bytes>>, ClientError>
     }
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // An error of the connection is also returned by the request that it breaks.
-    tokio::spawn(async move { drop(connection.await) });
+    tasks::spawn(async move { drop(connection.await) });
     Ok(sender)
 }
 

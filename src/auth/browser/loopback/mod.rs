@@ -22,6 +22,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
 use crate::failure::{Failure, FailureKind};
+use crate::tasks::spawn_into;
 
 use super::page::Page;
 use super::redirect::{Outcome, Visit};
@@ -86,7 +87,8 @@ impl Loopback {
         let port = listeners[0].local_addr().map_err(no_port)?.port();
         let (first, visitor) = oneshot::channel();
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listeners, Arc::new(Awaited { state, head_timeout, first: Mutex::new(Some(first)) })));
+        let awaited = Awaited { state, head_timeout, first: Mutex::new(Some(first)) };
+        spawn_into(&mut serving, serve(listeners, Arc::new(awaited)));
         Ok(Self { port, visitor, _serving: serving })
     }
 
@@ -148,7 +150,7 @@ async fn serve(listeners: Vec<TcpListener>, awaited: Arc<Awaited>) {
                 {
                     oldest.abort();
                 }
-                open.push_back(connections.spawn(connection(stream, Arc::clone(&awaited))));
+                open.push_back(spawn_into(&mut connections, connection(stream, Arc::clone(&awaited))));
             }
             Err(error) => {
                 debug!(%error, "no connection could be accepted");
