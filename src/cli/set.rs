@@ -22,12 +22,12 @@ use crate::status::users::UserChange;
 /// The arguments of `set`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples!(
-    "presenced set call --for 30m       Show as in a call for half an hour"
-    "presenced set dnd                  Do not disturb, until `presenced unset`"
-    "presenced set Busy/InACall         Microsoft Graph's own names also work"
-    "presenced set nothing --for 1h     Claim nothing and let Teams decide"
-    "presenced set away --user anna     For one of many users"
-    "presenced set away --account work  For one of several accounts";
+    "presenced set call --for 30m        Show as in a call for half an hour"
+    "presenced set dnd                   Do not disturb, until `presenced unset`"
+    "presenced set Busy/InACall          Microsoft Graph's own names also work"
+    "presenced set nothing --for 1h      Claim nothing and let Teams decide"
+    "presenced set away --user anna      For one of many users"
+    "presenced set away --account work   For one of several accounts";
     "It survives a restart of presenced, a logout and a reboot; the time goes on."
 ))]
 pub(super) struct Args {

@@ -57,6 +57,11 @@ impl AccountsOwn {
         self.journal.flush()
     }
 
+    /// What is set for this account.
+    pub(super) fn of(&self, account: &str) -> Option<&Own> {
+        self.own.get(account)
+    }
+
     /// The machine's readings with what is set for this account. `None`: nothing is.
     pub(super) fn over(&self, machine: &Snapshot, account: &str, now: &Now) -> Option<Snapshot> {
         Some(self.own.get(account)?.over(machine, now))

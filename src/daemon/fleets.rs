@@ -142,7 +142,11 @@ impl Daemon {
                 Snapshot { account: Some(fleet.name.as_str().into()), ..own }
             };
             let machine = machine.map(own);
-            let readings = machine.as_ref().map(|machine| Readings { machine, owners: &self.owners });
+            let readings = machine.as_ref().map(|machine| Readings {
+                machine,
+                owners: &self.owners,
+                of_account: self.accounts_own.of(&fleet.name),
+            });
             fleet.turn(readings.as_ref(), rules, session, &mut self.fleet_tasks, now);
         }
         self.leaving_fleets.retain(|fleet| !fleet.has_left(now));

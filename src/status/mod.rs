@@ -37,7 +37,7 @@
 //! new, `{"removed": {"user", "account"}}` a user who is gone. `{"missed": 12}` follows a report if the client read so slowly that 12 of
 //! these lines were left out: ask `GET /v1/users` again. To know all users from the beginning, first watch, and then ask.
 //!
-//! The last three, and nothing else, are also answered over TCP where `[status] listen` says so ([`Listener`]).
+//! `/healthz`, `/readyz` and `/metrics`, and nothing else, are also answered over TCP where `[status] listen` says so ([`Listener`]).
 //!
 //! Durations are written `30m`, `1h 30m` or `PT15M`, from one second to 366 days (`8784h`). A signal's name is 1 to 64 of
 //! `A-Z a-z 0-9 _ -`, its value 1 to 256 characters without control characters. Unknown fields are errors.

@@ -287,15 +287,24 @@ async fn something_can_be_set_for_one_account_alone() {
 async fn what_is_set_for_an_account_is_for_all_its_users_who_have_nothing_of_their_own() {
     let house = house().await;
     house.write("agents", lines(1..=USERS));
-    house.write("config.toml", configuration(&house));
+    // A file of calls makes no difference.
+    fs::create_dir(house.path("calls")).unwrap();
+    house.write("calls/agent9", "in-call");
+    let call = format!("[signals.call]\npath = \"{}/{{user}}\"\n", house.path("calls").display());
+    house.write("config.toml", configuration(&house) + &call);
     let daemon = house.start().await;
-    seen(&house, 1..=USERS, "Available/Available").await;
+    seen(&house, others(&[9]), "Available/Available").await;
+    seen(&house, [9], "Busy/InACall").await;
+    assert_eq!(house.ask(&["signal", "call", "idle", "--account", "agents"]).await.0, 0);
+    seen(&house, [9], "Available/Available").await;
     assert_eq!(house.ask(&["set", "call", "--user", "agent7", "--account", "agents"]).await.0, 0);
     assert_eq!(house.ask(&["set", "away", "--account", "agents"]).await.0, 0);
     seen(&house, others(&[7]), "Away/Away").await;
     seen(&house, [7], "Busy/InACall").await;
     assert_eq!(house.ask(&["unset", "--account", "agents"]).await.0, 0);
     seen(&house, others(&[7]), "Available/Available").await;
+    assert_eq!(house.ask(&["signal", "call", "--unset", "--account", "agents"]).await.0, 0);
+    seen(&house, [9], "Busy/InACall").await;
     let (code, _, error) = house.ask(&["set", "call", "--user", "zoe", "--account", "agents"]).await;
     assert_eq!(code, 1);
     assert!(error.contains("no account has the user `zoe`"), "{error}");

@@ -79,8 +79,10 @@ const STEP_BACK: SignedDuration = SignedDuration::from_secs(1);
 pub(super) struct Readings<'a> {
     /// The machine's, for everybody.
     pub(super) machine: &'a Snapshot,
-    /// What users have alone.
+    /// What users have alone, according to files.
     pub(super) owners: &'a OwnersSignals,
+    /// What was set for the account. It is in the machine's readings too.
+    pub(super) of_account: Option<&'a Own>,
 }
 
 /// What a fleet uses of the daemon.

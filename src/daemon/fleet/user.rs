@@ -100,6 +100,11 @@ impl User {
     pub(super) fn readings(&self, account: &str, readings: &Readings<'_>, now: &Now) -> Option<Snapshot> {
         let names = UserNames { id: &self.id, name: self.name.as_deref() };
         let from_files = readings.owners.over(readings.machine, account, Some(names));
+        // What is set for the account comes before what files say.
+        let from_files = from_files.map(|files| match readings.of_account {
+            Some(own) => own.over(&files, now),
+            None => files,
+        });
         match &self.own {
             Some(own) => Some(own.over(from_files.as_ref().unwrap_or(readings.machine), now)),
             None => from_files,

@@ -155,7 +155,10 @@ fn an_object_id_may_be_in_upper_case() {
     signals.hear_calls(first(Owners::Users, &[(&entry, in_call())]), HOLD, &at(0));
     assert_eq!(state(&signals, "bots", Some(id)), "in-call");
     let gone = signals.hear_calls(said(Owners::Users, &[(&entry, Reading::Off)], true), HOLD, &at(1));
-    assert_eq!((gone, state(&signals, "bots", Some(id))), (News::Of(vec![id.to_owned()]), "idle".into()));
+    assert_eq!(
+        (gone, state(&signals, "bots", Some(id))),
+        (News::Of(Owners::Users, vec![id.to_owned()]), "idle".into())
+    );
 }
 
 #[test]

@@ -303,7 +303,9 @@ impl Collection {
     fn is_behind_trouble(&self, path: &Path) -> bool {
         // Owners do not all lose their calendars at once because their folder is away for a moment.
         let is_there = |loss: &Loss| match &loss.why {
-            Why::Unread(trouble) => !trouble.missing || matches!(loss.whose, Whose::Each(_)),
+            Why::Unread(trouble) => {
+                !trouble.missing || (matches!(loss.whose, Whose::Each(_)) && loss.need != Need::Optional)
+            }
             Why::NotWhole(_) | Why::Gone => false,
         };
         path.ancestors().any(|place| self.lost_places.get(place).is_some_and(is_there))

@@ -252,7 +252,8 @@ fn list(folder: &Path) -> (WatchSet, Option<PathBuf>, Result<BTreeSet<String>, U
             let names = entries.flatten().map(|entry| entry.file_name()).filter(|name| !is_scratch(name));
             Ok(names.filter_map(|name| name.into_string().ok()).collect())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        // It has vanished since.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (watch_set, None, Ok(BTreeSet::new())),
         Err(error) => {
             watch_set.add_path(&real);
             Err(Unread::Io(error))
