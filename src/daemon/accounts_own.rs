@@ -33,7 +33,14 @@ impl AccountsOwn {
 
     /// Forgets what was set for accounts that are not configured.
     pub(super) fn retain(&mut self, accounts: &BTreeMap<String, config::Account>, now: &Now) {
+        if self.own.is_empty() {
+            return;
+        }
         self.own.retain(|account, own| accounts.contains_key(account) && !own.is_empty());
+        self.rewrite(now);
+    }
+
+    fn rewrite(&mut self, now: &Now) {
         let kept = self.own.iter().map(|(account, own)| (account.as_str(), Own::kept(Some(own), &self.life, now)));
         self.journal.replace(kept);
     }
@@ -53,8 +60,12 @@ impl AccountsOwn {
     }
 
     /// Keeps what was changed. The receiver ends when it is on the disk, or cannot be written.
-    pub(super) fn keep(&mut self) -> oneshot::Receiver<()> {
-        self.journal.flush()
+    pub(super) fn keep(&mut self, now: &Now) -> oneshot::Receiver<()> {
+        let done = self.journal.flush();
+        if self.journal.is_long() {
+            self.rewrite(now);
+        }
+        done
     }
 
     /// What is set for this account.
@@ -70,5 +81,36 @@ impl AccountsOwn {
     /// When something that is set ends.
     pub(super) fn next_end(&self, now: &Now) -> Option<Instant> {
         self.own.values().filter_map(|own| own.next_end(now)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_is_set_again_and_again_does_not_fill_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kept/a.accounts.jsonl");
+        let life = Life { boot: None, login: None };
+        let now =
+            Now { instant: Instant::from_origin(Duration::ZERO), wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
+        let mut own = AccountsOwn::restore(Some(file.clone()), life, &now);
+        let value = "x".repeat(200);
+        for _ in 0..50 {
+            for _ in 0..200 {
+                let change = UserChange::SetSignal("mood".to_owned(), value.clone(), None);
+                own.change("work", &change, None, &now).unwrap();
+            }
+            // It ends without a message.
+            let _ = own.keep(&now).await;
+        }
+        let size = std::fs::metadata(&file).unwrap().len();
+        assert!((200..1_500_000).contains(&size), "{size}");
     }
 }

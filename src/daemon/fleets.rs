@@ -207,7 +207,7 @@ impl Daemon {
                 let change = |(whom, change): &(Whom, UserChange)| self.change(whom, change, writer.as_deref(), now);
                 let outcomes: Vec<_> = changes.iter().map(change).collect();
                 let of_users = self.fleets.iter_mut().map(|fleet| fleet.keep(now));
-                let kept: Vec<_> = of_users.chain([self.accounts_own.keep()]).collect();
+                let kept: Vec<_> = of_users.chain([self.accounts_own.keep(now)]).collect();
                 tasks::spawn(async move {
                     // A disk that takes long keeps nobody waiting.
                     let _ = tokio::time::timeout(kept::PATIENCE, join_all(kept)).await;

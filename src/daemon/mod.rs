@@ -17,8 +17,8 @@
 //!
 //! # The parts
 //!
-//! - `board` has the signals' present state, `owners` those of users and accounts, `account` one account at work, `fleet` one with many users, `sources` the running
-//!   signal tasks.
+//! - `board` has the signals' present state, `owners` those of users and accounts, `account` one account at work, `fleet` one with
+//!   many users, `sources` the running signal tasks.
 //! - `sleep`, `reload` and `leave` are what happens around a suspend, on a new configuration, and at the end.
 //! - `clock` is the machine's clock, with `zone` for changes of its time zone.
 //! - `service` talks to the service manager, `listening` serves metrics over TCP, `history` writes what was held, and `kept` writes

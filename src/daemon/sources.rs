@@ -86,7 +86,7 @@ impl Sources {
         if let Some(call) = &signals.call {
             for (owners, folder) in call.owners.iter().flat_map(|path| &path.folders) {
                 let (owners, folder) = (owners.clone(), folder.clone());
-                let run = signals::call::users::run(owners, folder, call.stale_after, self.context.clone());
+                let run = signals::call::owners::run(owners, folder, call.stale_after, self.context.clone());
                 spawn_into(&mut self.tasks, run);
             }
             if call.owners.is_none() {

@@ -1,7 +1,7 @@
 //! The readings that each user or each account has alone, from entries in folders.
 //!
 //! A folder may be away for a moment, and nobody's presence should change because of that. So what its entries said before counts
-//! until the sessions expire. Leaves to others: the entries (`signals/call/users`, `signals/calendar/owners`), and what is set
+//! until the sessions expire. Leaves to others: the entries (`signals/call/owners`, `signals/calendar/owners`), and what is set
 //! through the socket, which comes first (`fleet/own`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,16 +1,16 @@
 //! The call signal: programs say in a call-state file, or each in its own file of a folder, what call they are in. The strongest
 //! state counts.
 //!
-//! A missing file means idle, unless files can be stale. A file that cannot be read makes the signal unknown, unless another file says that there is a
-//! call: that is still known. A state ends at the time that its file names, or with the process that its file names.
-//! `users` follows a folder that has a file for each of many users. presenced creates none of these files. `file` reads them without trusting them, `state` parses them, and `claim` remembers
-//! what each last said. Leaves to others: what recording programs say about calls (`microphone`), and which of the two counts
-//! (`daemon/`).
+//! A missing file means idle, unless files can be stale. A file that cannot be read makes the signal unknown, unless another file says
+//! that there is a call: that is still known. A state ends at the time that its file names, or with the process that its file names.
+//! `owners` follows a folder that has a file for each user or each account. presenced creates none of these files. `file` reads them
+//! without trusting them, `state` parses them, and `claim` remembers what each last said. Leaves to others: what recording programs
+//! say about calls (`microphone`), and which of the two counts (`daemon/`).
 
 mod claim;
 mod file;
+pub mod owners;
 mod state;
-pub mod users;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
