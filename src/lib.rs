@@ -6,7 +6,7 @@
 //!
 //! * **roof**: [`cli`] and `main.rs` use the terminal, the environment and exit codes.
 //! * **the join**: [`daemon`] owns the clock and the one event loop.
-//! * **edges**: [`signals`], [`graph`], [`auth`], [`status`], [`history`] and the crate [`emulator`] each talk to one kind of
+//! * **edges**: [`signals`], [`graph`], [`auth`], [`status`], [`history`] and the crate `presenced-emulator` each talk to one kind of
 //!   outside system, and none uses another.
 //! * **ground of the edges**: [`config`], [`metrics`], `http`, `file_watch`, `regular_file`, `whole_file`, `off_the_loop`,
 //!   `program`, `tasks`, `fd`, `loopback` and `sanitize` are what several edges share.
@@ -16,7 +16,6 @@ pub use presenced_core::{
     calendar, certificate, failure, fill, kept, local_request, pacer, policy, presence, session, sleep_watch, suggest,
     time, warning,
 };
-pub use presenced_emulator as emulator;
 
 pub mod config;
 mod fd;

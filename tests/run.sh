@@ -49,7 +49,7 @@ cargo test --locked --workspace "$@"
 # Alone, since it must not wait for other tests: about a minute.
 [ "$#" -gt 0 ] || cargo test --locked --test it week_at_speed -- --ignored
 
-# The minimal build, without Wayland, X11 and PulseAudio, in the same target folder: all but a handful of crates are the same for
+# The minimal build, without the emulator, Wayland, X11 and PulseAudio, in the same target folder: all but a handful of crates are the same for
 # both. Of the suite only what the features change, and what such a build is for: the configuration, the command line, the socket,
 # idleness, the lock, call-state files, calendars. The simulation stands on parts that no feature reaches.
 if [ "$#" = 0 ]; then

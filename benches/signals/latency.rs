@@ -31,11 +31,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Call, Emulator, Options, RequestRecord};
 use presenced::policy::Claim;
 use presenced::presence::Presence;
 use presenced::status::{Client, SignalName, SignalValue};
 use presenced::time::Clock as _;
+use presenced_emulator::{Call, Emulator, Options, RequestRecord};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::broadcast;

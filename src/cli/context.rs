@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::error::{Error, Exit};
 use crate::config::{self, Config, Environment};
@@ -45,10 +44,5 @@ impl Context {
     #[expect(clippy::disallowed_methods, reason = "the one place on the command line that reads the clock")]
     pub(super) fn now() -> Timestamp {
         Timestamp::now()
-    }
-
-    /// Today's date in `zone`.
-    pub(super) fn today(zone: &TimeZone) -> jiff::civil::Date {
-        Self::now().to_zoned_datetime(zone.clone()).date()
     }
 }

@@ -17,9 +17,9 @@ use super::runtime::block_on;
 use crate::certificate::{Certificate, pem};
 use crate::config::Problems;
 use crate::daemon::clock::SystemClock;
-use crate::emulator::{App, Consent, Emulator, Fault, Options, Outcome, RequestRecord, User};
 use crate::local_request;
 use crate::time::Clock;
+use presenced_emulator::{App, Consent, Emulator, Fault, Options, Outcome, RequestRecord, User};
 
 /// The arguments of `emulator`.
 #[derive(Debug, clap::Args)]

@@ -22,8 +22,10 @@ mod terminal;
 mod agenda;
 mod check;
 mod completions;
+#[cfg(feature = "emulator")]
 mod demo;
 mod doctor;
+#[cfg(feature = "emulator")]
 mod emulator;
 mod history;
 mod init;
@@ -47,6 +49,25 @@ use clap::{Parser, Subcommand};
 
 use context::{Context, examples};
 
+/// The first command to try is the demo, where there is one.
+#[cfg(feature = "emulator")]
+const EXAMPLES: &str = examples!(
+    "presenced demo                    Watch it work; no account needed"
+    "presenced init                    Set it up by answering three questions"
+    "presenced run                     Run the daemon"
+    "presenced status --watch          What is claimed, and why"
+    "presenced set call --for 30m      Show as in a call for half an hour";
+    "Exit codes: 0 success; 1 failed or degraded; 2 usage or configuration; 3 not running; 4 sign-in needed."
+);
+#[cfg(not(feature = "emulator"))]
+const EXAMPLES: &str = examples!(
+    "presenced check                   Check the configuration"
+    "presenced run                     Run the daemon"
+    "presenced status --watch          What is claimed, and why"
+    "presenced set call --for 30m      Show as in a call for half an hour";
+    "Exit codes: 0 success; 1 failed or degraded; 2 usage or configuration; 3 not running; 4 sign-in needed."
+);
+
 /// Keeps your Microsoft Teams presence accurate, based on your calendar files, screen lock and calls.
 #[derive(Debug, Parser)]
 #[command(
@@ -54,14 +75,7 @@ use context::{Context, examples};
     version,
     max_term_width = 80,
     arg_required_else_help = true,
-    after_help = examples!(
-        "presenced demo                    Watch it work; no account needed"
-        "presenced init                    Set it up by answering three questions"
-        "presenced run                     Run the daemon"
-        "presenced status --watch          What is claimed, and why"
-        "presenced set call --for 30m      Show as in a call for half an hour";
-        "Exit codes: 0 success; 1 failed or degraded; 2 usage or configuration; 3 not running; 4 sign-in needed."
-    )
+    after_help = EXAMPLES
 )]
 pub struct Cli {
     #[arg(
@@ -120,8 +134,10 @@ enum Command {
     Logout(logout::Args),
     /// Run presenced as a systemd user service
     Service(service::Args),
+    #[cfg(feature = "emulator")]
     /// Run a local Microsoft Graph emulator
     Emulator(emulator::Args),
+    #[cfg(feature = "emulator")]
     /// Watch presenced work on a sample day; no account needed
     Demo(demo::Args),
     /// Print shell completions
@@ -168,7 +184,9 @@ pub fn main() -> ExitCode {
         Command::Login(args) => login::run(args, &context),
         Command::Logout(args) => logout::run(args, &context),
         Command::Service(args) => service::run(args, &context),
+        #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(args, &context),
+        #[cfg(feature = "emulator")]
         Command::Demo(args) => demo::run(args, &context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

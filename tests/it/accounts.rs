@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presenced::emulator::{Call, Cause, Emulator, Fault, Matches, Options, Outcome, Then};
 use presenced::status::report::State;
 use presenced::time::Clock as _;
+use presenced_emulator::{Call, Cause, Emulator, Fault, Matches, Options, Outcome, Then};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 

@@ -9,11 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use presenced::auth::Authenticator;
 use presenced::config::{Account, Auth, SecretSource};
-use presenced::emulator::{self, App, Call, Emulator, FederatedCredential, Then};
 use presenced::failure::{Failure, FailureKind};
 use presenced::status::report::{Health, Report, State};
 use presenced::time::Clock as _;
 use presenced::warning::Code;
+use presenced_emulator::{App, Call, Emulator, FederatedCredential, Then};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -297,7 +297,7 @@ async fn a_federated_assertion_that_will_not_do_is_refused() {
 }
 
 /// An emulator that knows the certificate of `bot`, and the assertions of `issuer`; not the application's secret.
-fn options(keys: &Keys) -> emulator::Options {
+fn options(keys: &Keys) -> presenced_emulator::Options {
     let federated = FederatedCredential {
         issuer: "https://cluster.example".to_owned(),
         subject: "system:serviceaccount:teams:presenced".to_owned(),
@@ -306,7 +306,7 @@ fn options(keys: &Keys) -> emulator::Options {
     };
     let app =
         App { secret: None, certificates: vec![keys.der("bot.pem")], federated: vec![federated], ..App::default() };
-    emulator::Options { apps: vec![app], ..emulator::Options::default() }
+    presenced_emulator::Options { apps: vec![app], ..presenced_emulator::Options::default() }
 }
 
 async fn house(keys: &Keys) -> House {

@@ -5,8 +5,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
-use presenced::emulator::{Call, Consent, Options, Then, User};
 use presenced::status::report::State;
+use presenced_emulator::{Call, Consent, Options, Then, User};
 use reqwest::{Method, StatusCode, redirect};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -316,7 +316,7 @@ async fn without_xdg_open_the_address_on_the_terminal_does() {
 #[tokio::test]
 async fn a_code_on_another_device_is_waited_for_until_ctrl_c() {
     let mut options = Options::default();
-    options.device.approval = presenced::emulator::Approval::ByHand;
+    options.device.approval = presenced_emulator::Approval::ByHand;
     let house = House::with(options).await;
     house.write("config.toml", personal(&house));
     let mut command = house.command(&["login"]);

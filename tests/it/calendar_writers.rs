@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presenced::emulator::{Call, Emulator, Options, Outcome};
 use presenced::status::report::Report;
 use presenced::warning::Code;
+use presenced_emulator::{Call, Emulator, Options, Outcome};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 

@@ -303,6 +303,18 @@ fn a_refusal_is_shown_in_full() {
     );
 }
 
+#[cfg(not(feature = "emulator"))]
+#[test]
+fn a_build_for_a_sidecar_has_neither_the_emulator_nor_the_demo() {
+    for command in ["emulator", "demo"] {
+        let ended = run(&mut presenced(&[command]));
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.err.starts_with(&format!("error: unrecognized subcommand '{command}'")), "{}", ended.err);
+    }
+    assert!(!run(&mut presenced(&["--help"])).out.contains("demo"));
+}
+
+#[cfg(feature = "emulator")]
 #[test]
 fn help_matches_its_snapshot() {
     let pages: Vec<String> =

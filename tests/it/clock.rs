@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use presenced::emulator::{Call, Cause};
 use presenced::time::Clock as _;
+use presenced_emulator::{Call, Cause};
 
 use crate::stage::desk::Desk;
 

@@ -5,9 +5,9 @@
 use std::fs;
 use std::time::Duration;
 
-use presenced::emulator::{Approval, DeviceCodeOptions, Options};
 use presenced::status::report::{Report, State};
 use presenced::warning::Code;
+use presenced_emulator::{Approval, DeviceCodeOptions, Options};
 use rustix::process::Signal;
 
 use crate::stage::house::{CALL, Daemon, House, personal};

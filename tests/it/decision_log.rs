@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use presenced::emulator::{Call, Fault, Matches, Then};
+use presenced_emulator::{Call, Fault, Matches, Then};
 
 use crate::stage::house::{House, guarded};
 

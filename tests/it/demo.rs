@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 use presenced::config::Config;
 use presenced::daemon::clock::SystemClock;
 use presenced::daemon::{Daemon, Options};
-use presenced::emulator::{self, Call, Emulator, RequestRecord};
 use presenced::signals::{Buses, FileWatcher};
 use presenced::status::Listen;
 use presenced::time::Clock as _;
+use presenced_emulator::{Call, Emulator, RequestRecord};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
@@ -137,7 +137,7 @@ async fn keepalives(call_state: &str, count: usize) -> (Vec<RequestRecord>, u64)
     let clock = Arc::new(SystemClock::scaled(120.0, "2026-11-24T08:00:00Z".parse().unwrap(), TimeZone::UTC));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let emulator = Emulator::new(emulator::Options::default(), clock.clone());
+    let emulator = Emulator::new(presenced_emulator::Options::default(), clock.clone());
     let environment = presenced::config::Environment {
         runtime_dir: Some(folder.path().to_owned()),
         ..presenced::config::Environment::bare(folder.path())

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::Pair;
 use presenced::presence::Presence;
 use presenced::time::Clock as _;
+use presenced_emulator::Pair;
 
 use crate::stage::bus::Bus;
 use crate::stage::canned::{Server, answer};

@@ -110,7 +110,7 @@ async fn with_a_keepalive() {
     on_a_tmpfs().await;
     let overlay = Overlay::with(&std::env::temp_dir(), &[]).await;
     tempfile::env::override_temp_dir(&overlay.merged).unwrap();
-    let lapse = Lapse::start(NOON, presenced::emulator::Options::default(), Vec::new(), &over(), "").await;
+    let lapse = Lapse::start(NOON, presenced_emulator::Options::default(), Vec::new(), &over(), "").await;
     let folder = lapse.history().parent().unwrap().strip_prefix(&overlay.merged).unwrap().to_owned();
     let call = |wanted: &'static str| move |report: &Report| value(report, "call") == wanted;
     lapse.write("call-state", "conference");

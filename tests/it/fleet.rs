@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use presenced::emulator::{Call, Options, User};
 use presenced::policy::{CallState, Claim};
 use presenced::presence::Presence;
 use presenced::status::Client;
 use presenced::status::report::{Report, State};
 use presenced::status::users::{Accepted, Query, UserChange};
 use presenced::warning::Code;
+use presenced_emulator::{Call, Options, User};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 

@@ -6,11 +6,11 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use presenced::emulator::{Call, Fault, Matches, Then};
 use presenced::policy::CallState;
 use presenced::status::report::Report;
 use presenced::status::users::UserChange;
 use presenced::warning::Code;
+use presenced_emulator::{Call, Fault, Matches, Then};
 use rustix::process::Signal;
 
 use crate::fleet::{USERS, all_hold, carried_out, client, configuration, holding, house, id, lines, presences, seen};

@@ -1,9 +1,9 @@
 //! The commands for the users of an account with many: the real program against the real daemon and the emulator.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use presenced::emulator::{Options, User};
 use presenced::status::report::State;
 use presenced::status::users::UserRow;
+use presenced_emulator::{Options, User};
 
 use crate::stage::house::{Daemon, House, guarded};
 

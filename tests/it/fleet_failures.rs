@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Call, Fault, Matches, Options, Parts, RequestRecord, Then, User};
 use presenced::status::report::Report;
 use presenced::warning::Code;
+use presenced_emulator::{Call, Fault, Matches, Options, Parts, RequestRecord, Then, User};
 
 use crate::fleet::{USERS, all_hold, carried_out, configuration, holding, house, id, lines, seen};
 use crate::stage::house::{Daemon, House, guarded};

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use presenced::emulator::{Call, Fault, Then};
 use presenced::history::{Event, Held, Whose, read};
 use presenced::policy::CallState;
 use presenced::status::report::State;
 use presenced::status::users::{UserChange, UserRow};
 use presenced::warning::Code;
+use presenced_emulator::{Call, Fault, Then};
 use serde_json::Value;
 
 use crate::fleet::{USERS, all_hold, client, configuration, house, id, lines, seen};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Call, Fault, Options, Then, User};
 use presenced::status::report::Report;
+use presenced_emulator::{Call, Fault, Options, Then, User};
 
 use crate::fleet::{all_hold, configuration, holding, id, lines, posted, presences};
 use crate::stage::house::House;

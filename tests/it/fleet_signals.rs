@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use presenced::emulator::Call;
 use presenced::policy::{CallState, Claim};
 use presenced::presence::Presence;
 use presenced::status::users::UserChange;
+use presenced_emulator::Call;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 

@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use presenced::emulator::{Call, Fault, Matches, Options, Then};
 use presenced::history::{Event, Held, Read, Whose};
 use presenced::session::State;
 use presenced::warning::Code;
+use presenced_emulator::{Call, Fault, Matches, Options, Then};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use presenced::daemon::kept_path;
-use presenced::emulator::Call;
 use presenced::status::report::Report;
+use presenced_emulator::Call;
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
-use presenced::emulator::{self, Emulator};
 use presenced::policy::Claim;
 use presenced::presence::Presence;
 use presenced::signals::{Buses, FileWatcher};
 use presenced::status::report::Report;
 use presenced::status::{Client, Listen};
 use presenced::time::Clock as _;
+use presenced_emulator::Emulator;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -44,7 +44,7 @@ impl Room {
         let clock = ManualClock::at("2026-11-24T09:00:00Z");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let emulator = Emulator::new(emulator::Options::default(), clock.clone());
+        let emulator = Emulator::new(presenced_emulator::Options::default(), clock.clone());
         let serving = tokio::spawn(async move {
             let Err(error) = emulator.serve(listener).await;
             panic!("{error}");

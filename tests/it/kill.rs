@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use presenced::emulator::{Approval, Call, DeviceCodeOptions, Fault, Matches, Options, Then};
 use presenced::status::report::State;
+use presenced_emulator::{Approval, Call, DeviceCodeOptions, Fault, Matches, Options, Then};
 use rustix::process::Signal;
 
 use crate::stage::canned::{Answer, Server};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use presenced::emulator::{App, DeviceCodeOptions, Options};
+use presenced_emulator::{App, DeviceCodeOptions, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 

@@ -24,6 +24,7 @@ mod corpus;
 mod daemon;
 mod dead_files;
 mod decision_log;
+#[cfg(feature = "emulator")]
 mod demo;
 mod doctor;
 mod documents;

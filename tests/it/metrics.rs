@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use presenced::emulator::{self, Fault, Matches, Then};
 use presenced::status::report::{Account, Queue, Rate, SignIn, State, Users, Waiting};
+use presenced_emulator::{Fault, Matches, Then};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -212,9 +212,12 @@ async fn what_happens_to_the_daemon_is_counted() {
         headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         body: None,
     };
-    house.inject(Fault { times: Some(1), ..Fault::new(Matches::Only(emulator::Call::Token), respond(500, &[])) });
+    house.inject(Fault {
+        times: Some(1),
+        ..Fault::new(Matches::Only(presenced_emulator::Call::Token), respond(500, &[]))
+    });
     let slow_down = respond(429, &[("Retry-After", "1")]);
-    house.inject(Fault { times: Some(1), ..Fault::new(Matches::Only(emulator::Call::Set), slow_down) });
+    house.inject(Fault { times: Some(1), ..Fault::new(Matches::Only(presenced_emulator::Call::Set), slow_down) });
     let daemon = house.start().await;
     let held = house.seen("Available/Available").await;
     daemon.report("holding", |report| report.accounts["work"].state == State::Holding).await;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use presenced::daemon::kept_path;
-use presenced::emulator::{Approval, DeviceCodeOptions, Options};
 use presenced::status::report::{Report, State};
 use presenced::warning::Code;
+use presenced_emulator::{Approval, DeviceCodeOptions, Options};
 use rustix::process::Signal;
 
 use crate::stage::canned::{Server, answer};

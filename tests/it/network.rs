@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use presenced::emulator::{Fault, Matches, Then};
 use presenced::signals::{Buses, Context, FileWatcher, LockedSessions, Update, network};
 use presenced::status::report::State;
+use presenced_emulator::{Fault, Matches, Then};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

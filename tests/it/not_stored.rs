@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Call, Fault, Then};
 use presenced::status::report::{Health, Report, State};
+use presenced_emulator::{Call, Fault, Then};
 
 use crate::stage::faults::{on, quick_sign_in};
 use crate::stage::house::{CALL, House, guarded, personal};
@@ -82,7 +82,7 @@ async fn a_renewal_in_the_background_is_reported_when_it_ends() {
     const SPEED: f64 = 240.0;
     let began = Timestamp::now();
     let lifetime = Duration::from_mins(10);
-    let options = presenced::emulator::Options { token_lifetime: lifetime..=lifetime, ..quick_sign_in() };
+    let options = presenced_emulator::Options { token_lifetime: lifetime..=lifetime, ..quick_sign_in() };
     let mut house = House::on(SystemClock::fast_since(SPEED, began), options).await;
     house.write("config.toml", configuration(&house) + "[session]\nexpiration = \"4h\"\n");
     house.write("call-state", "in-call");

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
-use presenced::emulator::Call;
 use presenced::status::report::State;
+use presenced_emulator::Call;
 
 use crate::fleet::{USERS, carried_out, configuration, house, id, lines, seen};
 use crate::stage::house::{CLIENT_ID, House, guarded};

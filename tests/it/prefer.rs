@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{App, Call, Fault, Matches, Options, Then};
 use presenced::status::report::{Account, Report, State};
 use presenced::warning::Code;
+use presenced_emulator::{App, Call, Fault, Matches, Options, Then};
 use rustix::process::Signal;
 
 use crate::stage::bus::Bus;

@@ -1,8 +1,8 @@
 //! A proxy that does not do its work, with the real program: whoever reads the error learns that it is the proxy, and which one.
 
-use presenced::emulator::Options;
 use presenced::status::report::State;
 use presenced::warning::Code;
+use presenced_emulator::Options;
 
 use crate::stage::canned::{Server, answer};
 use crate::stage::house::House;

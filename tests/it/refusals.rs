@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use presenced::emulator::{Call, Fault, Matches, Refusal, Then};
 use presenced::status::report::{Health, State};
 use presenced::warning::Code;
+use presenced_emulator::{Call, Fault, Matches, Refusal, Then};
 
 use crate::stage::desk::Desk;
 use crate::stage::faults::{on, once, quick_sign_in, respond, unauthorized};

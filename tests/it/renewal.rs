@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Call, Fault, Matches, Options, Outcome, Then};
+use presenced_emulator::{Call, Fault, Matches, Options, Outcome, Then};
 
 use crate::stage::house::{House, USER, guarded};
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{App, At, Call, DeviceCodeOptions, Fault, Matches, Options, Then};
 use presenced::time::Clock as _;
+use presenced_emulator::{App, At, Call, DeviceCodeOptions, Fault, Matches, Options, Then};
 use rustix::thread::{CapabilitySet, capabilities, remove_capability_from_bounding_set, set_capabilities};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;

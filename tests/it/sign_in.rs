@@ -2,9 +2,9 @@
 //! signed in.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use presenced::emulator::{Call, Fault, RequestRecord, Then};
 use presenced::status::report::{Health, PermissionKind, Report, State};
 use presenced::warning::Code;
+use presenced_emulator::{Call, Fault, RequestRecord, Then};
 
 use crate::stage::faults::{on, once, quick_sign_in};
 use crate::stage::house::{CALL, Daemon, House, USER, guarded, personal};

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use presenced::auth::Authenticator;
 use presenced::config::{Account, Auth, Cloud, Endpoints, SecretSource, TokenStore};
-use presenced::emulator::{Call, Emulator, Fault, Matches, Options, Then};
 use presenced::failure::{Failure, FailureKind};
+use presenced_emulator::{Call, Emulator, Fault, Matches, Options, Then};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

@@ -4,9 +4,9 @@
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use presenced::emulator::{Call, Fault, Matches, Then};
 use presenced::status::report::{Report, State};
 use presenced::warning::Code;
+use presenced_emulator::{Call, Fault, Matches, Then};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 

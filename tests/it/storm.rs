@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presenced::emulator::{Approval, Call, DeviceCodeOptions, Fault, Matches, Options, Pair, Then};
 use presenced::presence::Presence;
 use presenced::session::State;
 use presenced::status::{MAX_CONNECTIONS, MAX_WATCHERS};
+use presenced_emulator::{Approval, Call, DeviceCodeOptions, Fault, Matches, Options, Pair, Then};
 
 use crate::stage::bus::Bus;
 use crate::stage::faults::once;

@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use presenced::emulator::{Approval, Call, DeviceCodeOptions, Fault, Matches, Options, RequestRecord, Then};
 use presenced::session::State;
 use presenced::status::report::{Account, Report};
+use presenced_emulator::{Approval, Call, DeviceCodeOptions, Fault, Matches, Options, RequestRecord, Then};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 

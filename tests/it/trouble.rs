@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presenced::emulator::{Call, Fault, Matches, Options, Then};
 use presenced::status::report::Health;
 use presenced::warning::{Code, Severity};
+use presenced_emulator::{Call, Fault, Matches, Options, Then};
 
 use crate::stage::lapse::Lapse;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use presenced::emulator::{App, Call, DeviceCodeOptions, Fault, Matches, Options, Refusal, Then};
 use presenced::status::report::{Account, Health, Report, State};
 use presenced::warning::Code;
+use presenced_emulator::{App, Call, DeviceCodeOptions, Fault, Matches, Options, Refusal, Then};
 
 use crate::stage::faults::{on, quick_sign_in};
 use crate::stage::house::{CALL, House, USER, personal};

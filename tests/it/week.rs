@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use presenced::emulator::{Fault, Options, Pair, Timeline};
 use presenced::policy::Claim;
 use presenced::presence::Presence;
 use presenced::status::report::Report;
+use presenced_emulator::{Fault, Options, Pair, Timeline};
 
 use crate::stage::lapse::Lapse;
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{At, Cause, Fault, Options, Pair, Span, Timeline};
 use presenced::presence::Presence;
 use presenced::time::Clock as _;
+use presenced_emulator::{At, Cause, Fault, Options, Pair, Span, Timeline};
 use rustix::process::Signal;
 
 use crate::stage::house::{Daemon, House, USER};

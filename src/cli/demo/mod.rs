@@ -27,11 +27,11 @@ use crate::calendar::Timeline;
 use crate::config::Environment;
 use crate::daemon::clock::SystemClock;
 use crate::daemon::{Daemon, Options};
-use crate::emulator::{self, Emulator};
 use crate::signals::calendar::once::{self, Source, Unread};
 use crate::signals::{Buses, FileWatcher};
 use crate::status::{Listen, parse_ttl};
 use crate::time::Clock;
+use presenced_emulator::Emulator;
 
 use day::Day;
 use desktop::Desktop;
@@ -104,12 +104,12 @@ async fn play(args: &Args, environment: &Environment) -> Result<Summary, Error> 
     let folder = builder.prefix("presenced-demo-").permissions(Permissions::from_mode(0o700)).tempdir();
     let folder = folder.map_err(|error| failed(&error))?;
     let zone = TimeZone::system();
-    let day = Day::new(Context::today(&zone), zone.clone());
+    let day = Day::new(Context::now().to_zoned_datetime(zone.clone()).date(), zone.clone());
     let clock = Arc::new(SystemClock::scaled(args.speed, day.start(), zone));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed(&error))?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
-    let emulator = Emulator::new(emulator::Options::default(), clock.clone());
+    let emulator = Emulator::new(presenced_emulator::Options::default(), clock.clone());
     let (desktop, no_desktop) = match Desktop::start(folder.path(), environment).await {
         Ok(desktop) => (Some(desktop), None),
         Err(error) => (None, Some(error)),

@@ -7,7 +7,6 @@ use super::desktop::Desktop;
 use super::{ACCOUNT, failed};
 use crate::cli::error::Error;
 use crate::config::{Config, Environment};
-use crate::emulator;
 use crate::policy::CallState;
 use crate::time::Clock;
 
@@ -25,7 +24,7 @@ impl Stage<'_> {
     /// The demo's configuration, written like a user's. This also writes the files that it names.
     pub(super) fn configuration(&self, day: &Day, lock: bool, environment: &Environment) -> Result<Config, Error> {
         let sample = self.folder.join("work.ics");
-        let options = emulator::Options::default();
+        let options = presenced_emulator::Options::default();
         let (Some(app), Some(user)) = (options.apps.first(), options.users.first()) else {
             return Err(failed(&"the emulator has no app or no user"));
         };

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cli::terminal::times::span;
-use crate::emulator::{Pair, Timeline};
 use crate::status::report::Requests;
+use presenced_emulator::{Pair, Timeline};
 
 /// How long a change may take to be seen, in real time, before the presence counts as wrong.
 const MAX_DELAY: Duration = Duration::from_secs(1);

@@ -7,10 +7,10 @@ use anstyle::{AnsiColor, Style};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::terminal::times::{clock, exact_clock, exact_span};
-use crate::emulator::{Availability, Call, Pair, RequestRecord, Timeline};
 use crate::presence::Presence;
 use crate::status::report::{Account, Report};
 use crate::time::Now;
+use presenced_emulator::{Availability, Call, Pair, RequestRecord, Timeline};
 
 /// What the picture shows.
 pub(super) struct Scene<'a> {

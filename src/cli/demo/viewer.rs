@@ -15,10 +15,10 @@ use crate::cli::error::Error;
 use crate::cli::terminal::output::print_drawing;
 use crate::cli::terminal::screen::{self, Screen};
 use crate::cli::terminal::times::exact_clock;
-use crate::emulator::{self, Emulator, Pair, RequestRecord};
 use crate::presence::Presence;
 use crate::status::report::{Account, Report, State};
 use crate::time::Clock;
+use presenced_emulator::{Emulator, Pair, RequestRecord};
 
 /// How often the picture's clock moves, in real time.
 const FRAME_INTERVAL: Duration = Duration::from_millis(100);
@@ -51,7 +51,7 @@ impl<'a> Viewer<'a> {
         day: &'a Day,
         speed: f64,
     ) -> Self {
-        let user = emulator::Options::default().users.first().map(|user| user.id.clone()).unwrap_or_default();
+        let user = presenced_emulator::Options::default().users.first().map(|user| user.id.clone()).unwrap_or_default();
         Self {
             clock,
             emulator,

@@ -180,7 +180,7 @@ pub(super) fn shown() -> Vec<(String, String)> {
     for document in found.into_iter().filter(|path| path.exists()) {
         for snippet in snippets(&fs::read_to_string(&document).expect("a document")) {
             if snippet.contains("[[fault]]") {
-                presenced::emulator::Fault::plan(&snippet).expect("a plan of faults");
+                presenced_emulator::Fault::plan(&snippet).expect("a plan of faults");
                 continue;
             }
             // A document may show a part.

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use presenced::emulator::Call;
 use presenced::status::report::State;
 use presenced::warning::Code;
+use presenced_emulator::Call;
 use rustix::process::Signal;
 
 use crate::stage::house::{CLIENT_ID, House, personal};

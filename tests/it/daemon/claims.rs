@@ -1,8 +1,8 @@
 //! Claims challenges: Graph asks for a token with more in it.
 
-use presenced::emulator::{Call, Fault, Matches, Then};
 use presenced::status::report::{Health, Report, State};
 use presenced::warning::Code;
+use presenced_emulator::{Call, Fault, Matches, Then};
 
 use crate::stage::faults::{on, once, respond};
 use crate::stage::house::{House, personal};

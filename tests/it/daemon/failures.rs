@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use presenced::emulator::{Call, Refusal, Then};
 use presenced::status::report::{Health, Report, State};
 use presenced::warning::Code;
+use presenced_emulator::{Call, Refusal, Then};
 
 use crate::stage::faults::{on, once, respond, unauthorized};
 use crate::stage::house::{House, USER, personal};
@@ -56,7 +56,7 @@ async fn retry_after_is_obeyed() {
 
 #[tokio::test]
 async fn a_missing_permission_says_what_to_grant() {
-    let mut options = presenced::emulator::Options::default();
+    let mut options = presenced_emulator::Options::default();
     options.apps[0].roles.clear();
     let mut house = House::with(options).await;
     house.write("config.toml", house.configuration());
@@ -131,10 +131,10 @@ async fn a_passing_401_is_retried_for_every_code() {
 #[tokio::test]
 async fn another_users_presence_is_refused() {
     let other = "00000000-0000-0000-0000-000000000001";
-    let mut options = presenced::emulator::Options::default();
+    let mut options = presenced_emulator::Options::default();
     options
         .users
-        .push(presenced::emulator::User { id: other.to_owned(), principal_name: "other@contoso.com".to_owned() });
+        .push(presenced_emulator::User { id: other.to_owned(), principal_name: "other@contoso.com".to_owned() });
     let mut house = House::with(options).await;
     house.write("config.toml", personal(&house));
     assert_eq!(house.ask(&["login"]).await.0, 0);

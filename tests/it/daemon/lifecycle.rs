@@ -2,8 +2,8 @@
 
 use std::os::unix::net::UnixDatagram;
 
-use presenced::emulator::{Call, Then};
 use presenced::status::report::State;
+use presenced_emulator::{Call, Then};
 use rustix::process::Signal;
 
 use crate::stage::faults::{on, once};

@@ -1,8 +1,8 @@
 //! What the daemon makes of its signals, and of overrides.
 
-use presenced::emulator::Call;
 use presenced::status::report::{Health, State};
 use presenced::warning::Code;
+use presenced_emulator::Call;
 
 use super::at_a_desk;
 use crate::stage::house::House;

@@ -11,8 +11,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use presenced::emulator::{App, Call, Fault, Matches, Options, Then};
 use presenced::status::report::{Health, State};
+use presenced_emulator::{App, Call, Fault, Matches, Options, Then};
 use serde_json::Value;
 use tokio::process::Command;
 

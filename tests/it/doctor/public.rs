@@ -13,9 +13,9 @@ use crate::stage::canned::{self, answer};
 use crate::stage::fake_daemon::{FakeDaemon, report};
 use crate::stage::faults::respond;
 use crate::stage::house::House;
-use presenced::emulator::{Fault, Matches};
 use presenced::status::report::{LastError, State, Warning};
 use presenced::warning::{Code, Severity};
+use presenced_emulator::{Fault, Matches};
 
 /// The canary in lower case. No word contains it.
 const CANARY: &str = "qzx";

@@ -1,6 +1,6 @@
 //! Sign-ins by an assertion, as a client of Entra's sees them. Keys and signatures are openssl's.
 
-use presenced::emulator::{App, FederatedCredential};
+use presenced_emulator::{App, FederatedCredential};
 
 use super::*;
 use crate::stage::openssl::Keys;

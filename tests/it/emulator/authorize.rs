@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use presenced::emulator::{App, Consent, Options, User};
+use presenced_emulator::{App, Consent, Options, User};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! `$batch`: each part is throttled, hit by faults, and recorded like a request of its own.
 
-use presenced::emulator::{Call, Outcome, RequestRecord, Throttle, User};
+use presenced_emulator::{Call, Outcome, RequestRecord, Throttle, User};
 
 use super::*;
 

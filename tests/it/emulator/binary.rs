@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use presenced::emulator::User;
+use presenced_emulator::User;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 

@@ -1,6 +1,6 @@
 //! The control endpoint, and the record of what others saw.
 
-use presenced::emulator::{Availability, Cause, Pair, State, Timeline};
+use presenced_emulator::{Availability, Cause, Pair, State, Timeline};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Faults on request, each as a client meets it.
 
-use presenced::emulator::{Call, Fault, Matches, Outcome, Then};
+use presenced_emulator::{Call, Fault, Matches, Outcome, Then};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! The calls about presence: what they do, and each way in which Graph refuses them.
 
-use presenced::emulator::{App, Options, Throttle, User};
+use presenced_emulator::{App, Options, Throttle, User};
 use reqwest::header::CONTENT_TYPE;
 
 use super::*;

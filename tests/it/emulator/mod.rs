@@ -4,6 +4,7 @@
 mod assertion;
 mod authorize;
 mod batch;
+#[cfg(feature = "emulator")]
 mod binary;
 mod control;
 mod faults;
@@ -20,8 +21,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use presenced::emulator::{Emulator, Options};
 use presenced::time::{Clock, Instant, Now};
+use presenced_emulator::{Emulator, Options};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

@@ -1,6 +1,6 @@
 //! The presences of many users with one request.
 
-use presenced::emulator::{App, Call, Throttle, User};
+use presenced_emulator::{App, Call, Throttle, User};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Signing in: each grant, and each way in which Entra refuses it.
 
-use presenced::emulator::{Approval, DeviceCodeOptions, Options, Tenants};
+use presenced_emulator::{Approval, DeviceCodeOptions, Options, Tenants};
 
 use super::*;
 

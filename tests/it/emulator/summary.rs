@@ -1,6 +1,6 @@
 //! The state of a directory with many users, in numbers.
 
-use presenced::emulator::{State, Throttle, User};
+use presenced_emulator::{State, Throttle, User};
 
 use super::*;
 

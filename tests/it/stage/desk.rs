@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
-use presenced::emulator::{self, Call, Cause, Emulator, Fault, Outcome, RequestRecord};
 use presenced::signals::{Buses, FileWatcher};
 use presenced::status::report::{Report, State};
 use presenced::status::{Client, Listen};
+use presenced_emulator::{Call, Cause, Emulator, Fault, Outcome, RequestRecord};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -49,7 +49,7 @@ impl Desk {
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let emulator = Emulator::new(emulator::Options::default(), clock.clone());
+        let emulator = Emulator::new(presenced_emulator::Options::default(), clock.clone());
         let records = emulator.subscribe();
         if let Some(fault) = fault {
             emulator.inject(fault).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use presenced::emulator::{Call, Fault, Matches, Options, Then};
+use presenced_emulator::{Call, Fault, Matches, Options, Then};
 
 pub(crate) fn respond(status: u16, headers: &[(&str, &str)]) -> Then {
     let headers: BTreeMap<_, _> = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();

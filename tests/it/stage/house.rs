@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use presenced::daemon::clock::SystemClock;
-use presenced::emulator::{Emulator, Fault, Options, Outcome, RequestRecord};
 use presenced::status::Client;
 use presenced::status::report::Report;
+use presenced_emulator::{Emulator, Fault, Options, Outcome, RequestRecord};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::broadcast;

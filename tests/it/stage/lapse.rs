@@ -13,11 +13,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use presenced::config::{Config, Environment};
 use presenced::daemon::{Daemon, Options};
-use presenced::emulator::{self, Emulator, Fault, Timeline};
 use presenced::signals::{Buses, FileWatcher};
 use presenced::status::report::Report;
 use presenced::status::{Client, Listen};
 use presenced::time::Clock as _;
+use presenced_emulator::{Emulator, Fault, Timeline};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -33,7 +33,7 @@ pub(crate) struct Lapse {
     clock: Arc<ManualClock>,
     folder: tempfile::TempDir,
     address: String,
-    options: emulator::Options,
+    options: presenced_emulator::Options,
     plan: Vec<Fault>,
     pub(crate) emulator: Emulator,
     serving: JoinHandle<()>,
@@ -57,7 +57,7 @@ impl Lapse {
     /// by `rules`; the emulator follows `plan`.
     pub(crate) async fn start(
         wall: &str,
-        options: emulator::Options,
+        options: presenced_emulator::Options,
         plan: Vec<Fault>,
         calendar: &str,
         rules: &str,
@@ -254,7 +254,7 @@ impl Drop for Lapse {
 
 fn serve(
     clock: &Arc<ManualClock>,
-    options: &emulator::Options,
+    options: &presenced_emulator::Options,
     plan: &[Fault],
     listener: TcpListener,
 ) -> (Emulator, JoinHandle<()>) {
