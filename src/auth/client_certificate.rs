@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{digest, rand, signature};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use ring::{digest, rand, signature};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use uuid::Uuid;
@@ -60,7 +60,7 @@ fn assertion(
         "exp": now.as_second() + SKEW.as_secs().cast_signed(),
     });
     let message = format!("{}.{}", part(header.to_string().as_bytes()), part(claims.to_string().as_bytes()));
-    let mut signed = vec![0; credential.key.public_modulus_len()];
+    let mut signed = vec![0; credential.key.public().modulus_len()];
     credential
         .key
         .sign(&signature::RSA_PSS_SHA256, &rand::SystemRandom::new(), message.as_bytes(), &mut signed)
@@ -70,20 +70,23 @@ fn assertion(
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::rsa::{KeyPair, KeySize};
-    use aws_lc_rs::signature::KeyPair as _;
+    use ring::rsa::KeyPair;
+    use ring::signature::KeyPair as _;
 
     use super::*;
     use crate::certificate::{Certificate, pem};
 
     /// A worthless certificate for tests. Its thumbprint: `openssl x509 -outform DER | openssl dgst -sha256 -binary | base64 | tr +/ -_`.
     const CERTIFICATE: &str = include_str!("../../crates/presenced-core/testdata/certificate.pem");
+    /// A worthless key for tests: `openssl genrsa 2048`.
+    const KEY: &str = include_str!("../../crates/presenced-core/testdata/key.pem");
     const THUMBPRINT: &str = "FIkXMBZnQLFzbDbRW4cNFh2Y37uAdltQde3vYddCJTA";
 
     #[test]
     fn an_assertion_says_who_sends_it_to_whom_and_when() {
         let certificate = Certificate::from_der(&pem::blocks(CERTIFICATE).unwrap()[0].content).unwrap();
-        let credential = Credential { certificate, key: KeyPair::generate(KeySize::Rsa2048).unwrap() };
+        let key = KeyPair::from_pkcs8(&pem::blocks(KEY).unwrap()[0].content).unwrap();
+        let credential = Credential { certificate, key };
         let now = "2026-11-24T08:00:00.7Z".parse().unwrap();
         let id = Uuid::from_u128(7);
         let audience = "https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token";

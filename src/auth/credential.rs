@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::KeyPair as _;
 use jiff::Timestamp;
+use ring::rsa::KeyPair;
+use ring::signature::KeyPair as _;
 
 use crate::certificate::pem::{self, Block};
 use crate::certificate::{Certificate, is_rsa};
@@ -163,11 +163,16 @@ fn private_key(blocks: &[Block], what: &str) -> Result<KeyPair, Failure> {
         "PRIVATE KEY" => KeyPair::from_pkcs8(&block.content),
         _ => return Err(wrong_kind()),
     };
-    pair.map_err(|error| match error.description_() {
+    // The library tells its reasons apart only by these words.
+    pair.map_err(|error| match error.to_string().as_str() {
         "TooSmall" => refused(format!("{what} is too small: it must have 2048 bits or more"))
             .with_hint(format!("create a new one: {MAKE}")),
-        "TooLarge" => refused(format!("{what} is too large: it must have 8192 bits or less"))
+        "TooLarge" => refused(format!("{what} is too large: it must have 4096 bits or less"))
             .with_hint(format!("create a new one: {MAKE}")),
+        "PrivateModulusLenNotMultipleOf512Bits" => {
+            refused(format!("{what} has an unusual length: it must have 2048, 3072 or 4096 bits"))
+                .with_hint(format!("create a new one: {MAKE}"))
+        }
         _ => refused(format!("{what} is damaged")).with_hint("copy or export it again"),
     })
 }

@@ -7,6 +7,7 @@ use std::io;
 
 use rustls::CertificateError::{
     Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
+    UnsupportedSignatureAlgorithmContext, UnsupportedSignatureAlgorithmForPublicKeyContext,
 };
 
 use crate::failure::{Applied, Failure, FailureKind};
@@ -16,6 +17,9 @@ const NAME: &str = "check the address: another server answers there, perhaps a p
 const ISSUER: &str = "if your company has its own certificate authority, install its certificate \
                       (`update-ca-certificates`), or name its file in `SSL_CERT_FILE`";
 
+const KIND: &str = "presenced accepts signatures with RSA (2048 to 8192 bits), P-256, P-384 and Ed25519; with a proxy that inspects \
+                    connections, its certificate authority decides";
+
 /// The failure of a request to `service`, if it is about the service's certificate.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library has a dozen more reasons, and may have new ones")]
 pub(super) fn failure(error: &reqwest::Error, service: &str) -> Option<Failure> {
@@ -24,6 +28,9 @@ pub(super) fn failure(error: &reqwest::Error, service: &str) -> Option<Failure> 
         Expired | ExpiredContext { .. } => ("has expired".to_owned(), CLOCK),
         NotValidYet | NotValidYetContext { .. } => ("is not valid yet".to_owned(), CLOCK),
         NotValidForName | NotValidForNameContext { .. } => ("is for another name".to_owned(), NAME),
+        UnsupportedSignatureAlgorithmContext { .. } | UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            ("is signed with a kind of key that presenced does not know, such as P-521".to_owned(), KIND)
+        }
         UnknownIssuer => ("is not trusted on this machine".to_owned(), ISSUER),
         other => (format!("is not accepted: {other}"), ISSUER),
     };

@@ -184,6 +184,8 @@ impl Client {
 }
 
 fn connect(endpoint: &Url, timeouts: Timeouts, redirects: Redirects) -> Result<reqwest::Client, Failure> {
+    // The first call decides, and all are the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("presenced/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)

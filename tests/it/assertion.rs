@@ -120,6 +120,8 @@ async fn a_certificate_or_key_that_will_not_do_is_refused_in_one_sentence() {
     keys.make("bot");
     keys.make("other");
     keys.make_with("small", &["-newkey", "rsa:1024"], "20980101000000Z");
+    keys.make_with("large", &["-newkey", "rsa:4608"], "20980101000000Z");
+    keys.make_with("odd", &["-newkey", "rsa:2100"], "20980101000000Z");
     keys.make_with("curve", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "20980101000000Z");
     keys.make_with("edwards", &["-newkey", "ed25519"], "20980101000000Z");
     keys.make_with("over", &["-newkey", "rsa:2048"], "20260101000000Z");
@@ -144,7 +146,7 @@ async fn a_certificate_or_key_that_will_not_do_is_refused_in_one_sentence() {
     put("locked.key", &locked);
     put("locked1.key", &locked_before);
     put("sec1.key", &sec1);
-    for name in ["small", "curve", "edwards", "over", "other", "bot"] {
+    for name in ["small", "large", "odd", "curve", "edwards", "over", "other", "bot"] {
         private(&keys.path(&format!("{name}.key")), keys.read(&format!("{name}.key")));
     }
     write(&keys.path("open.key"), &key, 0o640);
@@ -173,6 +175,8 @@ async fn a_certificate_or_key_that_will_not_do_is_refused_in_one_sentence() {
         ("bare.pem", Some("locked.key"), "is encrypted", "openssl pkey"),
         ("bare.pem", Some("locked1.key"), "is encrypted", "openssl pkey"),
         ("small.pem", Some("small.key"), "too small: it must have 2048 bits or more", "openssl req -x509"),
+        ("large.pem", Some("large.key"), "too large: it must have 4096 bits or less", "openssl req -x509"),
+        ("odd.pem", Some("odd.key"), "unusual length: it must have 2048, 3072 or 4096 bits", "openssl req -x509"),
         ("cut.pem", Some("key.pem"), "its `CERTIFICATE` does not end", "export it again"),
         ("damaged.pem", Some("key.pem"), "its `CERTIFICATE` is damaged", "export it again"),
         ("nonsense.pem", Some("key.pem"), "is damaged", "export it again"),

@@ -87,3 +87,16 @@ async fn a_certificate_that_has_expired_or_is_not_trusted_is_named_and_tried_aga
     assert!(other.hint.as_deref().unwrap_or_default().contains("check the address"), "{other:?}");
     assert_eq!(daemon.stop().await.code(), Some(0));
 }
+
+#[tokio::test]
+async fn an_authority_with_a_kind_of_key_that_is_not_known_is_named() {
+    let (house, keys) = (House::new().await, Keys::new());
+    keys.make_below_p521("rare", "localhost");
+    let (_server, port) = serve(&keys, "rare", 0).await;
+    let address = format!("http://{}", house.address);
+    house.write("config.toml", house.configuration().replace(&address, &format!("https://localhost:{port}")));
+    let daemon = start(&house, &keys, "rare-ca.pem").await;
+    let unknown = error(&daemon, "is signed with a kind of key that presenced does not know, such as P-521").await;
+    assert!(unknown.hint.as_deref().unwrap_or_default().contains("P-384"), "{unknown:?}");
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}

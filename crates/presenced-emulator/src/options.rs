@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use ring::digest::{SHA256, digest};
 
 /// The id of every tenant that is named by a domain rather than by its id.
 pub(super) const TENANT_ID: &str = "84841066-274d-4ec0-a5c1-276be684bdd3";

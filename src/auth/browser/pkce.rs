@@ -1,9 +1,10 @@
 //! The secrets of one attempt: unguessable texts, and the proof of possession (RFC 7636) that makes a code worthless to
 //! anyone else who sees it.
 
-use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SecureRandom as _;
+use ring::{digest, rand};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::failure::{Failure, FailureKind};
@@ -14,7 +15,8 @@ use crate::failure::{Failure, FailureKind};
 /// [`FailureKind::Refused`] if the system has none.
 pub(super) fn random() -> Result<SecretString, Failure> {
     let mut bytes = [0; 32];
-    rand::fill(&mut bytes)
+    rand::SystemRandom::new()
+        .fill(&mut bytes)
         .map_err(|_| Failure::new(FailureKind::Refused, "this system has no random numbers for the sign-in"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes).into())
 }

@@ -1,9 +1,9 @@
 //! What a request to the redirect's address means (RFC 6749, 4.1.2): the answer of this attempt, or something else that a
 //! browser, or anyone on this machine, may request.
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use hyper::{Method, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
 
 use crate::auth::token_error::ErrorBody;
@@ -38,8 +38,7 @@ impl Visit {
             let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
             values.next().filter(|_| values.next().is_none()).map(|(_, value)| value.into_owned())
         };
-        let is_ours = one("state")
-            .is_some_and(|given| verify_slices_are_equal(given.as_bytes(), state.expose_secret().as_bytes()).is_ok());
+        let is_ours = one("state").is_some_and(|given| given.as_bytes().ct_eq(state.expose_secret().as_bytes()).into());
         if !is_ours {
             return Self::Stray;
         }

@@ -83,6 +83,17 @@ impl Keys {
         self.run(&[&sign[..], &to].concat());
     }
 
+    /// The same, but signed by an authority `NAME-ca.pem` with a key on the curve P-521.
+    pub(crate) fn make_below_p521(&self, name: &str, host: &str) {
+        self.make_for(name, host, "20980101000000Z");
+        let authority = format!("{name}-ca");
+        self.make_with(&authority, &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"], "20980101000000Z");
+        let (key, certificate) = (format!("{authority}.key"), format!("{authority}.pem"));
+        let (request, signed) = (format!("{name}.csr"), format!("{name}.pem"));
+        let by = ["x509", "-req", "-in", &request, "-CA", &certificate, "-CAkey", &key, "-CAcreateserial"];
+        self.run(&[&by[..], &["-sha512", "-extfile", "extensions", "-days", "3650", "-out", &signed]].concat());
+    }
+
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }

@@ -47,10 +47,7 @@ fn read(der: &[u8]) -> der::Result<Certificate> {
             let (not_before, not_after) =
                 to_be_signed.sequence(|validity| -> der::Result<_> { Ok((time(validity)?, time(validity)?)) })?;
             to_be_signed.tlv_bytes()?; // subject
-            let public_key = to_be_signed.sequence(|info| -> der::Result<_> {
-                info.tlv_bytes()?; // algorithm
-                Ok(info.decode::<BitStringRef<'_>>()?.raw_bytes().to_vec())
-            })?;
+            let public_key = to_be_signed.sequence(public_key_info)?;
             while !to_be_signed.is_finished() {
                 to_be_signed.tlv_bytes()?;
             }
@@ -73,6 +70,19 @@ fn time(reader: &mut SliceReader<'_>) -> der::Result<Timestamp> {
         reader.decode::<GeneralizedTime>()?.to_unix_duration()
     };
     Ok(Timestamp::UNIX_EPOCH.checked_add(since_1970).unwrap_or(Timestamp::MAX))
+}
+
+/// The key in a `SubjectPublicKeyInfo` (RFC 5280, 4.1); `None` if `der` is not one. For an RSA key, this is its `RSAPublicKey`.
+pub fn public_key(der: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = SliceReader::new(der).ok()?;
+    let key = reader.sequence(public_key_info).ok()?;
+    reader.finish().ok()?;
+    Some(key)
+}
+
+fn public_key_info(info: &mut SliceReader<'_>) -> der::Result<Vec<u8>> {
+    info.tlv_bytes()?; // algorithm
+    Ok(info.decode::<BitStringRef<'_>>()?.raw_bytes().to_vec())
 }
 
 /// Whether a private key in PKCS#8 (RFC 5958) is an RSA key; `None` if `pkcs8` is not a key.
@@ -116,6 +126,17 @@ mod tests {
         assert_eq!(certificate.not_after, Timestamp::MAX, "no end: 99991231235959Z");
         // An RSAPublicKey of 2048 bits: a SEQUENCE with the INTEGERs n and e.
         assert_eq!((certificate.public_key.len(), &certificate.public_key[..4]), (270, &[0x30, 0x82, 0x01, 0x0a][..]));
+    }
+
+    #[test]
+    fn a_key_is_taken_out_of_its_wrapper() {
+        let key = Certificate::from_der(&der()).unwrap().public_key;
+        // `openssl x509 -pubkey -noout`: a SEQUENCE of rsaEncryption with NULL, and a BIT STRING.
+        let head = [0x30, 0x82, 0x01, 0x22, 0x30, 0x0d, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+        let wrapped = [&head[..], &[0x03, 0x82, 0x01, 0x0f, 0x00], &key].concat();
+        assert_eq!(public_key(&wrapped), Some(key.clone()));
+        assert_eq!(public_key(&key), None, "it is not wrapped");
+        assert_eq!(public_key(&[&wrapped[..], &[0]].concat()), None);
     }
 
     #[test]

@@ -6,16 +6,16 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{digest, signature};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use ring::{digest, signature};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::EntraError;
 use crate::options::{App, FederatedCredential};
-use presenced_core::certificate::Certificate;
+use presenced_core::certificate::{self, Certificate};
 
 /// How far the clock of the client or the issuer may be off.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
@@ -118,6 +118,7 @@ fn check_signature(assertion: &Assertion<'_>, public_key: &[u8]) -> Result<(), E
         "RS256" => &signature::RSA_PKCS1_2048_8192_SHA256,
         _ => return Err(EntraError::MalformedAssertion("its algorithm is neither PS256 nor RS256")),
     };
+    let public_key = certificate::public_key(public_key).unwrap_or_else(|| public_key.to_vec());
     signature::UnparsedPublicKey::new(algorithm, public_key)
         .verify(assertion.signed.as_bytes(), &assertion.signature)
         .map_err(|_| {

@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, LOCATION};
+use ring::digest::{SHA256, digest};
 use url::{Host, Url};
 
 use super::error::{CodeError, EntraError};
