@@ -1,4 +1,5 @@
-"""The measurements of benches/fleet.sh: the binary, the seconds for each number of users, the events of each, and the numbers."""
+"""The measurements of benches/fleet.sh: the binary, the seconds for each number of users, the events of each, their calls in an hour,
+and the numbers."""
 
 import json
 import os
@@ -15,6 +16,9 @@ import urllib.request
 BINARY = os.path.abspath(sys.argv[1])
 SECONDS = float(sys.argv[2])
 EVENTS = int(sys.argv[3])
+CALLS = float(sys.argv[4])
+# In how many seconds a change is held, as the metrics count it.
+BOUNDS = ("0.05", "0.1", "0.25")
 # How many users come and go, if there are at least this many.
 GUESTS, ENOUGH = 200, 1000
 
@@ -175,6 +179,14 @@ def measure(users, folder):
         start = time.monotonic() - began
         urllib.request.urlopen(urllib.request.Request(f"{address}/_emulator/busiest", method="DELETE")).close()
         used, before = cpu(daemon), carried_out(state())
+
+        def changed():
+            """How many changes were held in time since the daemon runs."""
+            metrics = ask(folder, "GET", "/metrics").decode()
+            return [changes_within(metrics, bound) for bound in BOUNDS]
+
+        # The changes that count are those of calls: neither the start nor the guests, who come and go in the second half.
+        base, calls = changed(), None
         working, pick, in_call = ids[users // 5 :], random.Random(1), set()
         end = next_change = time.monotonic()
         rewrites = [(end + SECONDS / 4, roster, 2), (end + SECONDS / 2, "".join(everybody), 0), (end + SECONDS * 0.7, roster, 0)]
@@ -183,6 +195,8 @@ def measure(users, folder):
         while next_change < end:
             time.sleep(max(0, next_change - time.monotonic()))
             while rewrites and rewrites[0][0] <= time.monotonic():
+                if len(rewrites) == 2:
+                    calls = changed()
                 threading.Thread(target=rewrite, args=[f"{folder}/agents", *rewrites.pop(0)[1:]]).start()
             user = pick.choice(working)
             path = f"/v1/users/{user}/signals/call"
@@ -192,14 +206,14 @@ def measure(users, folder):
             else:
                 in_call.add(user)
                 ask(folder, "PUT", path, b'{"value": "in-call"}')
-            # Two calls an hour are four changes.
-            next_change += 900 / users
+            # A call is two changes.
+            next_change += 1800 / CALLS / users
         time.sleep(max(0, end - time.monotonic()))
         used, after = cpu(daemon) - used, state()
         sent = carried_out(after) - before
         status, status_took = timed(lambda: ask(folder, "GET", "/v1/status"))
         metrics, metrics_took = timed(lambda: ask(folder, "GET", "/metrics").decode())
-        changes = [changes_within(metrics, bound) for bound in ("0.05", "0.1", "0.25")]
+        changes = [(now[0] - then[0], now[1] - then[1]) for now, then in zip(calls or changed(), base)]
         cleared = sum(after["requests"].get("clear", {"answered": {}})["answered"].values())
         shares = ["     –" if count == 0 else f"{100 * within / count:5.1f}%" for within, count in changes]
         summary = after["summary"]
@@ -219,6 +233,6 @@ def measure(users, folder):
 
 print(" users  start, s  resident     CPU  CPU each  changes held within     status      metrics           fades  429  busiest  tokens  clears")
 print("                        kB       %        ms   50 ms 100 ms 250 ms   ms  bytes      ms  bytes                30 s", flush=True)
-for number in sys.argv[4:]:
+for number in sys.argv[5:]:
     with tempfile.TemporaryDirectory() as place:
         measure(int(number), place)
