@@ -18,6 +18,9 @@ Entra
   GET  /{tenant}/oauth2/v2.0/authorize      for a browser: a page with two buttons, or approved at once
   POST /{tenant}/oauth2/v2.0/token          client_credentials, authorization_code, refresh_token, device_code
   POST /{tenant}/oauth2/v2.0/devicecode
+  GET  /{tenant}/oauth2/v2.0/logout         back to post_logout_redirect_uri
+  GET  /{tenant}/v2.0/.well-known/openid-configuration
+  GET  /{tenant}/discovery/v2.0/keys        the keys that verify the tokens
 
 Control
   GET    /_emulator/state[?users=all|?user={id}]     everything, as JSON; with more than 20 users, in numbers, without
@@ -45,7 +48,8 @@ Control
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
   call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, read-many, batch, authorize,
-         token, device-code, other; any and graph hit a batch as a whole, the others also hit the parts of a batch
+         token, device-code, logout, discovery, other; any and graph hit a batch as a whole, the others also hit the
+         parts of a batch
   at     when it starts to count calls: a duration from now, or a time; default: now
   after  how many matching calls pass before it begins; default: 0
   times  how many calls it hits; default: no limit

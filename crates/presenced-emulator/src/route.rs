@@ -33,8 +33,76 @@ words! {
         Token = "token",
         /// The device authorization endpoint.
         DeviceCode = "device-code",
+        /// The end of a sign-in in a browser.
+        Logout = "logout",
+        /// What clients ask before they sign in: the OpenID configuration, the keys, the known instances.
+        Discovery = "discovery",
         /// Anything else, except the emulator's own pages.
         Other = "other",
+    }
+}
+
+impl Call {
+    /// Whether Entra answers it, not Graph.
+    pub(super) fn is_sign_in(self) -> bool {
+        matches!(self, Self::Authorize | Self::Token | Self::DeviceCode | Self::Logout | Self::Discovery)
+    }
+}
+
+/// An endpoint of Entra.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Authorize,
+    Token,
+    DeviceCode,
+    Logout,
+    /// The OpenID configuration. The one of version 1 also leads to endpoints of version 2: the emulator has no others.
+    OpenId(Version),
+    /// The keys that sign tokens.
+    Keys,
+    /// The known instances of Entra.
+    Instance,
+}
+
+/// A version of Entra's protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V1,
+    V2,
+}
+
+impl Endpoint {
+    /// The endpoint at this path after the tenant.
+    fn of(path: &[&str]) -> Option<Self> {
+        match path {
+            ["oauth2", "v2.0", "authorize"] => Some(Self::Authorize),
+            ["oauth2", "v2.0", "token"] => Some(Self::Token),
+            ["oauth2", "v2.0", "devicecode"] => Some(Self::DeviceCode),
+            ["oauth2", "v2.0", "logout"] => Some(Self::Logout),
+            ["v2.0", ".well-known", "openid-configuration"] => Some(Self::OpenId(Version::V2)),
+            [".well-known", "openid-configuration"] => Some(Self::OpenId(Version::V1)),
+            ["discovery", "v2.0", "keys"] | ["discovery", "keys"] => Some(Self::Keys),
+            ["discovery", "instance"] => Some(Self::Instance),
+            _ => None,
+        }
+    }
+
+    fn call(self) -> Call {
+        match self {
+            Self::Authorize => Call::Authorize,
+            Self::Token => Call::Token,
+            Self::DeviceCode => Call::DeviceCode,
+            Self::Logout => Call::Logout,
+            Self::OpenId(_) | Self::Keys | Self::Instance => Call::Discovery,
+        }
+    }
+
+    /// The only method that is allowed.
+    pub(super) fn method(self) -> Method {
+        match self {
+            Self::Token | Self::DeviceCode => Method::POST,
+            Self::Authorize | Self::Logout | Self::OpenId(_) | Self::Keys | Self::Instance => Method::GET,
+        }
     }
 }
 
@@ -63,7 +131,7 @@ pub(super) enum Route {
     /// A path within Graph; this is its first unknown segment.
     UnknownSegment(String),
     /// A sign-in endpoint, and the tenant.
-    Entra(Call, String),
+    Entra(Endpoint, String),
     /// A path that neither Graph nor Entra has.
     Unknown,
 }
@@ -81,10 +149,9 @@ impl Route {
             [] | [""] => Self::Help,
             ["_emulator", rest @ ..] => Self::Control(rest.iter().map(|segment| (*segment).to_owned()).collect()),
             ["v1.0" | "beta", rest @ ..] => Self::of_graph(rest),
-            [tenant, "oauth2", "v2.0", "authorize"] => Self::Entra(Call::Authorize, (*tenant).to_owned()),
-            [tenant, "oauth2", "v2.0", "token"] => Self::Entra(Call::Token, (*tenant).to_owned()),
-            [tenant, "oauth2", "v2.0", "devicecode"] => Self::Entra(Call::DeviceCode, (*tenant).to_owned()),
-            _ => Self::Unknown,
+            [tenant, path @ ..] => {
+                Endpoint::of(path).map_or(Self::Unknown, |endpoint| Self::Entra(endpoint, (*tenant).to_owned()))
+            }
         }
     }
 
@@ -125,7 +192,8 @@ impl Route {
     pub(super) fn call(&self) -> Option<Call> {
         match self {
             Self::Help | Self::Control(_) => None,
-            Self::Presence(call, _) | Self::Entra(call, _) => Some(*call),
+            Self::Presence(call, _) => Some(*call),
+            Self::Entra(endpoint, _) => Some(endpoint.call()),
             Self::ReadMany => Some(Call::ReadMany),
             Self::Batch => Some(Call::Batch),
             Self::UnknownSegment(_) | Self::Unknown => Some(Call::Other),
@@ -135,8 +203,9 @@ impl Route {
     /// The only method that is allowed; `None` if the route does not restrict it.
     pub(super) fn method(&self) -> Option<Method> {
         match self {
-            Self::Presence(Call::Read, _) | Self::Entra(Call::Authorize, _) | Self::Help => Some(Method::GET),
-            Self::Presence(..) | Self::ReadMany | Self::Batch | Self::Entra(..) => Some(Method::POST),
+            Self::Presence(Call::Read, _) | Self::Help => Some(Method::GET),
+            Self::Presence(..) | Self::ReadMany | Self::Batch => Some(Method::POST),
+            Self::Entra(endpoint, _) => Some(endpoint.method()),
             Self::Control(_) | Self::UnknownSegment(_) | Self::Unknown => None,
         }
     }
@@ -150,6 +219,7 @@ mod tests {
     fn paths_are_routed_like_those_of_graph_and_entra() {
         let user = |call, id: &str| Route::Presence(call, Whose::User(id.to_owned()));
         let unknown = |segment: &str| Route::UnknownSegment(segment.to_owned());
+        let common = |endpoint| Route::Entra(endpoint, "common".to_owned());
         for (path, expected) in [
             ("/", Route::Help),
             ("/v1.0/users/1/presence/setPresence", user(Call::Set, "1")),
@@ -163,8 +233,14 @@ mod tests {
             ("/v1.0/users/1", unknown("1")),
             ("/v1.0/users/1/presence/setpresence", unknown("setpresence")),
             ("/v1.0/planets", unknown("planets")),
-            ("/common/oauth2/v2.0/token", Route::Entra(Call::Token, "common".to_owned())),
-            ("/common/oauth2/v2.0/authorize", Route::Entra(Call::Authorize, "common".to_owned())),
+            ("/common/oauth2/v2.0/token", common(Endpoint::Token)),
+            ("/common/oauth2/v2.0/authorize", common(Endpoint::Authorize)),
+            ("/common/oauth2/v2.0/logout", common(Endpoint::Logout)),
+            ("/common/v2.0/.well-known/openid-configuration", common(Endpoint::OpenId(Version::V2))),
+            ("/common/.well-known/openid-configuration", common(Endpoint::OpenId(Version::V1))),
+            ("/common/discovery/v2.0/keys", common(Endpoint::Keys)),
+            ("/common/discovery/instance", common(Endpoint::Instance)),
+            ("/common/discovery", Route::Unknown),
             ("/common/oauth2/token", Route::Unknown),
             ("/v3.0/users/1/presence", Route::Unknown),
             ("//", Route::Unknown),

@@ -199,7 +199,7 @@ async fn each_way_the_services_can_be_unreachable_is_distinguished() {
             found.says("graph", "failed: 127.0.0.1 answers 503: it does not work now");
             assert_eq!(found.verdict("sign-in"), "failed");
         }),
-        (on(Call::Other, date("Tue, 24 Nov 2020 09:00:00 GMT")), |found| {
+        (on(Call::Discovery, date("Tue, 24 Nov 2020 09:00:00 GMT")), |found| {
             found.says("clock", "warning: this machine is ");
             assert!(found.said("clock").contains(" ahead of the services, which may refuse its tokens"));
         }),
@@ -217,7 +217,12 @@ async fn each_way_the_services_can_be_unreachable_is_distinguished() {
             found.says("graph", "warning: 127.0.0.1 answers 302, which this service would not");
             assert!(found.said("graph").contains("sign-in page of a network"));
         }),
-        (on(Call::Other, respond(400, &[])), |found| found.says("login", "warning: 127.0.0.1 answers 400")),
+        (
+            on(Call::Discovery, Then::Respond { status: 400, headers: BTreeMap::new(), body: Some("no".into()) }),
+            |found| {
+                found.says("login", "warning: 127.0.0.1 answers 400");
+            },
+        ),
     ];
     for (fault, judge) in cases {
         let house = House::new().await;

@@ -5,6 +5,8 @@ use presenced_emulator::{App, FederatedCredential};
 use super::*;
 use crate::stage::openssl::Keys;
 
+/// The id of every tenant that is named by a domain.
+const TENANT: &str = "84841066-274d-4ec0-a5c1-276be684bdd3";
 const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
 const SUBJECT: &str = "repo:contoso/bot:ref:refs/heads/main";
@@ -65,6 +67,17 @@ async fn a_certificate_signs_the_application_in() {
         let answer = rig.assert(&keys.jwt("bot.key", &header, &rig.claims())).await;
         assert_eq!(answer.status, 200, "{header}");
         assert_eq!(claims(&answer.text("access_token"))["roles"][0], "Presence.ReadWrite.All");
+    }
+    // Padded thumbprints, an audience at Entra or its issuer, and dates with a fraction.
+    let padded = json!({"alg": "PS256", "x5t#S256": format!("{sha256}="), "x5t": format!("{sha1}=")});
+    for audience in
+        ["https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0", "https://sts.windows.net/{tenant}/"]
+    {
+        let audience = audience.replace("{tenant}", TENANT);
+        let dates =
+            [("nbf", json!(rig.at(0).as_f64().unwrap() + 0.25)), ("exp", json!(rig.at(9).as_f64().unwrap() + 0.5))];
+        let claims = with(&with(&rig.claims(), &dates), &[("aud", json!([audience]))]);
+        assert_eq!(rig.assert(&keys.jwt("bot.key", &padded, &claims)).await.status, 200, "{audience}");
     }
     // Five minutes of tolerance, and no more.
     let header = json!({"alg": "PS256", "x5t#S256": sha256});

@@ -87,12 +87,49 @@ async fn a_code_comes_back_with_the_state_and_is_redeemed_once() {
     let answer = rig.sign_in("token", &redemption(&code)).await;
     assert_eq!(
         (answer.status.as_u16(), &*answer.text("scope")),
-        (200, "Presence.ReadWrite openid profile"),
+        (200, "https://graph.microsoft.com/Presence.ReadWrite openid profile"),
         "{answer:?}"
     );
     assert!(!answer.text("refresh_token").is_empty() && !answer.text("id_token").is_empty());
     assert_eq!(rig.set(&answer.text("access_token"), "Busy", "InACall", "PT5M").await.status, 200);
     rig.sign_in("token", &redemption(&code)).await.is_entra_error(400, "invalid_grant", 54_005);
+}
+
+#[tokio::test]
+async fn a_code_needs_no_challenge_and_takes_a_plain_one() {
+    let rig = Rig::new().await;
+    let bare = with(with(question(), "code_challenge", "-"), "code_challenge_method", "-");
+    let code = back(&rig.open(&bare).await).remove("code").unwrap();
+    rig.sign_in("token", &redemption(&code)).await.is_entra_error(400, "invalid_grant", 501_481);
+    assert_eq!(rig.sign_in("token", &with(redemption(&code), "code_verifier", "-")).await.status, 200);
+    for method in ["-", "plain"] {
+        let plain = with(with(question(), "code_challenge", VERIFIER), "code_challenge_method", method);
+        let code = back(&rig.open(&plain).await).remove("code").unwrap();
+        assert_eq!(rig.sign_in("token", &redemption(&code)).await.status, 200, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_comes_in_a_fragment_or_a_form_if_asked_for() {
+    let rig = Rig::new().await;
+    let fragment = rig.open(&with(question(), "response_mode", "fragment")).await;
+    let location: url::Url = fragment.header("location").parse().unwrap();
+    assert!(location.query().is_none() && location.fragment().unwrap().starts_with("code=1."), "{location}");
+    assert!(location.fragment().unwrap().ends_with("&state=a+state+%26+more"), "{location}");
+
+    let form = rig.open(&with(question(), "response_mode", "form_post")).await;
+    assert_eq!((form.status.as_u16(), form.header("content-type")), (200, "text/html; charset=utf-8"));
+    for part in [
+        "<form method=\"post\" action=\"http://localhost:43210/\">",
+        "<input type=\"hidden\" name=\"code\" value=\"1.",
+        "<input type=\"hidden\" name=\"state\" value=\"a state &amp; more\">",
+        "<script>document.forms[0].submit()</script>",
+    ] {
+        assert!(form.body.contains(part), "{part} in {}", form.body);
+    }
+    // Errors go the same way.
+    let refused = rig.open(&with(with(question(), "response_mode", "form_post"), "scope", "Mail.Read")).await;
+    assert!(refused.body.contains("name=\"error\" value=\"invalid_scope\""), "{}", refused.body);
 }
 
 #[tokio::test]
@@ -146,13 +183,12 @@ async fn other_errors_reach_the_application() {
     for (name, value, error, number) in [
         ("response_type", "token", "unsupported_response_type", "AADSTS700054: "),
         ("response_type", "-", "invalid_request", "AADSTS900144: "),
-        ("response_mode", "fragment", "unsupported_response_type", "AADSTS700054: "),
+        ("response_mode", "pigeon", "unsupported_response_type", "AADSTS700054: "),
         ("scope", "-", "invalid_request", "AADSTS900144: "),
         ("scope", "Mail.Read", "invalid_scope", "AADSTS70011: "),
         ("code_challenge", "-", "invalid_request", "AADSTS900144: "),
         ("code_challenge", "short", "invalid_request", "AADSTS501491: "),
-        ("code_challenge_method", "plain", "invalid_request", "AADSTS50149: "),
-        ("code_challenge_method", "-", "invalid_request", "AADSTS50149: "),
+        ("code_challenge_method", "S512", "invalid_request", "AADSTS50149: "),
     ] {
         let answer = back(&rig.open(&with(question(), name, value)).await);
         assert_eq!((&*answer["error"], &*answer["state"]), (error, "a state & more"), "{name}={value}");

@@ -9,6 +9,7 @@ mod binary;
 mod control;
 mod faults;
 mod graph;
+mod openid;
 mod read_many;
 mod sign_in;
 mod summary;

@@ -82,6 +82,24 @@ async fn garbage_at_the_sign_in_is_refused_in_entras_shape() {
 }
 
 #[tokio::test]
+async fn a_secret_may_come_by_http_basic() {
+    let rig = Rig::new().await;
+    let ask = async |name: &str, secret: &str, more: &[(&str, &str)]| {
+        let form = [("grant_type", "client_credentials"), ("scope", "https://graph.microsoft.com/.default")];
+        let request = rig.request(Method::POST, "/contoso.onmicrosoft.com/oauth2/v2.0/token");
+        Answer::of(request.basic_auth(name, Some(secret)).form(&[&form[..], more].concat())).await
+    };
+    assert_eq!(ask(APP, SECRET, &[]).await.status, 200);
+    assert_eq!(ask(APP, SECRET, &[("client_id", APP)]).await.status, 200);
+    ask(APP, "wrong", &[]).await.is_entra_error(401, "invalid_client", 7_000_215);
+    ask("another", SECRET, &[]).await.is_entra_error(400, "unauthorized_client", 700_016);
+    ask(APP, SECRET, &[("client_id", "another")]).await.is_entra_error(400, "invalid_request", 0);
+    ask(APP, SECRET, &[("client_secret", SECRET)]).await.is_entra_error(400, "invalid_request", 0);
+    let request = rig.request(Method::POST, "/contoso.onmicrosoft.com/oauth2/v2.0/token").bearer_auth("a");
+    Answer::of(request.form(&client_credentials())).await.is_entra_error(401, "invalid_client", 0);
+}
+
+#[tokio::test]
 async fn the_correlation_id_is_the_clients_own() {
     let rig = Rig::new().await;
     let request = rig.request(Method::POST, "/common/oauth2/v2.0/token").header("client-request-id", "mine").body("");
@@ -129,7 +147,13 @@ async fn an_id_token_and_a_refresh_token_come_only_when_asked_for() {
     let answer = rig.device_sign_in("Presence.ReadWrite").await.json();
     assert!(answer.get("id_token").is_none() && answer.get("refresh_token").is_none());
     let answer = rig.device_sign_in("https://graph.microsoft.com/.default").await;
-    assert_eq!(answer.text("scope"), "Presence.ReadWrite Presence.Read Presence.Read.All");
+    let resource = "https://graph.microsoft.com";
+    assert_eq!(
+        answer.text("scope"),
+        format!(
+            "{resource}/Presence.ReadWrite {resource}/Presence.Read {resource}/Presence.Read.All {resource}/.default"
+        )
+    );
     let answer = rig.sign_in("devicecode", &[("client_id", APP), ("scope", "Mail.Read")]).await;
     answer.is_entra_error(400, "invalid_scope", 70_011);
 }

@@ -127,13 +127,22 @@ impl Keys {
 
     /// Whether the key of `key` signed a JWT of PS256.
     pub(crate) fn verifies(&self, key: &str, jwt: &str) -> bool {
+        let pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"];
+        self.checks(jwt, &[&["-prverify", key][..], &pss].concat())
+    }
+
+    /// Whether a public key in PEM signed a JWT of RS256.
+    pub(crate) fn verifies_rs256(&self, public_key: &[u8], jwt: &str) -> bool {
+        std::fs::write(self.path("public"), public_key).unwrap();
+        self.checks(jwt, &["-verify", "public"])
+    }
+
+    fn checks(&self, jwt: &str, with: &[&str]) -> bool {
         let (message, signature) = jwt.rsplit_once('.').unwrap();
         std::fs::write(self.path("signature"), URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
         std::fs::write(self.path("message"), message).unwrap();
-        let arguments = ["dgst", "-sha256", "-prverify", key, "-signature", "signature"];
-        let pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest", "message"];
-        let output =
-            Command::new("openssl").args(arguments).args(pss).current_dir(self.folder.path()).output().unwrap();
+        let arguments = [&["dgst", "-sha256", "-signature", "signature"], with, &["message"]].concat();
+        let output = Command::new("openssl").args(arguments).current_dir(self.folder.path()).output().unwrap();
         output.status.success()
     }
 }

@@ -1,21 +1,21 @@
 //! Sign-ins in a browser, from the page that asks the user until the code is redeemed, which works once.
 //!
-//! Source: RFC 6749 section 4.1, RFC 7636, and Entra's pages on the authorization code flow and on redirect URIs. Every
-//! application has the redirect URI `http://localhost` of a native application, whose port Entra ignores. Stricter than Entra: a
-//! code requires PKCE with the method S256. Inferred: the order of the checks, and that a failed attempt does not invalidate a
-//! code.
+//! Source: RFC 6749 section 4.1, and Entra's pages on the authorization code flow and on redirect URIs. Every application has the
+//! redirect URI `http://localhost` of a native application, whose port Entra ignores. Inferred: the order of the checks, and that a
+//! failed attempt does not invalidate a code.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, LOCATION};
-use ring::digest::{SHA256, digest};
+use hyper::header::CONTENT_TYPE;
 use url::{Host, Url};
 
+use super::client_info;
 use super::error::{CodeError, EntraError};
+use super::pkce::Challenge;
+use super::response_mode::ResponseMode;
+use super::scopes;
 use super::tokens::random;
 use crate::message::Reply;
 use crate::options::{App, Consent};
@@ -26,9 +26,6 @@ const STEP_LIFETIME: Duration = Duration::from_mins(10);
 
 /// How many sign-ins are kept. The oldest are dropped first.
 const MAX_SIGN_INS: usize = 1_000;
-
-/// The length of a `code_challenge` with S256: 32 bytes in base64url.
-const CHALLENGE_CHARS: usize = 43;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Status {
@@ -43,9 +40,20 @@ enum Status {
 struct BrowserSignIn {
     client: CodeClient,
     scopes: Vec<String>,
-    challenge: String,
+    nonce: Option<String>,
+    challenge: Challenge,
     expires_at: Instant,
     status: Status,
+}
+
+/// What a redeemed code stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SignedIn {
+    /// The user's object id.
+    pub(super) user: String,
+    pub(super) scopes: Vec<String>,
+    /// The `nonce` of the request, which the ID token repeats.
+    pub(super) nonce: Option<String>,
 }
 
 /// The application that asked for a code. Its redirect URI was checked, so errors can be sent to it.
@@ -56,11 +64,14 @@ pub(super) struct CodeClient {
     /// The redirect URI as the client wrote it. It must be identical when the code is redeemed.
     redirect_uri: String,
     state: Option<String>,
+    response_mode: ResponseMode,
+    /// The id of the tenant, if the application asked for a `client_info`.
+    client_info: Option<String>,
 }
 
 impl CodeClient {
-    /// The application `app`, if the redirect URI is registered for it.
-    pub(super) fn of(app: &App, query: &HashMap<String, String>) -> Result<Self, EntraError> {
+    /// The application `app`, if the redirect URI is registered for it. `tenant` is the id of the tenant.
+    pub(super) fn of(app: &App, tenant: String, query: &HashMap<String, String>) -> Result<Self, EntraError> {
         let redirect_uri = super::field(query, "redirect_uri")?;
         let redirect = Url::parse(redirect_uri).ok().filter(is_registered);
         Ok(Self {
@@ -68,17 +79,24 @@ impl CodeClient {
             redirect: redirect.ok_or_else(|| CodeError::NotRegistered(redirect_uri.to_owned()))?,
             redirect_uri: redirect_uri.to_owned(),
             state: query.get("state").cloned(),
+            // An unknown mode is an error, which goes the usual way.
+            response_mode: ResponseMode::of(query.get("response_mode")).unwrap_or_default(),
+            client_info: client_info::is_asked(query).then_some(tenant),
         })
     }
 
-    /// Redirects the browser to the application with these parameters.
+    /// Sends the browser to the application with these parameters.
     fn send_back(&self, parameters: &[(&str, &str)]) -> Reply {
-        let mut url = self.redirect.clone();
-        url.query_pairs_mut().extend_pairs(parameters);
-        if let Some(state) = &self.state {
-            url.query_pairs_mut().append_pair("state", state);
+        let state = self.state.as_ref().map(|state| ("state", &**state));
+        let parameters: Vec<_> = parameters.iter().copied().chain(state).collect();
+        self.response_mode.reply(&self.redirect, &parameters)
+    }
+
+    fn send_code(&self, code: &str, user: &str) -> Reply {
+        match &self.client_info {
+            Some(tenant) => self.send_back(&[("code", code), ("client_info", &client_info::of(user, tenant))]),
+            None => self.send_back(&[("code", code)]),
         }
-        Reply::empty(StatusCode::FOUND).with(LOCATION, url.as_str())
     }
 
     fn send_refusal(&self, refusal: &EntraError) -> Reply {
@@ -88,7 +106,7 @@ impl CodeClient {
 }
 
 /// Whether it is `http://localhost`, with any port.
-fn is_registered(url: &Url) -> bool {
+pub(super) fn is_registered(url: &Url) -> bool {
     url.scheme() == "http"
         && url.host() == Some(Host::Domain("localhost"))
         && url.path() == "/"
@@ -131,8 +149,8 @@ impl BrowserSignIns {
         }
         let id = random(16, rng);
         let page = page(&id, &client, &scopes);
-        let status = Status::Waiting(id.clone());
-        self.known.push(BrowserSignIn { client, scopes, challenge, expires_at: now + STEP_LIFETIME, status });
+        let (nonce, status) = (query.get("nonce").cloned(), Status::Waiting(id.clone()));
+        self.known.push(BrowserSignIn { client, scopes, nonce, challenge, expires_at: now + STEP_LIFETIME, status });
         match self.consent {
             Consent::ByHand => page,
             Consent::ByItself => self.decide(&id, default, rng, now).unwrap_or(page),
@@ -166,12 +184,12 @@ impl BrowserSignIns {
         let code = format!("1.{}", random(300, rng));
         let known = &mut self.known[index];
         known.expires_at = now + STEP_LIFETIME;
-        let reply = known.client.send_back(&[("code", &code)]);
+        let reply = known.client.send_code(&code, &user);
         known.status = Status::Approved { code, user, redeemed: false };
         Some(reply)
     }
 
-    /// Redeems the code `given`, which works once. Returns the user's object id and the scopes.
+    /// Redeems the code `given`, which works once.
     pub(super) fn redeem(
         &mut self,
         given: &str,
@@ -179,7 +197,7 @@ impl BrowserSignIns {
         redirect_uri: &str,
         verifier: Option<&str>,
         now: Instant,
-    ) -> Result<(String, Vec<String>), EntraError> {
+    ) -> Result<SignedIn, EntraError> {
         let is_it = |known: &&mut BrowserSignIn| {
             known.client.app == app && matches!(&known.status, Status::Approved { code, .. } if code == given)
         };
@@ -196,31 +214,19 @@ impl BrowserSignIns {
         if known.client.redirect_uri != redirect_uri {
             return Err(CodeError::OtherRedirect.into());
         }
-        let verifier = verifier.filter(|verifier| !verifier.is_empty()).ok_or(CodeError::NoVerifier)?;
-        if URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) != known.challenge {
-            return Err(CodeError::WrongVerifier.into());
-        }
+        known.challenge.check(verifier)?;
         *redeemed = true;
-        Ok((user.clone(), known.scopes.clone()))
+        Ok(SignedIn { user: user.clone(), scopes: known.scopes.clone(), nonce: known.nonce.clone() })
     }
 }
 
-/// The `code_challenge` of a request, if the rest of the request is supported.
-fn challenge(query: &HashMap<String, String>) -> Result<String, EntraError> {
+/// The PKCE challenge of a request, if the rest of the request is supported.
+fn challenge(query: &HashMap<String, String>) -> Result<Challenge, EntraError> {
     if super::field(query, "response_type")? != "code" {
         return Err(CodeError::UnsupportedResponse("response_type").into());
     }
-    if query.get("response_mode").is_some_and(|mode| mode != "query") {
-        return Err(CodeError::UnsupportedResponse("response_mode").into());
-    }
-    let challenge = super::field(query, "code_challenge")?;
-    if query.get("code_challenge_method").is_none_or(|method| method != "S256") {
-        return Err(CodeError::ChallengeMethod.into());
-    }
-    if challenge.len() != CHALLENGE_CHARS {
-        return Err(CodeError::ChallengeSize.into());
-    }
-    Ok(challenge.to_owned())
+    ResponseMode::of(query.get("response_mode"))?;
+    Challenge::of(query)
 }
 
 /// The page that asks the user. Its values come from the options or are generated, so nothing needs escaping.
@@ -232,7 +238,7 @@ fn page(id: &str, client: &CodeClient, scopes: &[String]) -> Reply {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>presenced emulator</title>\n\
          <h1>Sign in?</h1>\n<p>The application {} asks for: {}</p>\n{}{}",
         client.app,
-        scopes.join(", "),
+        scopes::permissions(scopes).collect::<Vec<_>>().join(", "),
         form("approve", "Approve"),
         form("deny", "Deny"),
     );

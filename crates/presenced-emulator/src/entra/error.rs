@@ -19,13 +19,21 @@ pub(super) enum EntraError {
     TooLarge,
     Missing(&'static str),
     UnknownTenant(String),
+    /// The address that an instance discovery asks about.
+    UnknownInstance(String),
     UnknownApp(String),
     WrongSecret(String),
     NoSecret,
+    MalformedBasic,
+    TwoApps,
+    TwoProofs,
     UnknownAssertionType,
-    MalformedAssertion(&'static str),
+    MalformedAssertion(String),
     AssertionByAnotherApp,
-    AssertionForAnotherAudience,
+    AssertionForAnotherAudience {
+        audience: String,
+        endpoint: String,
+    },
     AssertionNotValidNow {
         now: Timestamp,
         from: Option<Timestamp>,
@@ -88,6 +96,11 @@ impl EntraError {
                 format!("The request body must contain the following parameter: '{name}'."),
             ),
             Self::UnknownTenant(tenant) => ("invalid_request", 90_002, format!("Tenant '{tenant}' not found.")),
+            Self::UnknownInstance(address) => (
+                "invalid_instance",
+                50_049,
+                format!("Unknown or invalid instance: '{address}' is not an address of this service."),
+            ),
             Self::UnknownApp(app) => (
                 "unauthorized_client",
                 700_016,
@@ -102,6 +115,22 @@ impl EntraError {
                 "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
                     .to_owned(),
             ),
+            Self::MalformedBasic => (
+                "invalid_client",
+                0,
+                "The Authorization header is not 'Basic' with the base64 of client id, colon and secret.".to_owned(),
+            ),
+            Self::TwoApps => (
+                "invalid_request",
+                0,
+                "The Authorization header and 'client_id' name different applications.".to_owned(),
+            ),
+            Self::TwoProofs => (
+                "invalid_request",
+                0,
+                "Besides the Authorization header, the request must not have a 'client_secret' or 'client_assertion'."
+                    .to_owned(),
+            ),
             Self::UnknownAssertionType => {
                 ("invalid_request", 0, "The parameter 'client_assertion_type' is not known.".to_owned())
             }
@@ -111,9 +140,14 @@ impl EntraError {
                 700_021,
                 "Client assertion application identifier doesn't match 'client_id' parameter.".to_owned(),
             ),
-            Self::AssertionForAnotherAudience => {
-                ("invalid_client", 700_023, "Client assertion audience claim does not match Realm issuer.".to_owned())
-            }
+            Self::AssertionForAnotherAudience { audience, endpoint } => (
+                "invalid_client",
+                700_023,
+                format!(
+                    "Client assertion audience claim does not match Realm issuer: it is {audience}, and the token endpoint \
+                     is {endpoint}."
+                ),
+            ),
             Self::AssertionNotValidNow { now, from, until } => (
                 "invalid_client",
                 700_024,
@@ -182,16 +216,20 @@ impl EntraError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongSecret(_)
             | Self::NoSecret
+            | Self::MalformedBasic
             | Self::MalformedAssertion(_)
             | Self::AssertionByAnotherApp
-            | Self::AssertionForAnotherAudience
+            | Self::AssertionForAnotherAudience { .. }
             | Self::AssertionNotValidNow { .. }
             | Self::BadSignature(_)
             | Self::NoFederatedCredential(..)
             | Self::Code(CodeError::PublicClient) => StatusCode::UNAUTHORIZED,
             Self::Missing(_)
             | Self::UnknownTenant(_)
+            | Self::UnknownInstance(_)
             | Self::UnknownApp(_)
+            | Self::TwoApps
+            | Self::TwoProofs
             | Self::UnsupportedGrant
             | Self::UnknownAssertionType
             | Self::NotDefaultScope(_)

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::authorize::SignedIn;
 use super::device::Poll;
 use super::error::{CodeError, EntraError};
 use super::tokens::{RequestedClaims, Subject};
-use super::{Entra, field, granted, is_openid};
+use super::{Entra, client_info, field, scopes};
 use crate::options::App;
 use presenced_core::time::Now;
 
 /// A token request, once its tenant and application are known.
 pub(super) struct TokenRequest<'a> {
     pub(super) app: App,
+    /// The tenant's id.
     pub(super) tenant: String,
     pub(super) requested: RequestedClaims,
     pub(super) form: &'a HashMap<String, String>,
@@ -49,9 +51,8 @@ impl Entra {
         }
         let (code, redirect) = (request.field("code")?, request.field("redirect_uri")?);
         let verifier = request.form.get("code_verifier").map(String::as_str);
-        let (user, scopes) =
-            self.browser_sign_ins.redeem(code, &request.app.client_id, redirect, verifier, now.instant)?;
-        Ok(self.user_tokens(request, &user, scopes, now))
+        let signed_in = self.browser_sign_ins.redeem(code, &request.app.client_id, redirect, verifier, now.instant)?;
+        Ok(self.user_tokens(request, signed_in, now))
     }
 
     fn client_credentials(&mut self, request: &TokenRequest<'_>, now: &Now) -> Result<Value, EntraError> {
@@ -73,7 +74,7 @@ impl Entra {
         base: &str,
         now: &Now,
     ) -> Result<Value, EntraError> {
-        let scopes = granted(&request.app, request.field("scope")?)?;
+        let scopes = scopes::granted(&request.app, request.field("scope")?)?;
         let started = self.device_sign_ins.start(&request.app.client_id, scopes, &mut self.rng, now.instant);
         let uri = format!("{base}/_emulator/device");
         Ok(json!({
@@ -98,7 +99,7 @@ impl Entra {
             Poll::Approved { user, scopes } => {
                 let user = user.or_else(|| self.users.first().map(|user| user.id.clone()));
                 let user = user.ok_or(EntraError::AuthorizationDeclined)?;
-                Ok(self.user_tokens(request, &user, scopes, now))
+                Ok(self.user_tokens(request, SignedIn { user, scopes, nonce: None }, now))
             }
         }
     }
@@ -106,41 +107,39 @@ impl Entra {
     fn refresh(&mut self, request: &TokenRequest<'_>, now: &Now) -> Result<Value, EntraError> {
         let grant = self.tokens.redeem(request.field("refresh_token")?, &request.app.client_id, now.instant)?;
         // The request may ask for fewer scopes than the user consented to. More require another consent.
-        let scopes = match request.form.get("scope").filter(|scope| !scope.is_empty()) {
-            Some(scope) => granted(&request.app, scope)?,
+        let mut scopes = match request.form.get("scope").filter(|scope| !scope.is_empty()) {
+            Some(scope) => scopes::granted(&request.app, scope)?,
             None => grant.scopes.clone(),
         };
-        if let Some(extra) = scopes.iter().find(|scope| !is_openid(scope) && !grant.scopes.contains(scope)) {
-            return Err(EntraError::ConsentRequired(extra.clone()));
+        let missing = scopes::permissions(&scopes)
+            .find(|asked| !scopes::permissions(&grant.scopes).any(|granted| granted == *asked));
+        if let Some(missing) = missing {
+            return Err(EntraError::ConsentRequired(missing.to_owned()));
         }
-        let scopes = if scopes.iter().any(|scope| scope == "offline_access") {
-            scopes
-        } else {
-            scopes.into_iter().chain(["offline_access".to_owned()]).collect()
-        };
-        Ok(self.user_tokens(request, &grant.user, scopes, now))
+        if !scopes.iter().any(|scope| scope == "offline_access") {
+            scopes.push("offline_access".to_owned());
+        }
+        Ok(self.user_tokens(request, SignedIn { user: grant.user, scopes, nonce: None }, now))
     }
 
-    /// The answer with an access token, and with an `id` or refresh token if `scopes` ask for one.
-    fn user_tokens(&mut self, request: &TokenRequest<'_>, user: &str, scopes: Vec<String>, now: &Now) -> Value {
+    /// The answer with an access token, and with an `id` or refresh token if the scopes ask for one.
+    fn user_tokens(&mut self, request: &TokenRequest<'_>, signed_in: SignedIn, now: &Now) -> Value {
+        let SignedIn { user, scopes, nonce } = signed_in;
         let wants = |name: &str| scopes.iter().any(|scope| scope == name);
         let (offline, openid) = (wants("offline_access"), wants("openid"));
-        let subject = Subject::User {
-            id: user.to_owned(),
-            scopes: scopes.iter().filter(|scope| !is_openid(scope)).cloned().collect(),
-        };
-        let mut answer = self.access_token(request, subject, now);
-        let shown: Vec<&str> = scopes.iter().map(String::as_str).filter(|scope| *scope != "offline_access").collect();
-        answer["scope"] = shown.join(" ").into();
-        if openid {
-            let name = self.users.iter().find(|known| known.id == user).map(|known| known.principal_name.clone());
-            answer["id_token"] = self
-                .tokens
-                .id_token(&request.app.client_id, &request.tenant, user, &name.unwrap_or_default(), now, &mut self.rng)
-                .into();
+        let permissions = scopes::permissions(&scopes).map(ToOwned::to_owned).collect();
+        let mut answer = self.access_token(request, Subject::User { id: user.clone(), scopes: permissions }, now);
+        answer["scope"] = scopes::answered(&scopes).into();
+        let (app, tenant) = (&request.app.client_id, &request.tenant);
+        if openid && let Some(user) = self.users.iter().find(|known| known.id == user) {
+            let token = self.tokens.id_token(app, tenant, user, nonce.as_deref(), now, &mut self.rng);
+            answer["id_token"] = token.into();
+        }
+        if client_info::is_asked(request.form) {
+            answer["client_info"] = client_info::of(&user, tenant).into();
         }
         if offline {
-            let token = self.tokens.issue_refresh(&request.app.client_id, user, scopes, now.instant, &mut self.rng);
+            let token = self.tokens.issue_refresh(app, &user, scopes, now.instant, &mut self.rng);
             answer["refresh_token"] = token.into();
         }
         answer

@@ -1,13 +1,23 @@
-//! The sign-in service: the authorization, token and device authorization endpoints of Entra ID's v2.0 protocol.
+//! The sign-in service: the authorization, token, device authorization and logout endpoints of Entra ID's v2.0 protocol, and the
+//! documents in which clients look these up.
 //!
 //! Grants: client credentials with a secret or an assertion, authorization code, device code, refresh token. What a token permits is
 //! decided in `graph/`, and who approves a sign-in in `control`.
 
 mod assertion;
 mod authorize;
+mod client_auth;
+mod client_info;
 mod device;
+mod discovery;
 mod error;
 mod grants;
+mod logout;
+mod pkce;
+mod response_mode;
+mod scopes;
+mod signing;
+mod tenants;
 mod tokens;
 
 use std::collections::{HashMap, VecDeque};
@@ -17,19 +27,18 @@ use hyper::header::{CACHE_CONTROL, HeaderName};
 use serde_json::Value;
 use url::form_urlencoded;
 
+use self::assertion::TokenEndpoint;
 use self::authorize::{BrowserSignIns, CodeClient};
 use self::device::DeviceSignIns;
 use self::error::EntraError;
 use self::grants::TokenRequest;
+use self::tenants::Tenant;
 pub(super) use self::tokens::{Access, Invalid, Subject};
 use self::tokens::{RequestedClaims, Tokens};
 use super::message::{Reply, Request};
-use super::options::{App, Options, TENANT_ID, Tenants, User};
-use super::route::Call;
+use super::options::{App, Options, Tenants, User};
+use super::route::Endpoint;
 use presenced_core::time::Now;
-
-/// The scopes that concern the sign-in itself and are not permissions.
-const OPENID_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// How many issued tokens and device codes are remembered.
 const MAX_ISSUED_SECRETS: usize = 10_000;
@@ -68,26 +77,51 @@ impl Entra {
     }
 
     /// Answers a request to one of the endpoints. `base` is the URL at which the client reached the emulator, without a path.
-    pub(super) fn handle(&mut self, call: Call, tenant: &str, request: &Request, base: &str, now: &Now) -> Reply {
+    pub(super) fn handle(
+        &mut self,
+        endpoint: Endpoint,
+        tenant: &str,
+        request: &Request,
+        base: &str,
+        now: &Now,
+    ) -> Reply {
         let correlation = request.header("client-request-id").map(ToOwned::to_owned);
         let trace = self.uuid();
         let correlation = correlation.unwrap_or_else(|| self.uuid());
-        let reply = if call == Call::Authorize {
-            self.authorize(tenant, request, now)
-        } else {
-            self.answer(call, tenant, request, base, now).map(|value| {
-                self.note_issued(&value);
-                Reply::json(StatusCode::OK, &value)
-            })
-        };
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(refusal) => refusal.reply(&trace, &correlation, now.wall),
-        };
+        let reply = self.answer(endpoint, tenant, request, base, now);
         reply
+            .unwrap_or_else(|refusal| refusal.reply(&trace, &correlation, now.wall))
             .with(CACHE_CONTROL, "no-store, no-cache")
             .with(HeaderName::from_static("x-ms-request-id"), &trace)
             .with(HeaderName::from_static("client-request-id"), &correlation)
+    }
+
+    fn answer(
+        &mut self,
+        endpoint: Endpoint,
+        tenant: &str,
+        request: &Request,
+        base: &str,
+        now: &Now,
+    ) -> Result<Reply, EntraError> {
+        if request.method != endpoint.method() {
+            let method = request.method.to_string();
+            let posts = endpoint.method() == hyper::Method::POST;
+            return Err(if posts { EntraError::NotPost(method) } else { EntraError::NotGet(method) });
+        }
+        let query = || form_urlencoded::parse(request.query.as_bytes()).into_owned().collect();
+        let document = match endpoint {
+            Endpoint::Authorize => return self.authorize(tenant, &query(), now),
+            Endpoint::Token | Endpoint::DeviceCode => self.issue(endpoint, tenant, request, base, now)?,
+            Endpoint::Logout => {
+                tenants::find(&self.tenants, tenant)?;
+                return Ok(logout::answer(&query()));
+            }
+            Endpoint::OpenId(version) => discovery::open_id(version, &tenants::find(&self.tenants, tenant)?, base),
+            Endpoint::Keys => discovery::keys(&tenants::find(&self.tenants, tenant)?),
+            Endpoint::Instance => discovery::instance(field(&query(), "authorization_endpoint")?, base)?,
+        };
+        Ok(Reply::json(StatusCode::OK, &document))
     }
 
     fn note_issued(&mut self, answer: &Value) {
@@ -168,59 +202,42 @@ impl Entra {
         uuid::Builder::from_random_bytes(self.rng.u128(..).to_be_bytes()).into_uuid().to_string()
     }
 
-    fn answer(
+    /// Answers a request for a token or a device code.
+    fn issue(
         &mut self,
-        call: Call,
+        endpoint: Endpoint,
         tenant: &str,
         request: &Request,
         base: &str,
         now: &Now,
     ) -> Result<Value, EntraError> {
-        if request.method != hyper::Method::POST {
-            return Err(EntraError::NotPost(request.method.to_string()));
-        }
         let body = request.body.as_ref().ok_or(EntraError::TooLarge)?;
-        let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
-        let grant = (call == Call::Token).then(|| field(&form, "grant_type")).transpose()?;
-        let tenant = self.tenant(tenant)?;
+        let mut form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
+        let grant =
+            (endpoint == Endpoint::Token).then(|| field(&form, "grant_type").map(ToOwned::to_owned)).transpose()?;
+        let Tenant { name, id, .. } = tenants::find(&self.tenants, tenant)?;
+        client_auth::take_basic(request, &mut form)?;
         let app = self.app(field(&form, "client_id")?)?;
-        check_secret(&app, &form)?;
-        check_assertion(&app, &form, &format!("{base}{}", request.path), now)?;
+        client_auth::check(&app, &form, &TokenEndpoint { base, tenant: [&name, &id] }, now)?;
         let requested = requested_claims(&form)?;
-        let token_request = TokenRequest { app, tenant, requested, form: &form };
-        match grant {
+        let token_request = TokenRequest { app, tenant: id, requested, form: &form };
+        let answer = match grant {
             None => self.start_device(&token_request, base, now),
-            Some(grant_type) => self.grant(grant_type, &token_request, now),
-        }
+            Some(grant_type) => self.grant(&grant_type, &token_request, now),
+        }?;
+        self.note_issued(&answer);
+        Ok(answer)
     }
 
     /// A user's browser asks for a code. Until the application and its redirect URI are checked, the browser shows errors; after
-    /// that, they go to the application in a redirect.
-    fn authorize(&mut self, tenant: &str, request: &Request, now: &Now) -> Result<Reply, EntraError> {
-        if request.method != hyper::Method::GET {
-            return Err(EntraError::NotGet(request.method.to_string()));
-        }
-        let query: HashMap<String, String> = form_urlencoded::parse(request.query.as_bytes()).into_owned().collect();
-        self.tenant(tenant)?;
-        let app = self.app(field(&query, "client_id")?)?;
-        let client = CodeClient::of(&app, &query)?;
-        let scopes = field(&query, "scope").and_then(|scope| granted(&app, scope));
+    /// that, they go to the application.
+    fn authorize(&mut self, tenant: &str, query: &HashMap<String, String>, now: &Now) -> Result<Reply, EntraError> {
+        let tenant = tenants::find(&self.tenants, tenant)?;
+        let app = self.app(field(query, "client_id")?)?;
+        let client = CodeClient::of(&app, tenant.id, query)?;
+        let scopes = field(query, "scope").and_then(|scope| scopes::granted(&app, scope));
         let default = self.users.first().map(|user| user.id.clone());
-        Ok(self.browser_sign_ins.start(client, &query, scopes, default, &mut self.rng, now.instant))
-    }
-
-    /// The id of the tenant `name`.
-    fn tenant(&self, name: &str) -> Result<String, EntraError> {
-        let exists = match &self.tenants {
-            Tenants::Any => {
-                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-            }
-            Tenants::Only(names) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
-        };
-        if !exists {
-            return Err(EntraError::UnknownTenant(name.to_owned()));
-        }
-        Ok(uuid::Uuid::try_parse(name).map_or_else(|_| TENANT_ID.to_owned(), |id| id.to_string()))
+        Ok(self.browser_sign_ins.start(client, query, scopes, default, &mut self.rng, now.instant))
     }
 
     /// The app registration with this id.
@@ -228,23 +245,6 @@ impl Entra {
         let app = self.apps.iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned();
         app.ok_or_else(|| EntraError::UnknownApp(client_id.to_owned()))
     }
-}
-
-/// Refuses a wrong secret. A missing one is left to the grant.
-fn check_secret(app: &App, form: &HashMap<String, String>) -> Result<(), EntraError> {
-    match form.get("client_secret") {
-        Some(secret) if app.secret.as_ref() != Some(secret) => Err(EntraError::WrongSecret(app.client_id.clone())),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Refuses a wrong assertion. It must have been made for the endpoint `audience`. A missing one is left to the grant.
-fn check_assertion(app: &App, form: &HashMap<String, String>, audience: &str, now: &Now) -> Result<(), EntraError> {
-    let Some(assertion) = form.get("client_assertion") else { return Ok(()) };
-    if field(form, "client_assertion_type")? != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
-        return Err(EntraError::UnknownAssertionType);
-    }
-    assertion::check(assertion, app, audience, now.wall)
 }
 
 /// The supported part of the `claims` parameter of a token request.
@@ -258,24 +258,4 @@ fn requested_claims(form: &HashMap<String, String>) -> Result<RequestedClaims, E
         handles_challenges: capabilities.is_some_and(|values| values.contains(&"cp1".into())),
         not_before: token.pointer("/nbf/value").is_some_and(Value::is_string),
     })
-}
-
-fn is_openid(scope: &str) -> bool {
-    OPENID_SCOPES.contains(&scope)
-}
-
-/// The scopes that are granted for `asked`, as short names without the resource. `.default` becomes all of the application's.
-fn granted(app: &App, asked: &str) -> Result<Vec<String>, EntraError> {
-    let mut granted = Vec::new();
-    for scope in asked.split_ascii_whitespace() {
-        let name = scope.rsplit('/').next().unwrap_or(scope);
-        if name == ".default" {
-            granted.extend(app.scopes.iter().cloned());
-        } else if is_openid(scope) || app.scopes.iter().any(|known| known == name) {
-            granted.push(name.to_owned());
-        } else {
-            return Err(EntraError::UnknownScope(scope.to_owned()));
-        }
-    }
-    Ok(granted)
 }

@@ -1,5 +1,5 @@
-//! The issued tokens, and whom they belong to. They look like Entra's but are not signed: the emulator recognizes a token by its
-//! whole text, and clients must not read access tokens.
+//! The issued tokens, and whom they belong to. They look like Entra's and are signed, but the emulator recognizes a token by its
+//! whole text. Unlike here, Entra's own access tokens for Graph cannot be verified by others, and clients must not read them.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::error::EntraError;
+use super::signing::jwt;
+use crate::options::User;
+use crate::route::Version;
 use presenced_core::time::{Instant, Now};
 
 /// How long a refresh token lives.
@@ -110,12 +113,13 @@ impl Tokens {
         let issued = now.wall.as_second();
         let mut claims = json!({
             "aud": "https://graph.microsoft.com",
-            "iss": format!("https://sts.windows.net/{tenant}/"),
+            "iss": Version::V1.issuer(tenant),
             "iat": issued,
             "nbf": issued,
             "exp": now.wall_at(now.instant + lifetime).as_second(),
             "appid": app,
             "tid": tenant,
+            "uti": random(22, rng),
             "ver": "1.0",
         });
         match &subject {
@@ -132,7 +136,7 @@ impl Tokens {
         if requested.handles_challenges {
             claims["xms_cc"] = json!(["cp1"]);
         }
-        let token = jwt(&claims, rng);
+        let token = jwt(&claims);
         let access = Access {
             app: app.to_owned(),
             tenant: tenant.to_owned(),
@@ -201,30 +205,35 @@ impl Tokens {
         }
     }
 
-    /// An `id_token` that names the user who signed in.
+    /// An `id_token` that names the user who signed in. `nonce` is that of the client's request.
     pub(super) fn id_token(
         &self,
         app: &str,
         tenant: &str,
-        user: &str,
-        principal_name: &str,
+        user: &User,
+        nonce: Option<&str>,
         now: &Now,
         rng: &mut fastrand::Rng,
     ) -> String {
         let issued = now.wall.as_second();
-        let claims = json!({
+        let mut claims = json!({
             "aud": app,
-            "iss": format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+            "iss": Version::V2.issuer(tenant),
             "iat": issued,
             "nbf": issued,
             "exp": now.wall_at(now.instant + *self.lifetime.start()).as_second(),
-            "oid": user,
-            "sub": URL_SAFE_NO_PAD.encode(format!("{user}/{app}")),
+            "name": user.principal_name.split('@').next(),
+            "oid": user.id,
+            "preferred_username": user.principal_name,
+            "sub": URL_SAFE_NO_PAD.encode(format!("{}/{app}", user.id)),
             "tid": tenant,
-            "preferred_username": principal_name,
+            "uti": random(22, rng),
             "ver": "2.0",
         });
-        jwt(&claims, rng)
+        if let Some(nonce) = nonce {
+            claims["nonce"] = nonce.into();
+        }
+        jwt(&claims)
     }
 }
 
@@ -240,12 +249,4 @@ fn drop_soonest<T>(known: &mut BTreeMap<String, T>, expires_at: impl Fn(&T) -> I
 /// A random text of `length` letters and digits.
 pub(super) fn random(length: usize, rng: &mut fastrand::Rng) -> String {
     std::iter::repeat_with(|| rng.alphanumeric()).take(length).collect()
-}
-
-/// A text shaped like a signed JWT. The signature is random.
-fn jwt(claims: &Value, rng: &mut fastrand::Rng) -> String {
-    let header = json!({ "typ": "JWT", "alg": "RS256", "kid": "emulator" });
-    let signature: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(256).collect();
-    let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    format!("{}.{}.{}", part(header.to_string().as_bytes()), part(claims.to_string().as_bytes()), part(&signature))
 }

@@ -76,7 +76,7 @@ impl At {
 #[serde(
     rename_all = "kebab-case",
     expecting = "`call` must be any, graph, set, clear, prefer, clear-preferred, status-message, read, read-many, batch, \
-                 authorize, token, device-code or other"
+                 authorize, token, device-code, logout, discovery or other"
 )]
 pub enum Matches {
     /// Every call to Graph or Entra, and a batch as a whole. The emulator's own pages are never affected.
@@ -93,7 +93,7 @@ impl Matches {
     pub(super) fn matches(self, call: Call) -> bool {
         match self {
             Self::Any => true,
-            Self::Graph => !matches!(call, Call::Authorize | Call::Token | Call::DeviceCode),
+            Self::Graph => !call.is_sign_in(),
             Self::Only(only) => only == call,
         }
     }
@@ -247,10 +247,11 @@ impl Fault {
 
     fn check_refusal(&self) -> Result<(), String> {
         match self.call {
-            Matches::Any | Matches::Only(Call::Authorize | Call::Token | Call::DeviceCode) => {
+            Matches::Only(call) if !call.is_sign_in() => Ok(()),
+            Matches::Graph => Ok(()),
+            Matches::Any | Matches::Only(_) => {
                 Err("`refuse` is an answer of Graph, so `call` must be graph, or one of Graph's calls".to_owned())
             }
-            Matches::Graph | Matches::Only(_) => Ok(()),
         }
     }
 }

@@ -61,7 +61,14 @@ impl Payload {
             }
             Call::StatusMessage => Self::StatusMessage(read("setStatusMessage", &["statusMessage"])?),
             Call::Read => Self::Read,
-            Call::ReadMany | Call::Batch | Call::Authorize | Call::Token | Call::DeviceCode | Call::Other => {
+            Call::ReadMany
+            | Call::Batch
+            | Call::Authorize
+            | Call::Token
+            | Call::DeviceCode
+            | Call::Logout
+            | Call::Discovery
+            | Call::Other => {
                 return Err(GraphError::nothing_here());
             }
         })

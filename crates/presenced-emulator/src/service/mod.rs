@@ -175,9 +175,9 @@ impl Service {
         match &route {
             Route::Help => help::page(),
             Route::Control(segments) => control::answer(self, segments, request, now),
-            Route::Entra(call, tenant) => {
+            Route::Entra(endpoint, tenant) => {
                 let base = format!("http://{}", request.header("host").unwrap_or("127.0.0.1"));
-                self.entra.handle(*call, tenant, request, &base, now)
+                self.entra.handle(*endpoint, tenant, request, &base, now)
             }
             Route::Presence(..) | Route::ReadMany | Route::Batch | Route::UnknownSegment(_) => {
                 self.graph.answer(&route, request, &self.entra, now)
@@ -263,7 +263,9 @@ impl Service {
     ) -> Reply {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut reply = match call {
-            Call::Authorize | Call::Token | Call::DeviceCode => self.entra.fault(status, now),
+            Call::Authorize | Call::Token | Call::DeviceCode | Call::Logout | Call::Discovery => {
+                self.entra.fault(status, now)
+            }
             Call::Set
             | Call::Clear
             | Call::Prefer
