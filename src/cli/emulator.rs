@@ -58,6 +58,10 @@ pub(super) struct Args {
     /// How many users the directory has, from 1 to 100000
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=MAX_USERS))]
     users: u32,
+
+    /// Accept a `sessionId` that is not the application's id
+    #[arg(long)]
+    any_session: bool,
 }
 
 /// The most users of a directory. Graph's limit serves 12,000 Available users of one application.
@@ -77,7 +81,7 @@ pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
     let plan = args.plan.as_deref().map_or(Ok(Vec::new()), plan)?;
     // A user is there to approve the sign-in.
     let users = (1..=args.users).map(User::numbered).collect();
-    let mut options = Options { consent: Consent::ByHand, users, ..Options::default() };
+    let mut options = Options { consent: Consent::ByHand, users, any_session: args.any_session, ..Options::default() };
     if let (Some(file), Some(app)) = (&args.certificate, options.apps.first_mut()) {
         app.certificates = certificates(file)?;
     }

@@ -10,9 +10,14 @@ presenced emulator: Microsoft Graph's presence service and Entra's sign-in, on l
 Graph
   POST /v1.0/users/{id}/presence/setPresence | clearPresence
   POST /v1.0/users/{id}/presence/setUserPreferredPresence | clearUserPreferredPresence | setStatusMessage
-  GET  /v1.0/users/{id}/presence
+  POST /v1.0/users/{id}/presence/setManualLocation | setAutomaticLocation | clearLocation | clearAutomaticLocation
+  GET  /v1.0/users/{id}/presence[?$select=…]
+  GET  /v1.0/users/{id} | /v1.0/me
+  GET  /v1.0/communications/presences
   POST /v1.0/communications/getPresencesByUserId
   POST /v1.0/$batch
+  A key may be in parentheses, as in users('{id}'), and an action may carry its namespace. The header x-presenced-basis
+  says whether an answer is documented, reported or inferred.
 
 Entra
   GET  /{tenant}/oauth2/v2.0/authorize      for a browser: a page with two buttons, or approved at once
@@ -47,9 +52,9 @@ Control
   DELETE /_emulator/faults                           remove all faults
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
-  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, read, read-many, batch, authorize,
-         token, device-code, logout, discovery, other; any and graph hit a batch as a whole, the others also hit the
-         parts of a batch
+  call   any (default), graph, set, clear, prefer, clear-preferred, status-message, location, read, read-many, user,
+         batch, authorize, token, device-code, logout, discovery, other; any and graph hit a batch as a whole, the
+         others also hit the parts of a batch
   at     when it starts to count calls: a duration from now, or a time; default: now
   after  how many matching calls pass before it begins; default: 0
   times  how many calls it hits; default: no limit

@@ -178,7 +178,10 @@ fn shown(route: &Route, request: &Request) -> String {
         Route::Help
         | Route::Control(_)
         | Route::Presence(..)
+        | Route::Location(..)
         | Route::ReadMany
+        | Route::List
+        | Route::User(_)
         | Route::Batch
         | Route::UnknownSegment(_)
         | Route::Unknown => String::from_utf8_lossy(body).into_owned(),

@@ -99,6 +99,7 @@ mod throttle;
 pub use self::clock::Clock;
 pub use self::emulator::Emulator;
 pub use self::faults::{At, Fault, FaultError, Matches, Parts, PlanError, Refusal, Then};
+pub use self::graph::{BEHAVIOURS, Basis, Behaviour};
 pub use self::journal::{Outcome, RequestCounts, RequestRecord};
 pub use self::model::{Availability, Cause, Pair, Span, Timeline};
 pub use self::options::{

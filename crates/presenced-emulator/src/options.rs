@@ -25,6 +25,9 @@ pub struct Options {
     pub consent: Consent,
     /// How many requests to Graph are allowed.
     pub throttle: Throttle,
+    /// Whether a session may have another id than its application's. Default: no, because all programs of one application share its
+    /// session.
+    pub any_session: bool,
     /// The seed of all randomness. The same seed and the same requests at the same times give the same answers.
     pub seed: u64,
 }
@@ -39,6 +42,7 @@ impl Default for Options {
             device: DeviceCodeOptions::default(),
             consent: Consent::ByItself,
             throttle: Throttle::default(),
+            any_session: false,
             seed: 0,
         }
     }
@@ -80,7 +84,7 @@ impl App {
 }
 
 impl Default for App {
-    /// An app registration with a secret and every permission that presence needs.
+    /// An app registration with a secret, every permission that presence needs, and those to read who a user is.
     fn default() -> Self {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Self {
@@ -88,8 +92,8 @@ impl Default for App {
             secret: Some(Self::DEFAULT_SECRET.to_owned()),
             certificates: Vec::new(),
             federated: Vec::new(),
-            roles: owned(&["Presence.ReadWrite.All", "Presence.Read.All"]),
-            scopes: owned(&["Presence.ReadWrite", "Presence.Read", "Presence.Read.All"]),
+            roles: owned(&["Presence.ReadWrite.All", "Presence.Read.All", "User.Read.All"]),
+            scopes: owned(&["Presence.ReadWrite", "Presence.Read", "Presence.Read.All", "User.Read"]),
         }
     }
 }

@@ -21,10 +21,14 @@ words! {
         ClearPreferred = "clear-preferred",
         /// `setStatusMessage`.
         StatusMessage = "status-message",
+        /// `setManualLocation`, `setAutomaticLocation`, `clearLocation` and `clearAutomaticLocation`.
+        Location = "location",
         /// `GET …/presence`.
         Read = "read",
-        /// `getPresencesByUserId`.
+        /// `getPresencesByUserId`, and `GET /communications/presences`.
         ReadMany = "read-many",
+        /// `GET /me` and `GET /users/{id}`.
+        User = "user",
         /// `POST /$batch`. The requests in it are also counted, as their own kind.
         Batch = "batch",
         /// The authorization endpoint, which a user opens in a browser.
@@ -115,6 +119,19 @@ pub(super) enum Whose {
     User(String),
 }
 
+/// What a call does to a work location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LocationChange {
+    /// `setManualLocation`.
+    SetManual,
+    /// `setAutomaticLocation`.
+    SetAutomatic,
+    /// `clearLocation`: both layers.
+    Clear,
+    /// `clearAutomaticLocation`.
+    ClearAutomatic,
+}
+
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -124,8 +141,14 @@ pub(super) enum Route {
     Control(Vec<String>),
     /// A call about a user's presence.
     Presence(Call, Whose),
+    /// A call about a user's work location.
+    Location(LocationChange, Whose),
     /// Graph's `getPresencesByUserId`.
     ReadMany,
+    /// `GET /communications/presences`.
+    List,
+    /// A user of the directory.
+    User(Whose),
     /// Graph's `$batch`.
     Batch,
     /// A path within Graph; this is its first unknown segment.
@@ -155,37 +178,47 @@ impl Route {
         }
     }
 
+    /// Graph does not care about the case of a segment. A key may be a segment of its own or in parentheses, and an action may
+    /// carry its namespace.
     fn of_graph(segments: &[&str]) -> Self {
-        let unknown = |segment: &str| Self::UnknownSegment(segment.to_owned());
-        let (whose, rest) = match segments {
+        let segments: Vec<String> = segments.iter().flat_map(|segment| with_key(segment)).collect();
+        let names: Vec<String> = segments.iter().map(|segment| without_namespace(segment)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let unknown =
+            |place: usize| Self::UnknownSegment(segments.get(place).or(segments.last()).cloned().unwrap_or_default());
+        let user = |place: usize| Whose::User(segments[place].clone());
+        let (whose, action) = match names.as_slice() {
             ["$batch"] => return Self::Batch,
-            ["communications", "getPresencesByUserId"] => return Self::ReadMany,
-            ["me", rest @ ..] => (Whose::Me, rest),
-            ["users", id, rest @ ..] if !id.is_empty() => (Whose::User((*id).to_owned()), rest),
+            ["me"] => return Self::User(Whose::Me),
+            ["users", ""] => return unknown(1),
+            ["users", _] => return Self::User(user(1)),
+            ["communications", "getpresencesbyuserid"] => return Self::ReadMany,
+            ["communications", "presences"] => return Self::List,
             // An alias of `/users/{id}/presence`.
-            ["communications", "presences", id, rest @ ..] => {
-                return Self::of_action(Whose::User((*id).to_owned()), rest);
-            }
-            [first, ..] => return unknown(first),
-            [] => return unknown(""),
+            ["communications", "presences", id, action @ ..] if !id.is_empty() => (user(2), action),
+            ["me", "presence", action @ ..] => (Whose::Me, action),
+            ["users", id, "presence", action @ ..] if !id.is_empty() => (user(1), action),
+            ["users", _, _, ..] => return unknown(2),
+            ["me" | "communications", _, ..] => return unknown(1),
+            _ => return unknown(0),
         };
-        match rest {
-            ["presence", action @ ..] => Self::of_action(whose, action),
-            [other, ..] => unknown(other),
-            [] => unknown(segments.last().unwrap_or(&"")),
-        }
+        Self::of_action(whose, action).unwrap_or_else(|| unknown(segments.len() - action.len()))
     }
 
-    fn of_action(whose: Whose, action: &[&str]) -> Self {
-        match action {
+    fn of_action(whose: Whose, action: &[&str]) -> Option<Self> {
+        Some(match action {
             [] => Self::Presence(Call::Read, whose),
-            ["setPresence"] => Self::Presence(Call::Set, whose),
-            ["clearPresence"] => Self::Presence(Call::Clear, whose),
-            ["setUserPreferredPresence"] => Self::Presence(Call::Prefer, whose),
-            ["clearUserPreferredPresence"] => Self::Presence(Call::ClearPreferred, whose),
-            ["setStatusMessage"] => Self::Presence(Call::StatusMessage, whose),
-            [other, ..] => Self::UnknownSegment((*other).to_owned()),
-        }
+            ["setpresence"] => Self::Presence(Call::Set, whose),
+            ["clearpresence"] => Self::Presence(Call::Clear, whose),
+            ["setuserpreferredpresence"] => Self::Presence(Call::Prefer, whose),
+            ["clearuserpreferredpresence"] => Self::Presence(Call::ClearPreferred, whose),
+            ["setstatusmessage"] => Self::Presence(Call::StatusMessage, whose),
+            ["setmanuallocation"] => Self::Location(LocationChange::SetManual, whose),
+            ["setautomaticlocation"] => Self::Location(LocationChange::SetAutomatic, whose),
+            ["clearlocation"] => Self::Location(LocationChange::Clear, whose),
+            ["clearautomaticlocation"] => Self::Location(LocationChange::ClearAutomatic, whose),
+            _ => return None,
+        })
     }
 
     /// The kind of call; `None` for the emulator's own pages, which are not counted and not affected by faults.
@@ -194,7 +227,9 @@ impl Route {
             Self::Help | Self::Control(_) => None,
             Self::Presence(call, _) => Some(*call),
             Self::Entra(endpoint, _) => Some(endpoint.call()),
-            Self::ReadMany => Some(Call::ReadMany),
+            Self::Location(..) => Some(Call::Location),
+            Self::ReadMany | Self::List => Some(Call::ReadMany),
+            Self::User(_) => Some(Call::User),
             Self::Batch => Some(Call::Batch),
             Self::UnknownSegment(_) | Self::Unknown => Some(Call::Other),
         }
@@ -203,12 +238,27 @@ impl Route {
     /// The only method that is allowed; `None` if the route does not restrict it.
     pub(super) fn method(&self) -> Option<Method> {
         match self {
-            Self::Presence(Call::Read, _) | Self::Help => Some(Method::GET),
-            Self::Presence(..) | Self::ReadMany | Self::Batch => Some(Method::POST),
+            Self::Presence(Call::Read, _) | Self::List | Self::User(_) | Self::Help => Some(Method::GET),
+            Self::Presence(..) | Self::Location(..) | Self::ReadMany | Self::Batch => Some(Method::POST),
             Self::Entra(endpoint, _) => Some(endpoint.method()),
             Self::Control(_) | Self::UnknownSegment(_) | Self::Unknown => None,
         }
     }
+}
+
+/// The segment, and its key if it has one: `users('1')` is `users` and `1`. Within a key, two quotes are one.
+fn with_key(segment: &str) -> Vec<String> {
+    let keyed = segment.split_once("('").and_then(|(name, rest)| Some((name, rest.strip_suffix("')")?)));
+    match keyed {
+        Some((name, key)) => vec![name.to_owned(), key.replace("''", "'")],
+        None => vec![segment.to_owned()],
+    }
+}
+
+/// The name of a segment in lower case, without `microsoft.graph.`.
+fn without_namespace(segment: &str) -> String {
+    let name = segment.to_ascii_lowercase();
+    name.strip_prefix("microsoft.graph.").map(ToOwned::to_owned).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -230,8 +280,21 @@ mod tests {
             ("/v1.0/me/presence/setStatusMessage", Route::Presence(Call::StatusMessage, Whose::Me)),
             ("/v1.0/$batch", Route::Batch),
             ("/v1.0", unknown("")),
-            ("/v1.0/users/1", unknown("1")),
-            ("/v1.0/users/1/presence/setpresence", unknown("setpresence")),
+            ("/v1.0/users/1", Route::User(Whose::User("1".to_owned()))),
+            ("/v1.0/me", Route::User(Whose::Me)),
+            ("/v1.0/users", unknown("users")),
+            ("/v1.0/users/", unknown("")),
+            ("/v1.0/users/1/presence/setpresence", user(Call::Set, "1")),
+            ("/v1.0/USERS/Ab/Presence/SETPRESENCE", user(Call::Set, "Ab")),
+            ("/v1.0/users/1/presence/microsoft.graph.setPresence", user(Call::Set, "1")),
+            ("/v1.0/users('1')/presence", user(Call::Read, "1")),
+            ("/v1.0/users(%27o''neill@contoso.com%27)/presence", user(Call::Read, "o'neill@contoso.com")),
+            ("/v1.0/communications/presences('1')/setPresence", user(Call::Set, "1")),
+            ("/v1.0/communications/presences", Route::List),
+            ("/v1.0/me/presence/clearLocation", Route::Location(LocationChange::Clear, Whose::Me)),
+            ("/v1.0/users('1", Route::UnknownSegment("users('1".to_owned())),
+            ("/v1.0/users/1/presence/explode/now", unknown("explode")),
+            ("/v1.0/users//presence", unknown("presence")),
             ("/v1.0/planets", unknown("planets")),
             ("/common/oauth2/v2.0/token", common(Endpoint::Token)),
             ("/common/oauth2/v2.0/authorize", common(Endpoint::Authorize)),

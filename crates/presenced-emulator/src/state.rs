@@ -86,7 +86,7 @@ pub struct UserState {
     pub sessions: BTreeMap<String, SessionState>,
     /// The preferred presence, if one is set.
     pub preferred: Option<PreferredPresence>,
-    /// The status message in Graph's JSON, as it was last set.
+    /// The status message in Graph's JSON, until it expires.
     pub status_message: Option<serde_json::Value>,
     /// How many times a session faded from Available to `AvailableInactive`, whether others saw it or not.
     pub fades: u64,
@@ -136,7 +136,7 @@ impl UserState {
             preferred: presence
                 .preferred()
                 .map(|(pair, expires)| PreferredPresence { pair: pair.clone(), expires_at: now.wall_at(*expires) }),
-            status_message: presence.status_message.clone(),
+            status_message: presence.status_message(now.wall).map(|message| message.resource(true)),
             fades: presence.fades(),
         }
     }

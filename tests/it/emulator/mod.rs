@@ -3,6 +3,7 @@
 
 mod assertion;
 mod authorize;
+mod bad_input;
 mod batch;
 #[cfg(feature = "emulator")]
 mod binary;
@@ -10,7 +11,9 @@ mod control;
 mod faults;
 mod graph;
 mod openid;
+mod personal;
 mod read_many;
+mod resources;
 mod sign_in;
 mod summary;
 

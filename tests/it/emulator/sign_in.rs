@@ -151,7 +151,8 @@ async fn an_id_token_and_a_refresh_token_come_only_when_asked_for() {
     assert_eq!(
         answer.text("scope"),
         format!(
-            "{resource}/Presence.ReadWrite {resource}/Presence.Read {resource}/Presence.Read.All {resource}/.default"
+            "{resource}/Presence.ReadWrite {resource}/Presence.Read {resource}/Presence.Read.All {resource}/User.Read \
+             {resource}/.default"
         )
     );
     let answer = rig.sign_in("devicecode", &[("client_id", APP), ("scope", "Mail.Read")]).await;

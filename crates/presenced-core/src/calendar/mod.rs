@@ -51,3 +51,4 @@ mod zone;
 pub use scanner::MAX_FILE_BYTES;
 pub use schedule::Schedule;
 pub use timeline::{FileReport, Occurrence, OccurrenceTime, Skipped, SourceId, Timeline};
+pub use zone::by_name as zone_by_name;

@@ -14,7 +14,7 @@ use super::windows_zones::{Row, WINDOWS_ZONES};
 pub(super) const MAX_NAME_BYTES: usize = 255;
 
 /// The zone that `name` means, ignoring case; `None` if it is not known.
-pub(super) fn by_name(name: &str) -> Option<TimeZone> {
+pub fn by_name(name: &str) -> Option<TimeZone> {
     let name = name.trim().trim_matches(['"', '\'']).trim();
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return None;

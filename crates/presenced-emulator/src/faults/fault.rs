@@ -75,8 +75,8 @@ impl At {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     rename_all = "kebab-case",
-    expecting = "`call` must be any, graph, set, clear, prefer, clear-preferred, status-message, read, read-many, batch, \
-                 authorize, token, device-code, logout, discovery or other"
+    expecting = "`call` must be any, graph, set, clear, prefer, clear-preferred, status-message, location, read, \
+                 read-many, user, batch, authorize, token, device-code, logout, discovery or other"
 )]
 pub enum Matches {
     /// Every call to Graph or Entra, and a batch as a whole. The emulator's own pages are never affected.

@@ -1,26 +1,16 @@
 //! The payload of an action: a JSON object with the action's parameters and nothing else.
 
-use std::time::Duration;
-
 use hyper::header::CONTENT_TYPE;
-use jiff::{Span, SpanRelativeTo};
 use serde_json::{Map, Value};
 
+use super::behaviour;
+use super::duration::EdmDuration;
 use super::error::GraphError;
 use crate::message::Request;
 
 /// The arguments of an action.
 #[derive(Debug)]
 pub(super) struct Arguments(Map<String, Value>);
-
-/// An `expirationDuration` from a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ExpirationDuration {
-    /// Zero or more.
-    NotNegative(Duration),
-    /// Below zero.
-    Negative,
-}
 
 impl Arguments {
     /// Reads the payload of `action`, which has the parameters `known`. An action without parameters may have an empty payload.
@@ -31,18 +21,21 @@ impl Arguments {
         }
         let media_type = request.header(CONTENT_TYPE.as_str()).and_then(|value| value.split(';').next()).unwrap_or("");
         if !body.is_empty() && !media_type.trim().eq_ignore_ascii_case("application/json") {
-            return Err(GraphError::bad_request("Entity only allows writes with a JSON Content-Type header."));
+            let message = "Entity only allows writes with a JSON Content-Type header.";
+            return Err(GraphError::bad_request(message, behaviour::NOT_JSON));
         }
         let Ok(Value::Object(arguments)) = serde_json::from_slice(body) else {
             return Err(GraphError::bad_request(
                 "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid \
                  JSON format.",
+                behaviour::NOT_JSON,
             ));
         };
         if let Some(name) = arguments.keys().find(|name| !known.contains(&name.as_str()) && !name.starts_with('@')) {
-            return Err(GraphError::bad_request(format!(
+            let message = format!(
                 "The parameter '{name}' in the request payload is not a valid parameter for the operation '{action}'."
-            )));
+            );
+            return Err(GraphError::bad_request(message, behaviour::UNKNOWN_PARAMETER));
         }
         Ok(Self(arguments))
     }
@@ -72,67 +65,43 @@ impl Arguments {
         }
     }
 
-    /// An optional duration in ISO 8601.
-    pub(super) fn duration(&self, name: &str) -> Result<Option<ExpirationDuration>, GraphError> {
+    /// An optional text.
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<&str>, GraphError> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(wrong_type(name)),
+        }
+    }
+
+    /// An optional duration.
+    pub(super) fn duration(&self, name: &str) -> Result<Option<EdmDuration>, GraphError> {
         match self.value(name) {
             None => Ok(None),
             Some(Value::String(text)) => {
-                let malformed =
-                    || GraphError::invalid_argument(format!("The value '{text}' of {name} is not a duration."));
-                read_duration(text).map(Some).ok_or_else(malformed)
+                let malformed = || {
+                    GraphError::invalid_argument(format!(
+                        "The value '{text}' of {name} is not an Edm.Duration such as PT5M or PT1H30M."
+                    ))
+                };
+                EdmDuration::parse(text).map(Some).ok_or_else(malformed)
             }
             Some(_) => Err(wrong_type(name)),
         }
     }
 }
 
-fn required(name: &str) -> GraphError {
+/// The refusal of a missing field.
+pub(super) fn required(name: &str) -> GraphError {
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     let field: String = first.into_iter().chain(letters).collect();
-    GraphError::invalid_argument(format!("[{field}]: The {field} field is required."))
+    let behaviour = if name == "sessionId" { behaviour::NO_SESSION_ID } else { behaviour::INVALID_VALUE };
+    GraphError::invalid(format!("[{field}]: The {field} field is required."), behaviour)
 }
 
-fn wrong_type(name: &str) -> GraphError {
-    GraphError::bad_request(format!("Cannot convert the value of '{name}' to the expected type 'Edm.String'."))
-}
-
-/// Reads ISO 8601 with days of 24 hours. Months and years are refused because their length varies. Graph does not accept jiff's
-/// friendlier forms.
-fn read_duration(text: &str) -> Option<ExpirationDuration> {
-    if !text.trim_start_matches(['+', '-']).starts_with('P') {
-        return None;
-    }
-    let span: Span = text.parse().ok()?;
-    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    Some(Duration::try_from(duration).map_or(ExpirationDuration::Negative, ExpirationDuration::NotNegative))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_iso_8601_durations_are_accepted() {
-        let secs = |secs| Some(ExpirationDuration::NotNegative(Duration::from_secs(secs)));
-        for (text, expected) in [
-            ("PT5M", secs(300)),
-            ("PT300S", secs(300)),
-            ("PT4H", secs(14_400)),
-            ("P1D", secs(86_400)),
-            ("P7DT1H", secs(608_400)),
-            ("-PT5M", Some(ExpirationDuration::Negative)),
-            ("P1M", None),
-            ("P1Y", None),
-            ("5m", None),
-            ("5 minutes", None),
-            ("P", None),
-            ("PT", None),
-            ("PT5", None),
-            ("", None),
-            ("banana", None),
-        ] {
-            assert_eq!(read_duration(text), expected, "{text}");
-        }
-    }
+/// The refusal of a field that is not a text.
+pub(super) fn wrong_type(name: &str) -> GraphError {
+    let message = format!("Cannot convert the value of '{name}' to the expected type 'Edm.String'.");
+    GraphError::bad_request(message, behaviour::UNKNOWN_PARAMETER)
 }

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Graph;
-use super::error::GraphError;
+use super::behaviour;
+use super::error::{BASIS_HEADER, GraphError};
 use crate::entra::Entra;
 use crate::faults::Parts;
 use crate::message::{Reply, Request};
@@ -48,7 +49,7 @@ struct BatchItem {
 pub(crate) struct Part {
     /// Its name in the batch.
     pub(crate) id: String,
-    /// The parts before it that must have succeeded.
+    /// The ids, in lower case, of the parts that must have succeeded. They all come before it.
     pub(crate) depends_on: Vec<String>,
     /// The request itself, with the batch's token.
     pub(crate) request: Request,
@@ -88,29 +89,55 @@ impl Graph {
     pub(crate) fn close_batch(&mut self, outer: &Request, answered: &[(&str, Reply)], now: &Now) -> Reply {
         let responses: Vec<Value> = answered.iter().map(|(id, reply)| response(id, reply)).collect();
         let ids = self.ids(outer);
-        Self::finish(Reply::json(StatusCode::OK, &json!({ "responses": responses })), &ids, now)
+        let reply = Reply::json(StatusCode::OK, &json!({ "responses": responses }));
+        Self::finish(reply.with(BASIS_HEADER, &behaviour::BATCH.basis.to_string()), &ids, now)
     }
 }
 
-/// The parts of a batch.
+/// The parts of a batch, each after those that it depends on.
 fn parts(outer: &Request) -> Result<Vec<Part>, GraphError> {
-    let invalid = || GraphError::bad_request("Invalid batch payload format.");
+    let invalid = || GraphError::bad_request("Invalid batch payload format.", behaviour::NOT_JSON);
     let body = outer.body.as_ref().ok_or_else(GraphError::too_large)?;
     let batch: Batch = serde_json::from_slice(body).map_err(|_| invalid())?;
     if batch.requests.len() > MAX_BATCH_REQUESTS {
         let message = format!("Number of batch request steps exceeds the maximum value of {MAX_BATCH_REQUESTS}.");
-        return Err(GraphError::bad_request(message));
+        return Err(GraphError::bad_request(message, behaviour::TOO_MANY_PARTS));
     }
     // The reference: ids are unique, and case does not matter.
     let mut ids = BTreeSet::new();
     if let Some(item) = batch.requests.iter().find(|item| !ids.insert(item.id.to_ascii_lowercase())) {
-        return Err(GraphError::bad_request(format!("The request id '{}' is used twice.", item.id)));
+        let message = format!("The request id '{}' is used twice.", item.id);
+        return Err(GraphError::bad_request(message, behaviour::NOT_JSON));
     }
     let part = |item: BatchItem| {
         let request = item.request(outer).ok_or_else(invalid)?;
-        Ok(Part { id: item.id, depends_on: item.depends_on, request })
+        let depends_on = item.depends_on.iter().map(|id| id.to_ascii_lowercase()).collect();
+        Ok(Part { id: item.id, depends_on, request })
     };
-    batch.requests.into_iter().map(part).collect()
+    let parts: Vec<Part> = batch.requests.into_iter().map(part).collect::<Result<_, _>>()?;
+    for part in &parts {
+        if let Some(unknown) = part.depends_on.iter().find(|id| !ids.contains(*id)) {
+            let message = format!("The request '{}' depends on '{unknown}', which is not in the batch.", part.id);
+            return Err(GraphError::bad_request(message, behaviour::BAD_DEPENDENCY));
+        }
+    }
+    in_order(parts)
+}
+
+/// Sorts the parts so that each comes after those that it depends on, and otherwise stays where it is.
+fn in_order(mut waiting: Vec<Part>) -> Result<Vec<Part>, GraphError> {
+    let (mut sorted, mut done) = (Vec::new(), BTreeSet::new());
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|part| part.depends_on.iter().all(|id| done.contains(id)));
+        let Some(ready) = ready else {
+            let message = format!("The dependencies of the request '{}' form a cycle.", waiting[0].id);
+            return Err(GraphError::bad_request(message, behaviour::BAD_DEPENDENCY));
+        };
+        let part = waiting.remove(ready);
+        done.insert(part.id.to_ascii_lowercase());
+        sorted.push(part);
+    }
+    Ok(sorted)
 }
 
 fn response(id: &str, reply: &Reply) -> Value {

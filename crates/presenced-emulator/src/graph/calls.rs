@@ -1,17 +1,21 @@
-//! The calls about presence: the parameters, permission and effect of each.
+//! The calls that change a presence: the parameters and the effect of each.
 //!
 //! Source: Graph API reference, `presence: setPresence`, `clearPresence`, `setUserPreferredPresence`,
-//! `clearUserPreferredPresence`, `setStatusMessage`, `Get presence`.
+//! `clearUserPreferredPresence`, `setStatusMessage`. The reference says that `sessionId` is the application's id; that Graph refuses
+//! any other is inferred.
 
 use std::time::Duration;
 
 use hyper::StatusCode;
-use serde_json::{Value, json};
 
 use super::Graph;
-use super::arguments::{Arguments, ExpirationDuration};
+use super::arguments::Arguments;
+use super::behaviour;
+use super::duration::EdmDuration;
 use super::error::GraphError;
-use crate::entra::{Access, Subject};
+use super::permission::Purpose;
+use super::status_message;
+use crate::entra::Access;
 use crate::message::{Reply, Request};
 use crate::model::{Availability, Pair, Session, SessionOwner, UserPresence};
 use crate::route::{Call, Whose};
@@ -35,7 +39,6 @@ enum Payload {
     Prefer(Arguments),
     ClearPreferred,
     StatusMessage(Arguments),
-    Read,
 }
 
 impl Payload {
@@ -60,24 +63,24 @@ impl Payload {
                 Self::ClearPreferred
             }
             Call::StatusMessage => Self::StatusMessage(read("setStatusMessage", &["statusMessage"])?),
-            Call::Read => Self::Read,
-            Call::ReadMany
+            Call::Location
+            | Call::Read
+            | Call::ReadMany
+            | Call::User
             | Call::Batch
             | Call::Authorize
             | Call::Token
             | Call::DeviceCode
             | Call::Logout
             | Call::Discovery
-            | Call::Other => {
-                return Err(GraphError::nothing_here());
-            }
+            | Call::Other => return Err(GraphError::nothing_here()),
         })
     }
 }
 
 impl Graph {
-    /// Answers a call about a user's presence. The token has been checked.
-    pub(super) fn call(
+    /// Answers a call that changes a user's presence. The token has been checked.
+    pub(super) fn change_presence(
         &mut self,
         call: Call,
         whose: &Whose,
@@ -86,9 +89,10 @@ impl Graph {
         now: &Now,
     ) -> Result<Reply, GraphError> {
         let payload = Payload::read(call, request)?;
-        let place = self.permit(call, whose, access)?;
+        let place = self.permit(Purpose::WritePresence, whose, access)?.place;
         match payload {
             Payload::Set { session, arguments } => {
+                self.check_session(&session, access)?;
                 let lifetime = expiration(&arguments)?;
                 let presence = supported(&arguments)?;
                 let set = Session {
@@ -101,6 +105,7 @@ impl Graph {
                 self.population.change(place, now, |user| user.set(&session, set, now));
             }
             Payload::Clear { session } => {
+                self.check_session(&session, access)?;
                 let clear = |user: &mut UserPresence| user.clear(&session, SessionOwner::Application, now);
                 if !self.population.change(place, now, clear) {
                     return Err(GraphError::no_session());
@@ -112,69 +117,32 @@ impl Graph {
             }
             Payload::ClearPreferred => self.population.change(place, now, |user| user.clear_preferred(now)),
             Payload::StatusMessage(arguments) => {
-                let message = status_message(&arguments)?;
-                self.population.change(place, now, |user| user.status_message = Some(message));
-            }
-            Payload::Read => {
-                let id = &self.directory.users()[place].id;
-                let mut body = resource(id, self.population.get(place, now));
-                let context = format!("https://graph.microsoft.com/v1.0/$metadata#users('{id}')/presence/$entity");
-                body["@odata.context"] = context.into();
-                return Ok(Reply::json(StatusCode::OK, &body));
+                let message = status_message::read(&arguments, now)?;
+                self.population.change(place, now, |user| user.set_status_message(message));
             }
         }
         Ok(Reply::empty(StatusCode::OK))
     }
 
-    /// The place in the directory of the user whose presence the call is about, if the token permits the call.
-    fn permit(&self, call: Call, whose: &Whose, access: &Access) -> Result<usize, GraphError> {
-        let known = |id: &str| self.directory.place(id).ok_or_else(|| GraphError::unknown_user(id));
-        match (&access.subject, whose) {
-            (Subject::Application { .. }, Whose::Me) => {
-                Err(GraphError::bad_request("/me request is only valid with delegated authentication flow."))
-            }
-            (Subject::Application { roles }, Whose::User(id)) => {
-                let has = |permission: &str| roles.iter().any(|role| role == permission);
-                // The permission to write includes reading.
-                let permitted = has("Presence.ReadWrite.All") || (!writes(call) && has("Presence.Read.All"));
-                if permitted { known(id) } else { Err(GraphError::forbidden()) }
-            }
-            (Subject::User { id: own, scopes }, whose) => {
-                let has = |permission: &str| scopes.iter().any(|scope| scope == permission);
-                let is_own = match whose {
-                    Whose::Me => true,
-                    // Users report that Graph refuses to write with a principal name, even the user's own.
-                    Whose::User(id) if writes(call) => id.eq_ignore_ascii_case(own),
-                    Whose::User(id) => self.directory.user(id).is_some_and(|user| user.id == *own),
-                };
-                let permitted = match (writes(call), is_own) {
-                    (true, _) => has("Presence.ReadWrite"),
-                    (false, true) => has("Presence.Read") || has("Presence.Read.All"),
-                    (false, false) => has("Presence.Read.All"),
-                };
-                match whose {
-                    _ if !permitted => Err(GraphError::forbidden()),
-                    Whose::User(_) if writes(call) && !is_own => Err(GraphError::another_user()),
-                    Whose::User(id) => known(id),
-                    Whose::Me => known(own),
-                }
-            }
+    fn check_session(&self, session: &str, access: &Access) -> Result<(), GraphError> {
+        if self.any_session || session.eq_ignore_ascii_case(&access.app) {
+            return Ok(());
         }
+        let message = format!(
+            "[SessionId]: '{session}' is not the id of the token's application, '{}'. The emulator accepts any id with \
+             --any-session.",
+            access.app
+        );
+        Err(GraphError::invalid(message, behaviour::OTHER_SESSION_ID))
     }
-}
-
-/// Whether a call needs a write permission.
-fn writes(call: Call) -> bool {
-    call != Call::Read
 }
 
 /// How long the session lives: 5 minutes by default.
 fn expiration(arguments: &Arguments) -> Result<Expiration, GraphError> {
-    let out_of_range = || GraphError::invalid_argument("The provided [ExpirationDuration] is out of range.");
     match arguments.duration("expirationDuration")? {
         None => Ok(Expiration::MIN),
-        Some(ExpirationDuration::NotNegative(duration)) => Expiration::try_from(duration).map_err(|_| out_of_range()),
-        Some(ExpirationDuration::Negative) => Err(out_of_range()),
+        Some(EdmDuration::NotNegative(duration)) => Expiration::try_from(duration).map_err(|_| out_of_range()),
+        Some(EdmDuration::Negative) => Err(out_of_range()),
     }
 }
 
@@ -207,33 +175,14 @@ fn preferred(arguments: &Arguments) -> Result<(Pair, Duration), GraphError> {
     };
     let lasts = match arguments.duration("expirationDuration")? {
         None => Duration::from_hours(24 * days),
-        Some(ExpirationDuration::NotNegative(duration)) if !duration.is_zero() => duration,
-        Some(ExpirationDuration::NotNegative(_) | ExpirationDuration::Negative) => {
-            return Err(GraphError::invalid_argument("The provided [ExpirationDuration] is out of range."));
+        Some(EdmDuration::NotNegative(duration)) if !duration.is_zero() => duration,
+        Some(EdmDuration::NotNegative(_) | EdmDuration::Negative) => {
+            return Err(out_of_range());
         }
     };
     Ok((pair, lasts))
 }
 
-/// The status message, as it will be shown. A client removes it by setting an empty text.
-fn status_message(arguments: &Arguments) -> Result<Value, GraphError> {
-    let required = || GraphError::invalid_argument("[StatusMessage]: The StatusMessage field is required.");
-    let message = arguments.value("statusMessage").and_then(Value::as_object).ok_or_else(required)?;
-    let content = message.get("message").and_then(|message| message.get("content")).and_then(Value::as_str);
-    if content.is_none() {
-        return Err(GraphError::invalid_argument("[Message]: The Message field is required."));
-    }
-    Ok(Value::Object(message.clone()))
-}
-
-/// The `presence` resource of a user.
-pub(super) fn resource(id: &str, presence: &UserPresence) -> Value {
-    let visible = presence.visible();
-    json!({
-        "id": id,
-        "availability": visible.availability,
-        "activity": visible.activity,
-        "statusMessage": presence.status_message,
-        "outOfOfficeSettings": { "message": null, "isOutOfOffice": false },
-    })
+fn out_of_range() -> GraphError {
+    GraphError::invalid("The provided [ExpirationDuration] is out of range.", behaviour::OUT_OF_RANGE)
 }

@@ -6,21 +6,28 @@
 
 mod arguments;
 pub(super) mod batch;
+mod behaviour;
 mod calls;
+mod duration;
 mod error;
-mod read_many;
+mod location;
+mod permission;
+mod reads;
+mod resource;
+mod status_message;
 
 use hyper::StatusCode;
 use hyper::header::{DATE, HeaderName};
 
-use self::error::GraphError;
+pub use self::behaviour::{BEHAVIOURS, Basis, Behaviour};
+use self::error::{BASIS_HEADER, GraphError};
 use super::directory::Directory;
 use super::entra::{Access, Entra, Subject};
 use super::faults::Refusal;
 use super::message::{Reply, Request};
 use super::model::{Population, Totals, UserPresence};
 use super::options::Options;
-use super::route::{Route, Whose};
+use super::route::{Call, Route, Whose};
 use super::state::UserState;
 use super::throttle::Throttler;
 use presenced_core::time::{Instant, Now};
@@ -35,6 +42,8 @@ pub(super) struct Graph {
     directory: Directory,
     population: Population,
     throttler: Throttler,
+    /// Whether a session may have another id than its application's.
+    any_session: bool,
     rng: fastrand::Rng,
 }
 
@@ -52,6 +61,7 @@ impl Graph {
             directory: Directory::new(options.users.clone()),
             population: Population::new(options.users.len(), now),
             throttler: Throttler::new(options.throttle),
+            any_session: options.any_session,
             rng: fastrand::Rng::with_seed(options.seed.wrapping_add(1)),
         }
     }
@@ -60,13 +70,21 @@ impl Graph {
     pub(super) fn answer(&mut self, route: &Route, request: &Request, entra: &Entra, now: &Now) -> Reply {
         let ids = self.ids(request);
         let answered = self.check(route, request, entra, now).and_then(|access| match route {
-            Route::Presence(call, whose) => self.call(*call, whose, request, &access, now),
+            Route::Presence(Call::Read, whose) => self.read(whose, request, &access, now),
+            Route::Presence(call, whose) => self.change_presence(*call, whose, request, &access, now),
+            Route::Location(change, whose) => self.change_location(*change, whose, request, &access, now),
             Route::ReadMany => self.read_many(request, &access, now),
-            Route::Batch => Err(GraphError::bad_request("A batch cannot be in a batch.")),
+            Route::List => self.list(request, &access, now),
+            Route::User(whose) => self.read_user(whose, request, &access),
+            Route::Batch => Err(GraphError::bad_request("A batch cannot be in a batch.", behaviour::UNKNOWN_SEGMENT)),
             Route::UnknownSegment(segment) => Err(GraphError::unknown_segment(segment)),
             Route::Help | Route::Control(_) | Route::Entra(..) | Route::Unknown => Err(GraphError::nothing_here()),
         });
-        Self::finish(answered.unwrap_or_else(|refusal| refusal.reply(&ids, now)), &ids, now)
+        let reply = match answered {
+            Ok(reply) => reply.with(BASIS_HEADER, &succeeds(route).basis.to_string()),
+            Err(refusal) => refusal.reply(&ids, now),
+        };
+        Self::finish(reply, &ids, now)
     }
 
     /// The answer for a fault: `status`, with the body that Graph sends with it.
@@ -138,7 +156,7 @@ impl Graph {
 
     /// The object id of the user whose presence a request is about, if it is known.
     pub(super) fn user_concerned(&self, route: &Route, request: &Request, entra: &Entra, now: &Now) -> Option<String> {
-        let Route::Presence(_, whose) = route else { return None };
+        let (Route::Presence(_, whose) | Route::Location(_, whose) | Route::User(whose)) = route else { return None };
         match whose {
             Whose::User(id) => self.directory.user(id).map(|user| user.id.clone()),
             Whose::Me => match &entra.authenticate(bearer(request)?, now).ok()?.subject {
@@ -180,6 +198,24 @@ impl Graph {
             .with(HeaderName::from_static("client-request-id"), &ids.client)
             .with(HeaderName::from_static("x-ms-ags-diagnostic"), DIAGNOSTIC_HEADER)
             .with(DATE, &http_date(now))
+    }
+}
+
+/// What a successful answer rests on.
+fn succeeds(route: &Route) -> Behaviour {
+    match route {
+        Route::Presence(Call::Read, _) => behaviour::READ,
+        Route::Presence(Call::Prefer | Call::ClearPreferred, _) => behaviour::PREFER,
+        Route::Presence(Call::StatusMessage, _) => behaviour::STATUS_MESSAGE,
+        Route::Presence(..) => behaviour::SET,
+        Route::Location(..) => behaviour::LOCATION,
+        Route::ReadMany => behaviour::READ_MANY,
+        Route::List => behaviour::LIST,
+        Route::User(_) => behaviour::USER,
+        Route::Batch => behaviour::BATCH,
+        Route::Help | Route::Control(_) | Route::Entra(..) | Route::UnknownSegment(_) | Route::Unknown => {
+            behaviour::NOT_HERE
+        }
     }
 }
 

@@ -5,10 +5,14 @@
 
 mod pair;
 mod population;
+mod status_message;
 mod timeline;
 mod user_presence;
+mod work_location;
 
 pub use pair::{Availability, Pair};
 pub(super) use population::{Population, Totals};
+pub(super) use status_message::StatusMessage;
 pub use timeline::{Cause, Span, Timeline};
 pub(super) use user_presence::{Session, SessionOwner, UserPresence};
+pub(super) use work_location::{WorkLocation, WorkLocationType, WorkLocations};

@@ -14,8 +14,7 @@ use hyper::StatusCode;
 use presenced_core::time::Now;
 
 impl Service {
-    /// Answers the batch with this number in the journal: its parts in their order, which satisfies every dependency that is not
-    /// circular.
+    /// Answers the batch with this number in the journal: its parts in an order that satisfies every dependency.
     pub(super) fn batch(&mut self, outer: &Request, number: Option<u64>, now: &Now) -> Served {
         let parts = match self.graph.open_batch(outer, &self.entra, now) {
             Ok(parts) => parts,
@@ -38,7 +37,7 @@ impl Service {
             self.note_end(entry, &part.request, &end, now);
             match end {
                 End::Reply(reply) => {
-                    statuses.insert(part.id.clone(), reply.status.as_u16());
+                    statuses.insert(part.id.to_ascii_lowercase(), reply.status.as_u16());
                     answered.push((part.id.as_str(), reply));
                 }
                 End::Reset | End::Hang => lost = lost.or(Some(end)),

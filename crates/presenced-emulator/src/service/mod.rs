@@ -179,9 +179,13 @@ impl Service {
                 let base = format!("http://{}", request.header("host").unwrap_or("127.0.0.1"));
                 self.entra.handle(*endpoint, tenant, request, &base, now)
             }
-            Route::Presence(..) | Route::ReadMany | Route::Batch | Route::UnknownSegment(_) => {
-                self.graph.answer(&route, request, &self.entra, now)
-            }
+            Route::Presence(..)
+            | Route::Location(..)
+            | Route::ReadMany
+            | Route::List
+            | Route::User(_)
+            | Route::Batch
+            | Route::UnknownSegment(_) => self.graph.answer(&route, request, &self.entra, now),
             Route::Unknown => self.graph.nothing_here(request, now),
         }
     }
@@ -271,8 +275,10 @@ impl Service {
             | Call::Prefer
             | Call::ClearPreferred
             | Call::StatusMessage
+            | Call::Location
             | Call::Read
             | Call::ReadMany
+            | Call::User
             | Call::Batch
             | Call::Other => self.graph.fault(status, request, now),
         };

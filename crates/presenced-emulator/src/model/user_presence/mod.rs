@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::timeline::History;
-use super::{Availability, Cause, Pair, Timeline};
+use super::{Availability, Cause, Pair, StatusMessage, Timeline, WorkLocations};
 use presenced_core::time::{Instant, Now};
 
 /// How long a session stays Available after it was last set, and then how long it stays `AvailableInactive`.
@@ -63,8 +63,10 @@ impl Session {
 pub(crate) struct UserPresence {
     sessions: BTreeMap<String, Session>,
     preferred: Option<(Pair, Instant)>,
-    /// Graph's `presenceStatusMessage`, as it was last set. It never expires in the emulator.
-    pub(crate) status_message: Option<serde_json::Value>,
+    status_message: Option<StatusMessage>,
+    locations: WorkLocations,
+    /// How often anything changed that a read shows.
+    version: u64,
     fades: u64,
     expired: u64,
     history: History,
@@ -78,6 +80,8 @@ impl UserPresence {
             sessions: BTreeMap::new(),
             preferred: None,
             status_message: None,
+            locations: WorkLocations::default(),
+            version: 0,
             fades: 0,
             expired: 0,
             history: History::new(now.wall, max_changes),
@@ -127,6 +131,18 @@ impl UserPresence {
         self.note(now.wall, Cause::PreferredCleared);
     }
 
+    /// Sets the status message, or removes it.
+    pub(crate) fn set_status_message(&mut self, message: Option<StatusMessage>) {
+        self.status_message = message;
+        self.version += 1;
+    }
+
+    /// Changes where the user works.
+    pub(crate) fn change_locations(&mut self, change: impl FnOnce(&mut WorkLocations)) {
+        change(&mut self.locations);
+        self.version += 1;
+    }
+
     /// Applies every fade and expiry up to `now`, each at its exact time.
     pub(crate) fn advance(&mut self, now: &Now) {
         while let Some(at) = self.next_change().filter(|at| *at <= now.instant) {
@@ -161,6 +177,21 @@ impl UserPresence {
             (Some(_), Some((preferred, _))) => preferred.clone(),
             (Some((_, pair)), None) => pair,
         }
+    }
+
+    /// The status message that is shown at `now`.
+    pub(crate) fn status_message(&self, now: Timestamp) -> Option<&StatusMessage> {
+        self.status_message.as_ref().filter(|message| message.is_shown_at(now))
+    }
+
+    /// Where the user works.
+    pub(crate) fn locations(&self) -> &WorkLocations {
+        &self.locations
+    }
+
+    /// A number that grows with each change.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     /// Since when others see that.
@@ -207,6 +238,7 @@ impl UserPresence {
     }
 
     fn note(&mut self, at: Timestamp, cause: Cause) {
+        self.version += 1;
         let visible = self.visible();
         self.history.note(at, visible, cause);
     }
