@@ -27,6 +27,12 @@ Entra
   GET  /{tenant}/v2.0/.well-known/openid-configuration
   GET  /{tenant}/discovery/v2.0/keys        the keys that verify the tokens
 
+Agents, managed identity, sidecar
+  POST /{tenant}/oauth2/v2.0/token          fmi_path, user_fic: the three requests of an agent user
+  GET  /metadata/identity/oauth2/token?api-version=2018-02-01&resource=…     with the header Metadata: true
+  GET  /msi/token?api-version=2019-08-01&resource=…      IDENTITY_ENDPOINT; IDENTITY_HEADER is emulator-identity-header
+  GET  /AuthorizationHeaderUnauthenticated/{api}[?AgentIdentity={id}&AgentUserId={id}|&AgentUsername={name}]
+
 Control
   GET    /_emulator/state[?users=all|?user={id}]     everything, as JSON; with more than 20 users, in numbers, without
                                                      each user: `users=all` adds all of them, `user` adds one
@@ -53,7 +59,7 @@ Control
 
 A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\": \"10m\", \"delay\": \"2s\", \"applied\": false, \"then\": …}
   call   any (default), graph, set, clear, prefer, clear-preferred, status-message, location, read, read-many, user,
-         batch, authorize, token, device-code, logout, discovery, other; any and graph hit a batch as a whole, the
+         batch, authorize, token, device-code, logout, discovery, managed-identity, sidecar, other; any and graph hit a batch as a whole, the
          others also hit the parts of a batch
   at     when it starts to count calls: a duration from now, or a time; default: now
   after  how many matching calls pass before it begins; default: 0

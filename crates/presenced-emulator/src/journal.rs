@@ -183,6 +183,8 @@ fn shown(route: &Route, request: &Request) -> String {
         | Route::List
         | Route::User(_)
         | Route::Batch
+        | Route::ManagedIdentity(_)
+        | Route::Sidecar
         | Route::UnknownSegment(_)
         | Route::Unknown => String::from_utf8_lossy(body).into_owned(),
     };

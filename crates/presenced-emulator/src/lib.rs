@@ -103,7 +103,8 @@ pub use self::graph::{BEHAVIOURS, Basis, Behaviour};
 pub use self::journal::{Outcome, RequestCounts, RequestRecord};
 pub use self::model::{Availability, Cause, Pair, Span, Timeline};
 pub use self::options::{
-    App, Approval, Consent, DeviceCodeOptions, FederatedCredential, Options, Tenants, Throttle, User,
+    Agent, App, Approval, Consent, DeviceCodeOptions, FederatedCredential, IDENTITY_HEADER, Options, Tenants, Throttle,
+    User,
 };
 pub use self::route::Call;
 pub use self::server::Server;

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 
+/// What a program sends as `X-IDENTITY-HEADER` to get a token of the machine's managed identity: the value of its variable
+/// `IDENTITY_HEADER`.
+pub const IDENTITY_HEADER: &str = "emulator-identity-header";
+
 /// The id of every tenant that is named by a domain rather than by its id.
 pub(super) const TENANT_ID: &str = "84841066-274d-4ec0-a5c1-276be684bdd3";
 
@@ -15,6 +19,8 @@ pub struct Options {
     pub tenants: Tenants,
     /// The app registrations.
     pub apps: Vec<App>,
+    /// The agent identities of Entra Agent ID.
+    pub agents: Vec<Agent>,
     /// The users. All of them exist in every tenant. The first one signs in when no user is named.
     pub users: Vec<User>,
     /// How long access tokens live: picked at random from this range, in whole seconds. Default: 60 to 90 minutes, like Entra.
@@ -37,6 +43,7 @@ impl Default for Options {
         Self {
             tenants: Tenants::Any,
             apps: vec![App::default()],
+            agents: Vec::new(),
             users: vec![User::default()],
             token_lifetime: Duration::from_hours(1)..=Duration::from_mins(90),
             device: DeviceCodeOptions::default(),
@@ -96,6 +103,17 @@ impl Default for App {
             scopes: owned(&["Presence.ReadWrite", "Presence.Read", "Presence.Read.All", "User.Read"]),
         }
     }
+}
+
+/// An agent identity of Entra Agent ID. It has no secret; its blueprint vouches for it, and it has its blueprint's permissions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// The agent identity's application id. It is the `appid` of its tokens, and so its `sessionId`.
+    pub identity: String,
+    /// The application id of its blueprint, one of [`Options::apps`].
+    pub blueprint: String,
+    /// The object ids of its agent users. Microsoft allows one.
+    pub users: Vec<String>,
 }
 
 /// A federated credential: an application may sign in with assertions (JWTs) of another identity provider. Issuer, subject and

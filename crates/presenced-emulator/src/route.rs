@@ -41,6 +41,10 @@ words! {
         Logout = "logout",
         /// What clients ask before they sign in: the OpenID configuration, the keys, the known instances.
         Discovery = "discovery",
+        /// The machine's managed identity.
+        ManagedIdentity = "managed-identity",
+        /// Microsoft's sign-in sidecar.
+        Sidecar = "sidecar",
         /// Anything else, except the emulator's own pages.
         Other = "other",
     }
@@ -49,7 +53,16 @@ words! {
 impl Call {
     /// Whether Entra answers it, not Graph.
     pub(super) fn is_sign_in(self) -> bool {
-        matches!(self, Self::Authorize | Self::Token | Self::DeviceCode | Self::Logout | Self::Discovery)
+        matches!(
+            self,
+            Self::Authorize
+                | Self::Token
+                | Self::DeviceCode
+                | Self::Logout
+                | Self::Discovery
+                | Self::ManagedIdentity
+                | Self::Sidecar
+        )
     }
 }
 
@@ -110,6 +123,15 @@ impl Endpoint {
     }
 }
 
+/// Where a program asks for a token of the machine's managed identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdentityEndpoint {
+    /// Azure's metadata service.
+    Metadata,
+    /// The address in `IDENTITY_ENDPOINT`. App Service picks the path; this one is usual (reported).
+    AppService,
+}
+
 /// Whose presence a call is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
@@ -155,6 +177,10 @@ pub(super) enum Route {
     UnknownSegment(String),
     /// A sign-in endpoint, and the tenant.
     Entra(Endpoint, String),
+    /// The machine's managed identity.
+    ManagedIdentity(IdentityEndpoint),
+    /// Microsoft's sign-in sidecar.
+    Sidecar,
     /// A path that neither Graph nor Entra has.
     Unknown,
 }
@@ -172,6 +198,9 @@ impl Route {
             [] | [""] => Self::Help,
             ["_emulator", rest @ ..] => Self::Control(rest.iter().map(|segment| (*segment).to_owned()).collect()),
             ["v1.0" | "beta", rest @ ..] => Self::of_graph(rest),
+            ["metadata", "identity", "oauth2", "token"] => Self::ManagedIdentity(IdentityEndpoint::Metadata),
+            ["msi", "token"] => Self::ManagedIdentity(IdentityEndpoint::AppService),
+            [name, _] if name.eq_ignore_ascii_case("AuthorizationHeaderUnauthenticated") => Self::Sidecar,
             [tenant, path @ ..] => {
                 Endpoint::of(path).map_or(Self::Unknown, |endpoint| Self::Entra(endpoint, (*tenant).to_owned()))
             }
@@ -227,6 +256,8 @@ impl Route {
             Self::Help | Self::Control(_) => None,
             Self::Presence(call, _) => Some(*call),
             Self::Entra(endpoint, _) => Some(endpoint.call()),
+            Self::ManagedIdentity(_) => Some(Call::ManagedIdentity),
+            Self::Sidecar => Some(Call::Sidecar),
             Self::Location(..) => Some(Call::Location),
             Self::ReadMany | Self::List => Some(Call::ReadMany),
             Self::User(_) => Some(Call::User),
@@ -241,7 +272,9 @@ impl Route {
             Self::Presence(Call::Read, _) | Self::List | Self::User(_) | Self::Help => Some(Method::GET),
             Self::Presence(..) | Self::Location(..) | Self::ReadMany | Self::Batch => Some(Method::POST),
             Self::Entra(endpoint, _) => Some(endpoint.method()),
-            Self::Control(_) | Self::UnknownSegment(_) | Self::Unknown => None,
+            Self::Control(_) | Self::ManagedIdentity(_) | Self::Sidecar | Self::UnknownSegment(_) | Self::Unknown => {
+                None
+            }
         }
     }
 }
@@ -305,6 +338,10 @@ mod tests {
             ("/common/discovery/instance", common(Endpoint::Instance)),
             ("/common/discovery", Route::Unknown),
             ("/common/oauth2/token", Route::Unknown),
+            ("/metadata/identity/oauth2/token", Route::ManagedIdentity(IdentityEndpoint::Metadata)),
+            ("/msi/token", Route::ManagedIdentity(IdentityEndpoint::AppService)),
+            ("/AuthorizationHeaderUnauthenticated/graph", Route::Sidecar),
+            ("/AuthorizationHeaderUnauthenticated", Route::Unknown),
             ("/v3.0/users/1/presence", Route::Unknown),
             ("//", Route::Unknown),
             ("*", Route::Help),

@@ -1,6 +1,7 @@
 //! The emulator over loopback, as a client of Graph and Entra sees it, in a time that only moves when a test moves it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod agents;
 mod assertion;
 mod authorize;
 mod bad_input;

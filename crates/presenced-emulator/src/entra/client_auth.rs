@@ -56,10 +56,13 @@ pub(super) fn check(
         return Err(EntraError::WrongSecret(app.client_id.clone()));
     }
     let Some(assertion) = form.get("client_assertion") else { return Ok(()) };
-    if field(form, "client_assertion_type")? != JWT_BEARER {
-        return Err(EntraError::UnknownAssertionType);
-    }
+    check_type(form)?;
     assertion::check(assertion, app, endpoint, now.wall)
+}
+
+/// Refuses an assertion of another type than JWT.
+pub(super) fn check_type(form: &HashMap<String, String>) -> Result<(), EntraError> {
+    if field(form, "client_assertion_type")? == JWT_BEARER { Ok(()) } else { Err(EntraError::UnknownAssertionType) }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use hyper::header::{ALLOW, HeaderValue};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::agent_error::AgentError;
 use crate::message::Reply;
 
 /// An error answer of the sign-in service.
@@ -51,6 +52,7 @@ pub(super) enum EntraError {
     BadVerificationCode,
     DeviceCodeExpired,
     SlowDown,
+    Agent(AgentError),
     Code(CodeError),
     MalformedGrant,
     MalformedClaims,
@@ -188,6 +190,7 @@ impl EntraError {
             }
             Self::DeviceCodeExpired => ("expired_token", 70_020, "The device code has expired.".to_owned()),
             Self::SlowDown => ("slow_down", 0, "The client polls too often: wait 5 seconds more.".to_owned()),
+            Self::Agent(refusal) => refusal.parts(),
             Self::Code(refusal) => refusal.parts(),
             Self::MalformedGrant => ("invalid_grant", 9_002_313, "The request is malformed or invalid.".to_owned()),
             Self::MalformedClaims => ("invalid_request", 0, "The parameter 'claims' is not a JSON object.".to_owned()),
@@ -212,6 +215,7 @@ impl EntraError {
     /// The answer.
     pub(super) fn reply(&self, trace: &str, correlation: &str, now: Timestamp) -> Reply {
         let status = match self {
+            Self::Agent(refusal) if refusal.is_about_client() => StatusCode::UNAUTHORIZED,
             Self::NotPost(_) | Self::NotGet(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongSecret(_)
@@ -240,6 +244,7 @@ impl EntraError {
             | Self::BadVerificationCode
             | Self::DeviceCodeExpired
             | Self::SlowDown
+            | Self::Agent(_)
             | Self::Code(_)
             | Self::MalformedGrant
             | Self::MalformedClaims
@@ -338,6 +343,12 @@ impl CodeError {
                 "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.".to_owned(),
             ),
         }
+    }
+}
+
+impl From<AgentError> for EntraError {
+    fn from(refusal: AgentError) -> Self {
+        Self::Agent(refusal)
     }
 }
 

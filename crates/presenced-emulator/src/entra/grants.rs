@@ -123,7 +123,7 @@ impl Entra {
     }
 
     /// The answer with an access token, and with an `id` or refresh token if the scopes ask for one.
-    fn user_tokens(&mut self, request: &TokenRequest<'_>, signed_in: SignedIn, now: &Now) -> Value {
+    pub(super) fn user_tokens(&mut self, request: &TokenRequest<'_>, signed_in: SignedIn, now: &Now) -> Value {
         let SignedIn { user, scopes, nonce } = signed_in;
         let wants = |name: &str| scopes.iter().any(|scope| scope == name);
         let (offline, openid) = (wants("offline_access"), wants("openid"));

@@ -4,6 +4,8 @@
 //! Grants: client credentials with a secret or an assertion, authorization code, device code, refresh token. What a token permits is
 //! decided in `graph/`, and who approves a sign-in in `control`.
 
+mod agent_error;
+mod agents;
 mod assertion;
 mod authorize;
 mod client_auth;
@@ -13,9 +15,11 @@ mod discovery;
 mod error;
 mod grants;
 mod logout;
+mod managed_identity;
 mod pkce;
 mod response_mode;
 mod scopes;
+mod sidecar;
 mod signing;
 mod tenants;
 mod tokens;
@@ -27,6 +31,7 @@ use hyper::header::{CACHE_CONTROL, HeaderName};
 use serde_json::Value;
 use url::form_urlencoded;
 
+use self::agents::Agents;
 use self::assertion::TokenEndpoint;
 use self::authorize::{BrowserSignIns, CodeClient};
 use self::device::DeviceSignIns;
@@ -50,6 +55,7 @@ pub(super) struct Entra {
     apps: Vec<App>,
     users: Vec<User>,
     tokens: Tokens,
+    agents: Agents,
     device_sign_ins: DeviceSignIns,
     /// The newest issued tokens and device codes, for tests that check whether they leak.
     issued_secrets: VecDeque<String>,
@@ -69,6 +75,7 @@ impl Entra {
             apps: options.apps,
             users: options.users,
             tokens: Tokens::new(options.token_lifetime),
+            agents: Agents::new(options.agents),
             device_sign_ins: DeviceSignIns::new(options.device),
             issued_secrets: VecDeque::new(),
             browser_sign_ins: BrowserSignIns::new(options.consent),
@@ -217,8 +224,14 @@ impl Entra {
             (endpoint == Endpoint::Token).then(|| field(&form, "grant_type").map(ToOwned::to_owned)).transpose()?;
         let Tenant { name, id, .. } = tenants::find(&self.tenants, tenant)?;
         client_auth::take_basic(request, &mut form)?;
+        let token_endpoint = TokenEndpoint { base, tenant: [&name, &id] };
+        if let Some(grant_type) = &grant
+            && let Some(answer) = self.agent_token(grant_type, &form, &id, &token_endpoint, now)
+        {
+            return answer.inspect(|answer| self.note_issued(answer));
+        }
         let app = self.app(field(&form, "client_id")?)?;
-        client_auth::check(&app, &form, &TokenEndpoint { base, tenant: [&name, &id] }, now)?;
+        client_auth::check(&app, &form, &token_endpoint, now)?;
         let requested = requested_claims(&form)?;
         let token_request = TokenRequest { app, tenant: id, requested, form: &form };
         let answer = match grant {

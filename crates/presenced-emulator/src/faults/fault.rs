@@ -76,7 +76,8 @@ impl At {
 #[serde(
     rename_all = "kebab-case",
     expecting = "`call` must be any, graph, set, clear, prefer, clear-preferred, status-message, location, read, \
-                 read-many, user, batch, authorize, token, device-code, logout, discovery or other"
+                 read-many, user, batch, authorize, token, device-code, logout, discovery, managed-identity, \
+                 sidecar or other"
 )]
 pub enum Matches {
     /// Every call to Graph or Entra, and a batch as a whole. The emulator's own pages are never affected.

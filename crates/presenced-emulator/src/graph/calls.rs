@@ -73,6 +73,8 @@ impl Payload {
             | Call::DeviceCode
             | Call::Logout
             | Call::Discovery
+            | Call::ManagedIdentity
+            | Call::Sidecar
             | Call::Other => return Err(GraphError::nothing_here()),
         })
     }

@@ -78,7 +78,12 @@ impl Graph {
             Route::User(whose) => self.read_user(whose, request, &access),
             Route::Batch => Err(GraphError::bad_request("A batch cannot be in a batch.", behaviour::UNKNOWN_SEGMENT)),
             Route::UnknownSegment(segment) => Err(GraphError::unknown_segment(segment)),
-            Route::Help | Route::Control(_) | Route::Entra(..) | Route::Unknown => Err(GraphError::nothing_here()),
+            Route::Help
+            | Route::Control(_)
+            | Route::Entra(..)
+            | Route::ManagedIdentity(_)
+            | Route::Sidecar
+            | Route::Unknown => Err(GraphError::nothing_here()),
         });
         let reply = match answered {
             Ok(reply) => reply.with(BASIS_HEADER, &succeeds(route).basis.to_string()),
@@ -213,9 +218,13 @@ fn succeeds(route: &Route) -> Behaviour {
         Route::List => behaviour::LIST,
         Route::User(_) => behaviour::USER,
         Route::Batch => behaviour::BATCH,
-        Route::Help | Route::Control(_) | Route::Entra(..) | Route::UnknownSegment(_) | Route::Unknown => {
-            behaviour::NOT_HERE
-        }
+        Route::Help
+        | Route::Control(_)
+        | Route::Entra(..)
+        | Route::ManagedIdentity(_)
+        | Route::Sidecar
+        | Route::UnknownSegment(_)
+        | Route::Unknown => behaviour::NOT_HERE,
     }
 }
 

@@ -186,6 +186,8 @@ impl Service {
             | Route::User(_)
             | Route::Batch
             | Route::UnknownSegment(_) => self.graph.answer(&route, request, &self.entra, now),
+            Route::ManagedIdentity(endpoint) => self.entra.machine_answer(*endpoint, request, now),
+            Route::Sidecar => self.entra.sidecar_answer(request, now),
             Route::Unknown => self.graph.nothing_here(request, now),
         }
     }
@@ -267,9 +269,13 @@ impl Service {
     ) -> Reply {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut reply = match call {
-            Call::Authorize | Call::Token | Call::DeviceCode | Call::Logout | Call::Discovery => {
-                self.entra.fault(status, now)
-            }
+            Call::Authorize
+            | Call::Token
+            | Call::DeviceCode
+            | Call::Logout
+            | Call::Discovery
+            | Call::ManagedIdentity
+            | Call::Sidecar => self.entra.fault(status, now),
             Call::Set
             | Call::Clear
             | Call::Prefer
