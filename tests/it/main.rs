@@ -46,6 +46,7 @@ mod floods;
 mod floors;
 mod graph;
 mod graph_many;
+mod graph_schema;
 mod history;
 mod hooks;
 mod idle;

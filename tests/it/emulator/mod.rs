@@ -15,6 +15,7 @@ mod openid;
 mod personal;
 mod read_many;
 mod resources;
+mod schema;
 mod sign_in;
 mod summary;
 

@@ -30,6 +30,7 @@ pub(crate) mod openssl;
 pub(crate) mod privilege;
 pub(crate) mod reports;
 pub(crate) mod saver;
+pub(crate) mod schema;
 pub(crate) mod signal_bench;
 #[cfg(feature = "pulse")]
 pub(crate) mod sound;
