@@ -78,6 +78,7 @@ pub(super) enum CodeError {
 
 impl EntraError {
     /// `error`, the AADSTS number (0 if it has none) and the text.
+    #[expect(clippy::too_many_lines, reason = "a table, with a row for each error")]
     fn parts(&self) -> (&'static str, u32, String) {
         match self {
             Self::NotPost(method) => (

@@ -51,13 +51,12 @@ impl ResponseMode {
 
 /// A page that posts itself. Without scripts, it has a button.
 fn form(action: &Url, parameters: &[(&str, &str)]) -> Reply {
-    let inputs: String = parameters
-        .iter()
-        .map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", escaped(value)))
-        .collect();
+    let field =
+        |(name, value): &(&str, &str)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escaped(value));
+    let inputs = parameters.iter().map(field).collect::<Vec<_>>().join("\n");
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>presenced emulator</title>\n\
-         <form method=\"post\" action=\"{}\">\n{inputs}<button>Continue</button>\n</form>\n\
+         <form method=\"post\" action=\"{}\">\n{inputs}\n<button>Continue</button>\n</form>\n\
          <script>document.forms[0].submit()</script>\n",
         escaped(action.as_str()),
     );
