@@ -29,7 +29,8 @@ from msgraph.generated.users.item.presence.set_user_preferred_presence.set_user_
 from msgraph_core import GraphClientFactory
 from msgraph_core.requests.batch_request_content import BatchRequestContent
 
-FIVE_MINUTES = datetime.timedelta(minutes=5)
+# The SDK sends a `timedelta` as `1:00:00`, which is not a duration of Graph's. This is sent as it is.
+AN_HOUR = {"expirationDuration": "PT1H"}
 
 
 async def main():
@@ -50,7 +51,7 @@ async def main():
     with flow("msgraph-sdk: set"):
         await presence.set_presence.post(
             SetPresencePostRequestBody(
-                session_id=APP, availability="Busy", activity="InACall", expiration_duration=FIVE_MINUTES
+                session_id=APP, availability="Busy", activity="InACall", additional_data=AN_HOUR
             )
         )
     with flow("msgraph-sdk: read"):
@@ -58,7 +59,7 @@ async def main():
     with flow("msgraph-sdk: preferred presence"):
         await presence.set_user_preferred_presence.post(
             SetUserPreferredPresencePostRequestBody(
-                availability="DoNotDisturb", activity="DoNotDisturb", expiration_duration=FIVE_MINUTES
+                availability="DoNotDisturb", activity="DoNotDisturb", additional_data=AN_HOUR
             )
         )
         assert (await seen())[0] == "DoNotDisturb", await seen()
@@ -81,9 +82,10 @@ async def main():
         assert [one.availability for one in read.value] == ["Busy"], read
     with flow("msgraph-sdk: batch"):
         batch = BatchRequestContent()
-        batch.add_request_information(presence.to_get_request_information(), request_id="1")
-        answers = await graph.batch.post(batch)
-        assert answers.get_response_by_id("1").status == 200, answers
+        batch.add_request_information(presence.to_get_request_information())
+        answers = (await graph.batch.post(batch)).responses.values()
+        statuses = [answer.status for answer in answers]
+        assert statuses == [200], statuses
     with flow("msgraph-sdk: clear"):
         await presence.clear_presence.post(ClearPresencePostRequestBody(session_id=APP))
         assert await seen() == ("Offline", "Offline"), await seen()
