@@ -70,7 +70,7 @@
 //!  service   one sans-IO state machine: a request and the time in, an answer out
 //!   ├ batch    the parts of a batch, each like a request of its own
 //!   ├ graph    permissions, throttling, the presence calls in Graph's shapes ── model: sessions, fade, expiry, what others see
-//!   ├ entra    the authorization, token and device code endpoints in Entra's shapes
+//!   ├ entra    the sign-in endpoints and the OpenID configuration in Entra's shapes
 //!   ├ faults   what goes wrong, on request or from a plan file
 //!   ├ journal  which requests arrived, and how they ended
 //!   └ control  /_emulator/…: inspect and steer

@@ -24,11 +24,12 @@ use presenced_core::certificate::{self, Certificate};
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// Entra's hosts, in every cloud.
-const LOGIN_HOSTS: [&str; 4] = [
+const LOGIN_HOSTS: [&str; 5] = [
     "login.microsoftonline.com",
     "login.microsoftonline.us",
     "login.partner.microsoftonline.cn",
     "login.sovcloud-identity.fr",
+    "login.sovcloud-identity.de",
 ];
 
 #[derive(Deserialize)]
