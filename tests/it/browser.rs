@@ -18,6 +18,7 @@ use url::Url;
 use crate::stage::canned::{Server, answer};
 use crate::stage::faults::{on, once, respond};
 use crate::stage::house::{House, USER, guarded, personal};
+use crate::stage::http_client::http_client;
 use crate::stage::reports::work;
 
 const SOMEBODY_ELSE: &str = "11111111-2222-3333-4444-555555555555";
@@ -86,7 +87,7 @@ impl Login {
 
     /// The browser asks for `url`; it does not go on by itself.
     async fn request(&self, method: Method, url: &Url) -> reqwest::Response {
-        let client = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
+        let client = http_client().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
         let mut url = url.clone();
         // Wherever `localhost` leads on this machine.
         if url.host_str() == Some("localhost") {
@@ -305,7 +306,7 @@ async fn without_xdg_open_the_address_on_the_terminal_does() {
         }
     })
     .await;
-    let client = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
+    let client = http_client().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
     let back = Login::sent_to(&client.get(address).send().await.unwrap());
     let back = back.as_str().replace("localhost", "127.0.0.1");
     client.get(back).send().await.unwrap();

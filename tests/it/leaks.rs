@@ -18,6 +18,7 @@ use tokio::process::Child;
 
 use crate::stage::canned::{self, answer};
 use crate::stage::house::{House, USER, guarded};
+use crate::stage::http_client::default_client;
 use crate::stage::stand_ins::{SYSTEMCTL, furnish, installed, is_started, presenced, take};
 
 /// How often a command is killed.
@@ -260,7 +261,7 @@ async fn fetch_token(house: &House) -> String {
         ("scope", "https://graph.microsoft.com/.default"),
     ];
     let url = format!("http://{}/contoso.onmicrosoft.com/oauth2/v2.0/token", house.address);
-    let answer = reqwest::Client::new().post(url).form(&form).send().await.unwrap();
+    let answer = default_client().post(url).form(&form).send().await.unwrap();
     answer.json::<serde_json::Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned()
 }
 

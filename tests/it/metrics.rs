@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::stage::fake_daemon::{FakeDaemon, fill, report};
 use crate::stage::house::{House, guarded};
+use crate::stage::http_client::default_client;
 
 fn rules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus")
@@ -260,7 +261,7 @@ async fn free_port() -> u16 {
 /// Asks Prometheus' own interface, once it is up.
 async fn ask(port: u16, path: &str) -> Value {
     loop {
-        if let Ok(answer) = reqwest::get(format!("http://127.0.0.1:{port}/api/v1/{path}")).await
+        if let Ok(answer) = default_client().get(format!("http://127.0.0.1:{port}/api/v1/{path}")).send().await
             && let Ok(answer) = answer.json().await
         {
             return answer;

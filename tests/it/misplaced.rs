@@ -14,6 +14,7 @@ use rustix::process::Signal;
 
 use crate::stage::canned::{Server, answer};
 use crate::stage::house::{CALL, Daemon, House, guarded, personal};
+use crate::stage::http_client::default_client;
 use crate::stage::odd_file::Odd;
 use crate::stage::reports::{has, warned, work};
 
@@ -209,7 +210,7 @@ async fn a_secret_is_in_a_small_regular_file_or_refused() {
         odd.put(&path);
         // The next token needs it.
         let tokens = format!("http://{}/_emulator/tokens", house.address);
-        assert!(reqwest::Client::new().delete(tokens).send().await.is_ok());
+        assert!(default_client().delete(tokens).send().await.is_ok());
         house.write("call-state", "in-call");
         let report = daemon.report("the refusal", |report| work(report).state == State::Refused).await;
         assert!(trouble(&report).contains(path.to_str().unwrap()), "{odd:?}: {}", trouble(&report));

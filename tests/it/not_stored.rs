@@ -12,6 +12,7 @@ use presenced_emulator::{Call, Fault, Then};
 
 use crate::stage::faults::{on, quick_sign_in};
 use crate::stage::house::{CALL, House, guarded, personal};
+use crate::stage::http_client::default_client;
 use crate::stage::reports::work;
 
 /// A person's sign-in, kept in a file.
@@ -68,7 +69,7 @@ async fn a_refresh_token_that_is_not_stored_is_a_warning_until_it_is() {
 
     // The next renewal stores it.
     fs::remove_dir(tokens(&house).join("work.lock")).unwrap();
-    assert!(reqwest::Client::new().delete(format!("http://{}/_emulator/tokens", house.address)).send().await.is_ok());
+    assert!(default_client().delete(format!("http://{}/_emulator/tokens", house.address)).send().await.is_ok());
     house.write("call-state", "in-call");
     house.seen("Busy/InACall").await;
     daemon.report("no warning", |report| report.warnings.is_empty()).await;

@@ -19,6 +19,7 @@ use tokio::net::UnixStream;
 
 use crate::stage::canned::{self, answer};
 use crate::stage::house::{House, USER, guarded};
+use crate::stage::http_client::default_client;
 use crate::stage::keyring::Desktop;
 use crate::stage::openssl::Keys;
 
@@ -151,8 +152,7 @@ async fn fetch_token(house: &House) -> String {
         ("scope", "https://graph.microsoft.com/.default"),
     ];
     let url = format!("http://{}/contoso.onmicrosoft.com/oauth2/v2.0/token", house.address);
-    let answer: serde_json::Value =
-        reqwest::Client::new().post(url).form(&form).send().await.unwrap().json().await.unwrap();
+    let answer: serde_json::Value = default_client().post(url).form(&form).send().await.unwrap().json().await.unwrap();
     answer["access_token"].as_str().unwrap().to_owned()
 }
 

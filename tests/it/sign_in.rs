@@ -8,6 +8,7 @@ use presenced_emulator::{Call, Fault, RequestRecord, Then};
 
 use crate::stage::faults::{on, once, quick_sign_in};
 use crate::stage::house::{CALL, Daemon, House, USER, guarded, personal};
+use crate::stage::http_client::default_client;
 use crate::stage::reports::{has, work};
 
 /// A daemon whose account a person signs in to.
@@ -59,7 +60,7 @@ async fn after_a_revocation_a_sign_in_is_enough() {
     let mut house = House::with(quick_sign_in()).await;
     let daemon = signed_in(&mut house).await;
     house.post(&format!("/_emulator/users/{USER}/revoke"), None, &serde_json::Value::Null).await;
-    let forgotten = reqwest::Client::new().delete(format!("http://{}/_emulator/tokens", house.address)).send().await;
+    let forgotten = default_client().delete(format!("http://{}/_emulator/tokens", house.address)).send().await;
     assert!(forgotten.unwrap().status().is_success());
     house.write("call-state", "in-call");
     let report = sign_in_needed(&daemon).await;

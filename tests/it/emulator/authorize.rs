@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use presenced_emulator::{App, Consent, Options, User};
 
 use super::*;
+use crate::stage::http_client::http_client;
 
 const OTHER_APP: &str = "33333333-4444-5555-6666-777777777777";
 const REDIRECT: &str = "http://localhost:43210";
@@ -54,7 +55,7 @@ impl Rig {
 
     async fn browse(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Answer {
         let policy = reqwest::redirect::Policy::none();
-        let client = reqwest::Client::builder().no_proxy().redirect(policy).timeout(GUARD).build().unwrap();
+        let client = http_client().no_proxy().redirect(policy).timeout(GUARD).build().unwrap();
         let mut url: url::Url = format!("{}{path}", self.base).parse().unwrap();
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);

@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::*;
+use crate::stage::http_client::http_client;
 
 fn presenced(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_presenced"));
@@ -62,7 +63,7 @@ async fn it_prints_what_to_paste_and_one_line_for_each_request() {
     assert_eq!(account["endpoints"]["login"].as_str(), Some(format!("http://{address}").as_str()));
     assert_eq!(next(&mut lines).await, "");
 
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client().no_proxy().build().unwrap();
     let login = format!("http://{address}/contoso.onmicrosoft.com/oauth2/v2.0/token");
     let answer = Answer::of(client.post(login).form(&client_credentials())).await;
     let line = next(&mut lines).await;
@@ -93,7 +94,7 @@ async fn a_directory_of_many_users_gives_a_users_file() {
         }
     };
     assert!(names_file);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client().no_proxy().build().unwrap();
     let answer = Answer::of(client.get(&url)).await;
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/plain; charset=utf-8"));
     let users: Vec<&str> = answer.body.lines().collect();
@@ -138,7 +139,7 @@ async fn a_plan_is_followed_and_one_that_is_wrong_is_shown() {
     let plan = folder.path().join("plan.toml");
     std::fs::write(&plan, "[[fault]]\ncall = \"token\"\ntimes = 1\nthen = { respond = { status = 503 } }\n").unwrap();
     let (_child, address, _lines) = start(&["--plan", plan.to_str().unwrap()]).await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client().no_proxy().build().unwrap();
     let login = format!("http://{address}/contoso.onmicrosoft.com/oauth2/v2.0/token");
     let ask = async || Answer::of(client.post(&login).form(&client_credentials())).await.status;
     assert_eq!((ask().await.as_u16(), ask().await.as_u16()), (503, 200));

@@ -19,6 +19,7 @@ mod schema;
 mod sign_in;
 mod summary;
 
+use crate::stage::http_client::http_client;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -107,7 +108,7 @@ impl Rig {
                 Err(error) => panic!("the emulator stopped serving: {error}"),
             }
         });
-        let client = reqwest::Client::builder().no_proxy().timeout(GUARD).build().unwrap();
+        let client = http_client().no_proxy().timeout(GUARD).build().unwrap();
         Self { emulator, clock, base, client, serving }
     }
 

@@ -4,6 +4,7 @@
 use presenced_emulator::{Options, Tenants};
 
 use super::*;
+use crate::stage::http_client::http_client;
 use crate::stage::openssl::Keys;
 
 const TENANT: &str = "84841066-274d-4ec0-a5c1-276be684bdd3";
@@ -17,7 +18,7 @@ impl Rig {
     /// A browser opens the address, and follows nothing.
     async fn visit(&self, path: &str, query: &[(&str, &str)]) -> Answer {
         let policy = reqwest::redirect::Policy::none();
-        let client = reqwest::Client::builder().no_proxy().redirect(policy).timeout(GUARD).build().unwrap();
+        let client = http_client().no_proxy().redirect(policy).timeout(GUARD).build().unwrap();
         let mut url: url::Url = format!("{}{path}", self.base).parse().unwrap();
         url.query_pairs_mut().extend_pairs(query);
         Answer::of(client.get(url)).await

@@ -2,6 +2,7 @@
 //! watch through its socket.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use super::http_client::default_client;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -222,7 +223,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
             ("scope", "https://graph.microsoft.com/.default"),
         ];
         let url = format!("http://{}/contoso.onmicrosoft.com/oauth2/v2.0/token", self.address);
-        let answer = reqwest::Client::new().post(url).form(&form).send().await.unwrap();
+        let answer = default_client().post(url).form(&form).send().await.unwrap();
         let token: serde_json::Value = answer.json().await.unwrap();
         let path = format!("/v1.0/users/{USER}/presence/{action}");
         self.post(&path, token["access_token"].as_str(), body).await;
@@ -230,7 +231,7 @@ endpoints = {{ graph = "http://{address}/v1.0", login = "http://{address}" }}
 
     /// Posts something to the emulator.
     pub(crate) async fn post(&self, path: &str, token: Option<&str>, body: &serde_json::Value) {
-        let request = reqwest::Client::new().post(format!("http://{}{path}", self.address)).json(body);
+        let request = default_client().post(format!("http://{}{path}", self.address)).json(body);
         let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
         let answer = request.send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());

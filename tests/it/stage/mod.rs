@@ -17,6 +17,7 @@ pub(crate) mod flood;
 pub(crate) mod folder;
 pub(crate) mod hooks;
 pub(crate) mod house;
+pub(crate) mod http_client;
 pub(crate) mod idle;
 pub(crate) mod keyring;
 pub(crate) mod lapse;
