@@ -57,6 +57,26 @@ async fn each_part_counts_and_those_above_the_limit_have_their_own_429() {
 }
 
 #[tokio::test]
+async fn a_part_may_have_the_whole_url_of_the_emulator_or_of_graph() {
+    let rig = directory(1, 1_500).await;
+    let token = rig.app_token().await;
+    let read = format!("users/{USER}/presence?$select=id");
+    let here = rig.base.strip_prefix("http://").unwrap();
+    for (url, status) in [
+        (format!("{}/v1.0/{read}", rig.base), 200),
+        (format!("https://{here}/v1.0/{read}"), 200),
+        (format!("https://graph.microsoft.com/v1.0/{read}"), 200),
+        (format!("https://graph.microsoft.com/beta/{read}"), 400),
+        (format!("https://graph.example/v1.0/{read}"), 400),
+        (format!("ftp://graph.microsoft.com/v1.0/{read}"), 400),
+    ] {
+        let part = json!({"id": "1", "method": "GET", "url": url, "depends_on": []});
+        let answer = rig.post(&token, BATCH, json!({ "requests": [part] })).await;
+        assert_eq!(statuses(&answer), expected([("1", status)]), "{url}");
+    }
+}
+
+#[tokio::test]
 async fn each_part_is_recorded_with_its_user_and_its_batch() {
     let rig = directory(2, 1_500).await;
     let token = rig.app_token().await;

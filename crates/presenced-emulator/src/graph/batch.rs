@@ -58,8 +58,9 @@ pub(crate) struct Part {
 impl BatchItem {
     /// This item as a request with the batch's token. `None` if its method or a header is invalid.
     fn request(&self, outer: &Request) -> Option<Request> {
-        let (path, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
         let version = outer.path.split('/').nth(1).unwrap_or("v1.0");
+        let url = below_version(&self.url, version, outer.header("host").unwrap_or_default());
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
@@ -72,6 +73,17 @@ impl BatchItem {
         let path = format!("/{version}/{}", path.trim_start_matches('/'));
         Some(Request { method, path, query: query.to_owned(), headers, body: Some(body) })
     }
+}
+
+/// The URL of a part without what it shares with its batch. It should be relative, but msgraph-core for Python sends all of it, which
+/// Graph accepts (reported).
+fn below_version<'a>(url: &'a str, version: &str, host: &str) -> &'a str {
+    let below = || {
+        let (_, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
+        let (_, path) = rest.split_once('/').filter(|(named, _)| *named == host || *named == "graph.microsoft.com")?;
+        path.strip_prefix(version).filter(|rest| rest.starts_with('/'))
+    };
+    below().unwrap_or(url)
 }
 
 impl Graph {
