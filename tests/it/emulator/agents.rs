@@ -6,6 +6,7 @@ use super::*;
 
 const AGENT: &str = "a9e27000-0000-4000-8000-000000000001";
 const SECOND: &str = "a9e27000-0000-4000-8000-000000000002";
+const OTHER_BLUEPRINT: &str = "b1e00000-0000-4000-8000-000000000001";
 const EXCHANGE: &str = "api://AzureADTokenExchange/.default";
 const GRAPH: &str = "https://graph.microsoft.com/.default";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -19,7 +20,9 @@ async fn rig() -> Rig {
         users,
     };
     let agents = vec![agent(AGENT, vec![second.id.clone()]), agent(SECOND, vec![])];
-    Rig::with(Options { users: vec![User::default(), second], agents, ..Options::default() }).await
+    let other = App { client_id: OTHER_BLUEPRINT.to_owned(), ..App::default() };
+    let apps = vec![App::default(), other];
+    Rig::with(Options { apps, users: vec![User::default(), second], agents, ..Options::default() }).await
 }
 
 /// T1: the blueprint's token for an agent identity.
@@ -112,6 +115,9 @@ async fn each_step_needs_the_token_of_the_one_before_it() {
     rig.sign_in("token", &form).await.is_entra_error(401, "invalid_client", 7_000_215);
     form.pop();
     form.extend([("client_secret", SECRET)]);
+    form[1].1 = OTHER_BLUEPRINT;
+    rig.sign_in("token", &form).await.is_entra_error(400, "unauthorized_client", 700_016);
+    form[1].1 = APP;
     form[3].1 = GRAPH;
     rig.sign_in("token", &form).await.is_entra_error(400, "invalid_scope", 70_011);
 
