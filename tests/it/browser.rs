@@ -25,7 +25,11 @@ const SOMEBODY_ELSE: &str = "11111111-2222-3333-4444-555555555555";
 
 /// A house whose account signs in in a browser.
 async fn house(consent: Consent) -> House {
-    let stranger = User { id: SOMEBODY_ELSE.to_owned(), principal_name: "you@contoso.onmicrosoft.com".to_owned() };
+    let stranger = User {
+        id: SOMEBODY_ELSE.to_owned(),
+        principal_name: "you@contoso.onmicrosoft.com".to_owned(),
+        ..User::default()
+    };
     let users = vec![User::default(), stranger];
     let house = House::with(Options { consent, users, ..Options::default() }).await;
     house.write("config.toml", account(&house));

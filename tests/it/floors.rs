@@ -252,7 +252,7 @@ const OPENERS: [(&str, &str); 7] = [
         "the day's log, a new file that nobody planted; no link is followed, and nothing is waited for",
     ),
     ("src/config/load.rs", "a configuration that may be a pipe, before there is a loop"),
-    ("src/cli/emulator.rs", "what the command line names, before there is a loop"),
+    ("src/cli/emulator/mod.rs", "what the command line names, before there is a loop"),
     ("src/cli/service/paths.rs", "units of systemd, which a command looks at"),
     ("src/cli/doctor/clock.rs", "the system's time zones, which a command looks at"),
 ];

@@ -16,6 +16,7 @@ use super::model::{Pair, Timeline, UserPresence};
 use super::options::Options;
 use super::service::Service;
 use super::state::{ShownUsers, State, UserState};
+use super::tls::Tls;
 
 /// How many records a subscriber may leave unread before it loses the oldest.
 const MAX_UNREAD_RECORDS: usize = 1_024;
@@ -47,9 +48,18 @@ impl Emulator {
     /// Serves on `listener` until the returned future is dropped. Dropping it closes every connection.
     ///
     /// # Errors
-    /// The listener is not on a loopback address ([`io::ErrorKind::InvalidInput`]), or its address cannot be read.
+    /// The listener is not on a loopback address although there are no [`Options::hosts`] ([`io::ErrorKind::InvalidInput`]), or
+    /// its address cannot be read.
     pub async fn serve(&self, listener: TcpListener) -> io::Result<Infallible> {
-        http::serve(self, listener).await
+        http::serve(self, listener, None).await
+    }
+
+    /// Serves with TLS on `listener` until the returned future is dropped. It may serve without TLS on another one at the same time.
+    ///
+    /// # Errors
+    /// As for [`serve`](Self::serve).
+    pub async fn serve_tls(&self, listener: TcpListener, tls: Tls) -> io::Result<Infallible> {
+        http::serve(self, listener, Some(tls)).await
     }
 
     /// What others see of a user now. `user` is an object id or a user principal name; case does not matter. `None` if there is

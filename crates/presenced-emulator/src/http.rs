@@ -14,13 +14,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use presenced_core::local_request::is_loopback;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::Emulator;
 use super::graph::http_date;
-use super::message::{MAX_BODY_BYTES, Reply, Request};
+use super::host::Host;
+use super::message::{FORWARDED_PROTO, MAX_BODY_BYTES, Reply, Request};
 use super::service::{Arrival, End, Fate, Served};
+use super::tls::Tls;
 
 /// How long to wait after a connection could not be accepted, for example because the process has no file descriptors left.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
@@ -37,18 +40,27 @@ impl fmt::Display for Aborted {
 
 impl std::error::Error for Aborted {}
 
-/// Serves `emulator` on `listener` until dropped; dropping closes every connection.
+/// The first byte of a TLS handshake (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// The answer to a request without TLS where TLS is expected.
+const TLS_EXPECTED: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 51\r\nConnection: close\r\n\r\n\
+    This port of the emulator expects https, not http.\n";
+
+/// Serves `emulator` on `listener` until dropped, with or without TLS; dropping closes every connection.
 ///
 /// # Errors
-/// The listener is not on loopback. The control endpoints have no authentication, so no other machine may reach them.
-pub(super) async fn serve(emulator: &Emulator, listener: TcpListener) -> io::Result<Infallible> {
-    only_loopback(listener.local_addr()?)?;
+/// The listener is not on loopback, and the options do not allow that. The control endpoints have no authentication, so other
+/// machines may reach them only if somebody asked for it.
+pub(super) async fn serve(emulator: &Emulator, listener: TcpListener, tls: Option<Tls>) -> io::Result<Infallible> {
+    check_address(listener.local_addr()?, &emulator.service().hosts)?;
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(emulator.clone(), stream));
+                    connections.spawn(connection(emulator.clone(), stream, tls.clone()));
                 }
                 Err(error) => {
                     tracing::debug!(%error, "cannot accept a connection");
@@ -61,25 +73,49 @@ pub(super) async fn serve(emulator: &Emulator, listener: TcpListener) -> io::Res
     }
 }
 
-pub(super) fn only_loopback(address: SocketAddr) -> io::Result<()> {
-    if is_loopback(address.ip()) {
+/// Whether it may listen on `address`: on loopback, and anywhere if it has names for other machines.
+pub(super) fn check_address(address: SocketAddr, hosts: &[Host]) -> io::Result<()> {
+    if is_loopback(address.ip()) || !hosts.is_empty() {
         return Ok(());
     }
-    let text = format!("the emulator serves only loopback addresses, and {address} is not one");
+    let text = format!("without a host name the emulator serves only loopback addresses, and {address} is not one");
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
-async fn connection(emulator: Emulator, stream: TcpStream) {
+async fn connection(emulator: Emulator, mut stream: TcpStream, tls: Option<Tls>) {
     // Answers are small: Nagle's algorithm would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = service_fn(|request| answer(&emulator, request));
+    let Some(Tls(acceptor)) = tls else { return talk(&emulator, stream, false, |stream| stream).await };
+    let mut first = [TLS_HANDSHAKE];
+    if stream.peek(&mut first).await.is_ok() && first != [TLS_HANDSHAKE] {
+        // The client may not wait for it.
+        let _ = stream.write_all(TLS_EXPECTED).await;
+        return;
+    }
+    match acceptor.accept(stream).await {
+        Ok(stream) => talk(&emulator, stream, true, |stream| stream.into_inner().0).await,
+        Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+/// Answers the requests that arrive on `stream`, whose socket `socket` returns.
+async fn talk<S>(emulator: &Emulator, stream: S, is_tls: bool, socket: fn(S) -> TcpStream)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        if is_tls {
+            request.headers_mut().insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+        }
+        answer(emulator, request)
+    });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let Err(error) = (&mut connection).await else { return };
     if error.is_user() {
         // With a linger time of zero the kernel closes with RST instead of FIN.
-        let stream = connection.into_parts().io.into_inner();
+        let stream = socket(connection.into_parts().io.into_inner());
         if let Err(error) = stream.set_zero_linger() {
             tracing::debug!(%error, "cannot reset the connection; closing it");
         }
@@ -161,14 +197,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_addresses_are_served() {
+    fn only_loopback_addresses_are_served_unless_there_is_a_name_for_others() {
+        let hosts = ["graph.test".parse().unwrap()];
         for address in ["127.0.0.1:1", "127.8.9.1:1", "[::1]:1"] {
-            assert!(only_loopback(address.parse().unwrap()).is_ok(), "{address}");
+            assert!(check_address(address.parse().unwrap(), &[]).is_ok(), "{address}");
         }
         for address in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[2001:db8::1]:1"] {
-            let error = only_loopback(address.parse().unwrap()).unwrap_err();
+            let error = check_address(address.parse().unwrap(), &[]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             assert!(error.to_string().contains(address));
+            assert!(check_address(address.parse().unwrap(), &hosts).is_ok(), "{address}");
         }
+    }
+
+    #[test]
+    fn the_answer_without_tls_is_whole() {
+        let text = std::str::from_utf8(TLS_EXPECTED).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{text}");
     }
 }

@@ -15,6 +15,8 @@
 //! The [default options](Options) need no setup. They have one user ([`User::DEFAULT_ID`]) and one app registration
 //! ([`App::DEFAULT_CLIENT_ID`], [`App::DEFAULT_SECRET`]) with every permission that presence needs. Every tenant name exists.
 //!
+//! A program that accepts only `https` gets it from [`Server::start_tls`]: let it trust [`Server::ca_pem`].
+//!
 //! ```
 //! use std::{sync::Arc, time::Duration};
 //! use presenced_emulator::{Call, Fault, Options, Server, User, clock::ManualClock};
@@ -50,6 +52,8 @@
 //! # }
 //! ```
 //!
+//! [`Options::setup`] reads tenants, users, applications and agents from TOML, as `presenced emulator --setup` does.
+//!
 //! A test can also do what no client of Graph can: open a session of another client, such as Teams on a desktop, revoke a user's
 //! sign-ins, approve a device code. These are control endpoints under `/_emulator/`, for any HTTP client. `GET /` lists them all.
 //!
@@ -67,6 +71,7 @@
 //! ```text
 //!  server    binds a port and serves on it, for tests ── clock
 //!  http      the socket, and the faults that need one (reset, hang, delay)
+//!   └ tls      a CA of its own, and server certificates
 //!  service   one sans-IO state machine: a request and the time in, an answer out
 //!   ├ batch    the parts of a batch, each like a request of its own
 //!   ├ graph    permissions, throttling, the presence calls in Graph's shapes ── model: sessions, fade, expiry, what others see
@@ -85,6 +90,7 @@ mod entra;
 mod faults;
 mod graph;
 mod help;
+mod host;
 mod http;
 mod journal;
 mod message;
@@ -93,13 +99,16 @@ mod options;
 mod route;
 mod server;
 mod service;
+mod setup;
 mod state;
 mod throttle;
+mod tls;
 
 pub use self::clock::Clock;
 pub use self::emulator::Emulator;
 pub use self::faults::{At, Fault, FaultError, Matches, Parts, PlanError, Refusal, Then};
 pub use self::graph::{BEHAVIOURS, Basis, Behaviour};
+pub use self::host::{Host, NotAHost};
 pub use self::journal::{Outcome, RequestCounts, RequestRecord};
 pub use self::model::{Availability, Cause, Pair, Span, Timeline};
 pub use self::options::{
@@ -108,6 +117,8 @@ pub use self::options::{
 };
 pub use self::route::Call;
 pub use self::server::Server;
+pub use self::setup::SetupError;
 pub use self::state::{Busiest, PreferredPresence, SessionState, State, Summary, UserState};
+pub use self::tls::{Authority, AuthorityError, Tls};
 pub use jiff;
 pub use presenced_core::finding::Finding;

@@ -8,6 +8,10 @@ use serde::Serialize;
 /// The size of the largest request body that is accepted.
 pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
 
+/// The header that says which scheme the client used. The emulator sets it on connections with TLS, and a proxy in front of it that
+/// ends TLS sets it too.
+pub(super) const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
 /// A request.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
@@ -27,6 +31,12 @@ impl Request {
     /// The value of a header, if it exists and is text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The URL at which the client reached the emulator, without a path.
+    pub(super) fn base(&self) -> String {
+        let scheme = if self.header(FORWARDED_PROTO) == Some("https") { "https" } else { "http" };
+        format!("{scheme}://{}", self.header("host").unwrap_or("127.0.0.1"))
     }
 
     /// The value of `name` in the query.

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::host::Host;
 use ring::digest::{SHA256, digest};
 
 /// What a program sends as `X-IDENTITY-HEADER` to get a token of the machine's managed identity: the value of its variable
@@ -34,6 +35,10 @@ pub struct Options {
     /// Whether a session may have another id than its application's. Default: no, because all programs of one application share its
     /// session.
     pub any_session: bool,
+    /// The names by which clients reach the emulator, besides `localhost` and IP addresses. They are in its certificate, and it
+    /// answers requests to them. With any name it may listen on addresses that other machines reach. Everybody who reaches it can
+    /// sign in and use the control endpoints.
+    pub hosts: Vec<Host>,
     /// The seed of all randomness. The same seed and the same requests at the same times give the same answers.
     pub seed: u64,
 }
@@ -50,6 +55,7 @@ impl Default for Options {
             consent: Consent::ByItself,
             throttle: Throttle::default(),
             any_session: false,
+            hosts: Vec::new(),
             seed: 0,
         }
     }
@@ -74,6 +80,9 @@ pub struct App {
     pub secret: Option<String>,
     /// The certificates it may sign in with, each an X.509 certificate in DER with an RSA key. What cannot be read as one is ignored.
     pub certificates: Vec<Vec<u8>>,
+    /// The redirect addresses of browser sign-ins. Of `http://localhost` with a path any port is accepted; others must be exact. If
+    /// there are none, `http://localhost` is registered, as for a native application.
+    pub redirect_uris: Vec<String>,
     /// The other identity providers whose assertions are accepted for it.
     pub federated: Vec<FederatedCredential>,
     /// The application permissions that an administrator consented to, such as `Presence.ReadWrite.All`.
@@ -98,6 +107,7 @@ impl Default for App {
             client_id: Self::DEFAULT_CLIENT_ID.to_owned(),
             secret: Some(Self::DEFAULT_SECRET.to_owned()),
             certificates: Vec::new(),
+            redirect_uris: Vec::new(),
             federated: Vec::new(),
             roles: owned(&["Presence.ReadWrite.All", "Presence.Read.All", "User.Read.All"]),
             scopes: owned(&["Presence.ReadWrite", "Presence.Read", "Presence.Read.All", "User.Read"]),
@@ -138,6 +148,10 @@ pub struct User {
     pub id: String,
     /// The user principal name, in the form of an e-mail address.
     pub principal_name: String,
+    /// Whether the user has a licence for Teams. Without one, setPresence is answered with 200 and has no effect.
+    pub licensed: bool,
+    /// Whether the user is a guest, whose presence is unknown.
+    pub guest: bool,
 }
 
 impl User {
@@ -146,6 +160,11 @@ impl User {
 
     /// The [`principal_name`](Self::principal_name) of the default user.
     pub const DEFAULT_PRINCIPAL_NAME: &str = "me@contoso.onmicrosoft.com";
+
+    /// Whether the presence service keeps sessions for the user.
+    pub(super) fn is_provisioned(&self) -> bool {
+        self.licensed && !self.guest
+    }
 
     /// User `number` of a large directory. Number 1 is the default user; number 2 is `user2@contoso.onmicrosoft.com`. The object id
     /// depends only on the number, and has the form of a random UUID (version 4).
@@ -165,13 +184,19 @@ impl User {
         Self {
             id: uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
             principal_name: format!("user{number}@contoso.onmicrosoft.com"),
+            ..Self::default()
         }
     }
 }
 
 impl Default for User {
     fn default() -> Self {
-        Self { id: Self::DEFAULT_ID.to_owned(), principal_name: Self::DEFAULT_PRINCIPAL_NAME.to_owned() }
+        Self {
+            id: Self::DEFAULT_ID.to_owned(),
+            principal_name: Self::DEFAULT_PRINCIPAL_NAME.to_owned(),
+            licensed: true,
+            guest: false,
+        }
     }
 }
 

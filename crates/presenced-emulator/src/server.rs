@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::clock::{Clock, RealClock};
-use super::{Emulator, Options};
+use super::{Authority, Emulator, Options};
 
 /// An emulator that serves on loopback until it is stopped or dropped.
 ///
@@ -18,6 +18,8 @@ use super::{Emulator, Options};
 pub struct Server {
     emulator: Emulator,
     address: SocketAddr,
+    /// The certificate of the CA, if it serves with TLS.
+    ca_pem: Option<String>,
     serving: JoinHandle<()>,
 }
 
@@ -45,25 +47,60 @@ impl Server {
         Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), options, clock).await
     }
 
+    /// Starts an emulator with TLS on a free port of 127.0.0.1, in the time of `clock`. Its certificate is for `localhost`,
+    /// 127.0.0.1, `::1` and [`Options::hosts`], and valid in real time. A client must trust the CA in [`ca_pem`](Self::ca_pem).
+    ///
+    /// # Errors
+    /// No port is available, or no random numbers.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start_tls(options: Options, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let authority = Authority::new(RealClock::new().now().wall)?;
+        Self::launch((Ipv4Addr::LOCALHOST, 0).into(), options, clock, Some(&authority)).await
+    }
+
     /// Starts an emulator on `address`, in the time of `clock`. Port 0 takes a free port. Use this to start a second emulator on
     /// the port of one that was stopped.
     ///
     /// # Errors
-    /// The address is not a loopback address ([`io::ErrorKind::InvalidInput`]), or it cannot be bound.
+    /// The address is not a loopback address although there are no [`Options::hosts`] ([`io::ErrorKind::InvalidInput`]), or it
+    /// cannot be bound.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start_at(address: SocketAddr, options: Options, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        super::http::only_loopback(address)?;
+        Self::launch(address, options, clock, None).await
+    }
+
+    async fn launch(
+        address: SocketAddr,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        authority: Option<&Authority>,
+    ) -> io::Result<Self> {
+        super::http::check_address(address, &options.hosts)?;
+        let tls = match authority {
+            Some(authority) => Some(authority.tls(&options.hosts, RealClock::new().now().wall)?),
+            None => None,
+        };
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let emulator = Emulator::new(options, clock);
         let served = emulator.clone();
         let serving = tokio::spawn(async move {
-            let Err(error) = served.serve(listener).await;
+            let Err(error) = match tls {
+                Some(tls) => served.serve_tls(listener, tls).await,
+                None => served.serve(listener).await,
+            };
             tracing::error!(%error, "the emulator stopped");
         });
-        Ok(Self { emulator, address, serving })
+        Ok(Self { emulator, address, ca_pem: authority.map(Authority::certificate_pem), serving })
+    }
+
+    /// The certificate of the CA in PEM; `None` without TLS. A client that trusts it accepts the emulator's certificate.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// The address it listens on.
@@ -71,16 +108,17 @@ impl Server {
         self.address
     }
 
-    /// The base URL of Graph, without a slash at the end: `http://127.0.0.1:PORT/v1.0`. It stands for
+    /// The base URL of Graph, without a slash at the end: `http://127.0.0.1:PORT/v1.0`, or with `https`. It stands for
     /// `https://graph.microsoft.com/v1.0`.
     pub fn graph_url(&self) -> String {
-        format!("http://{}/v1.0", self.address)
+        format!("{}/v1.0", self.login_url())
     }
 
-    /// The base URL of the sign-in service, without a slash at the end: `http://127.0.0.1:PORT`. It stands for
+    /// The base URL of the sign-in service, without a slash at the end: `http://127.0.0.1:PORT`, or with `https`. It stands for
     /// `https://login.microsoftonline.com`; a client appends `/{tenant}/oauth2/v2.0/token`.
     pub fn login_url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Stops serving. When this returns, the port is free. Connections that are still open are closed without an answer.

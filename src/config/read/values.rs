@@ -11,7 +11,7 @@ use tracing_subscriber::filter::Targets;
 
 use super::section::kind;
 use super::{Reader, Value};
-use crate::config::Environment;
+use crate::config::{Environment, NAME_RULE, is_name};
 use crate::presence::Expiration;
 use crate::suggest;
 
@@ -96,17 +96,11 @@ impl Reader<'_> {
         found.map(|(_, choice)| *choice)
     }
 
-    /// A name that the user chooses for an account or a signal. It is used in paths and addresses.
+    /// A name that the user chooses for an account or a signal.
     pub(super) fn name(&mut self, what: &str, name: &Spanned<DeString<'_>>) -> String {
         let text = name.get_ref();
-        let fits =
-            (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-        if !fits {
-            self.wrong(
-                name.span(),
-                format!("`{text}` is not a valid name for {what}"),
-                "a name has 1 to 64 of the characters A to Z, a to z, 0 to 9, `_` and `-`",
-            );
+        if !is_name(text) {
+            self.wrong(name.span(), format!("`{text}` is not a valid name for {what}"), NAME_RULE);
         }
         text.to_string()
     }

@@ -20,13 +20,13 @@ fn must_load(text: &str, origin: &str) -> presenced::config::Config {
 }
 
 #[test]
-fn there_are_three_examples() {
+fn there_are_three_examples_beside_the_emulators() {
     let folder = root().join("config");
     let mut names: Vec<String> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.retain(|name| name != "hooks");
     names.sort();
-    assert_eq!(names, ["desktop.toml", "presenced.toml", "sidecar.toml"]);
+    assert_eq!(names, ["desktop.toml", "emulator.toml", "presenced.toml", "sidecar.toml"]);
 }
 
 #[test]

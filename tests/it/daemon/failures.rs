@@ -132,9 +132,11 @@ async fn a_passing_401_is_retried_for_every_code() {
 async fn another_users_presence_is_refused() {
     let other = "00000000-0000-0000-0000-000000000001";
     let mut options = presenced_emulator::Options::default();
-    options
-        .users
-        .push(presenced_emulator::User { id: other.to_owned(), principal_name: "other@contoso.com".to_owned() });
+    options.users.push(presenced_emulator::User {
+        id: other.to_owned(),
+        principal_name: "other@contoso.com".to_owned(),
+        ..presenced_emulator::User::default()
+    });
     let mut house = House::with(options).await;
     house.write("config.toml", personal(&house));
     assert_eq!(house.ask(&["login"]).await.0, 0);

@@ -200,7 +200,7 @@ async fn other_errors_reach_the_application() {
 
 #[tokio::test]
 async fn a_person_approves_or_denies_on_a_page_or_lets_it_be() {
-    let stranger = User { id: "stranger".to_owned(), principal_name: "you@contoso.com".to_owned() };
+    let stranger = User { id: "stranger".to_owned(), principal_name: "you@contoso.com".to_owned(), ..User::default() };
     let users = vec![User::default(), stranger];
     let rig = Rig::with(Options { consent: Consent::ByHand, users, ..Options::default() }).await;
     let ask = async || {

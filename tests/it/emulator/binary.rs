@@ -9,7 +9,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::*;
 use crate::stage::http_client::http_client;
 
-fn presenced(arguments: &[&str]) -> Command {
+pub(super) fn presenced(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_presenced"));
     command
         .arg("emulator")
@@ -31,7 +31,7 @@ async fn start(arguments: &[&str]) -> (Child, String, Lines<BufReader<ChildStdou
     (child, address, lines)
 }
 
-async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+pub(super) async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
     tokio::time::timeout(GUARD, lines.next_line())
         .await
         .expect("a line comes")
@@ -39,7 +39,7 @@ async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
         .expect("before the output ends")
 }
 
-async fn fails(arguments: &[&str]) -> (Option<i32>, String) {
+pub(super) async fn fails(arguments: &[&str]) -> (Option<i32>, String) {
     let output = tokio::time::timeout(GUARD, presenced(arguments).output()).await.expect("it ends").unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
@@ -126,7 +126,7 @@ async fn public_addresses_and_invalid_speeds_are_misuse() {
     for address in ["0.0.0.0:8765", "192.0.2.1:8765", "[::]:8765"] {
         let (code, text) = fails(&["--listen", address]).await;
         assert_eq!(code, Some(2));
-        assert!(text.contains("is not a loopback address"), "{text}");
+        assert!(text.contains("is not a loopback address") && text.contains("--host NAME"), "{text}");
     }
     for arguments in [["--listen", "localhost"], ["--speed", "0"], ["--speed", "NaN"], ["--speed", "fast"]] {
         assert_eq!(fails(&arguments).await.0, Some(2), "{arguments:?}");

@@ -15,7 +15,8 @@ fn two_users() -> Options {
         scopes: vec!["User.Read".to_owned()],
         ..App::default()
     };
-    let other = User { id: OTHER.to_owned(), principal_name: "other@contoso.onmicrosoft.com".to_owned() };
+    let other =
+        User { id: OTHER.to_owned(), principal_name: "other@contoso.onmicrosoft.com".to_owned(), ..User::default() };
     Options { apps: vec![App::default(), powerless], users: vec![User::default(), other], ..Options::default() }
 }
 

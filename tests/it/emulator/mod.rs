@@ -16,8 +16,12 @@ mod personal;
 mod read_many;
 mod resources;
 mod schema;
+#[cfg(feature = "emulator")]
+mod setup;
 mod sign_in;
 mod summary;
+#[cfg(feature = "emulator")]
+mod tls;
 
 use crate::stage::http_client::http_client;
 use std::future::Future;

@@ -73,7 +73,7 @@ impl CodeClient {
     /// The application `app`, if the redirect URI is registered for it. `tenant` is the id of the tenant.
     pub(super) fn of(app: &App, tenant: String, query: &HashMap<String, String>) -> Result<Self, EntraError> {
         let redirect_uri = super::field(query, "redirect_uri")?;
-        let redirect = Url::parse(redirect_uri).ok().filter(is_registered);
+        let redirect = Url::parse(redirect_uri).ok().filter(|url| is_registered_for(app, redirect_uri, url));
         Ok(Self {
             app: app.client_id.clone(),
             redirect: redirect.ok_or_else(|| CodeError::NotRegistered(redirect_uri.to_owned()))?,
@@ -103,6 +103,23 @@ impl CodeClient {
         let (error, description) = refusal.in_redirect();
         self.send_back(&[("error", error), ("error_description", &description)]).coded(error)
     }
+}
+
+/// Whether `app` has the redirect address `written`, which is `url`. Entra ignores the port of `http://localhost`, and nothing else.
+fn is_registered_for(app: &App, written: &str, url: &Url) -> bool {
+    if app.redirect_uris.is_empty() {
+        return is_registered(url);
+    }
+    let without_port = |url: &Url| {
+        let mut url = url.clone();
+        let is_localhost = url.scheme() == "http" && url.host() == Some(Host::Domain("localhost"));
+        (is_localhost && url.set_port(None).is_ok()).then_some(url)
+    };
+    let wanted = without_port(url);
+    app.redirect_uris.iter().any(|registered| {
+        let same_but_port = || wanted.is_some() && Url::parse(registered).is_ok_and(|url| without_port(&url) == wanted);
+        registered == written || same_but_port()
+    })
 }
 
 /// Whether it is `http://localhost`, with any port.
@@ -248,6 +265,27 @@ fn page(id: &str, client: &CodeClient, scopes: &[String]) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registered_address_is_exact_except_for_the_port_of_localhost() {
+        let redirect_uris = ["http://localhost/callback", "https://app.example/in"].map(str::to_owned).to_vec();
+        let app = App { redirect_uris, ..App::default() };
+        for (uri, expected) in [
+            ("http://localhost/callback", true),
+            ("http://localhost:43210/callback", true),
+            ("http://localhost", false),
+            ("http://localhost:1/callback/", false),
+            ("http://localhost:1/Callback", false),
+            ("http://localhost:1/callback?a=b", false),
+            ("https://localhost/callback", false),
+            ("http://127.0.0.1/callback", false),
+            ("https://app.example/in", true),
+            ("https://app.example:444/in", false),
+            ("https://app.example/in/", false),
+        ] {
+            assert_eq!(is_registered_for(&app, uri, &Url::parse(uri).unwrap()), expected, "{uri}");
+        }
+    }
 
     #[test]
     fn only_localhost_is_registered_with_any_port() {

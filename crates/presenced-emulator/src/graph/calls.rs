@@ -92,6 +92,7 @@ impl Graph {
     ) -> Result<Reply, GraphError> {
         let payload = Payload::read(call, request)?;
         let place = self.permit(Purpose::WritePresence, whose, access)?.place;
+        let has_effect = self.directory.users()[place].is_provisioned();
         match payload {
             Payload::Set { session, arguments } => {
                 self.check_session(&session, access)?;
@@ -104,7 +105,9 @@ impl Graph {
                     fades: presence.fades(),
                     expires_at: Some(now.instant + lifetime.as_duration()),
                 };
-                self.population.change(place, now, |user| user.set(&session, set, now));
+                if has_effect {
+                    self.population.change(place, now, |user| user.set(&session, set, now));
+                }
             }
             Payload::Clear { session } => {
                 self.check_session(&session, access)?;

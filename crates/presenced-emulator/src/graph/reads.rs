@@ -32,9 +32,9 @@ impl Graph {
     ) -> Result<Reply, GraphError> {
         let Concerned { place, own } = self.permit(Purpose::ReadPresence, whose, access)?;
         let select = Select::of(request, &PRESENCE)?;
-        let id = self.directory.users()[place].id.clone();
-        let mut body = select.apply(resource::presence(&id, self.population.get(place, now), own, now));
-        body["@odata.context"] = select.context(request, &format!("users('{id}')/presence"), "/$entity").into();
+        let user = &self.directory.users()[place];
+        let mut body = select.apply(resource::presence(user, self.population.get(place, now), own, now));
+        body["@odata.context"] = select.context(request, &format!("users('{}')/presence", user.id), "/$entity").into();
         Ok(Reply::json(StatusCode::OK, &body))
     }
 
@@ -62,9 +62,9 @@ impl Graph {
         match self.directory.place(id).filter(|place| users[*place].id.eq_ignore_ascii_case(id)) {
             Some(place) => {
                 let own = is_own(access, &users[place].id);
-                resource::presence(&users[place].id, self.population.get(place, now), own, now)
+                resource::presence(&users[place], self.population.get(place, now), own, now)
             }
-            None => json!({ "id": id, "availability": "PresenceUnknown", "activity": "PresenceUnknown" }),
+            None => resource::unknown(id),
         }
     }
 
@@ -91,18 +91,17 @@ impl Graph {
         let end = places.end.min(first.saturating_add(MAX_IDS));
         let presences: Vec<Value> = (first.max(places.start)..end)
             .map(|place| {
-                let id = self.directory.users()[place].id.clone();
-                let own = is_own(access, &id);
-                select.apply(resource::presence(&id, self.population.get(place, now), own, now))
+                let user = &self.directory.users()[place];
+                let own = is_own(access, &user.id);
+                select.apply(resource::presence(user, self.population.get(place, now), own, now))
             })
             .collect();
         let mut body = json!({ "value": presences });
         body["@odata.context"] = select.context(request, "communications/presences", "").into();
         if end < places.end {
-            let host = request.header("host").unwrap_or("localhost");
             let (path, selected) = (&request.path, request.parameter("$select"));
             let selected = selected.map(|names| format!("&$select={names}")).unwrap_or_default();
-            body["@odata.nextLink"] = format!("http://{host}{path}?$skiptoken={end}{selected}").into();
+            body["@odata.nextLink"] = format!("{}{path}?$skiptoken={end}{selected}", request.base()).into();
         }
         Ok(Reply::json(StatusCode::OK, &body))
     }

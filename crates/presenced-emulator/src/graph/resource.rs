@@ -93,12 +93,20 @@ impl Select {
     }
 }
 
+/// The `presence` of somebody whom the presence service does not know.
+pub(super) fn unknown(id: &str) -> Value {
+    json!({ "id": id, "availability": "PresenceUnknown", "activity": "PresenceUnknown" })
+}
+
 /// The `presence` of a user. `own` says whether the user asks.
-pub(super) fn presence(id: &str, presence: &UserPresence, own: bool, now: &Now) -> Value {
+pub(super) fn presence(user: &User, presence: &UserPresence, own: bool, now: &Now) -> Value {
+    if user.guest {
+        return unknown(&user.id);
+    }
     let visible = presence.visible();
     let (source, location) = presence.locations().winner();
     json!({
-        "id": id,
+        "id": user.id,
         "availability": visible.availability,
         "activity": visible.activity,
         "sequenceNumber": format!("A{:010}", presence.version()),

@@ -20,6 +20,7 @@ use super::faults::{FaultHit, Faults, Then};
 use super::graph::Graph;
 use super::graph::batch::garble;
 use super::help;
+use super::host::Host;
 use super::journal::{Journal, Outcome, RequestRecord};
 use super::message::{Reply, Request};
 use super::options::Options;
@@ -39,6 +40,8 @@ pub(super) struct Service {
     pub(super) entra: Entra,
     pub(super) faults: Faults,
     pub(super) journal: Journal,
+    /// The names of this machine besides `localhost` and addresses.
+    pub(super) hosts: Vec<Host>,
 }
 
 /// What happens to a request that arrived.
@@ -103,17 +106,17 @@ impl Service {
     pub(super) fn new(options: Options, now: &Now) -> Self {
         Self {
             graph: Graph::new(&options, now),
-            entra: Entra::new(options),
             faults: Faults::default(),
             journal: Journal::default(),
+            hosts: options.hosts.clone(),
+            entra: Entra::new(options),
         }
     }
 
     /// Takes a request and decides what happens to it.
     pub(super) fn arrive(&mut self, request: &Request, now: &Now) -> Arrival {
-        if !is_local(request) {
-            let text =
-                "The emulator only answers requests to an address or localhost, and from pages of this machine.\n";
+        if !is_local(request, &self.hosts) {
+            let text = "The emulator only answers requests to an address, localhost or a name of `--host`, and from its own pages.\n";
             let refused = Reply::text(StatusCode::FORBIDDEN, text.to_owned());
             return Arrival { journal_entry: None, delay: Duration::ZERO, fate: Fate::End(End::Reply(refused)) };
         }
@@ -175,10 +178,7 @@ impl Service {
         match &route {
             Route::Help => help::page(),
             Route::Control(segments) => control::answer(self, segments, request, now),
-            Route::Entra(endpoint, tenant) => {
-                let base = format!("http://{}", request.header("host").unwrap_or("127.0.0.1"));
-                self.entra.handle(*endpoint, tenant, request, &base, now)
-            }
+            Route::Entra(endpoint, tenant) => self.entra.handle(*endpoint, tenant, request, &request.base(), now),
             Route::Presence(..)
             | Route::Location(..)
             | Route::ReadMany
@@ -309,11 +309,19 @@ impl Service {
     }
 }
 
-/// Whether all headers say that the request was meant for this machine. A request without them does not come from a browser.
-fn is_local(request: &Request) -> bool {
-    let all =
-        |name, is: fn(&str) -> bool| request.headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(is));
-    all(HOST, is_local_host) && all(ORIGIN, is_local_origin)
+/// Whether all headers say that the request was meant for this machine, which also has the names `hosts`. A request without them
+/// does not come from a browser.
+fn is_local(request: &Request, hosts: &[Host]) -> bool {
+    let named = |header: &str| hosts.iter().any(|host| host.is_in_header(header));
+    let named_origin = |origin: &str| {
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        host.is_some_and(named)
+    };
+    let all = |name, is: &dyn Fn(&str) -> bool| {
+        request.headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(is))
+    };
+    all(HOST, &|host| is_local_host(host) || named(host))
+        && all(ORIGIN, &|origin| is_local_origin(origin) || named_origin(origin))
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! `presenced emulator`: serves Microsoft Graph on loopback and prints the requests.
 
+mod authority;
+mod introduction;
+
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,16 +13,17 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
+use self::introduction::{Addresses, configuration, introduction};
 use super::context::{Context, examples};
 use super::error::{Error, Exit};
 use super::fast_clock::{fast_clock, speed};
 use super::runtime::block_on;
 use crate::certificate::{Certificate, pem};
-use crate::config::Problems;
+use crate::config::{NAME_RULE, Problems, is_name};
 use crate::daemon::clock::SystemClock;
 use crate::local_request;
 use crate::time::Clock;
-use presenced_emulator::{App, Consent, Emulator, Fault, Options, Outcome, RequestRecord, User};
+use presenced_emulator::{Consent, Emulator, Fault, Host, Options, Outcome, RequestRecord, Tls, User};
 
 /// The arguments of `emulator`.
 #[derive(Debug, clap::Args)]
@@ -28,16 +32,32 @@ use presenced_emulator::{App, Consent, Emulator, Fault, Options, Outcome, Reques
     "presenced emulator --listen 127.0.0.1:0      Serve on a free port"
     "presenced emulator --speed 60                Run an hour in a minute"
     "presenced emulator --plan faults.toml        Inject faults from a plan"
-    "presenced emulator --certificate bot.pem     Also accept a certificate sign-in"
-    "presenced emulator --users 12000             Serve a large directory";
+    "presenced emulator --users 12000             Serve a large directory"
+    "presenced emulator --setup emulator.toml     Serve your own users"
+    "presenced emulator --print-config test       Print an account to paste"
+    "presenced emulator --tls --host graph.test   Also serve https, by one more name";
     "A plan is a list of [[fault]] tables: at = \"1h\", for = \"10m\", call = \"token\", then = \"reset\". The emulator's own page \
      lists the keys and their values: curl http://127.0.0.1:8765/";
-    "It prints an account for your configuration, and where to look."
+    "It prints an account for your configuration, and where to look.";
+    "With --tls it keeps a CA of its own, and prints the path. A client must trust it: set `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE` or \
+     `NODE_EXTRA_CA_CERTS` to the path, or give it to `curl --cacert`."
 ))]
 pub(super) struct Args {
-    /// Loopback address to serve on; port 0 picks a free one
+    /// Address to serve http on; port 0 picks a free one. Without --host, it must be a loopback address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8765")]
     listen: SocketAddr,
+
+    /// Also serve https, with a CA that is created at the first start
+    #[arg(long)]
+    tls: bool,
+
+    /// Address to serve https on; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8766", requires = "tls")]
+    tls_listen: SocketAddr,
+
+    /// Another host name or IP address by which clients reach it; may be repeated
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<Host>,
 
     /// How many times faster than real time to run; a client running at normal speed will appear slow
     #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
@@ -54,6 +74,14 @@ pub(super) struct Args {
     /// PEM file with a certificate for `client-certificate` sign-ins; the application's secret still works
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+
+    /// Print what to paste into presenced's configuration for an account of this name, and exit
+    #[arg(long, value_name = "ACCOUNT")]
+    print_config: Option<String>,
+
+    /// What it contains: a TOML file of users, applications and agents
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["users", "certificate"])]
+    setup: Option<PathBuf>,
 
     /// How many users the directory has, from 1 to 100000
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=MAX_USERS))]
@@ -72,26 +100,79 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Runs it until Ctrl-C or SIGTERM.
 #[expect(clippy::needless_pass_by_value, reason = "every subcommand is called alike")]
-pub(super) fn run(args: Args, _context: &Context) -> Result<Exit, Error> {
-    if !local_request::is_loopback(args.listen.ip()) {
-        let text =
-            format!("`--listen {}` is not a loopback address, and the emulator only listens on loopback", args.listen);
-        return Err(Error::new(Exit::Usage, text).with_hint("use 127.0.0.1 or [::1] with a port"));
-    }
+pub(super) fn run(args: Args, context: &Context) -> Result<Exit, Error> {
+    check_addresses(&args)?;
     let plan = args.plan.as_deref().map_or(Ok(Vec::new()), plan)?;
+    let contents = match &args.setup {
+        Some(file) => setup(file)?,
+        None => Options { users: (1..=args.users).map(User::numbered).collect(), ..Options::default() },
+    };
     // A user is there to approve the sign-in.
-    let users = (1..=args.users).map(User::numbered).collect();
-    let mut options = Options { consent: Consent::ByHand, users, any_session: args.any_session, ..Options::default() };
+    let consent = Consent::ByHand;
+    let mut options = Options { consent, any_session: args.any_session, hosts: args.hosts.clone(), ..contents };
     if let (Some(file), Some(app)) = (&args.certificate, options.apps.first_mut()) {
         app.certificates = certificates(file)?;
     }
-    block_on(serve(&args, plan, options))?
+    let tls = if args.tls { Some(tls(&context.environment.state_dir, &args.hosts)?) } else { None };
+    if let Some(name) = &args.print_config {
+        return print_config(name, &args, &options, tls.map(|(_, ca)| ca));
+    }
+    block_on(serve(&args, plan, options, tls))?
+}
+
+/// Prints an account for a configuration. `ca` is the path of the CA's certificate with TLS.
+fn print_config(name: &str, args: &Args, options: &Options, ca: Option<PathBuf>) -> Result<Exit, Error> {
+    if !is_name(name) {
+        let text = format!("`{name}` is not a valid name for an account");
+        return Err(Error::new(Exit::Usage, text).with_hint(NAME_RULE));
+    }
+    let addresses = Addresses { http: args.listen, https: ca.map(|ca| (args.tls_listen, ca)), hosts: &args.hosts };
+    let used = addresses.https.as_ref().map_or(args.listen, |(address, _)| *address);
+    if used.port() == 0 {
+        let text = "`--print-config` does not know which port a later start will pick";
+        return Err(Error::new(Exit::Usage, text).with_hint("give the port instead of 0"));
+    }
+    let app = options.apps.first();
+    let app = app.ok_or_else(|| Error::new(Exit::Usage, "the setup has no application, so nobody can sign in"))?;
+    anstream::print!("{}", configuration(name, &addresses, app, options));
+    Ok(Exit::Ok)
+}
+
+/// Without a name for other machines, only this machine may reach it: whoever does can sign in.
+fn check_addresses(args: &Args) -> Result<(), Error> {
+    let addresses = [("--listen", Some(args.listen)), ("--tls-listen", args.tls.then_some(args.tls_listen))];
+    for (option, address) in addresses {
+        let Some(address) = address.filter(|address| !local_request::is_loopback(address.ip())) else { continue };
+        if args.hosts.is_empty() {
+            let text = format!("`{option} {address}` is not a loopback address");
+            return Err(Error::new(Exit::Usage, text).with_hint(
+                "use 127.0.0.1 or [::1] with a port; or add `--host NAME` with the name by which other machines reach it, if \
+                 everybody who can reach it may sign in",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What it needs to serve https, and the path of the CA's certificate.
+fn tls(state_dir: &Path, hosts: &[Host]) -> Result<(Tls, PathBuf), Error> {
+    let now = Context::now();
+    let (authority, path) = authority::authority(state_dir, now)?;
+    let tls = authority.tls(hosts, now);
+    let tls = tls.map_err(|error| Error::new(Exit::Failed, format!("no certificate can be made: {error}")))?;
+    Ok((tls, path))
 }
 
 /// Reads a fault plan.
 fn plan(file: &Path) -> Result<Vec<Fault>, Error> {
     let text = text("plan", file)?;
     Ok(Fault::plan(&text).map_err(|error| Problems::new(file, &text, error.findings))?)
+}
+
+/// Reads what the emulator contains.
+fn setup(file: &Path) -> Result<Options, Error> {
+    let text = text("setup", file)?;
+    Ok(Options::setup(&text).map_err(|error| Problems::new(file, &text, error.findings))?)
 }
 
 /// Reads certificates and returns them in DER. A key in the same file is ignored.
@@ -121,11 +202,17 @@ fn text(what: &str, file: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, Error> {
-    let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
-    let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, &error))?;
+async fn serve(args: &Args, plan: Vec<Fault>, options: Options, tls: Option<(Tls, PathBuf)>) -> Result<Exit, Error> {
+    let (listener, address) = listen("--listen", args.listen).await?;
+    let mut addresses = Addresses { http: address, https: None, hosts: &args.hosts };
+    let mut tls_listener = None;
+    if let Some((tls, ca)) = tls {
+        let (listener, address) = listen("--tls-listen", args.tls_listen).await?;
+        addresses.https = Some((address, ca));
+        tls_listener = Some((listener, tls));
+    }
     let failed = |error: io::Error| Error::new(Exit::Failed, format!("the emulator on {address} failed: {error}"));
-    let introduction = introduction(address, args.speed, &options);
+    let introduction = introduction(&addresses, args.speed, &options);
     let clock: Arc<dyn Clock> = if args.speed.total_cmp(&1.0).is_eq() {
         Arc::new(SystemClock::real())
     } else {
@@ -140,7 +227,13 @@ async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, 
     // Before the first line is printed: its reader may stop this program at once.
     let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
-    let serving = emulator.serve(listener);
+    let serving = async {
+        let Some((tls_listener, tls)) = tls_listener else { return emulator.serve(listener).await };
+        tokio::select! {
+            served = emulator.serve(listener) => served,
+            served = emulator.serve_tls(tls_listener, tls) => served,
+        }
+    };
     tokio::pin!(serving);
 
     anstream::println!("{introduction}");
@@ -158,60 +251,19 @@ async fn serve(args: &Args, plan: Vec<Fault>, options: Options) -> Result<Exit, 
     }
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
-    if error.kind() == io::ErrorKind::AddrInUse {
-        let text = format!("another program is already listening on {address}");
-        return Error::new(Exit::Failed, text)
-            .with_hint("choose another port, or a free one with `--listen 127.0.0.1:0`");
-    }
-    Error::new(Exit::Failed, format!("the emulator cannot listen on {address}: {error}"))
-}
-
-/// The first output: the address, an account to paste, and where to look.
-fn introduction(address: SocketAddr, speed: f64, options: &Options) -> String {
-    let pace = if speed.total_cmp(&1.0).is_eq() { String::new() } else { format!(" at {speed} times real time") };
-    let heading = format!("Microsoft Graph, emulated on http://{address}{pace}. Ctrl-C stops it.");
-    let (Some(app), Some(user)) = (options.apps.first(), options.users.first()) else { return heading };
-    let account = account(address, app, &options.users);
-    let users_file = if options.users.len() > 1 {
-        format!("\nThe users file        curl http://{address}/_emulator/users -o agents")
-    } else {
-        String::new()
+/// Listens on `address`, which `option` gives.
+async fn listen(option: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let cannot = |error: io::Error| {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            let text = format!("another program is already listening on {address}");
+            let hint = format!("choose another port, or a free one with `{option} 127.0.0.1:0`");
+            return Error::new(Exit::Failed, text).with_hint(hint);
+        }
+        Error::new(Exit::Failed, format!("the emulator cannot listen on {address}: {error}"))
     };
-    format!(
-        "{heading}
-
-To use it with presenced, add this to the configuration:
-
-{account}
-What others see now   curl http://{address}/_emulator/state
-What others saw       curl http://{address}/_emulator/users/{}/timeline
-Requests received     curl http://{address}/_emulator/requests{users_file}
-How to inject faults  curl http://{address}/
-",
-        user.id
-    )
-}
-
-/// An account for a configuration file. It signs in to the emulator.
-fn account(address: SocketAddr, app: &App, users: &[User]) -> String {
-    let auth = match &app.secret {
-        Some(secret) => format!("{{ method = \"client-secret\", secret = {{ command = [\"echo\", \"{secret}\"] }} }}"),
-        None => "{ method = \"device-code\" }".to_owned(),
-    };
-    let whose = match users {
-        [user] => format!("user      = \"{}\"", user.id),
-        _ => "users     = { file = \"agents\" }".to_owned(),
-    };
-    format!(
-        "[accounts.emulator]\n\
-         tenant    = \"contoso.onmicrosoft.com\"\n\
-         client_id = \"{}\"\n\
-         {whose}\n\
-         auth      = {auth}\n\
-         endpoints = {{ graph = \"http://{address}/v1.0\", login = \"http://{address}\" }}\n",
-        app.client_id
-    )
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    Ok((listener, address))
 }
 
 /// One request: its time, the call, its outcome, and what others see now. The parts of a batch are indented below it.
