@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::clock::Clock;
 use super::faults::{Fault, FaultError};
@@ -30,6 +30,7 @@ pub struct Emulator {
     service: Arc<Mutex<Service>>,
     clock: Arc<dyn Clock>,
     records: broadcast::Sender<RequestRecord>,
+    changes: watch::Sender<()>,
 }
 
 impl fmt::Debug for Emulator {
@@ -42,7 +43,12 @@ impl Emulator {
     /// A fresh emulator: no requests, no sessions, no faults. All its time comes from `clock`.
     pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
         let service = Service::new(options, &clock.now());
-        Self { service: Arc::new(Mutex::new(service)), clock, records: broadcast::Sender::new(MAX_UNREAD_RECORDS) }
+        Self {
+            service: Arc::new(Mutex::new(service)),
+            clock,
+            records: broadcast::Sender::new(MAX_UNREAD_RECORDS),
+            changes: watch::Sender::new(()),
+        }
     }
 
     /// Serves on `listener` until the returned future is dropped. Dropping it closes every connection.
@@ -148,12 +154,15 @@ impl Emulator {
     /// The fault is invalid, or 100 faults are active already.
     pub fn inject(&self, fault: Fault) -> Result<(), FaultError> {
         let now = self.clock.now();
-        self.service().faults.add(fault, &now)
+        let added = self.service().faults.add(fault, &now);
+        self.note_change();
+        added
     }
 
     /// Removes all faults.
     pub fn clear_faults(&self) {
         self.service().faults.clear();
+        self.note_change();
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
@@ -163,6 +172,16 @@ impl Emulator {
     /// The service, locked for one event. Never hold it across an await.
     pub(super) fn service(&self) -> MutexGuard<'_, Service> {
         self.service.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a request or a program may have changed something.
+    pub(super) fn note_change(&self) {
+        self.changes.send_replace(());
+    }
+
+    /// Tells of each [`note_change`](Self::note_change) from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     pub(super) fn announce(&self, record: RequestRecord) {

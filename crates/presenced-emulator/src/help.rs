@@ -1,10 +1,6 @@
-//! `GET /`: the help page, for a browser or curl.
+//! The help text: what `GET /` answers to curl.
 
-use hyper::StatusCode;
-
-use super::message::Reply;
-
-const HELP_TEXT: &str = "\
+pub(super) const HELP_TEXT: &str = "\
 presenced emulator: Microsoft Graph's presence service and Entra's sign-in, on loopback.
 
 Graph
@@ -36,6 +32,9 @@ Agents, managed identity, sidecar
 Control
   GET    /_emulator/state[?users=all|?user={id}]     everything, as JSON; with more than 20 users, in numbers, without
                                                      each user: `users=all` adds all of them, `user` adds one
+  GET    /_emulator/events[?user={id}]               the state whenever something changes, as server-sent events, with the first
+                                                     20 users or one, the active faults and the last requests; the page
+                                                     that a browser gets at / shows them
   DELETE /_emulator/busiest                          look for the busiest 30 seconds from now on, as after a start
   GET    /_emulator/requests[?after=N]               the recorded requests, without secrets; `batch` is the number of the
                                                      batch that a request arrived in
@@ -77,8 +76,3 @@ A fault: {\"call\": \"set\", \"at\": \"1h\", \"after\": 1, \"times\": 2, \"for\"
          {\"refuse\": \"unauthorized\"}, {\"refuse\": \"no-presence\"} or {\"refuse\": \"personal-account\"} (for calls to Graph:
          its refusals that do not say what is wrong)
 ";
-
-/// The help page.
-pub(super) fn page() -> Reply {
-    Reply::text(StatusCode::OK, HELP_TEXT.to_owned())
-}

@@ -7,7 +7,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::Method;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{DATE, HeaderValue};
 use hyper::server::conn::http1;
@@ -19,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::Emulator;
+use super::events;
 use super::graph::http_date;
 use super::host::Host;
 use super::message::{FORWARDED_PROTO, MAX_BODY_BYTES, Reply, Request};
@@ -127,7 +130,7 @@ where
 async fn answer(
     emulator: &Emulator,
     request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, Aborted> {
+) -> Result<hyper::Response<UnsyncBoxBody<Bytes, Infallible>>, Aborted> {
     let request = read_request(request).await?;
     let now = emulator.clock().now();
     let Arrival { journal_entry, delay, fate } = emulator.service().arrive(&request, &now);
@@ -146,12 +149,17 @@ async fn answer(
         emulator.clock().sleep_until(now.instant + delay).await;
         emulator.clock().now()
     };
+    let has_journal_entry = journal_entry.is_some();
     if let Some(journal_entry) = journal_entry {
         let records = emulator.service().finish(journal_entry, &request, &end, &now);
         records.for_each(|record| emulator.announce(record));
     }
+    if has_journal_entry || request.method != Method::GET {
+        emulator.note_change();
+    }
     match end {
-        End::Reply(reply) => Ok(response(reply, &http_date(&now))),
+        End::Reply(reply) => Ok(response(reply, &http_date(&now)).map(BodyExt::boxed_unsync)),
+        End::Events(shown) => Ok(events::response(emulator.clone(), shown).map(BodyExt::boxed_unsync)),
         // This ends when the client closes the connection.
         End::Hang => std::future::pending().await,
         End::Reset => Err(Aborted),

@@ -157,6 +157,12 @@ impl Journal {
         self.records.iter().filter(|record| record.id > after).cloned().collect()
     }
 
+    /// The newest `count` requests, newest first, without their bodies.
+    pub(super) fn newest(&self, count: usize) -> Vec<RequestRecord> {
+        let newest = self.records.iter().rev().take(count);
+        newest.map(|record| RequestRecord { body: String::new(), ..record.clone() }).collect()
+    }
+
     /// How many requests were dropped.
     pub(super) fn dropped(&self) -> u64 {
         self.last_id - self.records.len() as u64

@@ -56,6 +56,7 @@
 //!
 //! A test can also do what no client of Graph can: open a session of another client, such as Teams on a desktop, revoke a user's
 //! sign-ins, approve a device code. These are control endpoints under `/_emulator/`, for any HTTP client. `GET /` lists them all.
+//! In a browser, `GET /` is a page that shows how each user is seen and why, and the last requests; its buttons inject faults.
 //!
 //! Times and durations are those of the crate [`jiff`], which is exported for tests that do not use the same version themselves.
 //!
@@ -79,6 +80,7 @@
 //!   ├ faults   what goes wrong, on request or from a plan file
 //!   ├ journal  which requests arrived, and how they ended
 //!   └ control  /_emulator/…: inspect and steer
+//!  page      the page for a browser, which shows what `events` sends: the state, whenever something changes
 //! ```
 //!
 //! All time comes from one [`Clock`], so it can run fast or stand still.
@@ -87,6 +89,7 @@ pub mod clock;
 mod directory;
 mod emulator;
 mod entra;
+mod events;
 mod faults;
 mod graph;
 mod help;
@@ -96,6 +99,7 @@ mod journal;
 mod message;
 mod model;
 mod options;
+mod page;
 mod route;
 mod server;
 mod service;
@@ -110,7 +114,7 @@ pub use self::faults::{At, Fault, FaultError, Matches, Parts, PlanError, Refusal
 pub use self::graph::{BEHAVIOURS, Basis, Behaviour};
 pub use self::host::{Host, NotAHost};
 pub use self::journal::{Outcome, RequestCounts, RequestRecord};
-pub use self::model::{Availability, Cause, Pair, Span, Timeline};
+pub use self::model::{Availability, Cause, Pair, Reason, Span, Timeline};
 pub use self::options::{
     Agent, App, Approval, Consent, DeviceCodeOptions, FederatedCredential, IDENTITY_HEADER, Options, Tenants, Throttle,
     User,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::journal::RequestCounts;
-use super::model::{Pair, Session, SessionOwner, UserPresence};
+use super::model::{Pair, Reason, Session, SessionOwner, UserPresence};
 use super::options::User;
 use super::route::Call;
 use presenced_core::fill::Fill as _;
@@ -69,6 +69,8 @@ pub(super) enum ShownUsers {
     /// All, unless there are more than 20.
     IfFew,
     All,
+    /// The first 20.
+    First,
     /// The one at this place of the directory.
     One(usize),
 }
@@ -82,6 +84,10 @@ pub struct UserState {
     pub visible: Pair,
     /// Since when others see that.
     pub since: Timestamp,
+    /// Why others see that.
+    pub reason: Reason,
+    /// The id of the session that others see, or would see without the preferred presence; `None` if there is no session.
+    pub winner: Option<String>,
     /// The open sessions by id.
     pub sessions: BTreeMap<String, SessionState>,
     /// The preferred presence, if one is set.
@@ -124,10 +130,13 @@ pub struct PreferredPresence {
 impl UserState {
     /// The state of `presence` at `now`. The presence must have been advanced to `now`.
     pub(super) fn of(user: &User, presence: &UserPresence, now: &Now) -> Self {
+        let (reason, winner) = presence.reason();
         Self {
             principal_name: user.principal_name.clone(),
             visible: presence.visible(),
             since: presence.visible_since(),
+            reason,
+            winner: winner.map(ToOwned::to_owned),
             sessions: presence
                 .sessions()
                 .iter()

@@ -154,6 +154,11 @@ impl Graph {
         self.population.totals(now)
     }
 
+    /// A time that is not after the next fade or expiry of any user.
+    pub(super) fn next_change(&self) -> Option<Instant> {
+        self.population.next_change()
+    }
+
     /// The throttle.
     pub(super) fn throttler(&mut self) -> &mut Throttler {
         &mut self.throttler

@@ -14,5 +14,6 @@ pub use pair::{Availability, Pair};
 pub(super) use population::{Population, Totals};
 pub(super) use status_message::StatusMessage;
 pub use timeline::{Cause, Span, Timeline};
+pub use user_presence::Reason;
 pub(super) use user_presence::{Session, SessionOwner, UserPresence};
 pub(super) use work_location::{WorkLocation, WorkLocationType, WorkLocations};

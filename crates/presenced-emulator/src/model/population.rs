@@ -83,6 +83,11 @@ impl Population {
         &self.totals
     }
 
+    /// A time that is not after the next fade or expiry of any user.
+    pub(crate) fn next_change(&self) -> Option<Instant> {
+        self.due.peek().map(|due| due.0.0)
+    }
+
     /// Brings the totals and the heap up to date with the presence at `place`.
     fn settle(&mut self, place: usize) {
         let Member { presence, counted: (visible, fades, expired), queued } = &mut self.members[place];

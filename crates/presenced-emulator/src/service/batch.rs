@@ -40,7 +40,7 @@ impl Service {
                     statuses.insert(part.id.to_ascii_lowercase(), reply.status.as_u16());
                     answered.push((part.id.as_str(), reply));
                 }
-                End::Reset | End::Hang => lost = lost.or(Some(end)),
+                End::Events(_) | End::Reset | End::Hang => lost = lost.or(Some(end)),
             }
         }
         let end = lost.unwrap_or_else(|| End::Reply(self.graph.close_batch(outer, &answered, now)));

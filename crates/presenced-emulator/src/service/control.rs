@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Service;
+use super::{End, Service};
 use crate::faults::Fault;
 use crate::message::{Reply, Request};
 use crate::model::{Availability, Pair, Session, SessionOwner, Timeline, UserPresence};
 use crate::options::User;
+use crate::page;
 use crate::state::ShownUsers;
 use presenced_core::time::Now;
 
@@ -70,8 +71,20 @@ type ControlError = (StatusCode, String);
 
 /// Answers a request to `/_emulator/…`.
 pub(super) fn answer(service: &mut Service, segments: &[String], request: &Request, now: &Now) -> Reply {
-    route(service, segments, request, now)
-        .unwrap_or_else(|(status, text)| Reply::json(status, &json!({ "error": text })))
+    route(service, segments, request, now).unwrap_or_else(|(status, text)| refusal(status, &text))
+}
+
+/// Answers `GET /_emulator/events`: a stream of updates.
+pub(super) fn events(service: &Service, request: &Request) -> End {
+    match request.parameter("user").map(|id| service.graph.directory().place(&id).ok_or_else(|| unknown_user(&id))) {
+        None => End::Events(ShownUsers::First),
+        Some(Ok(place)) => End::Events(ShownUsers::One(place)),
+        Some(Err((status, text))) => End::Reply(refusal(status, &text)),
+    }
+}
+
+fn refusal(status: StatusCode, text: &str) -> Reply {
+    Reply::json(status, &json!({ "error": text }))
 }
 
 fn route(service: &mut Service, segments: &[String], request: &Request, now: &Now) -> Result<Reply, ControlError> {
@@ -82,6 +95,8 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
             let shown = shown_users(service, request)?;
             Ok(ok(&service.state(shown, now)))
         }
+        ("GET", ["page.css"]) => Ok(page::style()),
+        ("GET", ["page.js"]) => Ok(page::script()),
         ("DELETE", ["busiest"]) => {
             service.graph.throttler().forget_busiest(now.instant);
             Ok(done)
@@ -197,7 +212,7 @@ fn signing_in(service: &Service, request: &Request) -> Result<User, ControlError
 /// The error for a path that does not exist, or that does not allow this method.
 fn not_found_or_not_allowed(segments: &[&str]) -> ControlError {
     let allowed = match segments {
-        ["state" | "requests" | "device" | "users"] => "GET",
+        ["state" | "events" | "page.css" | "page.js" | "requests" | "device" | "users"] => "GET",
         ["users", _, "timeline"] => "GET and POST",
         ["faults"] => "GET, POST and DELETE",
         ["tokens" | "busiest"] | ["users", _, "sessions", _] => "DELETE",

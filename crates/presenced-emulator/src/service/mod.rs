@@ -6,12 +6,13 @@
 
 mod batch;
 mod control;
+mod update;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use hyper::{Method, StatusCode};
 use jiff::SignedDuration;
 use serde_json::Value;
 
@@ -19,11 +20,11 @@ use super::entra::Entra;
 use super::faults::{FaultHit, Faults, Then};
 use super::graph::Graph;
 use super::graph::batch::garble;
-use super::help;
 use super::host::Host;
 use super::journal::{Journal, Outcome, RequestRecord};
 use super::message::{Reply, Request};
 use super::options::Options;
+use super::page;
 use super::route::{Call, Route};
 use super::state::{Busiest, ShownUsers, State, Summary};
 use presenced_core::fill::Fill as _;
@@ -69,6 +70,8 @@ pub(super) enum Fate {
 pub(super) enum End {
     /// This is the answer.
     Reply(Reply),
+    /// The answer is the stream of events with these users. Only one of the emulator's own pages ends like this.
+    Events(ShownUsers),
     /// The connection is reset.
     Reset,
     /// It is never answered.
@@ -79,7 +82,7 @@ impl End {
     /// How the journal calls it.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Reply(_) => Outcome::Answered,
+            Self::Reply(_) | Self::Events(_) => Outcome::Answered,
             Self::Reset => Outcome::Reset,
             Self::Hang => Outcome::Hung,
         }
@@ -165,8 +168,12 @@ impl Service {
 
     /// Answers a request without regard to faults, except those of the parts of a batch. `number` is its number in the journal.
     pub(super) fn answer(&mut self, request: &Request, number: Option<u64>, now: &Now) -> Served {
-        if Route::of(&request.path) == Route::Batch {
+        let route = Route::of(&request.path);
+        if route == Route::Batch {
             self.batch(request, number, now)
+        } else if request.method == Method::GET && matches!(&route, Route::Control(segments) if segments == &["events"])
+        {
+            control::events(self, request).into()
         } else {
             End::Reply(self.single(request, now)).into()
         }
@@ -176,7 +183,7 @@ impl Service {
     fn single(&mut self, request: &Request, now: &Now) -> Reply {
         let route = Route::of(&request.path);
         match &route {
-            Route::Help => help::page(),
+            Route::Help => page::help_or_page(request),
             Route::Control(segments) => control::answer(self, segments, request, now),
             Route::Entra(endpoint, tenant) => self.entra.handle(*endpoint, tenant, request, &request.base(), now),
             Route::Presence(..)
@@ -216,7 +223,7 @@ impl Service {
         });
         let answer = match end {
             End::Reply(reply) => Some((reply.status.as_u16(), reply.code.clone())),
-            End::Reset | End::Hang => None,
+            End::Events(_) | End::Reset | End::Hang => None,
         };
         self.journal.finish(id, call, end.outcome(), answer, seen);
     }
@@ -227,6 +234,7 @@ impl Service {
         let places = match shown {
             ShownUsers::IfFew if count > MAX_SHOWN_USERS => 0..0,
             ShownUsers::IfFew | ShownUsers::All => 0..count,
+            ShownUsers::First => 0..count.min(MAX_SHOWN_USERS),
             ShownUsers::One(place) => place..place + 1,
         };
         let throttled = self.journal.counts().values().filter_map(|counts| counts.answered.get(&429)).sum();

@@ -27,7 +27,7 @@ fn only_requests_for_this_machine_are_answered() {
         };
         match service.arrive(&request, &now).fate {
             Fate::End(End::Reply(reply)) => Some(reply.status),
-            Fate::Answer | Fate::End(End::Reset | End::Hang) => None,
+            Fate::Answer | Fate::End(End::Events(_) | End::Reset | End::Hang) => None,
         }
     };
     let forbidden = Some(StatusCode::FORBIDDEN);

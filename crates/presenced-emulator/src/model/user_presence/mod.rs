@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::timeline::History;
 use super::{Availability, Cause, Pair, StatusMessage, Timeline, WorkLocations};
@@ -21,6 +22,24 @@ pub(crate) enum SessionOwner {
     Application,
     /// Another client, such as Teams on a desktop.
     Client,
+}
+
+/// Why others see what they see of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The user has no session, so others see Offline. A preferred presence has no effect.
+    NoSession,
+    /// The preferred presence hides the sessions.
+    Preferred,
+    /// There is only this session.
+    OnlySession,
+    /// The session's availability is the strongest.
+    Strongest,
+    /// Of the sessions with the strongest availability, it is the one that has not faded (inferred).
+    NotFaded,
+    /// Of equally strong sessions, it was set last (inferred).
+    SetLast,
 }
 
 /// One presence session, as it was last set.
@@ -167,16 +186,34 @@ impl UserPresence {
     /// What others see as of the last [`advance`](Self::advance): the preferred presence if the user has any session, otherwise
     /// the strongest session. Of equally strong sessions a fresh one wins over a faded one, then the one set last (inferred).
     pub(crate) fn visible(&self) -> Pair {
-        let strongest = self
-            .sessions
-            .values()
-            .map(|session| (session, session.pair_at(self.as_of)))
-            .max_by_key(|(session, pair)| (pair.availability, *pair == session.pair, session.set_at));
+        let strongest = self.sessions.values().max_by_key(|session| self.strength(session));
         match (strongest, &self.preferred) {
             (None, _) => Pair::offline(),
             (Some(_), Some((preferred, _))) => preferred.clone(),
-            (Some((_, pair)), None) => pair,
+            (Some(session), None) => session.pair_at(self.as_of),
         }
+    }
+
+    /// Why others see that, and the session that they see or would see without the preferred presence.
+    pub(crate) fn reason(&self) -> (Reason, Option<&str>) {
+        let mut strongest: Vec<_> = self.sessions.iter().map(|(id, session)| (self.strength(session), id)).collect();
+        strongest.sort_by_key(|(strength, _)| *strength);
+        let Some(((availability, fresh, _), id)) = strongest.pop() else { return (Reason::NoSession, None) };
+        let reason = match strongest.pop() {
+            _ if self.preferred.is_some() => Reason::Preferred,
+            None => Reason::OnlySession,
+            Some((second, _)) if second.0 != availability => Reason::Strongest,
+            Some((second, _)) if second.1 != fresh => Reason::NotFaded,
+            Some(_) => Reason::SetLast,
+        };
+        (reason, Some(id))
+    }
+
+    /// What decides between sessions, the most important first: the availability, whether it is still what was set, and when that
+    /// was.
+    fn strength(&self, session: &Session) -> (Availability, bool, Instant) {
+        let pair = session.pair_at(self.as_of);
+        (pair.availability, pair == session.pair, session.set_at)
     }
 
     /// The status message that is shown at `now`.
