@@ -12,6 +12,7 @@ mod control;
 mod faults;
 mod graph;
 mod openid;
+mod page;
 mod personal;
 mod read_many;
 mod resources;

@@ -18,13 +18,20 @@ let clock = null;
 
 function setClock(time) {
   const here = performance.now();
-  const rate = clock ? (time - clock.time) / (here - clock.here) : 1;
+  const passed = clock ? here - clock.here : 0;
+  let rate = clock?.rate ?? 1;
+  // Events that were held up arrive together, and say nothing about the speed.
+  if (passed > 200) {
+    const measured = (time - clock.time) / passed;
+    const isClose = Math.abs(measured / rate - 1) < 0.3;
+    rate += (measured - rate) * (isClose ? Math.min(1, passed / 5000) : 1);
+  }
   clock = { time, here, rate };
 }
 
 const emulatorNow = () => clock.time + (performance.now() - clock.here) * clock.rate;
 
-const timeOfDay = (time) => new Date(time).toISOString().slice(11, 19) + ' UTC';
+const timeOfDay = (time) => new Date(time).toISOString().slice(11, 19);
 
 function duration(milliseconds) {
   const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
@@ -53,7 +60,7 @@ function tick() {
   if (!clock) return;
   const now = emulatorNow();
   const speed = clock.rate > 1.2 || clock.rate < 0.8 ? `, ${Number(clock.rate.toPrecision(2))} times real time` : '';
-  byId('clock').textContent = `The clock: ${timeOfDay(now)}${speed}`;
+  byId('clock').textContent = `Its clock: ${timeOfDay(now)} UTC${speed}`;
   for (const element of document.querySelectorAll('[data-end]')) {
     const left = element.dataset.end - now;
     if (element.tagName === 'PROGRESS') element.value = Math.max(0, left);
@@ -115,7 +122,7 @@ function fade(session, now) {
 function sessionRow([id, session], user, now) {
   const name = session.application ? `${id} (application)` : `${id} (another client)`;
   const wins = id === user.winner;
-  const badge = wins ? [' ', make('span', 'badge', user.preferred ? 'hidden' : 'wins')] : [];
+  const badge = wins ? [' ', make('span', 'badge', user.preferred ? 'would win' : 'wins')] : [];
   return {
     className: wins ? 'wins' : '',
     cells: [
@@ -131,12 +138,12 @@ function sessionRow([id, session], user, now) {
 function userCard(id, user, now) {
   const sessions = Object.entries(user.sessions);
   const card = make('article', 'user',
-    make('h3', '', user.principal_name),
+    make('h3', '', user.principal_name, ' ', make('span', 'id', id)),
     make('p', 'seen', 'Others see ', seen(user.visible)),
-    make('p', 'why', REASONS[user.reason], ` Since ${timeOfDay(Date.parse(user.since))}.`));
+    make('p', 'why', REASONS[user.reason], ` Since ${timeOfDay(Date.parse(user.since))} UTC.`));
   if (user.preferred) {
-    const unused = sessions.length ? '' : ', without effect until there is a session';
-    card.append(make('p', '', 'Preferred: ', seen(user.preferred), ...countdown(', expires in ', user.preferred.expires_at), unused));
+    const effect = sessions.length ? [' ', make('span', 'badge', 'wins')] : ['. It has no effect without a session.'];
+    card.append(make('p', '', 'Preferred: ', seen(user.preferred), ...countdown(', expires in ', user.preferred.expires_at), ...effect));
   }
   const message = user.status_message?.message?.content;
   if (message) card.append(make('p', '', `Status message: ${message}`));
@@ -144,7 +151,6 @@ function userCard(id, user, now) {
     const rows = sessions.map((session) => sessionRow(session, user, now));
     card.append(table(`Sessions of ${user.principal_name}`, ['Session', 'Set to', 'Counts as', 'Fades', 'Expires'], rows));
   }
-  card.append(make('p', 'id', id));
   return card;
 }
 
@@ -161,23 +167,25 @@ function showUsers({ users = {}, summary, time }) {
 
 // ── Requests ──
 
+// Ids are long, and their first digits tell them apart.
+const shortened = (path) => path.replace(/([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi, '$1…');
+
 function requestRow(request, names) {
   const answer = request.status ?? { pending: 'no answer yet', reset: 'reset', hung: 'never answered' }[request.outcome];
   const failed = !(request.status < 400) && request.outcome !== 'pending';
   return {
     cells: [
       [timeOfDay(Date.parse(request.at))],
-      [request.batch ? `${request.call} (in batch ${request.batch})` : request.call],
+      [request.call, request.batch ? ' in a batch' : '', make('small', 'path', `${request.method} ${shortened(request.path)}`)],
       [make('span', failed ? 'bad' : '', String(answer)), request.code ? ` ${request.code}` : ''],
-      request.visible ? [seen(request.visible), make('small', '', ` ${names[request.user]?.principal_name ?? request.user}`)] : [],
-      [make('small', '', `${request.method} ${request.path}`)],
+      request.visible ? [seen(request.visible), make('small', 'path', names[request.user]?.principal_name ?? request.user)] : [],
     ],
   };
 }
 
 function showRequests(requests, names = {}) {
   byId('requests').replaceChildren(requests.length
-    ? table('Last requests, newest first', ['Time', 'Call', 'Answer', 'Others see', 'Request'], requests.map((request) => requestRow(request, names)))
+    ? table('Last requests, newest first', ['Time (UTC)', 'Call', 'Answer', 'Others see'], requests.map((request) => requestRow(request, names)))
     : make('p', '', 'No request has arrived yet.'));
 }
 
@@ -188,13 +196,13 @@ const respond = (status, seconds) => ({ respond: { status, headers: { 'Retry-Aft
 const BUTTONS = [
   ['429 for a minute', [{ call: 'graph', for: '1m', then: respond(429, 10) }]],
   ['503 for a minute', [{ call: 'graph', for: '1m', then: respond(503, 10) }]],
-  ['Reset connections for a minute', [{ for: '1m', then: 'reset' }]],
+  ['Reset for a minute', [{ for: '1m', then: 'reset' }]],
   ['Hang the next request', [{ times: 1, then: 'hang' }]],
   ['Lose the next answer', [{ call: 'graph', times: 1, applied: true, then: 'reset' }]],
   ['Delay by 5 s for a minute', [{ for: '1m', delay: '5s' }]],
-  ['Refuse tokens for a minute (AADSTS53003)', ['token', 'device-code'].map((call) => ({ call, for: '1m', then: { aadsts: 53003 } }))],
+  ['Refuse tokens for a minute', ['token', 'device-code'].map((call) => ({ call, for: '1m', then: { aadsts: 53003 } }))],
   ['Claims challenge for a minute', [{ call: 'graph', for: '1m', then: 'claims-challenge' }]],
-  ['Revoke all sign-ins at the next request', [{ times: 1, then: 'revoke' }]],
+  ['Revoke sign-ins at the next request', [{ times: 1, then: 'revoke' }]],
 ];
 
 async function ask(method, path, body) {
@@ -218,7 +226,7 @@ function button(label, className, ...request) {
 
 byId('buttons').append(
   ...BUTTONS.map(([label, faults]) => button(label, '', 'POST', '/_emulator/faults', faults)),
-  button('Forget all access tokens', '', 'DELETE', '/_emulator/tokens'),
+  button('Forget access tokens', '', 'DELETE', '/_emulator/tokens'),
   button('Remove all faults', 'clear', 'DELETE', '/_emulator/faults'));
 
 function showFaults(faults) {

@@ -125,6 +125,27 @@ fn the_strongest_session_is_seen() {
 }
 
 #[test]
+fn it_says_which_session_wins_and_why() {
+    use Presence::{Available, Away, InACall};
+    let mut user = offline();
+    assert_eq!(user.reason(), (Reason::NoSession, None));
+    user.prefer(Pair::new(Availability::Away, "Away"), Duration::from_hours(1), &at(0));
+    assert_eq!(user.reason(), (Reason::NoSession, None), "a preferred presence alone has no effect");
+    user.set("a", app(Away, 240, &at(1)), &at(1));
+    assert_eq!(user.reason(), (Reason::Preferred, Some("a")));
+    user.clear_preferred(&at(2));
+    assert_eq!(user.reason(), (Reason::OnlySession, Some("a")));
+    user.set("b", app(Available, 240, &at(3)), &at(3));
+    assert_eq!(user.reason(), (Reason::Strongest, Some("b")));
+    user.set("c", client(Available, &at(4)), &at(4));
+    assert_eq!(user.reason(), (Reason::SetLast, Some("c")));
+    user.advance(&at(300_003));
+    assert_eq!(user.reason(), (Reason::NotFaded, Some("c")));
+    user.set("a", app(InACall, 240, &at(300_004)), &at(300_004));
+    assert_eq!(user.reason(), (Reason::Strongest, Some("a")));
+}
+
+#[test]
 fn an_application_s_away_is_hidden_by_a_client_s_available() {
     let mut user = offline();
     user.set("desktop", client(Presence::Available, &at(0)), &at(0));
