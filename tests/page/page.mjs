@@ -7,7 +7,7 @@ const { EMULATOR, CROWD, CHROMIUM, PROFILE } = process.env;
 const USER = 'fa8bf3dc-eca7-46b7-bad1-db199b62afc3';
 const APP = '22553876-f5ab-4529-bffb-cfe50aa89f87';
 
-/// A client of Graph at one of the emulators.
+// A client of Graph at one of the emulators.
 async function graph(emulator) {
   const form = { grant_type: 'client_credentials', client_id: APP, client_secret: 'emulator-secret', scope: 'https://graph.microsoft.com/.default' };
   const signedIn = await fetch(`${emulator}/contoso.onmicrosoft.com/oauth2/v2.0/token`, { method: 'POST', body: new URLSearchParams(form) });
@@ -33,7 +33,7 @@ const browser = await chromium.launchPersistentContext(PROFILE, {
 });
 browser.setDefaultTimeout(30_000);
 
-/// Opens the page of an emulator. Everything that it asks for, and everything that goes wrong in it, is noted.
+// Opens the page of an emulator. Everything that it asks for, and everything that goes wrong in it, is noted.
 const asked = new Set();
 const wrong = [];
 async function open(emulator) {
@@ -46,7 +46,7 @@ async function open(emulator) {
   return page;
 }
 
-/// Presses Tab until a button of this name has the focus.
+// Presses Tab until a button of this name has the focus.
 async function tabTo(page, name) {
   for (let pressed = 0; pressed < 40; pressed += 1) {
     await page.keyboard.press('Tab');
@@ -88,7 +88,7 @@ const tests = {
     await page.getByText(/^graph: for /).waitFor();
     assert.equal(await call('setPresence', set('Busy', 'InACall')), 429);
     const newest = page.getByRole('table', { name: /^Last requests/ }).getByRole('row').nth(1);
-    await newest.filter({ hasText: '429 TooManyRequests' }).waitFor();
+    await newest.filter({ hasText: '429TooManyRequests' }).waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.textContent), '429 for a minute');
     await tabTo(page, 'Remove all faults');
     await page.keyboard.press('Space');
@@ -120,10 +120,20 @@ const tests = {
   },
 
   async 'nothing scrolls sideways, at 360 pixels and at 1200, light and dark'(page) {
+    // The buttons have ended all sign-ins.
+    const call = await graph(EMULATOR);
+    await call('clearUserPreferredPresence', {});
+    await call('setPresence', set('Available', 'Available'));
+    const client = { name: 'phone', availability: 'Available', fades: true };
+    await fetch(`${EMULATOR}/_emulator/users/${USER}/sessions`, { method: 'POST', body: JSON.stringify(client) });
+    const fault = { call: 'batch', at: '1h', for: '10m', then: { parts: 'missing' } };
+    await fetch(`${EMULATOR}/_emulator/faults`, { method: 'POST', body: JSON.stringify([fault, { call: 'other', then: { respond: { status: 502 } } }]) });
+    await page.getByText('other: then answer 502').waitFor();
     for (const [width, colorScheme] of [[360, 'light'], [360, 'dark'], [1200, 'light'], [1200, 'dark']]) {
       await page.setViewportSize({ width, height: 800 });
       await page.emulateMedia({ colorScheme });
       await doesNotScrollSideways(page);
+      await page.evaluate(() => scrollTo(0, 0));
       await page.screenshot({ path: new URL(`page-${width}-${colorScheme}.png`, import.meta.url).pathname, fullPage: true });
     }
   },

@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use presenced_core::local_request::is_loopback;
+use presenced_core::time::Now;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -158,8 +159,8 @@ async fn answer(
         emulator.note_change();
     }
     match end {
-        End::Reply(reply) => Ok(response(reply, &http_date(&now)).map(BodyExt::boxed_unsync)),
-        End::Events(shown) => Ok(events::response(emulator.clone(), shown).map(BodyExt::boxed_unsync)),
+        End::Reply(reply) => Ok(dated(response(reply), &now).map(BodyExt::boxed_unsync)),
+        End::Events(shown) => Ok(dated(events::response(emulator.clone(), shown), &now).map(BodyExt::boxed_unsync)),
         // This ends when the client closes the connection.
         End::Hang => std::future::pending().await,
         End::Reset => Err(Aborted),
@@ -189,12 +190,16 @@ async fn read_request(request: hyper::Request<Incoming>) -> Result<Request, Abor
     })
 }
 
-fn response(reply: Reply, date: &str) -> hyper::Response<Full<Bytes>> {
+fn response(reply: Reply) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(reply.body));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
-    // Every answer has the emulator's time, not the machine's.
-    if let Ok(date) = HeaderValue::from_str(date) {
+    response
+}
+
+/// The same response with the emulator's time, not the machine's.
+fn dated<B>(mut response: hyper::Response<B>, now: &Now) -> hyper::Response<B> {
+    if let Ok(date) = HeaderValue::from_str(&http_date(now)) {
         response.headers_mut().entry(DATE).or_insert(date);
     }
     response

@@ -60,7 +60,8 @@ pub(super) fn introduction(addresses: &Addresses<'_>, speed: f64, options: &Opti
 To use it with presenced, add this to the configuration:
 
 {account}
-What others see now   curl http://{address}/_emulator/state
+What others see now   http://{address}/ in a browser, or
+                      curl http://{address}/_emulator/state
 What others saw       curl http://{address}/_emulator/users/{}/timeline
 Requests received     curl http://{address}/_emulator/requests{users_file}
 How to inject faults  curl http://{address}/

@@ -1,6 +1,6 @@
 //! The page at `/`, and the events that it shows.
 
-use presenced_emulator::{Fault, User};
+use presenced_emulator::{Call, Fault, Then, User};
 use reqwest::header::ACCEPT;
 
 use super::*;
@@ -92,19 +92,37 @@ async fn each_reader_sees_what_a_request_a_fault_and_time_change() {
     let user = &event["state"]["users"][USER];
     assert_eq!((&user["reason"], &user["winner"]), (&json!("only-session"), &json!(APP)));
     assert_eq!((&event["requests"][0]["call"], &event["requests"][0]["status"]), (&json!("set"), &json!(200)));
-    // No request arrives, but the session fades.
     rig.advance(300);
     first.until(|event| is_seen(event, "AvailableInactive")).await;
     rig.fault(json!({"call": "set", "times": 1, "then": "reset"})).await;
     first.until(|event| event["faults"][0]["call"] == "set").await;
     rig.emulator.clear_faults();
     first.until(|event| event["faults"] == json!([])).await;
-    rig.emulator.inject(Fault::new(presenced_emulator::Call::Read)).unwrap();
+    rig.emulator.inject(Fault::new(Call::Read, Then::Answer)).unwrap();
     first.until(|event| event["faults"][0]["call"] == "read").await;
 
     // The second has not read anything yet. The first leaves, and that does not end the second.
     drop(first);
     second.until(|event| event["faults"][0]["call"] == "read" && is_seen(event, "AvailableInactive")).await;
+}
+
+/// There would be an event every five seconds without any change, but that is too late.
+#[tokio::test]
+async fn each_fade_and_expiry_is_an_event_although_no_request_arrives() {
+    let rig = Rig::new().await;
+    let token = rig.app_token().await;
+    let mut reader = Reader::of(&rig, "").await;
+    let all = async {
+        for _ in 0..3 {
+            rig.set(&token, "Available", "Available", "PT15M").await;
+            reader.until(|event| is_seen(event, "Available")).await;
+            for activity in ["AvailableInactive", "Away", "Offline"] {
+                rig.advance(300);
+                reader.until(|event| is_seen(event, activity)).await;
+            }
+        }
+    };
+    tokio::time::timeout(GUARD, all).await.expect("an event comes at each change");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 const byId = (id) => document.getElementById(id);
 
-/// A new element with a class and children: elements, or text.
+// A new element with a class and children: elements, or text.
 function make(tag, className, ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -41,7 +41,7 @@ function duration(milliseconds) {
   return minutes > 0 ? `${minutes} min ${two(seconds % 60)} s` : `${seconds} s`;
 }
 
-/// Text and a bar that count down to `end`. `tick` moves them.
+// Text and a bar that count down to `end`. `tick` moves them.
 function countdown(before, end, start) {
   const left = make('span', 'left');
   left.dataset.end = Date.parse(end);
@@ -70,8 +70,8 @@ function tick() {
 
 // ── Tables ──
 
-/// A table. A row is { className, cells }; a cell is a list of elements and text. The roles keep it a table where the style makes
-/// blocks of its rows.
+// A table. A row is { className, cells }; a cell is a list of elements and text. The roles keep it a table where the style makes
+// blocks of its rows.
 function table(label, columns, rows) {
   const role = (name, element) => {
     element.setAttribute('role', name);
@@ -159,7 +159,7 @@ function showUsers({ users = {}, summary, time }) {
   const by = Object.entries(summary.visible).map(([presence, number]) => `${number} ${presence.replace('/', ' / ')}`);
   const first = count < summary.users && !shown ? ` The first ${count} are below.` : '';
   byId('summary').textContent =
-    summary.users === 1 ? '' : `${summary.users} users: ${by.join(', ')}. Faded ${summary.fades} times, expired ${summary.expired}.${first}`;
+    summary.users === 1 ? '' : `${summary.users} users: ${by.join(', ')}. Fades: ${summary.fades}. Expired sessions: ${summary.expired}.${first}`;
   byId('search').hidden = count === summary.users && !shown;
   const now = Date.parse(time);
   byId('users').replaceChildren(...Object.entries(users).map(([id, user]) => userCard(id, user, now)));
@@ -170,14 +170,17 @@ function showUsers({ users = {}, summary, time }) {
 // Ids are long, and their first digits tell them apart.
 const shortened = (path) => path.replace(/([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi, '$1…');
 
+// A path, which may continue on another line before each slash.
+const pathParts = (path) => shortened(path).split(/(?=\/)/).flatMap((part) => [make('wbr'), part]);
+
 function requestRow(request, names) {
   const answer = request.status ?? { pending: 'no answer yet', reset: 'reset', hung: 'never answered' }[request.outcome];
   const failed = !(request.status < 400) && request.outcome !== 'pending';
   return {
     cells: [
       [timeOfDay(Date.parse(request.at))],
-      [request.call, request.batch ? ' in a batch' : '', make('small', 'path', `${request.method} ${shortened(request.path)}`)],
-      [make('span', failed ? 'bad' : '', String(answer)), request.code ? ` ${request.code}` : ''],
+      [request.call, request.batch ? ' in a batch' : '', make('small', 'path', `${request.method} `, ...pathParts(request.path))],
+      [make('span', failed ? 'bad' : '', String(answer)), make('small', 'path', request.code ?? '')],
       request.visible ? [seen(request.visible), make('small', 'path', names[request.user]?.principal_name ?? request.user)] : [],
     ],
   };
@@ -232,7 +235,8 @@ byId('buttons').append(
 function showFaults(faults) {
   const items = faults.map((fault) => {
     const set = Object.entries(fault).filter(([name, value]) => name !== 'call' && value !== 0 && value !== false);
-    const text = set.map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
+    const text = set.map(([name, value]) =>
+      value.respond ? `then answer ${value.respond.status}` : `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
     return make('li', '', `${fault.call}: ${text.join(', ')}`);
   });
   byId('faults').replaceChildren(...(items.length ? items : [make('li', '', 'None.')]));
