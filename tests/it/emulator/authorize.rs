@@ -71,9 +71,15 @@ impl Rig {
 /// What the browser is sent back with.
 #[track_caller]
 fn back(answer: &Answer) -> HashMap<String, String> {
+    back_to("http://localhost:43210/", answer)
+}
+
+/// The same for another redirect address.
+#[track_caller]
+fn back_to(redirect: &str, answer: &Answer) -> HashMap<String, String> {
     assert_eq!(answer.status, 302, "{answer:?}");
     let location: url::Url = answer.header("location").parse().unwrap();
-    assert!(location.as_str().starts_with("http://localhost:43210/?"), "{location}");
+    assert!(location.as_str().starts_with(&format!("{redirect}?")), "{location}");
     location.query_pairs().into_owned().collect()
 }
 
@@ -176,6 +182,24 @@ async fn a_key_that_cannot_be_the_applications_is_never_sent() {
     rig.browse(Method::GET, path, &question()).await.is_entra_error(400, "invalid_request", 90_002);
     let path = "/contoso.onmicrosoft.com/oauth2/v2.0/authorize";
     rig.browse(Method::POST, path, &question()).await.is_entra_error(405, "invalid_request", 900_561);
+}
+
+#[tokio::test]
+async fn a_web_server_proves_with_its_secret_that_the_code_is_its_own() {
+    const WEB: &str = "https://app.example/signed-in";
+    let app = App { redirect_uris: vec![WEB.to_owned(), "http://localhost".to_owned()], ..App::default() };
+    let rig = Rig::with(Options { apps: vec![app], ..Options::default() }).await;
+    let code = back_to(WEB, &rig.open(&with(question(), "redirect_uri", WEB)).await).remove("code").unwrap();
+    let form = with(redemption(&code), "redirect_uri", WEB);
+    rig.sign_in("token", &form).await.is_entra_error(401, "invalid_client", 7_000_218);
+    let wrong = with(form.clone(), "client_secret", "wrong");
+    rig.sign_in("token", &wrong).await.is_entra_error(401, "invalid_client", 7_000_215);
+    assert_eq!(rig.sign_in("token", &with(form, "client_secret", SECRET)).await.status, 200);
+    for secret in ["-", SECRET] {
+        let code = rig.code().await;
+        let form = with(redemption(&code), "client_secret", secret);
+        assert_eq!(rig.sign_in("token", &form).await.status, 200, "localhost may be either");
+    }
 }
 
 #[tokio::test]

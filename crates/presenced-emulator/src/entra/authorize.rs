@@ -105,6 +105,28 @@ impl CodeClient {
     }
 }
 
+/// The kind of program that a redirect address is registered for. Entra lets the registration choose; the emulator infers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Platform {
+    /// A program on a person's device, which cannot keep a secret.
+    Native,
+    /// A web server, which proves with each code that it is the application.
+    Web,
+    /// `http://localhost`, which may be a native program or a web server that somebody is working on.
+    Either,
+}
+
+impl Platform {
+    /// That of a redirect address of `app`. Without a secret or a certificate, or addresses of its own, an application is native.
+    pub(super) fn of(app: &App, redirect: &str) -> Self {
+        let is_confidential = app.secret.is_some() || !app.certificates.is_empty() || !app.federated.is_empty();
+        if !is_confidential || app.redirect_uris.is_empty() {
+            return Self::Native;
+        }
+        if Url::parse(redirect).is_ok_and(|url| url.scheme() == "https") { Self::Web } else { Self::Either }
+    }
+}
+
 /// Whether `app` has the redirect address `written`, which is `url`. Entra ignores the port of `http://localhost`, and nothing else.
 fn is_registered_for(app: &App, written: &str, url: &Url) -> bool {
     if app.redirect_uris.is_empty() {
@@ -285,6 +307,17 @@ mod tests {
         ] {
             assert_eq!(is_registered_for(&app, uri, &Url::parse(uri).unwrap()), expected, "{uri}");
         }
+    }
+
+    #[test]
+    fn only_an_application_with_a_secret_and_addresses_of_its_own_is_a_web_server() {
+        let redirect_uris = ["http://localhost/callback", "https://app.example/in"].map(str::to_owned).to_vec();
+        let web = App { redirect_uris, ..App::default() };
+        assert_eq!(Platform::of(&web, "https://app.example/in"), Platform::Web);
+        assert_eq!(Platform::of(&web, "http://localhost:1/callback"), Platform::Either);
+        let public = App { secret: None, ..web };
+        assert_eq!(Platform::of(&public, "https://app.example/in"), Platform::Native);
+        assert_eq!(Platform::of(&App::default(), "http://localhost"), Platform::Native);
     }
 
     #[test]

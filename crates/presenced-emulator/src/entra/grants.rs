@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::authorize::SignedIn;
+use super::authorize::{Platform, SignedIn};
 use super::device::Poll;
 use super::error::{CodeError, EntraError};
 use super::tokens::{RequestedClaims, Subject};
@@ -46,10 +46,13 @@ impl Entra {
     }
 
     fn redeem_code(&mut self, request: &TokenRequest<'_>, now: &Now) -> Result<Value, EntraError> {
-        if request.form.contains_key("client_secret") {
-            return Err(CodeError::PublicClient.into());
-        }
         let (code, redirect) = (request.field("code")?, request.field("redirect_uri")?);
+        let is_proved = ["client_secret", "client_assertion"].iter().any(|name| request.form.contains_key(*name));
+        match Platform::of(&request.app, redirect) {
+            Platform::Native if is_proved => return Err(CodeError::PublicClient.into()),
+            Platform::Web if !is_proved => return Err(EntraError::NoSecret),
+            Platform::Native | Platform::Web | Platform::Either => {}
+        }
         let verifier = request.form.get("code_verifier").map(String::as_str);
         let signed_in = self.browser_sign_ins.redeem(code, &request.app.client_id, redirect, verifier, now.instant)?;
         Ok(self.user_tokens(request, signed_in, now))
