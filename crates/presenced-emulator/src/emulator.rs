@@ -65,6 +65,7 @@ impl Emulator {
     /// # Errors
     /// As for [`serve`](Self::serve).
     pub async fn serve_tls(&self, listener: TcpListener, tls: Tls) -> io::Result<Infallible> {
+        self.service().ca_pem = Some(tls.ca_pem.clone());
         http::serve(self, listener, Some(tls)).await
     }
 

@@ -36,6 +36,7 @@ Control
                                                      20 users or one, the active faults and the last requests; the page
                                                      that a browser gets at / shows them
   DELETE /_emulator/busiest                          look for the busiest 30 seconds from now on, as after a start
+  GET    /_emulator/ca.pem                           the certificate of the CA to trust, with --tls
   GET    /_emulator/requests[?after=N]               the recorded requests, without secrets; `batch` is the number of the
                                                      batch that a request arrived in
   GET    /_emulator/users                            all users, as a users file: object id and name on each line

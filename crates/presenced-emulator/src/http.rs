@@ -91,7 +91,7 @@ async fn connection(emulator: Emulator, mut stream: TcpStream, tls: Option<Tls>)
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let Some(Tls(acceptor)) = tls else { return talk(&emulator, stream, false, |stream| stream).await };
+    let Some(Tls { acceptor, .. }) = tls else { return talk(&emulator, stream, false, |stream| stream).await };
     let mut first = [TLS_HANDSHAKE];
     if stream.peek(&mut first).await.is_ok() && first != [TLS_HANDSHAKE] {
         // The client may not wait for it.

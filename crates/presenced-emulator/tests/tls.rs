@@ -34,6 +34,15 @@ async fn ask(server: &Server, name: &'static str, request: &str) -> Fallible {
     Ok(answer)
 }
 
+#[tokio::test]
+async fn the_certificate_to_trust_can_be_fetched() -> Result<(), Box<dyn Error>> {
+    let server = start(&[]).await?;
+    let request = get("localhost").replace("state", "ca.pem");
+    let answer = ask(&server, "localhost", &request).await?;
+    assert_eq!(answer.split_once("\r\n\r\n").map(|(_, body)| body), server.ca_pem());
+    Ok(())
+}
+
 fn get(host: &str) -> String {
     format!("GET /_emulator/state HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
 }

@@ -97,6 +97,7 @@ fn route(service: &mut Service, segments: &[String], request: &Request, now: &No
         }
         ("GET", ["page.css"]) => Ok(page::style()),
         ("GET", ["page.js"]) => Ok(page::script()),
+        ("GET", ["ca.pem"]) => certificate(service),
         ("DELETE", ["busiest"]) => {
             service.graph.throttler().forget_busiest(now.instant);
             Ok(done)
@@ -209,10 +210,19 @@ fn signing_in(service: &Service, request: &Request) -> Result<User, ControlError
     }
 }
 
+/// The certificate of the CA to trust.
+fn certificate(service: &Service) -> Result<Reply, ControlError> {
+    let pem = service.ca_pem.clone();
+    let pem = pem.ok_or_else(|| {
+        (StatusCode::NOT_FOUND, "the emulator was started without `--tls`, so it has no CA".to_owned())
+    })?;
+    Ok(Reply::text(StatusCode::OK, pem))
+}
+
 /// The error for a path that does not exist, or that does not allow this method.
 fn not_found_or_not_allowed(segments: &[&str]) -> ControlError {
     let allowed = match segments {
-        ["state" | "events" | "page.css" | "page.js" | "requests" | "device" | "users"] => "GET",
+        ["state" | "events" | "ca.pem" | "page.css" | "page.js" | "requests" | "device" | "users"] => "GET",
         ["users", _, "timeline"] => "GET and POST",
         ["faults"] => "GET, POST and DELETE",
         ["tokens" | "busiest"] | ["users", _, "sessions", _] => "DELETE",

@@ -43,6 +43,8 @@ pub(super) struct Service {
     pub(super) journal: Journal,
     /// The names of this machine besides `localhost` and addresses.
     pub(super) hosts: Vec<Host>,
+    /// The certificate of the CA to trust, once it serves with TLS.
+    pub(super) ca_pem: Option<String>,
 }
 
 /// What happens to a request that arrived.
@@ -112,6 +114,7 @@ impl Service {
             faults: Faults::default(),
             journal: Journal::default(),
             hosts: options.hosts.clone(),
+            ca_pem: None,
             entra: Entra::new(options),
         }
     }

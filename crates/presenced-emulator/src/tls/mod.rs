@@ -122,13 +122,17 @@ impl Authority {
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Tls(TlsAcceptor::from(Arc::new(config))))
+        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem: self.certificate_pem() })
     }
 }
 
 /// What a server needs to speak TLS; [`Authority::tls`] makes one.
 #[derive(Clone)]
-pub struct Tls(pub(super) TlsAcceptor);
+pub struct Tls {
+    pub(super) acceptor: TlsAcceptor,
+    /// The certificate of the authority, for the clients.
+    pub(super) ca_pem: String,
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
