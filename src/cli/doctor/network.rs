@@ -117,9 +117,7 @@ fn judge(Asked { service, url, outcome, .. }: &Asked) -> Check {
             Some(number) => refused(host(url), number),
             None => warning(", which a sign-in service would not", WRONG_SERVICE),
         },
-        (Service::Login, 404) => {
-            Check::ok(GROUP, name, text![host(url), " answers; like an emulator, it has no configuration document"])
-        }
+        (Service::Login, 404) => Check::ok(GROUP, name, text![host(url), " answers, without a configuration document"]),
         (..) => warning(", which this service would not", WRONG_SERVICE),
     }
 }
@@ -151,7 +149,8 @@ fn explain(stage: Stage) -> (&'static str, &'static str) {
         }
         Stage::Tls => (
             "no encrypted connection",
-            "if a proxy decrypts connections, add its certificate to the system's: `update-ca-certificates`",
+            "if your company or a proxy has its own certificate authority, copy its certificate to \
+             /usr/local/share/ca-certificates/NAME.crt and run `update-ca-certificates`, or name its file in `SSL_CERT_FILE`",
         ),
         Stage::Answer => ("connected, but no answer", "wait; presenced keeps trying"),
     }

@@ -75,8 +75,8 @@ impl BatchItem {
     }
 }
 
-/// The URL of a part without what it shares with its batch. It should be relative, but msgraph-core for Python sends all of it, which
-/// Graph accepts (reported).
+/// The URL of a part without what it shares with its batch. It should be relative, but msgraph-core for Python sends all of it, so
+/// Graph presumably accepts that (inferred).
 fn below_version<'a>(url: &'a str, version: &str, host: &str) -> &'a str {
     let below = || {
         let (_, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
