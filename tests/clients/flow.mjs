@@ -1,6 +1,8 @@
 // What the Node scripts share: the emulator's address, a person at the browser, and a line for each flow.
 
 export const EMULATOR = process.env.EMULATOR;
+// Another one, whose application is a web server.
+export const WEB = process.env.WEB;
 export const TENANT = 'contoso.onmicrosoft.com';
 export const APP = '22553876-f5ab-4529-bffb-cfe50aa89f87';
 export const SECRET = 'emulator-secret';
@@ -26,10 +28,10 @@ async function sent(url, options) {
 }
 
 /** The proof that a token is good: it sets a presence. */
-export async function setPresence(token) {
+export async function setPresence(token, emulator = EMULATOR) {
   const body = { sessionId: APP, availability: 'Busy', activity: 'InACall', expirationDuration: 'PT5M' };
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-  const url = `${EMULATOR}/v1.0/users/${USER}/presence/setPresence`;
+  const url = `${emulator}/v1.0/users/${USER}/presence/setPresence`;
   await sent(url, { method: 'POST', headers, body: JSON.stringify(body) });
 }
 

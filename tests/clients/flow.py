@@ -10,6 +10,8 @@ import urllib.parse
 import requests
 
 EMULATOR = os.environ["EMULATOR"]
+# Another one, whose application is a web server.
+WEB = os.environ.get("WEB")
 TENANT = "contoso.onmicrosoft.com"
 AUTHORITY = f"{EMULATOR}/{TENANT}"
 APP = "22553876-f5ab-4529-bffb-cfe50aa89f87"
@@ -41,10 +43,10 @@ def token(result):
     return result["access_token"]
 
 
-def set_presence(bearer):
+def set_presence(bearer, emulator=EMULATOR):
     """The proof that a token is good: it sets a presence."""
     body = {"sessionId": APP, "availability": "Busy", "activity": "InACall", "expirationDuration": "PT5M"}
-    url = f"{EMULATOR}/v1.0/users/{USER}/presence/setPresence"
+    url = f"{emulator}/v1.0/users/{USER}/presence/setPresence"
     requests.post(url, json=body, headers={"Authorization": f"Bearer {bearer}"}, timeout=10).raise_for_status()
 
 

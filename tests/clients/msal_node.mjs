@@ -6,7 +6,7 @@ import fs from 'node:fs';
 
 import { ConfidentialClientApplication, CryptoProvider, PublicClientApplication } from '@azure/msal-node';
 
-import { APP, approveDevice, approveInBrowser, CERTIFICATE, EMULATOR, flow, SECRET, setPresence, TENANT } from './flow.mjs';
+import { APP, approveDevice, approveInBrowser, CERTIFICATE, EMULATOR, flow, SECRET, setPresence, TENANT, WEB } from './flow.mjs';
 
 const scopes = ['https://graph.microsoft.com/.default'];
 const delegated = ['https://graph.microsoft.com/Presence.ReadWrite'];
@@ -67,6 +67,15 @@ for (const responseMode of ['query', 'form_post']) {
     const got = await app.acquireTokenByCode(redeemed, { nonce: 'a nonce', code, state });
     assert.equal(got.idTokenClaims.nonce, 'a nonce');
     await setPresence(got.accessToken);
+  });
+}
+if (WEB) {
+  await flow('msal-node: authorization code of a web server, with its secret', async () => {
+    const authority = { authority: `${WEB}/${TENANT}`, knownAuthorities: [new URL(WEB).host] };
+    const app = confidential({ ...authority, clientSecret: SECRET });
+    const request = { scopes: delegated, redirectUri: 'https://app.example/signed-in' };
+    const { answer } = await approveInBrowser(await app.getAuthCodeUrl(request));
+    await setPresence((await app.acquireTokenByCode({ ...request, code: answer.get('code') })).accessToken, WEB);
   });
 }
 await flow('msal-node: interactive', async () => {

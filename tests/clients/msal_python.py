@@ -5,7 +5,20 @@ import subprocess
 import jwt
 import msal
 import requests
-from flow import APP, AUTHORITY, CERTIFICATE, SECRET, approve_device, approve_in_browser, end, flow, set_presence, token
+from flow import (
+    APP,
+    AUTHORITY,
+    CERTIFICATE,
+    SECRET,
+    TENANT,
+    WEB,
+    approve_device,
+    approve_in_browser,
+    end,
+    flow,
+    set_presence,
+    token,
+)
 
 GRAPH = ["https://graph.microsoft.com/.default"]
 SCOPES = ["https://graph.microsoft.com/Presence.ReadWrite"]
@@ -80,6 +93,19 @@ for authority in [AUTHORITY, AUTHORITY.replace("contoso.onmicrosoft.com", "organ
             started = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT, response_mode=mode)
             _, answer = approve_in_browser(started["auth_uri"])
             set_presence(token(app.acquire_token_by_auth_code_flow(started, answer)))
+if WEB:
+    web, redirect = f"{WEB}/{TENANT}", "https://app.example/signed-in"
+    with flow("msal-python: authorization code of a web server, with its secret"):
+        server = confidential(SECRET, web)
+        started = server.initiate_auth_code_flow(SCOPES, redirect_uri=redirect)
+        _, answer = approve_in_browser(started["auth_uri"])
+        set_presence(token(server.acquire_token_by_auth_code_flow(started, answer)), WEB)
+    with flow("msal-python: without its secret, a web server is refused"):
+        server = public(web)
+        started = server.initiate_auth_code_flow(SCOPES, redirect_uri=redirect)
+        _, answer = approve_in_browser(started["auth_uri"])
+        refused = server.acquire_token_by_auth_code_flow(started, answer)
+        assert refused["error_codes"] == [7000218], refused
 with flow("msal-python: a wrong nonce is noticed"):
     started = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT, response_mode="form_post")
     _, answer = approve_in_browser(started["auth_uri"])

@@ -77,6 +77,41 @@ fn each_warning_and_each_state_is_in_the_troubleshooting() {
     assert_eq!(states, expected);
 }
 
+/// The rows of the table below a heading, without its head.
+fn rows<'a>(document: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let (_, section) = document.split_once(&format!("\n## {heading}\n")).expect("the heading");
+    let section = section.split("\n## ").next().expect("a section");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    rows.skip(1).map(|row| row.split(" | ").collect()).collect()
+}
+
+#[test]
+fn the_emulators_document_says_what_each_behaviour_rests_on() {
+    let found = rows(include_str!("../../docs/emulator.md"), "What it rests on");
+    let known: Vec<[String; 3]> = presenced_emulator::BEHAVIOURS
+        .iter()
+        .map(|known| [known.case.to_owned(), known.answer.to_owned(), known.basis.to_string()])
+        .collect();
+    assert_eq!(found, known);
+}
+
+#[test]
+fn the_emulators_document_has_the_versions_that_are_tested() {
+    let mut tested = Vec::new();
+    for line in include_str!("../clients/requirements.txt").lines() {
+        tested.extend(line.split_once("=="));
+    }
+    for line in include_str!("../clients/package.json").lines() {
+        tested.extend(line.trim().trim_end_matches(',').trim_matches('"').split_once("\": \""));
+    }
+    let found = rows(include_str!("../../docs/emulator.md"), "What is tested");
+    assert_eq!(found.len(), 6, "{found:?}");
+    for row in found {
+        let (name, version) = (row[0].trim_matches('`'), row[1]);
+        assert!(tested.contains(&(name, version)), "docs/emulator.md has another version of {name} than tests/clients");
+    }
+}
+
 /// `[text](other.md#part)`: the file is there, and so is the heading.
 #[test]
 fn links_between_the_documents_lead_somewhere() {
