@@ -1,5 +1,10 @@
 //! What it says of the way to the services: addresses, proxies, and a sign-in service that does not know the tenant.
 
+use std::sync::Arc;
+
+use presenced_emulator::clock::RealClock;
+use presenced_emulator::{Options, Server};
+
 use super::{Found, doctor};
 use crate::stage::canned::{self, answer};
 use crate::stage::house::House;
@@ -19,6 +24,23 @@ async fn a_wrong_address_is_reported_by_how_far_the_request_got() {
         found.says("graph", expected);
         assert_eq!((found.code, found.verdict("login")), (1, "ok"));
     }
+}
+
+#[tokio::test]
+async fn a_companys_certificate_authority_is_trusted_once_its_file_is_named() {
+    let (house, server) = (House::new().await, Server::start_tls(Options::default(), Arc::new(RealClock::new())).await);
+    let server = server.unwrap();
+    house.write("ca.pem", server.ca_pem().unwrap());
+    let away = house.configuration().replace(&format!("http://{}", house.address), &server.login_url());
+    house.write("config.toml", away);
+    let found = Found::of(&house).await;
+    found.says("graph", "failed: 127.0.0.1: no encrypted connection: ");
+    for what_to_type in ["/usr/local/share/ca-certificates/", "`update-ca-certificates`", "`SSL_CERT_FILE`"] {
+        assert!(found.said("graph").contains(what_to_type), "{}", found.said("graph"));
+    }
+    let found = Found::by(doctor(&house, &[]).env("SSL_CERT_FILE", house.path("ca.pem"))).await;
+    assert_eq!((found.verdict("graph"), found.verdict("login")), ("ok", "ok"), "{:#}", found.printed);
+    server.stop().await;
 }
 
 #[tokio::test]
