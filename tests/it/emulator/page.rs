@@ -24,7 +24,8 @@ impl Reader {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
                 let event = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
-                self.unread = rest.to_owned();
+                let rest = rest.to_owned();
+                self.unread = rest;
                 return Some(event);
             }
             let chunk = tokio::time::timeout(GUARD, self.response.chunk()).await.expect("an event comes");
