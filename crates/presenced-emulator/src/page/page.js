@@ -106,9 +106,9 @@ const REASONS = {
   'no-session': 'There is no session.',
   preferred: 'The preferred presence hides all sessions.',
   'only-session': 'It is the only session.',
-  strongest: 'Its availability is the strongest.',
-  'not-faded': 'Of the sessions with the strongest availability, it is the one that has not faded.',
-  'set-last': 'Of equally strong sessions, it was set last.',
+  strongest: 'The winning session has the strongest availability.',
+  'not-faded': 'Of the sessions with the strongest availability, the winning one has not faded.',
+  'set-last': 'Of equally strong sessions, the winning one was set last.',
 };
 
 function fade(session, now) {
