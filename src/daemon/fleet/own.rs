@@ -21,7 +21,8 @@ const MAX_SIGNALS: usize = 32;
 pub(in crate::daemon) struct Own {
     manual: Option<Lasting<Claim>>,
     call: Option<Lasting<CallState>>,
-    named: BTreeMap<String, Lasting<Word>>,
+    /// Usually one or two; a map would take 1 kB for each user.
+    named: Vec<(String, Lasting<Word>)>,
 }
 
 impl Own {
@@ -32,7 +33,7 @@ impl Own {
         writer: Option<&str>,
         now: &Now,
     ) -> Result<(), String> {
-        self.named.retain(|_, signal| signal.is_in_force(now));
+        self.named.retain(|(_, signal)| signal.is_in_force(now));
         match change {
             UserChange::SetOverride(claim, ttl) => self.manual = Some(Lasting::new(*claim, *ttl, now)),
             UserChange::ClearOverride => self.manual = None,
@@ -41,17 +42,29 @@ impl Own {
                 self.call.take().ok_or("no call state is set there")?;
             }
             UserChange::SetSignal(name, value, ttl) => {
-                if self.named.len() >= MAX_SIGNALS && !self.named.contains_key(name) {
-                    return Err(format!("{MAX_SIGNALS} signals are set there already; unset one first"));
-                }
                 let word = Word { value: value.clone(), writer: writer.map(str::to_owned) };
-                self.named.insert(name.clone(), Lasting::new(word, *ttl, now));
+                let signal = Lasting::new(word, *ttl, now);
+                match self.place(name) {
+                    Some(place) => self.named[place].1 = signal,
+                    None if self.named.len() >= MAX_SIGNALS => {
+                        return Err(format!("{MAX_SIGNALS} signals are set there already; unset one first"));
+                    }
+                    None => {
+                        self.named.reserve_exact(1);
+                        self.named.push((name.clone(), signal));
+                    }
+                }
             }
             UserChange::ClearSignal(name) => {
-                self.named.remove(name).ok_or_else(|| format!("no signal `{name}` is set there"))?;
+                let place = self.place(name).ok_or_else(|| format!("no signal `{name}` is set there"))?;
+                self.named.remove(place);
             }
         }
         Ok(())
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.named.iter().position(|(known, _)| known == name)
     }
 
     /// Whether nothing is set.
@@ -78,7 +91,7 @@ impl Own {
     /// The first end after `now` of something that is set.
     pub(in crate::daemon) fn next_end(&self, now: &Now) -> Option<Instant> {
         let ends = [self.manual.as_ref().and_then(|it| it.until), self.call.as_ref().and_then(|it| it.until)];
-        let named = self.named.values().filter_map(|signal| signal.until);
+        let named = self.named.iter().filter_map(|(_, signal)| signal.until);
         ends.into_iter().flatten().chain(named).filter(|end| *end > now.instant).min()
     }
 
@@ -92,7 +105,7 @@ impl Own {
             let word = Word { value: call.value.to_string(), writer: None };
             (CALL.to_owned(), Lasting { value: word, until: call.until })
         });
-        let named = own.named.iter().map(|(name, signal)| (name.clone(), signal.clone()));
+        let named = own.named.iter().cloned();
         kept.signals = named.chain(call).filter(|(_, signal)| signal.is_in_force(now)).fill();
         kept
     }
@@ -103,7 +116,7 @@ impl Own {
     ) -> Self {
         let call = signals.remove(CALL);
         let call = call.and_then(|call| Some(Lasting { value: call.value.value.parse().ok()?, until: call.until }));
-        Self { manual, call, named: signals }
+        Self { manual, call, named: signals.into_iter().collect() }
     }
 
     /// What is set and in force, by name, for people.
